@@ -1,0 +1,83 @@
+//! An e-mail address that a mail server could accept.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A valid address, trimmed, with its domain in lower case.
+/// Accounts are found by [`EmailAddress::canonical`], which ignores case altogether.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct EmailAddress(String);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not an e-mail address; write it like name@example.com")]
+pub struct ParseEmailError;
+
+/// RFC 5321, 4.5.3.1.3.
+const MAX_LENGTH: usize = 254;
+
+impl EmailAddress {
+    /// # Errors
+    /// When no mail server would accept the text as an address.
+    pub fn parse(text: &str) -> Result<EmailAddress, ParseEmailError> {
+        let text = text.trim();
+        let (local, domain) = text.rsplit_once('@').ok_or(ParseEmailError)?;
+        let dotted = domain.contains('.') || domain == "localhost";
+        if text.len() > MAX_LENGTH || local.len() > 64 || !dotted || text.contains(char::is_whitespace) {
+            return Err(ParseEmailError);
+        }
+        let address = format!("{local}@{}", domain.to_lowercase());
+        lettre::Address::from_str(&address).map_err(|_| ParseEmailError)?;
+        Ok(EmailAddress(address))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form by which two spellings of one mailbox are the same.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        self.0.to_lowercase()
+    }
+
+    /// What a person is called until they choose a name.
+    #[must_use]
+    pub fn local_part(&self) -> &str {
+        self.0.split('@').next().unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Logs show where a mail went without showing whose it is.
+impl fmt::Debug for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let domain = self.0.rsplit('@').next().unwrap_or_default();
+        write!(f, "***@{domain}")
+    }
+}
+
+impl FromStr for EmailAddress {
+    type Err = ParseEmailError;
+    fn from_str(text: &str) -> Result<EmailAddress, ParseEmailError> {
+        EmailAddress::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_mailboxes_and_refuses_tricks() {
+        assert_eq!(EmailAddress::parse(" A.B+c@Example.COM ").map(|e| e.to_string()), Ok("A.B+c@example.com".into()));
+        for bad in ["", "a", "a@", "@b.c", "a@b", "a b@c.de", "a@b.c\r\nBcc: x@y.z", "a@b.c,d@e.f"] {
+            assert!(EmailAddress::parse(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Every kind of id in one table. An id knows its kind; its text form carries a prefix.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+/// Why a text is not an id of the wanted kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not a valid id")]
+pub struct ParseIdError;
+
+macro_rules! id_types {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
+        #[sqlx(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A fresh id that sorts by the time it was made (UUID version 7, RFC 9562).
+            #[must_use]
+            pub fn fresh() -> Self {
+                Self(Uuid::now_v7())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}{}", $prefix, self.0.simple())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ParseIdError;
+            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+                let digits = text.strip_prefix($prefix).ok_or(ParseIdError)?;
+                // Only the one canonical spelling: 32 lower-case hex digits.
+                if digits.len() != 32 || !digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+                    return Err(ParseIdError);
+                }
+                Uuid::try_parse(digits).map(Self).map_err(|_| ParseIdError)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+id_types! {
+    /// A person with an account.
+    PersonId = "usr_";
+    /// A tenant: what owns credits, keys and calls.
+    OrgId = "org_";
+    /// A signed-in browser.
+    SessionId = "ses_";
+    /// An inference or provisioning key.
+    KeyId = "key_";
+    /// One metered call; the generation id that clients see.
+    CallId = "gen-";
+    /// A purchase of credits.
+    TopUpId = "top_";
+    /// A row of the ledger that moved money.
+    TransferId = "tra_";
+    /// A ledger account.
+    AccountId = "acc_";
+    /// A counter of what was spent, with its limits.
+    MeterId = "met_";
+    /// A message of a payment processor.
+    EventId = "evt_";
+    /// A mail in the outbox.
+    MailId = "mail_";
+    /// One HTTP request.
+    RequestId = "req_";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_back_what_it_wrote_and_nothing_else() {
+        let id = KeyId::fresh();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert!(OrgId::from_str(&id.to_string()).is_err(), "another kind is refused");
+        assert!(KeyId::from_str(&id.to_string().to_uppercase()).is_err(), "another spelling is refused");
+        assert!(KeyId::from_str("key_").is_err());
+    }
+}

@@ -1,0 +1,14 @@
+//! The vocabulary of Farebox: values that cannot be wrong, without any I/O or framework.
+
+pub mod clock;
+pub mod email_address;
+pub mod ids;
+pub mod money;
+pub mod paging;
+pub mod secret;
+pub mod slug;
+
+pub use clock::Clock;
+pub use email_address::EmailAddress;
+pub use money::Usd;
+pub use secret::{Digest, Secret};

@@ -1,0 +1,130 @@
+//! A call from its admission to its end: the facts that the money side and the upstream side share.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::base::Usd;
+use crate::base::ids::{CallId, KeyId, MeterId, OrgId, PersonId};
+
+/// Who calls, with what, and where from. Fixed before anything is held.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Call {
+    pub id: CallId,
+    pub org: OrgId,
+    pub key: KeyId,
+    pub member: Option<PersonId>,
+    pub meters: Vec<Uuid>,
+    pub request_id: String,
+    /// The model as the request named it.
+    pub model_asked: String,
+    pub streamed: bool,
+    /// `X-Title` or `X-OpenRouter-Title`, else the host of `HTTP-Referer`.
+    pub app: String,
+    pub referer: String,
+    pub user_agent: String,
+    pub created_at: DateTime<Utc>,
+}
+
+impl Call {
+    #[must_use]
+    pub fn meter_ids(&self) -> Vec<MeterId> {
+        self.meters.iter().copied().map(MeterId).collect()
+    }
+}
+
+/// How a call ended for the one who made it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The upstream answered, in full or until the client left.
+    Success,
+    /// The upstream failed; costs nothing unless output was produced.
+    Failed,
+    /// Refused before any upstream was asked.
+    Rejected,
+    /// The process died and the hold was swept.
+    Abandoned,
+}
+
+impl Status {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Status::Success => "success",
+            Status::Failed => "failed",
+            Status::Rejected => "rejected",
+            Status::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// Who counted the tokens that were billed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CountedBy {
+    Upstream,
+    /// The upstream did not say, so Farebox counted what it saw.
+    Here,
+    /// Nothing was produced.
+    Nobody,
+}
+
+impl CountedBy {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            CountedBy::Upstream => "upstream",
+            CountedBy::Here => "here",
+            CountedBy::Nobody => "nobody",
+        }
+    }
+}
+
+/// Tokens of one call. `cached`, `cache_write` are parts of `prompt`; `reasoning` is part of `completion`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Tokens {
+    pub prompt: u64,
+    pub completion: u64,
+    pub cached: u64,
+    pub cache_write: u64,
+    pub reasoning: u64,
+}
+
+/// One upstream that was asked, and what it answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attempt {
+    pub provider: String,
+    pub model: String,
+    /// The HTTP status of its answer; `None` when there was none.
+    pub status: Option<u16>,
+    /// In a few words; never the upstream's secret or the caller's content.
+    pub error: String,
+    pub duration_ms: u32,
+}
+
+/// What the upstream exchange came to. Everything that settlement needs to know.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ended {
+    pub status: Status,
+    /// What the client was told, or would have been.
+    pub http_status: u16,
+    pub error: String,
+    /// The model, provider and upstream name that answered; empty when none did.
+    pub model: String,
+    pub provider: String,
+    pub upstream_model: String,
+    pub upstream_id: String,
+    pub price_version: Option<Uuid>,
+    pub finish_reason: String,
+    pub native_finish: String,
+    pub tokens: Tokens,
+    pub counted_by: CountedBy,
+    /// The client left before the end.
+    pub cancelled: bool,
+    /// At the pinned price, before the hold caps it.
+    pub cost: Usd,
+    pub first_token_ms: Option<u32>,
+    pub duration_ms: u32,
+    pub attempts: Vec<Attempt>,
+}

@@ -1,0 +1,192 @@
+//! Group commit: jobs that arrive together run in one transaction, fairly between organizations.
+//!
+//! There is no timer. An idle worker takes a job at once; while it is busy, others gather behind it
+//! and form the next batch. Load makes batches larger, not waits longer.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::base::ids::OrgId;
+
+/// Jobs that may wait in one process before further ones are refused.
+const MAX_WAITING: usize = 8_192;
+
+struct Entry<J, R> {
+    org: OrgId,
+    job: J,
+    reply: oneshot::Sender<R>,
+}
+
+/// The way in to a worker that runs batches one after the other.
+pub struct GroupCommit<J, R> {
+    sender: mpsc::Sender<Entry<J, R>>,
+}
+
+impl<J, R> Clone for GroupCommit<J, R> {
+    fn clone(&self) -> Self {
+        Self { sender: self.sender.clone() }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GroupError {
+    #[error("too many calls are waiting")]
+    Full,
+    #[error("the worker has stopped")]
+    Stopped,
+}
+
+impl<J: Clone + Send + 'static, R: Send + 'static> GroupCommit<J, R> {
+    /// Starts the worker. `run` gets at most `max_batch` jobs and answers each, in order;
+    /// `orphaned` gets the results that nobody waits for any more.
+    pub fn start<Run, Fut, Orphaned>(handle: &Handle, max_batch: usize, run: Run, orphaned: Orphaned) -> Self
+    where
+        Run: Fn(Vec<J>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Vec<R>> + Send + 'static,
+        Orphaned: Fn(J, R) + Send + Sync + 'static,
+    {
+        let (sender, receiver) = mpsc::channel(MAX_WAITING);
+        handle.spawn(work(receiver, max_batch, run, orphaned));
+        Self { sender }
+    }
+
+    /// Queues a job and waits for its result.
+    ///
+    /// # Errors
+    /// `Full` at once when too many jobs wait; `Stopped` when the worker is gone.
+    pub async fn submit(&self, org: OrgId, job: J) -> Result<R, GroupError> {
+        let (reply, result) = oneshot::channel();
+        self.sender.try_send(Entry { org, job, reply }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => GroupError::Full,
+            mpsc::error::TrySendError::Closed(_) => GroupError::Stopped,
+        })?;
+        result.await.map_err(|_| GroupError::Stopped)
+    }
+}
+
+async fn work<J, R, Run, Fut, Orphaned>(
+    mut receiver: mpsc::Receiver<Entry<J, R>>,
+    max_batch: usize,
+    run: Run,
+    orphaned: Orphaned,
+) where
+    J: Clone,
+    Run: Fn(Vec<J>) -> Fut,
+    Fut: Future<Output = Vec<R>>,
+    Orphaned: Fn(J, R),
+{
+    let mut queues = Queues::default();
+    loop {
+        if queues.is_empty() {
+            match receiver.recv().await {
+                Some(entry) => queues.push(entry),
+                None => return,
+            }
+        }
+        while queues.len < MAX_WAITING {
+            match receiver.try_recv() {
+                Ok(entry) => queues.push(entry),
+                Err(_) => break,
+            }
+        }
+        let (jobs, replies): (Vec<J>, Vec<_>) = queues.take(max_batch).into_iter().map(|e| (e.job, e.reply)).unzip();
+        let results = run(jobs.clone()).await;
+        for ((job, reply), result) in jobs.into_iter().zip(replies).zip(results) {
+            if let Err(result) = reply.send(result) {
+                orphaned(job, result);
+            }
+        }
+    }
+}
+
+/// One queue an organization, served in turns, so that a busy tenant cannot crowd out a quiet one.
+struct Queues<J, R> {
+    turns: VecDeque<OrgId>,
+    by_org: HashMap<OrgId, VecDeque<Entry<J, R>>>,
+    len: usize,
+}
+
+impl<J, R> Default for Queues<J, R> {
+    fn default() -> Self {
+        Self { turns: VecDeque::new(), by_org: HashMap::new(), len: 0 }
+    }
+}
+
+impl<J, R> Queues<J, R> {
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn push(&mut self, entry: Entry<J, R>) {
+        let org = entry.org;
+        let queue = self.by_org.entry(org).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(org);
+        }
+        queue.push_back(entry);
+        self.len += 1;
+    }
+
+    fn take(&mut self, most: usize) -> Vec<Entry<J, R>> {
+        let mut taken = Vec::with_capacity(most.min(self.len));
+        while taken.len() < most {
+            let Some(org) = self.turns.pop_front() else { break };
+            let Some(queue) = self.by_org.get_mut(&org) else { continue };
+            if let Some(entry) = queue.pop_front() {
+                taken.push(entry);
+                self.len -= 1;
+            }
+            if queue.is_empty() {
+                self.by_org.remove(&org);
+            } else {
+                self.turns.push_back(org);
+            }
+        }
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quiet_organization_is_served_beside_a_busy_one() {
+        let (busy, quiet) = (OrgId::fresh(), OrgId::fresh());
+        let mut queues = Queues::<u32, ()>::default();
+        for job in 0..100 {
+            queues.push(Entry { org: busy, job, reply: oneshot::channel().0 });
+        }
+        queues.push(Entry { org: quiet, job: 1_000, reply: oneshot::channel().0 });
+        let first: Vec<u32> = queues.take(4).into_iter().map(|entry| entry.job).collect();
+        assert_eq!(first, [0, 1_000, 1, 2]);
+        assert_eq!(queues.take(1_000).len(), 97);
+        assert!(queues.is_empty());
+    }
+
+    #[tokio::test]
+    async fn jobs_that_wait_together_run_together() {
+        let sizes = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let seen = sizes.clone();
+        let group = GroupCommit::start(
+            &Handle::current(),
+            64,
+            move |jobs: Vec<u32>| {
+                seen.lock().map(|mut sizes| sizes.push(jobs.len())).ok();
+                async move {
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    jobs.into_iter().map(|job| job * 2).collect()
+                }
+            },
+            |_, _| {},
+        );
+        let org = OrgId::fresh();
+        let calls = (0..50).map(|job| group.submit(org, job));
+        let results = futures_util::future::join_all(calls).await;
+        assert!(results.into_iter().enumerate().all(|(job, result)| result == Ok(u32::try_from(job).unwrap_or(0) * 2)));
+        assert!(sizes.lock().is_ok_and(|sizes| sizes.len() <= 2), "fifty jobs took more than two batches");
+    }
+}

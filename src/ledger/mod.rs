@@ -1,0 +1,39 @@
+//! The ledger: who owns what. Double-entry books, holds for running calls, and meters with hard limits.
+//!
+//! What is always true here:
+//! - A transfer moves one positive amount between two accounts; one row is both sides. Rows are only
+//!   ever inserted, and `(code, reference)` is unique: repeating an intent returns the first result.
+//! - `available = posted - held`. An admission raises `held` on the organization's credit and on
+//!   every meter of the call, all or none, and never beyond what is posted or what a limit leaves.
+//! - A hold ends exactly once. Whoever deletes its row settles or releases it.
+//! - A settlement never takes more from a customer than was held; the excess is `operator_loss`.
+//! - Rows are locked in one order everywhere: holds, then credits by organization, then meters by id.
+//!
+//! Only `store.rs` writes money rows. The ledger knows no HTTP, no models and no payment processors.
+
+mod account;
+mod decide;
+mod group;
+mod hold;
+mod meter;
+mod open;
+mod post;
+mod reconcile;
+mod reserve;
+mod settle;
+mod store;
+mod sweep;
+mod transfer;
+
+pub use account::{HOUSE_ACCOUNTS, HouseAccount, processor_account};
+pub use group::{GroupCommit, GroupError};
+pub use hold::{ExpiredHold, Granted, Refused, Want, Window};
+pub use meter::{Limits, MeterKind, MeterState, Spent};
+pub use open::{create_meter, open_credit, set_limits};
+pub use post::{PostError, Posted, Posting, post};
+pub use reconcile::{Drift, Report, verify};
+pub use reserve::{Desk, DeskConfig};
+pub use settle::{Ended, Ending, settle, settle_without_hold};
+pub use store::{CreditState, credit_state, meter_states, open_holds, statement, Movement};
+pub use sweep::sweep;
+pub use transfer::{Code, credit_account};

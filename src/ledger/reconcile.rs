@@ -1,0 +1,70 @@
+//! The auditor: do the balances equal the rows they stand for, to the last digit?
+
+use sqlx::PgConnection;
+
+use super::store;
+use crate::base::Usd;
+
+/// Something that does not add up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Drift {
+    /// Which rule is broken.
+    pub rule: &'static str,
+    /// Which account, meter or hold.
+    pub subject: String,
+    pub expected: String,
+    pub found: String,
+}
+
+impl Drift {
+    #[must_use]
+    pub fn of(rule: &'static str, subject: String, expected: Usd, found: Usd) -> Drift {
+        Drift { rule, subject, expected: expected.exact(), found: found.exact() }
+    }
+}
+
+/// What an audit looked at and what it found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    pub accounts: i64,
+    pub transfers: i64,
+    pub holds: i64,
+    pub drifts: Vec<Drift>,
+}
+
+impl Report {
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.drifts.is_empty()
+    }
+}
+
+/// Checks the invariants of the ledger. Run it in one repeatable-read transaction,
+/// so that all sums see the same moment.
+///
+/// # Errors
+/// Database errors only; a broken book is a finding, not an error.
+pub async fn verify(conn: &mut PgConnection) -> Result<Report, sqlx::Error> {
+    let (accounts, transfers, holds) = store::audit_counts(conn).await?;
+    let mut drifts = Vec::new();
+    for row in store::drifted_credits(conn).await? {
+        drifts.push(Drift::of("posted = sum of transfers", row.subject, row.expected, row.found));
+    }
+    for row in store::drifted_credit_holds(conn).await? {
+        drifts.push(Drift::of("held = sum of open holds", row.subject, row.expected, row.found));
+    }
+    for row in store::drifted_meter_holds(conn).await? {
+        drifts.push(Drift::of("held of a meter = sum of its open holds", row.subject, row.expected, row.found));
+    }
+    for subject in store::orphan_transfers(conn).await? {
+        drifts.push(Drift::of("every transfer names known accounts", subject, Usd::ZERO, Usd::ZERO));
+    }
+    for subject in store::overdue_holds(conn).await? {
+        drifts.push(Drift::of("no hold outlives its time by 60 s", subject, Usd::ZERO, Usd::ZERO));
+    }
+    let sum = store::sum_of_all_accounts(conn).await?;
+    if !sum.is_zero() {
+        drifts.push(Drift::of("sum over all accounts = 0", "all accounts".into(), Usd::ZERO, sum));
+    }
+    Ok(Report { accounts, transfers, holds, drifts })
+}

@@ -1,0 +1,103 @@
+//! Admission: the first phase of a call.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio::runtime::Handle;
+
+use super::decide;
+use super::group::{GroupCommit, GroupError};
+use super::hold::{Granted, Refused, Want};
+use super::{settle, store};
+
+/// Calls admitted in one transaction.
+const MAX_BATCH: usize = 256;
+/// A caller hears `Unavailable` after this, whatever the database does.
+const MAX_WAIT: Duration = Duration::from_millis(2_800);
+
+#[derive(Clone, Copy, Debug)]
+pub struct DeskConfig {
+    /// A hold whose call did not end after so long is swept.
+    pub hold_ttl: Duration,
+}
+
+/// Where calls ask for their hold.
+#[derive(Clone)]
+pub struct Desk {
+    group: GroupCommit<Want, Result<Granted, Refused>>,
+}
+
+impl Desk {
+    /// `pool` may commit without waiting for the disk: a hold lost in a database crash loses no money.
+    #[must_use]
+    pub fn start(handle: &Handle, pool: PgPool, config: DeskConfig) -> Desk {
+        let releases = (pool.clone(), handle.clone());
+        let run = move |wants: Vec<Want>| {
+            let pool = pool.clone();
+            async move { reserve_all(&pool, &wants, config).await }
+        };
+        let orphaned = move |want: Want, result: Result<Granted, Refused>| {
+            if let Ok(granted) = result {
+                let (pool, handle) = releases.clone();
+                handle.spawn(async move { release_orphan(&pool, &want, granted).await });
+            }
+        };
+        Desk { group: GroupCommit::start(handle, MAX_BATCH, run, orphaned) }
+    }
+
+    /// Holds money for a call on its organization and all its meters, or on none.
+    ///
+    /// # Errors
+    /// [`Refused`] says which limit stopped it; `Unavailable` within three seconds when the database is away.
+    pub async fn reserve(&self, want: Want) -> Result<Granted, Refused> {
+        let org = want.org;
+        match tokio::time::timeout(MAX_WAIT, self.group.submit(org, want)).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(GroupError::Full | GroupError::Stopped)) | Err(_) => Err(Refused::Unavailable),
+        }
+    }
+}
+
+async fn reserve_all(pool: &PgPool, wants: &[Want], config: DeskConfig) -> Vec<Result<Granted, Refused>> {
+    let tried = tokio::time::timeout(MAX_WAIT, try_reserve_all(pool, wants, config)).await;
+    match tried {
+        Ok(Ok(results)) => results,
+        Ok(Err(error)) => {
+            tracing::error!(%error, calls = wants.len(), "no call of this batch was admitted");
+            wants.iter().map(|_| Err(Refused::Unavailable)).collect()
+        }
+        Err(_) => {
+            tracing::error!(calls = wants.len(), "the database did not admit a batch in time");
+            wants.iter().map(|_| Err(Refused::Unavailable)).collect()
+        }
+    }
+}
+
+async fn try_reserve_all(
+    pool: &PgPool,
+    wants: &[Want],
+    config: DeskConfig,
+) -> Result<Vec<Result<Granted, Refused>>, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    let mut books = store::lock_books(&mut tx, wants).await?;
+    let results: Vec<_> = wants.iter().map(|want| decide::admit(&mut books, want)).collect();
+    let held: Vec<(&Want, Granted)> =
+        wants.iter().zip(&results).filter_map(|(want, result)| result.as_ref().ok().map(|g| (want, *g))).collect();
+    if !held.is_empty() {
+        store::insert_holds(&mut tx, &held, config.hold_ttl).await?;
+    }
+    tx.commit().await?;
+    Ok(results)
+}
+
+async fn release_orphan(pool: &PgPool, want: &Want, granted: Granted) {
+    let ending = settle::Ending::release(want.org, want.call, granted.amount);
+    let released = async {
+        let mut tx = pool.begin().await?;
+        settle::settle(&mut tx, &[ending]).await?;
+        tx.commit().await
+    };
+    if let Err(error) = released.await {
+        tracing::warn!(%error, call = %want.call, "a hold that nobody waits for is left to the sweeper");
+    }
+}

@@ -1,0 +1,136 @@
+//! Settlement: the second phase of a call. A release is a settlement for nothing.
+
+use std::collections::BTreeMap;
+
+use sqlx::PgConnection;
+
+use super::account::HouseAccount;
+use super::store::{self, CreditChange, EndedHold, MeterChange, NewTransfer};
+use super::transfer::{Code, credit_account};
+use crate::base::Usd;
+use crate::base::ids::{CallId, OrgId, TransferId};
+
+/// How a call ended, in money.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    pub org: OrgId,
+    pub call: CallId,
+    /// What the call cost at the price pinned for it.
+    pub cost: Usd,
+    /// What was held, as the admission said; used only if the hold itself was lost in a crash.
+    pub held: Usd,
+}
+
+impl Ending {
+    #[must_use]
+    pub fn release(org: OrgId, call: CallId, held: Usd) -> Ending {
+        Ending { org, call, cost: Usd::ZERO, held }
+    }
+}
+
+/// What became of a hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ended {
+    Settled {
+        /// What the organization pays: the cost, at most the hold.
+        charged: Usd,
+        /// What the operator bears.
+        overrun: Usd,
+        /// The usage transfer that this call is part of; `None` when nothing was charged.
+        transfer: Option<TransferId>,
+    },
+    /// The hold had ended before: settled by an earlier try, swept, or lost in a database crash.
+    Gone,
+}
+
+/// Ends holds and posts what their calls cost: one usage transfer per organization.
+/// Runs in the caller's transaction, beside the usage rows that name the transfer.
+///
+/// # Errors
+/// Database errors only; the caller rolls back and tries again later.
+pub async fn settle(conn: &mut PgConnection, endings: &[Ending]) -> Result<Vec<Ended>, sqlx::Error> {
+    let ended = store::end_holds(conn, endings.iter().map(|ending| (ending.org, ending.call))).await?;
+    let mut plan = Plan::default();
+    let results = endings.iter().map(|ending| plan.add(ending, ended.get(&ending.call))).collect();
+    plan.post(conn).await?;
+    Ok(results)
+}
+
+/// Charges a call whose hold a database crash lost. The customer pays what was held for it, as far as
+/// it is still there; never below zero. The caller has made sure that the call has no usage row yet.
+///
+/// # Errors
+/// Database errors only.
+pub async fn settle_without_hold(conn: &mut PgConnection, ending: &Ending) -> Result<Ended, sqlx::Error> {
+    let credit = store::lock_credit(conn, ending.org).await?;
+    let free = credit.map_or(Usd::ZERO, |credit| (credit.posted - credit.held).max(Usd::ZERO));
+    let lost = EndedHold { amount: Usd::ZERO, meters: Vec::new() };
+    let mut plan = Plan::default();
+    let result = plan.add_capped(ending, &lost, ending.held.min(free));
+    plan.post(conn).await?;
+    Ok(result)
+}
+
+/// What one settlement transaction changes, gathered by organization and meter.
+#[derive(Default)]
+struct Plan {
+    credits: BTreeMap<OrgId, CreditChange>,
+    meters: BTreeMap<(OrgId, crate::base::ids::MeterId), MeterChange>,
+    usage: BTreeMap<OrgId, (TransferId, Usd)>,
+    overruns: Vec<NewTransfer>,
+}
+
+impl Plan {
+    fn add(&mut self, ending: &Ending, hold: Option<&EndedHold>) -> Ended {
+        let Some(hold) = hold else { return Ended::Gone };
+        self.add_capped(ending, hold, hold.amount)
+    }
+
+    fn add_capped(&mut self, ending: &Ending, hold: &EndedHold, cap: Usd) -> Ended {
+        let charged = ending.cost.min(cap);
+        let overrun = ending.cost - charged;
+        let credit = self.credits.entry(ending.org).or_default();
+        credit.charge += charged;
+        credit.release += hold.amount;
+        for meter in &hold.meters {
+            let change = self.meters.entry((ending.org, *meter)).or_default();
+            change.spend += charged;
+            change.release += hold.amount;
+        }
+        let transfer = charged.is_positive().then(|| {
+            let entry = self.usage.entry(ending.org).or_insert_with(|| (TransferId::fresh(), Usd::ZERO));
+            entry.1 += charged;
+            entry.0
+        });
+        if overrun.is_positive() {
+            self.overruns.push(NewTransfer {
+                id: TransferId::fresh(),
+                code: Code::Overrun,
+                reference: ending.call.to_string(),
+                debit: HouseAccount::OperatorLoss.id(),
+                credit: HouseAccount::UsageRevenue.id(),
+                amount: overrun,
+                org: Some(ending.org),
+                memo: "cost beyond the hold".into(),
+            });
+        }
+        Ended::Settled { charged, overrun, transfer }
+    }
+
+    async fn post(self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+        store::change_credits(conn, &self.credits).await?;
+        store::change_meters(conn, &self.meters).await?;
+        let usage = self.usage.into_iter().map(|(org, (id, amount))| NewTransfer {
+            id,
+            code: Code::Usage,
+            reference: id.to_string(),
+            debit: credit_account(org),
+            credit: HouseAccount::UsageRevenue.id(),
+            amount,
+            org: Some(org),
+            memo: String::new(),
+        });
+        let transfers: Vec<NewTransfer> = usage.chain(self.overruns).collect();
+        store::insert_transfers(conn, &transfers).await
+    }
+}

@@ -1,0 +1,111 @@
+//! Sums for the auditor. Each query returns only what does not add up, bounded.
+
+use sqlx::PgConnection;
+
+use crate::base::Usd;
+
+/// An audit reports this many findings of a kind at most.
+const MAX_FINDINGS: i64 = 100;
+
+/// A balance beside the sum that it should equal.
+pub struct Difference {
+    pub subject: String,
+    pub expected: Usd,
+    pub found: Usd,
+}
+
+pub async fn audit_counts(conn: &mut PgConnection) -> Result<(i64, i64, i64), sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select (select count(*) from ledger_account) as "accounts!", (select count(*) from transfer) as "transfers!",
+            (select count(*) from hold) as "holds!""#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.accounts, row.transfers, row.holds))
+}
+
+pub async fn drifted_credits(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+    sqlx::query_as!(
+        Difference,
+        r#"with moved as (
+              select account, sum(amount) as amount from (
+                 select credit_account as account, amount from transfer
+                 union all
+                 select debit_account, -amount from transfer
+              ) sides group by account
+           )
+           select 'credit of ' || c.org_id as "subject!", coalesce(m.amount, 0) as "expected!: Usd", c.posted as "found: Usd"
+           from credit c left join moved m on m.account = c.org_id
+           where c.posted <> coalesce(m.amount, 0)
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+pub async fn drifted_credit_holds(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+    sqlx::query_as!(
+        Difference,
+        r#"select 'held credit of ' || c.org_id as "subject!", coalesce(h.amount, 0) as "expected!: Usd", c.held as "found: Usd"
+           from credit c left join (select org_id, sum(amount) as amount from hold group by org_id) h using (org_id)
+           where c.held <> coalesce(h.amount, 0)
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+pub async fn drifted_meter_holds(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+    sqlx::query_as!(
+        Difference,
+        r#"select 'held of ' || m.kind || ' meter ' || m.id as "subject!", coalesce(h.amount, 0) as "expected!: Usd",
+            m.held as "found: Usd"
+           from meter m left join (
+              select org_id, unnest(meters) as id, sum(amount) as amount from hold group by 1, 2
+           ) h on h.org_id = m.org_id and h.id = m.id
+           where m.held <> coalesce(h.amount, 0)
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+pub async fn orphan_transfers(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select 'transfer ' || t.id as "subject!" from transfer t
+           where not exists (select 1 from ledger_account a where a.id = t.debit_account)
+              or not exists (select 1 from ledger_account a where a.id = t.credit_account)
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+pub async fn overdue_holds(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select 'hold ' || id || ' expired at ' || expires_at as "subject!" from hold
+           where expires_at < now() - interval '60 seconds'
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Zero by construction, for each transfer is both sides; checked all the same.
+pub async fn sum_of_all_accounts(conn: &mut PgConnection) -> Result<Usd, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select (coalesce((select sum(posted) from credit), 0) + coalesce((
+              select sum(amount * (
+                 (select count(*) from ledger_account a where a.id = t.credit_account and a.kind <> 'credit')
+                 - (select count(*) from ledger_account a where a.id = t.debit_account and a.kind <> 'credit')
+              )) from transfer t
+           ), 0)) as "sum!: Usd""#,
+    )
+    .fetch_one(conn)
+    .await
+}

@@ -1,0 +1,158 @@
+//! Opening and ending holds.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::super::decide::Books;
+use super::super::hold::{ExpiredHold, Granted, Want};
+use super::{CreditState, meters};
+use crate::base::Usd;
+use crate::base::ids::{CallId, MeterId, OrgId};
+
+/// A hold that this transaction ended.
+#[derive(Clone, Debug)]
+pub struct EndedHold {
+    pub amount: Usd,
+    pub meters: Vec<MeterId>,
+}
+
+/// Locks every credit and meter that the calls go through, in the one order.
+pub async fn lock_books(conn: &mut PgConnection, wants: &[Want]) -> Result<Books, sqlx::Error> {
+    let mut orgs: Vec<Uuid> = wants.iter().map(|want| want.org.0).collect();
+    orgs.sort_unstable();
+    orgs.dedup();
+    let credits = sqlx::query_as!(
+        CreditState,
+        r#"select org_id as "org: OrgId", posted as "posted: Usd", held as "held: Usd"
+           from credit where org_id = any($1) order by org_id for update"#,
+        &orgs,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut wanted: Vec<(Uuid, Uuid)> =
+        wants.iter().flat_map(|want| want.meters.iter().map(|meter| (want.org.0, meter.0))).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let meters = meters::lock_meters(conn, &wanted).await?;
+    Ok(Books {
+        credits: credits.into_iter().map(|credit| (credit.org, credit)).collect(),
+        meters: meters.into_iter().map(|meter| (meter.id, meter)).collect(),
+    })
+}
+
+/// Writes admitted holds and raises `held` on their rows, which the transaction has locked.
+pub async fn insert_holds(
+    conn: &mut PgConnection,
+    held: &[(&Want, Granted)],
+    ttl: Duration,
+) -> Result<(), sqlx::Error> {
+    let mut by_org: HashMap<Uuid, Usd> = HashMap::new();
+    let mut by_meter: HashMap<(Uuid, Uuid), Usd> = HashMap::new();
+    for (want, granted) in held {
+        *by_org.entry(want.org.0).or_default() += granted.amount;
+        for meter in &want.meters {
+            *by_meter.entry((want.org.0, meter.0)).or_default() += granted.amount;
+        }
+    }
+    let (orgs, org_amounts): (Vec<Uuid>, Vec<Usd>) = by_org.into_iter().unzip();
+    let (meter_keys, meter_amounts): (Vec<(Uuid, Uuid)>, Vec<Usd>) = by_meter.into_iter().unzip();
+    let (meter_orgs, meter_ids): (Vec<Uuid>, Vec<Uuid>) = meter_keys.into_iter().unzip();
+    let hold_orgs: Vec<Uuid> = held.iter().map(|(want, _)| want.org.0).collect();
+    let hold_ids: Vec<Uuid> = held.iter().map(|(want, _)| want.call.0).collect();
+    let hold_amounts: Vec<Usd> = held.iter().map(|(_, granted)| granted.amount).collect();
+    // Arrays of arrays must be rectangular in Postgres, so each hold's meters travel as one literal.
+    let hold_meters: Vec<String> = held.iter().map(|(want, _)| uuid_array(&want.meters)).collect();
+    let hold_memos: Vec<serde_json::Value> = held.iter().map(|(want, _)| want.memo.clone()).collect();
+    sqlx::query!(
+        "with raised_credit as (
+            update credit c set held = c.held + d.amount
+            from unnest($1::uuid[], $2::numeric[]) as d (org_id, amount)
+            where c.org_id = d.org_id
+         ), raised_meter as (
+            update meter m set held = m.held + d.amount
+            from unnest($3::uuid[], $4::uuid[], $5::numeric[]) as d (org_id, id, amount)
+            where m.org_id = d.org_id and m.id = d.id
+         )
+         insert into hold (org_id, id, amount, meters, memo, expires_at)
+         select d.org_id, d.id, d.amount, d.meters::uuid[], d.memo, now() + make_interval(secs => $11)
+         from unnest($6::uuid[], $7::uuid[], $8::numeric[], $9::text[], $10::jsonb[]) as d (org_id, id, amount, meters, memo)",
+        &orgs,
+        &org_amounts as &[Usd],
+        &meter_orgs,
+        &meter_ids,
+        &meter_amounts as &[Usd],
+        &hold_orgs,
+        &hold_ids,
+        &hold_amounts as &[Usd],
+        &hold_meters,
+        &hold_memos,
+        ttl.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+fn uuid_array(meters: &[MeterId]) -> String {
+    let ids: Vec<String> = meters.iter().map(|meter| meter.0.to_string()).collect();
+    format!("{{{}}}", ids.join(","))
+}
+
+/// Deletes open holds. A hold that is not returned had ended before.
+pub async fn end_holds(
+    conn: &mut PgConnection,
+    calls: impl Iterator<Item = (OrgId, CallId)>,
+) -> Result<HashMap<CallId, EndedHold>, sqlx::Error> {
+    let mut calls: Vec<(Uuid, Uuid)> = calls.map(|(org, call)| (org.0, call.0)).collect();
+    calls.sort_unstable();
+    let (orgs, ids): (Vec<Uuid>, Vec<Uuid>) = calls.into_iter().unzip();
+    let rows = sqlx::query!(
+        r#"delete from hold h
+           using (
+              select l.org_id, l.id
+              from unnest($1::uuid[], $2::uuid[]) as x (org_id, id)
+              join hold l on l.org_id = x.org_id and l.id = x.id
+              order by l.org_id, l.id
+              for update of l
+           ) d
+           where h.org_id = d.org_id and h.id = d.id
+           returning h.id as "id: CallId", h.amount as "amount: Usd", h.meters as "meters: Vec<MeterId>""#,
+        &orgs,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, EndedHold { amount: row.amount, meters: row.meters })).collect())
+}
+
+/// Expired holds, locked; those that another node is ending right now are skipped.
+pub async fn expired_holds(conn: &mut PgConnection, most: i64) -> Result<Vec<ExpiredHold>, sqlx::Error> {
+    sqlx::query_as!(
+        ExpiredHold,
+        r#"select id as "call: CallId", org_id as "org: OrgId", amount as "amount: Usd", memo
+           from hold where expires_at < now()
+           order by expires_at limit $1
+           for update skip locked"#,
+        most,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// How many holds are open, and what they hold, for one organization or all.
+///
+/// # Errors
+/// Database errors only.
+pub async fn open_holds(conn: &mut PgConnection, org: Option<OrgId>) -> Result<(i64, Usd), sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select count(*) as "count!", coalesce(sum(amount), 0) as "amount!: Usd"
+           from hold where $1::uuid is null or org_id = $1"#,
+        org.map(|org| org.0),
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.count, row.amount))
+}

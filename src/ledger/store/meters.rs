@@ -1,0 +1,219 @@
+//! Meters: counters with limits.
+
+use std::collections::BTreeMap;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::super::meter::{Limits, MeterKind, MeterState, Spent};
+use crate::base::Usd;
+use crate::base::ids::{MeterId, OrgId};
+
+/// What a settlement changes on one meter.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MeterChange {
+    pub spend: Usd,
+    pub release: Usd,
+}
+
+pub async fn insert_meter(
+    conn: &mut PgConnection,
+    org: OrgId,
+    id: MeterId,
+    kind: MeterKind,
+    limits: Limits,
+    include_byok: bool,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into meter (org_id, id, kind, limit_total, limit_day, limit_week, limit_month, include_byok)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        org.0,
+        id.0,
+        kind.as_str(),
+        limits.total.map(Usd::amount),
+        limits.day.map(Usd::amount),
+        limits.week.map(Usd::amount),
+        limits.month.map(Usd::amount),
+        include_byok,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn update_limits(
+    conn: &mut PgConnection,
+    org: OrgId,
+    id: MeterId,
+    limits: Limits,
+    include_byok: bool,
+) -> Result<(), sqlx::Error> {
+    let done = sqlx::query!(
+        "update meter set limit_total = $3, limit_day = $4, limit_week = $5, limit_month = $6, include_byok = $7
+         where org_id = $1 and id = $2",
+        org.0,
+        id.0,
+        limits.total.map(Usd::amount),
+        limits.day.map(Usd::amount),
+        limits.week.map(Usd::amount),
+        limits.month.map(Usd::amount),
+        include_byok,
+    )
+    .execute(conn)
+    .await?;
+    if done.rows_affected() == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
+}
+
+struct Row {
+    org: OrgId,
+    id: MeterId,
+    kind: String,
+    limit_total: Option<Usd>,
+    limit_day: Option<Usd>,
+    limit_week: Option<Usd>,
+    limit_month: Option<Usd>,
+    include_byok: bool,
+    held: Usd,
+    spent_total: Usd,
+    spent_day: Usd,
+    spent_week: Usd,
+    spent_month: Usd,
+    byok_total: Usd,
+    byok_day: Usd,
+    byok_week: Usd,
+    byok_month: Usd,
+    day: chrono::NaiveDate,
+    week: chrono::NaiveDate,
+    month: chrono::NaiveDate,
+    today: chrono::NaiveDate,
+    last_used_at: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+impl From<Row> for MeterState {
+    fn from(row: Row) -> MeterState {
+        MeterState {
+            org: row.org,
+            id: row.id,
+            kind: row.kind,
+            limits: Limits {
+                total: row.limit_total,
+                day: row.limit_day,
+                week: row.limit_week,
+                month: row.limit_month,
+            },
+            include_byok: row.include_byok,
+            held: row.held,
+            spent: Spent {
+                total: row.spent_total,
+                day: row.spent_day,
+                week: row.spent_week,
+                month: row.spent_month,
+            },
+            byok: Spent { total: row.byok_total, day: row.byok_day, week: row.byok_week, month: row.byok_month },
+            day: row.day,
+            week: row.week,
+            month: row.month,
+            today: row.today,
+            last_used_at: row.last_used_at,
+        }
+    }
+}
+
+pub async fn lock_meters(conn: &mut PgConnection, wanted: &[(Uuid, Uuid)]) -> Result<Vec<MeterState>, sqlx::Error> {
+    let (orgs, ids): (Vec<Uuid>, Vec<Uuid>) = wanted.iter().copied().unzip();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select m.org_id as "org: OrgId", m.id as "id: MeterId", kind,
+            limit_total as "limit_total: Usd", limit_day as "limit_day: Usd", limit_week as "limit_week: Usd",
+            limit_month as "limit_month: Usd", include_byok, held as "held: Usd",
+            spent_total as "spent_total: Usd", spent_day as "spent_day: Usd", spent_week as "spent_week: Usd",
+            spent_month as "spent_month: Usd", byok_total as "byok_total: Usd", byok_day as "byok_day: Usd",
+            byok_week as "byok_week: Usd", byok_month as "byok_month: Usd", day, week, month,
+            (clock_timestamp() at time zone 'utc')::date as "today!", last_used_at
+           from unnest($1::uuid[], $2::uuid[]) as x (org_id, id)
+           join meter m on m.org_id = x.org_id and m.id = x.id
+           order by m.org_id, m.id
+           for update of m"#,
+        &orgs,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(MeterState::from).collect())
+}
+
+/// Reads meters of one organization, for pages and the API.
+///
+/// # Errors
+/// Database errors only.
+pub async fn meter_states(
+    conn: &mut PgConnection,
+    org: OrgId,
+    ids: &[MeterId],
+) -> Result<Vec<MeterState>, sqlx::Error> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select org_id as "org: OrgId", id as "id: MeterId", kind,
+            limit_total as "limit_total: Usd", limit_day as "limit_day: Usd", limit_week as "limit_week: Usd",
+            limit_month as "limit_month: Usd", include_byok, held as "held: Usd",
+            spent_total as "spent_total: Usd", spent_day as "spent_day: Usd", spent_week as "spent_week: Usd",
+            spent_month as "spent_month: Usd", byok_total as "byok_total: Usd", byok_day as "byok_day: Usd",
+            byok_week as "byok_week: Usd", byok_month as "byok_month: Usd", day, week, month,
+            (clock_timestamp() at time zone 'utc')::date as "today!", last_used_at
+           from meter where org_id = $1 and id = any($2)"#,
+        org.0,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(MeterState::from).collect())
+}
+
+/// Adds spending and releases holds, in the order of rows. A window that the clock has passed starts at
+/// this spending. A clock that looks earlier than the row (a transaction that began before midnight and
+/// waited) never turns a window back.
+pub async fn change_meters(
+    conn: &mut PgConnection,
+    changes: &BTreeMap<(OrgId, MeterId), MeterChange>,
+) -> Result<(), sqlx::Error> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let (orgs, ids): (Vec<Uuid>, Vec<Uuid>) = changes.keys().map(|(org, id)| (org.0, id.0)).unzip();
+    let spends: Vec<Usd> = changes.values().map(|change| change.spend).collect();
+    let releases: Vec<Usd> = changes.values().map(|change| change.release).collect();
+    sqlx::query!(
+        "update meter m set
+            held = m.held - d.release,
+            spent_total = m.spent_total + d.spend,
+            spent_day = d.spend + case when m.day >= d.today then m.spent_day else 0 end,
+            spent_week = d.spend + case when m.week >= d.monday then m.spent_week else 0 end,
+            spent_month = d.spend + case when m.month >= d.first then m.spent_month else 0 end,
+            byok_day = case when m.day >= d.today then m.byok_day else 0 end,
+            byok_week = case when m.week >= d.monday then m.byok_week else 0 end,
+            byok_month = case when m.month >= d.first then m.byok_month else 0 end,
+            day = greatest(m.day, d.today),
+            week = greatest(m.week, d.monday),
+            month = greatest(m.month, d.first),
+            last_used_at = clock_timestamp()
+         from (
+            select x.org_id, x.id, x.spend, x.release,
+                (clock_timestamp() at time zone 'utc')::date as today,
+                date_trunc('week', clock_timestamp() at time zone 'utc')::date as monday,
+                date_trunc('month', clock_timestamp() at time zone 'utc')::date as first
+            from unnest($1::uuid[], $2::uuid[], $3::numeric[], $4::numeric[]) as x (org_id, id, spend, release)
+            join meter l on l.org_id = x.org_id and l.id = x.id
+            order by x.org_id, x.id
+            for update of l
+         ) d
+         where m.org_id = d.org_id and m.id = d.id",
+        &orgs,
+        &ids,
+        &spends as &[Usd],
+        &releases as &[Usd],
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! Every query of the ledger, and the only code that writes money rows.
+
+mod audit;
+mod credits;
+mod holds;
+mod meters;
+mod transfers;
+
+pub use audit::{
+    audit_counts, drifted_credit_holds, drifted_credits, drifted_meter_holds, orphan_transfers, overdue_holds,
+    sum_of_all_accounts,
+};
+pub use credits::{CreditChange, CreditState, change_credits, credit_state, insert_credit, lock_credit, move_credit};
+pub use holds::{EndedHold, end_holds, expired_holds, insert_holds, lock_books, open_holds};
+pub use meters::{MeterChange, change_meters, insert_meter, meter_states, update_limits};
+pub use transfers::{Movement, NewTransfer, insert_or_find_transfer, insert_transfers, statement};

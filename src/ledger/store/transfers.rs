@@ -1,0 +1,127 @@
+//! The journal.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::super::transfer::Code;
+use crate::base::Usd;
+use crate::base::ids::{AccountId, OrgId, TransferId};
+
+/// A row for the journal.
+#[derive(Clone, Debug)]
+pub struct NewTransfer {
+    pub id: TransferId,
+    pub code: Code,
+    pub reference: String,
+    pub debit: AccountId,
+    pub credit: AccountId,
+    pub amount: Usd,
+    pub org: Option<OrgId>,
+    pub memo: String,
+}
+
+/// A transfer that was found under the same code and reference.
+pub struct Earlier {
+    pub id: TransferId,
+    pub debit: AccountId,
+    pub credit: AccountId,
+    pub amount: Usd,
+}
+
+pub async fn insert_transfers(conn: &mut PgConnection, transfers: &[NewTransfer]) -> Result<(), sqlx::Error> {
+    if transfers.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = transfers.iter().map(|t| t.id.0).collect();
+    let codes: Vec<String> = transfers.iter().map(|t| t.code.as_str().to_owned()).collect();
+    let references: Vec<String> = transfers.iter().map(|t| t.reference.clone()).collect();
+    let debits: Vec<Uuid> = transfers.iter().map(|t| t.debit.0).collect();
+    let credits: Vec<Uuid> = transfers.iter().map(|t| t.credit.0).collect();
+    let amounts: Vec<Usd> = transfers.iter().map(|t| t.amount).collect();
+    let orgs: Vec<Option<Uuid>> = transfers.iter().map(|t| t.org.map(|org| org.0)).collect();
+    let memos: Vec<String> = transfers.iter().map(|t| t.memo.clone()).collect();
+    sqlx::query!(
+        "insert into transfer (id, code, reference, debit_account, credit_account, amount, org_id, memo)
+         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::numeric[],
+            $7::uuid[], $8::text[])",
+        &ids,
+        &codes,
+        &references,
+        &debits,
+        &credits,
+        &amounts as &[Usd],
+        &orgs as &[Option<Uuid>],
+        &memos,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Inserts a transfer, or returns the one that its code and reference name already.
+pub async fn insert_or_find_transfer(
+    conn: &mut PgConnection,
+    transfer: &NewTransfer,
+) -> Result<Option<Earlier>, sqlx::Error> {
+    let inserted = sqlx::query!(
+        "insert into transfer (id, code, reference, debit_account, credit_account, amount, org_id, memo)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict (code, reference) do nothing",
+        transfer.id.0,
+        transfer.code.as_str(),
+        transfer.reference,
+        transfer.debit.0,
+        transfer.credit.0,
+        transfer.amount.amount(),
+        transfer.org.map(|org| org.0),
+        transfer.memo,
+    )
+    .execute(&mut *conn)
+    .await?;
+    if inserted.rows_affected() == 1 {
+        return Ok(None);
+    }
+    let earlier = sqlx::query_as!(
+        Earlier,
+        r#"select id as "id: TransferId", debit_account as "debit: AccountId", credit_account as "credit: AccountId",
+            amount as "amount: Usd"
+           from transfer where code = $1 and reference = $2"#,
+        transfer.code.as_str(),
+        transfer.reference,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Some(earlier))
+}
+
+/// One line of an organization's statement.
+#[derive(Clone, Debug)]
+pub struct Movement {
+    pub id: TransferId,
+    pub code: String,
+    pub reference: String,
+    /// Positive when credits came in.
+    pub amount: Usd,
+    pub memo: String,
+    pub at: DateTime<Utc>,
+}
+
+/// The latest movements of an organization's credits, metered calls left out, newest first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn statement(conn: &mut PgConnection, org: OrgId, limit: i64) -> Result<Vec<Movement>, sqlx::Error> {
+    sqlx::query_as!(
+        Movement,
+        r#"select id as "id: TransferId", code, reference,
+            case when credit_account = $1 then amount else -amount end as "amount!: Usd", memo, created_at as at
+           from transfer
+           where org_id = $1 and code <> 'usage' and (credit_account = $1 or debit_account = $1)
+           order by id desc limit $2"#,
+        org.0,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
