@@ -1,0 +1,46 @@
+//! A signed-in browser.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::person::Person;
+use crate::base::ids::SessionId;
+use crate::base::secret::{Digest, random_token};
+use crate::base::Secret;
+
+/// A session ends after so long without use ...
+pub const IDLE: TimeDelta = TimeDelta::days(7);
+/// ... and after so long in any case.
+pub const ABSOLUTE: TimeDelta = TimeDelta::days(30);
+/// Use is noted at most this often.
+pub const TOUCH_EVERY: TimeDelta = TimeDelta::minutes(5);
+
+/// What the cookie carries; the database knows only its digest.
+#[derive(Clone, Debug)]
+pub struct SessionSecret(pub Secret<String>);
+
+impl SessionSecret {
+    #[must_use]
+    pub fn fresh() -> SessionSecret {
+        SessionSecret(random_token())
+    }
+
+    /// Reads a cookie. `None` for what no session can be.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<SessionSecret> {
+        let plain = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        plain.then(|| SessionSecret(Secret::new(text.to_owned())))
+    }
+
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.0.expose())
+    }
+}
+
+/// A session and whose it is.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub id: SessionId,
+    pub person: Person,
+    pub last_seen_at: DateTime<Utc>,
+}

@@ -1,0 +1,71 @@
+//! Signing up. Whoever asks is told the same: look into your mailbox.
+
+use sqlx::PgConnection;
+
+use super::password::{Hasher, Password};
+use super::person::{Person, clean_name};
+use super::{mails, store};
+use crate::base::EmailAddress;
+use crate::base::ids::PersonId;
+
+pub struct NewPerson {
+    pub email: EmailAddress,
+    pub name: String,
+    pub password: Password,
+}
+
+/// Makes an account whose address is still to be proven, and mails the link that proves it.
+/// An address that has a proven account gets a mail that says so instead.
+///
+/// # Errors
+/// Database errors, and failures of hashing.
+pub async fn sign_up(
+    conn: &mut PgConnection,
+    hasher: &Hasher,
+    links: &mails::Links,
+    new: NewPerson,
+) -> anyhow::Result<()> {
+    // Hashed in every case, so that every case takes as long.
+    let hash = hasher.hash(new.password).await?;
+    let name = name_or_local_part(&new.name, &new.email);
+    let person = match store::find_by_email(conn, &new.email).await? {
+        Some(person) if person.verified_at.is_some() => {
+            return mails::already_registered(conn, links, &person, &new.email).await;
+        }
+        Some(person) => {
+            // The newest password wins; the link alone proves nothing without it.
+            store::replace_unverified(conn, person.id, &name, &hash).await?;
+            person.id
+        }
+        None => {
+            let id = PersonId::fresh();
+            if !store::insert_person(conn, id, &new.email, &name, Some(&hash), false).await? {
+                // Another request was faster by a moment; its mail is on the way.
+                return Ok(());
+            }
+            id
+        }
+    };
+    mails::verify(conn, links, person, &new.email, &name).await
+}
+
+/// Makes an account for scripts and operators: proven at once, without a password unless one is given.
+/// An address that has an account returns it.
+///
+/// # Errors
+/// Database errors only.
+pub async fn create_verified(
+    conn: &mut PgConnection,
+    email: &EmailAddress,
+    name: &str,
+    password_hash: Option<&str>,
+) -> Result<Person, sqlx::Error> {
+    let name = name_or_local_part(name, email);
+    store::insert_person(conn, PersonId::fresh(), email, &name, password_hash, true).await?;
+    store::find_by_email(conn, email).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+fn name_or_local_part(name: &str, email: &EmailAddress) -> String {
+    let name = clean_name(name);
+    if name.is_empty() { clean_name(email.local_part()) } else { name }
+}

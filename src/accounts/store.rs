@@ -1,0 +1,236 @@
+//! Every query about people.
+
+use chrono::TimeDelta;
+use sqlx::PgConnection;
+use sqlx::postgres::types::PgInterval;
+
+use super::person::Person;
+use super::session::{IDLE, Session, TOUCH_EVERY};
+use crate::base::EmailAddress;
+use crate::base::ids::{PersonId, SessionId};
+use crate::base::secret::Digest;
+
+fn interval(delta: TimeDelta) -> PgInterval {
+    PgInterval { months: 0, days: 0, microseconds: delta.num_microseconds().unwrap_or(i64::MAX) }
+}
+
+/// # Errors
+/// Database errors only.
+pub async fn find_by_email(conn: &mut PgConnection, email: &EmailAddress) -> Result<Option<Person>, sqlx::Error> {
+    sqlx::query_as!(
+        Person,
+        r#"select id as "id: PersonId", email, name, time_zone, theme, email_verified_at as verified_at, password_hash
+           from person where email_canonical = $1"#,
+        email.canonical(),
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// False when the address has an account already.
+pub async fn insert_person(
+    conn: &mut PgConnection,
+    id: PersonId,
+    email: &EmailAddress,
+    name: &str,
+    password_hash: Option<&str>,
+    verified: bool,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "insert into person (id, email, email_canonical, name, password_hash, email_verified_at)
+         values ($1, $2, $3, $4, $5, case when $6 then now() end)
+         on conflict (email_canonical) do nothing",
+        id.0,
+        email.as_str(),
+        email.canonical(),
+        name,
+        password_hash,
+        verified,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub async fn replace_unverified(
+    conn: &mut PgConnection,
+    id: PersonId,
+    name: &str,
+    password_hash: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update person set name = $2, password_hash = $3 where id = $1 and email_verified_at is null",
+        id.0,
+        name,
+        password_hash,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn mark_verified(conn: &mut PgConnection, id: PersonId) -> Result<(), sqlx::Error> {
+    sqlx::query!("update person set email_verified_at = coalesce(email_verified_at, now()) where id = $1", id.0)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub async fn set_password(conn: &mut PgConnection, id: PersonId, hash: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("update person set password_hash = $2 where id = $1", id.0, hash).execute(conn).await?;
+    Ok(())
+}
+
+/// # Errors
+/// Database errors only.
+pub async fn set_profile(
+    conn: &mut PgConnection,
+    id: PersonId,
+    name: &str,
+    time_zone: &str,
+    theme: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!("update person set name = $2, time_zone = $3, theme = $4 where id = $1", id.0, name, time_zone, theme)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub async fn insert_token(
+    conn: &mut PgConnection,
+    digest: &Digest,
+    purpose: &str,
+    person: PersonId,
+    lifetime: TimeDelta,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into one_time_token (digest, purpose, person_id, expires_at) values ($1, $2, $3, now() + $4)",
+        digest.as_bytes(),
+        purpose,
+        person.0,
+        interval(lifetime),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn token_owner(
+    conn: &mut PgConnection,
+    digest: &Digest,
+    purpose: &str,
+) -> Result<Option<Person>, sqlx::Error> {
+    sqlx::query_as!(
+        Person,
+        r#"select p.id as "id: PersonId", email, name, time_zone, theme, email_verified_at as verified_at, password_hash
+           from one_time_token t join person p on p.id = t.person_id
+           where t.digest = $1 and t.purpose = $2 and t.used_at is null and t.expires_at > now()"#,
+        digest.as_bytes(),
+        purpose,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Uses a link up. False when it was used, or ran out, in the meantime.
+pub async fn use_token(conn: &mut PgConnection, digest: &Digest, purpose: &str) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "update one_time_token set used_at = now()
+         where digest = $1 and purpose = $2 and used_at is null and expires_at > now()",
+        digest.as_bytes(),
+        purpose,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub async fn insert_session(
+    conn: &mut PgConnection,
+    id: SessionId,
+    digest: &Digest,
+    person: PersonId,
+    user_agent: &str,
+    ip: &str,
+    lifetime: TimeDelta,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into session (id, digest, person_id, user_agent, ip, expires_at) values ($1, $2, $3, $4, $5, now() + $6)",
+        id.0,
+        digest.as_bytes(),
+        person.0,
+        user_agent,
+        ip,
+        interval(lifetime),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The session of a cookie, if it still stands.
+pub async fn find_session(conn: &mut PgConnection, digest: &Digest) -> Result<Option<Session>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select s.id as "id: SessionId", s.last_seen_at, p.id as "person: PersonId", email, name, time_zone, theme,
+            email_verified_at
+           from session s join person p on p.id = s.person_id
+           where s.digest = $1 and s.expires_at > now() and s.last_seen_at > now() - $2::interval"#,
+        digest.as_bytes(),
+        interval(IDLE),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Session {
+        id: row.id,
+        last_seen_at: row.last_seen_at,
+        person: Person {
+            id: row.person,
+            email: row.email,
+            name: row.name,
+            time_zone: row.time_zone,
+            theme: row.theme,
+            verified_at: row.email_verified_at,
+            password_hash: None,
+        },
+    }))
+}
+
+pub async fn touch_session(conn: &mut PgConnection, id: SessionId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update session set last_seen_at = now() where id = $1 and last_seen_at < now() - $2::interval",
+        id.0,
+        interval(TOUCH_EVERY),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn delete_session(conn: &mut PgConnection, id: SessionId) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from session where id = $1", id.0).execute(conn).await?;
+    Ok(())
+}
+
+pub async fn delete_sessions(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from session where person_id = $1", person.0).execute(conn).await?;
+    Ok(())
+}
+
+pub async fn count_failures(conn: &mut PgConnection, subject: &str, within: TimeDelta) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from sign_in_failure where subject = $1 and occurred_at > now() - $2::interval"#,
+        subject,
+        interval(within),
+    )
+    .fetch_one(conn)
+    .await
+}
+
+pub async fn insert_failures(conn: &mut PgConnection, subjects: &[String]) -> Result<(), sqlx::Error> {
+    sqlx::query!("insert into sign_in_failure (subject) select * from unnest($1::text[])", subjects)
+        .execute(&mut *conn)
+        .await?;
+    // Kept only as long as they count.
+    sqlx::query!("delete from sign_in_failure where occurred_at < now() - interval '2 hours'").execute(conn).await?;
+    Ok(())
+}

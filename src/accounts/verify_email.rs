@@ -1,0 +1,40 @@
+//! Proving an address: the mailed link together with the password chosen at sign-up.
+//!
+//! The link alone is not enough. Otherwise somebody could sign up with another's address and a password
+//! of their own, and wait for the owner to click.
+
+use sqlx::PgConnection;
+
+use super::password::{Hasher, Password};
+use super::session::SessionSecret;
+use super::sign_in::{Device, SignInError, start_session};
+use super::store;
+use crate::base::secret::Digest;
+
+/// Proves the address and signs in.
+///
+/// # Errors
+/// `WrongLink` when the link is unknown, used or too old; `WrongPassword` leaves the link valid.
+pub async fn verify_email(
+    conn: &mut PgConnection,
+    hasher: &Hasher,
+    token: &str,
+    password: &str,
+    device: &Device,
+) -> Result<SessionSecret, SignInError> {
+    let digest = Digest::of(token);
+    let person = store::token_owner(conn, &digest, "verify_email").await?.ok_or(SignInError::WrongLink)?;
+    let throttle = super::Throttle::of(&device.ip, &person.email.to_lowercase());
+    if throttle.is_closed(conn).await? {
+        return Err(SignInError::TooMany);
+    }
+    if !hasher.check(Password::entered(password), person.password_hash.as_deref()).await? {
+        throttle.note_failure(conn).await?;
+        return Err(SignInError::WrongPassword);
+    }
+    if !store::use_token(conn, &digest, "verify_email").await? {
+        return Err(SignInError::WrongLink);
+    }
+    store::mark_verified(conn, person.id).await?;
+    Ok(start_session(conn, person.id, device).await?)
+}

@@ -1,0 +1,402 @@
+//! Configuration: the only reader of the environment. Every field is documented here and in
+//! `docs/configuration.md`; `farebox config check` prints the effective values.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine;
+use sha2::{Digest as _, Sha256};
+
+use crate::base::Secret;
+
+/// Where a value came from, and how to read one: environment, `*_FILE`, TOML.
+pub struct Sources {
+    values: BTreeMap<String, String>,
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    #[error("{name} {problem}")]
+    Value { name: &'static str, problem: String },
+    #[error("cannot read {path}: {problem}")]
+    File { path: String, problem: String },
+    #[error("{0} is not a setting of Farebox; `farebox config check` lists them")]
+    Unknown(String),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Environment {
+    /// Sandbox provider, sandbox payments and the mailbox page are there.
+    Development,
+    /// None of them is.
+    Production,
+}
+
+/// Everything that can be set. Names of variables stand beside each field.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `FAREBOX_ENV`: `development` (default) or `production`.
+    pub environment: Environment,
+    /// `FAREBOX_LISTEN`: address and port to serve on; default `127.0.0.1:8080`.
+    pub listen: SocketAddr,
+    /// `FAREBOX_PUBLIC_URL`: where browsers and clients reach this instance; default `http://` + listen.
+    pub public_url: url::Url,
+    /// `FAREBOX_DATABASE_URL` or `DATABASE_URL`: a Postgres server; without it an embedded one runs in the data directory.
+    pub database_url: Option<Secret<String>>,
+    /// `FAREBOX_DATA_DIR`: the embedded database, the settlement spool and the generated secret; default `./data`.
+    pub data_dir: PathBuf,
+    /// `FAREBOX_SECRET_KEY`: 32 bytes in hex or base64. Seals provider keys and signs forms.
+    /// In development one is made in the data directory.
+    pub secret_key: Secret<[u8; 32]>,
+    /// `FAREBOX_SMTP_URL`: `smtp://user:password@host:587?tls=required`. Without it mails stay in the outbox.
+    pub smtp_url: Option<Secret<String>>,
+    /// `FAREBOX_MAIL_FROM`: sender of mails; default `Farebox <farebox@localhost>`.
+    pub mail_from: String,
+    /// `FAREBOX_LOG`: filter of log lines, in `tracing` syntax; default `info`.
+    pub log: String,
+    /// `FAREBOX_LOG_FORMAT`: `text` (default in development) or `json`.
+    pub log_json: bool,
+    /// `FAREBOX_METRICS_TOKEN`: bearer token of `/metrics`; without it `/metrics` answers only to this machine.
+    pub metrics_token: Option<Secret<String>>,
+    /// `FAREBOX_TRUSTED_PROXIES`: how many reverse proxies stand before this process and set `X-Forwarded-For`; default 0.
+    pub trusted_proxies: u8,
+    /// `FAREBOX_ALLOW_PRIVATE_UPSTREAMS`: `true` lets provider URLs point into private networks, for local models.
+    pub allow_private_upstreams: bool,
+    /// `FAREBOX_HOLD_TTL_SECONDS`: a hold whose process died is released after this; default 1100, above the longest call.
+    pub hold_ttl: Duration,
+    /// `FAREBOX_SWEEP_SECONDS`: how often expired holds are looked for; default 5.
+    pub sweep_every: Duration,
+    /// `FAREBOX_WORKERS`: threads that serve HTTP; default the number of cores.
+    pub workers: usize,
+    /// `FAREBOX_SHUTDOWN_SECONDS`: how long running calls may take to end after a stop signal; default 130.
+    pub shutdown_grace: Duration,
+    /// `FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS`: an upstream that has not answered after this is given up; default 120.
+    pub timeout_first_byte: Duration,
+    /// `FAREBOX_TIMEOUT_IDLE_SECONDS`: an upstream stream that is silent for this long is given up; default 60.
+    pub timeout_idle: Duration,
+    /// Effective values for `config check`, secrets hidden.
+    pub shown: Vec<(&'static str, String)>,
+}
+
+/// Name, whether it is secret, and what it is for.
+pub const SETTINGS: &[(&str, bool)] = &[
+    ("FAREBOX_ENV", false),
+    ("FAREBOX_LISTEN", false),
+    ("FAREBOX_PUBLIC_URL", false),
+    ("FAREBOX_DATABASE_URL", true),
+    ("FAREBOX_DATA_DIR", false),
+    ("FAREBOX_SECRET_KEY", true),
+    ("FAREBOX_SMTP_URL", true),
+    ("FAREBOX_MAIL_FROM", false),
+    ("FAREBOX_LOG", false),
+    ("FAREBOX_LOG_FORMAT", false),
+    ("FAREBOX_METRICS_TOKEN", true),
+    ("FAREBOX_TRUSTED_PROXIES", false),
+    ("FAREBOX_ALLOW_PRIVATE_UPSTREAMS", false),
+    ("FAREBOX_HOLD_TTL_SECONDS", false),
+    ("FAREBOX_SWEEP_SECONDS", false),
+    ("FAREBOX_WORKERS", false),
+    ("FAREBOX_SHUTDOWN_SECONDS", false),
+    ("FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS", false),
+    ("FAREBOX_TIMEOUT_IDLE_SECONDS", false),
+];
+
+/// Read by scripts and by the embedded server, not settings of the product.
+const OTHER_VARIABLES: &[&str] = &["FAREBOX_CONFIG", "FAREBOX_PG_BIN", "FAREBOX_TEST_FULL", "FAREBOX_BUILD_PROFILE"];
+
+impl Sources {
+    /// The process's environment over the TOML file that `FAREBOX_CONFIG` names, if any.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or a `FAREBOX_` variable is not a setting.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn from_environment() -> Result<Sources, ConfigError> {
+        let environment: BTreeMap<String, String> = std::env::vars()
+            .filter(|(name, _)| name.starts_with("FAREBOX_") || name == "DATABASE_URL")
+            .collect();
+        Sources::from_map(environment)
+    }
+
+    /// # Errors
+    /// As [`Sources::from_environment`].
+    pub fn from_map(mut given: BTreeMap<String, String>) -> Result<Sources, ConfigError> {
+        let mut values = BTreeMap::new();
+        if let Some(path) = given.remove("FAREBOX_CONFIG") {
+            values = read_toml(Path::new(&path))?;
+        }
+        if let Some(url) = given.remove("DATABASE_URL") {
+            given.entry("FAREBOX_DATABASE_URL".into()).or_insert(url);
+        }
+        for (name, value) in given {
+            if OTHER_VARIABLES.contains(&name.as_str()) {
+                continue;
+            }
+            match name.strip_suffix("_FILE") {
+                Some(setting) if is_setting(setting) => {
+                    let text = std::fs::read_to_string(&value)
+                        .map_err(|e| ConfigError::File { path: value.clone(), problem: e.to_string() })?;
+                    values.insert(setting.to_owned(), text.trim().to_owned());
+                }
+                _ if is_setting(&name) => {
+                    values.insert(name, value);
+                }
+                _ => return Err(ConfigError::Unknown(name)),
+            }
+        }
+        Ok(Sources { values })
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    fn parse<T: std::str::FromStr>(&self, name: &'static str, default: T, what: &str) -> Result<T, ConfigError> {
+        match self.get(name) {
+            None => Ok(default),
+            Some(text) => text.parse().map_err(|_| wrong(name, format!("must be {what}"))),
+        }
+    }
+
+    fn seconds(&self, name: &'static str, default: u64, min: u64, max: u64) -> Result<Duration, ConfigError> {
+        let seconds = self.parse(name, default, "a whole number of seconds")?;
+        if seconds < min || seconds > max {
+            return Err(wrong(name, format!("must be between {min} and {max} seconds")));
+        }
+        Ok(Duration::from_secs(seconds))
+    }
+}
+
+fn is_setting(name: &str) -> bool {
+    SETTINGS.iter().any(|(setting, _)| *setting == name)
+}
+
+fn wrong(name: &'static str, problem: impl Into<String>) -> ConfigError {
+    ConfigError::Value { name, problem: problem.into() }
+}
+
+fn read_toml(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
+    let failed = |problem: String| ConfigError::File { path: path.display().to_string(), problem };
+    let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| failed(e.message().to_owned()))?;
+    let mut values = BTreeMap::new();
+    for (key, value) in table {
+        let name = format!("FAREBOX_{}", key.to_uppercase());
+        if !is_setting(&name) {
+            return Err(ConfigError::Unknown(key));
+        }
+        let text = match value {
+            toml::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        values.insert(name, text);
+    }
+    Ok(values)
+}
+
+impl Config {
+    /// # Errors
+    /// Names the setting, what is wrong with it, and what it must be.
+    pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
+        let environment = match sources.get("FAREBOX_ENV").unwrap_or("development") {
+            "development" => Environment::Development,
+            "production" => Environment::Production,
+            _ => return Err(wrong("FAREBOX_ENV", "must be `development` or `production`")),
+        };
+        let default_listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let listen = sources.parse("FAREBOX_LISTEN", default_listen, "an address and port like 127.0.0.1:8080")?;
+        let data_dir = PathBuf::from(sources.get("FAREBOX_DATA_DIR").unwrap_or("data"));
+        let public_url = public_url(sources, listen)?;
+        let log_json = match sources.get("FAREBOX_LOG_FORMAT") {
+            None => environment == Environment::Production,
+            Some("json") => true,
+            Some("text") => false,
+            Some(_) => return Err(wrong("FAREBOX_LOG_FORMAT", "must be `text` or `json`")),
+        };
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let mut config = Config {
+            environment,
+            listen,
+            public_url,
+            database_url: sources.get("FAREBOX_DATABASE_URL").map(|url| Secret::new(url.to_owned())),
+            secret_key: secret_key(sources, environment, &data_dir)?,
+            data_dir,
+            smtp_url: sources.get("FAREBOX_SMTP_URL").map(|url| Secret::new(url.to_owned())),
+            mail_from: sources.get("FAREBOX_MAIL_FROM").unwrap_or("Farebox <farebox@localhost.localdomain>").to_owned(),
+            log: sources.get("FAREBOX_LOG").unwrap_or("info").to_owned(),
+            log_json,
+            metrics_token: sources.get("FAREBOX_METRICS_TOKEN").map(|token| Secret::new(token.to_owned())),
+            trusted_proxies: sources.parse("FAREBOX_TRUSTED_PROXIES", 0, "a number of proxies from 0 to 255")?,
+            allow_private_upstreams: sources.parse("FAREBOX_ALLOW_PRIVATE_UPSTREAMS", false, "`true` or `false`")?,
+            hold_ttl: sources.seconds("FAREBOX_HOLD_TTL_SECONDS", 1_100, 1, 86_400)?,
+            sweep_every: sources.seconds("FAREBOX_SWEEP_SECONDS", 5, 1, 3_600)?,
+            workers: sources.parse("FAREBOX_WORKERS", cores, "a number of threads")?,
+            shutdown_grace: sources.seconds("FAREBOX_SHUTDOWN_SECONDS", 130, 1, 3_600)?,
+            timeout_first_byte: sources.seconds("FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS", 120, 1, 900)?,
+            timeout_idle: sources.seconds("FAREBOX_TIMEOUT_IDLE_SECONDS", 60, 1, 900)?,
+            shown: Vec::new(),
+        };
+        config.check()?;
+        config.shown = config.describe(sources);
+        Ok(config)
+    }
+
+    #[must_use]
+    pub fn is_production(&self) -> bool {
+        self.environment == Environment::Production
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.workers == 0 || self.workers > 256 {
+            return Err(wrong("FAREBOX_WORKERS", "must be between 1 and 256"));
+        }
+        if self.is_production() && self.smtp_url.is_none() {
+            return Err(wrong("FAREBOX_SMTP_URL", "must be set in production: people verify their address by mail"));
+        }
+        if self.is_production() && self.database_url.is_none() {
+            return Err(wrong("FAREBOX_DATABASE_URL", "must be set in production: the embedded server is for trying out"));
+        }
+        self.mail_from.parse::<lettre::message::Mailbox>()
+            .map_err(|_| wrong("FAREBOX_MAIL_FROM", "must be like `Farebox <farebox@example.com>`"))?;
+        Ok(())
+    }
+
+    fn describe(&self, sources: &Sources) -> Vec<(&'static str, String)> {
+        let effective = |name: &str| match name {
+            "FAREBOX_ENV" => if self.is_production() { "production" } else { "development" }.to_owned(),
+            "FAREBOX_LISTEN" => self.listen.to_string(),
+            "FAREBOX_PUBLIC_URL" => self.public_url.to_string(),
+            "FAREBOX_DATA_DIR" => self.data_dir.display().to_string(),
+            "FAREBOX_MAIL_FROM" => self.mail_from.clone(),
+            "FAREBOX_LOG" => self.log.clone(),
+            "FAREBOX_LOG_FORMAT" => if self.log_json { "json" } else { "text" }.to_owned(),
+            "FAREBOX_TRUSTED_PROXIES" => self.trusted_proxies.to_string(),
+            "FAREBOX_ALLOW_PRIVATE_UPSTREAMS" => self.allow_private_upstreams.to_string(),
+            "FAREBOX_HOLD_TTL_SECONDS" => self.hold_ttl.as_secs().to_string(),
+            "FAREBOX_SWEEP_SECONDS" => self.sweep_every.as_secs().to_string(),
+            "FAREBOX_WORKERS" => self.workers.to_string(),
+            "FAREBOX_SHUTDOWN_SECONDS" => self.shutdown_grace.as_secs().to_string(),
+            "FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS" => self.timeout_first_byte.as_secs().to_string(),
+            "FAREBOX_TIMEOUT_IDLE_SECONDS" => self.timeout_idle.as_secs().to_string(),
+            _ => String::new(),
+        };
+        SETTINGS
+            .iter()
+            .map(|(name, secret)| {
+                let shown = match (secret, sources.get(name)) {
+                    (true, Some(_)) => "[set]".to_owned(),
+                    (true, None) => "[not set]".to_owned(),
+                    (false, _) => effective(name),
+                };
+                (*name, shown)
+            })
+            .collect()
+    }
+}
+
+fn public_url(sources: &Sources, listen: SocketAddr) -> Result<url::Url, ConfigError> {
+    let text = match sources.get("FAREBOX_PUBLIC_URL") {
+        Some(text) => text.to_owned(),
+        None => format!("http://{listen}"),
+    };
+    let url: url::Url = text.parse().map_err(|_| wrong("FAREBOX_PUBLIC_URL", "must be like https://ai.example.com"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || url.path() != "/" {
+        return Err(wrong("FAREBOX_PUBLIC_URL", "must be http or https, with a host and no path"));
+    }
+    Ok(url)
+}
+
+fn secret_key(
+    sources: &Sources,
+    environment: Environment,
+    data_dir: &Path,
+) -> Result<Secret<[u8; 32]>, ConfigError> {
+    const NAME: &str = "FAREBOX_SECRET_KEY";
+    if let Some(text) = sources.get(NAME) {
+        return decode_key(text).ok_or_else(|| wrong(NAME, "must be 32 bytes in hex or base64; make one with `openssl rand -hex 32`"));
+    }
+    if environment == Environment::Production {
+        return Err(wrong(NAME, "must be set in production; make one with `openssl rand -hex 32`"));
+    }
+    let path = data_dir.join("secret_key");
+    let failed = |e: std::io::Error| ConfigError::File { path: path.display().to_string(), problem: e.to_string() };
+    if let Ok(text) = std::fs::read_to_string(&path) {
+        return decode_key(text.trim())
+            .ok_or_else(|| wrong(NAME, format!("in {} is damaged: restore the file or delete it", path.display())));
+    }
+    std::fs::create_dir_all(data_dir).map_err(failed)?;
+    let bytes = crate::base::secret::random_bytes();
+    write_private(&path, &hex::encode(bytes)).map_err(failed)?;
+    Ok(Secret::new(bytes))
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn decode_key(text: &str) -> Option<Secret<[u8; 32]>> {
+    let bytes = hex::decode(text).ok().or_else(|| base64::engine::general_purpose::STANDARD.decode(text).ok())?;
+    bytes.try_into().ok().map(Secret::new)
+}
+
+/// A key for one purpose, so that no two uses share one.
+#[must_use]
+pub fn derived_key(secret: &Secret<[u8; 32]>, purpose: &str) -> Secret<[u8; 32]> {
+    let mut hash = Sha256::new();
+    hash.update(b"farebox key derivation v1\0");
+    hash.update(purpose.as_bytes());
+    hash.update(b"\0");
+    hash.update(secret.expose());
+    Secret::new(hash.finalize().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().map_err(|e| ConfigError::Unknown(e.to_string()))?;
+        let mut given: BTreeMap<String, String> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        given.insert("FAREBOX_DATA_DIR".into(), dir.path().display().to_string());
+        Config::load(&Sources::from_map(given)?)
+    }
+
+    #[test]
+    fn nothing_needs_to_be_set_in_development() {
+        let config = load(&[]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.public_url.as_str(), "http://127.0.0.1:8080/");
+        assert!(!config.is_production());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert_eq!(load(&[("FAREBOX_LISTNE", "1")]).map(|_| ()), Err(ConfigError::Unknown("FAREBOX_LISTNE".into())));
+        for (name, value) in [
+            ("FAREBOX_ENV", "prod"),
+            ("FAREBOX_LISTEN", "8080"),
+            ("FAREBOX_PUBLIC_URL", "example.com"),
+            ("FAREBOX_SECRET_KEY", "abc"),
+            ("FAREBOX_HOLD_TTL_SECONDS", "0"),
+        ] {
+            let error = load(&[(name, value)]).map(|_| ()).err();
+            assert!(matches!(&error, Some(ConfigError::Value { name: n, .. }) if *n == name), "{name}={value}: {error:?}");
+        }
+        let production = load(&[("FAREBOX_ENV", "production")]).map(|_| ());
+        assert!(production.is_err(), "production starts without secrets");
+    }
+
+    #[test]
+    fn secrets_are_never_shown() {
+        let key = "ab".repeat(32);
+        let config = load(&[("FAREBOX_SECRET_KEY", &key), ("DATABASE_URL", "postgres://u:hunter2@h/d")])
+            .unwrap_or_else(|error| panic!("{error}"));
+        let shown = format!("{:?} {config:?}", config.shown);
+        assert!(!shown.contains("hunter2") && !shown.contains(&key), "{shown}");
+    }
+}

@@ -1,0 +1,66 @@
+//! Connection pools: one for pages and the API, one for admissions, one for settlements.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+/// Connections of pages, the API and jobs.
+const MAX_GENERAL: u32 = 16;
+/// Admissions run one batch at a time; the spare connection releases orphans.
+const MAX_ADMISSION: u32 = 3;
+/// Settlements, the spool and the sweeper.
+const MAX_SETTLEMENT: u32 = 4;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(2_500);
+
+/// The pools of one process.
+#[derive(Clone, Debug)]
+pub struct Pools {
+    pub general: PgPool,
+    /// Commits without waiting for the disk: holds that a database crash loses cost nobody anything.
+    pub admission: PgPool,
+    pub settlement: PgPool,
+}
+
+impl Pools {
+    /// Opens pools that connect when they are first used.
+    ///
+    /// # Errors
+    /// When `url` is no Postgres URL.
+    pub fn open(url: &str) -> Result<Pools, sqlx::Error> {
+        let durable = options(url)?;
+        let quick = durable.clone().options([("synchronous_commit", "off"), ("statement_timeout", "2500")]);
+        let settling = durable.clone().options([("statement_timeout", "5000")]);
+        let general = durable.options([("statement_timeout", "15000"), ("idle_in_transaction_session_timeout", "30000")]);
+        Ok(Pools {
+            general: pool(MAX_GENERAL).connect_lazy_with(general),
+            admission: pool(MAX_ADMISSION).connect_lazy_with(quick),
+            settlement: pool(MAX_SETTLEMENT).connect_lazy_with(settling),
+        })
+    }
+
+    pub async fn close(&self) {
+        tokio::join!(self.general.close(), self.admission.close(), self.settlement.close());
+    }
+}
+
+/// Reads a Postgres URL and sets what every connection of Farebox has in common.
+///
+/// # Errors
+/// When `url` is no Postgres URL.
+pub fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    Ok(PgConnectOptions::from_str(url)?
+        .application_name("farebox")
+        .options([("lock_timeout", "10000"), ("timezone", "UTC"), ("default_transaction_isolation", "read committed")]))
+}
+
+fn pool(max: u32) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(max)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(Duration::from_secs(600))
+        // A dead connection costs one failed statement, which every caller handles;
+        // a ping before each use would cost every call a round trip.
+        .test_before_acquire(false)
+}

@@ -1,0 +1,35 @@
+//! Jobs: work that a transaction leaves behind, done after it committed, retried until it is done.
+//!
+//! The queue is Graphile Worker (crate `graphile_worker`), in this database. A job is added in the
+//! caller's transaction, so it exists exactly if its cause does. This module knows no kinds of jobs.
+
+mod runner;
+
+pub use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext, WorkerOptions};
+pub use runner::{SCHEMA, migrate, run};
+
+use sqlx::PgConnection;
+
+/// A failing job is tried this often, ever more slowly (from seconds to days), and then kept as dead.
+pub const MAX_ATTEMPTS: i32 = 12;
+
+/// Adds a job in the caller's transaction. Adding the same `key` again before it ran adds nothing new.
+///
+/// # Errors
+/// Database errors, and payloads that are no JSON.
+pub async fn enqueue<T: TaskHandler + serde::Serialize>(
+    conn: &mut PgConnection,
+    job: &T,
+    key: &str,
+) -> Result<(), sqlx::Error> {
+    let payload = serde_json::to_value(job).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    // Unchecked, because the queue's schema belongs to the crate and not to our migrations.
+    sqlx::query("select graphile_worker.add_job($1, $2::json, max_attempts => $3, job_key => $4)")
+        .bind(T::IDENTIFIER)
+        .bind(payload)
+        .bind(MAX_ATTEMPTS)
+        .bind(key)
+        .execute(conn)
+        .await?;
+    Ok(())
+}

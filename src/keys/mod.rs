@@ -1,0 +1,27 @@
+//! API keys: what a program holds to spend an organization's credits, up to limits.
+//!
+//! What is always true here:
+//! - A key is shown once; only its SHA-256 is stored. Nothing that could not be a key reaches the database.
+//! - Limits stand on the key's meter in the ledger and are checked there, on a locked row; what is
+//!   cached of a key never decides about money.
+//! - A change is obeyed on every node within a second: nodes hear of it, and one that cannot hear asks each time.
+
+mod authenticate;
+mod caller;
+mod issue;
+mod key;
+mod plain_key;
+mod revoke;
+mod store;
+
+pub mod extract;
+pub mod pages;
+
+pub use authenticate::{AuthError, KeyCache};
+pub use store::Found;
+pub use caller::Caller;
+pub use issue::{Issued, IssueError, NewKey, issue};
+pub use key::{Key, KeyKind, KeyName, KeyState};
+pub use plain_key::PlainKey;
+pub use revoke::{delete, disable, enable};
+pub use store::{find, labels, list};

@@ -1,0 +1,179 @@
+//! Every query about keys, organization first; only authentication looks a key up by its digest.
+
+use std::collections::HashMap;
+
+use sqlx::PgConnection;
+
+use super::caller::Caller;
+use super::issue::NewKey;
+use super::key::Key;
+use super::plain_key::PlainKey;
+use crate::base::ids::{KeyId, MeterId, OrgId, PersonId};
+use crate::base::secret::Digest;
+
+pub async fn count(conn: &mut PgConnection, org: OrgId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from api_key where org_id = $1 and deleted_at is null"#,
+        org.0
+    )
+    .fetch_one(conn)
+    .await
+}
+
+pub async fn insert(
+    conn: &mut PgConnection,
+    org: OrgId,
+    id: KeyId,
+    plain: &PlainKey,
+    new: &NewKey,
+    maker: Option<PersonId>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into api_key (org_id, id, digest, kind, name, label, created_by, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        org.0,
+        id.0,
+        plain.digest().as_bytes(),
+        new.kind.as_str(),
+        new.name.as_str(),
+        plain.label(),
+        maker.map(|person| person.0),
+        new.expires_at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn set_disabled(
+    conn: &mut PgConnection,
+    org: OrgId,
+    id: KeyId,
+    disabled: bool,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "update api_key set disabled_at = case when $3 then coalesce(disabled_at, now()) end, updated_at = now()
+         where org_id = $1 and id = $2 and deleted_at is null",
+        org.0,
+        id.0,
+        disabled,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub async fn mark_deleted(conn: &mut PgConnection, org: OrgId, id: KeyId) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "update api_key set deleted_at = now(), updated_at = now()
+         where org_id = $1 and id = $2 and deleted_at is null",
+        org.0,
+        id.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// One key of an organization.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find(conn: &mut PgConnection, org: OrgId, id: KeyId) -> Result<Option<Key>, sqlx::Error> {
+    sqlx::query_as!(
+        Key,
+        r#"select k.org_id as "org: OrgId", k.id as "id: KeyId", k.digest, k.kind, k.name, k.label,
+            k.created_by as "created_by: PersonId", p.name as "maker?", k.disabled_at, k.expires_at, k.created_at
+           from api_key k left join person p on p.id = k.created_by
+           where k.org_id = $1 and k.id = $2 and k.deleted_at is null"#,
+        org.0,
+        id.0,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Keys of an organization, newest first, from before `before` on.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list(
+    conn: &mut PgConnection,
+    org: OrgId,
+    before: Option<KeyId>,
+    limit: i64,
+) -> Result<Vec<Key>, sqlx::Error> {
+    sqlx::query_as!(
+        Key,
+        r#"select k.org_id as "org: OrgId", k.id as "id: KeyId", k.digest, k.kind, k.name, k.label,
+            k.created_by as "created_by: PersonId", p.name as "maker?", k.disabled_at, k.expires_at, k.created_at
+           from api_key k left join person p on p.id = k.created_by
+           where k.org_id = $1 and k.deleted_at is null and ($2::uuid is null or k.id < $2)
+           order by k.id desc limit $3"#,
+        org.0,
+        before.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Names of keys, deleted ones too, for the activity log.
+///
+/// # Errors
+/// Database errors only.
+pub async fn labels(
+    conn: &mut PgConnection,
+    org: OrgId,
+    ids: &[KeyId],
+) -> Result<HashMap<KeyId, String>, sqlx::Error> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"select id as "id: KeyId", name from api_key where org_id = $1 and id = any($2)"#,
+        org.0,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}
+
+/// What authentication finds under a digest.
+pub struct Found {
+    pub caller: Caller,
+    pub disabled: bool,
+    pub frozen: bool,
+}
+
+pub async fn find_by_digest(conn: &mut PgConnection, digest: &Digest) -> Result<Option<Found>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select k.org_id as "org: OrgId", k.id as "id: KeyId", k.kind, k.name, k.label,
+            k.created_by as "created_by: PersonId", k.issued_by as "issued_by: MeterId", k.disabled_at, k.expires_at,
+            o.frozen_at, m.meter_id as "member_meter?: MeterId"
+           from api_key k
+           join org o on o.id = k.org_id
+           left join membership m on m.org_id = k.org_id and m.person_id = k.created_by
+           where k.digest = $1 and k.deleted_at is null"#,
+        digest.as_bytes(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| {
+        let meters = [Some(MeterId(row.id.0)), row.issued_by, row.member_meter].into_iter().flatten().collect();
+        Found {
+            caller: Caller {
+                org: row.org,
+                key: row.id,
+                key_name: row.name,
+                key_label: row.label,
+                created_by: row.created_by,
+                meters,
+                hash: digest.to_hex(),
+                provisioning: row.kind == "provisioning",
+                expires_at: row.expires_at,
+            },
+            disabled: row.disabled_at.is_some(),
+            frozen: row.frozen_at.is_some(),
+        }
+    }))
+}

@@ -1,0 +1,70 @@
+//! How a mail leaves: by SMTP, or not at all in development, where the mailbox page shows the outbox.
+
+use std::time::Duration;
+
+use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::AsyncSmtpTransport;
+use lettre::{AsyncTransport, Message, Tokio1Executor};
+
+use super::outbox::StoredMail;
+use crate::base::Secret;
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+#[derive(Debug, thiserror::Error)]
+pub enum MailerError {
+    #[error("the mail server address is not valid: {0}")]
+    Url(String),
+    #[error("the mail could not be composed: {0}")]
+    Compose(String),
+    #[error("the mail server did not take the mail: {0}")]
+    Refused(String),
+}
+
+#[derive(Clone)]
+pub enum Mailer {
+    Smtp { transport: AsyncSmtpTransport<Tokio1Executor>, from: Mailbox },
+    /// Development: the outbox is the mailbox.
+    Outbox,
+}
+
+impl Mailer {
+    /// # Errors
+    /// When the URL or the sender is not valid.
+    pub fn smtp(url: &Secret<String>, from: &str) -> Result<Mailer, MailerError> {
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose())
+            // The URL may carry a password, so the error must not repeat it.
+            .map_err(|_| MailerError::Url("write it like smtp://user:password@host:587?tls=required".into()))?
+            .timeout(Some(TIMEOUT))
+            .build();
+        let from = from.parse().map_err(|_| MailerError::Compose("the sender is not an address".into()))?;
+        Ok(Mailer::Smtp { transport, from })
+    }
+
+    #[must_use]
+    pub fn leaves_the_house(&self) -> bool {
+        matches!(self, Mailer::Smtp { .. })
+    }
+
+    /// # Errors
+    /// When the mail cannot be composed or the server refuses it; the job tries again.
+    pub async fn send(&self, mail: &StoredMail) -> Result<(), MailerError> {
+        let Mailer::Smtp { transport, from } = self else { return Ok(()) };
+        let to: Mailbox = mail.recipient.parse().map_err(|_| MailerError::Compose("the recipient is not an address".into()))?;
+        let message = Message::builder()
+            .from(from.clone())
+            .to(to)
+            .subject(&mail.subject)
+            .message_id(Some(format!("<{}@farebox>", mail.id)))
+            .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()))
+            .map_err(|error| MailerError::Compose(error.to_string()))?;
+        transport.send(message).await.map_err(|error| MailerError::Refused(error.to_string()))?;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Mailer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.leaves_the_house() { "Mailer(smtp)" } else { "Mailer(outbox)" })
+    }
+}

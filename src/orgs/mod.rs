@@ -1,0 +1,15 @@
+//! A tenant: what owns credits, keys and calls. Every person has a personal organization.
+//!
+//! What is always true here: an organization has a credit account from its first moment, and every
+//! member has a meter in it.
+
+mod enter;
+mod org;
+mod store;
+
+pub mod extract;
+
+pub use enter::{enter_personal, personal_of};
+pub use extract::Member;
+pub use org::{Org, Role};
+pub use store::{find_org, member_meter, members};

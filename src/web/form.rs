@@ -1,0 +1,45 @@
+//! Forms: parsed only after their token proved where they come from.
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+
+use super::{App, PageError, csrf};
+
+/// No form of Farebox is longer.
+const MAX_BYTES: usize = 64 * 1024;
+const TOKEN_FIELD: &str = "csrf_token";
+
+/// A form of type `T` that one of our own pages sent.
+pub struct Protected<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Protected<T> {
+    type Error = PageError;
+    type Future = LocalBoxFuture<'static, Result<Self, PageError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let body = web::Payload::from_request(&request, payload);
+        Box::pin(async move {
+            let app = request.app_data::<web::Data<App>>().cloned().ok_or(PageError::Misconfigured)?;
+            let body = body.await.map_err(|_| PageError::Invalid("The form could not be read.".into()))?;
+            let bytes = body
+                .to_bytes_limited(MAX_BYTES)
+                .await
+                .map_err(|_| PageError::Invalid("The form is too long.".into()))?
+                .map_err(|_| PageError::Invalid("The form could not be read.".into()))?;
+            let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes)
+                .map_err(|_| PageError::Invalid("The form could not be read.".into()))?;
+            let token = pairs.iter().find(|(name, _)| name == TOKEN_FIELD).map_or("", |(_, value)| value);
+            if !csrf::is_valid(&app, &request, token) {
+                return Err(PageError::Forbidden(
+                    "This form is no longer valid, so nothing was done. Go back, reload the page and send it again.",
+                ));
+            }
+            serde_urlencoded::from_bytes(&bytes)
+                .map(Protected)
+                .map_err(|error| PageError::Invalid(format!("The form is not complete: {error}.")))
+        })
+    }
+}

@@ -1,0 +1,84 @@
+//! Headers of every response, and the id of every request.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest, web};
+
+use super::App;
+use crate::base::ids::RequestId;
+
+/// Only what this instance serves runs or shows on its pages.
+pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+    frame-ancestors 'none'";
+
+#[derive(Clone, Copy)]
+struct CurrentRequest(RequestId);
+
+/// The id by which this request is found in the log.
+#[must_use]
+pub fn request_id(request: &HttpRequest) -> String {
+    request.extensions().get::<CurrentRequest>().map(|current| current.0.to_string()).unwrap_or_default()
+}
+
+/// Names the request, logs how it ended, and sets what every response carries.
+///
+/// # Errors
+/// Those of the handler.
+pub async fn every_response(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let id = RequestId::fresh();
+    request.extensions_mut().insert(CurrentRequest(id));
+    let https = request.app_data::<web::Data<App>>().is_some_and(|app| app.is_https());
+    let started = std::time::Instant::now();
+    let (method, path) = (request.method().clone(), request.path().to_owned());
+    let mut response = next.call(request).await?;
+    let status = response.status();
+    if status.is_server_error() {
+        tracing::error!(request = %id, %method, path, status = status.as_u16(), ms = started.elapsed().as_millis(), "failed");
+    } else {
+        tracing::debug!(request = %id, %method, path, status = status.as_u16(), ms = started.elapsed().as_millis(), "answered");
+    }
+    let headers = response.headers_mut();
+    let mut set = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(HeaderName::from_static("x-request-id"), &id.to_string());
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    if https {
+        set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
+    Ok(response)
+}
+
+/// Sets what pages carry beyond that.
+///
+/// # Errors
+/// Those of the handler.
+pub async fn every_page(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let mut response = next.call(request).await?;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::REFERRER_POLICY, "strict-origin-when-cross-origin"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=(), payment=()"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    Ok(response)
+}

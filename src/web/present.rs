@@ -1,0 +1,38 @@
+//! How amounts and moments are shown.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+use super::views::common::{Amount, When};
+use crate::base::Usd;
+
+/// An amount, short, with its exact value behind it.
+#[must_use]
+pub fn amount(usd: Usd) -> Amount {
+    Amount::new(usd.display(), usd.display_exact())
+}
+
+/// A moment, told from now where that is clearer, exact in the reader's zone behind it.
+#[must_use]
+pub fn when(at: DateTime<Utc>, now: DateTime<Utc>, zone: Tz) -> When {
+    let local = at.with_timezone(&zone);
+    let age = now - at;
+    let (text, relative) = if age < TimeDelta::zero() {
+        (local.format("%-d %b %Y, %H:%M").to_string(), false)
+    } else if age < TimeDelta::minutes(1) {
+        ("just now".to_owned(), true)
+    } else if age < TimeDelta::hours(1) {
+        (format!("{} min ago", age.num_minutes()), true)
+    } else if age < TimeDelta::hours(24) {
+        (format!("{} h ago", age.num_hours()), true)
+    } else {
+        (local.format("%-d %b, %H:%M").to_string(), false)
+    };
+    When { text, exact: local.format("%-d %b %Y, %H:%M:%S %Z").to_string(), iso: at.to_rfc3339(), relative }
+}
+
+/// One or two letters for a round mark.
+#[must_use]
+pub fn initials(name: &str) -> String {
+    name.split_whitespace().filter_map(|word| word.chars().next()).take(2).flat_map(char::to_uppercase).collect()
+}
