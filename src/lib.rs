@@ -1,1 +1,3 @@
-//! x
+//! Farebox: a self-hosted, credit-metered AI portal.
+
+pub mod db;

@@ -1,0 +1,3 @@
+//! The database: how the process reaches Postgres. Knows no domain.
+
+pub mod embedded;
