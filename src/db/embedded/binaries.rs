@@ -33,7 +33,7 @@ impl Binaries {
     ) -> Result<Self, EmbeddedError> {
         let found: Vec<Self> = candidates()
             .into_iter()
-            .filter(|dir| dir.join("initdb").is_file() && user.may_enter(dir))
+            .filter(|dir| dir.join("postgres").is_file() && user.may_enter(dir))
             .filter_map(|dir| Some(Self { major: major_of(&dir)?, dir }))
             .filter(|found| found.major >= OLDEST_MAJOR)
             .collect();
@@ -96,9 +96,10 @@ fn newest_first(base: &Path) -> Vec<PathBuf> {
     versions.into_iter().map(|(_, dir)| dir).collect()
 }
 
-/// Asks the server for its version. It answers that even to root.
+/// Asks for the version, which also shows that the programs find their
+/// libraries. `initdb` needs more of those than the server does.
 fn major_of(dir: &Path) -> Option<u32> {
-    let output = Command::new(dir.join("postgres")).arg("--version").output().ok()?;
+    let output = Command::new(dir.join("initdb")).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     leading_number(text.split_whitespace().nth(2)?)
 }

@@ -135,6 +135,9 @@ impl Place {
 
     /// The major version that made the cluster; none when there is no cluster.
     pub(super) fn made_by(&self) -> Option<u32> {
+        if !self.data_dir.join("global/pg_control").exists() {
+            return None;
+        }
         super::binaries::leading_number(
             std::fs::read_to_string(self.data_dir.join("PG_VERSION")).ok()?.trim(),
         )
