@@ -157,8 +157,10 @@ fn clear_the_way(data_dir: &Path) -> Result<(), EmbeddedError> {
     if !data_dir.join("PG_VERSION").exists() {
         return Err(EmbeddedError::NotADataDir { dir: data_dir.to_owned() });
     }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let aside = beside(data_dir, &format!("half-made-{}", now.map_or(0, |age| age.as_secs())));
+    let aside = (1..)
+        .map(|number| beside(data_dir, &format!("half-made-{number}")))
+        .find(|aside| !aside.exists())
+        .unwrap_or_else(|| beside(data_dir, "half-made"));
     tracing::warn!(
         from = %data_dir.display(), to = %aside.display(),
         "moved a half-made cluster aside; delete it when you do not need it"
