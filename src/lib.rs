@@ -1,3 +1,10 @@
 //! Farebox: a self-hosted, credit-metered AI portal with an OpenAI-compatible gateway.
+
 pub mod base;
+pub mod config;
+pub mod db;
+pub mod jobs;
+pub mod mail;
 pub mod ledger;
+pub mod catalog;
+pub mod orgs;
