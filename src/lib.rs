@@ -7,4 +7,3 @@ pub mod jobs;
 pub mod mail;
 pub mod ledger;
 pub mod catalog;
-pub mod orgs;
