@@ -49,6 +49,18 @@ impl Usd {
         Usd(Decimal::new(cents, 2))
     }
 
+    /// For constants.
+    #[must_use]
+    pub const fn from_whole(dollars: u32) -> Usd {
+        Usd(Decimal::from_parts(dollars, 0, 0, false, 0))
+    }
+
+    /// For constants.
+    #[must_use]
+    pub const fn from_hundredths(cents: u32) -> Usd {
+        Usd(Decimal::from_parts(cents, 0, 0, false, 2))
+    }
+
     /// Reads what a person or a program wrote: `12`, `12.50`, `$12.50`, `1,200.00`.
     ///
     /// # Errors

@@ -22,13 +22,30 @@ pub async fn enqueue<T: TaskHandler + serde::Serialize>(
     job: &T,
     key: &str,
 ) -> Result<(), sqlx::Error> {
+    enqueue_after(conn, job, key, 0).await
+}
+
+/// As [`enqueue`], to run after a number of seconds.
+///
+/// # Errors
+/// Database errors, and payloads that are no JSON.
+pub async fn enqueue_after<T: TaskHandler + serde::Serialize>(
+    conn: &mut PgConnection,
+    job: &T,
+    key: &str,
+    seconds: i32,
+) -> Result<(), sqlx::Error> {
     let payload = serde_json::to_value(job).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     // Unchecked, because the queue's schema belongs to the crate and not to our migrations.
-    sqlx::query("select graphile_worker.add_job($1, $2::json, max_attempts => $3, job_key => $4)")
+    sqlx::query(
+        "select graphile_worker.add_job($1, $2::json, max_attempts => $3, job_key => $4,
+            run_at => now() + make_interval(secs => $5))",
+    )
         .bind(T::IDENTIFIER)
         .bind(payload)
         .bind(MAX_ATTEMPTS)
         .bind(key)
+        .bind(seconds)
         .execute(conn)
         .await?;
     Ok(())

@@ -8,7 +8,6 @@ use chrono::{DateTime, Utc};
 use moka::sync::Cache;
 use sqlx::PgPool;
 
-use super::caller::Caller;
 use super::plain_key::PlainKey;
 use super::store::{self, Found};
 use crate::base::secret::Digest;

@@ -15,7 +15,6 @@ mod revoke;
 mod store;
 
 pub mod extract;
-pub mod pages;
 
 pub use authenticate::{AuthError, KeyCache};
 pub use store::Found;

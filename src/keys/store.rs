@@ -28,12 +28,13 @@ pub async fn insert(
     new: &NewKey,
     maker: Option<PersonId>,
 ) -> Result<(), sqlx::Error> {
+    let digest = plain.digest();
     sqlx::query!(
         "insert into api_key (org_id, id, digest, kind, name, label, created_by, expires_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8)",
         org.0,
         id.0,
-        plain.digest().as_bytes(),
+        digest.as_bytes(),
         new.kind.as_str(),
         new.name.as_str(),
         plain.label(),

@@ -66,6 +66,7 @@ pub async fn every_page(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let mut response = next.call(request).await?;
+    forget_flash(&mut response);
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
@@ -81,4 +82,14 @@ pub async fn every_page(
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     Ok(response)
+}
+
+/// A notice is shown once: a page that could show it takes it away.
+pub fn forget_flash<B>(response: &mut ServiceResponse<B>) {
+    let shown = response.status() != actix_web::http::StatusCode::SEE_OTHER;
+    if shown && response.request().cookie(super::flash::NAME).is_some() {
+        let mut cookie = actix_web::cookie::Cookie::build(super::flash::NAME, "").path("/").finish();
+        cookie.make_removal();
+        response.response_mut().add_cookie(&cookie).ok();
+    }
 }

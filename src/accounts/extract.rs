@@ -1,0 +1,53 @@
+//! From a request to the person who is signed in.
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::future::LocalBoxFuture;
+
+use super::person::Person;
+use super::session::{Session, SessionSecret};
+use super::store;
+use crate::web::{App, PageError, cookies};
+
+/// A proof that somebody is signed in. Without one, a page sends the browser to the sign-in page.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    pub session: Session,
+}
+
+impl SignedIn {
+    #[must_use]
+    pub fn person(&self) -> &Person {
+        &self.session.person
+    }
+}
+
+impl FromRequest for SignedIn {
+    type Error = PageError;
+    type Future = LocalBoxFuture<'static, Result<Self, PageError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { current(&request).await })
+    }
+}
+
+/// # Errors
+/// `SignedOut` without a standing session.
+pub async fn current(request: &HttpRequest) -> Result<SignedIn, PageError> {
+    let app = request.app_data::<web::Data<App>>().ok_or(PageError::Misconfigured)?;
+    let signed_out = || {
+        // Only what can be fetched again is worth coming back to.
+        let back = request.method() == actix_web::http::Method::GET;
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        PageError::SignedOut { next: if back { path.to_owned() } else { "/".to_owned() } }
+    };
+    let secret = cookies::read(request, cookies::session_name(app)).as_deref().and_then(SessionSecret::parse);
+    let secret = secret.ok_or_else(signed_out)?;
+    let mut conn = app.db.acquire().await?;
+    let session = store::find_session(&mut conn, &secret.digest()).await?.ok_or_else(signed_out)?;
+    if app.clock.now() - session.last_seen_at > super::session::TOUCH_EVERY {
+        store::touch_session(&mut conn, session.id).await?;
+    }
+    Ok(SignedIn { session })
+}

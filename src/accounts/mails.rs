@@ -1,0 +1,98 @@
+//! What people are mailed about their account.
+
+use chrono::TimeDelta;
+use sqlx::PgConnection;
+use url::Url;
+
+use super::person::Person;
+use super::store;
+use crate::base::EmailAddress;
+use crate::base::ids::{MailId, PersonId};
+use crate::base::secret::{Digest, random_token};
+use crate::mail::{self, NewMail};
+use crate::web::views::emails::{self, LinkMail, Mail};
+
+const VERIFY_LASTS: TimeDelta = TimeDelta::hours(24);
+const RECOVER_LASTS: TimeDelta = TimeDelta::hours(1);
+
+/// Where links in mails lead.
+#[derive(Clone, Debug)]
+pub struct Links {
+    pub base: Url,
+}
+
+impl Links {
+    fn with_token(&self, path: &str, token: &str) -> String {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url.query_pairs_mut().append_pair("token", token);
+        url.to_string()
+    }
+
+    fn plain(&self, path: &str) -> String {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url.to_string()
+    }
+
+    fn instance(&self) -> String {
+        format!("Farebox at {}", self.base.host_str().unwrap_or("this server"))
+    }
+}
+
+pub async fn verify(
+    conn: &mut PgConnection,
+    links: &Links,
+    person: PersonId,
+    email: &EmailAddress,
+    name: &str,
+) -> anyhow::Result<()> {
+    let token = random_token();
+    store::insert_token(conn, &Digest::of(token.expose()), "verify_email", person, VERIFY_LASTS).await?;
+    let mail = emails::verify(&LinkMail {
+        name: name.to_owned(),
+        instance: links.instance(),
+        link: links.with_token("/verify", token.expose()),
+        link_lasts: "24 hours".into(),
+    })?;
+    write(conn, "verify_email", email, mail).await
+}
+
+pub async fn recover(
+    conn: &mut PgConnection,
+    links: &Links,
+    person: &Person,
+    email: &EmailAddress,
+) -> anyhow::Result<()> {
+    let token = random_token();
+    store::insert_token(conn, &Digest::of(token.expose()), "recover", person.id, RECOVER_LASTS).await?;
+    let mail = emails::recover(&LinkMail {
+        name: person.name.clone(),
+        instance: links.instance(),
+        link: links.with_token("/reset", token.expose()),
+        link_lasts: "1 hour".into(),
+    })?;
+    write(conn, "recover", email, mail).await
+}
+
+/// Somebody signed up with an address that has an account: its owner hears of it, the other does not.
+pub async fn already_registered(
+    conn: &mut PgConnection,
+    links: &Links,
+    person: &Person,
+    email: &EmailAddress,
+) -> anyhow::Result<()> {
+    let mail = emails::already_registered(&LinkMail {
+        name: person.name.clone(),
+        instance: links.instance(),
+        link: links.plain("/sign-in"),
+        link_lasts: String::new(),
+    })?;
+    write(conn, "already_registered", email, mail).await
+}
+
+async fn write(conn: &mut PgConnection, kind: &'static str, to: &EmailAddress, mail: Mail) -> anyhow::Result<()> {
+    let event = format!("{kind}:{}", MailId::fresh());
+    let new = NewMail { event, kind, to: to.clone(), subject: mail.subject, text: mail.text, html: mail.html };
+    Ok(mail::enqueue(conn, new).await?)
+}

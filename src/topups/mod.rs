@@ -1,0 +1,27 @@
+//! Money in. A top-up is started, paid at a processor, and applied when the processor's word is checked.
+//!
+//! What is always true here:
+//! - Coming back from the payment page credits nothing. Only an applied event does, after the payment
+//!   was fetched from the processor again and its amount found to be ours.
+//! - A message of a processor is stored before it is answered; however often and in whatever order
+//!   messages arrive, one payment gives one credit.
+//! - The form carries the top-up's id, so sending it twice buys once.
+//! - No database transaction is open while a processor is asked.
+
+mod apply;
+mod fees;
+mod inbox;
+mod start;
+mod store;
+mod topup;
+
+pub mod pages;
+pub mod processors;
+
+pub use apply::ApplyEvent;
+pub use fees::{FeeRule, METHODS, MAX_PURCHASE, MIN_PURCHASE, Method, Quote, method, quote};
+pub use inbox::{Event, receive};
+pub use processors::sandbox::{Outcome, SettleSandboxPayment};
+pub use start::{StartError, start};
+pub use store::{find, list};
+pub use topup::{State, TopUp};

@@ -1,0 +1,112 @@
+//! What went wrong with a page, for the person before it and, apart from that, for the log.
+
+use actix_web::body::BoxBody;
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use askama::Template;
+
+use super::views::errors::{Forbidden, Internal, NotFound, TooMany, Unavailable};
+use super::views::{Flash, PublicPage};
+
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    /// Also for what belongs to somebody else: a stranger learns nothing.
+    #[error("not found")]
+    NotFound,
+    #[error("forbidden: {0}")]
+    Forbidden(&'static str),
+    #[error("invalid: {0}")]
+    Invalid(String),
+    #[error("too many tries")]
+    TooMany,
+    /// Signed out: go to the sign-in page and come back.
+    #[error("signed out")]
+    SignedOut { next: String },
+    #[error("the database is away")]
+    Unavailable(#[source] sqlx::Error),
+    #[error("a part of the app is missing")]
+    Misconfigured,
+    #[error("internal: {0}")]
+    Internal(#[from] anyhow::Error),
+}
+
+impl From<sqlx::Error> for PageError {
+    fn from(error: sqlx::Error) -> PageError {
+        match error {
+            sqlx::Error::RowNotFound => PageError::NotFound,
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => {
+                PageError::Unavailable(error)
+            }
+            other => PageError::Internal(anyhow::Error::new(other)),
+        }
+    }
+}
+
+impl ResponseError for PageError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            PageError::NotFound => StatusCode::NOT_FOUND,
+            PageError::Forbidden(_) => StatusCode::FORBIDDEN,
+            PageError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            PageError::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            PageError::SignedOut { .. } => StatusCode::SEE_OTHER,
+            PageError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            PageError::Misconfigured | PageError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        if let PageError::SignedOut { next } = self {
+            return HttpResponse::SeeOther().insert_header((header::LOCATION, sign_in_url(next))).finish();
+        }
+        let id = crate::base::ids::RequestId::fresh().to_string();
+        if self.status_code().is_server_error() {
+            tracing::error!(error_id = %id, error = ?self, "a page failed");
+        }
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"));
+        if matches!(self, PageError::TooMany | PageError::Unavailable(_)) {
+            response.insert_header((header::RETRY_AFTER, if matches!(self, PageError::TooMany) { "900" } else { "5" }));
+        }
+        response.body(self.body(id).unwrap_or_else(|_| "Something went wrong.".to_owned()))
+    }
+}
+
+impl PageError {
+    fn body(&self, request_id: String) -> askama::Result<String> {
+        let page = |title: &str| PublicPage { title: title.to_owned(), theme: "system".to_owned(), ..PublicPage::default() };
+        match self {
+            PageError::NotFound => NotFound { page: page("Page not found"), request_id }.render(),
+            PageError::Forbidden(reason) => {
+                Forbidden { page: page("Not allowed"), request_id, reason: (*reason).to_owned() }.render()
+            }
+            PageError::Invalid(reason) => {
+                let mut page = page("That could not be read");
+                page.flash = Some(Flash::bad(reason.clone()));
+                Forbidden { page, request_id, reason: format!("{reason} Nothing was changed.") }.render()
+            }
+            PageError::TooMany => {
+                TooMany { page: page("Too many tries"), request_id, retry_after: "15 minutes".into() }.render()
+            }
+            PageError::Unavailable(_) => Unavailable { page: page("Back in a moment"), request_id }.render(),
+            PageError::SignedOut { .. } | PageError::Misconfigured | PageError::Internal(_) => {
+                Internal { page: page("Something went wrong"), request_id }.render()
+            }
+        }
+    }
+}
+
+fn sign_in_url(next: &str) -> String {
+    let mut query = serde_urlencoded::to_string([("next", next)]).unwrap_or_default();
+    if next == "/" {
+        query.clear();
+    }
+    if query.is_empty() { "/sign-in".to_owned() } else { format!("/sign-in?{query}") }
+}
+
+/// A path of our own pages, or `/`: nobody is sent to another site after signing in.
+#[must_use]
+pub fn local_path(next: &str) -> &str {
+    let own = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
+    if own { next } else { "/" }
+}

@@ -1,0 +1,49 @@
+//! From a view to a response.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::views::PublicPage;
+use super::{App, PageError, csrf, flash};
+
+/// A page that is as it should be.
+///
+/// # Errors
+/// When the template cannot be written.
+pub fn html(view: &impl Template) -> Result<HttpResponse, PageError> {
+    with_status(StatusCode::OK, view)
+}
+
+/// The same form again, with what is wrong beside each field.
+///
+/// # Errors
+/// When the template cannot be written.
+pub fn unprocessable(view: &impl Template) -> Result<HttpResponse, PageError> {
+    with_status(StatusCode::UNPROCESSABLE_ENTITY, view)
+}
+
+/// # Errors
+/// When the template cannot be written.
+pub fn with_status(status: StatusCode, view: &impl Template) -> Result<HttpResponse, PageError> {
+    let body = view.render().map_err(|error| PageError::Internal(anyhow::anyhow!("a page was not rendered: {error}")))?;
+    Ok(HttpResponse::build(status).insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8")).body(body))
+}
+
+/// After a change: go and look, by GET.
+#[must_use]
+pub fn see_other(location: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
+}
+
+/// The frame of a page that needs nobody to be signed in.
+#[must_use]
+pub fn public_page(app: &App, request: &HttpRequest, title: &str) -> PublicPage {
+    PublicPage {
+        title: title.to_owned(),
+        csrf: csrf::token(app, request),
+        flash: flash::take(request),
+        dev: app.dev,
+        theme: "system".to_owned(),
+    }
+}
