@@ -15,7 +15,6 @@ mod start;
 mod store;
 mod topup;
 
-pub mod pages;
 pub mod processors;
 
 pub use apply::ApplyEvent;

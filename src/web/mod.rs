@@ -1,0 +1,19 @@
+//! The shell around a page. It knows no domain: what pages show arrives as plain text in `views`.
+
+pub mod app;
+pub mod assets;
+pub mod client;
+pub mod cookies;
+pub mod csrf;
+pub mod error;
+pub mod flash;
+pub mod form;
+pub mod headers;
+pub mod page;
+pub mod present;
+pub mod views;
+
+pub use app::App;
+pub use error::PageError;
+pub use form::Protected;
+pub use page::{html, public_page, see_other, unprocessable};

@@ -1,0 +1,265 @@
+//! Stacked bars, laid out in whole pixels from exact integers.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+
+use super::common::Amount;
+use super::filters;
+
+/// The drawing's own units; it scales with its card.
+pub const WIDTH: u32 = 340;
+pub const HEIGHT: u32 = 150;
+const LEFT: u32 = 44;
+const TOP: u32 = 8;
+const BOTTOM: u32 = 22;
+const GAP: u32 = 2;
+/// Bars of a short period would otherwise look like walls.
+const MAX_BAR: u32 = 28;
+/// Eight named series and "other": more cannot be told apart.
+pub const MAX_SERIES: usize = 9;
+
+/// One column of the chart before layout.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    /// Short, below the axis, such as `22 Nov`.
+    pub label: String,
+    /// The whole span, such as `22 Nov 2026, UTC`.
+    pub span: String,
+    /// One value per series in any unit, never negative; missing ones count as nothing.
+    pub values: Vec<i128>,
+}
+
+/// A series before layout, in the order in which it is stacked.
+#[derive(Clone, Debug)]
+pub struct Series {
+    pub name: String,
+    /// Its sum over the period, formatted.
+    pub total: Amount,
+}
+
+/// A laid-out chart with its table.
+#[derive(Clone, Debug, Template)]
+#[template(path = "components/chart.html")]
+pub struct Chart {
+    /// What it shows, for screen readers, such as `Spend per day by model`.
+    pub label: String,
+    pub width: u32,
+    pub height: u32,
+    pub left: u32,
+    pub base: u32,
+    pub bars: Vec<Bar>,
+    pub y_ticks: Vec<Tick>,
+    pub x_ticks: Vec<Tick>,
+    pub legend: Vec<LegendItem>,
+    pub rows: Vec<TableRow>,
+    /// The first column's header in the table, such as `Day`.
+    pub bucket_name: String,
+}
+
+impl HtmlSafe for Chart {}
+
+#[derive(Clone, Debug)]
+pub struct Bar {
+    pub x: u32,
+    pub w: u32,
+    pub title: String,
+    pub segments: Vec<Segment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub x: u32,
+    pub y: u32,
+    pub w: u32,
+    pub h: u32,
+    pub series: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Tick {
+    pub x: u32,
+    pub y: u32,
+    pub text: String,
+    /// `start`, `middle` or `end`.
+    pub anchor: &'static str,
+}
+
+#[derive(Clone, Debug)]
+pub struct LegendItem {
+    pub series: usize,
+    pub name: String,
+    pub total: Amount,
+}
+
+#[derive(Clone, Debug)]
+pub struct TableRow {
+    pub label: String,
+    pub cells: Vec<String>,
+    pub total: String,
+}
+
+/// Lays out stacked bars. `format` writes a value of the buckets' unit for ticks, titles and the table.
+/// Series beyond [`MAX_SERIES`] are not drawn: sum them into a last one named "other" first.
+pub fn layout(
+    label: &str,
+    bucket_name: &str,
+    buckets: &[Bucket],
+    series: &[Series],
+    format: impl Fn(i128) -> String,
+) -> Chart {
+    let series = &series[..series.len().min(MAX_SERIES)];
+    let totals: Vec<i128> = buckets.iter().map(|bucket| values(bucket, series.len()).sum()).collect();
+    let top = nice_top(totals.iter().copied().max().unwrap_or(0));
+    let base = HEIGHT - BOTTOM;
+    let slots = u32::try_from(buckets.len().max(1)).unwrap_or(u32::MAX);
+    let slot_x = |at: u32| LEFT + (WIDTH - LEFT) * at / slots;
+
+    let bars = buckets
+        .iter()
+        .zip(&totals)
+        .zip(0u32..)
+        .map(|((bucket, total), at)| {
+            let (from, to) = (slot_x(at), slot_x(at + 1));
+            let room = to.saturating_sub(from).saturating_sub(GAP).max(1);
+            let w = room.min(MAX_BAR);
+            let x = from + (to.saturating_sub(from).saturating_sub(w)) / 2;
+            Bar {
+                x: from,
+                w: to.saturating_sub(from),
+                title: format!("{}: {}", bucket.span, format(*total)),
+                segments: stack(values(bucket, series.len()), top, x, w),
+            }
+        })
+        .collect();
+
+    Chart {
+        label: label.into(),
+        width: WIDTH,
+        height: HEIGHT,
+        left: LEFT,
+        base,
+        bars,
+        y_ticks: y_ticks(top, &format),
+        x_ticks: x_ticks(buckets, slot_x, slots),
+        legend: series
+            .iter()
+            .enumerate()
+            .map(|(at, one)| LegendItem { series: at, name: one.name.clone(), total: one.total.clone() })
+            .collect(),
+        rows: buckets
+            .iter()
+            .zip(&totals)
+            .map(|(bucket, total)| TableRow {
+                label: bucket.span.clone(),
+                cells: values(bucket, series.len()).map(&format).collect(),
+                total: format(*total),
+            })
+            .collect(),
+        bucket_name: bucket_name.into(),
+    }
+}
+
+fn values(bucket: &Bucket, count: usize) -> impl Iterator<Item = i128> + '_ {
+    (0..count).map(|at| bucket.values.get(at).copied().unwrap_or(0).max(0))
+}
+
+/// Heights are differences of rounded running sums, so a stack is exactly as high as its total.
+fn stack(values: impl Iterator<Item = i128>, top: i128, x: u32, w: u32) -> Vec<Segment> {
+    let base = HEIGHT - BOTTOM;
+    let mut sum = 0i128;
+    let mut reached = 0u32;
+    let mut out = Vec::new();
+    for (series, value) in values.enumerate() {
+        sum += value;
+        let mut height = scale(sum, top);
+        // Something is never drawn as nothing.
+        if reached == 0 && height == 0 && value > 0 {
+            height = 1;
+        }
+        if height > reached {
+            out.push(Segment { x, y: base - height, w, h: height - reached, series });
+            reached = height;
+        }
+    }
+    out
+}
+
+fn scale(value: i128, top: i128) -> u32 {
+    let room = i128::from(HEIGHT - BOTTOM - TOP);
+    u32::try_from((value * room + top / 2) / top).unwrap_or(0).min(HEIGHT - BOTTOM - TOP)
+}
+
+/// The smallest of 1, 2, 4, 5 or 8 times a power of ten that holds `max`, so that half of it reads well too.
+fn nice_top(max: i128) -> i128 {
+    let mut power = 1i128;
+    loop {
+        for factor in [1, 2, 4, 5, 8] {
+            if power * factor >= max.max(1) {
+                return power * factor;
+            }
+        }
+        power *= 10;
+    }
+}
+
+fn y_ticks(top: i128, format: &impl Fn(i128) -> String) -> Vec<Tick> {
+    let halves = if top >= 2 && top % 2 == 0 { vec![top / 2, top] } else { vec![top] };
+    halves
+        .into_iter()
+        .map(|value| Tick { x: LEFT - 6, y: HEIGHT - BOTTOM - scale(value, top), text: format(value), anchor: "end" })
+        .collect()
+}
+
+/// The first, the middle and the last bucket are named; more would collide.
+fn x_ticks(buckets: &[Bucket], slot_x: impl Fn(u32) -> u32, slots: u32) -> Vec<Tick> {
+    let Some(last) = buckets.len().checked_sub(1) else { return Vec::new() };
+    let y = HEIGHT - 6;
+    let tick = |at: usize, x, anchor| Tick { x, y, text: buckets[at].label.clone(), anchor };
+    let mut ticks = vec![tick(0, LEFT, "start")];
+    if last >= 4 {
+        let middle = last / 2;
+        let at = u32::try_from(middle).unwrap_or(0);
+        ticks.push(tick(middle, (slot_x(at) + slot_x(at + 1)) / 2, "middle"));
+    }
+    if last >= 1 {
+        ticks.push(tick(last, slot_x(slots), "end"));
+    }
+    ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bucket(values: &[i128]) -> Bucket {
+        Bucket { label: "d".into(), span: "day".into(), values: values.to_vec() }
+    }
+
+    fn series(count: usize) -> Vec<Series> {
+        (0..count).map(|at| Series { name: format!("s{at}"), total: Amount::default() }).collect()
+    }
+
+    #[test]
+    fn a_stack_is_as_high_as_its_total() {
+        let chart = layout("l", "Day", &[bucket(&[1, 1, 1]), bucket(&[3, 0, 7])], &series(3), |v| v.to_string());
+        let height = |at: usize| chart.bars[at].segments.iter().map(|s| s.h).sum::<u32>();
+        assert_eq!(height(1), HEIGHT - BOTTOM - TOP);
+        assert_eq!(height(0), scale(3, 10));
+        assert_eq!(chart.rows[1].total, "10");
+    }
+
+    #[test]
+    fn something_tiny_is_still_seen_and_nothing_is_not() {
+        let chart = layout("l", "Day", &[bucket(&[1]), bucket(&[0]), bucket(&[1_000_000])], &series(1), |v| v.to_string());
+        assert_eq!(chart.bars[0].segments[0].h, 1);
+        assert!(chart.bars[1].segments.is_empty());
+    }
+
+    #[test]
+    fn no_buckets_and_huge_values_do_no_harm() {
+        assert!(layout("l", "Day", &[], &series(1), |v| v.to_string()).bars.is_empty());
+        let huge = 10i128.pow(30);
+        let chart = layout("l", "Day", &[bucket(&[huge])], &series(1), |v| v.to_string());
+        assert_eq!(chart.bars[0].segments[0].h, HEIGHT - BOTTOM - TOP);
+    }
+}

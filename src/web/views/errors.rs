@@ -1,0 +1,50 @@
+//! Pages for what went wrong. Each says what was not done, what to do, and the request id to quote.
+
+use askama::Template;
+
+use super::filters;
+use super::shell::PublicPage;
+
+/// 404. The title says what is missing, such as `Page not found`.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "errors/404.html")]
+pub struct NotFound {
+    pub page: PublicPage,
+    pub request_id: String,
+}
+
+/// 403.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "errors/403.html")]
+pub struct Forbidden {
+    pub page: PublicPage,
+    pub request_id: String,
+    /// Why, and that nothing was changed.
+    pub reason: String,
+}
+
+/// 429.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "errors/429.html")]
+pub struct TooMany {
+    pub page: PublicPage,
+    pub request_id: String,
+    /// Such as `2 minutes`.
+    pub retry_after: String,
+}
+
+/// 500. Shows nothing of the cause.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "errors/500.html")]
+pub struct Internal {
+    pub page: PublicPage,
+    pub request_id: String,
+}
+
+/// 503.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "errors/503.html")]
+pub struct Unavailable {
+    pub page: PublicPage,
+    pub request_id: String,
+}

@@ -1,0 +1,25 @@
+//! What pages show, as plain text and numbers. A handler fills one of these structs and renders it; money and times
+//! arrive already formatted, so that no page computes with them.
+
+pub mod accounts;
+pub mod activity;
+pub mod api;
+pub mod catalog;
+pub mod chart;
+pub mod common;
+pub mod dev;
+pub mod emails;
+pub mod errors;
+pub mod filters;
+mod icons;
+pub mod keys;
+pub mod overview;
+pub mod samples;
+pub mod shell;
+pub mod topups;
+
+pub use common::{Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When};
+pub use shell::{Flash, PublicPage, Shell};
+
+#[cfg(test)]
+mod tests;

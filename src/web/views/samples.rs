@@ -1,0 +1,743 @@
+//! Pages filled with plausible figures: for tests of every template, and for looking at the design.
+
+use askama::Template;
+
+use super::activity::{Attempt, CallRow, ChartCard, CostLine};
+use super::chart::{self, Bucket, Chart, Series};
+use super::overview::{FirstCall, KeyNear};
+use super::shell::{Flash, PublicPage, Shell};
+use super::topups::{Quote, TopupForm, TopupRow};
+use super::{
+    Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When, accounts, activity, api,
+    catalog, dev, emails, errors, keys, overview, topups,
+};
+
+/// A rendered sample and the name of its file.
+pub struct Sample {
+    pub name: &'static str,
+    pub html: String,
+}
+
+/// Every page and mail, some in several states. `theme` is `system`, `light` or `dark`.
+///
+/// # Errors
+/// Fails when a template does.
+pub fn samples(theme: &str) -> askama::Result<Vec<Sample>> {
+    let mut out = Vec::new();
+    account_pages(theme, &mut out)?;
+    overview_pages(theme, &mut out)?;
+    credit_pages(theme, &mut out)?;
+    key_pages(theme, &mut out)?;
+    activity_pages(theme, &mut out)?;
+    model_pages(theme, &mut out)?;
+    other_pages(theme, &mut out)?;
+    error_pages(theme, &mut out)?;
+    mail_samples(&mut out)?;
+    Ok(out)
+}
+
+fn push(out: &mut Vec<Sample>, name: &'static str, page: &impl Template) -> askama::Result<()> {
+    out.push(Sample { name, html: page.render()? });
+    Ok(())
+}
+
+fn shell(theme: &str, section: &'static str, title: &str, description: &str) -> Shell {
+    Shell {
+        title: title.into(),
+        description: description.into(),
+        section,
+        org_name: "Northwind Studio".into(),
+        org_initials: "NS".into(),
+        balance: "$112.40".into(),
+        balance_exact: "$112.402918250000".into(),
+        person_name: "Ada Martin".into(),
+        person_email: "ada@northwind.example".into(),
+        person_initials: "AM".into(),
+        csrf: "sample-token".into(),
+        flash: None,
+        theme: theme.into(),
+        dev: true,
+    }
+}
+
+fn public(theme: &str, title: &str) -> PublicPage {
+    PublicPage { title: title.into(), csrf: "sample-token".into(), flash: None, dev: true, theme: theme.into() }
+}
+
+fn usd(text: &str) -> Amount {
+    Amount::new(text, text)
+}
+
+fn rounded(text: &str, exact: &str) -> Amount {
+    Amount::new(text, exact)
+}
+
+fn when(text: &str) -> When {
+    When {
+        text: text.into(),
+        exact: "22 Nov 2026, 14:03:07 UTC".into(),
+        iso: "2026-11-22T14:03:07Z".into(),
+        relative: text.ends_with("ago"),
+    }
+}
+
+fn fact(label: &str, value: &str) -> Fact {
+    Fact { label: label.into(), value: value.into(), mono: false }
+}
+
+fn link(label: &str, current: bool) -> Link {
+    Link { href: format!("/activity?period={label}"), label: label.into(), current }
+}
+
+fn snippets(key: &str) -> Snippets {
+    let curl = format!(
+        "curl https://ai.northwind.example/api/v1/chat/completions \\\n  -H \"Authorization: Bearer {key}\" \\\n  -H \"Content-Type: application/json\" \\\n  -d '{{\"model\": \"openai/gpt-5-mini\", \"messages\": [{{\"role\": \"user\", \"content\": \"Say hello.\"}}]}}'"
+    );
+    let python = format!(
+        "from openai import OpenAI\n\nclient = OpenAI(base_url=\"https://ai.northwind.example/api/v1\", api_key=\"{key}\")\nanswer = client.chat.completions.create(\n    model=\"openai/gpt-5-mini\",\n    messages=[{{\"role\": \"user\", \"content\": \"Say hello.\"}}],\n)\nprint(answer.choices[0].message.content)"
+    );
+    let javascript = format!(
+        "import OpenAI from \"openai\";\n\nconst client = new OpenAI({{ baseURL: \"https://ai.northwind.example/api/v1\", apiKey: \"{key}\" }});\nconst answer = await client.chat.completions.create({{\n  model: \"openai/gpt-5-mini\",\n  messages: [{{ role: \"user\", content: \"Say hello.\" }}],\n}});\nconsole.log(answer.choices[0].message.content);"
+    );
+    let item = |id: &str, title: &str, code: String| Snippet { id: id.into(), title: title.into(), code };
+    Snippets {
+        label: "Language".into(),
+        items: vec![
+            item("snippet-curl", "curl", curl),
+            item("snippet-python", "Python", python),
+            item("snippet-javascript", "JavaScript", javascript),
+        ],
+    }
+}
+
+fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
+    push(out, "sign_up", &accounts::SignUp { page: public(theme, "Create your account"), ..Default::default() })?;
+    let mut closed = accounts::SignUp { page: public(theme, "Create your account"), ..Default::default() };
+    closed.closed = "Sign-up is closed here. Ask whoever runs this server for an invitation.".into();
+    push(out, "sign_up_closed", &closed)?;
+    let lasts = || "24 hours".to_owned();
+    let email = || "ada@northwind.example".to_owned();
+    let page = public(theme, "Check your mail");
+    push(out, "sign_up_sent", &accounts::SignUpSent { page, email: email(), link_lasts: lasts() })?;
+    let mut page = public(theme, "Sign in");
+    page.flash = Some(Flash::bad("That e-mail and password do not belong together. Nothing was changed."));
+    let sign_in = accounts::SignIn { page, email: Field::of(email()), sign_up_open: true, ..Default::default() };
+    push(out, "sign_in", &sign_in)?;
+    let page = public(theme, "Recover your account");
+    push(out, "recover", &accounts::Recover { page, email: Field::wrong("ada@", "This is not a whole e-mail address.") })?;
+    let page = public(theme, "Check your mail");
+    push(out, "recover_sent", &accounts::RecoverSent { page, email: email(), link_lasts: "one hour".into() })?;
+    let page = public(theme, "Set a new password");
+    push(out, "reset_password", &accounts::ResetPassword { page, token: "t".into(), ..Default::default() })?;
+    let page = public(theme, "Link no longer works");
+    push(out, "reset_expired", &accounts::ResetPassword { page, expired: true, ..Default::default() })?;
+    push(out, "verify", &accounts::Verify { page: public(theme, "Confirm your address"), ..Default::default() })?;
+    push(out, "verify_expired", &accounts::Verify { page: public(theme, "Link no longer works"), expired: true, ..Default::default() })?;
+    let profile = accounts::Profile {
+        shell: shell(theme, "profile", "Profile", "Your name, and how pages look to you."),
+        name: Field::of("Ada Martin"),
+        email: email(),
+        themes: vec![
+            Choice::new("system", "System", "As your device", true),
+            Choice::new("light", "Light", "", false),
+            Choice::new("dark", "Dark", "", false),
+        ],
+        time_zones: vec![Choice::new("UTC", "UTC", "", true), Choice::new("Europe/Paris", "Europe/Paris", "", false)],
+    };
+    push(out, "profile", &profile)
+}
+
+fn meter(used: &str, limit: &str, percent: u8, note: &str) -> Meter {
+    Meter { used: usd(used), limit: usd(limit), percent, note: note.into(), label: format!("{used} of {limit} used") }
+}
+
+fn calls() -> Vec<CallRow> {
+    let rows = [
+        ("2 min ago", "openai/gpt-5-mini", "OpenAI", "Blog plugin", "1,204", "318", "$0.000937", "$0.000937000000", ""),
+        ("6 min ago", "anthropic/claude-sonnet-4.5", "Anthropic", "Laptop", "18,420", "2,011", "$0.085425", "$0.085425000000", ""),
+        ("9 min ago", "google/gemini-2.5-flash", "Google", "Laptop", "640", "95", "$0.00043", "$0.000429500000", ""),
+        ("14 min ago", "openai/gpt-5-mini", "OpenAI", "Blog plugin", "1,180", "0", "$0", "$0", "failed"),
+        ("31 min ago", "deepseek/deepseek-chat-v3.1", "DeepSeek", "Nightly batch", "44,910", "12,377", "$0.02485", "$0.024848600000", ""),
+        ("1 h ago", "openai/gpt-5", "none", "Nightly batch", "0", "0", "$0", "$0", "rejected"),
+        ("1 h ago", "mistralai/mistral-large-2411", "Mistral", "Laptop", "2,050", "540", "$0.00734", "$0.007340000000", ""),
+    ];
+    rows.into_iter()
+        .map(|(time, model, provider, key, tokens_in, tokens_out, cost, exact, state)| CallRow {
+            href: "/activity/call_01".into(),
+            time: when(time),
+            model: model.into(),
+            provider: provider.into(),
+            app: "Open WebUI".into(),
+            key: key.into(),
+            tokens_in: tokens_in.into(),
+            tokens_out: tokens_out.into(),
+            tokens_note: "1,024 cached".into(),
+            cost: rounded(cost, exact),
+            speed: if state.is_empty() { "62 tok/s".into() } else { String::new() },
+            status: match state {
+                "failed" => Badge::new("bad", "circle-x", "Failed"),
+                "rejected" => Badge::new("warn", "ban", "Rejected"),
+                _ => Badge::new("good", "check", "Success"),
+            },
+        })
+        .collect()
+}
+
+/// Figures that look like days of work, without chance.
+fn sample_chart(label: &str, unit: i128, format: fn(i128) -> String) -> Chart {
+    let buckets: Vec<Bucket> = (1..=22i128)
+        .map(|day| {
+            let busy = if day % 7 < 2 { 1 } else { 4 };
+            let of = |seed: i128| ((day * seed) % 11 + 3) * busy * unit;
+            Bucket {
+                label: format!("{day} Nov"),
+                span: format!("{day} Nov 2026, UTC"),
+                values: vec![of(7), of(5) / 2, of(3) / 3, of(9) / 6],
+            }
+        })
+        .collect();
+    let names = ["anthropic/claude-sonnet-4.5", "openai/gpt-5-mini", "google/gemini-2.5-flash", "other"];
+    let series: Vec<Series> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| {
+            let sum = buckets.iter().map(|bucket| bucket.values[at]).sum();
+            Series { name: (*name).into(), total: usd(&format(sum)) }
+        })
+        .collect();
+    chart::layout(label, "Day", &buckets, &series, format)
+}
+
+fn cents(value: i128) -> String {
+    format!("${}.{:02}", value / 100, value % 100)
+}
+
+fn count(value: i128) -> String {
+    match value {
+        1_000_000.. => format!("{}.{}M", value / 1_000_000, value % 1_000_000 / 100_000),
+        1_000.. => format!("{}K", value / 1_000),
+        _ => value.to_string(),
+    }
+}
+
+fn overview_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
+    let about = "Your balance, where it goes, and what is close to its limit.";
+    let full = overview::Index {
+        shell: shell(theme, "overview", "Overview", about),
+        available: rounded("$112.40", "$112.402918250000"),
+        held: usd("$0.32"),
+        today: rounded("$3.18", "$3.184022100000"),
+        month: rounded("$61.90", "$61.904410000000"),
+        lasts: "Lasts about 36 days at this pace".into(),
+        has_keys: true,
+        near: vec![KeyNear {
+            name: "Nightly batch".into(),
+            href: "/activity?key=key_03".into(),
+            meter: meter("$4.61", "$5.00", 92, "Starts again Monday, 00:00 UTC"),
+        }],
+        spend: Some(sample_chart("Spend per day by model", 3, cents)),
+        calls: calls(),
+        ..Default::default()
+    };
+    push(out, "overview", &full)?;
+    let first = overview::Index {
+        shell: shell(theme, "overview", "Overview", about),
+        available: usd("$0.00"),
+        held: usd("$0.00"),
+        today: usd("$0.00"),
+        month: usd("$0.00"),
+        low: true,
+        low_text: "There are no credits, so calls are refused.".into(),
+        first_call: Some(FirstCall {
+            base_url: "https://ai.northwind.example/api/v1".into(),
+            snippets: snippets("$FAREBOX_KEY"),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    push(out, "overview_first", &first)?;
+    let mut waiting = first.clone();
+    waiting.available = usd("$25.00");
+    waiting.low = false;
+    waiting.has_keys = true;
+    if let Some(step) = &mut waiting.first_call {
+        step.has_credits = true;
+        step.has_key = true;
+        step.poll = true;
+    }
+    push(out, "overview_waiting", &waiting)
+}
+
+fn topup_form() -> TopupForm {
+    TopupForm {
+        id: "top_01".into(),
+        amount: Field::of("25.00"),
+        methods: vec![
+            Choice::new("card", "Card", "5.5%, at least $0.80", true),
+            Choice::new("crypto", "Crypto", "5%", false),
+        ],
+        range: "Between $5 and $5,000.".into(),
+        quote: Some(Quote {
+            credits: usd("$25.00"),
+            fee: usd("$1.38"),
+            fee_note: "5.5%, at least $0.80".into(),
+            total: usd("$26.38"),
+            button: "Buy $25.00 for $26.38".into(),
+        }),
+        sandbox: true,
+    }
+}
+
+fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
+    let row = |time: &str, amount: &str, fee: &str, state: Badge, paid: bool| TopupRow {
+        href: "/credits/topups/top_01".into(),
+        time: when(time),
+        amount: usd(amount),
+        fee: usd(fee),
+        method: "Card".into(),
+        state,
+        by: "Ada Martin".into(),
+        receipt_href: paid.then(|| "/credits/topups/top_01/receipt".into()),
+    };
+    let paid = || Badge::new("good", "check", "Paid");
+    let index = topups::Index {
+        shell: shell(theme, "credits", "Credits", "What is available, what was paid, and more of it."),
+        available: rounded("$112.40", "$112.402918250000"),
+        held: usd("$0.32"),
+        today: rounded("$3.18", "$3.184022100000"),
+        month: rounded("$61.90", "$61.904410000000"),
+        lasts: "Lasts about 36 days at this pace".into(),
+        form: topup_form(),
+        history: vec![
+            row("4 min ago", "$25.00", "$1.38", Badge::new("warn", "clock", "Pending"), false),
+            row("3 days ago", "$100.00", "$5.50", paid(), true),
+            row("11 Nov", "$50.00", "$2.75", Badge::new("bad", "circle-x", "Failed"), false),
+            row("2 Nov", "$1,000.00", "$55.00", paid(), true),
+        ],
+        pager: Pager {
+            older_href: Some("/credits?before=top_00".into()),
+            newest_href: None,
+            note: "4 of 19 payments".into(),
+        },
+    };
+    push(out, "credits", &index)?;
+    let mut empty = index.clone();
+    empty.history.clear();
+    empty.available = usd("$0.00");
+    empty.lasts.clear();
+    empty.form.quote = None;
+    empty.form.amount = Field::wrong("3", "The smallest amount is $5. Nothing was bought.");
+    push(out, "credits_empty", &empty)?;
+
+    let show = topups::Show {
+        shell: shell(theme, "credits", "Payment of $26.38", ""),
+        id: "top_01JD4Q8Z6W0V2N".into(),
+        href: "/credits/topups/top_01".into(),
+        state: Badge::new("warn", "clock", "Pending"),
+        headline: "Waiting for the payment".into(),
+        explanation: "The processor has not confirmed it yet. This page looks again every two seconds; you may leave it.".into(),
+        credits: usd("$25.00"),
+        fee: usd("$1.38"),
+        total: usd("$26.38"),
+        method: "Card".into(),
+        started: when("1 min ago"),
+        poll: true,
+        pay_href: Some("/sandbox/checkout/top_01".into()),
+        ..Default::default()
+    };
+    push(out, "topup_pending", &show)?;
+    let done = topups::Show {
+        state: paid(),
+        headline: "$25.00 was added".into(),
+        explanation: "The balance is $137.40 now.".into(),
+        poll: false,
+        pay_href: None,
+        receipt_href: Some("/credits/topups/top_01/receipt".into()),
+        ..show.clone()
+    };
+    push(out, "topup_paid", &done)?;
+    let failed = topups::Show {
+        state: Badge::new("bad", "circle-x", "Failed"),
+        headline: "The payment was declined".into(),
+        explanation: "Nothing was charged and nothing was added. Try again, or choose another method.".into(),
+        poll: false,
+        pay_href: None,
+        retry: true,
+        ..show
+    };
+    push(out, "topup_failed", &failed)?;
+    let checkout = topups::SandboxCheckout {
+        page: public(theme, "Sandbox payment"),
+        id: "top_01".into(),
+        org_name: "Northwind Studio".into(),
+        method: "card".into(),
+        credits: usd("$25.00"),
+        fee: usd("$1.38"),
+        total: usd("$26.38"),
+    };
+    push(out, "sandbox_checkout", &checkout)?;
+    let receipt = topups::Receipt {
+        shell: shell(theme, "credits", "Receipt", ""),
+        number: "FB-2026-000117".into(),
+        state: paid(),
+        paid_at: when("3 days ago"),
+        org_name: "Northwind Studio".into(),
+        payer: "Ada Martin, ada@northwind.example".into(),
+        method: "Card".into(),
+        credits: usd("$100.00"),
+        fee: usd("$5.50"),
+        total: usd("$105.50"),
+        sandbox: true,
+    };
+    push(out, "receipt", &receipt)
+}
+
+fn key_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
+    let active = || Badge::new("good", "check", "Active");
+    let row = |name: &str, meter: Option<Meter>, state: Badge, enabled: bool| keys::KeyRow {
+        id: "key_01".into(),
+        name: name.into(),
+        masked: "fb-v1-ab12…wxyz".into(),
+        activity_href: "/activity?key=key_01".into(),
+        meter,
+        used: rounded("$18.22", "$18.220411000000"),
+        last_used: enabled.then(|| when("2 min ago")),
+        maker: "Ada Martin".into(),
+        expires: None,
+        state,
+        enabled,
+    };
+    let about = "What programs show to spend your credits. Each key stops at its own limit.";
+    let index = keys::Index {
+        shell: shell(theme, "keys", "Keys", about),
+        keys: vec![
+            row("Blog plugin", Some(meter("$1.24", "$10.00", 12, "Starts again 1 Dec, 00:00 UTC")), active(), true),
+            row("Nightly batch", Some(meter("$4.61", "$5.00", 92, "Starts again Monday, 00:00 UTC")), active(), true),
+            row("Laptop", None, active(), true),
+            row("Demo for Noor", Some(meter("$2.00", "$2.00", 100, "")), Badge::new("warn", "ban", "At its limit"), true),
+            row("Old importer", Some(meter("$0.08", "$20.00", 0, "")), Badge::new("", "ban", "Disabled"), false),
+        ],
+        search: String::new(),
+        pager: Pager { older_href: None, newest_href: None, note: "5 keys".into() },
+    };
+    push(out, "keys", &index)?;
+    let shell_of = |title: &str, text: &str| shell(theme, "keys", title, text);
+    push(out, "keys_empty", &keys::Index { shell: shell_of("Keys", about), ..Default::default() })?;
+    let new = keys::New {
+        shell: shell_of("Create a key", "A key for one program, with a limit of its own."),
+        name: Field::of("Blog plugin"),
+        limit: Field::wrong("ten", "Write an amount in dollars, such as 10 or 2.50. No key was made."),
+        resets: vec![
+            Choice::new("never", "Never", "One budget in all", true),
+            Choice::new("daily", "Each day", "00:00 UTC", false),
+            Choice::new("weekly", "Each week", "Monday, 00:00 UTC", false),
+            Choice::new("monthly", "Each month", "On the 1st, 00:00 UTC", false),
+        ],
+        expiries: vec![Choice::new("never", "Never", "", true), Choice::new("30d", "In 30 days", "", false)],
+    };
+    push(out, "key_new", &new)?;
+    let key = "fb-v1-SAMPLE0000000000000000000000000000000000000000000000000000wxyz";
+    let issued = keys::Issued {
+        shell: shell_of("Your new key", "Copy it now: it is not shown again."),
+        key: key.into(),
+        name: "Blog plugin".into(),
+        limit: "$10.00".into(),
+        reset: "On the 1st, 00:00 UTC".into(),
+        expires: "Never".into(),
+        base_url: "https://ai.northwind.example/api/v1".into(),
+        snippets: snippets(key),
+    };
+    push(out, "key_issued", &issued)?;
+    let delete = keys::ConfirmDelete {
+        shell: shell_of("Delete “Blog plugin”", ""),
+        id: "key_01".into(),
+        name: "Blog plugin".into(),
+        masked: "fb-v1-ab12…wxyz".into(),
+        used: rounded("$18.22", "$18.220411000000"),
+        last_used: Some(when("2 min ago")),
+        enabled: true,
+    };
+    push(out, "key_delete", &delete)
+}
+
+fn activity_index(theme: &str) -> activity::Index {
+    let card = |title: &str, total: Amount, note: &str, chart: Chart| ChartCard {
+        title: title.into(),
+        total,
+        note: note.into(),
+        chart,
+    };
+    activity::Index {
+        shell: shell(theme, "activity", "Activity", "Every call, what it cost, and where the credits went."),
+        any_calls: true,
+        periods: vec![
+            link("1 h", false),
+            link("24 h", false),
+            link("7 d", false),
+            link("30 d", false),
+            link("Month", true),
+        ],
+        groups: vec![link("Model", true), link("Key", false), link("Provider", false)],
+        period: "month".into(),
+        group: "model".into(),
+        range: "1 to 22 November 2026, UTC.".into(),
+        updated: when("3 s ago"),
+        cards: vec![
+            card(
+                "Spend",
+                rounded("$61.90", "$61.904410000000"),
+                "$2.81 a day",
+                sample_chart("Spend per day by model", 3, cents),
+            ),
+            card("Tokens", usd("21.4M"), "16.9M in, 4.5M out", sample_chart("Tokens per day by model", 21_000, count)),
+            card("Requests", usd("4,120"), "38 failed, 12 rejected", sample_chart("Requests per day by model", 4, count)),
+        ],
+        models: vec![
+            Choice::new("", "All models", "", false),
+            Choice::new("openai/gpt-5-mini", "openai/gpt-5-mini", "", true),
+        ],
+        keys: vec![Choice::new("", "All keys", "", true), Choice::new("key_01", "Blog plugin", "", false)],
+        statuses: vec![Choice::new("", "Any status", "", true), Choice::new("failed", "Failed", "", false)],
+        chips: vec![Chip {
+            label: "Model".into(),
+            value: "openai/gpt-5-mini".into(),
+            remove_href: "/activity?period=month".into(),
+        }],
+        clear_href: "/activity?period=month".into(),
+        calls: calls(),
+        pager: Pager {
+            older_href: Some("/activity?before=call_00".into()),
+            newest_href: Some("/activity".into()),
+            note: "50 of 4,120 calls".into(),
+        },
+    }
+}
+
+fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
+    let index = activity_index(theme);
+    push(out, "activity", &index)?;
+    let mut none = index.clone();
+    none.calls.clear();
+    push(out, "activity_no_match", &none)?;
+    let mut empty = index;
+    empty.any_calls = false;
+    push(out, "activity_empty", &empty)?;
+    let line = |what: &str, quantity: &str, price: &str, amount: &str| CostLine {
+        what: what.into(),
+        quantity: quantity.into(),
+        price: price.into(),
+        amount: amount.into(),
+    };
+    let attempt = |provider: &str, ok, answer: &str, took: &str| Attempt {
+        provider: provider.into(),
+        ok,
+        answer: answer.into(),
+        took: took.into(),
+    };
+    let show = activity::Show {
+        shell: shell(theme, "activity", "Call to anthropic/claude-sonnet-4.5", ""),
+        status: Badge::new("good", "check", "Success"),
+        note: String::new(),
+        cost: rounded("$0.085425", "$0.085425000000"),
+        cost_lines: vec![
+            line("Input tokens", "17,396", "$3.00 / 1M", "$0.052188000000"),
+            line("Cached input tokens", "1,024", "$0.30 / 1M", "$0.000307200000"),
+            line("Output tokens", "2,011", "$15.00 / 1M", "$0.030165000000"),
+            line("Request", "1", "$0.0027648", "$0.002764800000"),
+        ],
+        price_note: "Prices of 12 November 2026, version 3.".into(),
+        held: rounded("$0.14", "$0.141260000000"),
+        returned_label: "Returned".into(),
+        returned: rounded("$0.055835", "$0.055835000000"),
+        attempts: vec![
+            attempt("Amazon Bedrock", false, "answered 429, too many requests", "312 ms"),
+            attempt("Anthropic", true, "answered in full", "4.1 s"),
+        ],
+        facts: vec![
+            fact("Model asked", "anthropic/claude-sonnet-4.5"),
+            fact("Model served", "claude-sonnet-4-5-20250929"),
+            fact("App", "Open WebUI"),
+            fact("Streamed", "Yes"),
+            fact("Finish", "stop"),
+        ],
+        key: "Laptop".into(),
+        key_href: Some("/activity?key=key_01".into()),
+        time: when("6 min ago"),
+        timings: vec![
+            fact("To first token", "640 ms"),
+            fact("In all", "4.4 s"),
+            fact("Speed", "62 tokens/s"),
+            fact("Added here", "0.9 ms"),
+        ],
+        request_id: "req_01JD4Q8Z6W0V2N7K5M3P1R9T".into(),
+    };
+    push(out, "activity_call", &show)?;
+    let free = activity::Show {
+        status: Badge::new("bad", "circle-x", "Failed"),
+        note: "Not charged: no provider answered, so nothing was used.".into(),
+        cost: usd("$0"),
+        cost_lines: Vec::new(),
+        attempts: Vec::new(),
+        key_href: None,
+        ..show
+    };
+    push(out, "activity_call_failed", &free)
+}
+
+fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
+    let row = |name: &str, id: &str, input: &str, output: &str, cached: Option<&str>, context: &str| catalog::ModelRow {
+        href: format!("/models/{id}"),
+        name: name.into(),
+        id: id.into(),
+        input: input.into(),
+        output: output.into(),
+        cached: cached.map(Into::into),
+        context: context.into(),
+        takes: "text, image".into(),
+        providers: "Anthropic, Bedrock".into(),
+        sandbox: id.starts_with("sandbox"),
+    };
+    let index = catalog::Index {
+        shell: shell(theme, "models", "Models", "What can be called here, and what it costs."),
+        providers: vec![Choice::new("", "All providers", "", true)],
+        modalities: vec![Choice::new("", "Anything", "", true)],
+        sorts: vec![Choice::new("name", "Name", "", true), Choice::new("price", "Price", "", false)],
+        models: vec![
+            row("Claude Sonnet 4.5", "anthropic/claude-sonnet-4.5", "$3.00", "$15.00", Some("$0.30"), "1M"),
+            row("DeepSeek V3.1", "deepseek/deepseek-chat-v3.1", "$0.27", "$1.00", None, "164K"),
+            row("Gemini 2.5 Flash", "google/gemini-2.5-flash", "$0.30", "$2.50", Some("$0.075"), "1.05M"),
+            row("GPT-5 mini", "openai/gpt-5-mini", "$0.25", "$2.00", Some("$0.025"), "400K"),
+            row("Sandbox Echo", "sandbox/echo", "$1.00", "$2.00", None, "32K"),
+        ],
+        count: "5 models.".into(),
+        ..Default::default()
+    };
+    push(out, "models", &index)?;
+    let mut empty = index;
+    empty.models.clear();
+    empty.search = "gpt-9".into();
+    empty.empty_reason = "Nothing here is called “gpt-9”.".into();
+    push(out, "models_empty", &empty)?;
+    let provider = |name: &str, state: Badge| catalog::ProviderRow {
+        name: name.into(),
+        input: "$3.00".into(),
+        output: "$15.00".into(),
+        cached: Some("$0.30".into()),
+        context: "1M".into(),
+        max_output: "64K".into(),
+        parameters: "temperature, top_p, tools".into(),
+        state,
+    };
+    let show = catalog::Show {
+        shell: shell(theme, "models", "Claude Sonnet 4.5", "A model by Anthropic for coding and long tasks."),
+        id: "anthropic/claude-sonnet-4.5".into(),
+        sandbox: false,
+        figures: vec![
+            fact("Input / 1M tokens", "$3.00"),
+            fact("Output / 1M tokens", "$15.00"),
+            fact("Context", "1M tokens"),
+            fact("Takes", "text, image"),
+        ],
+        providers: vec![
+            provider("Anthropic", Badge::new("good", "check", "On")),
+            provider("Amazon Bedrock", Badge::new("", "ban", "No key")),
+        ],
+        snippets: snippets("$FAREBOX_KEY"),
+    };
+    push(out, "model", &show)
+}
+
+fn other_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
+    let mail = dev::MailRow {
+        href: "/dev/mailbox/1".into(),
+        subject: "Confirm your address for Farebox".into(),
+        to: "ada@northwind.example".into(),
+        time: when("1 min ago"),
+    };
+    push(out, "mailbox", &dev::Mailbox { page: public(theme, "Mailbox"), messages: vec![mail] })?;
+    push(out, "mailbox_empty", &dev::Mailbox { page: public(theme, "Mailbox"), messages: Vec::new() })?;
+    let message = dev::Message {
+        page: public(theme, "Confirm your address for Farebox"),
+        subject: "Confirm your address for Farebox".into(),
+        from: "Farebox <no-reply@northwind.example>".into(),
+        to: "ada@northwind.example".into(),
+        time: when("1 min ago"),
+        text: emails::verify(&link_mail())?.text,
+        links: vec![Link { href: "/verify?token=t".into(), label: "Open the link of this mail".into(), current: false }],
+    };
+    push(out, "mailbox_message", &message)?;
+    let operation = api::Operation {
+        id: "create-chat-completion".into(),
+        method: "POST".into(),
+        method_class: "post".into(),
+        path: "/chat/completions".into(),
+        summary: "Answer a conversation".into(),
+        description: "Sends messages to a model and charges the key for what it used.".into(),
+        parameters: vec![api::Parameter {
+            name: "Idempotency-Key".into(),
+            place: "header".into(),
+            kind: "string".into(),
+            required: false,
+            description: "A retry with the same key within a day is answered from the first call.".into(),
+        }],
+        request: "{\n  \"model\": string,\n  \"messages\": [Message],\n  \"stream\": boolean\n}".into(),
+        answers: vec![
+            api::Answer {
+                status: "200".into(),
+                description: "The answer.".into(),
+                schema: "{\n  \"id\": string,\n  \"choices\": [Choice],\n  \"usage\": Usage\n}".into(),
+            },
+            api::Answer { status: "402".into(), description: "Not enough credits.".into(), schema: String::new() },
+        ],
+    };
+    let models = api::Operation {
+        id: "list-models".into(),
+        method: "GET".into(),
+        method_class: "get".into(),
+        path: "/models".into(),
+        summary: "List models".into(),
+        ..Default::default()
+    };
+    let reference = api::Reference {
+        page: public(theme, "API reference"),
+        description: "One surface for every model. Programs made for OpenAI work with this base URL and a key.".into(),
+        version: "0.1.0".into(),
+        base_url: "https://ai.northwind.example/api/v1".into(),
+        document_href: "/api/v1/openapi.json".into(),
+        groups: vec![
+            api::Group {
+                name: "Chat".into(),
+                description: "Calls that spend credits.".into(),
+                operations: vec![operation],
+            },
+            api::Group { name: "Catalog".into(), description: String::new(), operations: vec![models] },
+        ],
+    };
+    push(out, "api_reference", &reference)
+}
+
+fn error_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
+    let id = || "req_01JD4Q8Z6W0V2N7K5M3P1R9T".to_owned();
+    push(out, "error_404", &errors::NotFound { page: public(theme, "Page not found"), request_id: id() })?;
+    let reason = "The form was open for too long, so it was not accepted. Nothing was changed.".into();
+    push(out, "error_403", &errors::Forbidden { page: public(theme, "Not allowed"), request_id: id(), reason })?;
+    let page = public(theme, "Too many tries");
+    push(out, "error_429", &errors::TooMany { page, request_id: id(), retry_after: "2 minutes".into() })?;
+    push(out, "error_500", &errors::Internal { page: public(theme, "Something broke"), request_id: id() })?;
+    push(out, "error_503", &errors::Unavailable { page: public(theme, "Back soon"), request_id: id() })
+}
+
+fn link_mail() -> emails::LinkMail {
+    emails::LinkMail {
+        name: "Ada".into(),
+        instance: "Farebox at ai.northwind.example".into(),
+        link: "https://ai.northwind.example/verify?token=t".into(),
+        link_lasts: "24 hours".into(),
+    }
+}
+
+fn mail_samples(out: &mut Vec<Sample>) -> askama::Result<()> {
+    out.push(Sample { name: "mail_verify", html: emails::verify(&link_mail())?.html });
+    out.push(Sample { name: "mail_recover", html: emails::recover(&link_mail())?.html });
+    Ok(())
+}

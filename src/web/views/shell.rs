@@ -1,0 +1,77 @@
+//! What stands around every page.
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+
+use super::filters;
+
+/// A notice at the top of a page: what has just happened, or what is wrong.
+#[derive(Clone, Debug, Template)]
+#[template(path = "components/flash.html")]
+pub struct Flash {
+    /// `good`, `warn`, `bad` or `info`.
+    pub kind: &'static str,
+    pub text: String,
+}
+
+impl HtmlSafe for Flash {}
+
+impl Flash {
+    /// Something was done.
+    pub fn good(text: impl Into<String>) -> Self {
+        Self { kind: "good", text: text.into() }
+    }
+
+    /// Something was not done, and why.
+    pub fn bad(text: impl Into<String>) -> Self {
+        Self { kind: "bad", text: text.into() }
+    }
+
+    fn icon(&self) -> &'static str {
+        match self.kind {
+            "good" => "circle-check",
+            "warn" => "triangle-alert",
+            "bad" => "circle-x",
+            _ => "info",
+        }
+    }
+}
+
+/// The frame of a page for a signed-in person.
+#[derive(Clone, Debug, Default)]
+pub struct Shell {
+    /// The page's name: its `<title>` and `<h1>`.
+    pub title: String,
+    /// One sentence of what the page is for.
+    pub description: String,
+    /// The navigation item that is marked: `overview`, `activity`, `keys`, `credits`, `models`, `profile` or empty.
+    pub section: &'static str,
+    pub org_name: String,
+    /// One or two letters.
+    pub org_initials: String,
+    /// Available credits, such as `$12.40`, and the full value.
+    pub balance: String,
+    pub balance_exact: String,
+    pub person_name: String,
+    pub person_email: String,
+    pub person_initials: String,
+    /// The token every form sends back as `csrf_token`.
+    pub csrf: String,
+    pub flash: Option<Flash>,
+    /// `system`, `light` or `dark`.
+    pub theme: String,
+    /// True outside production: shows the development mark and the link to the mailbox.
+    pub dev: bool,
+}
+
+/// The frame of a page that needs nobody to be signed in.
+#[derive(Clone, Debug, Default)]
+pub struct PublicPage {
+    pub title: String,
+    pub csrf: String,
+    pub flash: Option<Flash>,
+    /// True outside production.
+    pub dev: bool,
+    /// `system`, `light` or `dark`.
+    pub theme: String,
+}

@@ -1,0 +1,9 @@
+// Everything here is comfort: each page does its work without it.
+import "./copy.js";
+import "./dialog.js";
+import "./menu.js";
+import "./palette.js";
+import "./reveal.js";
+import "./tabs.js";
+import "./time.js";
+import "./quote.js";
