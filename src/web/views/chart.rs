@@ -15,6 +15,8 @@ const BOTTOM: u32 = 22;
 const GAP: u32 = 2;
 /// Bars of a short period would otherwise look like walls.
 const MAX_BAR: u32 = 28;
+/// The name of the sum of what has no series of its own; it is always drawn in the last, grey colour.
+pub const OTHER: &str = "other";
 /// Eight named series and "other": more cannot be told apart.
 pub const MAX_SERIES: usize = 9;
 
@@ -25,7 +27,7 @@ pub struct Bucket {
     pub label: String,
     /// The whole span, such as `22 Nov 2026, UTC`.
     pub span: String,
-    /// One value per series in any unit, never negative; missing ones count as nothing.
+    /// One value per series in any unit; missing and negative ones count as nothing.
     pub values: Vec<i128>,
 }
 
@@ -127,7 +129,7 @@ pub fn layout(
                 x: from,
                 w: to.saturating_sub(from),
                 title: format!("{}: {}", bucket.span, format(*total)),
-                segments: stack(values(bucket, series.len()), top, x, w),
+                segments: stack(values(bucket, series.len()), top, x, w, series),
             }
         })
         .collect();
@@ -144,7 +146,7 @@ pub fn layout(
         legend: series
             .iter()
             .enumerate()
-            .map(|(at, one)| LegendItem { series: at, name: one.name.clone(), total: one.total.clone() })
+            .map(|(at, one)| LegendItem { series: colour(at, series), name: one.name.clone(), total: one.total.clone() })
             .collect(),
         rows: buckets
             .iter()
@@ -164,12 +166,12 @@ fn values(bucket: &Bucket, count: usize) -> impl Iterator<Item = i128> + '_ {
 }
 
 /// Heights are differences of rounded running sums, so a stack is exactly as high as its total.
-fn stack(values: impl Iterator<Item = i128>, top: i128, x: u32, w: u32) -> Vec<Segment> {
+fn stack(values: impl Iterator<Item = i128>, top: i128, x: u32, w: u32, series: &[Series]) -> Vec<Segment> {
     let base = HEIGHT - BOTTOM;
     let mut sum = 0i128;
     let mut reached = 0u32;
     let mut out = Vec::new();
-    for (series, value) in values.enumerate() {
+    for (at, value) in values.enumerate() {
         sum += value;
         let mut height = scale(sum, top);
         // Something is never drawn as nothing.
@@ -177,11 +179,15 @@ fn stack(values: impl Iterator<Item = i128>, top: i128, x: u32, w: u32) -> Vec<S
             height = 1;
         }
         if height > reached {
-            out.push(Segment { x, y: base - height, w, h: height - reached, series });
+            out.push(Segment { x, y: base - height, w, h: height - reached, series: colour(at, series) });
             reached = height;
         }
     }
     out
+}
+
+fn colour(at: usize, series: &[Series]) -> usize {
+    if series[at].name == OTHER { MAX_SERIES - 1 } else { at }
 }
 
 fn scale(value: i128, top: i128) -> u32 {
