@@ -27,9 +27,9 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
     // For programs with a key. Both prefixes, doubled and trailing slashes too: clients concatenate.
     service.service(
         web::scope("")
-            .guard(actix_web::guard::fn_guard(|context| gateway::api::is_api_path(context.head().uri.path())))
+            .guard(actix_web::guard::fn_guard(|context| gateway::surface::is_api_path(context.head().uri.path())))
             .wrap(from_fn(headers::every_response))
-            .configure(gateway::api::configure),
+            .configure(gateway::surface::configure),
     );
     service.service(
         web::scope("/static")
@@ -155,5 +155,5 @@ fn bears(request: &HttpRequest, token: &Secret<String>) -> bool {
 /// The OpenAPI document of everything that programs with a key may call.
 #[must_use]
 pub fn openapi_document() -> serde_json::Value {
-    gateway::api::openapi_document()
+    gateway::surface::openapi_document()
 }
