@@ -1,0 +1,5 @@
+//! API keys.
+
+pub mod caller;
+
+pub use caller::Caller;
