@@ -1,0 +1,9 @@
+//! The SQL of the catalog, and nowhere else any.
+
+mod read;
+mod write;
+
+pub(super) use read::{current, listed_endpoints, listed_models, listed_providers};
+pub(super) use write::{
+    add_price, lock, put_endpoint, put_model, put_provider, retire_endpoint, retire_model, retire_provider,
+};
