@@ -20,7 +20,8 @@ use crate::catalog::{self, CatalogFile, Missing, Shelf};
 use crate::config::{Config, derived_key};
 use crate::db::Pools;
 use crate::db::listen::{Heard, Hearing};
-use crate::gateway::{self, Gateway, GatewayParts, HttpClient, HttpClientConfig, Settler, Spool, Timeouts, UpstreamKeys};
+use crate::gateway::spool::Spool;
+use crate::gateway::{self, Gateway, GatewayParts, HttpClient, HttpClientConfig, Settler, Timeouts, UpstreamKeys};
 use crate::keys::KeyCache;
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
@@ -69,7 +70,7 @@ pub struct Parts {
     pub keys: KeyCache,
     pub shelf: Shelf,
     pub processors: Processors,
-    pub gateway: Arc<Gateway>,
+    pub gateway: Gateway,
     pub readiness: Readiness,
     pub metrics: PrometheusHandle,
     pub metrics_token: Option<Secret<String>>,
@@ -137,10 +138,13 @@ async fn build(
     drop(conn);
     let hearing = Hearing::default();
     let keys = KeyCache::new(pools.general.clone(), hearing.clone());
-    let spool = Spool::open(&config.data_dir.join("spool")).context("the settlement spool cannot be opened")?;
-    let settler = Settler::start(&handle, pools.settlement.clone(), spool);
+    let spool = Spool::open(&config.data_dir).context("the settlement spool cannot be opened")?;
+    let settler = Settler::start(&handle, pools.settlement.clone(), spool.clone());
     let desk = Desk::start(&handle, pools.admission.clone(), DeskConfig { hold_ttl: config.hold_ttl });
-    let http = HttpClient::new(&HttpClientConfig { allow_private: config.allow_private_upstreams })?;
+    let http = HttpClient::new(HttpClientConfig {
+        allow_private: config.allow_private_upstreams,
+        ..HttpClientConfig::default()
+    })?;
     let gateway = Gateway::new(GatewayParts {
         desk,
         settler: settler.clone(),
@@ -149,6 +153,7 @@ async fn build(
         keys: upstream_keys.clone(),
         tasks: tasks.clone(),
         handle: handle.clone(),
+        clock: Clock::system(),
         timeouts: Timeouts { first_byte: config.timeout_first_byte, idle: config.timeout_idle, ..Timeouts::default() },
     });
     let mailer = match &config.smtp_url {
@@ -158,7 +163,7 @@ async fn build(
     let processors = Processors::new(pools.general.clone(), dev);
     let watcher = Watcher { keys: keys.clone(), shelf: shelf.clone(), upstream_keys, sealer, pool: pools.general.clone() };
     handle.spawn(db::listen::listen(pools.general.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
-    spawn_background(config, pools, &handle, stop, mailer, &processors, settler).await;
+    spawn_background(config, pools, &handle, stop, mailer, &processors, &settler, spool).await?;
     Ok(Parts {
         app: App {
             db: pools.general.clone(),
@@ -172,7 +177,7 @@ async fn build(
         keys,
         shelf,
         processors,
-        gateway: Arc::new(gateway),
+        gateway,
         readiness: Readiness::default(),
         metrics,
         metrics_token: config.metrics_token.clone(),
@@ -186,12 +191,13 @@ async fn spawn_background(
     stop: &CancellationToken,
     mailer: Mailer,
     processors: &Processors,
-    settler: Settler,
-) {
+    settler: &Settler,
+    spool: Spool,
+) -> anyhow::Result<()> {
     // What was acknowledged before a crash is settled before any hold is given up.
-    settler.replay_once().await;
-    handle.spawn(gateway::sweep::run(pools.settlement.clone(), config.sweep_every));
-    handle.spawn(gateway::reconcile::auditor(pools.general.clone(), AUDIT_EVERY));
+    settler.recover().await.context("settlements that an earlier process left on disk could not be booked")?;
+    gateway::sweep::start(handle, pools.settlement.clone(), spool, config.sweep_every);
+    gateway::reconcile::start_auditor(handle, pools.general.clone(), AUDIT_EVERY);
     let (pool, processors) = (pools.general.clone(), processors.clone());
     let define = move |options: jobs::WorkerOptions| {
         options
@@ -203,6 +209,7 @@ async fn spawn_background(
             .define_job::<SettleSandboxPayment>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
+    Ok(())
 }
 
 /// A new instance starts with the catalog that is shipped.
@@ -284,7 +291,7 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.keys.clone()))
         .app_data(web::Data::new(parts.shelf.clone()))
         .app_data(web::Data::new(parts.processors.clone()))
-        .app_data(web::Data::from(parts.gateway.clone()))
+        .app_data(web::Data::new(parts.gateway.clone()))
         .app_data(web::Data::new(parts.readiness.clone()))
         .app_data(web::Data::new(routes::Metrics { handle: parts.metrics.clone(), token: parts.metrics_token.clone() }));
 }

@@ -16,3 +16,6 @@ pub mod keys;
 pub mod topups;
 pub mod gateway;
 pub mod config;
+pub mod boot;
+pub mod routes;
+pub mod cli;

@@ -27,6 +27,7 @@ mod respond;
 mod route;
 pub mod settle;
 pub mod spool;
+pub mod surface;
 pub mod sweep;
 pub mod wire;
 
