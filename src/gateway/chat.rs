@@ -130,7 +130,7 @@ impl Gateway {
             most: bound.most,
             least: bound.least,
             // The sweeper logs the call by this if the process dies.
-            memo: serde_json::to_value(call).map_err(|_| ApiError::internal())?,
+            memo: serde_json::json!({ "call": call }),
         };
         let granted = self.0.desk.reserve(want).await.map_err(|refused| {
             ApiError::from_refusal(&refused, bound.asked_tokens, |left| affordable(&found, prompt, request, left))
