@@ -7,7 +7,7 @@ use crate::base::ids::{CallId, KeyId, OrgId};
 use crate::gateway::route::tests::{listed, offer};
 use crate::gateway::settle::Durable;
 use crate::gateway::{CountedBy, HttpClientConfig, Status};
-use crate::catalog::{ListedProvider, Offer};
+use crate::catalog::{ListedProvider, Offer, ProviderKind};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -322,14 +322,48 @@ async fn a_line_without_end_is_given_up() {
     assert_eq!(world.settled().await.status, Status::Failed);
 }
 
-/// A settler that is there, behind an exchange that is not.
+fn sandbox(upstream_model: &str) -> Offer {
+    let mut offer = offer("a/b", "sandbox", "1", "2");
+    let mut listed: ListedProvider = (*offer.provider).clone();
+    listed.provider.kind = ProviderKind::Sandbox;
+    listed.provider.cancel_stops_billing = true;
+    offer.provider = Arc::new(listed);
+    offer.endpoint.upstream_model = upstream_model.into();
+    offer
+}
+
 #[tokio::test]
-async fn a_panic_still_settles_once_and_for_nothing() {
+async fn a_panic_settles_once_and_for_nothing() {
+    let world = World::new();
+    let out = answered(world.start(true, vec![sandbox("panic")])).await;
+    assert!(out.contains("\"code\":500") && !out.contains("panic"), "{out}");
+    let ended = world.settled().await;
+    assert_eq!((ended.cost, ended.status), (Usd::ZERO, Status::Failed));
+}
+
+#[tokio::test]
+async fn a_call_without_any_endpoint_is_settled_too() {
     let world = World::new();
     let mut job = job(true, vec![at(1)]);
-    // A hold without any endpoint cannot happen; should it, the call ends like any other.
     job.steps.clear();
     let out = answered(start(&world.deps, job)).await;
     assert!(out.contains("\"code\":502"), "{out}");
     assert_eq!(world.settled().await.cost, Usd::ZERO);
+}
+
+#[tokio::test]
+async fn the_sandbox_streams_and_is_billed_to_the_word_when_broken_off() {
+    let world = World::new();
+    let out = answered(world.start(true, vec![sandbox("echo")])).await;
+    assert!(out.contains("You said: Hello, world!") && out.contains(r#""completion_tokens":4,"#), "{out}");
+    assert_eq!(world.settled().await.tokens.completion, 4);
+
+    let world = World::new();
+    let Ok(Answer::Stream(mut stream)) = world.start(true, vec![sandbox("slow")]).await else { panic!("no stream") };
+    for _ in 0..3 {
+        stream.recv().await.expect("a word");
+    }
+    drop(stream);
+    let ended = world.settled().await;
+    assert_eq!((ended.tokens.completion, ended.counted_by), (3, CountedBy::Upstream));
 }

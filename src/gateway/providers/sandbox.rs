@@ -20,6 +20,8 @@ const WORDS_PER_CHUNK: usize = 8;
 const PENNY: &str = "That cost one cent.";
 
 pub(super) async fn ask(question: &Question<'_>) -> Result<Reply, Failure> {
+    #[cfg(test)]
+    assert_ne!(question.candidate.offer().endpoint.upstream_model, "panic", "a test wants to see what a panic does");
     let answer = Answer::to(question);
     if question.stream {
         return Ok(Reply::Stream(Source::Script(answer.script())));

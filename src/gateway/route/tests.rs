@@ -1,8 +1,17 @@
+//! Routes over catalogs that are made up for each test.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::candidates::{Variant, of_model};
+use super::order::{balanced, weights};
 use super::*;
 use crate::catalog::{
-    CatalogFile, Endpoint, ListedProvider, Model, Offer, PriceVersionId, Provider, ProviderId, ProviderKind, UnitPrice,
+    CatalogFile, Endpoint, EndpointId, ListedModel, ListedProvider, Model, Offer, Price, PriceVersionId, Provider, ProviderId,
+    ProviderKind, UnitPrice,
 };
-use serde_json::json;
 use uuid::Uuid;
 
 fn provider(slug: &str) -> Provider {

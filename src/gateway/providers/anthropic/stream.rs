@@ -46,7 +46,7 @@ fn number(usage: Option<&Value>, name: &str) -> Option<u64> {
 
 /// Where a stream stands.
 #[derive(Debug, Default)]
-pub(super) struct AnthropicStream {
+pub(in crate::gateway::providers) struct AnthropicStream {
     id: Value,
     spent: Spent,
     /// Tool calls so far; the last one is the one being written.
@@ -55,12 +55,12 @@ pub(super) struct AnthropicStream {
 }
 
 impl AnthropicStream {
-    pub(super) fn is_done(&self) -> bool {
+    pub(in crate::gateway::providers) fn is_done(&self) -> bool {
         self.done
     }
 
     /// The chunk that an event stands for, if any. Errors are read before.
-    pub(super) fn event(&mut self, event: &Map<String, Value>) -> Option<Map<String, Value>> {
+    pub(in crate::gateway::providers) fn event(&mut self, event: &Map<String, Value>) -> Option<Map<String, Value>> {
         match event.get("type").and_then(Value::as_str)? {
             "message_start" => {
                 let message = event.get("message")?;

@@ -1,43 +1,16 @@
-//! The native messages API of Anthropic: questions and whole answers in its words.
+//! A question in the words of the messages API. Pure.
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
-use super::anthropic_stream::{AnthropicStream, Spent};
-use super::failure::{Failure, Fault};
-use super::openai::{is_event_stream, key, read_whole, reply, secret_header, send};
-use super::source::{Dialect, HttpSource};
-use super::{Line, Question, Reply, Source};
+use crate::gateway::providers::{Failure, Fault, Question};
 
-const VERSION: &str = "2023-06-01";
 /// The protocol demands a length; longer answers need a stream.
 const DEFAULT_ANSWER: u64 = 8_192;
 /// The least that may be spent on thinking.
 const MIN_THINKING: u64 = 1_024;
 
-pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply, Failure> {
-    let offer = question.candidate.offer();
-    let key = key(line, offer)?;
-    let mut headers = HeaderMap::new();
-    headers.insert(HeaderName::from_static("anthropic-version"), HeaderValue::from_static(VERSION));
-    if let Some(key) = &key {
-        headers.insert(HeaderName::from_static("x-api-key"), secret_header(key.expose())?);
-    }
-    let body = serde_json::to_vec(&request(question)?).unwrap_or_default();
-    let response = send(line, offer, "messages", headers, body, key.as_deref()).await?;
-    if is_event_stream(&response, question.stream) {
-        let dialect = Dialect::Anthropic(AnthropicStream::default());
-        return Ok(Reply::Stream(Source::Http(Box::new(HttpSource::new(response, dialect, key)))));
-    }
-    let answer = read_whole(line, response, key.as_deref()).await?;
-    if !answer.get("content").is_some_and(Value::is_array) {
-        return Err(Failure::new(Fault::BadAnswer, "the provider's answer has no content"));
-    }
-    Ok(reply(answer_to_completion(&answer), question.stream))
-}
-
 /// The question in the words of the messages API.
-fn request(question: &Question<'_>) -> Result<Value, Failure> {
+pub(super) fn request(question: &Question<'_>) -> Result<Value, Failure> {
     let body = question.body;
     if body.get("n").and_then(Value::as_u64).unwrap_or(1) > 1 {
         return Err(Failure::new(Fault::Untranslatable, "This provider gives one choice only; n must be 1."));
@@ -234,50 +207,6 @@ fn thinking(body: &Map<String, Value>, max_tokens: u64, out: &mut Map<String, Va
     }
 }
 
-/// A whole answer in OpenAI's shape.
-fn answer_to_completion(answer: &Map<String, Value>) -> Map<String, Value> {
-    let (mut text, mut reasoning, mut details, mut calls) = (String::new(), String::new(), Vec::new(), Vec::new());
-    for block in answer.get("content").and_then(Value::as_array).into_iter().flatten() {
-        let field = |name: &str| block.get(name).and_then(Value::as_str).unwrap_or_default();
-        match field("type") {
-            "text" => text.push_str(field("text")),
-            "thinking" => {
-                reasoning.push_str(field("thinking"));
-                details.push(json!({ "type": "reasoning.text", "text": field("thinking"), "signature": field("signature") }));
-            }
-            "redacted_thinking" => details.push(json!({ "type": "reasoning.encrypted", "data": field("data") })),
-            "tool_use" => {
-                let input = block.get("input").map_or_else(|| "{}".to_owned(), Value::to_string);
-                calls.push(json!({ "id": field("id"), "type": "function",
-                    "function": { "name": field("name"), "arguments": input } }));
-            }
-            _ => {}
-        }
-    }
-    let content = if text.is_empty() && !calls.is_empty() { Value::Null } else { text.into() };
-    let mut message = json!({ "role": "assistant", "content": content });
-    if let Some(message) = message.as_object_mut() {
-        if !reasoning.is_empty() {
-            message.insert("reasoning".into(), reasoning.into());
-        }
-        if !details.is_empty() {
-            message.insert("reasoning_details".into(), details.into());
-        }
-        if !calls.is_empty() {
-            message.insert("tool_calls".into(), calls.into());
-        }
-    }
-    let mut spent = Spent::default();
-    spent.add(answer.get("usage"));
-    let mut out = Map::new();
-    out.insert("id".into(), answer.get("id").cloned().unwrap_or(Value::Null));
-    out.insert("choices".into(), json!([{ "index": 0, "message": message, "finish_reason": answer.get("stop_reason") }]));
-    if let Some(usage) = spent.to_usage() {
-        out.insert("usage".into(), usage);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,19 +265,5 @@ mod tests {
         assert_eq!(translated(&audio, None).map_err(|failure| failure.fault).err(), Some(Fault::Untranslatable));
         let local = json!({"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"file:///etc"}}]}]});
         assert_eq!(translated(&local, None).map_err(|failure| failure.fault).err(), Some(Fault::Untranslatable));
-    }
-
-    #[test]
-    fn a_whole_answer_becomes_a_completion() {
-        let answer = json!({"id":"msg_1","content":[{"type":"thinking","thinking":"hm","signature":"s"},
-            {"type":"text","text":"hi"},{"type":"tool_use","id":"t","name":"f","input":{"a":1}}],"stop_reason":"tool_use",
-            "usage":{"input_tokens":10,"cache_read_input_tokens":5,"cache_creation_input_tokens":2,"output_tokens":7}});
-        let completion = Value::Object(answer_to_completion(answer.as_object().expect("an object")));
-        assert_eq!(completion, json!({"id":"msg_1","choices":[{"index":0,"message":{"role":"assistant","content":"hi",
-            "reasoning":"hm","reasoning_details":[{"type":"reasoning.text","text":"hm","signature":"s"}],
-            "tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},
-            "finish_reason":"tool_use"}],
-            "usage":{"prompt_tokens":17,"prompt_tokens_details":{"cached_tokens":5,"cache_write_tokens":2},
-                "completion_tokens":7}}));
     }
 }
