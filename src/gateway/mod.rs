@@ -37,5 +37,5 @@ pub use error::ApiError;
 pub use forward::{Answer, Settles, Timeouts};
 pub use http_client::{ForbiddenAddress, HttpClient, HttpClientConfig, HttpClientError, is_public};
 pub use providers::UpstreamKeys;
-pub use route::{Health, Preferences, Sort};
+pub use route::{Health, MaxPrice, Preferences, Sort, Speed};
 pub use settle::{Durable, Receipt, Settler};
