@@ -8,16 +8,17 @@ const TIMES: i64 = 10;
 /// New rows of one table. Beyond it fewer copies are made, and the report shows the real number.
 const MAX_NEW_ROWS: i64 = 6_000_000;
 
-/// A UUIDv7 moved back by the days of the copy: it sorts and clusters as a real one of that day.
-const ID: &str = "(lpad(to_hex(('x' || substr(replace(t.id::text, '-', ''), 1, 12))::bit(48)::bigint \
-                  - n * 86400000), 12, '0') || substr(replace(t.id::text, '-', ''), 13))::uuid";
+/// A UUIDv7 moved back by the days of the copy: it sorts and clusters as a real one of that day, and
+/// copies of rows that name each other do so too. `{}` is the column; null stays null.
+const MOVED: &str = "(lpad(to_hex(('x' || substr(replace(t.{}::text, '-', ''), 1, 12))::bit(48)::bigint \
+                     - n * 86400000), 12, '0') || substr(replace(t.{}::text, '-', ''), 13))::uuid";
 const CREATED_AT: (&str, &str) = ("created_at", "t.created_at - n * interval '1 day'");
 
 /// The tables that grow with every call, and the columns that a copy does not take over as they are.
 const GROWING: [(&str, &[(&str, &str)]); 3] = [
-    ("usage", &[("id", ID), CREATED_AT, ("transfer_id", "null")]),
+    ("usage", &[("id", MOVED), ("transfer_id", MOVED), CREATED_AT]),
     ("usage_hour", &[("hour", "t.hour - n * interval '1 day'")]),
-    ("transfer", &[("id", ID), CREATED_AT, ("reference", "t.reference || ':copy:' || n")]),
+    ("transfer", &[("id", MOVED), CREATED_AT, ("reference", "t.reference || ':copy:' || n")]),
 ];
 
 /// Rows of one table before and after.
@@ -67,7 +68,7 @@ async fn copy(
     .fetch_all(db)
     .await?;
     let value = |column: &String| match changed.iter().find(|(name, _)| name == column) {
-        Some((_, expression)) => (*expression).to_owned(),
+        Some((_, expression)) => expression.replace("{}", column),
         None => format!("t.{column}"),
     };
     let values: Vec<String> = columns.iter().map(value).collect();

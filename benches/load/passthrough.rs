@@ -7,7 +7,7 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use futures_util::TryStreamExt;
 
-use crate::upstream::{Server, run};
+use crate::upstream::{Server, run, without_delay};
 
 const WORKERS: usize = 2;
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
@@ -29,7 +29,13 @@ pub fn start(upstream: SocketAddr) -> anyhow::Result<Server> {
             let upstream = web::Data::new(Upstream { client: client(), url: url.clone() });
             App::new().app_data(upstream).default_service(web::to(forward))
         });
-        Ok(server.workers(WORKERS).keep_alive(KEEP_ALIVE).disable_signals().listen(listener)?.run())
+        Ok(server
+            .on_connect(without_delay)
+            .workers(WORKERS)
+            .keep_alive(KEEP_ALIVE)
+            .disable_signals()
+            .listen(listener)?
+            .run())
     })
 }
 

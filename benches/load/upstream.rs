@@ -70,6 +70,13 @@ pub fn run(
     Ok(Server { address, handle, thread: Some(thread) })
 }
 
+/// For `on_connect`: without it, the second piece of a stream waits until the first is acknowledged.
+pub fn without_delay(io: &dyn std::any::Any, _: &mut actix_web::dev::Extensions) {
+    if let Some(stream) = io.downcast_ref::<actix_web::rt::net::TcpStream>() {
+        let _ = stream.set_nodelay(true);
+    }
+}
+
 /// Serves `/v1/chat/completions`; a slow stream has this many chunks.
 ///
 /// # Errors
@@ -81,7 +88,13 @@ pub fn start(slow_chunks: usize) -> anyhow::Result<Server> {
                 web::post().to(move |body: Bytes| async move { answer(&body, slow_chunks) });
             App::new().route("/v1/chat/completions", route)
         });
-        Ok(server.workers(WORKERS).keep_alive(KEEP_ALIVE).disable_signals().listen(listener)?.run())
+        Ok(server
+            .on_connect(without_delay)
+            .workers(WORKERS)
+            .keep_alive(KEEP_ALIVE)
+            .disable_signals()
+            .listen(listener)?
+            .run())
     })
 }
 
