@@ -276,6 +276,14 @@ fn listen(config: &Config, parts: &Parts) -> anyhow::Result<Listening> {
         .workers(config.workers)
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
+        // A client that has gone must be noticed, so that its upstream can be cancelled.
+        .h1_allow_half_closed(false)
+        .on_connect(|connection, _| {
+            // Each chunk of a stream leaves at once instead of waiting for the last one's receipt.
+            if let Some(socket) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
+                socket.set_nodelay(true).ok();
+            }
+        })
         .disable_signals()
         .shutdown_timeout(config.shutdown_grace.as_secs())
         .bind(config.listen)
