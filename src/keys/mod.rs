@@ -1,5 +1,5 @@
-//! API keys.
+//! API keys: who may call, and with what limits.
 
-pub mod caller;
+mod caller;
 
 pub use caller::Caller;

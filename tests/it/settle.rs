@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use farebox::base::Usd;
 use farebox::base::ids::CallId;
-use farebox::gateway::settle::{Durable, Receipt, Settler};
-use farebox::gateway::spool::Spool;
-use farebox::gateway::sweep;
+use farebox::gateway::{Durable, Receipt, Settler, Spool, sweep};
 use futures_util::future::join_all;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
