@@ -185,5 +185,9 @@ pub async fn assert_clean(pool: &PgPool) {
 }
 
 pub async fn rows(pool: &PgPool, org: OrgId) -> i64 {
-    sqlx::query_scalar("select count(*) from usage where org_id = $1").bind(org.0).fetch_one(pool).await.expect("a count")
+    sqlx::query_scalar("select count(*) from usage where org_id = $1")
+        .bind(org.0)
+        .fetch_one(pool)
+        .await
+        .expect("a count")
 }
