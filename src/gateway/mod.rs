@@ -22,6 +22,7 @@ mod forward;
 mod http_client;
 mod meter;
 mod providers;
+pub mod query_api;
 pub mod reconcile;
 mod respond;
 mod route;

@@ -5,8 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use farebox::base::Usd;
 use farebox::base::ids::{CallId, KeyId, MeterId, OrgId, PersonId};
-use farebox::gateway::call::{Attempt, Call, CountedBy, Ended, Status, Tokens};
-use farebox::gateway::sweep::HoldMemo;
+use farebox::gateway::{Attempt, Call, CountedBy, Ended, HoldMemo, Status, Tokens};
 use farebox::ledger::{self, Code, Desk, DeskConfig, HouseAccount, Limits, MeterKind, Posting, Want};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -186,5 +185,9 @@ pub async fn assert_clean(pool: &PgPool) {
 }
 
 pub async fn rows(pool: &PgPool, org: OrgId) -> i64 {
-    sqlx::query_scalar("select count(*) from usage where org_id = $1").bind(org.0).fetch_one(pool).await.expect("a count")
+    sqlx::query_scalar("select count(*) from usage where org_id = $1")
+        .bind(org.0)
+        .fetch_one(pool)
+        .await
+        .expect("a count")
 }

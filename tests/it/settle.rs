@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use farebox::base::Usd;
 use farebox::base::ids::CallId;
-use farebox::gateway::settle::{Durable, Receipt, Settler};
-use farebox::gateway::spool::Spool;
-use farebox::gateway::sweep;
+use farebox::gateway::{Durable, Receipt, Settler, Spool, sweep};
 use futures_util::future::join_all;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -258,7 +256,8 @@ pub async fn connections_that_die_in_the_middle_lose_and_double_nothing(pool: Pg
     let tenant = Tenant::with_credits(&pool, "100").await;
     let desk = desk(&pool, LONG);
     let options = (*pool.connect_options()).clone().application_name("victim");
-    let weak = PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(1)).connect_lazy_with(options);
+    let weak =
+        PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(1)).connect_lazy_with(options);
     let (settler, spool, _dir) = settler(&weak);
     let mut calls = Vec::new();
     for _ in 0..400 {
@@ -270,11 +269,13 @@ pub async fn connections_that_die_in_the_middle_lose_and_double_nothing(pool: Pg
         let pool = pool.clone();
         tokio::spawn(async move {
             for _ in 0..60 {
-                sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity
-                             where application_name = 'victim' and datname = current_database()")
-                    .execute(&pool)
-                    .await
-                    .ok();
+                sqlx::query(
+                    "select pg_terminate_backend(pid) from pg_stat_activity
+                             where application_name = 'victim' and datname = current_database()",
+                )
+                .execute(&pool)
+                .await
+                .ok();
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         })
