@@ -35,24 +35,32 @@ create table usage (
     overrun           numeric(24, 12) not null default 0 constraint usage_overrun_not_negative check (overrun >= 0),
     hold              numeric(24, 12) not null default 0,
     transfer_id       uuid,
+    -- The meters that the settlement charged beside the organization; the auditor adds them up again.
+    meters            uuid[] not null default '{}',
     is_byok           boolean not null default false,
     first_token_ms    integer,
     duration_ms       integer not null default 0,
     attempts          jsonb not null default '[]',
-    primary key (org_id, id)
+    primary key (org_id, id),
+    constraint usage_cost_has_transfer check ((cost > 0) = (transfer_id is not null))
 );
+create index usage_by_time on usage (org_id, created_at);
 create index usage_by_key on usage (org_id, key_id, id desc);
 create index usage_by_transfer on usage (transfer_id) where transfer_id is not null;
 
+-- Written by the transaction that writes the usage rows, so its sums are theirs at every moment.
 create table usage_hour (
     org_id            uuid not null,
-    hour              timestamptz not null,
+    hour              timestamptz not null
+        constraint usage_hour_whole check (hour = date_trunc('hour', hour, 'UTC')),
     model             text not null,
     provider          text not null,
     key_id            uuid not null,
+    -- The nil UUID where nobody in particular made the key.
     member_id         uuid not null,
     app               text not null,
     requests          bigint not null,
+    -- Of the requests, those that did not end with status success.
     failed            bigint not null,
     prompt_tokens     bigint not null,
     completion_tokens bigint not null,

@@ -10,5 +10,7 @@ pub mod ledger;
 pub mod catalog;
 pub mod accounts;
 pub mod orgs;
+pub mod activity;
 pub mod keys;
 pub mod topups;
+pub mod gateway;

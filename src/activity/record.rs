@@ -1,0 +1,65 @@
+//! Recording calls: their rows and the sums per hour, in the caller's transaction.
+
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::store::{self, HourKey, HourSums};
+use super::usage::UsageRow;
+use crate::base::ids::{CallId, OrgId};
+
+/// Writes the rows of calls and adds them to the sums of their hours. Returns the calls that were new: one that has a
+/// row already keeps it and is not counted again.
+///
+/// # Errors
+/// Database errors only; the caller rolls back.
+pub async fn record(conn: &mut PgConnection, rows: &[UsageRow]) -> Result<HashSet<CallId>, sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(HashSet::new());
+    }
+    // In one order, so that two transactions that write the same calls wait for each other and never in a ring.
+    let mut sorted: Vec<UsageRow> = rows.iter().cloned().map(UsageRow::storable).collect();
+    sorted.sort_by_key(|row| (row.org, row.call));
+    sorted.dedup_by_key(|row| (row.org, row.call));
+    let written: HashSet<CallId> = store::insert_usage(conn, &sorted).await?.into_iter().collect();
+    sorted.retain(|row| written.contains(&row.call));
+    store::add_hours(conn, &by_hour(&sorted)).await?;
+    Ok(written)
+}
+
+/// Takes back the row of a call that was given up for lost, because its settlement turned up after all.
+/// False when the call has no row that says `abandoned`.
+///
+/// # Errors
+/// Database errors only.
+pub async fn withdraw_abandoned(conn: &mut PgConnection, org: OrgId, call: CallId) -> Result<bool, sqlx::Error> {
+    let Some(key) = store::delete_abandoned(conn, org, call).await? else { return Ok(false) };
+    let taken = HourSums { requests: -1, failed: -1, ..HourSums::default() };
+    store::add_hours(conn, &BTreeMap::from([(key, taken)])).await?;
+    Ok(true)
+}
+
+/// The sums of rows by the primary key of the rollup, in its order.
+fn by_hour(rows: &[UsageRow]) -> BTreeMap<HourKey, HourSums> {
+    let mut hours: BTreeMap<HourKey, HourSums> = BTreeMap::new();
+    for row in rows {
+        let key = HourKey {
+            org: row.org.0,
+            hour: hour_of(row.created_at),
+            key: row.key.0,
+            model: row.model.clone(),
+            provider: row.provider.clone(),
+            app: row.app.clone(),
+            member: row.member.map_or(Uuid::nil(), |member| member.0),
+        };
+        hours.entry(key).or_default().add(row);
+    }
+    hours
+}
+
+/// The start of the UTC hour of a moment.
+pub(super) fn hour_of(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at)
+}

@@ -1,0 +1,3 @@
+//! The gateway: the life of a call.
+
+pub mod call;
