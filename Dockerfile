@@ -16,7 +16,8 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates curl \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --home-dir /var/lib/farebox --create-home farebox
+    && groupadd --system --gid 10001 farebox \
+    && useradd --system --uid 10001 --gid 10001 --home-dir /var/lib/farebox --create-home farebox
 COPY --from=build /farebox /usr/local/bin/farebox
 USER 10001:10001
 WORKDIR /var/lib/farebox

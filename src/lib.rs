@@ -3,9 +3,9 @@
 pub mod base;
 pub mod config;
 pub mod db;
+pub mod web;
 pub mod jobs;
 pub mod mail;
-pub mod web;
 pub mod ledger;
 pub mod catalog;
 pub mod accounts;

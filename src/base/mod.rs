@@ -5,6 +5,7 @@ pub mod email_address;
 pub mod ids;
 pub mod money;
 pub mod paging;
+pub mod seal;
 pub mod secret;
 pub mod slug;
 

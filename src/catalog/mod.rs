@@ -23,6 +23,7 @@ mod price;
 mod pricing;
 mod provider;
 mod snapshot;
+mod secret;
 mod store;
 
 pub use apply::{ApplyError, apply, preview};
@@ -36,6 +37,7 @@ pub use pricing::{
     Bounds, Cost, CostLine, ImplausibleUsage, MAX_QUANTITY, Usage, affordable_completion, cost, upper_bound,
 };
 pub use provider::{Provider, ProviderId, ProviderKind, ProviderSlug};
+pub use secret::{SecretError, set_upstream_key, upstream_keys};
 pub use snapshot::{Catalog, ListedModel, ListedProvider, Offer, load};
 
 /// The channel on which Postgres tells every process that its copy of the catalog is old.

@@ -1,3 +1,40 @@
-//! The gateway: the life of a call.
+//! The gateway: money out. One metered call from the request to the last byte.
+//!
+//! The way of a call: `wire` reads the request, `route` orders the endpoints that may answer it, `estimate`
+//! bounds its price, the ledger's desk holds that much, `forward` owns the exchange with the upstream, `meter`
+//! folds what comes back into tokens, the settler ends the hold, and only then the client gets the last bytes.
+//!
+//! What is always true here:
+//! - One tracked task owns an admitted call. It ends with exactly one settlement, whatever happens to the client,
+//!   to the upstream or to the task itself.
+//! - Another endpoint is tried only while no part of an answer was sent to the client.
+//! - The upstream's own numbers are the bill. What it did not say is counted here, and the usage row says so.
+//! - Errors have one shape, and an HTTP status of 200 never carries one before the stream has begun.
+//! - No request chooses a host: outgoing calls go through one guarded client, to addresses of the catalog.
 
+pub mod api;
 pub mod call;
+mod chat;
+mod count;
+mod error;
+mod estimate;
+mod forward;
+mod http_client;
+mod meter;
+mod providers;
+pub mod reconcile;
+mod respond;
+mod route;
+pub mod settle;
+pub mod spool;
+pub mod sweep;
+pub mod wire;
+
+pub use call::{Attempt, Call, CountedBy, Ended, Status, Tokens};
+pub use chat::{ClientFacts, Gateway, GatewayParts};
+pub use error::ApiError;
+pub use forward::{Answer, Settles, Timeouts};
+pub use http_client::{ForbiddenAddress, HttpClient, HttpClientConfig, HttpClientError, is_public};
+pub use providers::UpstreamKeys;
+pub use route::{Health, Preferences, Sort};
+pub use settle::{Durable, Receipt, Settler};

@@ -15,6 +15,7 @@ mod start;
 mod store;
 mod topup;
 
+pub mod pages;
 pub mod processors;
 
 pub use apply::ApplyEvent;

@@ -1,5 +1,9 @@
 //! What pages show, as plain text and numbers. A handler fills one of these structs and renders it; money and times
 //! arrive already formatted, so that no page computes with them.
+//!
+//! A page for a signed-in person holds a [`Shell`], any other a [`PublicPage`]. Parts such as [`Amount`], [`When`],
+//! [`Badge`], [`Meter`], [`Pager`] and the chart render themselves and are safe to write into HTML as they stand;
+//! everything else is escaped. [`samples`] fills every page, for tests and for looking at the design.
 
 pub mod accounts;
 pub mod activity;
@@ -18,7 +22,9 @@ pub mod samples;
 pub mod shell;
 pub mod topups;
 
-pub use common::{Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When};
+pub use common::{
+    Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When,
+};
 pub use shell::{Flash, PublicPage, Shell};
 
 #[cfg(test)]

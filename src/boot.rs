@@ -1,0 +1,326 @@
+//! Starting and stopping: builds the parts, serves until a signal, then drains and settles.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::{App as HttpApp, HttpServer, web};
+use anyhow::Context;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use sqlx::PgPool;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing_subscriber::EnvFilter;
+
+use crate::accounts::Hasher;
+use crate::base::seal::Sealer;
+use crate::base::{Clock, Secret};
+use crate::catalog::{self, CatalogFile, Missing, Shelf};
+use crate::config::{Config, derived_key};
+use crate::db::Pools;
+use crate::db::listen::{Heard, Hearing};
+use crate::gateway::{self, Gateway, GatewayParts, HttpClient, HttpClientConfig, Settler, Spool, Timeouts, UpstreamKeys};
+use crate::keys::KeyCache;
+use crate::ledger::{Desk, DeskConfig};
+use crate::mail::{Mailer, SendMail};
+use crate::topups::processors::Processors;
+use crate::topups::{ApplyEvent, SettleSandboxPayment};
+use crate::web::App;
+use crate::{db, jobs, routes};
+
+/// Connections that are slow to send a request's head are closed.
+const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// A start waits this long for a database that is just coming up.
+const DATABASE_WAIT: Duration = Duration::from_secs(60);
+/// How often the books are audited while the server runs.
+const AUDIT_EVERY: Duration = Duration::from_secs(60);
+
+/// # Errors
+/// When the filter is not valid.
+pub fn start_logging(config: &Config, serving: bool) -> anyhow::Result<()> {
+    let default = if serving { config.log.as_str() } else { "warn" };
+    let filter = EnvFilter::try_new(default).context("FAREBOX_LOG is no filter")?;
+    let filter = if default.contains("graphile") { filter } else { filter.add_directive("graphile_worker=warn".parse()?) };
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if config.log_json { lines.json().init() } else { lines.init() }
+    Ok(())
+}
+
+/// Whether this process should get new requests; `/readyz` tells load balancers.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness {
+    stopping: Arc<AtomicBool>,
+}
+
+impl Readiness {
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// Everything that handlers share.
+#[derive(Clone)]
+pub struct Parts {
+    pub app: App,
+    pub hasher: Hasher,
+    pub keys: KeyCache,
+    pub shelf: Shelf,
+    pub processors: Processors,
+    pub gateway: Arc<Gateway>,
+    pub readiness: Readiness,
+    pub metrics: PrometheusHandle,
+    pub metrics_token: Option<Secret<String>>,
+}
+
+/// Runs the server until it is told to stop.
+///
+/// # Errors
+/// When a part cannot be started; the text says what to do.
+pub async fn serve(config: Config, url: &Secret<String>) -> anyhow::Result<()> {
+    let pools = Pools::open(url.expose()).context("FAREBOX_DATABASE_URL is no Postgres URL")?;
+    wait_for_database(&pools.general).await?;
+    db::migrate(&pools.general).await.context("the schema could not be brought up to date")?;
+    jobs::migrate(&pools.general).await?;
+    let metrics = PrometheusBuilder::new().install_recorder().context("metrics could not be started")?;
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let parts = build(&config, &pools, metrics, &stop, &tasks).await?;
+    let server = listen(&config, &parts)?;
+    announce(&config, server.addrs.first());
+    let handle = server.server.handle();
+    let mut running = Handle::current().spawn(server.server);
+    tokio::select! {
+        ended = &mut running => ended?.context("the HTTP server ended")?,
+        () = stop_signal() => {
+            drain(&config, &parts, &tasks, handle).await;
+            running.await?.context("the HTTP server ended badly")?;
+        }
+    }
+    stop.cancel();
+    pools.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn wait_for_database(pool: &PgPool) -> anyhow::Result<()> {
+    let deadline = tokio::time::Instant::now() + DATABASE_WAIT;
+    loop {
+        match sqlx::query("select 1").execute(pool).await {
+            Ok(_) => return Ok(()),
+            Err(error) if tokio::time::Instant::now() > deadline => {
+                return Err(error).context("the database did not answer for a minute");
+            }
+            Err(error) => tracing::warn!(%error, "waiting for the database"),
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn build(
+    config: &Config,
+    pools: &Pools,
+    metrics: PrometheusHandle,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) -> anyhow::Result<Parts> {
+    let handle = Handle::current();
+    let dev = !config.is_production();
+    stock_catalog(&pools.general).await?;
+    let shelf = Shelf::load(&pools.general, dev).await.context("the catalog could not be read")?;
+    let sealer = Sealer::new(&derived_key(&config.secret_key, "seal"));
+    let upstream_keys = UpstreamKeys::default();
+    let mut conn = pools.general.acquire().await?;
+    upstream_keys.replace(catalog::upstream_keys(&mut conn, &sealer).await?);
+    drop(conn);
+    let hearing = Hearing::default();
+    let keys = KeyCache::new(pools.general.clone(), hearing.clone());
+    let spool = Spool::open(&config.data_dir.join("spool")).context("the settlement spool cannot be opened")?;
+    let settler = Settler::start(&handle, pools.settlement.clone(), spool);
+    let desk = Desk::start(&handle, pools.admission.clone(), DeskConfig { hold_ttl: config.hold_ttl });
+    let http = HttpClient::new(&HttpClientConfig { allow_private: config.allow_private_upstreams })?;
+    let gateway = Gateway::new(GatewayParts {
+        desk,
+        settler: settler.clone(),
+        shelf: shelf.clone(),
+        http,
+        keys: upstream_keys.clone(),
+        tasks: tasks.clone(),
+        handle: handle.clone(),
+        timeouts: Timeouts { first_byte: config.timeout_first_byte, idle: config.timeout_idle, ..Timeouts::default() },
+    });
+    let mailer = match &config.smtp_url {
+        Some(url) => Mailer::smtp(url, &config.mail_from)?,
+        None => Mailer::Outbox,
+    };
+    let processors = Processors::new(pools.general.clone(), dev);
+    let watcher = Watcher { keys: keys.clone(), shelf: shelf.clone(), upstream_keys, sealer, pool: pools.general.clone() };
+    handle.spawn(db::listen::listen(pools.general.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
+    spawn_background(config, pools, &handle, stop, mailer, &processors, settler).await;
+    Ok(Parts {
+        app: App {
+            db: pools.general.clone(),
+            clock: Clock::system(),
+            public_url: config.public_url.clone(),
+            dev,
+            form_key: derived_key(&config.secret_key, "forms"),
+            trusted_proxies: config.trusted_proxies,
+        },
+        hasher: Hasher::new()?,
+        keys,
+        shelf,
+        processors,
+        gateway: Arc::new(gateway),
+        readiness: Readiness::default(),
+        metrics,
+        metrics_token: config.metrics_token.clone(),
+    })
+}
+
+async fn spawn_background(
+    config: &Config,
+    pools: &Pools,
+    handle: &Handle,
+    stop: &CancellationToken,
+    mailer: Mailer,
+    processors: &Processors,
+    settler: Settler,
+) {
+    // What was acknowledged before a crash is settled before any hold is given up.
+    settler.replay_once().await;
+    handle.spawn(gateway::sweep::run(pools.settlement.clone(), config.sweep_every));
+    handle.spawn(gateway::reconcile::auditor(pools.general.clone(), AUDIT_EVERY));
+    let (pool, processors) = (pools.general.clone(), processors.clone());
+    let define = move |options: jobs::WorkerOptions| {
+        options
+            .add_extension(pool.clone())
+            .add_extension(mailer.clone())
+            .add_extension(processors.clone())
+            .define_job::<SendMail>()
+            .define_job::<ApplyEvent>()
+            .define_job::<SettleSandboxPayment>()
+    };
+    handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
+}
+
+/// A new instance starts with the catalog that is shipped.
+async fn stock_catalog(pool: &PgPool) -> anyhow::Result<()> {
+    let mut tx = pool.begin().await?;
+    let stocked = catalog::load(&mut tx).await?.models().first().is_some();
+    if !stocked {
+        let changes = catalog::apply(&mut tx, &CatalogFile::shipped()?, Missing::Keep).await?;
+        tracing::info!(changes = changes.len(), "the shipped catalog was applied");
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+const CHANNELS: [&str; 3] = ["key_changed", "org_changed", catalog::CHANGED_CHANNEL];
+
+/// Forgets what other nodes changed.
+struct Watcher {
+    keys: KeyCache,
+    shelf: Shelf,
+    upstream_keys: UpstreamKeys,
+    sealer: Sealer,
+    pool: PgPool,
+}
+
+impl Watcher {
+    fn hear(&self, heard: Heard) {
+        match heard {
+            Heard::Message { channel, payload } if channel == "key_changed" => self.keys.forget(&payload),
+            Heard::Message { channel, .. } if channel == "org_changed" => self.keys.forget_all(),
+            Heard::Message { .. } => self.reload(),
+            Heard::Gap => {
+                self.keys.forget_all();
+                self.reload();
+            }
+        }
+    }
+
+    fn reload(&self) {
+        let (shelf, keys) = (self.shelf.clone(), self.upstream_keys.clone());
+        let (sealer, pool) = (self.sealer.clone(), self.pool.clone());
+        Handle::current().spawn(async move {
+            if let Err(error) = shelf.reload(&pool).await {
+                tracing::warn!(%error, "the catalog was not read again; the last one stays");
+            }
+            let opened = async { catalog::upstream_keys(&mut *pool.acquire().await?, &sealer).await };
+            match opened.await {
+                Ok(opened) => keys.replace(opened),
+                Err(error) => tracing::warn!(%error, "upstream keys were not read again; the last ones stay"),
+            }
+        });
+    }
+}
+
+struct Listening {
+    server: actix_web::dev::Server,
+    addrs: Vec<std::net::SocketAddr>,
+}
+
+fn listen(config: &Config, parts: &Parts) -> anyhow::Result<Listening> {
+    let shared = parts.clone();
+    let dev = !config.is_production();
+    let server = HttpServer::new(move || HttpApp::new().configure(|service| share(service, &shared)).configure(|service| routes::configure(service, dev)))
+        .workers(config.workers)
+        .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .disable_signals()
+        .shutdown_timeout(config.shutdown_grace.as_secs())
+        .bind(config.listen)
+        .with_context(|| format!("cannot listen on {}; is another program using it?", config.listen))?;
+    let addrs = server.addrs();
+    Ok(Listening { server: server.run(), addrs })
+}
+
+fn share(service: &mut web::ServiceConfig, parts: &Parts) {
+    service
+        .app_data(web::Data::new(parts.app.clone()))
+        .app_data(web::Data::new(parts.hasher.clone()))
+        .app_data(web::Data::new(parts.keys.clone()))
+        .app_data(web::Data::new(parts.shelf.clone()))
+        .app_data(web::Data::new(parts.processors.clone()))
+        .app_data(web::Data::from(parts.gateway.clone()))
+        .app_data(web::Data::new(parts.readiness.clone()))
+        .app_data(web::Data::new(routes::Metrics { handle: parts.metrics.clone(), token: parts.metrics_token.clone() }));
+}
+
+fn announce(config: &Config, addr: Option<&std::net::SocketAddr>) {
+    let addr = addr.map_or_else(|| config.listen.to_string(), ToString::to_string);
+    tracing::info!(%addr, url = %config.public_url, "serving");
+    if !config.is_production() {
+        let url = config.public_url.as_str();
+        eprintln!("\n  Farebox is running at {url}");
+        eprintln!("  Create an account at {url}sign-up; its mail waits at {url}dev/mailbox.");
+        eprintln!("  Sandbox models and payments need no account anywhere. Stop with Ctrl-C.\n");
+    }
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
+/// New requests go elsewhere, running ones end, and every call is settled.
+async fn drain(config: &Config, parts: &Parts, tasks: &TaskTracker, server: actix_web::dev::ServerHandle) {
+    tracing::info!(calls = tasks.len(), "stopping: running calls may end");
+    parts.readiness.stopping.store(true, Ordering::Release);
+    let stopped = server.stop(true);
+    tasks.close();
+    let drained = async {
+        tokio::join!(stopped, tasks.wait());
+    };
+    if tokio::time::timeout(config.shutdown_grace, drained).await.is_err() {
+        tracing::warn!(calls = tasks.len(), "some calls did not end in time; their holds are left to the sweeper");
+    }
+}

@@ -1,0 +1,75 @@
+//! `farebox keys`.
+
+use std::process::ExitCode;
+
+use chrono::{DateTime, Utc};
+use clap::Subcommand;
+
+use super::database::Database;
+use super::people;
+use crate::base::{Clock, EmailAddress, Usd};
+use crate::keys::{self, KeyKind, KeyName, NewKey};
+use crate::ledger::Limits;
+
+#[derive(Subcommand)]
+pub enum Keys {
+    /// Issue a key, making the account and its organization if they are missing, and print the key once.
+    Issue {
+        #[arg(long)]
+        email: EmailAddress,
+        #[arg(long, default_value = "command line")]
+        name: String,
+        /// Grant so many dollars of credits as well.
+        #[arg(long)]
+        credits: Option<Usd>,
+        /// The key stops at so many dollars.
+        #[arg(long)]
+        limit: Option<Usd>,
+        /// The key stops at so many dollars a UTC day.
+        #[arg(long)]
+        limit_daily: Option<Usd>,
+        /// The key stops at so many dollars a week, from Monday.
+        #[arg(long)]
+        limit_weekly: Option<Usd>,
+        /// The key stops at so many dollars a calendar month.
+        #[arg(long)]
+        limit_monthly: Option<Usd>,
+        /// When the key stops working, like 2027-01-01T00:00:00Z.
+        #[arg(long)]
+        expires: Option<DateTime<Utc>>,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// # Errors
+/// Says what was wrong; then nothing was made.
+pub async fn run(command: Keys, database: &Database) -> anyhow::Result<ExitCode> {
+    let Keys::Issue { email, name, credits, limit, limit_daily, limit_weekly, limit_monthly, expires, json } = command;
+    let name = KeyName::parse(&name).map_err(|error| anyhow::anyhow!("the key {error}"))?;
+    let limits = Limits { total: limit, day: limit_daily, week: limit_weekly, month: limit_monthly };
+    let pool = database.connect().await?;
+    let mut tx = pool.begin().await?;
+    let (person, org) = people::enter(&mut tx, &email).await?;
+    if let Some(credits) = credits {
+        people::grant(&mut tx, &org, credits, "granted with a key", None).await?;
+    }
+    let new = NewKey { name, kind: KeyKind::Inference, limits, include_byok: false, expires_at: expires };
+    let issued = keys::issue(&mut tx, org.id, Some(person.id), Clock::system().now(), new).await?;
+    tx.commit().await?;
+    if json {
+        let shown = serde_json::json!({
+            "key": issued.plain.reveal(),
+            "id": issued.id,
+            "hash": issued.plain.digest().to_hex(),
+            "label": issued.label,
+            "organization": org.id,
+            "person": person.id,
+        });
+        println!("{shown}");
+    } else {
+        eprintln!("{} for {email}. It is shown only now:", issued.label);
+        println!("{}", issued.plain.reveal());
+    }
+    Ok(ExitCode::SUCCESS)
+}

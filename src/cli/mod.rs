@@ -1,0 +1,122 @@
+//! The command line: the server, and what operators and scripts do without a browser.
+
+mod books;
+mod catalog;
+mod database;
+mod issue;
+mod people;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::boot;
+use crate::config::{Config, Sources};
+
+/// Self-hosted, credit-metered AI portal with an OpenAI-compatible gateway.
+#[derive(Parser)]
+#[command(name = "farebox", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve,
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Check the books, or release holds that expired.
+    #[command(subcommand)]
+    Ledger(books::Ledger),
+    /// Make accounts.
+    #[command(subcommand)]
+    User(people::User),
+    /// Give credits.
+    #[command(subcommand)]
+    Credits(people::Credits),
+    /// Issue keys.
+    #[command(subcommand)]
+    Keys(issue::Keys),
+    /// Apply or export the catalog of providers, models and prices.
+    #[command(subcommand)]
+    Catalog(catalog::CatalogCommand),
+    /// Store upstream keys.
+    #[command(subcommand)]
+    Providers(catalog::Providers),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the OpenAPI document of this instance's API.
+    Openapi {
+        /// Write it to a file instead.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Check every setting and print the effective values, secrets hidden.
+    Check,
+}
+
+/// Runs the command that the arguments name. Errors go to standard error and give exit code 1.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Only fails when another provider was installed before, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("farebox: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Command::Openapi { out } = cli.command {
+        return openapi(out);
+    }
+    let config = Config::load(&Sources::from_environment()?)?;
+    if let Command::Config(ConfigCommand::Check) = cli.command {
+        for (name, value) in &config.shown {
+            println!("{name} = {value}");
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let serving = matches!(cli.command, Command::Serve);
+    boot::start_logging(&config, serving)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // Starting a database blocks, so it happens outside of the async code.
+    let database = database::Database::open(&config, serving)?;
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Serve => boot::serve(config, database.url()).await.map(|()| ExitCode::SUCCESS),
+            Command::Migrate => database.connect().await.map(|_| ExitCode::SUCCESS),
+            Command::Ledger(command) => books::run(command, &database).await,
+            Command::User(command) => people::user(command, &database).await,
+            Command::Credits(command) => people::credits(command, &database).await,
+            Command::Keys(command) => issue::run(command, &database).await,
+            Command::Catalog(command) => catalog::run(command, &database).await,
+            Command::Providers(command) => catalog::providers(command, &config, &database).await,
+            Command::Config(_) | Command::Openapi { .. } => Ok(ExitCode::SUCCESS),
+        }
+    });
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    database.stop();
+    result
+}
+
+fn openapi(out: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    let text = serde_json::to_string_pretty(&crate::routes::openapi_document())?;
+    match out {
+        Some(path) => std::fs::write(path, text + "\n")?,
+        None => println!("{text}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}

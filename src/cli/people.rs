@@ -1,0 +1,128 @@
+//! `farebox user` and `farebox credits`.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use sqlx::PgConnection;
+
+use super::database::Database;
+use crate::accounts::{self, Hasher, Password, Person};
+use crate::base::{EmailAddress, Usd};
+use crate::ledger::{self, Code, HouseAccount, Posted, Posting};
+use crate::orgs::{self, Org};
+
+#[derive(Subcommand)]
+pub enum User {
+    /// Make an account whose address counts as proven.
+    Create {
+        #[arg(long)]
+        email: EmailAddress,
+        #[arg(long, default_value = "")]
+        name: String,
+        /// Read the password from standard input; without it the person sets one by "Forgot password".
+        #[arg(long)]
+        password_stdin: bool,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Credits {
+    /// Give credits to a person's personal organization.
+    Grant {
+        #[arg(long)]
+        email: EmailAddress,
+        /// In dollars.
+        #[arg(long)]
+        amount: Usd,
+        /// Why; it stands in the books.
+        #[arg(long, default_value = "granted on the command line")]
+        reason: String,
+        /// The same reference again gives nothing again.
+        #[arg(long)]
+        reference: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// # Errors
+/// Says what was wrong.
+pub async fn user(command: User, database: &Database) -> anyhow::Result<ExitCode> {
+    let User::Create { email, name, password_stdin, json } = command;
+    let hash = if password_stdin {
+        let mut text = String::new();
+        std::io::stdin().read_line(&mut text)?;
+        let password = Password::choose(text.trim_end_matches(['\r', '\n']), email.as_str())
+            .map_err(|error| anyhow::anyhow!("the password {error}"))?;
+        Some(Hasher::new()?.hash(password).await?)
+    } else {
+        None
+    };
+    let pool = database.connect().await?;
+    let mut tx = pool.begin().await?;
+    let person = accounts::create_verified(&mut tx, &email, &name, hash.as_deref()).await?;
+    let org = orgs::enter_personal(&mut tx, &person).await?;
+    tx.commit().await?;
+    if json {
+        println!("{}", serde_json::json!({ "person": person.id, "organization": org.id, "email": person.email }));
+    } else {
+        println!("{} has the account {} and the organization {}", person.email, person.id, org.id);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// # Errors
+/// Says what was wrong; then nothing was granted.
+pub async fn credits(command: Credits, database: &Database) -> anyhow::Result<ExitCode> {
+    let Credits::Grant { email, amount, reason, reference, json } = command;
+    let pool = database.connect().await?;
+    let mut tx = pool.begin().await?;
+    let (_, org) = enter(&mut tx, &email).await?;
+    let given = grant(&mut tx, &org, amount, &reason, reference).await?;
+    tx.commit().await?;
+    let mut conn = pool.acquire().await?;
+    let credit = ledger::credit_state(&mut conn, org.id).await?;
+    let new = matches!(given, Posted::Now(_));
+    if json {
+        println!("{}", serde_json::json!({ "organization": org.id, "granted": new, "balance": credit.posted }));
+    } else if new {
+        println!("{} has {} now", org.id, credit.posted.display());
+    } else {
+        println!("this reference was granted before; {} has {}", org.id, credit.posted.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The person of an address with their organization, made if missing.
+///
+/// # Errors
+/// Database errors only.
+pub async fn enter(conn: &mut PgConnection, email: &EmailAddress) -> Result<(Person, Org), sqlx::Error> {
+    let person = accounts::create_verified(conn, email, "", None).await?;
+    let org = orgs::enter_personal(conn, &person).await?;
+    Ok((person, org))
+}
+
+/// # Errors
+/// When the amount is not above zero, or the reference granted something else before.
+pub async fn grant(
+    conn: &mut PgConnection,
+    org: &Org,
+    amount: Usd,
+    reason: &str,
+    reference: Option<String>,
+) -> Result<Posted, ledger::PostError> {
+    let reference = reference.unwrap_or_else(|| crate::base::ids::TransferId::fresh().to_string());
+    let posting = Posting {
+        code: Code::Grant,
+        reference,
+        debit: HouseAccount::Promotions.id(),
+        credit: ledger::credit_account(org.id),
+        amount,
+        org: Some(org.id),
+        memo: reason.to_owned(),
+    };
+    ledger::post(conn, posting).await
+}

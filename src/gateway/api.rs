@@ -1,0 +1,88 @@
+//! The routes of the gateway that make calls.
+
+use actix_web::http::header::{HeaderMap, REFERER, USER_AGENT};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::chat::{ClientFacts, Gateway};
+use super::error::ApiError;
+use super::respond::respond;
+use super::wire::MAX_BODY;
+use super::wire::schema::{ChatCompletion, ChatCompletionRequest, ErrorBody};
+use crate::base::ids::RequestId;
+use crate::keys::Caller;
+
+/// Longest header value that is logged, in characters.
+const MAX_FACT: usize = 300;
+
+/// Makes a chat completion, in one piece or as a stream of events.
+///
+/// # Errors
+/// In the one shape of the API, with the status in `error.code`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/chat/completions",
+    tag = "Inference",
+    request_body = ChatCompletionRequest,
+    responses(
+        (status = 200, description = "The answer; a stream of events where `stream` is true", body = ChatCompletion),
+        (status = 400, description = "The request cannot be understood", body = ErrorBody),
+        (status = 401, description = "No valid key", body = ErrorBody),
+        (status = 402, description = "Not enough credits", body = ErrorBody),
+        (status = 403, description = "A limit of the key is reached", body = ErrorBody),
+        (status = 404, description = "No such model, or nobody may serve it", body = ErrorBody),
+        (status = 413, description = "The request is too large", body = ErrorBody),
+        (status = 422, description = "The request is beyond a limit", body = ErrorBody),
+        (status = 429, description = "Too many requests", body = ErrorBody),
+        (status = 502, description = "The provider failed", body = ErrorBody),
+        (status = 503, description = "Nobody can serve the call now", body = ErrorBody),
+    ),
+)]
+pub async fn chat_completions(
+    request: HttpRequest,
+    caller: Caller,
+    gateway: web::Data<Gateway>,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let body = payload.to_bytes_limited(MAX_BODY).await.map_err(|_| ApiError::too_large(MAX_BODY))?;
+    let body = body.map_err(|_| ApiError::invalid("The request body could not be read."))?;
+    let (id, answer) = gateway.chat(&caller, facts(request.headers()), &body).await;
+    Ok(respond(id, answer))
+}
+
+/// What the client says about itself.
+fn facts(headers: &HeaderMap) -> ClientFacts {
+    let text = |name: &str| headers.get(name).map_or_else(String::new, |value| shown(value.as_bytes()));
+    let referer = text(REFERER.as_str());
+    let referer = if referer.is_empty() { text("http-referer") } else { referer };
+    let title = [text("x-openrouter-title"), text("x-title")].into_iter().find(|title| !title.is_empty());
+    let app = title.unwrap_or_else(|| host(&referer));
+    let request_id = Some(text("x-request-id")).filter(|id| !id.is_empty()).unwrap_or_else(|| RequestId::fresh().to_string());
+    ClientFacts { request_id, app, referer, user_agent: text(USER_AGENT.as_str()) }
+}
+
+/// A header as text without control characters.
+fn shown(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).chars().filter(|c| !c.is_control()).take(MAX_FACT).collect()
+}
+
+fn host(referer: &str) -> String {
+    url::Url::parse(referer).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    #[test]
+    fn the_app_is_named_by_its_title_or_its_site() {
+        let headers = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            facts(&pairs.collect())
+        };
+        assert_eq!(headers(&[("x-title", "My App"), ("http-referer", "https://a.example/x?y")]).app, "My App");
+        assert_eq!(headers(&[("http-referer", "https://a.example/x?y")]).app, "a.example");
+        assert_eq!(headers(&[]).app, "");
+        assert!(headers(&[]).request_id.starts_with("req_"));
+    }
+}

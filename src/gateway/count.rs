@@ -1,0 +1,125 @@
+//! Counting tokens here, where an upstream did not.
+
+use serde_json::{Map, Value};
+use tokio::runtime::Handle;
+
+/// The tokenizer takes a time that grows faster than its text where there are no spaces, so it gets pieces.
+const PIECE: usize = 1_024;
+/// Of a longer text a part is counted and the rest taken to be alike.
+const MAX_COUNTED: usize = 2 * 1_024 * 1_024;
+/// What a tokenizer adds around each message, and once around all.
+const PER_MESSAGE: u64 = 4;
+const PER_PROMPT: u64 = 3;
+/// Tokens of one image where nobody said how many; the price of a large image at most providers.
+const PER_IMAGE: u64 = 1_100;
+
+/// Tokens of a text, counted off the threads that answer requests: the first use loads a vocabulary.
+/// Never fails: should the tokenizer do, four bytes are a token.
+pub(super) async fn count_text(handle: &Handle, text: String) -> u64 {
+    if text.is_empty() {
+        return 0;
+    }
+    let fallback = tokens_of_bytes(text.len());
+    handle.spawn_blocking(move || count(&text)).await.unwrap_or(fallback)
+}
+
+/// Tokens of a prompt.
+pub(super) async fn count_prompt(handle: &Handle, body: &Map<String, Value>) -> u64 {
+    let mut seen = Prompt::default();
+    seen.visit(body);
+    let fixed = seen.messages * PER_MESSAGE + PER_PROMPT + seen.images * PER_IMAGE;
+    count_text(handle, seen.text).await + fixed
+}
+
+#[derive(Default)]
+struct Prompt {
+    text: String,
+    messages: u64,
+    images: u64,
+}
+
+impl Prompt {
+    fn visit(&mut self, body: &Map<String, Value>) {
+        for message in body.get("messages").and_then(Value::as_array).into_iter().flatten() {
+            self.messages += 1;
+            match message.get("content") {
+                Some(Value::String(text)) => self.text.push_str(text),
+                Some(Value::Array(parts)) => parts.iter().for_each(|part| self.part(part)),
+                _ => {}
+            }
+            if let Some(calls) = message.get("tool_calls") {
+                self.text.push_str(&calls.to_string());
+            }
+        }
+        for name in ["tools", "functions", "response_format"] {
+            if let Some(value) = body.get(name) {
+                self.text.push_str(&value.to_string());
+            }
+        }
+    }
+
+    fn part(&mut self, part: &Value) {
+        if let Some(Value::String(text)) = part.get("text") {
+            self.text.push_str(text);
+        } else if part.get("type").and_then(Value::as_str).is_some_and(|kind| kind.contains("image")) {
+            self.images += 1;
+        }
+    }
+}
+
+fn count(text: &str) -> u64 {
+    let tokenizer = tiktoken_rs::o200k_base_singleton();
+    let (mut rest, mut total, mut counted) = (text, 0_usize, 0_usize);
+    while !rest.is_empty() && counted < MAX_COUNTED {
+        let (piece, after) = rest.split_at(piece_end(rest));
+        total += tokenizer.count_ordinary(piece);
+        counted += piece.len();
+        rest = after;
+    }
+    let scaled = total as u128 * text.len() as u128 / counted.max(1) as u128;
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}
+
+/// Where to cut: before the last space within the limit, so that words stay whole; else between characters.
+fn piece_end(text: &str) -> usize {
+    if text.len() <= PIECE {
+        return text.len();
+    }
+    let end = (0..=PIECE).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
+    let head = text.get(..end).unwrap_or(text);
+    head.rfind(' ').filter(|at| *at > 0).unwrap_or(end)
+}
+
+fn tokens_of_bytes(bytes: usize) -> u64 {
+    u64::try_from(bytes.div_ceil(4)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn words_and_prompts_are_counted() {
+        let handle = Handle::current();
+        assert_eq!(count_text(&handle, String::new()).await, 0);
+        assert_eq!(count_text(&handle, "Hello, world!".into()).await, 4);
+        let body = json!({"messages":[{"role":"user","content":"Hello, world!"}]});
+        let Value::Object(body) = body else { return };
+        assert_eq!(count_prompt(&handle, &body).await, 4 + PER_MESSAGE + PER_PROMPT);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_spaces_and_ends() {
+        let words = "lorem ipsum dolor ".repeat(300);
+        let (mut rest, mut pieces) = (words.as_str(), Vec::new());
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(piece_end(rest));
+            assert!(!piece.is_empty() && piece.len() <= PIECE);
+            pieces.push(piece);
+            rest = after;
+        }
+        assert_eq!(pieces.concat(), words);
+        assert!(piece_end(&"ä".repeat(PIECE)) <= PIECE);
+    }
+}

@@ -1,0 +1,194 @@
+//! The upper bound of a call's price, before it is made. Pure.
+
+use serde_json::{Map, Value};
+
+use super::route::Candidate;
+use crate::base::Usd;
+use crate::catalog::{Bounds, Offer, affordable_completion, upper_bound};
+
+/// An answer shorter than this is not worth a call.
+const SMALL_ANSWER: u64 = 16;
+/// Tokens that a provider may add around a message, and around a whole prompt.
+const PER_MESSAGE: u64 = 16;
+const PER_PROMPT: u64 = 64;
+/// An image, whatever its size. The dearest current models split one into so many tokens.
+const PER_IMAGE: u64 = 6_000;
+/// Base64 bytes of audio or of a file for one token: a second of speech is more bytes than tokens by far.
+const MEDIA_BYTES_PER_TOKEN: u64 = 16;
+
+/// What a prompt can come to at most.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct PromptBound {
+    pub tokens: u64,
+    pub images: u64,
+}
+
+/// What to hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Estimate {
+    pub most: Usd,
+    pub least: Usd,
+    /// The longest answer that `most` covers at the first candidate, in tokens.
+    pub asked_tokens: u64,
+}
+
+/// Bounds a prompt: a token has at least one byte of text.
+pub(super) fn prompt_bound(body: &Map<String, Value>) -> PromptBound {
+    let mut bound = PromptBound { tokens: PER_PROMPT, images: 0 };
+    for message in body.get("messages").and_then(Value::as_array).into_iter().flatten() {
+        bound.tokens += PER_MESSAGE;
+        for (name, value) in message.as_object().into_iter().flatten() {
+            match value {
+                Value::Array(parts) if name == "content" => parts.iter().for_each(|part| add_part(part, &mut bound)),
+                value => bound.tokens += text_bytes(value),
+            }
+        }
+    }
+    for name in ["tools", "functions", "response_format", "tool_choice", "prediction"] {
+        bound.tokens += body.get(name).map_or(0, text_bytes);
+    }
+    bound
+}
+
+fn add_part(part: &Value, bound: &mut PromptBound) {
+    match part.get("type").and_then(Value::as_str).unwrap_or("text") {
+        kind if kind.contains("image") => {
+            bound.images += 1;
+            bound.tokens += PER_IMAGE;
+        }
+        "input_audio" | "audio" | "file" | "input_file" | "video" | "video_url" | "document" => {
+            bound.tokens += PER_IMAGE + text_bytes(part) / MEDIA_BYTES_PER_TOKEN;
+        }
+        _ => bound.tokens += text_bytes(part),
+    }
+}
+
+/// Bytes of all strings and names in a value, and a few for each mark between them.
+fn text_bytes(value: &Value) -> u64 {
+    const MARKS: u64 = 4;
+    let length = |text: &str| u64::try_from(text.len()).unwrap_or(u64::MAX);
+    match value {
+        Value::Null | Value::Bool(_) => MARKS,
+        Value::Number(_) => 24,
+        Value::String(text) => length(text) + MARKS,
+        Value::Array(items) => items.iter().map(text_bytes).sum::<u64>() + MARKS,
+        Value::Object(fields) => fields.iter().map(|(name, value)| length(name) + MARKS + text_bytes(value)).sum::<u64>() + MARKS,
+    }
+}
+
+/// What a call can consume at one endpoint. Neither part can exceed what the endpoint takes and gives.
+pub(super) fn bounds(prompt: PromptBound, offer: &Offer, cap: Option<u64>, choices: u64) -> Bounds {
+    let endpoint = &offer.endpoint;
+    let longest = u64::from(endpoint.output_limit());
+    Bounds {
+        prompt_tokens: prompt.tokens.min(u64::from(endpoint.context_length)),
+        completion_tokens: cap.map_or(longest, |cap| cap.min(longest)).saturating_mul(choices),
+        images: prompt.images,
+        requests: 1,
+    }
+}
+
+/// What to hold for a call that any of `candidates` may answer.
+///
+/// `most` covers the dearest of them. `least` is what the first must get: all of it where the caller fixed the
+/// length, else its prompt and a small answer. `None` where a bound is not plausible or there is no candidate.
+pub(super) fn estimate(candidates: &[Candidate], prompt: PromptBound, cap: Option<u64>, choices: u64) -> Option<Estimate> {
+    let first = candidates.first()?;
+    let most = candidates.iter().map(|candidate| {
+        let offer = candidate.offer();
+        upper_bound(&bounds(prompt, offer, cap, choices), &offer.endpoint.price)
+    });
+    let most = most.collect::<Result<Vec<_>, _>>().ok()?.into_iter().max()?;
+    let longest = bounds(prompt, first.offer(), cap, choices);
+    let shortest = match cap {
+        Some(_) => longest,
+        None => Bounds { completion_tokens: longest.completion_tokens.min(SMALL_ANSWER * choices), ..longest },
+    };
+    let least = upper_bound(&shortest, &first.offer().endpoint.price).ok()?;
+    Some(Estimate { most, least, asked_tokens: longest.completion_tokens })
+}
+
+/// How long an answer `held` pays for at one endpoint, per choice. `None` where it does not pay for a useful one,
+/// and the endpoint must be left out; `Some(None)` where the caller's own cap, or the model's, is enough.
+pub(super) fn lowered_cap(
+    held: Usd,
+    prompt: PromptBound,
+    offer: &Offer,
+    cap: Option<u64>,
+    choices: u64,
+) -> Option<Option<u64>> {
+    let longest = bounds(prompt, offer, cap, choices);
+    let affordable = affordable_completion(held, &longest, &offer.endpoint.price).ok()??;
+    if affordable >= longest.completion_tokens {
+        return Some(cap.map(|cap| cap.min(longest.completion_tokens / choices.max(1))));
+    }
+    let each = affordable / choices.max(1);
+    (cap.is_none() && each >= SMALL_ANSWER).then_some(Some(each))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::gateway::route::tests::{candidate, offer};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn body(value: Value) -> Map<String, Value> {
+        match value {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        }
+    }
+
+    #[test]
+    fn an_image_counts_by_the_image_and_not_by_its_bytes() {
+        let data = "A".repeat(1_000_000);
+        let with_image = prompt_bound(&body(json!({"messages":[{"role":"user","content":[
+            {"type":"text","text":"what?"},{"type":"image_url","image_url":{"url":data}}]}]})));
+        assert_eq!(with_image.images, 1);
+        assert!(with_image.tokens < 7_000, "{with_image:?}");
+    }
+
+    #[test]
+    fn an_open_length_is_elastic_and_a_fixed_one_is_not() {
+        let prompt = PromptBound { tokens: 100, images: 0 };
+        let candidates = [candidate(offer("a/b", "one", "1", "2"))];
+        let open = estimate(&candidates, prompt, None, 1).expect("an estimate");
+        assert!(open.least < open.most);
+        assert_eq!(open.least.exact(), "0.000132");
+        let fixed = estimate(&candidates, prompt, Some(50), 1).expect("an estimate");
+        assert_eq!((fixed.least, fixed.most.exact().as_str(), fixed.asked_tokens), (fixed.most, "0.0002", 50));
+    }
+
+    #[test]
+    fn the_cap_is_lowered_to_what_the_hold_pays_for() {
+        let prompt = PromptBound { tokens: 100, images: 0 };
+        let offer = offer("a/b", "one", "1", "2");
+        let held = |text: &str| Usd::parse(text).unwrap_or_default();
+        assert_eq!(lowered_cap(held("0.0003"), prompt, &offer, None, 1), Some(Some(100)));
+        assert_eq!(lowered_cap(held("0.00011"), prompt, &offer, None, 1), None, "not worth a call");
+        assert_eq!(lowered_cap(held("1"), prompt, &offer, None, 1), Some(None));
+        assert_eq!(lowered_cap(held("1"), prompt, &offer, Some(9), 1), Some(Some(9)));
+        assert_eq!(lowered_cap(held("0.0003"), prompt, &offer, None, 2), Some(Some(50)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_prompt_has_more_tokens_than_its_bound(text in "\\PC{0,400}") {
+            let tokens = tiktoken_rs::o200k_base_singleton().count_ordinary(&text);
+            let bound = prompt_bound(&body(json!({"messages":[{"role":"user","content":text}]})));
+            prop_assert!(bound.tokens >= u64::try_from(tokens).unwrap_or(u64::MAX));
+        }
+
+        #[test]
+        fn what_is_admitted_is_paid_for(held in 200_u32..100_000, tokens in 0_u64..1_000) {
+            let prompt = PromptBound { tokens, images: 0 };
+            let offer = offer("a/b", "one", "1", "2");
+            let held = Usd::new(rust_decimal::Decimal::new(i64::from(held), 6));
+            if let Some(Some(cap)) = lowered_cap(held, prompt, &offer, None, 1) {
+                let cost = upper_bound(&bounds(prompt, &offer, Some(cap), 1), &offer.endpoint.price).expect("plausible");
+                prop_assert!(cost <= held);
+            }
+        }
+    }
+}

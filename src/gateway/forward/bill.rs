@@ -1,0 +1,159 @@
+//! What an exchange came to: tokens and money.
+
+use tokio::time::Instant;
+
+use super::exchange::{End, Progress, millis};
+use super::{Deps, Job, Step};
+use crate::base::Usd;
+use crate::catalog::{Cost, CostLine, Price, Usage, cost};
+use crate::gateway::count::{count_prompt, count_text};
+use crate::gateway::estimate::prompt_bound;
+use crate::gateway::{CountedBy, Ended, Status, Tokens};
+
+/// What is settled, and how the cost is made up.
+pub(super) struct Bill {
+    pub ended: Ended,
+    pub lines: Vec<CostLine>,
+}
+
+impl Bill {
+    /// A call without any cost.
+    pub(super) fn nothing(progress: &Progress, end: &End, told: u16) -> Bill {
+        Bill { ended: blank(progress, end, told), lines: Vec::new() }
+    }
+}
+
+/// Adds up what was produced, at the price that was pinned when the call was routed.
+pub(super) async fn bill(deps: &Deps, job: &Job, progress: &Progress, end: &End, told: u16) -> Bill {
+    let mut ended = blank(progress, end, told);
+    let Some(step) = progress.step(job) else { return Bill { ended, lines: Vec::new() } };
+    let meter = &progress.meter;
+    let answered = matches!(end, End::Complete) || meter.produced();
+    if !answered {
+        return Bill { ended, lines: Vec::new() };
+    }
+    let offer = step.candidate.offer();
+    ended.model = step.candidate.model().to_owned();
+    ended.provider = step.candidate.provider_slug().to_owned();
+    ended.upstream_model.clone_from(&offer.endpoint.upstream_model);
+    ended.upstream_id.clone_from(&meter.upstream_id);
+    ended.price_version = Some(offer.price_version.0);
+    ended.native_finish.clone_from(&meter.native_finish);
+    ended.finish_reason = if matches!(end, End::Failed(_)) { "error" } else { meter.finish_reason() }.to_owned();
+    if meter.is_free() {
+        return Bill { ended, lines: Vec::new() };
+    }
+    let (tokens, counted_by, cost) = price_it(deps, job, progress, step).await;
+    ended.tokens = tokens;
+    ended.counted_by = counted_by;
+    ended.cost = cost.total;
+    Bill { ended, lines: cost.lines }
+}
+
+async fn price_it(deps: &Deps, job: &Job, progress: &Progress, step: &Step) -> (Tokens, CountedBy, Cost) {
+    let price = &step.candidate.offer().endpoint.price;
+    let meter = &progress.meter;
+    let images = if price.image.is_some() { prompt_bound(&job.body).images } else { 0 };
+    if let (Some(prompt), Some(completion)) = (meter.prompt, meter.completion) {
+        let tokens = tokens(progress, prompt, completion);
+        if let Some(cost) = cost_of(tokens, images, price) {
+            return (tokens, CountedBy::Upstream, cost);
+        }
+        // A report that cannot be true is no report.
+        tracing::warn!(call = %job.call.id, "an upstream reported an implausible usage; it is counted here");
+        return count_here(deps, job, progress, price, images, (None, None)).await;
+    }
+    count_here(deps, job, progress, price, images, (meter.prompt, meter.completion)).await
+}
+
+/// Counts what the upstream did not.
+async fn count_here(
+    deps: &Deps,
+    job: &Job,
+    progress: &Progress,
+    price: &Price,
+    images: u64,
+    known: (Option<u64>, Option<u64>),
+) -> (Tokens, CountedBy, Cost) {
+    let prompt = match known.0 {
+        Some(prompt) => prompt,
+        None => count_prompt(&deps.handle, &job.body).await,
+    };
+    let completion = match known.1 {
+        Some(completion) => completion,
+        None => count_text(&deps.handle, text(progress)).await,
+    };
+    let mut tokens = tokens(progress, prompt, completion);
+    if known.0.is_none() {
+        (tokens.cached, tokens.cache_write) = (0, 0);
+    }
+    let cost = cost_of(tokens, images, price).unwrap_or(Cost { total: Usd::ZERO, lines: Vec::new() });
+    (tokens, CountedBy::Here, cost)
+}
+
+/// What was written. The text of a whole answer is read again where its own count was not to be believed.
+fn text(progress: &Progress) -> String {
+    match &progress.answer {
+        Some(answer) if progress.meter.text.is_empty() => {
+            let mut again = crate::gateway::meter::Meter::default();
+            let mut silent = answer.clone();
+            silent.shift_remove("usage");
+            again.whole(&silent);
+            again.text
+        }
+        _ => progress.meter.text.clone(),
+    }
+}
+
+/// Parts never exceed what they are a part of.
+fn tokens(progress: &Progress, prompt: u64, completion: u64) -> Tokens {
+    let meter = &progress.meter;
+    let cached = meter.cached.min(prompt);
+    Tokens {
+        prompt,
+        completion,
+        cached,
+        cache_write: meter.cache_write.min(prompt - cached),
+        reasoning: meter.reasoning.min(completion),
+    }
+}
+
+fn cost_of(tokens: Tokens, images: u64, price: &Price) -> Option<Cost> {
+    let usage = Usage {
+        prompt_tokens: tokens.prompt,
+        completion_tokens: tokens.completion,
+        cached_tokens: tokens.cached,
+        cache_write_tokens: tokens.cache_write,
+        reasoning_tokens: tokens.reasoning,
+        images,
+        requests: 1,
+    };
+    cost(&usage, price).ok()
+}
+
+fn blank(progress: &Progress, end: &End, told: u16) -> Ended {
+    let error = match end {
+        End::Failed(failure) => failure.message.clone(),
+        End::Left if !progress.meter.produced() => "the client left before the answer".to_owned(),
+        End::Complete | End::Left => String::new(),
+    };
+    Ended {
+        status: if error.is_empty() { Status::Success } else { Status::Failed },
+        http_status: told,
+        error,
+        model: String::new(),
+        provider: String::new(),
+        upstream_model: String::new(),
+        upstream_id: String::new(),
+        price_version: None,
+        finish_reason: String::new(),
+        native_finish: String::new(),
+        tokens: Tokens::default(),
+        counted_by: CountedBy::Nobody,
+        cancelled: progress.cancelled || matches!(end, End::Left),
+        cost: Usd::ZERO,
+        first_token_ms: progress.first_token_at.map(|at| millis(progress.started, at)),
+        duration_ms: millis(progress.started, Instant::now()),
+        attempts: progress.attempts.clone(),
+    }
+}

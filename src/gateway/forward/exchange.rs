@@ -1,0 +1,216 @@
+//! Asking one endpoint after the other until one answers, and passing its answer on.
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::client::{Client, Waited};
+use super::{Deps, Job, Step};
+use crate::gateway::Attempt;
+use crate::gateway::meter::Meter;
+use crate::gateway::providers::{Failure, Fault, Line, Question, Reply, Source, ask};
+use crate::gateway::wire::{Normalised, Stamp, event, normalise_chunk};
+
+/// Endpoints that one call asks at most.
+const MAX_TRIES: usize = 8;
+
+/// How an exchange ended.
+pub(super) enum End {
+    /// The upstream answered to its end.
+    Complete,
+    /// The client left, and the upstream was not heard to its end.
+    Left,
+    Failed(Failure),
+}
+
+/// What has happened so far. It outlives a panic of the exchange, so that the bill is still true.
+pub(super) struct Progress {
+    pub started: Instant,
+    /// The step that was asked last.
+    asked: Option<usize>,
+    asked_at: Instant,
+    pub meter: Meter,
+    /// An answer in one piece.
+    pub answer: Option<Map<String, Value>>,
+    pub first_token_at: Option<Instant>,
+    pub attempts: Vec<Attempt>,
+    /// The client left before the end.
+    pub cancelled: bool,
+}
+
+impl Progress {
+    pub(super) fn new() -> Progress {
+        let now = Instant::now();
+        Progress {
+            started: now,
+            asked: None,
+            asked_at: now,
+            meter: Meter::default(),
+            answer: None,
+            first_token_at: None,
+            attempts: Vec::new(),
+            cancelled: false,
+        }
+    }
+
+    /// The step that was asked last; its price is the one of the bill.
+    pub(super) fn step<'a>(&self, job: &'a Job) -> Option<&'a Step> {
+        job.steps.get(self.asked?)
+    }
+
+    fn ask(&mut self, index: usize) {
+        self.asked = Some(index);
+        self.asked_at = Instant::now();
+        self.meter = Meter::default();
+        self.answer = None;
+        self.first_token_at = None;
+    }
+
+    fn note(&mut self, step: &Step, status: Option<u16>, error: &str) {
+        self.attempts.push(Attempt {
+            provider: step.candidate.provider_slug().to_owned(),
+            model: step.candidate.model().to_owned(),
+            status,
+            error: error.to_owned(),
+            duration_ms: millis(self.asked_at, Instant::now()),
+        });
+    }
+}
+
+/// Whole milliseconds between two moments.
+pub(super) fn millis(from: Instant, to: Instant) -> u32 {
+    u32::try_from(to.saturating_duration_since(from).as_millis()).unwrap_or(u32::MAX)
+}
+
+pub(super) async fn exchange(deps: &Deps, job: &Job, client: &mut Client, progress: &mut Progress) -> End {
+    let deadline = progress.started + deps.timeouts.total;
+    let mut last = Failure::new(Fault::Config, "no endpoint could be asked");
+    let mut refused_by = None;
+    for (index, step) in job.steps.iter().enumerate().take(MAX_TRIES) {
+        if refused_by == Some(step.candidate.model()) {
+            continue;
+        }
+        if client.is_gone() {
+            progress.cancelled = true;
+            return End::Left;
+        }
+        progress.ask(index);
+        let tried = attempt(deps, job, step, client, progress, deadline).await;
+        progress.cancelled |= client.is_gone();
+        match tried {
+            Ok(end) => {
+                if matches!(end, End::Complete) {
+                    answered(deps, step, progress);
+                }
+                return end;
+            }
+            Err(failure) => {
+                progress.note(step, failure.upstream_status(), &failure.message);
+                if failure.is_outage() {
+                    deps.health.failed(step.candidate.offer().id, std::time::Instant::now());
+                }
+                let settled = client.has_sent() || progress.cancelled || progress.meter.produced();
+                if settled || Instant::now() >= deadline {
+                    return End::Failed(failure);
+                }
+                refused_by = failure.is_about_the_request().then(|| step.candidate.model());
+                last = failure;
+            }
+        }
+    }
+    End::Failed(last)
+}
+
+fn answered(deps: &Deps, step: &Step, progress: &mut Progress) {
+    progress.note(step, Some(200), "");
+    let now = Instant::now();
+    let first = progress.first_token_at.unwrap_or(now);
+    deps.health.answered(
+        step.candidate.offer().id,
+        std::time::Instant::now(),
+        millis(progress.asked_at, first).into(),
+        millis(first, now).into(),
+        progress.meter.completion.unwrap_or(0),
+    );
+}
+
+/// Asks one endpoint and passes on what it says.
+async fn attempt(
+    deps: &Deps,
+    job: &Job,
+    step: &Step,
+    client: &mut Client,
+    progress: &mut Progress,
+    deadline: Instant,
+) -> Result<End, Failure> {
+    let offer = step.candidate.offer();
+    let first_byte = deadline.min(Instant::now() + deps.timeouts.first_byte);
+    let line = Line { http: &deps.http, keys: &deps.keys, timeouts: &deps.timeouts, first_byte };
+    let (cap, longest, stream) = (step.cap, step.longest, job.call.streamed);
+    let question = Question { candidate: &step.candidate, body: &job.body, cap, longest, stream };
+    // An answer in one piece is billed in full by everyone once it was asked for, so hanging up would save nothing.
+    let may_cancel = stream && offer.provider.provider.cancel_stops_billing;
+    match client.wait(ask(line, &question), deadline, may_cancel).await {
+        Waited::Left => Ok(End::Left),
+        Waited::TimedOut => Err(Failure::new(Fault::Timeout, "the call took too long")),
+        Waited::Done(reply) => match reply? {
+            Reply::Whole(answer) => {
+                progress.meter.whole(&answer);
+                progress.answer = Some(answer);
+                progress.first_token_at = Some(Instant::now());
+                Ok(End::Complete)
+            }
+            Reply::Stream(source) => {
+                let until = Until { first_byte, deadline };
+                pass_on(deps, job, source, client, progress, until, may_cancel).await
+            }
+        },
+    }
+}
+
+struct Until {
+    first_byte: Instant,
+    deadline: Instant,
+}
+
+/// Reads a stream to its end. Each chunk is parsed once, metered, and sent at once.
+async fn pass_on(
+    deps: &Deps,
+    job: &Job,
+    mut source: Source,
+    client: &mut Client,
+    progress: &mut Progress,
+    until: Until,
+    may_cancel: bool,
+) -> Result<End, Failure> {
+    let stamp: Stamp = super::stamp(job, progress);
+    loop {
+        let next = match progress.first_token_at {
+            None => until.first_byte,
+            Some(_) => until.deadline.min(Instant::now() + deps.timeouts.idle),
+        };
+        let chunk = match client.wait(source.next(), next, may_cancel).await {
+            Waited::Left => return Ok(End::Left),
+            Waited::TimedOut => return Err(Failure::new(Fault::Timeout, "the provider stopped answering")),
+            Waited::Done(chunk) => chunk?,
+        };
+        let Some(mut chunk) = chunk else { break };
+        progress.first_token_at.get_or_insert_with(Instant::now);
+        progress.meter.chunk(&chunk);
+        if normalise_chunk(&mut chunk, &stamp) == Normalised::Forward {
+            client.send(event(&chunk)).await;
+        }
+        if client.drain_is_over() {
+            return Ok(End::Left);
+        }
+        if Instant::now() >= until.deadline {
+            return Err(Failure::new(Fault::Timeout, "the call took too long"));
+        }
+    }
+    if progress.first_token_at.is_none() {
+        return Err(Failure::new(Fault::BadAnswer, "the provider's stream was empty"));
+    }
+    if !progress.meter.has_finished() && !source.ended_cleanly() {
+        return Err(Failure::new(Fault::Truncated, "the provider's stream stopped in the middle"));
+    }
+    Ok(End::Complete)
+}

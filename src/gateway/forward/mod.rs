@@ -1,0 +1,191 @@
+//! The exchange with the upstream: one tracked task per admitted call, which settles on every way out.
+//!
+//! It runs on the main runtime and not on the worker that answers the client, so nothing that happens to the
+//! client's connection can stop it. The response body only listens to a bounded channel.
+
+mod bill;
+mod client;
+mod exchange;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use super::error::ApiError;
+use super::http_client::HttpClient;
+use super::providers::{Failure, Fault, UpstreamKeys};
+use super::route::{Candidate, Health};
+use super::settle::{Receipt, Settler};
+use super::wire::{Stamp, UsageOut, error_chunk, normalise_whole, usage_chunk, with_usage};
+use super::{Call, Ended};
+use crate::base::Usd;
+use bill::Bill;
+use client::Client;
+use exchange::{End, Progress};
+
+/// How long the gateway waits for whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// From the question to the first byte of the answer.
+    pub first_byte: Duration,
+    /// Between two pieces of an answer, and for a client to take one.
+    pub idle: Duration,
+    /// For all endpoints of a call together.
+    pub total: Duration,
+    /// For the usage of a call whose client has left.
+    pub drain: Duration,
+    /// Between two signs of life to a client that waits. The first one also sends the headers: until then an error
+    /// still has its real status, and no proxy gives up a connection so soon.
+    pub keep_alive: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
+            first_byte: Duration::from_secs(120),
+            idle: Duration::from_secs(60),
+            total: Duration::from_secs(15 * 60),
+            drain: Duration::from_secs(120),
+            keep_alive: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Whoever ends a call in the books. Never fails: what cannot be committed now is kept safe elsewhere.
+pub trait Settles: Send + Sync {
+    fn settle(&self, call: Call, hold: Usd, ended: Ended) -> BoxFuture<'_, Receipt>;
+}
+
+impl Settles for Settler {
+    fn settle(&self, call: Call, hold: Usd, ended: Ended) -> BoxFuture<'_, Receipt> {
+        Settler::settle(self, call, hold, ended).boxed()
+    }
+}
+
+/// What the client gets.
+#[derive(Debug)]
+pub enum Answer {
+    /// A JSON body, status 200.
+    Whole(Bytes),
+    /// Events, as they come.
+    Stream(mpsc::Receiver<Bytes>),
+    Error(ApiError),
+}
+
+/// What every exchange needs.
+pub(super) struct Deps {
+    pub http: HttpClient,
+    pub keys: UpstreamKeys,
+    pub settler: Arc<dyn Settles>,
+    pub health: Health,
+    pub timeouts: Timeouts,
+    pub handle: Handle,
+    pub tasks: TaskTracker,
+}
+
+/// One endpoint to ask, and how long its answer may be.
+pub(super) struct Step {
+    pub candidate: Candidate,
+    /// What is sent as the caller's cap; `None` leaves it to the upstream.
+    pub cap: Option<u64>,
+    /// The longest answer that the hold pays for.
+    pub longest: u64,
+}
+
+/// An admitted call.
+pub(super) struct Job {
+    pub call: Call,
+    pub hold: Usd,
+    pub body: Map<String, Value>,
+    /// In the order in which they are asked; at least one.
+    pub steps: Vec<Step>,
+}
+
+/// Starts the exchange. The answer arrives when there is one to send, or not at all if the process is going down.
+pub(super) fn start(deps: &Arc<Deps>, job: Job) -> oneshot::Receiver<Answer> {
+    let (head, answer) = oneshot::channel();
+    let client = Client::new(head, job.call.streamed, deps.timeouts);
+    deps.tasks.spawn_on(run(Arc::clone(deps), job, client), &deps.handle);
+    answer
+}
+
+async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
+    let mut progress = Progress::new();
+    let exchange = exchange::exchange(&deps, &job, &mut client, &mut progress);
+    let end = AssertUnwindSafe(exchange).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(call = %job.call.id, "the exchange with an upstream panicked");
+        End::Failed(Failure::new(Fault::Internal, "an internal error"))
+    });
+    let told = told(&end, &job, &progress, &client);
+    let bill = AssertUnwindSafe(bill::bill(&deps, &job, &progress, &end, told)).catch_unwind().await;
+    let bill = bill.unwrap_or_else(|_| {
+        tracing::error!(call = %job.call.id, "the bill of a call panicked; it is settled for nothing");
+        Bill::nothing(&progress, &end, told)
+    });
+    let stamp = stamp(&job, &progress);
+    let tokens = bill.ended.tokens;
+    let receipt = deps.settler.settle(job.call, job.hold, bill.ended).await;
+    let usage = UsageOut::new(tokens, receipt.charged, &bill.lines);
+    deliver(end, &mut client, progress.answer, &stamp, &usage).await;
+}
+
+/// The HTTP status that the client has got, or will get.
+fn told(end: &End, job: &Job, progress: &Progress, client: &Client) -> u16 {
+    match end {
+        _ if client.is_open() => 200,
+        End::Complete => 200,
+        End::Left => 499,
+        End::Failed(failure) => failure.to_error(provider_name(job, progress)).status(),
+    }
+}
+
+fn provider_name<'a>(job: &'a Job, progress: &Progress) -> &'a str {
+    progress.step(job).map_or("", |step| step.candidate.offer().provider.provider.name.as_str())
+}
+
+fn stamp(job: &Job, progress: &Progress) -> Stamp {
+    Stamp {
+        id: job.call.id.to_string(),
+        created: job.call.created_at.timestamp(),
+        model: progress.step(job).map_or("", |step| step.candidate.model()).to_owned(),
+        provider: provider_name(job, progress).to_owned(),
+    }
+}
+
+/// The last bytes, after the settlement.
+async fn deliver(
+    end: End,
+    client: &mut Client,
+    answer: Option<Map<String, Value>>,
+    stamp: &Stamp,
+    usage: &UsageOut,
+) {
+    match (end, answer) {
+        (End::Failed(failure), _) => {
+            let error = failure.to_error(&stamp.provider);
+            // Asking again would cost again.
+            let error = if usage.charged.is_positive() { error.without_retry() } else { error };
+            if client.is_open() {
+                client.send(error_chunk(stamp, &error, usage)).await;
+            } else {
+                client.refuse(error);
+            }
+        }
+        (_, Some(mut answer)) => {
+            normalise_whole(&mut answer, stamp);
+            client.whole(with_usage(&answer, usage));
+        }
+        (_, None) => client.send(usage_chunk(stamp, usage)).await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

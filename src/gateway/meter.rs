@@ -1,0 +1,231 @@
+//! What a call produced: a pure fold over the upstream's answer, whole or in chunks.
+
+use serde_json::{Map, Value};
+
+use super::wire::finish_reason;
+
+/// What is known about a call's tokens so far. A number that the upstream never said is `None`; its zero is zero.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Meter {
+    pub prompt: Option<u64>,
+    pub completion: Option<u64>,
+    pub cached: u64,
+    pub cache_write: u64,
+    pub reasoning: u64,
+    /// Everything that the model wrote, for counting where the upstream did not.
+    pub text: String,
+    /// The upstream's own word for how the answer ended; empty until it did.
+    pub native_finish: String,
+    pub upstream_id: String,
+}
+
+impl Meter {
+    /// Takes one chunk of a stream.
+    pub(super) fn chunk(&mut self, chunk: &Map<String, Value>) {
+        self.common(chunk);
+        for choice in choices(chunk) {
+            self.finish(choice);
+            if let Some(Value::Object(delta)) = choice.get("delta") {
+                append_text(delta, &mut self.text);
+            }
+        }
+    }
+
+    /// Takes an answer in one piece. Its text is kept only where the upstream did not count.
+    pub(super) fn whole(&mut self, answer: &Map<String, Value>) {
+        self.common(answer);
+        for choice in choices(answer) {
+            self.finish(choice);
+            if self.completion.unwrap_or(0) == 0
+                && let Some(Value::Object(message)) = choice.get("message")
+            {
+                append_text(message, &mut self.text);
+            }
+        }
+    }
+
+    /// The reason in our words; empty until the answer ended.
+    pub(super) fn finish_reason(&self) -> &'static str {
+        if self.native_finish.is_empty() { "" } else { finish_reason(&self.native_finish) }
+    }
+
+    pub(super) fn has_finished(&self) -> bool {
+        !self.native_finish.is_empty()
+    }
+
+    /// Whether anything came out of the model.
+    pub(super) fn produced(&self) -> bool {
+        self.completion.unwrap_or(0) > 0 || !self.text.is_empty()
+    }
+
+    /// Nothing came out, and not because the model had nothing to say: such a call costs nothing.
+    pub(super) fn is_free(&self) -> bool {
+        !self.produced() && matches!(self.finish_reason(), "" | "error")
+    }
+
+    fn common(&mut self, map: &Map<String, Value>) {
+        if self.upstream_id.is_empty()
+            && let Some(Value::String(id)) = map.get("id")
+        {
+            self.upstream_id = id.chars().take(MAX_ID).collect();
+        }
+        match map.get("usage") {
+            Some(Value::Object(usage)) => self.usage(usage),
+            // One provider puts its numbers under a name of its own.
+            _ => {
+                if let Some(usage) = map.get("x_groq").and_then(|own| own.get("usage")).and_then(Value::as_object) {
+                    self.usage(usage);
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, choice: &Map<String, Value>) {
+        let native = choice.get("native_finish_reason").or_else(|| choice.get("finish_reason"));
+        if let Some(Value::String(native)) = native
+            && !native.is_empty()
+        {
+            self.native_finish = native.chars().take(MAX_ID).collect();
+        }
+    }
+
+    /// Some upstreams report once, some repeat running totals: the greatest of each number is the total.
+    fn usage(&mut self, usage: &Map<String, Value>) {
+        let number = |name: &str| usage.get(name).and_then(Value::as_u64);
+        let part = |group: &str, name: &str| usage.get(group).and_then(|group| group.get(name)).and_then(Value::as_u64);
+        let cached = part("prompt_tokens_details", "cached_tokens").or_else(|| number("prompt_cache_hit_tokens"));
+        self.cached = self.cached.max(cached.unwrap_or(0));
+        self.cache_write = self.cache_write.max(part("prompt_tokens_details", "cache_write_tokens").unwrap_or(0));
+        self.reasoning = self.reasoning.max(part("completion_tokens_details", "reasoning_tokens").unwrap_or(0));
+        self.prompt = self.prompt.max(number("prompt_tokens"));
+        self.completion = self.completion.max(answer_tokens(
+            number("prompt_tokens"),
+            number("completion_tokens"),
+            number("total_tokens"),
+        ));
+    }
+}
+
+/// Longest id or reason that is kept.
+const MAX_ID: usize = 200;
+
+/// Some upstreams leave reasoning out of `completion_tokens` but not out of the total. The total is what they bill.
+fn answer_tokens(prompt: Option<u64>, completion: Option<u64>, total: Option<u64>) -> Option<u64> {
+    match (prompt, completion, total) {
+        (Some(prompt), Some(completion), Some(total)) if completion > 0 => {
+            Some(completion.max(total.saturating_sub(prompt)))
+        }
+        _ => completion,
+    }
+}
+
+fn choices(map: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>> {
+    map.get("choices").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
+}
+
+/// What the model wrote into a message or delta: text, refusal, reasoning, and calls of tools.
+fn append_text(message: &Map<String, Value>, out: &mut String) {
+    let mut add = |value: Option<&Value>| {
+        if let Some(Value::String(text)) = value {
+            out.push_str(text);
+        }
+    };
+    match message.get("content") {
+        Some(Value::Array(parts)) => parts.iter().for_each(|part| add(part.get("text"))),
+        content => add(content),
+    }
+    add(message.get("refusal"));
+    add(message.get("reasoning").filter(|text| text.is_string()).or_else(|| message.get("reasoning_content")));
+    for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
+        let function = call.get("function");
+        add(function.and_then(|function| function.get("name")));
+        add(function.and_then(|function| function.get("arguments")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::wire::SseParser;
+    use proptest::prelude::*;
+    use serde_json::json;
+    use std::collections::VecDeque;
+
+    fn metered(chunks: &[Value]) -> Meter {
+        let mut meter = Meter::default();
+        chunks.iter().filter_map(Value::as_object).for_each(|chunk| meter.chunk(chunk));
+        meter
+    }
+
+    #[test]
+    fn zero_is_a_number_and_null_is_none() {
+        let zero = metered(&[json!({"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}})]);
+        assert_eq!((zero.prompt, zero.completion), (Some(0), Some(0)));
+        let silent = metered(&[json!({"choices":[],"usage":null})]);
+        assert_eq!((silent.prompt, silent.completion), (None, None));
+    }
+
+    #[test]
+    fn running_totals_and_single_reports_come_to_the_same() {
+        let running = metered(&[
+            json!({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":1}}),
+            json!({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":5}}),
+        ]);
+        assert_eq!((running.prompt, running.completion), (Some(9), Some(5)));
+    }
+
+    #[test]
+    fn reasoning_that_only_the_total_has_is_counted() {
+        let usage = json!({"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":45,
+            "completion_tokens_details":{"reasoning_tokens":30}}});
+        assert_eq!(metered(&[usage]).completion, Some(35));
+    }
+
+    #[test]
+    fn only_an_empty_answer_without_a_reason_is_free() {
+        let choice = |delta: Value, finish: Value| json!({"choices":[{"delta":delta,"finish_reason":finish}]});
+        assert!(metered(&[]).is_free());
+        assert!(metered(&[choice(json!({}), json!("error"))]).is_free());
+        assert!(!metered(&[choice(json!({}), json!("stop"))]).is_free());
+        assert!(!metered(&[choice(json!({"content":"x"}), json!(null))]).is_free());
+        let call = json!({"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]});
+        assert_eq!(metered(&[choice(call, json!(null))]).text, "f{}");
+    }
+
+    const STREAM: &str = concat!(
+        "data: {\"id\":\"up-1\",\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
+        ": waiting\n\n",
+        "data: {\"id\":\"up-1\",\"choices\":[{\"delta\":{\"content\":\"grüße \"}}]}\r\n\r\n",
+        "data: {\"id\":\"up-1\",\"choices\":[{\"delta\":{\"content\":\"世界\"},\"finish_reason\":\"stop\"}]}\n\n",
+        "data: {\"id\":\"up-1\",\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3}}\n\n",
+        "data: [DONE]\n\n",
+    );
+
+    fn metered_in_pieces(pieces: &[&[u8]]) -> Meter {
+        let (mut parser, mut out, mut meter) = (SseParser::default(), VecDeque::new(), Meter::default());
+        for piece in pieces {
+            parser.push(piece, &mut out).expect("short lines");
+            for event in out.drain(..) {
+                if let Ok(Value::Object(chunk)) = serde_json::from_slice(&event) {
+                    meter.chunk(&chunk);
+                }
+            }
+        }
+        meter
+    }
+
+    proptest! {
+        #[test]
+        fn packets_may_be_cut_anywhere(cuts in proptest::collection::vec(0_usize..STREAM.len(), 0..20)) {
+            let bytes = STREAM.as_bytes();
+            let mut cuts = cuts;
+            cuts.sort_unstable();
+            let starts = std::iter::once(0).chain(cuts.iter().copied());
+            let ends = cuts.iter().copied().chain(std::iter::once(bytes.len()));
+            let pieces: Vec<&[u8]> = starts.zip(ends).filter_map(|(start, end)| bytes.get(start..end)).collect();
+            let meter = metered_in_pieces(&pieces);
+            prop_assert_eq!(&meter.text, "grüße 世界");
+            prop_assert_eq!(meter, metered_in_pieces(&[bytes]));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! How an upstream can fail, and what the client hears of it.
+
+use serde_json::Value;
+
+use crate::base::Secret;
+use crate::gateway::error::{ApiError, clip};
+
+/// Longest text of an upstream's error that is kept.
+const MAX_RAW: usize = 4_096;
+
+/// What went wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    /// It could not be reached.
+    Unreachable,
+    /// It said nothing for too long.
+    Timeout,
+    /// It answered with an error of this status.
+    Status(u16),
+    /// Its answer made no sense.
+    BadAnswer,
+    /// Its answer stopped in the middle.
+    Truncated,
+    /// Its answer is beyond a limit.
+    TooLarge,
+    /// Our own doing: a key is missing or its address is forbidden.
+    Config,
+    /// A request that this kind of upstream cannot express.
+    Untranslatable,
+    /// A bug of ours.
+    Internal,
+}
+
+/// An upstream that did not answer as it should.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Failure {
+    pub fault: Fault,
+    /// In a few words of ours.
+    pub message: String,
+    /// What the upstream said, if that is safe to pass on.
+    pub raw: String,
+    /// Seconds after which it may be asked again, if it said so.
+    pub wait: Option<u32>,
+}
+
+impl Failure {
+    pub(crate) fn new(fault: Fault, message: impl Into<String>) -> Failure {
+        Failure { fault, message: message.into(), raw: String::new(), wait: None }
+    }
+
+    /// An HTTP error, or an error object in a stream.
+    pub(crate) fn status(status: u16, raw: &str, wait: Option<u32>, key: Option<&Secret<String>>) -> Failure {
+        // About our key only we and the operator should hear.
+        let raw = if matches!(status, 401..=403) { String::new() } else { scrubbed(raw, key) };
+        Failure { fault: Fault::Status(status), message: format!("the provider answered {status}"), raw, wait }
+    }
+
+    /// From the value of `error` in a body or chunk that came without an error status.
+    pub(crate) fn from_error(error: &Value, key: Option<&Secret<String>>) -> Failure {
+        let code = error.get("code").or_else(|| error.get("status"));
+        let status = code.and_then(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()));
+        let status = status.and_then(|status| u16::try_from(status).ok()).filter(|status| (400..600).contains(status));
+        let kind = error.get("type").and_then(Value::as_str).unwrap_or_default();
+        let status = status.unwrap_or(match kind {
+            "invalid_request_error" => 400,
+            "authentication_error" => 401,
+            "permission_error" => 403,
+            "not_found_error" => 404,
+            "request_too_large" => 413,
+            "rate_limit_error" => 429,
+            "overloaded_error" => 529,
+            _ => 502,
+        });
+        Failure::status(status, &error.to_string(), None, key)
+    }
+
+    /// What the upstream answered, for the log of attempts.
+    pub(crate) fn upstream_status(&self) -> Option<u16> {
+        match self.fault {
+            Fault::Status(status) => Some(status),
+            Fault::BadAnswer | Fault::Truncated | Fault::TooLarge => Some(200),
+            _ => None,
+        }
+    }
+
+    /// The request itself was refused: other endpoints of the same model would say the same.
+    pub(crate) fn is_about_the_request(&self) -> bool {
+        matches!(self.fault, Fault::Status(400 | 413 | 422) | Fault::Untranslatable)
+    }
+
+    /// Whether the endpoint should be asked last for a while.
+    pub(crate) fn is_outage(&self) -> bool {
+        !self.is_about_the_request() && self.fault != Fault::Internal
+    }
+
+    /// What the client hears when nobody else is left to ask.
+    pub(crate) fn to_error(&self, provider: &str) -> ApiError {
+        let (status, kind) = match self.fault {
+            Fault::Status(status @ (400 | 413 | 422)) => (status, "invalid_request"),
+            Fault::Untranslatable => return ApiError::invalid(self.message.clone()).without_retry(),
+            Fault::Status(429) => (429, "rate_limit_exceeded"),
+            Fault::Status(503 | 529) => (503, "provider_overloaded"),
+            Fault::Timeout | Fault::Status(408 | 504 | 524) => (502, "timeout"),
+            Fault::Internal => return ApiError::internal(),
+            _ => (502, "provider_unavailable"),
+        };
+        let raw = if self.raw.is_empty() { &self.message } else { &self.raw };
+        ApiError::upstream(status, kind, provider, raw, self.wait)
+    }
+}
+
+/// The upstream's text without our key, should it repeat it.
+fn scrubbed(raw: &str, key: Option<&Secret<String>>) -> String {
+    let raw = clip(raw, MAX_RAW);
+    match key {
+        Some(key) if !key.expose().is_empty() => raw.replace(key.expose().as_str(), "[hidden]"),
+        _ => raw.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn statuses_for_the_client_follow_whose_fault_it_is() {
+        let told = |status: u16| Failure::status(status, "no", None, None).to_error("P").status();
+        let pairs = [(400, 400), (413, 413), (422, 422), (429, 429), (401, 502), (403, 502), (404, 502), (500, 502), (503, 503), (529, 503)];
+        for (upstream, ours) in pairs {
+            assert_eq!(told(upstream), ours, "{upstream}");
+        }
+        assert_eq!(Failure::new(Fault::Unreachable, "refused").to_error("P").status(), 502);
+    }
+
+    #[test]
+    fn our_key_is_never_passed_on() {
+        let key = Secret::new("sk-very-secret".to_owned());
+        let echoed = Failure::status(400, "bad key sk-very-secret", None, Some(&key));
+        assert_eq!(echoed.raw, "bad key [hidden]");
+        assert_eq!(Failure::status(401, "sk-other", None, Some(&key)).raw, "");
+    }
+
+    #[test]
+    fn an_error_object_tells_its_status() {
+        let fault = |error: Value| Failure::from_error(&error, None).fault;
+        assert_eq!(fault(json!({"code":429})), Fault::Status(429));
+        assert_eq!(fault(json!({"code":"500"})), Fault::Status(500));
+        assert_eq!(fault(json!({"type":"overloaded_error"})), Fault::Status(529));
+        assert_eq!(fault(json!({"code":"model_error","message":"x"})), Fault::Status(502));
+    }
+}

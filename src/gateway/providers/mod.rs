@@ -1,0 +1,61 @@
+//! Upstreams: how each kind is asked and how its answer is read. All of them answer in one shape, OpenAI's.
+
+mod anthropic;
+mod anthropic_stream;
+mod failure;
+mod keys;
+mod openai;
+mod sandbox;
+mod source;
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::forward::Timeouts;
+use super::http_client::HttpClient;
+use super::route::Candidate;
+use crate::catalog::ProviderKind;
+
+pub(super) use failure::{Failure, Fault};
+pub use keys::UpstreamKeys;
+pub(super) use source::Source;
+
+/// One question to one endpoint.
+pub(super) struct Question<'a> {
+    pub candidate: &'a Candidate,
+    /// What the client sent, without the router's fields.
+    pub body: &'a Map<String, Value>,
+    /// The longest answer, in tokens.
+    pub cap: Option<u64>,
+    /// The longest answer that the hold pays for; for protocols that demand a length.
+    pub longest: u64,
+    pub stream: bool,
+}
+
+/// What is needed to ask anybody.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    pub http: &'a HttpClient,
+    pub keys: &'a UpstreamKeys,
+    pub timeouts: &'a Timeouts,
+    /// When the first byte must be there.
+    pub first_byte: Instant,
+}
+
+/// An upstream's answer, as soon as it is one.
+pub(super) enum Reply {
+    Whole(Map<String, Value>),
+    Stream(Source),
+}
+
+/// Asks one endpoint. Returns with its answer in one piece, or when its stream begins.
+///
+/// # Errors
+/// What went wrong, in words that are safe to log and to show.
+pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply, Failure> {
+    match question.candidate.offer().provider.provider.kind {
+        ProviderKind::OpenAi => openai::ask(line, question).await,
+        ProviderKind::Anthropic => anthropic::ask(line, question).await,
+        ProviderKind::Sandbox => sandbox::ask(question).await,
+    }
+}

@@ -1,0 +1,233 @@
+//! Any server with the chat completions API of OpenAI.
+
+use std::sync::Arc;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout, timeout_at};
+use url::Url;
+
+use super::failure::{Failure, Fault};
+use super::source::{Dialect, HttpSource};
+use super::{Line, Question, Reply, Source};
+use crate::base::Secret;
+use crate::catalog::Offer;
+use crate::gateway::wire::{check_depth, whole_to_chunk};
+
+/// Bytes of an answer in one piece, and of an error.
+const MAX_WHOLE: usize = 32 * 1_024 * 1_024;
+const MAX_ERROR: usize = 64 * 1_024;
+
+pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply, Failure> {
+    let offer = question.candidate.offer();
+    let key = key(line, offer)?;
+    let mut headers = HeaderMap::new();
+    if let Some(key) = &key {
+        headers.insert(AUTHORIZATION, secret_header(&format!("Bearer {}", key.expose()))?);
+    }
+    let body = body(question);
+    let response = send(line, offer, "chat/completions", headers, body, key.as_deref()).await?;
+    if is_event_stream(&response, question.stream) {
+        return Ok(Reply::Stream(Source::Http(Box::new(HttpSource::new(response, Dialect::OpenAi, key)))));
+    }
+    let answer = read_whole(line, response, key.as_deref()).await?;
+    if !answer.get("choices").and_then(Value::as_array).is_some_and(|choices| !choices.is_empty()) {
+        return Err(Failure::new(Fault::BadAnswer, "the provider's answer has no choices"));
+    }
+    Ok(reply(answer, question.stream))
+}
+
+/// A whole answer to a question that asked for a stream becomes a stream of one chunk.
+pub(super) fn reply(answer: Map<String, Value>, stream: bool) -> Reply {
+    if stream { Reply::Stream(Source::Once(Some(whole_to_chunk(answer)))) } else { Reply::Whole(answer) }
+}
+
+/// The key of the offer's provider; `None` where it needs none.
+pub(super) fn key(line: Line<'_>, offer: &Offer) -> Result<Option<Arc<Secret<String>>>, Failure> {
+    let provider = &offer.provider.provider;
+    let key = line.keys.get(provider.slug.as_str());
+    if key.is_none() && provider.key_env.is_some() {
+        return Err(Failure::new(Fault::Config, "no key is set for this provider"));
+    }
+    Ok(key)
+}
+
+pub(super) fn secret_header(text: &str) -> Result<HeaderValue, Failure> {
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| Failure::new(Fault::Config, "the key of this provider has characters that no header may have"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Posts to a path below the provider's base address and returns an answer that is no error.
+pub(super) async fn send(
+    line: Line<'_>,
+    offer: &Offer,
+    path: &str,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    key: Option<&Secret<String>>,
+) -> Result<reqwest::Response, Failure> {
+    let base = offer.provider.provider.base_url.as_deref().unwrap_or_default();
+    let url = Url::parse(&format!("{}/{path}", base.trim_end_matches('/')))
+        .map_err(|_| Failure::new(Fault::Config, "the provider has no valid address"))?;
+    let request = line
+        .http
+        .post(url)
+        .map_err(|forbidden| Failure::new(Fault::Config, forbidden.to_string()))?
+        .header(CONTENT_TYPE, "application/json")
+        .header(ACCEPT, "application/json, text/event-stream")
+        .headers(headers)
+        .body(body);
+    let response = match timeout_at(line.first_byte, request.send()).await {
+        Err(_) => return Err(Failure::new(Fault::Timeout, "the provider did not answer in time")),
+        Ok(Err(error)) => return Err(unreachable(&error)),
+        Ok(Ok(response)) => response,
+    };
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let text = timeout(line.timeouts.idle, read_limited(response, MAX_ERROR)).await;
+    let text = text.ok().and_then(Result::ok).unwrap_or_default();
+    // A redirect is no answer: it would lead to a host that nobody has checked.
+    let status = if status.is_redirection() { 502 } else { status.as_u16() };
+    Err(Failure::status(status, &String::from_utf8_lossy(&text), wait, key))
+}
+
+/// Says what kind of trouble it was, without addresses.
+fn unreachable(error: &reqwest::Error) -> Failure {
+    if error.is_timeout() {
+        return Failure::new(Fault::Timeout, "the provider could not be reached in time");
+    }
+    let message = if error.is_connect() { "the provider could not be reached" } else { "the provider broke the connection" };
+    Failure::new(Fault::Unreachable, message)
+}
+
+/// Some servers forget to name the type of their stream; none names another type for one.
+pub(super) fn is_event_stream(response: &reqwest::Response, asked: bool) -> bool {
+    match response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) {
+        Some(kind) => kind.contains("event-stream"),
+        None => asked,
+    }
+}
+
+/// An answer in one piece.
+pub(super) async fn read_whole(
+    line: Line<'_>,
+    response: reqwest::Response,
+    key: Option<&Secret<String>>,
+) -> Result<Map<String, Value>, Failure> {
+    let bytes = read_within(line, response).await?;
+    let nonsense = || Failure::new(Fault::BadAnswer, "the provider's answer is no JSON object");
+    if !check_depth(&bytes) {
+        return Err(nonsense());
+    }
+    let Ok(Value::Object(answer)) = serde_json::from_slice(&bytes) else { return Err(nonsense()) };
+    if let Some(error) = answer.get("error").filter(|error| !error.is_null()) {
+        return Err(Failure::from_error(error, key));
+    }
+    Ok(answer)
+}
+
+/// Each piece must come in time, the first one by the first-byte limit.
+async fn read_within(line: Line<'_>, mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+    let expected = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(4_096);
+    let mut out = Vec::with_capacity(expected.min(MAX_WHOLE));
+    let mut until = line.first_byte;
+    loop {
+        match timeout_at(until, response.chunk()).await {
+            Err(_) => return Err(Failure::new(Fault::Timeout, "the provider stopped answering")),
+            Ok(Err(_)) => return Err(Failure::new(Fault::Truncated, "the provider broke the connection")),
+            Ok(Ok(None)) => return Ok(out),
+            Ok(Ok(Some(piece))) => {
+                if out.len() + piece.len() > MAX_WHOLE {
+                    return Err(Failure::new(Fault::TooLarge, "the provider's answer is too long"));
+                }
+                out.extend_from_slice(&piece);
+                until = Instant::now() + line.timeouts.idle;
+            }
+        }
+    }
+}
+
+/// At most `limit` bytes; the rest is not read.
+async fn read_limited(mut response: reqwest::Response, limit: usize) -> reqwest::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    while out.len() < limit {
+        let Some(piece) = response.chunk().await? else { break };
+        out.extend_from_slice(&piece);
+    }
+    out.truncate(limit);
+    Ok(out)
+}
+
+/// The client's fields as they came, with ours instead of those that the router decides.
+fn body(question: &Question<'_>) -> Vec<u8> {
+    let slug = question.candidate.provider_slug();
+    let mut out = Vec::with_capacity(1_024);
+    out.push(b'{');
+    field(&mut out, "model", &question.candidate.offer().endpoint.upstream_model);
+    for (name, value) in question.body {
+        // Another router understands these itself; everybody else knows only the effort.
+        let is_reasoning = matches!(name.as_str(), "reasoning" | "include_reasoning");
+        if !is_reasoning || slug == "openrouter" {
+            field(&mut out, name, value);
+        }
+    }
+    let effort = question.body.get("reasoning").and_then(|reasoning| reasoning.get("effort")).filter(|e| e.is_string());
+    if let Some(effort) = effort.filter(|_| slug != "openrouter" && !question.body.contains_key("reasoning_effort")) {
+        field(&mut out, "reasoning_effort", effort);
+    }
+    if let Some(cap) = question.cap {
+        // The first knows only the new name for its newer models, many others only the old one.
+        field(&mut out, if slug == "openai" { "max_completion_tokens" } else { "max_tokens" }, &cap);
+    }
+    if question.stream {
+        out.extend_from_slice(br#""stream":true,"stream_options":{"include_usage":true},"#);
+    }
+    out.pop();
+    out.push(b'}');
+    out
+}
+
+fn field(out: &mut Vec<u8>, name: &str, value: &impl serde::Serialize) {
+    // Writing JSON values to memory cannot fail.
+    let _ = serde_json::to_writer(&mut *out, name);
+    out.push(b':');
+    let _ = serde_json::to_writer(&mut *out, value);
+    out.push(b',');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::route::tests::{candidate, offer};
+    use serde_json::json;
+
+    fn sent(slug: &str, body_in: &Value, cap: Option<u64>, stream: bool) -> Value {
+        let candidate = candidate(offer("a/b", slug, "1", "2"));
+        let map = body_in.as_object().cloned().unwrap_or_default();
+        let question = Question { candidate: &candidate, body: &map, cap, longest: 100, stream };
+        serde_json::from_slice(&body(&question)).expect("valid JSON")
+    }
+
+    #[test]
+    fn fields_pass_and_the_routers_own_are_set() {
+        let body_in = json!({"messages":[{"role":"user","content":"hi"}],"future":[1]});
+        assert_eq!(
+            sent("groq", &body_in, Some(5), true),
+            json!({"model":"up","messages":[{"role":"user","content":"hi"}],"future":[1],"max_tokens":5,"stream":true,
+                "stream_options":{"include_usage":true}})
+        );
+        assert_eq!(sent("openai", &json!({}), Some(5), false), json!({"model":"up","max_completion_tokens":5}));
+    }
+
+    #[test]
+    fn reasoning_is_asked_for_in_the_upstreams_words() {
+        let body_in = json!({"reasoning":{"effort":"low"},"include_reasoning":true});
+        assert_eq!(sent("openai", &body_in, None, false), json!({"model":"up","reasoning_effort":"low"}));
+        assert_eq!(sent("openrouter", &body_in, None, false)["reasoning"], json!({"effort":"low"}));
+    }
+}

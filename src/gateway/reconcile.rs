@@ -1,0 +1,170 @@
+//! The books against the log: what the ledger moved is what the calls cost, to the last digit.
+
+use std::time::{Duration, Instant};
+
+use metrics::{counter, gauge};
+use sqlx::{PgConnection, PgPool};
+use tokio::runtime::Handle;
+
+use crate::base::Usd;
+use crate::ledger::{self, Drift, Report};
+
+/// Between two audits.
+pub const EVERY: Duration = Duration::from_mins(1);
+/// An audit takes at most one part in so many of the time, however large the books are.
+const REST_FACTOR: u32 = 20;
+/// No statement of the auditor runs longer.
+const BEGIN: &str = "begin isolation level repeatable read read only; set local statement_timeout = '60s'";
+/// And no audit.
+const MAX_WAIT: Duration = Duration::from_mins(5);
+/// Findings that are written to the log one by one.
+const MAX_LOGGED: usize = 20;
+/// Findings of a kind.
+const MAX_FINDINGS: i64 = 100;
+
+/// Checks the invariants of the ledger and that the log of calls agrees with it. Run it in one repeatable-read
+/// transaction, so that all sums see the same moment; [`verify_now`] does.
+///
+/// # Errors
+/// Database errors only; books that do not agree are a finding, not an error.
+pub async fn verify(conn: &mut PgConnection) -> Result<Report, sqlx::Error> {
+    let mut report = ledger::verify(conn).await?;
+    let checks = [
+        ("usage transfer = sum of its calls", transfers(conn).await?),
+        ("spent of a meter = sum of the calls charged to it", meters(conn).await?),
+        ("sums per hour = sums of the calls", hours(conn).await?),
+        ("operator loss = overrun of the call", overruns(conn).await?),
+    ];
+    for (rule, differences) in checks {
+        report.drifts.extend(differences.into_iter().map(|one| Drift::of(rule, one.subject, one.expected, one.found)));
+    }
+    Ok(report)
+}
+
+/// The same at one moment, whatever is going on.
+///
+/// # Errors
+/// As for [`verify`].
+pub async fn verify_now(pool: &PgPool) -> Result<Report, sqlx::Error> {
+    let mut tx = pool.begin_with(BEGIN).await?;
+    let report = verify(&mut tx).await?;
+    tx.rollback().await?;
+    Ok(report)
+}
+
+/// Verifies every `every`, or less often where it takes long, as long as the runtime lives.
+pub fn start_auditor(handle: &Handle, pool: PgPool, every: Duration) {
+    handle.spawn(async move {
+        loop {
+            let began = Instant::now();
+            audit(&pool).await;
+            tokio::time::sleep(every.max(began.elapsed() * REST_FACTOR)).await;
+        }
+    });
+}
+
+async fn audit(pool: &PgPool) {
+    let report = match tokio::time::timeout(MAX_WAIT, verify_now(pool)).await {
+        Ok(Ok(report)) => report,
+        Ok(Err(error)) => {
+            counter!("farebox_ledger_audits_failed_total").increment(1);
+            tracing::warn!(%error, "the books could not be audited");
+            return;
+        }
+        Err(_) => {
+            counter!("farebox_ledger_audits_failed_total").increment(1);
+            tracing::warn!("an audit of the books took too long");
+            return;
+        }
+    };
+    gauge!("farebox_ledger_drift").set(f64::from(u32::try_from(report.drifts.len()).unwrap_or(u32::MAX)));
+    for Drift { rule, subject, expected, found } in report.drifts.iter().take(MAX_LOGGED) {
+        tracing::error!(rule, subject, expected, found, "the books do not add up");
+    }
+}
+
+/// A sum of the log beside what the books say.
+struct Difference {
+    subject: String,
+    expected: Usd,
+    found: Usd,
+}
+
+async fn transfers(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+    sqlx::query_as!(
+        Difference,
+        r#"select 'usage transfer ' || coalesce(t.id, u.id) as "subject!", coalesce(u.cost, 0) as "expected!: Usd",
+            coalesce(t.amount, 0) as "found!: Usd"
+           from (select id, amount from transfer where code = 'usage') t
+           full join (
+              select transfer_id as id, sum(cost) as cost from usage where transfer_id is not null group by 1
+           ) u on u.id = t.id
+           where t.amount is distinct from u.cost
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+async fn meters(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+    sqlx::query_as!(
+        Difference,
+        r#"select coalesce(m.kind, 'unknown') || ' meter ' || coalesce(m.id, u.id) as "subject!",
+            coalesce(u.cost, 0) as "expected!: Usd", coalesce(m.spent_total, 0) as "found!: Usd"
+           from meter m
+           full join (
+              select org_id, unnest(meters) as id, sum(cost) as cost from usage where cost > 0 group by 1, 2
+           ) u on u.org_id = m.org_id and u.id = m.id
+           where coalesce(m.spent_total, 0) <> coalesce(u.cost, 0)
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Every sum of the rollup; the row of the report shows the costs.
+async fn hours(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+    sqlx::query_as!(
+        Difference,
+        r#"with rows as (
+              select org_id, date_trunc('hour', created_at, 'UTC') as hour, key_id, model, provider, app,
+                 coalesce(member_id, '00000000-0000-0000-0000-000000000000') as member_id,
+                 count(*) as requests, count(*) filter (where status <> 'success') as failed,
+                 sum(prompt_tokens) as prompt, sum(completion_tokens) as completion,
+                 sum(reasoning_tokens) as reasoning, sum(cached_tokens) as cached, sum(cost) as cost
+              from usage group by 1, 2, 3, 4, 5, 6, 7
+           )
+           select 'hour ' || coalesce(h.hour, r.hour) || ' of key ' || coalesce(h.key_id, r.key_id) as "subject!",
+            coalesce(r.cost, 0) as "expected!: Usd", coalesce(h.cost, 0) as "found!: Usd"
+           from usage_hour h
+           full join rows r using (org_id, hour, key_id, model, provider, app, member_id)
+           where (coalesce(h.requests, 0), coalesce(h.failed, 0), coalesce(h.prompt_tokens, 0),
+               coalesce(h.completion_tokens, 0), coalesce(h.reasoning_tokens, 0), coalesce(h.cached_tokens, 0),
+               coalesce(h.cost, 0))
+            is distinct from (coalesce(r.requests, 0), coalesce(r.failed, 0), coalesce(r.prompt, 0),
+               coalesce(r.completion, 0), coalesce(r.reasoning, 0), coalesce(r.cached, 0), coalesce(r.cost, 0))
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+async fn overruns(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+    sqlx::query_as!(
+        Difference,
+        r#"select 'overrun of ' || coalesce(t.reference, u.reference) as "subject!",
+            coalesce(u.overrun, 0) as "expected!: Usd", coalesce(t.amount, 0) as "found!: Usd"
+           from (select reference, amount from transfer where code = 'overrun') t
+           full join (
+              select 'gen-' || replace(id::text, '-', '') as reference, overrun from usage where overrun > 0
+           ) u on u.reference = t.reference
+           where t.amount is distinct from u.overrun
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}

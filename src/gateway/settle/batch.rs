@@ -1,0 +1,371 @@
+//! One batch of settlements: together, else one by one, else on disk.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use metrics::{counter, gauge, histogram};
+use sqlx::{PgPool, Postgres, Transaction};
+use tokio::sync::Mutex;
+
+use super::super::call::{Call, Ended, Status};
+use super::super::spool::Spool;
+use super::{Durable, Receipt, Settlement};
+use crate::activity::{self, UsageRow};
+use crate::base::Usd;
+use crate::base::ids::{CallId, MeterId, OrgId, TransferId};
+use crate::ledger::{self, Ending};
+
+/// A batch that is not committed after so long goes to the spool.
+const MAX_WAIT: Duration = Duration::from_secs(3);
+/// Tries of a batch that lost a deadlock or a race.
+const MAX_CONFLICTS: u32 = 3;
+/// After the database failed, batches go to the spool at once for so long.
+const REST: Duration = Duration::from_secs(1);
+/// A settlement is on disk when it is committed, whatever the pool's own setting is.
+const BEGIN: &str = "begin; set local synchronous_commit = on";
+
+/// Work for the settler.
+pub enum Job {
+    Settle(Settlement),
+    /// A refused call, for the log only.
+    Reject {
+        call: Call,
+        ended: Ended,
+    },
+}
+
+impl Job {
+    fn id(&self) -> (OrgId, CallId) {
+        let (Job::Settle(Settlement { call, .. }) | Job::Reject { call, .. }) = self;
+        (call.org, call.id)
+    }
+}
+
+/// Why a batch was not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The database is away or too slow: the same may work later.
+    #[error("the database is away: {0}")]
+    Away(String),
+    /// Something in the batch itself cannot be written.
+    #[error("it cannot be written: {0}")]
+    Data(sqlx::Error),
+}
+
+/// The settler's tools.
+pub struct Desk {
+    pool: PgPool,
+    pub spool: Spool,
+    started: Instant,
+    /// Until when the database is left alone, in milliseconds since the start.
+    rests_until: AtomicU64,
+    /// One replay at a time.
+    pub replaying: Mutex<()>,
+}
+
+impl Desk {
+    pub fn new(pool: PgPool, spool: Spool) -> Desk {
+        Desk { pool, spool, started: Instant::now(), rests_until: AtomicU64::new(0), replaying: Mutex::default() }
+    }
+
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn rests(&self) -> bool {
+        self.milliseconds() < self.rests_until.load(Ordering::Relaxed)
+    }
+
+    /// Settles a batch, and spools what cannot be settled now. `None` for what found no place at all.
+    pub async fn settle_or_spool(&self, jobs: &[Arc<Job>]) -> Vec<Option<Receipt>> {
+        let mut receipts: Vec<Option<Receipt>> = match self.settle(jobs).await {
+            Ok(results) => results.into_iter().map(Result::ok).collect(),
+            Err(failure) => {
+                tracing::error!(%failure, calls = jobs.len(), "a batch of settlements goes to the spool");
+                vec![None; jobs.len()]
+            }
+        };
+        let unsettled: Vec<(usize, &Settlement)> = jobs
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| receipts[*at].is_none())
+            .filter_map(|(at, job)| match &**job {
+                Job::Settle(settlement) => Some((at, settlement)),
+                Job::Reject { .. } => None,
+            })
+            .collect();
+        let settlements: Vec<Settlement> = unsettled.iter().map(|(_, settlement)| (*settlement).clone()).collect();
+        if self.keep(&settlements).await {
+            for (at, settlement) in unsettled {
+                receipts[at] = Some(settlement.expected(Durable::Spooled));
+            }
+        }
+        receipts
+    }
+
+    /// Puts settlements on disk. False when the disk did not take them.
+    pub async fn keep(&self, settlements: &[Settlement]) -> bool {
+        if settlements.is_empty() {
+            return true;
+        }
+        let lines: Result<Vec<String>, _> = settlements.iter().map(serde_json::to_string).collect();
+        let kept = match lines {
+            Ok(lines) => self.spool.append(lines).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        gauge!("farebox_spool_depth").set(depth(&self.spool));
+        if let Err(error) = &kept {
+            tracing::error!(%error, calls = settlements.len(), "settlements found no place on disk");
+        }
+        kept.is_ok()
+    }
+
+    /// Settles a batch in one transaction; where one of it cannot be written, each in its own. The results stand
+    /// in the order of the jobs.
+    ///
+    /// # Errors
+    /// `Away` when the database did not answer in time; nothing is known then about any of the batch.
+    pub async fn settle(&self, jobs: &[Arc<Job>]) -> Result<Vec<Result<Receipt, Failure>>, Failure> {
+        if self.rests() {
+            return Err(Failure::Away("it failed a moment ago".into()));
+        }
+        let settled = match self.patiently(jobs).await {
+            Err(Failure::Data(error)) if jobs.len() > 1 => {
+                tracing::error!(%error, calls = jobs.len(), "a batch cannot be written; trying its calls one by one");
+                self.one_by_one(jobs).await
+            }
+            Err(Failure::Data(error)) => {
+                let ids: Vec<String> = jobs.iter().map(|job| job.id().1.to_string()).collect();
+                tracing::error!(%error, call = ids.join(","), "a settlement cannot be written");
+                Ok(vec![Err(Failure::Data(error))])
+            }
+            other => other,
+        };
+        if let Err(Failure::Away(_)) = &settled {
+            let rest = u64::try_from(REST.as_millis()).unwrap_or(u64::MAX);
+            self.rests_until.store(self.milliseconds() + rest, Ordering::Relaxed);
+        }
+        settled
+    }
+
+    async fn one_by_one(&self, jobs: &[Arc<Job>]) -> Result<Vec<Result<Receipt, Failure>>, Failure> {
+        let mut results = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match self.patiently(std::slice::from_ref(job)).await {
+                Ok(mut one) => results.append(&mut one),
+                Err(Failure::Data(error)) => {
+                    tracing::error!(%error, call = %job.id().1, "a settlement cannot be written");
+                    results.push(Err(Failure::Data(error)));
+                }
+                Err(away) => return Err(away),
+            }
+        }
+        Ok(results)
+    }
+
+    /// Tries again after a lost race, within the time that a batch has.
+    async fn patiently(&self, jobs: &[Arc<Job>]) -> Result<Vec<Result<Receipt, Failure>>, Failure> {
+        let tries = async {
+            let mut conflicts = 0;
+            loop {
+                match settle_together(&self.pool, jobs).await {
+                    Err(error) if is_conflict(&error) && conflicts < MAX_CONFLICTS => conflicts += 1,
+                    other => return other.map_err(failure),
+                }
+            }
+        };
+        let timed = tokio::time::timeout(MAX_WAIT, tries).await;
+        timed.unwrap_or_else(|_| Err(Failure::Away("no answer in time".into())))
+    }
+}
+
+/// A gauge is a float; a depth beyond 2^32 files would be the least of our troubles.
+pub fn depth(spool: &Spool) -> f64 {
+    f64::from(u32::try_from(spool.depth()).unwrap_or(u32::MAX))
+}
+
+fn is_conflict(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(code.as_deref(), Some("40P01" | "40001"))
+}
+
+fn failure(error: sqlx::Error) -> Failure {
+    let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
+    match (&error, code.as_deref()) {
+        // Data, integrity, syntax and our own findings. Everything else (no connection, resources, shutdown,
+        // a server that only reads) may be over soon.
+        (sqlx::Error::Database(_), Some(code)) if matches!(code.get(..2), Some("21" | "22" | "23" | "42" | "P0")) => {
+            Failure::Data(error)
+        }
+        (sqlx::Error::Encode(_) | sqlx::Error::Protocol(_), _) => Failure::Data(error),
+        _ => Failure::Away(error.to_string()),
+    }
+}
+
+/// Everything in one transaction, but calls whose hold is gone in one each: these are rare, and they need a lock
+/// of their own that would not fit into the one order in which a batch locks rows.
+async fn settle_together(pool: &PgPool, jobs: &[Arc<Job>]) -> Result<Vec<Result<Receipt, Failure>>, sqlx::Error> {
+    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut seen = HashSet::new();
+    // The same call twice in one batch ends once; the second asks what the first came to.
+    let firsts: Vec<bool> = jobs.iter().map(|job| matches!(&**job, Job::Settle(_)) && seen.insert(job.id())).collect();
+    let endings: Vec<Ending> = jobs
+        .iter()
+        .zip(&firsts)
+        .filter_map(|(job, first)| match &**job {
+            Job::Settle(settlement) if *first => Some(ending(settlement)),
+            _ => None,
+        })
+        .collect();
+    let mut ended = ledger::settle(&mut tx, &endings).await?.into_iter();
+    let mut rows = Vec::with_capacity(jobs.len());
+    let mut receipts = Vec::with_capacity(jobs.len());
+    for (job, first) in jobs.iter().zip(&firsts) {
+        receipts.push(match &**job {
+            Job::Reject { call, ended } => {
+                // A call that was admitted has its row from its settlement.
+                if !seen.contains(&job.id()) {
+                    rows.push(row(call, ended, Outcome::default()));
+                }
+                Some(Receipt { charged: Usd::ZERO, overrun: Usd::ZERO, durable: Durable::Committed })
+            }
+            Job::Settle(settlement) if *first => match ended.next() {
+                Some(ledger::Ended::Settled { charged, overrun, transfer }) => {
+                    let meters = settlement.call.meter_ids();
+                    let outcome = Outcome { charged, overrun, hold: settlement.hold, transfer, meters };
+                    rows.push(row(&settlement.call, &settlement.ended, outcome));
+                    Some(Receipt { charged, overrun, durable: Durable::Committed })
+                }
+                Some(ledger::Ended::Gone) | None => None,
+            },
+            Job::Settle(_) => None,
+        });
+    }
+    record_all(&mut tx, &rows).await?;
+    tx.commit().await?;
+    histogram!("farebox_settle_batch_size").record(f64::from(u32::try_from(jobs.len()).unwrap_or(u32::MAX)));
+    rows.iter().for_each(count);
+    let mut results = Vec::with_capacity(jobs.len());
+    for (job, receipt) in jobs.iter().zip(receipts) {
+        results.push(match (receipt, &**job) {
+            (Some(receipt), _) => Ok(receipt),
+            // Nothing of the batch is undone by what happens to this one.
+            (None, Job::Settle(settlement)) => settle_lost(pool, settlement).await.map_err(failure),
+            (None, Job::Reject { .. }) => Err(Failure::Data(sqlx::Error::RowNotFound)),
+        });
+    }
+    Ok(results)
+}
+
+/// Writes the rows. A charge without a row of its own must never be committed.
+async fn record_all(tx: &mut Transaction<'static, Postgres>, rows: &[UsageRow]) -> Result<(), sqlx::Error> {
+    let written = activity::record(tx, rows).await?;
+    match rows.iter().find(|row| row.transfer.is_some() && !written.contains(&row.call)) {
+        Some(row) => Err(sqlx::Error::Protocol(format!("{} was logged while its hold was open", row.call))),
+        None => Ok(()),
+    }
+}
+
+/// A call whose hold is gone. Its row says whether it was settled before; a row that says `abandoned` gives way,
+/// for here is the proof that the sweeper missed; without a row the hold was lost in a database crash.
+async fn settle_lost(pool: &PgPool, settlement: &Settlement) -> Result<Receipt, sqlx::Error> {
+    let (org, call) = (settlement.call.org, settlement.call.id);
+    let mut tx = pool.begin_with(BEGIN).await?;
+    // Two who find the hold gone must not both find no row.
+    lock_call(&mut tx, call).await?;
+    let before = activity::settled_usage(&mut tx, org, call).await?;
+    if let Some(before) = before {
+        if before.status != Status::Abandoned.as_str() {
+            return Ok(Receipt { charged: before.cost, overrun: before.overrun, durable: Durable::Committed });
+        }
+        activity::withdraw_abandoned(&mut tx, org, call).await?;
+    }
+    let (charged, overrun, transfer) = match ledger::settle_without_hold(&mut tx, &ending(settlement)).await? {
+        ledger::Ended::Settled { charged, overrun, transfer } => (charged, overrun, transfer),
+        ledger::Ended::Gone => (Usd::ZERO, Usd::ZERO, None),
+    };
+    // The ledger charges no meters here, and the row says so.
+    let outcome = Outcome { charged, overrun, hold: settlement.hold, transfer, meters: Vec::new() };
+    let row = row(&settlement.call, &settlement.ended, outcome);
+    record_all(&mut tx, std::slice::from_ref(&row)).await?;
+    tx.commit().await?;
+    count(&row);
+    tracing::warn!(%org, %call, %charged, "a call was settled although its hold was gone");
+    Ok(Receipt { charged, overrun, durable: Durable::Committed })
+}
+
+async fn lock_call(tx: &mut Transaction<'static, Postgres>, call: CallId) -> Result<(), sqlx::Error> {
+    // Two calls that share a lock by chance only wait for each other.
+    let (high, low) = call.0.as_u64_pair();
+    let number = i64::from_ne_bytes((high ^ low).to_ne_bytes());
+    sqlx::query!("select pg_advisory_xact_lock($1)", number).execute(&mut **tx).await?;
+    Ok(())
+}
+
+fn ending(settlement: &Settlement) -> Ending {
+    let Settlement { call, hold, ended } = settlement;
+    Ending { org: call.org, call: call.id, cost: ended.cost.max(Usd::ZERO), held: *hold }
+}
+
+/// What the ledger made of a call.
+#[derive(Default)]
+pub struct Outcome {
+    pub charged: Usd,
+    pub overrun: Usd,
+    pub hold: Usd,
+    pub transfer: Option<TransferId>,
+    pub meters: Vec<MeterId>,
+}
+
+/// The row of a call from its facts and from what the ledger made of it.
+pub fn row(call: &Call, ended: &Ended, outcome: Outcome) -> UsageRow {
+    UsageRow {
+        org: call.org,
+        call: call.id,
+        created_at: call.created_at,
+        key: call.key,
+        member: call.member,
+        app: call.app.clone(),
+        referer: call.referer.clone(),
+        user_agent: call.user_agent.clone(),
+        request_id: call.request_id.clone(),
+        model_asked: call.model_asked.clone(),
+        model: ended.model.clone(),
+        provider: ended.provider.clone(),
+        upstream_model: ended.upstream_model.clone(),
+        upstream_id: ended.upstream_id.clone(),
+        streamed: call.streamed,
+        status: ended.status.as_str(),
+        cancelled: ended.cancelled,
+        http_status: ended.http_status,
+        error: ended.error.clone(),
+        finish_reason: ended.finish_reason.clone(),
+        native_finish: ended.native_finish.clone(),
+        prompt_tokens: ended.tokens.prompt,
+        completion_tokens: ended.tokens.completion,
+        cached_tokens: ended.tokens.cached,
+        cache_write_tokens: ended.tokens.cache_write,
+        reasoning_tokens: ended.tokens.reasoning,
+        counted_by: ended.counted_by.as_str(),
+        price_version: ended.price_version,
+        cost: outcome.charged,
+        overrun: outcome.overrun,
+        hold: outcome.hold,
+        transfer: outcome.transfer,
+        meters: outcome.meters,
+        first_token_ms: ended.first_token_ms,
+        duration_ms: ended.duration_ms,
+        attempts: serde_json::to_value(&ended.attempts).unwrap_or_default(),
+    }
+}
+
+fn count(row: &UsageRow) {
+    counter!("farebox_calls_total", "status" => row.status).increment(1);
+    if row.overrun.is_positive() {
+        counter!("farebox_overrun_total").increment(1);
+        tracing::warn!(org = %row.org, call = %row.call, overrun = %row.overrun, hold = %row.hold, model = row.model,
+            "a call cost more than was held for it; the operator bears the rest");
+    }
+}

@@ -1,0 +1,113 @@
+//! Sweeping: calls whose process died are released, logged as abandoned, and cost nothing.
+
+use std::time::Duration;
+
+use metrics::counter;
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use tokio::runtime::Handle;
+
+use super::call::{Call, CountedBy, Ended, Status, Tokens};
+use super::settle::abandoned_row;
+use super::spool::Spool;
+use crate::activity::{self, UsageRow};
+use crate::base::Usd;
+use crate::ledger::{self, ExpiredHold};
+
+/// How often boot lets it run.
+pub const EVERY: Duration = Duration::from_secs(5);
+/// Transactions of one sweep; what is left waits for the next.
+const MAX_ROUNDS: u32 = 20;
+/// A sweep that takes longer is given up and tried again.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// What a hold remembers of its call, for the case that nobody comes back to settle it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HoldMemo {
+    pub call: Call,
+}
+
+impl HoldMemo {
+    /// The form in which the ledger keeps it.
+    #[must_use]
+    pub fn to_value(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// Releases every hold whose time has passed and logs its call as abandoned. Returns how many there were.
+///
+/// # Errors
+/// Database errors only; what was swept before stays swept.
+pub async fn sweep_once(pool: &PgPool) -> Result<u64, sqlx::Error> {
+    let mut swept = 0;
+    for _ in 0..MAX_ROUNDS {
+        let mut tx = pool.begin().await?;
+        let expired = ledger::sweep(&mut tx).await?;
+        if expired.is_empty() {
+            break;
+        }
+        let rows: Vec<UsageRow> = expired.iter().filter_map(abandoned).collect();
+        activity::record(&mut tx, &rows).await?;
+        tx.commit().await?;
+        counter!("farebox_abandoned_total").increment(expired.len() as u64);
+        swept += expired.len() as u64;
+    }
+    Ok(swept)
+}
+
+/// Sweeps every `every`, as long as the runtime lives. While the spool of this machine holds settlements it waits:
+/// the hold of a call whose end is on disk is not abandoned.
+pub fn start(handle: &Handle, pool: PgPool, spool: Spool, every: Duration) {
+    handle.spawn(async move {
+        let mut ticks = tokio::time::interval(every);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if !spool.is_empty() {
+                continue;
+            }
+            match tokio::time::timeout(MAX_WAIT, sweep_once(&pool)).await {
+                Ok(Ok(0)) => {}
+                Ok(Ok(swept)) => tracing::warn!(swept, "calls were abandoned by their process"),
+                Ok(Err(error)) => tracing::warn!(%error, "expired holds could not be swept"),
+                Err(_) => tracing::warn!("sweeping expired holds took too long"),
+            }
+        }
+    });
+}
+
+fn abandoned(hold: &ExpiredHold) -> Option<UsageRow> {
+    let memo = match serde_json::from_value::<HoldMemo>(hold.memo.clone()) {
+        Ok(memo) if memo.call.id == hold.call && memo.call.org == hold.org => memo,
+        Ok(_) => {
+            tracing::error!(call = %hold.call, "the memo of a hold names another call; it is released but not logged");
+            return None;
+        }
+        Err(error) => {
+            tracing::error!(%error, call = %hold.call, "the memo of a hold cannot be read; it is released but not logged");
+            return None;
+        }
+    };
+    let ended = Ended {
+        status: Status::Abandoned,
+        // Nobody was told anything any more.
+        http_status: 0,
+        error: "the process ended before the call did".into(),
+        model: String::new(),
+        provider: String::new(),
+        upstream_model: String::new(),
+        upstream_id: String::new(),
+        price_version: None,
+        finish_reason: String::new(),
+        native_finish: String::new(),
+        tokens: Tokens::default(),
+        counted_by: CountedBy::Nobody,
+        cancelled: false,
+        cost: Usd::ZERO,
+        first_token_ms: None,
+        duration_ms: 0,
+        attempts: Vec::new(),
+    };
+    Some(abandoned_row(&memo.call, &ended, hold.amount))
+}

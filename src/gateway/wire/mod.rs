@@ -1,0 +1,16 @@
+//! The shapes on the wire. Nothing in here leaves the gateway.
+
+mod bound;
+mod chunk;
+mod request;
+pub mod schema;
+mod sse;
+mod usage;
+mod whole;
+
+pub(super) use bound::check_depth;
+pub(super) use chunk::{Normalised, error_chunk, event, normalise_chunk, usage_chunk};
+pub(super) use request::{ChatRequest, MAX_BODY};
+pub(super) use sse::SseParser;
+pub(super) use usage::UsageOut;
+pub(super) use whole::{Stamp, finish_reason, normalise_whole, whole_to_chunk, with_usage};

@@ -1,0 +1,60 @@
+//! The `usage` object of every answer.
+
+use std::fmt::Write as _;
+
+use crate::base::Usd;
+use crate::catalog::CostLine;
+use crate::gateway::Tokens;
+
+/// What a call used and what was charged for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UsageOut {
+    pub tokens: Tokens,
+    /// What the account paid.
+    pub charged: Usd,
+    pub prompt_cost: Usd,
+    pub completion_cost: Usd,
+}
+
+impl UsageOut {
+    pub(crate) fn new(tokens: Tokens, charged: Usd, lines: &[CostLine]) -> UsageOut {
+        let answer = |line: &&CostLine| matches!(line.label, "Output tokens" | "Reasoning tokens");
+        let completion_cost = lines.iter().filter(answer).map(|line| line.amount).sum();
+        let prompt_cost = lines.iter().filter(|line| !answer(line) && line.label != "Requests").map(|line| line.amount).sum();
+        UsageOut { tokens, charged, prompt_cost, completion_cost }
+    }
+
+    /// Appends the object to `out`. Written by hand because `cost` is an exact decimal, and every value is a number.
+    pub(crate) fn write(&self, out: &mut String) {
+        let t = &self.tokens;
+        // Writing to a String cannot fail.
+        let _ = write!(
+            out,
+            r#"{{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{},"prompt_tokens_details":{{"cached_tokens":{},"cache_write_tokens":{}}},"completion_tokens_details":{{"reasoning_tokens":{}}},"cost":{},"is_byok":false,"cost_details":{{"upstream_inference_cost":null,"upstream_inference_prompt_cost":{},"upstream_inference_completions_cost":{}}}}}"#,
+            t.prompt,
+            t.completion,
+            t.prompt + t.completion,
+            t.cached,
+            t.cache_write,
+            t.reasoning,
+            self.charged,
+            self.prompt_cost,
+            self.completion_cost,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cost_is_an_exact_number() {
+        let tokens = Tokens { prompt: 3, completion: 4, ..Tokens::default() };
+        let charged = Usd::parse("0.000000000001").unwrap_or_default();
+        let mut out = String::new();
+        UsageOut::new(tokens, charged, &[]).write(&mut out);
+        assert!(out.contains(r#""total_tokens":7,"#) && out.contains(r#""cost":0.000000000001,"#), "{out}");
+        assert!(serde_json::from_str::<serde_json::Value>(&out).is_ok());
+    }
+}

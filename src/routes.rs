@@ -1,0 +1,159 @@
+//! Every URL of Farebox in one table, grouped by who may call it.
+
+use actix_web::http::header;
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::{HttpRequest, HttpResponse, web};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::base::Secret;
+use crate::base::secret::Digest;
+use crate::boot::Readiness;
+use crate::gateway;
+use crate::web::{App, csrf, headers, static_files};
+use crate::{accounts, dev, keys, orgs, overview, reference, topups};
+
+/// Adds every route.
+pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
+    service.app_data(web::Data::new(reference::OpenApiDocument(openapi_document())));
+    // For load balancers and monitoring.
+    service.service(
+        web::scope("")
+            .guard(actix_web::guard::fn_guard(|context| is_operational(context.head().uri.path())))
+            .wrap(from_fn(headers::every_response))
+            .route("/healthz", web::get().to(healthz))
+            .route("/readyz", web::get().to(readyz))
+            .route("/metrics", web::get().to(metrics)),
+    );
+    // For programs with a key. Both prefixes, doubled and trailing slashes too: clients concatenate.
+    service.service(
+        web::scope("")
+            .guard(actix_web::guard::fn_guard(|context| gateway::surface::is_api_path(context.head().uri.path())))
+            .wrap(from_fn(headers::every_response))
+            .configure(gateway::surface::configure),
+    );
+    service.service(
+        web::scope("/static")
+            .wrap(from_fn(headers::every_response))
+            .wrap(Compress::default())
+            .route("/{path:.*}", web::get().to(static_files::get)),
+    );
+    service.service(
+        web::scope("")
+            .wrap(from_fn(csrf::guard))
+            .wrap(from_fn(headers::every_page))
+            .wrap(from_fn(headers::every_response))
+            .wrap(Compress::default())
+            .configure(anybody)
+            .configure(members)
+            .configure(|service| if dev { development(service) })
+            .default_service(web::to(not_found)),
+    );
+}
+
+fn is_operational(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz" | "/metrics")
+}
+
+/// Pages that need nobody to be signed in.
+fn anybody(service: &mut web::ServiceConfig) {
+    use accounts::pages as page;
+    service
+        .route("/sign-up", web::get().to(page::sign_up_form))
+        .route("/sign-up", web::post().to(page::sign_up))
+        .route("/verify", web::get().to(page::verify_form))
+        .route("/verify", web::post().to(page::verify))
+        .route("/sign-in", web::get().to(page::sign_in_form))
+        .route("/sign-in", web::post().to(page::sign_in))
+        .route("/recover", web::get().to(page::recover_form))
+        .route("/recover", web::post().to(page::recover))
+        .route("/reset", web::get().to(page::reset_form))
+        .route("/reset", web::post().to(page::reset))
+        .route("/docs/api", web::get().to(reference::pages::show))
+        .route("/openapi.json", web::get().to(reference::pages::document));
+}
+
+/// Pages for members of the organization that they show.
+fn members(service: &mut web::ServiceConfig) {
+    service
+        .route("/", web::get().to(overview::pages::index))
+        .route("/sign-out", web::post().to(accounts::pages::sign_out))
+        .route("/activity", web::get().to(overview::activity::index))
+        .route("/activity/{call}", web::get().to(overview::activity::show))
+        .route("/models", web::get().to(overview::models::index))
+        .route("/models/{author}/{name}", web::get().to(overview::models::show))
+        .route("/keys", web::get().to(keys::pages::index))
+        .route("/keys", web::post().to(keys::pages::create))
+        .route("/keys/new", web::get().to(keys::pages::new_form))
+        .route("/keys/{key}/disable", web::post().to(keys::pages::disable))
+        .route("/keys/{key}/enable", web::post().to(keys::pages::enable))
+        .route("/keys/{key}/delete", web::get().to(keys::pages::confirm_delete))
+        .route("/keys/{key}/delete", web::post().to(keys::pages::delete))
+        .route("/credits", web::get().to(topups::pages::index))
+        .route("/credits/topups", web::post().to(topups::pages::create))
+        .route("/credits/topups/{topup}", web::get().to(topups::pages::show))
+        .route("/credits/topups/{topup}/receipt", web::get().to(topups::pages::receipt))
+        .route("/settings/profile", web::get().to(orgs::pages::profile))
+        .route("/settings/profile", web::post().to(orgs::pages::save_profile));
+}
+
+/// Stand-ins, each marked as such on its page. None of them exists in production.
+fn development(service: &mut web::ServiceConfig) {
+    service
+        .route("/sandbox/checkout/{topup}", web::get().to(topups::pages::sandbox_checkout))
+        .route("/sandbox/checkout/{topup}", web::post().to(topups::pages::sandbox_decide))
+        .route("/dev/mailbox", web::get().to(dev::pages::mailbox))
+        .route("/dev/mailbox/{mail}", web::get().to(dev::pages::message));
+}
+
+async fn not_found() -> Result<HttpResponse, crate::web::PageError> {
+    Err(crate::web::PageError::NotFound)
+}
+
+/// The process is alive.
+async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().body("ok\n")
+}
+
+/// The process may get requests: it is not stopping and its database answers.
+async fn readyz(app: web::Data<App>, readiness: web::Data<Readiness>) -> HttpResponse {
+    if readiness.is_stopping() {
+        return HttpResponse::ServiceUnavailable().body("stopping\n");
+    }
+    let asked = sqlx::query("select 1").execute(&app.db);
+    match tokio::time::timeout(std::time::Duration::from_secs(2), asked).await {
+        Ok(Ok(_)) => HttpResponse::Ok().body("ready\n"),
+        Ok(Err(_)) | Err(_) => HttpResponse::ServiceUnavailable().body("the database does not answer\n"),
+    }
+}
+
+/// What `/metrics` shows, and to whom.
+#[derive(Clone)]
+pub struct Metrics {
+    pub handle: PrometheusHandle,
+    pub token: Option<Secret<String>>,
+}
+
+async fn metrics(request: HttpRequest, metrics: web::Data<Metrics>) -> HttpResponse {
+    let allowed = match &metrics.token {
+        Some(token) => bears(&request, token),
+        None => request.peer_addr().is_some_and(|peer| peer.ip().is_loopback()),
+    };
+    if !allowed {
+        return HttpResponse::Unauthorized().body("FAREBOX_METRICS_TOKEN is needed\n");
+    }
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4"))
+        .body(metrics.handle.render())
+}
+
+fn bears(request: &HttpRequest, token: &Secret<String>) -> bool {
+    let value = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = value.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    Digest::of(given).matches(&Digest::of(token.expose()))
+}
+
+/// The OpenAPI document of everything that programs with a key may call.
+#[must_use]
+pub fn openapi_document() -> serde_json::Value {
+    gateway::surface::openapi_document()
+}

@@ -1,0 +1,218 @@
+//! The program under test, as a process of its own.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tempfile::TempDir;
+
+use super::{cluster, http};
+
+pub const SECRET_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const START_WITHIN: Duration = Duration::from_secs(60);
+
+/// How a process differs from the usual one.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// A database that other processes use too.
+    pub database_url: Option<String>,
+    pub env: Vec<(&'static str, String)>,
+    /// Keep the data directory of an earlier process.
+    pub data_dir: Option<PathBuf>,
+}
+
+/// A running process. Dropping it kills it.
+pub struct Farebox {
+    child: Child,
+    pub base: String,
+    pub database_url: String,
+    pub pool: PgPool,
+    pub http: reqwest::Client,
+    data_dir: PathBuf,
+    _temp: Option<TempDir>,
+}
+
+/// A key that the command line issued.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub text: String,
+    pub org: String,
+    pub id: String,
+}
+
+impl Farebox {
+    pub async fn start() -> Farebox {
+        Farebox::with(Options::default()).await
+    }
+
+    pub async fn with(options: Options) -> Farebox {
+        let database_url = match &options.database_url {
+            Some(url) => url.clone(),
+            None => cluster::database().await,
+        };
+        let temp = options.data_dir.is_none().then(|| TempDir::new().expect("a directory"));
+        let data_dir = options
+            .data_dir
+            .clone()
+            .unwrap_or_else(|| temp.as_ref().map(|temp| temp.path().to_owned()).unwrap_or_default());
+        let port = free_port();
+        let mut command = command(&database_url, &data_dir);
+        command.arg("serve").env("FAREBOX_LISTEN", format!("127.0.0.1:{port}"));
+        command.env("FAREBOX_ALLOW_PRIVATE_UPSTREAMS", "true").env("FAREBOX_WORKERS", "2");
+        for (name, value) in &options.env {
+            command.env(name, value);
+        }
+        let log = std::fs::File::create(data_dir.join(format!("log-{port}"))).expect("a log");
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("the program starts");
+        let pool = PgPool::connect(&database_url).await.expect("the database");
+        let mut farebox = Farebox {
+            child,
+            base: format!("http://127.0.0.1:{port}"),
+            database_url,
+            pool,
+            http: http::client(),
+            data_dir,
+            _temp: temp,
+        };
+        farebox.wait_until_ready().await;
+        farebox
+    }
+
+    async fn wait_until_ready(&mut self) {
+        let deadline = Instant::now() + START_WITHIN;
+        loop {
+            if let Ok(answer) = self.http.get(format!("{}/readyz", self.base)).send().await
+                && answer.status() == 200
+            {
+                return;
+            }
+            let ended = self.child.try_wait().expect("a child");
+            assert!(ended.is_none(), "the program ended: {ended:?}\n{}", self.log());
+            assert!(Instant::now() < deadline, "the program was not ready in time\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    pub fn log(&self) -> String {
+        let port = self.base.rsplit(':').next().unwrap_or_default();
+        std::fs::read_to_string(self.data_dir.join(format!("log-{port}"))).unwrap_or_default()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.data_dir.clone()
+    }
+
+    /// Runs another command of the program on the same database.
+    pub async fn cli(&self, arguments: &[&str]) -> Output {
+        let mut command = command(&self.database_url, &self.data_dir);
+        command.args(arguments);
+        tokio::task::spawn_blocking(move || command.output()).await.expect("a thread").expect("the command runs")
+    }
+
+    /// Issues a key with credits and further arguments.
+    pub async fn key(&self, email: &str, credits: &str, more: &[&str]) -> Key {
+        let mut arguments = vec!["keys", "issue", "--email", email, "--json"];
+        if !credits.is_empty() {
+            arguments.extend(["--credits", credits]);
+        }
+        arguments.extend(more);
+        let output = self.cli(&arguments).await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let shown: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let text = |name: &str| shown[name].as_str().unwrap_or_default().to_owned();
+        Key { text: text("key"), org: text("organization"), id: text("id") }
+    }
+
+    /// A chat call; `more` is merged into the body.
+    pub async fn chat(&self, key: &Key, model: &str, text: &str, more: Value) -> reqwest::Response {
+        let mut body = json!({ "model": model, "messages": [{ "role": "user", "content": text }] });
+        if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+            body.extend(more);
+        }
+        self.post(key, "/api/v1/chat/completions", &body).await
+    }
+
+    pub async fn post(&self, key: &Key, path: &str, body: &Value) -> reqwest::Response {
+        self.http.post(self.url(path)).bearer_auth(&key.text).json(body).send().await.expect("an answer")
+    }
+
+    pub async fn get(&self, key: &Key, path: &str) -> Value {
+        let answer = self.http.get(self.url(path)).bearer_auth(&key.text).send().await.expect("an answer");
+        answer.json().await.expect("JSON")
+    }
+
+    /// Every invariant of the books holds.
+    pub async fn books_are_clean(&self) {
+        let output = self.cli(&["ledger", "verify"]).await;
+        assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), self.log());
+    }
+
+    /// Waits until no hold is open, at most ten seconds.
+    pub async fn holds_are_closed(&self) {
+        for _ in 0..200 {
+            let open: i64 = sqlx::query_scalar("select count(*) from hold").fetch_one(&self.pool).await.expect("a count");
+            if open == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("holds stay open\n{}", self.log());
+    }
+
+    /// One text value of a query, for assertions on rows.
+    pub async fn text(&self, query: &'static str) -> String {
+        sqlx::query_scalar::<_, Option<String>>(query).fetch_one(&self.pool).await.expect("a row").unwrap_or_default()
+    }
+
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks the process to stop, and waits for it.
+    pub async fn stop(&mut self) -> std::process::ExitStatus {
+        let pid = i32::try_from(self.child.id()).expect("a pid");
+        // SAFETY: the process is our own child and has not been waited for.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+        for _ in 0..400 {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the program did not stop\n{}", self.log());
+    }
+}
+
+impl Drop for Farebox {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn command(database_url: &str, data_dir: &std::path::Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_farebox"));
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("DATABASE_URL", database_url)
+        .env("FAREBOX_DATA_DIR", data_dir)
+        .env("FAREBOX_SECRET_KEY", SECRET_KEY);
+    command
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
+}
