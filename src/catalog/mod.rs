@@ -22,6 +22,7 @@ mod model;
 mod price;
 mod pricing;
 mod provider;
+mod shelf;
 mod snapshot;
 mod secret;
 mod store;
@@ -38,6 +39,7 @@ pub use pricing::{
 };
 pub use provider::{Provider, ProviderId, ProviderKind, ProviderSlug};
 pub use secret::{SecretError, set_upstream_key, upstream_keys};
+pub use shelf::Shelf;
 pub use snapshot::{Catalog, ListedModel, ListedProvider, Offer, load};
 
 /// The channel on which Postgres tells every process that its copy of the catalog is old.
