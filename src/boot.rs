@@ -20,6 +20,7 @@ use crate::catalog::{self, CatalogFile, Missing, Shelf};
 use crate::config::{Config, derived_key};
 use crate::db::Pools;
 use crate::db::listen::{Heard, Hearing};
+use crate::gateway::query_api::QueryApi;
 use crate::gateway::spool::Spool;
 use crate::gateway::{self, Gateway, GatewayParts, HttpClient, HttpClientConfig, Settler, Timeouts, UpstreamKeys};
 use crate::keys::KeyCache;
@@ -71,6 +72,7 @@ pub struct Parts {
     pub shelf: Shelf,
     pub processors: Processors,
     pub gateway: Gateway,
+    pub query_api: QueryApi,
     pub readiness: Readiness,
     pub metrics: PrometheusHandle,
     pub metrics_token: Option<Secret<String>>,
@@ -175,6 +177,7 @@ async fn build(
         },
         hasher: Hasher::new()?,
         keys,
+        query_api: QueryApi::new(pools.general.clone(), shelf.clone()),
         shelf,
         processors,
         gateway,
@@ -300,6 +303,7 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.shelf.clone()))
         .app_data(web::Data::new(parts.processors.clone()))
         .app_data(web::Data::new(parts.gateway.clone()))
+        .app_data(web::Data::new(parts.query_api.clone()))
         .app_data(web::Data::new(parts.readiness.clone()))
         .app_data(web::Data::new(routes::Metrics { handle: parts.metrics.clone(), token: parts.metrics_token.clone() }));
 }

@@ -66,6 +66,26 @@ pub async fn any_caller(request: &HttpRequest) -> Result<Authenticated, ApiError
     })
 }
 
+/// A request with any valid key.
+pub struct AnyCaller(Authenticated);
+
+impl AnyCaller {
+    #[must_use]
+    pub fn get(&self) -> &crate::keys::Caller {
+        self.0.caller()
+    }
+}
+
+impl actix_web::FromRequest for AnyCaller {
+    type Error = ApiError;
+    type Future = futures_util::future::LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { any_caller(&request).await.map(AnyCaller) })
+    }
+}
+
 /// Who calls, with a key that may call models.
 async fn inference_caller(request: &HttpRequest) -> Result<Authenticated, ApiError> {
     let authenticated = any_caller(request).await?;

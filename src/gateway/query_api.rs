@@ -7,7 +7,7 @@ mod account;
 mod generation;
 mod models;
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -18,11 +18,12 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 
 use self::models::Listed;
+use super::api::AnyCaller;
 use super::error::ApiError;
 use super::wire::schema::ErrorBody;
 use crate::base::Usd;
 use crate::base::ids::CallId;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Shelf};
 use crate::keys::Caller;
 
 pub use account::{CreditsBody, KeyBody};
@@ -38,20 +39,19 @@ pub struct QueryApi(Arc<Inner>);
 
 struct Inner {
     pool: PgPool,
-    catalog: Arc<RwLock<Catalog>>,
+    shelf: Shelf,
     /// The list of models as bytes, made once per catalog.
     listed: Mutex<Option<Arc<Listed>>>,
 }
 
 impl QueryApi {
-    /// `catalog` is the copy that is replaced as a whole when the catalog changes.
     #[must_use]
-    pub fn new(pool: PgPool, catalog: Arc<RwLock<Catalog>>) -> QueryApi {
-        QueryApi(Arc::new(Inner { pool, catalog, listed: Mutex::default() }))
+    pub fn new(pool: PgPool, shelf: Shelf) -> QueryApi {
+        QueryApi(Arc::new(Inner { pool, shelf, listed: Mutex::default() }))
     }
 
     fn catalog(&self) -> Catalog {
-        self.0.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.shelf.current()
     }
 
     fn listed(&self) -> Arc<Listed> {
@@ -229,8 +229,8 @@ pub async fn list_providers(api: web::Data<QueryApi>) -> Result<HttpResponse, Ap
     tag = "Account",
     responses((status = 200, body = KeyBody), (status = 401, body = ErrorBody), (status = 503, body = ErrorBody)),
 )]
-pub async fn current_key(api: web::Data<QueryApi>, caller: Caller) -> Result<HttpResponse, ApiError> {
-    Ok(private(api.key(&caller).await?))
+pub async fn current_key(api: web::Data<QueryApi>, caller: AnyCaller) -> Result<HttpResponse, ApiError> {
+    Ok(private(api.key(caller.get()).await?))
 }
 
 /// Tells what the organization of the key bought and spent. Their difference is its balance.
@@ -243,8 +243,8 @@ pub async fn current_key(api: web::Data<QueryApi>, caller: Caller) -> Result<Htt
     tag = "Account",
     responses((status = 200, body = CreditsBody), (status = 401, body = ErrorBody), (status = 503, body = ErrorBody)),
 )]
-pub async fn credits(api: web::Data<QueryApi>, caller: Caller) -> Result<HttpResponse, ApiError> {
-    Ok(private(api.credits(&caller).await?))
+pub async fn credits(api: web::Data<QueryApi>, caller: AnyCaller) -> Result<HttpResponse, ApiError> {
+    Ok(private(api.credits(caller.get()).await?))
 }
 
 #[derive(serde::Deserialize)]
@@ -266,9 +266,9 @@ pub struct GenerationQuery {
 )]
 pub async fn generation(
     api: web::Data<QueryApi>,
-    caller: Caller,
+    caller: AnyCaller,
     query: Result<web::Query<GenerationQuery>, actix_web::Error>,
 ) -> Result<HttpResponse, ApiError> {
     let query = query.map_err(|_| ApiError::invalid("The address must have an id."))?;
-    Ok(private(api.generation(&caller, &query.id).await?))
+    Ok(private(api.generation(caller.get(), &query.id).await?))
 }

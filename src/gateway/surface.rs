@@ -38,12 +38,12 @@ fn routes(service: &mut web::ServiceConfig) {
         let at = |path: &str| format!("{prefix}{path}");
         service
             .route(&at("/chat/completions"), web::post().to(api::chat_completions))
-            .route(&at("/models"), web::get().to(query_api::models))
-            .route(&at("/models/count"), web::get().to(query_api::models_count))
+            .route(&at("/models"), web::get().to(query_api::list_models))
+            .route(&at("/models/count"), web::get().to(query_api::count_models))
             .route(&at("/models/{author}/{slug}/endpoints"), web::get().to(query_api::model_endpoints))
-            .route(&at("/providers"), web::get().to(query_api::providers))
-            .route(&at("/key"), web::get().to(query_api::key))
-            .route(&at("/auth/key"), web::get().to(query_api::key))
+            .route(&at("/providers"), web::get().to(query_api::list_providers))
+            .route(&at("/key"), web::get().to(query_api::current_key))
+            .route(&at("/auth/key"), web::get().to(query_api::current_key))
             .route(&at("/credits"), web::get().to(query_api::credits))
             .route(&at("/generation"), web::get().to(query_api::generation));
     }
@@ -92,11 +92,11 @@ async fn open_to_browsers(
     ),
     paths(
         api::chat_completions,
-        query_api::models,
-        query_api::models_count,
+        query_api::list_models,
+        query_api::count_models,
         query_api::model_endpoints,
-        query_api::providers,
-        query_api::key,
+        query_api::list_providers,
+        query_api::current_key,
         query_api::credits,
         query_api::generation,
     ),

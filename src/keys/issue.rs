@@ -49,13 +49,44 @@ pub async fn issue(
     now: DateTime<Utc>,
     new: NewKey,
 ) -> Result<Issued, IssueError> {
+    issue_as(conn, KeyId::fresh(), org, maker, now, new).await
+}
+
+/// As [`issue`], with an id that the asker chose. `None` when the organization has had a key of that id: the same
+/// form came twice. The caller's transaction can then only be rolled back.
+///
+/// # Errors
+/// As [`issue`].
+pub async fn issue_once(
+    conn: &mut PgConnection,
+    id: KeyId,
+    org: OrgId,
+    maker: Option<PersonId>,
+    now: DateTime<Utc>,
+    new: NewKey,
+) -> Result<Option<Issued>, IssueError> {
+    match issue_as(conn, id, org, maker, now, new).await {
+        Ok(issued) => Ok(Some(issued)),
+        Err(IssueError::Database(sqlx::Error::Database(error))) if error.is_unique_violation() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn issue_as(
+    conn: &mut PgConnection,
+    id: KeyId,
+    org: OrgId,
+    maker: Option<PersonId>,
+    now: DateTime<Utc>,
+    new: NewKey,
+) -> Result<Issued, IssueError> {
     if new.expires_at.is_some_and(|at| at <= now) {
         return Err(IssueError::Expired);
     }
     if store::count(conn, org).await? >= MAX_KEYS {
         return Err(IssueError::TooMany);
     }
-    let (id, plain) = (KeyId::fresh(), PlainKey::fresh());
+    let plain = PlainKey::fresh();
     let meter = match new.kind {
         KeyKind::Inference => MeterKind::Key,
         KeyKind::Provisioning => MeterKind::Provisioning,

@@ -10,17 +10,20 @@ mod authenticate;
 mod caller;
 mod issue;
 mod key;
+mod key_form;
 mod plain_key;
 mod revoke;
 mod store;
 
 pub mod extract;
+pub mod pages;
+pub mod shown;
 
 pub use authenticate::{AuthError, KeyCache};
 pub use store::Found;
 pub use caller::Caller;
-pub use issue::{Issued, IssueError, NewKey, issue};
+pub use issue::{Issued, IssueError, NewKey, issue, issue_once};
 pub use key::{Key, KeyKind, KeyName, KeyState};
 pub use plain_key::PlainKey;
 pub use revoke::{delete, disable, enable};
-pub use store::{find, labels, list};
+pub use store::{count, find, labels, list, live, search};

@@ -11,6 +11,10 @@ use super::plain_key::PlainKey;
 use crate::base::ids::{KeyId, MeterId, OrgId, PersonId};
 use crate::base::secret::Digest;
 
+/// How many keys an organization has.
+///
+/// # Errors
+/// Database errors only.
 pub async fn count(conn: &mut PgConnection, org: OrgId) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from api_key where org_id = $1 and deleted_at is null"#,
@@ -117,6 +121,54 @@ pub async fn list(
     )
     .fetch_all(conn)
     .await
+}
+
+/// As [`list`], of the keys whose name contains `text` or whose end is `text`, in any case of letters.
+///
+/// # Errors
+/// Database errors only.
+pub async fn search(
+    conn: &mut PgConnection,
+    org: OrgId,
+    text: &str,
+    before: Option<KeyId>,
+    limit: i64,
+) -> Result<Vec<Key>, sqlx::Error> {
+    sqlx::query_as!(
+        Key,
+        r#"select k.org_id as "org: OrgId", k.id as "id: KeyId", k.digest, k.kind, k.name, k.label,
+            k.created_by as "created_by: PersonId", p.name as "maker?", k.disabled_at, k.expires_at, k.created_at
+           from api_key k left join person p on p.id = k.created_by
+           where k.org_id = $1 and k.deleted_at is null and ($2::uuid is null or k.id < $2)
+            and (strpos(lower(k.name), lower($4)) > 0 or right(lower(k.label), length($4)) = lower($4))
+           order by k.id desc limit $3"#,
+        org.0,
+        before.map(|id| id.0),
+        limit,
+        text,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Names of those keys among `ids` that are not deleted.
+///
+/// # Errors
+/// Database errors only.
+pub async fn live(
+    conn: &mut PgConnection,
+    org: OrgId,
+    ids: &[KeyId],
+) -> Result<HashMap<KeyId, String>, sqlx::Error> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"select id as "id: KeyId", name from api_key where org_id = $1 and id = any($2) and deleted_at is null"#,
+        org.0,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }
 
 /// Names of keys, deleted ones too, for the activity log.

@@ -11,6 +11,8 @@ pub mod form;
 pub mod headers;
 pub mod page;
 pub mod present;
+pub mod snippets;
+pub mod static_files;
 pub mod views;
 
 pub use app::App;

@@ -37,11 +37,13 @@ pub struct KeyRow {
     pub enabled: bool,
 }
 
-/// `GET /keys/new`, and `POST /keys` with mistakes. Fields: `name`, `limit`, `reset`, `expires`.
+/// `GET /keys/new`, and `POST /keys` with mistakes. Fields: `id`, `name`, `limit`, `reset`, `expires`.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "keys/new.html")]
 pub struct New {
     pub shell: Shell,
+    /// The id that the key will have, so that the same form sent twice makes one key.
+    pub form_id: String,
     pub name: Field,
     /// US dollars; empty for none.
     pub limit: Field,

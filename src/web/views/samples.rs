@@ -663,6 +663,7 @@ fn key_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             "Create a key",
             "A key for one program, with a limit of its own.",
         ),
+        form_id: "key_01".into(),
         name: Field::of("Blog plugin"),
         limit: Field::wrong(
             "ten",
