@@ -56,7 +56,8 @@ fn facts(headers: &HeaderMap) -> ClientFacts {
     let referer = if referer.is_empty() { text("http-referer") } else { referer };
     let title = [text("x-openrouter-title"), text("x-title")].into_iter().find(|title| !title.is_empty());
     let app = title.unwrap_or_else(|| host(&referer));
-    let request_id = Some(text("x-request-id")).filter(|id| !id.is_empty()).unwrap_or_else(|| RequestId::fresh().to_string());
+    let request_id =
+        Some(text("x-request-id")).filter(|id| !id.is_empty()).unwrap_or_else(|| RequestId::fresh().to_string());
     ClientFacts { request_id, app, referer, user_agent: text(USER_AGENT.as_str()) }
 }
 
@@ -77,7 +78,8 @@ mod tests {
     #[test]
     fn the_app_is_named_by_its_title_or_its_site() {
         let headers = |pairs: &[(&'static str, &'static str)]| {
-            let pairs = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let pairs =
+                pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
             facts(&pairs.collect())
         };
         assert_eq!(headers(&[("x-title", "My App"), ("http-referer", "https://a.example/x?y")]).app, "My App");

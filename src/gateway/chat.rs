@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::error::ApiError;
-use super::estimate::{Estimate, PromptBound, bounds, estimate, lowered_cap, prompt_bound};
+use super::estimate::{PromptBound, bounds, estimate, length, prompt_bound};
 use super::forward::{self, Answer, Deps, Job, Step, Timeouts};
 use super::http_client::HttpClient;
 use super::providers::UpstreamKeys;
@@ -135,7 +135,7 @@ impl Gateway {
         let granted = self.0.desk.reserve(want).await.map_err(|refused| {
             ApiError::from_refusal(&refused, bound.asked_tokens, |left| affordable(&found, prompt, request, left))
         })?;
-        Ok((granted.amount, steps(found, prompt, request, &bound, granted.amount)))
+        Ok((granted.amount, steps(found, prompt, request, granted.amount)))
     }
 
     fn route(&self, request: &ChatRequest) -> Result<Vec<Candidate>, ApiError> {
@@ -171,17 +171,10 @@ impl Gateway {
 const MAX_MODEL: usize = 200;
 
 /// The endpoints that the hold pays for. A dearer one further down the list may not fit, and is left out.
-fn steps(found: Vec<Candidate>, prompt: PromptBound, request: &ChatRequest, bound: &Estimate, held: Usd) -> Vec<Step> {
-    let is_whole = held >= bound.most;
+fn steps(found: Vec<Candidate>, prompt: PromptBound, request: &ChatRequest, held: Usd) -> Vec<Step> {
     let step = |candidate: Candidate| {
-        let offer = candidate.offer();
-        let longest = bounds(prompt, offer, request.cap, request.choices).completion_tokens / request.choices.max(1);
-        let cap = if is_whole {
-            request.cap.map(|cap| cap.min(longest))
-        } else {
-            lowered_cap(held, prompt, offer, request.cap, request.choices)?
-        };
-        Some(Step { cap, longest: cap.unwrap_or(longest), candidate })
+        let length = length(held, prompt, candidate.offer(), request.cap, request.choices)?;
+        Some(Step { cap: length.cap, longest: length.longest, candidate })
     };
     found.into_iter().filter_map(step).collect()
 }

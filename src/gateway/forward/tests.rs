@@ -4,10 +4,10 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::base::ids::{CallId, KeyId, OrgId};
+use crate::catalog::{ListedProvider, Offer, ProviderKind};
 use crate::gateway::route::tests::{listed, offer};
 use crate::gateway::settle::Durable;
 use crate::gateway::{CountedBy, HttpClientConfig, Status};
-use crate::catalog::{ListedProvider, Offer, ProviderKind};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -169,7 +169,10 @@ async fn a_whole_answer_is_billed_by_the_upstreams_numbers() {
     assert_eq!((&out["provider"], &out["usage"]["total_tokens"]), (&json!("ONE"), &json!(150)));
     assert!(out["id"].as_str().is_some_and(|id| id.starts_with("gen-")));
     let ended = world.settled().await;
-    assert_eq!((ended.cost.exact().as_str(), ended.counted_by, ended.status), ("0.0002", CountedBy::Upstream, Status::Success));
+    assert_eq!(
+        (ended.cost.exact().as_str(), ended.counted_by, ended.status),
+        ("0.0002", CountedBy::Upstream, Status::Success)
+    );
     assert_eq!(ended.upstream_id, "up");
 }
 
@@ -223,7 +226,8 @@ async fn faults_have_their_status_and_cost_nothing() {
     let limited = "HTTP/1.1 429 X\r\nretry-after: 7\r\ncontent-length: 4\r\n\r\nslow";
     let redirect = "HTTP/1.1 302 X\r\nlocation: http://127.0.0.1/\r\ncontent-length: 0\r\n\r\n";
     let wrong = "HTTP/1.1 400 X\r\ncontent-length: 3\r\n\r\nbad";
-    let error_in_200 = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"error\":{\"code\":503}}";
+    let error_in_200 =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"error\":{\"code\":503}}";
     for streamed in [false, true] {
         for (acts, status) in [
             (vec![Act::Hang], 502),

@@ -101,7 +101,8 @@ fn unreachable(error: &reqwest::Error) -> Failure {
     if error.is_timeout() {
         return Failure::new(Fault::Timeout, "the provider could not be reached in time");
     }
-    let message = if error.is_connect() { "the provider could not be reached" } else { "the provider broke the connection" };
+    let message =
+        if error.is_connect() { "the provider could not be reached" } else { "the provider broke the connection" };
     Failure::new(Fault::Unreachable, message)
 }
 

@@ -202,7 +202,10 @@ mod tests {
     fn it_calls_a_tool_when_told_to() {
         let body = json!({"messages":[{"role":"user","content":"call:weather now"}],"tools":[{"type":"function"}]});
         let whole = Value::Object(answer("echo", &body, None).whole());
-        assert_eq!(whole["choices"][0]["message"]["tool_calls"][0]["function"], json!({"name":"weather","arguments":"{}"}));
+        assert_eq!(
+            whole["choices"][0]["message"]["tool_calls"][0]["function"],
+            json!({"name":"weather","arguments":"{}"})
+        );
         assert_eq!(whole["choices"][0]["finish_reason"], "tool_calls");
     }
 

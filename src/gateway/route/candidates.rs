@@ -111,7 +111,9 @@ pub(super) fn of_model(
 ) -> Vec<Candidate> {
     let allowed = |candidate: &Candidate| {
         let offer = candidate.offer();
-        offer.provider.is_open() && is_allowed(offer, asked) && (variant != Variant::Free || is_free(&offer.endpoint.price))
+        offer.provider.is_open()
+            && is_allowed(offer, asked)
+            && (variant != Variant::Free || is_free(&offer.endpoint.price))
     };
     let all = (0..listed.offers.len()).filter_map(|index| Candidate::new(Arc::clone(listed), index));
     let mut found: Vec<Candidate> = all.filter(allowed).collect();

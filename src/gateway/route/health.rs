@@ -83,7 +83,8 @@ impl Health {
     pub fn speed(&self, endpoint: EndpointId, now: Instant) -> Option<Speed> {
         let newest = self.minute(now);
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&endpoint)?;
-        let recent = seen.minutes.into_iter().filter(|minute| minute.calls > 0 && minute.number + WINDOW_MINUTES > newest);
+        let recent =
+            seen.minutes.into_iter().filter(|minute| minute.calls > 0 && minute.number + WINDOW_MINUTES > newest);
         let sum = recent.fold(Minute::default(), |sum, minute| Minute {
             number: 0,
             calls: sum.calls + minute.calls,

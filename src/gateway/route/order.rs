@@ -21,7 +21,8 @@ pub(super) fn order(
     let position = |candidate: &Candidate| named.iter().position(|name| is_named(candidate.offer(), name));
     let (mut first, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|candidate| position(candidate).is_some());
     first.sort_by_key(|candidate| position(candidate));
-    let (well, ill): (Vec<_>, Vec<_>) = rest.into_iter().partition(|candidate| health.is_well(candidate.offer().id, now));
+    let (well, ill): (Vec<_>, Vec<_>) =
+        rest.into_iter().partition(|candidate| health.is_well(candidate.offer().id, now));
     for group in [well, ill] {
         first.extend(sorted(group, sort, health, now, draw));
     }
@@ -40,7 +41,9 @@ fn sorted(
         Sort::Price => group.sort_by_key(|candidate| weight_price(&candidate.offer().endpoint.price)),
         // Who was not measured comes after who was; the catalog's order, cheapest first, decides among equals.
         Sort::Throughput => {
-            group.sort_by_key(|candidate| std::cmp::Reverse(health.speed(candidate.offer().id, now).map(|s| s.tokens_per_1000s)));
+            group.sort_by_key(|candidate| {
+                std::cmp::Reverse(health.speed(candidate.offer().id, now).map(|s| s.tokens_per_1000s))
+            });
         }
         Sort::Latency => group.sort_by_key(|candidate| {
             health.speed(candidate.offer().id, now).map_or(u64::MAX, |speed| speed.first_token_ms)
@@ -82,5 +85,7 @@ pub(super) fn weights(group: &[Candidate]) -> Vec<u64> {
 
 /// One number for a price. A flat price per call stands for a thousand tokens of each kind.
 fn weight_price(price: &Price) -> Decimal {
-    price.prompt.amount() + price.completion.amount() + price.request.unwrap_or_default().amount() / Decimal::ONE_THOUSAND
+    price.prompt.amount()
+        + price.completion.amount()
+        + price.request.unwrap_or_default().amount() / Decimal::ONE_THOUSAND
 }

@@ -13,7 +13,9 @@ pub(super) fn answer_to_completion(answer: &Map<String, Value>) -> Map<String, V
             "text" => text.push_str(field("text")),
             "thinking" => {
                 reasoning.push_str(field("thinking"));
-                details.push(json!({ "type": "reasoning.text", "text": field("thinking"), "signature": field("signature") }));
+                details.push(
+                    json!({ "type": "reasoning.text", "text": field("thinking"), "signature": field("signature") }),
+                );
             }
             "redacted_thinking" => details.push(json!({ "type": "reasoning.encrypted", "data": field("data") })),
             "tool_use" => {
@@ -41,7 +43,10 @@ pub(super) fn answer_to_completion(answer: &Map<String, Value>) -> Map<String, V
     spent.add(answer.get("usage"));
     let mut out = Map::new();
     out.insert("id".into(), answer.get("id").cloned().unwrap_or(Value::Null));
-    out.insert("choices".into(), json!([{ "index": 0, "message": message, "finish_reason": answer.get("stop_reason") }]));
+    out.insert(
+        "choices".into(),
+        json!([{ "index": 0, "message": message, "finish_reason": answer.get("stop_reason") }]),
+    );
     if let Some(usage) = spent.to_usage() {
         out.insert("usage".into(), usage);
     }
@@ -58,11 +63,14 @@ mod tests {
             {"type":"text","text":"hi"},{"type":"tool_use","id":"t","name":"f","input":{"a":1}}],"stop_reason":"tool_use",
             "usage":{"input_tokens":10,"cache_read_input_tokens":5,"cache_creation_input_tokens":2,"output_tokens":7}});
         let completion = Value::Object(answer_to_completion(answer.as_object().expect("an object")));
-        assert_eq!(completion, json!({"id":"msg_1","choices":[{"index":0,"message":{"role":"assistant","content":"hi",
+        assert_eq!(
+            completion,
+            json!({"id":"msg_1","choices":[{"index":0,"message":{"role":"assistant","content":"hi",
             "reasoning":"hm","reasoning_details":[{"type":"reasoning.text","text":"hm","signature":"s"}],
             "tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},
             "finish_reason":"tool_use"}],
             "usage":{"prompt_tokens":17,"prompt_tokens_details":{"cached_tokens":5,"cache_write_tokens":2},
-                "completion_tokens":7}}));
+                "completion_tokens":7}})
+        );
     }
 }

@@ -171,8 +171,8 @@ fn tools(body: &Map<String, Value>, out: &mut Map<String, Value>) {
         _ => json!({ "type": "auto" }),
     };
     let alone = body.get("parallel_tool_calls") == Some(&Value::Bool(false));
-    if alone && choice.get("type") != Some(&json!("none")) {
-        choice["disable_parallel_tool_use"] = true.into();
+    if let Some(choice) = choice.as_object_mut().filter(|choice| alone && choice.get("type") != Some(&json!("none"))) {
+        choice.insert("disable_parallel_tool_use".into(), true.into());
     }
     out.insert("tool_choice".into(), choice);
 }
@@ -234,20 +234,23 @@ mod tests {
             "tool_choice":"required","parallel_tool_calls":false,"stop":"END","temperature":0.5,"user":"u1",
             "presence_penalty":1
         });
-        assert_eq!(translated(&body, Some(100)).expect("it can be said"), json!({
-            "model":"up","max_tokens":100,
-            "system":[{"type":"text","text":"be brief"}],
-            "messages":[
-                {"role":"user","content":[{"type":"text","text":"look","cache_control":{"type":"ephemeral"}},
-                    {"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}]},
-                {"role":"assistant","content":[{"type":"tool_use","id":"c1","name":"f","input":{"x":1}}]},
-                {"role":"user","content":[{"type":"tool_result","tool_use_id":"c1","content":[{"type":"text","text":"42"}]},
-                    {"type":"text","text":"and?"}]},
-            ],
-            "temperature":0.5,"stop_sequences":["END"],"metadata":{"user_id":"u1"},
-            "tools":[{"name":"f","input_schema":{"type":"object"},"description":"d"}],
-            "tool_choice":{"type":"any","disable_parallel_tool_use":true},"stream":true
-        }));
+        assert_eq!(
+            translated(&body, Some(100)).expect("it can be said"),
+            json!({
+                "model":"up","max_tokens":100,
+                "system":[{"type":"text","text":"be brief"}],
+                "messages":[
+                    {"role":"user","content":[{"type":"text","text":"look","cache_control":{"type":"ephemeral"}},
+                        {"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}]},
+                    {"role":"assistant","content":[{"type":"tool_use","id":"c1","name":"f","input":{"x":1}}]},
+                    {"role":"user","content":[{"type":"tool_result","tool_use_id":"c1","content":[{"type":"text","text":"42"}]},
+                        {"type":"text","text":"and?"}]},
+                ],
+                "temperature":0.5,"stop_sequences":["END"],"metadata":{"user_id":"u1"},
+                "tools":[{"name":"f","input_schema":{"type":"object"},"description":"d"}],
+                "tool_choice":{"type":"any","disable_parallel_tool_use":true},"stream":true
+            })
+        );
     }
 
     #[test]
@@ -263,7 +266,8 @@ mod tests {
     fn what_cannot_be_said_is_refused() {
         let audio = json!({"messages":[{"role":"user","content":[{"type":"input_audio"}]}]});
         assert_eq!(translated(&audio, None).map_err(|failure| failure.fault).err(), Some(Fault::Untranslatable));
-        let local = json!({"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"file:///etc"}}]}]});
+        let local =
+            json!({"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"file:///etc"}}]}]});
         assert_eq!(translated(&local, None).map_err(|failure| failure.fault).err(), Some(Fault::Untranslatable));
     }
 }

@@ -88,7 +88,8 @@ impl AnthropicStream {
             "tool_use" => {
                 self.tools += 1;
                 let function = json!({ "name": block.get("name"), "arguments": "" });
-                let call = json!({ "index": self.tools - 1, "id": block.get("id"), "type": "function", "function": function });
+                let call =
+                    json!({ "index": self.tools - 1, "id": block.get("id"), "type": "function", "function": function });
                 Some(self.chunk(json!({ "tool_calls": [call] }), Value::Null))
             }
             "redacted_thinking" => {
@@ -159,13 +160,16 @@ mod tests {
             json!({"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":9}}),
             json!({"type":"message_stop"}),
         ]);
-        assert_eq!(deltas, [
-            json!({"role":"assistant","content":""}),
-            json!({"content":"hi"}),
-            json!({"tool_calls":[{"index":0,"id":"t1","type":"function","function":{"name":"f","arguments":""}}]}),
-            json!({"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}),
-            json!({}),
-        ]);
+        assert_eq!(
+            deltas,
+            [
+                json!({"role":"assistant","content":""}),
+                json!({"content":"hi"}),
+                json!({"tool_calls":[{"index":0,"id":"t1","type":"function","function":{"name":"f","arguments":""}}]}),
+                json!({"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}),
+                json!({}),
+            ]
+        );
         assert!(done);
         assert_eq!((meter.prompt, meter.completion, meter.cached, meter.cache_write), (Some(15), Some(9), 4, 1));
         assert_eq!((meter.finish_reason(), meter.native_finish.as_str()), ("tool_calls", "tool_use"));
