@@ -57,7 +57,8 @@ pub struct GenerationInfo {
     pub is_byok: bool,
     #[schema(value_type = Option<f64>)]
     pub upstream_inference_cost: Option<Number>,
-    pub cache_discount: Option<f64>,
+    #[schema(value_type = Option<f64>)]
+    pub cache_discount: Option<Number>,
     /// What each upstream that was asked answered.
     pub provider_responses: Vec<ProviderResponse>,
 }
