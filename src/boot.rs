@@ -165,7 +165,7 @@ async fn build(
     let processors = Processors::new(pools.general.clone(), dev);
     let watcher = Watcher { keys: keys.clone(), shelf: shelf.clone(), upstream_keys, sealer, pool: pools.general.clone() };
     handle.spawn(db::listen::listen(pools.general.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
-    spawn_background(config, pools, &handle, stop, mailer, &processors, &settler, spool).await?;
+    spawn_background(config, pools, stop, mailer, &processors, &settler, spool).await?;
     Ok(Parts {
         app: App {
             db: pools.general.clone(),
@@ -190,17 +190,17 @@ async fn build(
 async fn spawn_background(
     config: &Config,
     pools: &Pools,
-    handle: &Handle,
     stop: &CancellationToken,
     mailer: Mailer,
     processors: &Processors,
     settler: &Settler,
     spool: Spool,
 ) -> anyhow::Result<()> {
+    let handle = Handle::current();
     // What was acknowledged before a crash is settled before any hold is given up.
     settler.recover().await.context("settlements that an earlier process left on disk could not be booked")?;
-    gateway::sweep::start(handle, pools.settlement.clone(), spool, config.sweep_every);
-    gateway::reconcile::start_auditor(handle, pools.general.clone(), AUDIT_EVERY);
+    gateway::sweep::start(&handle, pools.settlement.clone(), spool, config.sweep_every);
+    gateway::reconcile::start_auditor(&handle, pools.general.clone(), AUDIT_EVERY);
     let (pool, processors) = (pools.general.clone(), processors.clone());
     let define = move |options: jobs::WorkerOptions| {
         options
@@ -218,7 +218,7 @@ async fn spawn_background(
 /// A new instance starts with the catalog that is shipped.
 async fn stock_catalog(pool: &PgPool) -> anyhow::Result<()> {
     let mut tx = pool.begin().await?;
-    let stocked = catalog::load(&mut tx).await?.models().first().is_some();
+    let stocked = !catalog::load(&mut tx).await?.models().is_empty();
     if !stocked {
         let changes = catalog::apply(&mut tx, &CatalogFile::shipped()?, Missing::Keep).await?;
         tracing::info!(changes = changes.len(), "the shipped catalog was applied");

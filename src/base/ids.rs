@@ -22,6 +22,7 @@ macro_rules! id_types {
 
             /// A fresh id that sorts by the time it was made (UUID version 7, RFC 9562).
             #[must_use]
+            #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
             pub fn fresh() -> Self {
                 Self(Uuid::now_v7())
             }

@@ -171,19 +171,19 @@ fn price_rank(endpoint: &Endpoint) -> (rust_decimal::Decimal, rust_decimal::Deci
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
 
     use super::*;
+    use crate::base::ids::EventId;
     use crate::catalog::CatalogFile;
 
     fn catalog(keyed: &[&str]) -> Catalog {
         let file = CatalogFile::shipped().expect("the shipped file is read");
         let listed = |provider: Provider| {
             let has_key = keyed.contains(&provider.slug.as_str());
-            Arc::new(ListedProvider { id: ProviderId(Uuid::now_v7()), provider, has_key })
+            Arc::new(ListedProvider { id: ProviderId(EventId::fresh().0), provider, has_key })
         };
         let endpoints =
-            file.endpoints.into_iter().map(|e| (EndpointId(Uuid::now_v7()), PriceVersionId(Uuid::now_v7()), e));
+            file.endpoints.into_iter().map(|e| (EndpointId(EventId::fresh().0), PriceVersionId(EventId::fresh().0), e));
         Catalog::build(file.providers.into_iter().map(listed).collect(), file.models, endpoints.collect())
     }
 

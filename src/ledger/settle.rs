@@ -8,7 +8,7 @@ use super::account::HouseAccount;
 use super::store::{self, CreditChange, EndedHold, MeterChange, NewTransfer};
 use super::transfer::{Code, credit_account};
 use crate::base::Usd;
-use crate::base::ids::{CallId, OrgId, TransferId};
+use crate::base::ids::{CallId, MeterId, OrgId, TransferId};
 
 /// How a call ended, in money.
 #[derive(Clone, Debug)]
@@ -49,22 +49,28 @@ pub enum Ended {
 /// # Errors
 /// Database errors only; the caller rolls back and tries again later.
 pub async fn settle(conn: &mut PgConnection, endings: &[Ending]) -> Result<Vec<Ended>, sqlx::Error> {
-    let ended = store::end_holds(conn, endings.iter().map(|ending| (ending.org, ending.call))).await?;
+    let mut ended = store::end_holds(conn, endings.iter().map(|ending| (ending.org, ending.call))).await?;
     let mut plan = Plan::default();
-    let results = endings.iter().map(|ending| plan.add(ending, ended.get(&ending.call))).collect();
+    // Taken out of the map, so that a call which stands twice in one batch is charged once.
+    let results = endings.iter().map(|ending| plan.add(ending, ended.remove(&ending.call).as_ref())).collect();
     plan.post(conn).await?;
     Ok(results)
 }
 
 /// Charges a call whose hold a database crash lost. The customer pays what was held for it, as far as
-/// it is still there; never below zero. The caller has made sure that the call has no usage row yet.
+/// it is still there; never below zero. It counts on the meters that the call was admitted through.
+/// The caller has made sure that the call has no usage row yet.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn settle_without_hold(conn: &mut PgConnection, ending: &Ending) -> Result<Ended, sqlx::Error> {
+pub async fn settle_without_hold(
+    conn: &mut PgConnection,
+    ending: &Ending,
+    meters: &[MeterId],
+) -> Result<Ended, sqlx::Error> {
     let credit = store::lock_credit(conn, ending.org).await?;
     let free = credit.map_or(Usd::ZERO, |credit| (credit.posted - credit.held).max(Usd::ZERO));
-    let lost = EndedHold { amount: Usd::ZERO, meters: Vec::new() };
+    let lost = EndedHold { amount: Usd::ZERO, meters: meters.to_vec() };
     let mut plan = Plan::default();
     let result = plan.add_capped(ending, &lost, ending.held.min(free));
     plan.post(conn).await?;
@@ -75,7 +81,7 @@ pub async fn settle_without_hold(conn: &mut PgConnection, ending: &Ending) -> Re
 #[derive(Default)]
 struct Plan {
     credits: BTreeMap<OrgId, CreditChange>,
-    meters: BTreeMap<(OrgId, crate::base::ids::MeterId), MeterChange>,
+    meters: BTreeMap<(OrgId, MeterId), MeterChange>,
     usage: BTreeMap<OrgId, (TransferId, Usd)>,
     overruns: Vec<NewTransfer>,
 }

@@ -282,12 +282,13 @@ async fn settle_lost(pool: &PgPool, settlement: &Settlement) -> Result<Receipt, 
         }
         activity::withdraw_abandoned(&mut tx, org, call).await?;
     }
-    let (charged, overrun, transfer) = match ledger::settle_without_hold(&mut tx, &ending(settlement)).await? {
+    let meters = settlement.call.meter_ids();
+    let settled = ledger::settle_without_hold(&mut tx, &ending(settlement), &meters).await?;
+    let (charged, overrun, transfer) = match settled {
         ledger::Ended::Settled { charged, overrun, transfer } => (charged, overrun, transfer),
         ledger::Ended::Gone => (Usd::ZERO, Usd::ZERO, None),
     };
-    // The ledger charges no meters here, and the row says so.
-    let outcome = Outcome { charged, overrun, hold: settlement.hold, transfer, meters: Vec::new() };
+    let outcome = Outcome { charged, overrun, hold: settlement.hold, transfer, meters };
     let row = row(&settlement.call, &settlement.ended, outcome);
     record_all(&mut tx, std::slice::from_ref(&row)).await?;
     tx.commit().await?;
