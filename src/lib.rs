@@ -14,3 +14,6 @@ pub mod activity;
 pub mod keys;
 pub mod topups;
 pub mod gateway;
+pub mod overview;
+pub mod dev;
+pub mod reference;
