@@ -57,7 +57,7 @@ pub fn compact(count: u64) -> String {
         _ => (1_000_000_000, "B"),
     };
     let tenths = count / (unit / 10);
-    if tenths < 1_000 && tenths % 10 != 0 {
+    if tenths < 1_000 && !tenths.is_multiple_of(10) {
         format!("{}.{}{letter}", tenths / 10, tenths % 10)
     } else {
         format!("{}{letter}", thousands(&(tenths / 10).to_string()))
