@@ -20,7 +20,9 @@ use crate::catalog::{self, CatalogFile, Missing, Shelf};
 use crate::config::{Config, derived_key};
 use crate::db::Pools;
 use crate::db::listen::{Heard, Hearing};
-use crate::gateway::{self, Gateway, GatewayParts, HttpClient, HttpClientConfig, Settler, Spool, Timeouts, UpstreamKeys};
+use crate::gateway::query_api::QueryApi;
+use crate::gateway::spool::Spool;
+use crate::gateway::{self, Gateway, GatewayParts, HttpClient, HttpClientConfig, Settler, Timeouts, UpstreamKeys};
 use crate::keys::KeyCache;
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
@@ -69,7 +71,8 @@ pub struct Parts {
     pub keys: KeyCache,
     pub shelf: Shelf,
     pub processors: Processors,
-    pub gateway: Arc<Gateway>,
+    pub gateway: Gateway,
+    pub query_api: QueryApi,
     pub readiness: Readiness,
     pub metrics: PrometheusHandle,
     pub metrics_token: Option<Secret<String>>,
@@ -137,10 +140,13 @@ async fn build(
     drop(conn);
     let hearing = Hearing::default();
     let keys = KeyCache::new(pools.general.clone(), hearing.clone());
-    let spool = Spool::open(&config.data_dir.join("spool")).context("the settlement spool cannot be opened")?;
-    let settler = Settler::start(&handle, pools.settlement.clone(), spool);
+    let spool = Spool::open(&config.data_dir).context("the settlement spool cannot be opened")?;
+    let settler = Settler::start(&handle, pools.settlement.clone(), spool.clone());
     let desk = Desk::start(&handle, pools.admission.clone(), DeskConfig { hold_ttl: config.hold_ttl });
-    let http = HttpClient::new(&HttpClientConfig { allow_private: config.allow_private_upstreams })?;
+    let http = HttpClient::new(HttpClientConfig {
+        allow_private: config.allow_private_upstreams,
+        ..HttpClientConfig::default()
+    })?;
     let gateway = Gateway::new(GatewayParts {
         desk,
         settler: settler.clone(),
@@ -149,6 +155,7 @@ async fn build(
         keys: upstream_keys.clone(),
         tasks: tasks.clone(),
         handle: handle.clone(),
+        clock: Clock::system(),
         timeouts: Timeouts { first_byte: config.timeout_first_byte, idle: config.timeout_idle, ..Timeouts::default() },
     });
     let mailer = match &config.smtp_url {
@@ -158,7 +165,7 @@ async fn build(
     let processors = Processors::new(pools.general.clone(), dev);
     let watcher = Watcher { keys: keys.clone(), shelf: shelf.clone(), upstream_keys, sealer, pool: pools.general.clone() };
     handle.spawn(db::listen::listen(pools.general.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
-    spawn_background(config, pools, &handle, stop, mailer, &processors, settler).await;
+    spawn_background(config, pools, &handle, stop, mailer, &processors, &settler, spool).await?;
     Ok(Parts {
         app: App {
             db: pools.general.clone(),
@@ -170,9 +177,10 @@ async fn build(
         },
         hasher: Hasher::new()?,
         keys,
+        query_api: QueryApi::new(pools.general.clone(), shelf.clone()),
         shelf,
         processors,
-        gateway: Arc::new(gateway),
+        gateway,
         readiness: Readiness::default(),
         metrics,
         metrics_token: config.metrics_token.clone(),
@@ -186,12 +194,13 @@ async fn spawn_background(
     stop: &CancellationToken,
     mailer: Mailer,
     processors: &Processors,
-    settler: Settler,
-) {
+    settler: &Settler,
+    spool: Spool,
+) -> anyhow::Result<()> {
     // What was acknowledged before a crash is settled before any hold is given up.
-    settler.replay_once().await;
-    handle.spawn(gateway::sweep::run(pools.settlement.clone(), config.sweep_every));
-    handle.spawn(gateway::reconcile::auditor(pools.general.clone(), AUDIT_EVERY));
+    settler.recover().await.context("settlements that an earlier process left on disk could not be booked")?;
+    gateway::sweep::start(handle, pools.settlement.clone(), spool, config.sweep_every);
+    gateway::reconcile::start_auditor(handle, pools.general.clone(), AUDIT_EVERY);
     let (pool, processors) = (pools.general.clone(), processors.clone());
     let define = move |options: jobs::WorkerOptions| {
         options
@@ -203,6 +212,7 @@ async fn spawn_background(
             .define_job::<SettleSandboxPayment>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
+    Ok(())
 }
 
 /// A new instance starts with the catalog that is shipped.
@@ -269,6 +279,14 @@ fn listen(config: &Config, parts: &Parts) -> anyhow::Result<Listening> {
         .workers(config.workers)
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
+        // A client that has gone must be noticed, so that its upstream can be cancelled.
+        .h1_allow_half_closed(false)
+        .on_connect(|connection, _| {
+            // Each chunk of a stream leaves at once instead of waiting for the last one's receipt.
+            if let Some(socket) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
+                socket.set_nodelay(true).ok();
+            }
+        })
         .disable_signals()
         .shutdown_timeout(config.shutdown_grace.as_secs())
         .bind(config.listen)
@@ -284,7 +302,8 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.keys.clone()))
         .app_data(web::Data::new(parts.shelf.clone()))
         .app_data(web::Data::new(parts.processors.clone()))
-        .app_data(web::Data::from(parts.gateway.clone()))
+        .app_data(web::Data::new(parts.gateway.clone()))
+        .app_data(web::Data::new(parts.query_api.clone()))
         .app_data(web::Data::new(parts.readiness.clone()))
         .app_data(web::Data::new(routes::Metrics { handle: parts.metrics.clone(), token: parts.metrics_token.clone() }));
 }

@@ -1,7 +1,8 @@
 //! Farebox: a self-hosted, credit-metered AI portal with an OpenAI-compatible gateway.
+//!
+//! In reading order: each module may use those above it, and `tests/tidy.rs` holds it to that.
 
 pub mod base;
-pub mod config;
 pub mod db;
 pub mod web;
 pub mod jobs;
@@ -17,3 +18,7 @@ pub mod gateway;
 pub mod overview;
 pub mod dev;
 pub mod reference;
+pub mod config;
+pub mod boot;
+pub mod routes;
+pub mod cli;

@@ -86,13 +86,13 @@ impl PriceLine {
 pub async fn detail(conn: &mut PgConnection, org: OrgId, call: CallId) -> Result<Option<Detail>, sqlx::Error> {
     let Some(row) = store::detail_row(conn, org, call).await? else { return Ok(None) };
     let price = match row.price_version {
-        Some(version) => store::price_row(conn, version).await?.map(|price| explain(&row, price)),
+        Some(version) => store::price_row(conn, version).await?.map(|price| explain(&row, &price)),
         None => None,
     };
     Ok(Some(row.into_detail(price)))
 }
 
-fn explain(row: &store::DetailRow, price: store::PriceRow) -> PriceLines {
+fn explain(row: &store::DetailRow, price: &store::PriceRow) -> PriceLines {
     let billed = row.cost + row.overrun;
     let count = |tokens: i64| u64::try_from(tokens).unwrap_or_default();
     let usage = catalog::Usage {

@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn the_last_bucket_is_the_running_one() {
         let now = at("2026-11-22T23:30:30Z");
-        for period in Period::ALL {
+        for period in Period::ALL.iter().copied() {
             let span = period_span(period, now, Tz::UTC);
             assert!(span.from < now && now < span.to, "{period:?}");
             assert_eq!(span.is_whole_hours(), period != Period::Hour);

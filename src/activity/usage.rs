@@ -77,7 +77,7 @@ impl UsageRow {
         for text in [&mut self.referer, &mut self.user_agent, &mut self.error] {
             clip(text, MAX_TEXT);
         }
-        clean_json(&mut self.attempts);
+        storable_json(&mut self.attempts);
         self
     }
 }
@@ -91,11 +91,12 @@ fn clip(text: &mut String, most: usize) {
     }
 }
 
-fn clean_json(value: &mut serde_json::Value) {
+/// Makes every text in a value storable, in the same way as those of a row.
+pub fn storable_json(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::String(text) => clip(text, MAX_TEXT),
-        serde_json::Value::Array(items) => items.iter_mut().for_each(clean_json),
-        serde_json::Value::Object(fields) => fields.values_mut().for_each(clean_json),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(storable_json),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(storable_json),
         _ => {}
     }
 }
@@ -110,7 +111,7 @@ mod tests {
         clip(&mut text, MAX_NAME);
         assert!(text.starts_with("abü") && text.len() <= MAX_NAME && !text.contains('\0'));
         let mut json = serde_json::json!([{ "error": "x\0y" }]);
-        clean_json(&mut json);
+        storable_json(&mut json);
         assert_eq!(json, serde_json::json!([{ "error": "xy" }]));
     }
 }

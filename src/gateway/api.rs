@@ -9,7 +9,8 @@ use super::respond::respond;
 use super::wire::MAX_BODY;
 use super::wire::schema::{ChatCompletion, ChatCompletionRequest, ErrorBody};
 use crate::base::ids::RequestId;
-use crate::keys::Caller;
+use crate::keys::AuthError;
+use crate::keys::extract::{Authenticated, NotAuthenticated, authenticate};
 
 /// Longest header value that is logged, in characters.
 const MAX_FACT: usize = 300;
@@ -39,14 +40,59 @@ const MAX_FACT: usize = 300;
 )]
 pub async fn chat_completions(
     request: HttpRequest,
-    caller: Caller,
     gateway: web::Data<Gateway>,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
+    let authenticated = inference_caller(&request).await?;
     let body = payload.to_bytes_limited(MAX_BODY).await.map_err(|_| ApiError::too_large(MAX_BODY))?;
     let body = body.map_err(|_| ApiError::invalid("The request body could not be read."))?;
-    let (id, answer) = gateway.chat(&caller, facts(request.headers()), &body).await;
+    let (id, answer) = gateway.chat(authenticated.caller(), facts(request.headers()), &body).await;
     Ok(respond(id, answer))
+}
+
+/// Who calls, with any valid key.
+///
+/// # Errors
+/// One sentence for every wrong key; 403 for a disabled one; 503 when the database is away.
+pub async fn any_caller(request: &HttpRequest) -> Result<Authenticated, ApiError> {
+    authenticate(request).await.map_err(|refused| match refused {
+        NotAuthenticated::Missing | NotAuthenticated::Refused(AuthError::Unknown) => ApiError::unauthorized(),
+        NotAuthenticated::Refused(AuthError::Disabled) => ApiError::forbidden("This API key is disabled."),
+        NotAuthenticated::Refused(AuthError::Frozen) => ApiError::forbidden("This organization is frozen."),
+        NotAuthenticated::Refused(AuthError::Unavailable(error)) => {
+            tracing::warn!(%error, "a key could not be looked up");
+            ApiError::unavailable()
+        }
+    })
+}
+
+/// A request with any valid key.
+pub struct AnyCaller(Authenticated);
+
+impl AnyCaller {
+    #[must_use]
+    pub fn get(&self) -> &crate::keys::Caller {
+        self.0.caller()
+    }
+}
+
+impl actix_web::FromRequest for AnyCaller {
+    type Error = ApiError;
+    type Future = futures_util::future::LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { any_caller(&request).await.map(AnyCaller) })
+    }
+}
+
+/// Who calls, with a key that may call models.
+async fn inference_caller(request: &HttpRequest) -> Result<Authenticated, ApiError> {
+    let authenticated = any_caller(request).await?;
+    if authenticated.caller().provisioning {
+        return Err(ApiError::forbidden("A provisioning key manages keys; it cannot call models."));
+    }
+    Ok(authenticated)
 }
 
 /// What the client says about itself.
@@ -56,7 +102,8 @@ fn facts(headers: &HeaderMap) -> ClientFacts {
     let referer = if referer.is_empty() { text("http-referer") } else { referer };
     let title = [text("x-openrouter-title"), text("x-title")].into_iter().find(|title| !title.is_empty());
     let app = title.unwrap_or_else(|| host(&referer));
-    let request_id = Some(text("x-request-id")).filter(|id| !id.is_empty()).unwrap_or_else(|| RequestId::fresh().to_string());
+    let request_id =
+        Some(text("x-request-id")).filter(|id| !id.is_empty()).unwrap_or_else(|| RequestId::fresh().to_string());
     ClientFacts { request_id, app, referer, user_agent: text(USER_AGENT.as_str()) }
 }
 
@@ -77,7 +124,8 @@ mod tests {
     #[test]
     fn the_app_is_named_by_its_title_or_its_site() {
         let headers = |pairs: &[(&'static str, &'static str)]| {
-            let pairs = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            let pairs =
+                pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
             facts(&pairs.collect())
         };
         assert_eq!(headers(&[("x-title", "My App"), ("http-referer", "https://a.example/x?y")]).app, "My App");

@@ -1,6 +1,6 @@
 //! One chat completion, from the bytes of its request to the task that answers it.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rand::RngExt;
@@ -8,17 +8,18 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 use super::error::ApiError;
-use super::estimate::{Estimate, PromptBound, bounds, estimate, lowered_cap, prompt_bound};
+use super::estimate::{PromptBound, bounds, estimate, length, prompt_bound};
 use super::forward::{self, Answer, Deps, Job, Step, Timeouts};
 use super::http_client::HttpClient;
 use super::providers::UpstreamKeys;
 use super::route::{Asked, Candidate, Health, candidates};
 use super::settle::Settler;
+use super::sweep::HoldMemo;
 use super::wire::ChatRequest;
 use super::{Call, CountedBy, Ended, Status, Tokens};
 use crate::base::ids::CallId;
 use crate::base::{Clock, Usd};
-use crate::catalog::{Catalog, affordable_completion};
+use crate::catalog::{Catalog, Shelf, affordable_completion};
 use crate::keys::Caller;
 use crate::ledger::{Desk, Want};
 
@@ -26,8 +27,7 @@ use crate::ledger::{Desk, Want};
 pub struct GatewayParts {
     pub desk: Desk,
     pub settler: Settler,
-    /// Replaced as a whole when the catalog changes.
-    pub catalog: Arc<RwLock<Catalog>>,
+    pub shelf: Shelf,
     pub http: HttpClient,
     pub keys: UpstreamKeys,
     /// Tracks running calls, so that a shutdown can wait for them.
@@ -45,7 +45,7 @@ pub struct Gateway(Arc<Inner>);
 struct Inner {
     desk: Desk,
     settler: Settler,
-    catalog: Arc<RwLock<Catalog>>,
+    shelf: Shelf,
     clock: Clock,
     deps: Arc<Deps>,
 }
@@ -74,7 +74,7 @@ impl Gateway {
         Gateway(Arc::new(Inner {
             desk: parts.desk,
             settler: parts.settler,
-            catalog: parts.catalog,
+            shelf: parts.shelf,
             clock: parts.clock,
             deps: Arc::new(deps),
         }))
@@ -89,7 +89,7 @@ impl Gateway {
     /// The catalog as it stands now.
     #[must_use]
     pub fn catalog(&self) -> Catalog {
-        self.0.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.shelf.current()
     }
 
     /// Makes one chat completion. The id stands for the call in the log, also where the answer is an error.
@@ -119,6 +119,10 @@ impl Gateway {
 
     /// Finds who may answer, bounds the price and holds that much.
     async fn admit(&self, call: &Call, caller: &Caller, request: &ChatRequest) -> Result<(Usd, Vec<Step>), ApiError> {
+        if self.0.settler.is_full() {
+            // What could not be settled yet fills its room on disk; another call might be lost.
+            return Err(ApiError::unavailable());
+        }
         let found = self.route(request)?;
         let prompt = prompt_bound(&request.body);
         let bound = estimate(&found, prompt, request.cap, request.choices)
@@ -130,12 +134,12 @@ impl Gateway {
             most: bound.most,
             least: bound.least,
             // The sweeper logs the call by this if the process dies.
-            memo: serde_json::to_value(call).map_err(|_| ApiError::internal())?,
+            memo: HoldMemo { call: call.clone() }.to_value(),
         };
         let granted = self.0.desk.reserve(want).await.map_err(|refused| {
             ApiError::from_refusal(&refused, bound.asked_tokens, |left| affordable(&found, prompt, request, left))
         })?;
-        Ok((granted.amount, steps(found, prompt, request, &bound, granted.amount)))
+        Ok((granted.amount, steps(found, prompt, request, granted.amount)))
     }
 
     fn route(&self, request: &ChatRequest) -> Result<Vec<Candidate>, ApiError> {
@@ -171,17 +175,10 @@ impl Gateway {
 const MAX_MODEL: usize = 200;
 
 /// The endpoints that the hold pays for. A dearer one further down the list may not fit, and is left out.
-fn steps(found: Vec<Candidate>, prompt: PromptBound, request: &ChatRequest, bound: &Estimate, held: Usd) -> Vec<Step> {
-    let is_whole = held >= bound.most;
+fn steps(found: Vec<Candidate>, prompt: PromptBound, request: &ChatRequest, held: Usd) -> Vec<Step> {
     let step = |candidate: Candidate| {
-        let offer = candidate.offer();
-        let longest = bounds(prompt, offer, request.cap, request.choices).completion_tokens / request.choices.max(1);
-        let cap = if is_whole {
-            request.cap.map(|cap| cap.min(longest))
-        } else {
-            lowered_cap(held, prompt, offer, request.cap, request.choices)?
-        };
-        Some(Step { cap, longest: cap.unwrap_or(longest), candidate })
+        let length = length(held, prompt, candidate.offer(), request.cap, request.choices)?;
+        Some(Step { cap: length.cap, longest: length.longest, candidate })
     };
     found.into_iter().filter_map(step).collect()
 }

@@ -76,8 +76,7 @@ fn count(text: &str) -> u64 {
         counted += piece.len();
         rest = after;
     }
-    let scaled = total as u128 * text.len() as u128 / counted.max(1) as u128;
-    u64::try_from(scaled).unwrap_or(u64::MAX)
+    u64::try_from(total.saturating_mul(text.len()) / counted.max(1)).unwrap_or(u64::MAX)
 }
 
 /// Where to cut: before the last space within the limit, so that words stay whole; else between characters.

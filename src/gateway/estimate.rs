@@ -72,7 +72,9 @@ fn text_bytes(value: &Value) -> u64 {
         Value::Number(_) => 24,
         Value::String(text) => length(text) + MARKS,
         Value::Array(items) => items.iter().map(text_bytes).sum::<u64>() + MARKS,
-        Value::Object(fields) => fields.iter().map(|(name, value)| length(name) + MARKS + text_bytes(value)).sum::<u64>() + MARKS,
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| length(name) + MARKS + text_bytes(value)).sum::<u64>() + MARKS
+        }
     }
 }
 
@@ -92,7 +94,12 @@ pub(super) fn bounds(prompt: PromptBound, offer: &Offer, cap: Option<u64>, choic
 ///
 /// `most` covers the dearest of them. `least` is what the first must get: all of it where the caller fixed the
 /// length, else its prompt and a small answer. `None` where a bound is not plausible or there is no candidate.
-pub(super) fn estimate(candidates: &[Candidate], prompt: PromptBound, cap: Option<u64>, choices: u64) -> Option<Estimate> {
+pub(super) fn estimate(
+    candidates: &[Candidate],
+    prompt: PromptBound,
+    cap: Option<u64>,
+    choices: u64,
+) -> Option<Estimate> {
     let first = candidates.first()?;
     let most = candidates.iter().map(|candidate| {
         let offer = candidate.offer();
@@ -108,22 +115,25 @@ pub(super) fn estimate(candidates: &[Candidate], prompt: PromptBound, cap: Optio
     Some(Estimate { most, least, asked_tokens: longest.completion_tokens })
 }
 
-/// How long an answer `held` pays for at one endpoint, per choice. `None` where it does not pay for a useful one,
-/// and the endpoint must be left out; `Some(None)` where the caller's own cap, or the model's, is enough.
-pub(super) fn lowered_cap(
-    held: Usd,
-    prompt: PromptBound,
-    offer: &Offer,
-    cap: Option<u64>,
-    choices: u64,
-) -> Option<Option<u64>> {
-    let longest = bounds(prompt, offer, cap, choices);
-    let affordable = affordable_completion(held, &longest, &offer.endpoint.price).ok()??;
-    if affordable >= longest.completion_tokens {
-        return Some(cap.map(|cap| cap.min(longest.completion_tokens / choices.max(1))));
+/// How long each answer may be at one endpoint, in tokens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Length {
+    /// What the upstream is told; `None` where its own maximum is paid for.
+    pub cap: Option<u64>,
+    pub longest: u64,
+}
+
+/// How long an answer `held` pays for. `None` where it does not pay for a useful one, or not for all that the caller
+/// fixed: the endpoint must be left out.
+pub(super) fn length(held: Usd, prompt: PromptBound, offer: &Offer, cap: Option<u64>, choices: u64) -> Option<Length> {
+    let most = bounds(prompt, offer, cap, choices);
+    let longest = most.completion_tokens / choices.max(1);
+    let affordable = affordable_completion(held, &most, &offer.endpoint.price).ok()??;
+    if affordable >= most.completion_tokens {
+        return Some(Length { cap: cap.map(|cap| cap.min(longest)), longest });
     }
     let each = affordable / choices.max(1);
-    (cap.is_none() && each >= SMALL_ANSWER).then_some(Some(each))
+    (cap.is_none() && each >= SMALL_ANSWER.min(longest)).then_some(Length { cap: Some(each), longest: each })
 }
 
 #[cfg(test)]
@@ -165,11 +175,15 @@ pub(super) mod tests {
         let prompt = PromptBound { tokens: 100, images: 0 };
         let offer = offer("a/b", "one", "1", "2");
         let held = |text: &str| Usd::parse(text).unwrap_or_default();
-        assert_eq!(lowered_cap(held("0.0003"), prompt, &offer, None, 1), Some(Some(100)));
-        assert_eq!(lowered_cap(held("0.00011"), prompt, &offer, None, 1), None, "not worth a call");
-        assert_eq!(lowered_cap(held("1"), prompt, &offer, None, 1), Some(None));
-        assert_eq!(lowered_cap(held("1"), prompt, &offer, Some(9), 1), Some(Some(9)));
-        assert_eq!(lowered_cap(held("0.0003"), prompt, &offer, None, 2), Some(Some(50)));
+        let length = |usd: &str, cap, choices| {
+            length(held(usd), prompt, &offer, cap, choices).map(|length| (length.cap, length.longest))
+        };
+        assert_eq!(length("0.0003", None, 1), Some((Some(100), 100)));
+        assert_eq!(length("0.00011", None, 1), None, "not worth a call");
+        assert_eq!(length("1", None, 1), Some((None, 4_000)));
+        assert_eq!(length("1", Some(9), 1), Some((Some(9), 9)));
+        assert_eq!(length("0.0003", None, 2), Some((Some(50), 50)));
+        assert_eq!(length("0.0003", Some(101), 1), None, "a fixed length is never cut");
     }
 
     proptest! {
@@ -185,8 +199,9 @@ pub(super) mod tests {
             let prompt = PromptBound { tokens, images: 0 };
             let offer = offer("a/b", "one", "1", "2");
             let held = Usd::new(rust_decimal::Decimal::new(i64::from(held), 6));
-            if let Some(Some(cap)) = lowered_cap(held, prompt, &offer, None, 1) {
-                let cost = upper_bound(&bounds(prompt, &offer, Some(cap), 1), &offer.endpoint.price).expect("plausible");
+            if let Some(length) = length(held, prompt, &offer, None, 1) {
+                let most = bounds(prompt, &offer, Some(length.longest), 1);
+                let cost = upper_bound(&most, &offer.endpoint.price).expect("plausible");
                 prop_assert!(cost <= held);
             }
         }

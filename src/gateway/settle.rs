@@ -41,7 +41,7 @@ pub enum Durable {
     Committed,
     /// On disk, and in the database as soon as that is back.
     Spooled,
-    /// Nowhere: for ten seconds neither the database nor the disk took it. The call must not be
+    /// Nowhere: for at least ten seconds neither the database nor the disk took it. The call must not be
     /// acknowledged as ended well; its hold is swept, and the log of the process has the facts.
     Lost,
 }

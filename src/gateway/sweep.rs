@@ -28,10 +28,13 @@ pub struct HoldMemo {
 }
 
 impl HoldMemo {
-    /// The form in which the ledger keeps it.
+    /// The form in which the ledger keeps it. Always use this: a text that Postgres cannot store would refuse the
+    /// hold, and with it those of every call that is admitted in the same transaction.
     #[must_use]
     pub fn to_value(&self) -> serde_json::Value {
-        serde_json::to_value(self).unwrap_or_default()
+        let mut value = serde_json::to_value(self).unwrap_or_default();
+        activity::storable_json(&mut value);
+        value
     }
 }
 

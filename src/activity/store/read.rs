@@ -21,6 +21,8 @@ pub struct LogQuery<'a> {
     pub limit: i64,
 }
 
+/// The place in the list is written so that it bounds the walk along the index, however the statement is planned:
+/// page one thousand costs what page one costs.
 pub async fn log_rows(conn: &mut PgConnection, query: &LogQuery<'_>) -> Result<Vec<LogRow>, sqlx::Error> {
     let filter = query.filter;
     sqlx::query_as!(
@@ -35,8 +37,10 @@ pub async fn log_rows(conn: &mut PgConnection, query: &LogQuery<'_>) -> Result<V
             and ($3::uuid is null or key_id = $3) and ($4::uuid is null or member_id = $4)
             and ($5::text is null or provider = $5) and ($6::text is null or app = $6)
             and ($7::text is null or status = $7) and ($8::timestamptz is null or created_at >= $8)
-            and ($9::timestamptz is null or created_at < $9) and ($10::uuid is null or id = $10)
-            and ($11::uuid is null or id < $11)
+            and ($9::timestamptz is null or created_at < $9)
+            and id >= coalesce($10, '00000000-0000-0000-0000-000000000000'::uuid)
+            and id <= coalesce($10, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+            and id < coalesce($11, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
            order by id desc limit $12"#,
         query.org.0,
         filter.model.as_deref(),

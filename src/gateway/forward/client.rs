@@ -82,7 +82,12 @@ impl Client {
 
     /// Waits for the upstream, and meanwhile for the client to leave, with a sign of life to it now and then.
     /// A wait that a leaving client ends drops `future`, which hangs up on the upstream.
-    pub(super) async fn wait<T>(&mut self, future: impl Future<Output = T>, until: Instant, may_cancel: bool) -> Waited<T> {
+    pub(super) async fn wait<T>(
+        &mut self,
+        future: impl Future<Output = T>,
+        until: Instant,
+        may_cancel: bool,
+    ) -> Waited<T> {
         if may_cancel && self.is_gone() {
             return Waited::Left;
         }

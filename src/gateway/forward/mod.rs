@@ -161,13 +161,7 @@ fn stamp(job: &Job, progress: &Progress) -> Stamp {
 }
 
 /// The last bytes, after the settlement.
-async fn deliver(
-    end: End,
-    client: &mut Client,
-    answer: Option<Map<String, Value>>,
-    stamp: &Stamp,
-    usage: &UsageOut,
-) {
+async fn deliver(end: End, client: &mut Client, answer: Option<Map<String, Value>>, stamp: &Stamp, usage: &UsageOut) {
     match (end, answer) {
         (End::Failed(failure), _) => {
             let error = failure.to_error(&stamp.provider);

@@ -126,7 +126,18 @@ mod tests {
     #[test]
     fn statuses_for_the_client_follow_whose_fault_it_is() {
         let told = |status: u16| Failure::status(status, "no", None, None).to_error("P").status();
-        let pairs = [(400, 400), (413, 413), (422, 422), (429, 429), (401, 502), (403, 502), (404, 502), (500, 502), (503, 503), (529, 503)];
+        let pairs = [
+            (400, 400),
+            (413, 413),
+            (422, 422),
+            (429, 429),
+            (401, 502),
+            (403, 502),
+            (404, 502),
+            (500, 502),
+            (503, 503),
+            (529, 503),
+        ];
         for (upstream, ours) in pairs {
             assert_eq!(told(upstream), ours, "{upstream}");
         }

@@ -1,7 +1,6 @@
 //! Upstreams: how each kind is asked and how its answer is read. All of them answer in one shape, OpenAI's.
 
 mod anthropic;
-mod anthropic_stream;
 mod failure;
 mod keys;
 mod openai;

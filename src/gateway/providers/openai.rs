@@ -31,7 +31,7 @@ pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply
         return Ok(Reply::Stream(Source::Http(Box::new(HttpSource::new(response, Dialect::OpenAi, key)))));
     }
     let answer = read_whole(line, response, key.as_deref()).await?;
-    if !answer.get("choices").and_then(Value::as_array).is_some_and(|choices| !choices.is_empty()) {
+    if answer.get("choices").and_then(Value::as_array).is_none_or(Vec::is_empty) {
         return Err(Failure::new(Fault::BadAnswer, "the provider's answer has no choices"));
     }
     Ok(reply(answer, question.stream))
@@ -101,7 +101,8 @@ fn unreachable(error: &reqwest::Error) -> Failure {
     if error.is_timeout() {
         return Failure::new(Fault::Timeout, "the provider could not be reached in time");
     }
-    let message = if error.is_connect() { "the provider could not be reached" } else { "the provider broke the connection" };
+    let message =
+        if error.is_connect() { "the provider could not be reached" } else { "the provider broke the connection" };
     Failure::new(Fault::Unreachable, message)
 }
 

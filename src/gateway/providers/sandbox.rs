@@ -20,6 +20,8 @@ const WORDS_PER_CHUNK: usize = 8;
 const PENNY: &str = "That cost one cent.";
 
 pub(super) async fn ask(question: &Question<'_>) -> Result<Reply, Failure> {
+    #[cfg(test)]
+    assert_ne!(question.candidate.offer().endpoint.upstream_model, "panic", "a test wants to see what a panic does");
     let answer = Answer::to(question);
     if question.stream {
         return Ok(Reply::Stream(Source::Script(answer.script())));
@@ -200,7 +202,10 @@ mod tests {
     fn it_calls_a_tool_when_told_to() {
         let body = json!({"messages":[{"role":"user","content":"call:weather now"}],"tools":[{"type":"function"}]});
         let whole = Value::Object(answer("echo", &body, None).whole());
-        assert_eq!(whole["choices"][0]["message"]["tool_calls"][0]["function"], json!({"name":"weather","arguments":"{}"}));
+        assert_eq!(
+            whole["choices"][0]["message"]["tool_calls"][0]["function"],
+            json!({"name":"weather","arguments":"{}"})
+        );
         assert_eq!(whole["choices"][0]["finish_reason"], "tool_calls");
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::anthropic_stream::AnthropicStream;
+use super::anthropic::AnthropicStream;
 use super::failure::{Failure, Fault};
 use super::sandbox::Script;
 use crate::base::Secret;

@@ -194,9 +194,9 @@ fn is_conflict(error: &sqlx::Error) -> bool {
 fn failure(error: sqlx::Error) -> Failure {
     let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
     match (&error, code.as_deref()) {
-        // Data, integrity, syntax and our own findings. Everything else (no connection, resources, shutdown,
-        // a server that only reads) may be over soon.
-        (sqlx::Error::Database(_), Some(code)) if matches!(code.get(..2), Some("21" | "22" | "23" | "42" | "P0")) => {
+        // Data, integrity and our own findings. Everything else (no connection, resources, shutdown, a server that
+        // only reads, a schema in the middle of a migration) may be over soon.
+        (sqlx::Error::Database(_), Some(code)) if matches!(code.get(..2), Some("21" | "22" | "23")) => {
             Failure::Data(error)
         }
         (sqlx::Error::Encode(_) | sqlx::Error::Protocol(_), _) => Failure::Data(error),

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::whole::{Stamp, normalise_finish, normalise_message};
 use super::UsageOut;
+use super::whole::{Stamp, normalise_finish, normalise_message};
 use crate::gateway::error::ApiError;
 
 const OBJECT: &str = "chat.completion.chunk";

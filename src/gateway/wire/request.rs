@@ -16,8 +16,23 @@ const MAX_MODELS: usize = 16;
 
 /// Fields that speak to the router. No upstream sees them.
 const ROUTER_FIELDS: &[&str] = &[
-    "model", "models", "provider", "route", "preset", "transforms", "plugins", "usage", "debug", "session_id", "trace",
-    "stream", "stream_options", "max_tokens", "max_completion_tokens", "stop_server_tools_when", "image_config",
+    "model",
+    "models",
+    "provider",
+    "route",
+    "preset",
+    "transforms",
+    "plugins",
+    "usage",
+    "debug",
+    "session_id",
+    "trace",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "stop_server_tools_when",
+    "image_config",
 ];
 
 /// A chat completion as it was asked for.
@@ -168,10 +183,19 @@ mod tests {
     #[test]
     fn what_is_no_request_is_refused_with_the_right_status() {
         for bad in [
-            "", "[]", "{", "null", r#"{"model":"a/b"}"#, r#"{"model":"a/b","messages":[]}"#,
-            r#"{"model":"a/b","messages":[1]}"#, r#"{"messages":[{}]}"#, r#"{"model":7,"messages":[{}]}"#,
-            r#"{"model":"a/b","messages":[{}],"max_tokens":0}"#, r#"{"model":"a/b","messages":[{}],"max_tokens":-1}"#,
-            r#"{"model":"a/b","messages":[{}],"stream":"yes"}"#, r#"{"model":"a/b","messages":[{}],"max_tokens":1.5}"#,
+            "",
+            "[]",
+            "{",
+            "null",
+            r#"{"model":"a/b"}"#,
+            r#"{"model":"a/b","messages":[]}"#,
+            r#"{"model":"a/b","messages":[1]}"#,
+            r#"{"messages":[{}]}"#,
+            r#"{"model":7,"messages":[{}]}"#,
+            r#"{"model":"a/b","messages":[{}],"max_tokens":0}"#,
+            r#"{"model":"a/b","messages":[{}],"max_tokens":-1}"#,
+            r#"{"model":"a/b","messages":[{}],"stream":"yes"}"#,
+            r#"{"model":"a/b","messages":[{}],"max_tokens":1.5}"#,
         ] {
             assert_eq!(parse(bad).err(), Some(400), "{bad}");
         }

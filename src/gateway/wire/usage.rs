@@ -20,7 +20,8 @@ impl UsageOut {
     pub(crate) fn new(tokens: Tokens, charged: Usd, lines: &[CostLine]) -> UsageOut {
         let answer = |line: &&CostLine| matches!(line.label, "Output tokens" | "Reasoning tokens");
         let completion_cost = lines.iter().filter(answer).map(|line| line.amount).sum();
-        let prompt_cost = lines.iter().filter(|line| !answer(line) && line.label != "Requests").map(|line| line.amount).sum();
+        let prompt_cost =
+            lines.iter().filter(|line| !answer(line) && line.label != "Requests").map(|line| line.amount).sum();
         UsageOut { tokens, charged, prompt_cost, completion_cost }
     }
 

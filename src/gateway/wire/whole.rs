@@ -30,9 +30,12 @@ impl Stamp {
 pub(crate) fn finish_reason(native: &str) -> &'static str {
     match native {
         "stop" | "end_turn" | "stop_sequence" | "eos" | "eos_token" | "completed" | "pause_turn" | "STOP" => "stop",
-        "length" | "max_tokens" | "model_length" | "max_output_tokens" | "model_context_window_exceeded" | "MAX_TOKENS" => {
-            "length"
-        }
+        "length"
+        | "max_tokens"
+        | "model_length"
+        | "max_output_tokens"
+        | "model_context_window_exceeded"
+        | "MAX_TOKENS" => "length",
         "tool_calls" | "tool_use" | "function_call" | "tool_call" => "tool_calls",
         "content_filter" | "refusal" | "safety" | "SAFETY" | "RECITATION" | "sensitive" => "content_filter",
         "error" | "failed" | "insufficient_system_resource" => "error",
@@ -59,7 +62,9 @@ pub(super) fn normalise_finish(choice: &mut Map<String, Value>) {
 
 /// Leaves out what is null and unifies the name of reasoning. Works on messages and deltas.
 pub(super) fn normalise_message(message: &mut Map<String, Value>) {
-    for name in ["tool_calls", "function_call", "reasoning", "reasoning_content", "refusal", "role", "audio", "annotations"] {
+    for name in
+        ["tool_calls", "function_call", "reasoning", "reasoning_content", "refusal", "role", "audio", "annotations"]
+    {
         if message.get(name).is_some_and(Value::is_null) {
             message.shift_remove(name);
         }

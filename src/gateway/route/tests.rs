@@ -1,9 +1,18 @@
+//! Routes over catalogs that are made up for each test.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::candidates::{Variant, of_model};
+use super::order::{balanced, weights};
 use super::*;
+use crate::base::ids::CallId;
 use crate::catalog::{
-    CatalogFile, Endpoint, ListedProvider, Model, Offer, PriceVersionId, Provider, ProviderId, ProviderKind, UnitPrice,
+    CatalogFile, Endpoint, EndpointId, ListedModel, ListedProvider, Model, Offer, Price, PriceVersionId, Provider,
+    ProviderId, ProviderKind, UnitPrice,
 };
-use serde_json::json;
-use uuid::Uuid;
 
 fn provider(slug: &str) -> Provider {
     Provider {
@@ -31,8 +40,8 @@ pub(in crate::gateway) fn offer(model: &str, slug: &str, prompt: &str, completio
         ..Price::default()
     };
     Offer {
-        id: EndpointId(Uuid::now_v7()),
-        price_version: PriceVersionId(Uuid::now_v7()),
+        id: EndpointId(CallId::fresh().0),
+        price_version: PriceVersionId(CallId::fresh().0),
         endpoint: Endpoint {
             model: model.to_owned().try_into().expect("a model"),
             provider: slug.to_owned().try_into().expect("a slug"),
@@ -44,7 +53,11 @@ pub(in crate::gateway) fn offer(model: &str, slug: &str, prompt: &str, completio
             enabled: true,
             price,
         },
-        provider: Arc::new(ListedProvider { id: ProviderId(Uuid::now_v7()), provider: provider(slug), has_key: false }),
+        provider: Arc::new(ListedProvider {
+            id: ProviderId(CallId::fresh().0),
+            provider: provider(slug),
+            has_key: false,
+        }),
     }
 }
 
@@ -112,7 +125,10 @@ fn who_failed_a_moment_ago_is_asked_last() {
     let health = Health::new(Instant::now());
     let offers = three();
     health.failed(offers[0].id, Instant::now());
-    assert_eq!(asked(offers.clone(), json!({"sort":"price"}), json!({}), Variant::Standard, &health), ["two", "three", "one"]);
+    assert_eq!(
+        asked(offers.clone(), json!({"sort":"price"}), json!({}), Variant::Standard, &health),
+        ["two", "three", "one"]
+    );
     health.answered(offers[0].id, Instant::now(), 10, 10, 10);
     assert_eq!(asked(offers, json!({"sort":"price"}), json!({}), Variant::Standard, &health), ["one", "two", "three"]);
 }
@@ -136,9 +152,10 @@ fn the_cheaper_is_drawn_more_often_by_the_square() {
     let group: Vec<Candidate> = three().into_iter().map(candidate).collect();
     assert_eq!(weights(&group), [1_000_000, 250_000, 10_000]);
     let drawn = |ticket: u64| balanced(group.clone(), &mut |_| ticket)[0].provider_slug().to_owned();
-    assert_eq!((drawn(0), drawn(999_999), drawn(1_000_000), drawn(1_250_000)), (
-        "one".into(), "one".into(), "two".into(), "three".into()
-    ));
+    assert_eq!(
+        (drawn(0), drawn(999_999), drawn(1_000_000), drawn(1_250_000)),
+        ("one".into(), "one".into(), "two".into(), "three".into())
+    );
 }
 
 #[test]
@@ -151,9 +168,15 @@ fn free_means_free() {
 
 #[test]
 fn a_condition_that_makes_no_sense_is_refused() {
-    for bad in [json!([]), json!({"only":"x"}), json!({"order":[1]}), json!({"zdr":"yes"}), json!({"data_collection":"no"}),
-        json!({"sort":"beauty"}), json!({"max_price":{"prompt":"much"}})]
-    {
+    for bad in [
+        json!([]),
+        json!({"only":"x"}),
+        json!({"order":[1]}),
+        json!({"zdr":"yes"}),
+        json!({"data_collection":"no"}),
+        json!({"sort":"beauty"}),
+        json!({"max_price":{"prompt":"much"}}),
+    ] {
         assert_eq!(Preferences::parse(Some(&bad)).map_err(|error| error.status()).err(), Some(400), "{bad}");
     }
 }

@@ -46,7 +46,7 @@ fn number(usage: Option<&Value>, name: &str) -> Option<u64> {
 
 /// Where a stream stands.
 #[derive(Debug, Default)]
-pub(super) struct AnthropicStream {
+pub(in crate::gateway::providers) struct AnthropicStream {
     id: Value,
     spent: Spent,
     /// Tool calls so far; the last one is the one being written.
@@ -55,12 +55,12 @@ pub(super) struct AnthropicStream {
 }
 
 impl AnthropicStream {
-    pub(super) fn is_done(&self) -> bool {
+    pub(in crate::gateway::providers) fn is_done(&self) -> bool {
         self.done
     }
 
     /// The chunk that an event stands for, if any. Errors are read before.
-    pub(super) fn event(&mut self, event: &Map<String, Value>) -> Option<Map<String, Value>> {
+    pub(in crate::gateway::providers) fn event(&mut self, event: &Map<String, Value>) -> Option<Map<String, Value>> {
         match event.get("type").and_then(Value::as_str)? {
             "message_start" => {
                 let message = event.get("message")?;
@@ -88,7 +88,8 @@ impl AnthropicStream {
             "tool_use" => {
                 self.tools += 1;
                 let function = json!({ "name": block.get("name"), "arguments": "" });
-                let call = json!({ "index": self.tools - 1, "id": block.get("id"), "type": "function", "function": function });
+                let call =
+                    json!({ "index": self.tools - 1, "id": block.get("id"), "type": "function", "function": function });
                 Some(self.chunk(json!({ "tool_calls": [call] }), Value::Null))
             }
             "redacted_thinking" => {
@@ -159,13 +160,16 @@ mod tests {
             json!({"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":9}}),
             json!({"type":"message_stop"}),
         ]);
-        assert_eq!(deltas, [
-            json!({"role":"assistant","content":""}),
-            json!({"content":"hi"}),
-            json!({"tool_calls":[{"index":0,"id":"t1","type":"function","function":{"name":"f","arguments":""}}]}),
-            json!({"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}),
-            json!({}),
-        ]);
+        assert_eq!(
+            deltas,
+            [
+                json!({"role":"assistant","content":""}),
+                json!({"content":"hi"}),
+                json!({"tool_calls":[{"index":0,"id":"t1","type":"function","function":{"name":"f","arguments":""}}]}),
+                json!({"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}),
+                json!({}),
+            ]
+        );
         assert!(done);
         assert_eq!((meter.prompt, meter.completion, meter.cached, meter.cache_write), (Some(15), Some(9), 4, 1));
         assert_eq!((meter.finish_reason(), meter.native_finish.as_str()), ("tool_calls", "tool_use"));

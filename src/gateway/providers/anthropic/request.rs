@@ -1,43 +1,16 @@
-//! The native messages API of Anthropic: questions and whole answers in its words.
+//! A question in the words of the messages API. Pure.
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
-use super::anthropic_stream::{AnthropicStream, Spent};
-use super::failure::{Failure, Fault};
-use super::openai::{is_event_stream, key, read_whole, reply, secret_header, send};
-use super::source::{Dialect, HttpSource};
-use super::{Line, Question, Reply, Source};
+use crate::gateway::providers::{Failure, Fault, Question};
 
-const VERSION: &str = "2023-06-01";
 /// The protocol demands a length; longer answers need a stream.
 const DEFAULT_ANSWER: u64 = 8_192;
 /// The least that may be spent on thinking.
 const MIN_THINKING: u64 = 1_024;
 
-pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply, Failure> {
-    let offer = question.candidate.offer();
-    let key = key(line, offer)?;
-    let mut headers = HeaderMap::new();
-    headers.insert(HeaderName::from_static("anthropic-version"), HeaderValue::from_static(VERSION));
-    if let Some(key) = &key {
-        headers.insert(HeaderName::from_static("x-api-key"), secret_header(key.expose())?);
-    }
-    let body = serde_json::to_vec(&request(question)?).unwrap_or_default();
-    let response = send(line, offer, "messages", headers, body, key.as_deref()).await?;
-    if is_event_stream(&response, question.stream) {
-        let dialect = Dialect::Anthropic(AnthropicStream::default());
-        return Ok(Reply::Stream(Source::Http(Box::new(HttpSource::new(response, dialect, key)))));
-    }
-    let answer = read_whole(line, response, key.as_deref()).await?;
-    if !answer.get("content").is_some_and(Value::is_array) {
-        return Err(Failure::new(Fault::BadAnswer, "the provider's answer has no content"));
-    }
-    Ok(reply(answer_to_completion(&answer), question.stream))
-}
-
 /// The question in the words of the messages API.
-fn request(question: &Question<'_>) -> Result<Value, Failure> {
+pub(super) fn request(question: &Question<'_>) -> Result<Value, Failure> {
     let body = question.body;
     if body.get("n").and_then(Value::as_u64).unwrap_or(1) > 1 {
         return Err(Failure::new(Fault::Untranslatable, "This provider gives one choice only; n must be 1."));
@@ -198,8 +171,8 @@ fn tools(body: &Map<String, Value>, out: &mut Map<String, Value>) {
         _ => json!({ "type": "auto" }),
     };
     let alone = body.get("parallel_tool_calls") == Some(&Value::Bool(false));
-    if alone && choice.get("type") != Some(&json!("none")) {
-        choice["disable_parallel_tool_use"] = true.into();
+    if let Some(choice) = choice.as_object_mut().filter(|choice| alone && choice.get("type") != Some(&json!("none"))) {
+        choice.insert("disable_parallel_tool_use".into(), true.into());
     }
     out.insert("tool_choice".into(), choice);
 }
@@ -234,50 +207,6 @@ fn thinking(body: &Map<String, Value>, max_tokens: u64, out: &mut Map<String, Va
     }
 }
 
-/// A whole answer in OpenAI's shape.
-fn answer_to_completion(answer: &Map<String, Value>) -> Map<String, Value> {
-    let (mut text, mut reasoning, mut details, mut calls) = (String::new(), String::new(), Vec::new(), Vec::new());
-    for block in answer.get("content").and_then(Value::as_array).into_iter().flatten() {
-        let field = |name: &str| block.get(name).and_then(Value::as_str).unwrap_or_default();
-        match field("type") {
-            "text" => text.push_str(field("text")),
-            "thinking" => {
-                reasoning.push_str(field("thinking"));
-                details.push(json!({ "type": "reasoning.text", "text": field("thinking"), "signature": field("signature") }));
-            }
-            "redacted_thinking" => details.push(json!({ "type": "reasoning.encrypted", "data": field("data") })),
-            "tool_use" => {
-                let input = block.get("input").map_or_else(|| "{}".to_owned(), Value::to_string);
-                calls.push(json!({ "id": field("id"), "type": "function",
-                    "function": { "name": field("name"), "arguments": input } }));
-            }
-            _ => {}
-        }
-    }
-    let content = if text.is_empty() && !calls.is_empty() { Value::Null } else { text.into() };
-    let mut message = json!({ "role": "assistant", "content": content });
-    if let Some(message) = message.as_object_mut() {
-        if !reasoning.is_empty() {
-            message.insert("reasoning".into(), reasoning.into());
-        }
-        if !details.is_empty() {
-            message.insert("reasoning_details".into(), details.into());
-        }
-        if !calls.is_empty() {
-            message.insert("tool_calls".into(), calls.into());
-        }
-    }
-    let mut spent = Spent::default();
-    spent.add(answer.get("usage"));
-    let mut out = Map::new();
-    out.insert("id".into(), answer.get("id").cloned().unwrap_or(Value::Null));
-    out.insert("choices".into(), json!([{ "index": 0, "message": message, "finish_reason": answer.get("stop_reason") }]));
-    if let Some(usage) = spent.to_usage() {
-        out.insert("usage".into(), usage);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,20 +234,23 @@ mod tests {
             "tool_choice":"required","parallel_tool_calls":false,"stop":"END","temperature":0.5,"user":"u1",
             "presence_penalty":1
         });
-        assert_eq!(translated(&body, Some(100)).expect("it can be said"), json!({
-            "model":"up","max_tokens":100,
-            "system":[{"type":"text","text":"be brief"}],
-            "messages":[
-                {"role":"user","content":[{"type":"text","text":"look","cache_control":{"type":"ephemeral"}},
-                    {"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}]},
-                {"role":"assistant","content":[{"type":"tool_use","id":"c1","name":"f","input":{"x":1}}]},
-                {"role":"user","content":[{"type":"tool_result","tool_use_id":"c1","content":[{"type":"text","text":"42"}]},
-                    {"type":"text","text":"and?"}]},
-            ],
-            "temperature":0.5,"stop_sequences":["END"],"metadata":{"user_id":"u1"},
-            "tools":[{"name":"f","input_schema":{"type":"object"},"description":"d"}],
-            "tool_choice":{"type":"any","disable_parallel_tool_use":true},"stream":true
-        }));
+        assert_eq!(
+            translated(&body, Some(100)).expect("it can be said"),
+            json!({
+                "model":"up","max_tokens":100,
+                "system":[{"type":"text","text":"be brief"}],
+                "messages":[
+                    {"role":"user","content":[{"type":"text","text":"look","cache_control":{"type":"ephemeral"}},
+                        {"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}]},
+                    {"role":"assistant","content":[{"type":"tool_use","id":"c1","name":"f","input":{"x":1}}]},
+                    {"role":"user","content":[{"type":"tool_result","tool_use_id":"c1","content":[{"type":"text","text":"42"}]},
+                        {"type":"text","text":"and?"}]},
+                ],
+                "temperature":0.5,"stop_sequences":["END"],"metadata":{"user_id":"u1"},
+                "tools":[{"name":"f","input_schema":{"type":"object"},"description":"d"}],
+                "tool_choice":{"type":"any","disable_parallel_tool_use":true},"stream":true
+            })
+        );
     }
 
     #[test]
@@ -334,21 +266,8 @@ mod tests {
     fn what_cannot_be_said_is_refused() {
         let audio = json!({"messages":[{"role":"user","content":[{"type":"input_audio"}]}]});
         assert_eq!(translated(&audio, None).map_err(|failure| failure.fault).err(), Some(Fault::Untranslatable));
-        let local = json!({"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"file:///etc"}}]}]});
+        let local =
+            json!({"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"file:///etc"}}]}]});
         assert_eq!(translated(&local, None).map_err(|failure| failure.fault).err(), Some(Fault::Untranslatable));
-    }
-
-    #[test]
-    fn a_whole_answer_becomes_a_completion() {
-        let answer = json!({"id":"msg_1","content":[{"type":"thinking","thinking":"hm","signature":"s"},
-            {"type":"text","text":"hi"},{"type":"tool_use","id":"t","name":"f","input":{"a":1}}],"stop_reason":"tool_use",
-            "usage":{"input_tokens":10,"cache_read_input_tokens":5,"cache_creation_input_tokens":2,"output_tokens":7}});
-        let completion = Value::Object(answer_to_completion(answer.as_object().expect("an object")));
-        assert_eq!(completion, json!({"id":"msg_1","choices":[{"index":0,"message":{"role":"assistant","content":"hi",
-            "reasoning":"hm","reasoning_details":[{"type":"reasoning.text","text":"hm","signature":"s"}],
-            "tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},
-            "finish_reason":"tool_use"}],
-            "usage":{"prompt_tokens":17,"prompt_tokens_details":{"cached_tokens":5,"cache_write_tokens":2},
-                "completion_tokens":7}}));
     }
 }

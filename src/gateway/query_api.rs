@@ -1,0 +1,274 @@
+//! What the API tells without making a call: the models, and what a key, its organization and a past call came to.
+//!
+//! The shapes are those that clients of this kind of API parse, some of them strictly: a list that lacks one field
+//! of one model is dropped whole. Amounts are JSON numbers with exactly the digits of the books.
+
+mod account;
+mod generation;
+mod models;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres};
+
+use self::models::Listed;
+use super::api::AnyCaller;
+use super::error::ApiError;
+use super::wire::schema::ErrorBody;
+use crate::base::Usd;
+use crate::base::ids::CallId;
+use crate::catalog::{Catalog, Shelf};
+use crate::keys::Caller;
+
+pub use account::{CreditsBody, KeyBody};
+pub use generation::GenerationBody;
+pub use models::{CountBody, EndpointsBody, ModelQuery, ModelsBody, ProvidersBody};
+
+/// A client hears 503 after this, whatever the database does.
+const MAX_WAIT: Duration = Duration::from_secs(3);
+
+/// What the handlers of this file read. Cloning it is cheap.
+#[derive(Clone)]
+pub struct QueryApi(Arc<Inner>);
+
+struct Inner {
+    pool: PgPool,
+    shelf: Shelf,
+    /// The list of models as bytes, made once per catalog.
+    listed: Mutex<Option<Arc<Listed>>>,
+}
+
+impl QueryApi {
+    #[must_use]
+    pub fn new(pool: PgPool, shelf: Shelf) -> QueryApi {
+        QueryApi(Arc::new(Inner { pool, shelf, listed: Mutex::default() }))
+    }
+
+    fn catalog(&self) -> Catalog {
+        self.0.shelf.current()
+    }
+
+    fn listed(&self) -> Arc<Listed> {
+        let catalog = self.catalog();
+        let mut cached = self.0.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        match cached.as_ref() {
+            Some(listed) if listed.is_of(&catalog) => Arc::clone(listed),
+            _ => Arc::clone(cached.insert(Arc::new(Listed::of(catalog)))),
+        }
+    }
+
+    /// The list of models as JSON.
+    #[must_use]
+    pub fn models(&self, query: &ModelQuery) -> Bytes {
+        self.listed().page(query)
+    }
+
+    /// A key's limits and spending as JSON.
+    ///
+    /// # Errors
+    /// 503 while the database is away.
+    pub async fn key(&self, caller: &Caller) -> Result<Bytes, ApiError> {
+        let mut conn = self.connection().await?;
+        to_bytes(&Data { data: answered(account::key_info(&mut conn, caller)).await? })
+    }
+
+    /// What an organization bought and spent, as JSON.
+    ///
+    /// # Errors
+    /// 503 while the database is away.
+    pub async fn credits(&self, caller: &Caller) -> Result<Bytes, ApiError> {
+        let mut conn = self.connection().await?;
+        to_bytes(&Data { data: answered(account::credits_info(&mut conn, caller)).await? })
+    }
+
+    /// One call of an organization as JSON. An id that cannot be read is the id of nothing.
+    ///
+    /// # Errors
+    /// 404 for a call that the organization did not make, 503 while the database is away.
+    pub async fn generation(&self, caller: &Caller, id: &str) -> Result<Bytes, ApiError> {
+        let id: CallId = id.parse().map_err(|_| ApiError::not_found())?;
+        let mut conn = self.connection().await?;
+        let found = answered(generation::generation_info(&mut conn, caller, id)).await?;
+        to_bytes(&Data { data: found.ok_or_else(ApiError::not_found)? })
+    }
+
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, ApiError> {
+        answered(self.0.pool.acquire()).await
+    }
+}
+
+/// Waits for the database, but not for long.
+async fn answered<T>(reading: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, ApiError> {
+    match tokio::time::timeout(MAX_WAIT, reading).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the database did not answer a question of the API");
+            Err(ApiError::unavailable())
+        }
+        Err(_) => {
+            tracing::error!("the database did not answer a question of the API in time");
+            Err(ApiError::unavailable())
+        }
+    }
+}
+
+/// An amount as a JSON number with exactly its digits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Number(pub Usd);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.to_json().serialize(serializer)
+    }
+}
+
+/// Something in the usual envelope.
+#[derive(Serialize)]
+struct Data<T> {
+    data: T,
+}
+
+fn public(body: Bytes) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONTENT_TYPE, "application/json")).insert_header((CACHE_CONTROL, "public, max-age=60"));
+    response.body(body)
+}
+
+fn private(body: Bytes) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONTENT_TYPE, "application/json")).insert_header((CACHE_CONTROL, "no-store"));
+    response.body(body)
+}
+
+fn to_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(|error| {
+        tracing::error!(%error, "an answer could not be written as JSON");
+        ApiError::internal()
+    })
+}
+
+/// Lists the models that can be called, newest first. Needs no key. Without `limit` and `offset` the list is whole.
+///
+/// # Errors
+/// 400 for a number that cannot be read.
+#[utoipa::path(
+    get,
+    path = "/api/v1/models",
+    tag = "Models",
+    params(
+        ("supported_parameters" = Option<String>, Query, description = "Only models that understand all of these, separated by commas"),
+        ("q" = Option<String>, Query, description = "Only models whose id or name has this text"),
+        ("limit" = Option<usize>, Query, description = "At most so many, up to 1000"),
+        ("offset" = Option<usize>, Query, description = "Leave out so many"),
+    ),
+    responses((status = 200, body = ModelsBody), (status = 400, body = ErrorBody)),
+)]
+pub async fn list_models(
+    api: web::Data<QueryApi>,
+    query: Result<web::Query<ModelQuery>, actix_web::Error>,
+) -> Result<HttpResponse, ApiError> {
+    let query = query.map_err(|_| ApiError::invalid("The query of the address could not be read."))?;
+    Ok(public(api.models(&query)))
+}
+
+/// Counts the models that can be called. Needs no key.
+///
+/// # Errors
+/// None of its own.
+#[utoipa::path(get, path = "/api/v1/models/count", tag = "Models", responses((status = 200, body = CountBody)))]
+pub async fn count_models(api: web::Data<QueryApi>) -> Result<HttpResponse, ApiError> {
+    Ok(public(to_bytes(&CountBody::of(&api.catalog()))?))
+}
+
+/// Lists where a model runs, with the limits and prices there. Needs no key.
+///
+/// # Errors
+/// 404 for a model that is not in the catalog.
+#[utoipa::path(
+    get,
+    path = "/api/v1/models/{author}/{slug}/endpoints",
+    tag = "Models",
+    params(("author" = String, Path, description = "The part of the id before the slash"), ("slug" = String, Path, description = "The part after it")),
+    responses((status = 200, body = EndpointsBody), (status = 404, body = ErrorBody)),
+)]
+pub async fn model_endpoints(
+    api: web::Data<QueryApi>,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
+    let (author, slug) = path.into_inner();
+    // What follows a colon is a variant, not part of the id.
+    let name = slug.split_once(':').map_or(slug.as_str(), |(name, _)| name);
+    let id = format!("{author}/{name}");
+    let catalog = api.catalog();
+    let model = catalog.model(&id).filter(|listed| listed.is_open()).ok_or_else(|| ApiError::model_not_found(&id))?;
+    Ok(public(to_bytes(&EndpointsBody::of(model))?))
+}
+
+/// Lists the providers in use. Needs no key.
+///
+/// # Errors
+/// None of its own.
+#[utoipa::path(get, path = "/api/v1/providers", tag = "Models", responses((status = 200, body = ProvidersBody)))]
+pub async fn list_providers(api: web::Data<QueryApi>) -> Result<HttpResponse, ApiError> {
+    Ok(public(to_bytes(&ProvidersBody::of(&api.catalog()))?))
+}
+
+/// Tells what the key of the request may spend and has spent. `GET /api/v1/auth/key` is the same.
+///
+/// # Errors
+/// 401 without a valid key, 503 while the database is away.
+#[utoipa::path(
+    get,
+    path = "/api/v1/key",
+    tag = "Account",
+    responses((status = 200, body = KeyBody), (status = 401, body = ErrorBody), (status = 503, body = ErrorBody)),
+)]
+pub async fn current_key(api: web::Data<QueryApi>, caller: AnyCaller) -> Result<HttpResponse, ApiError> {
+    Ok(private(api.key(caller.get()).await?))
+}
+
+/// Tells what the organization of the key bought and spent. Their difference is its balance.
+///
+/// # Errors
+/// 401 without a valid key, 503 while the database is away.
+#[utoipa::path(
+    get,
+    path = "/api/v1/credits",
+    tag = "Account",
+    responses((status = 200, body = CreditsBody), (status = 401, body = ErrorBody), (status = 503, body = ErrorBody)),
+)]
+pub async fn credits(api: web::Data<QueryApi>, caller: AnyCaller) -> Result<HttpResponse, ApiError> {
+    Ok(private(api.credits(caller.get()).await?))
+}
+
+#[derive(serde::Deserialize)]
+pub struct GenerationQuery {
+    id: String,
+}
+
+/// Tells what one call of the key's organization came to.
+///
+/// # Errors
+/// 400 without an id, 401 without a valid key, 404 for a call that the organization did not make, 503 while the
+/// database is away.
+#[utoipa::path(
+    get,
+    path = "/api/v1/generation",
+    tag = "Account",
+    params(("id" = String, Query, description = "The id of the call, as in the answer and in `X-Generation-Id`")),
+    responses((status = 200, body = GenerationBody), (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)),
+)]
+pub async fn generation(
+    api: web::Data<QueryApi>,
+    caller: AnyCaller,
+    query: Result<web::Query<GenerationQuery>, actix_web::Error>,
+) -> Result<HttpResponse, ApiError> {
+    let query = query.map_err(|_| ApiError::invalid("The address must have an id."))?;
+    Ok(private(api.generation(caller.get(), &query.id).await?))
+}

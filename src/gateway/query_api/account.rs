@@ -1,0 +1,145 @@
+//! What a key and its organization may spend and have spent.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+
+use super::Number;
+use crate::activity;
+use crate::base::Usd;
+use crate::base::ids::MeterId;
+use crate::keys::Caller;
+use crate::ledger::{self, MeterState, Window};
+
+/// The answer of `GET /key`.
+#[derive(Serialize, ToSchema)]
+pub struct KeyBody {
+    pub data: KeyInfo,
+}
+
+/// A key as its holder may see it. Amounts are US dollars; windows are those of the UTC calendar.
+#[derive(Serialize, ToSchema)]
+pub struct KeyInfo {
+    /// The key with its middle left out.
+    pub label: String,
+    pub name: String,
+    /// The tightest of its limits, or `null` without any.
+    #[schema(value_type = Option<f64>)]
+    pub limit: Option<Number>,
+    #[schema(value_type = Option<f64>)]
+    pub limit_remaining: Option<Number>,
+    /// `daily`, `weekly` or `monthly`; `null` for a limit that never starts again.
+    pub limit_reset: Option<&'static str>,
+    pub include_byok_in_limit: bool,
+    #[schema(value_type = f64)]
+    pub usage: Number,
+    #[schema(value_type = f64)]
+    pub usage_daily: Number,
+    #[schema(value_type = f64)]
+    pub usage_weekly: Number,
+    #[schema(value_type = f64)]
+    pub usage_monthly: Number,
+    #[schema(value_type = f64)]
+    pub byok_usage: Number,
+    #[schema(value_type = f64)]
+    pub byok_usage_daily: Number,
+    #[schema(value_type = f64)]
+    pub byok_usage_weekly: Number,
+    #[schema(value_type = f64)]
+    pub byok_usage_monthly: Number,
+    /// Always false: there is no free tier here, only credits.
+    pub is_free_tier: bool,
+    pub is_management_key: bool,
+    pub is_provisioning_key: bool,
+    pub organization_id: String,
+    pub creator_user_id: Option<String>,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub rate_limit: RateLimit,
+}
+
+/// Kept for clients that ask for it.
+#[derive(Serialize, ToSchema)]
+pub struct RateLimit {
+    /// Below zero: there is none.
+    pub requests: i32,
+    pub interval: &'static str,
+    pub note: &'static str,
+}
+
+/// The answer of `GET /credits`.
+#[derive(Serialize, ToSchema)]
+pub struct CreditsBody {
+    pub data: CreditsInfo,
+}
+
+/// US dollars. The balance is the difference.
+#[derive(Serialize, ToSchema)]
+pub struct CreditsInfo {
+    /// Everything that came in, less what was paid back.
+    #[schema(value_type = f64)]
+    pub total_credits: Number,
+    /// Everything that calls cost.
+    #[schema(value_type = f64)]
+    pub total_usage: Number,
+}
+
+pub async fn key_info(conn: &mut PgConnection, caller: &Caller) -> Result<KeyInfo, sqlx::Error> {
+    let meters = ledger::meter_states(conn, caller.org, &caller.meters).await?;
+    let own = own_meter(caller).and_then(|own| meters.into_iter().find(|meter| meter.id == own));
+    let own = own.ok_or(sqlx::Error::RowNotFound)?;
+    let (spent, byok) = (own.spent_now(), own.byok_now());
+    let tightest = own.tightest(Usd::ZERO);
+    Ok(KeyInfo {
+        label: caller.key_label.clone(),
+        name: caller.key_name.clone(),
+        limit: tightest.and_then(|(window, _)| limit_of(&own, window)).map(Number),
+        // A limit that was lowered below what is spent leaves nothing, not less.
+        limit_remaining: tightest.map(|(_, left)| Number(left.max(Usd::ZERO))),
+        limit_reset: tightest.and_then(|(window, _)| (window != Window::Total).then(|| window.as_str())),
+        include_byok_in_limit: own.include_byok,
+        usage: Number(spent.total),
+        usage_daily: Number(spent.day),
+        usage_weekly: Number(spent.week),
+        usage_monthly: Number(spent.month),
+        byok_usage: Number(byok.total),
+        byok_usage_daily: Number(byok.day),
+        byok_usage_weekly: Number(byok.week),
+        byok_usage_monthly: Number(byok.month),
+        is_free_tier: false,
+        is_management_key: caller.provisioning,
+        is_provisioning_key: caller.provisioning,
+        organization_id: caller.org.to_string(),
+        creator_user_id: caller.created_by.map(|person| person.to_string()),
+        expires_at: caller.expires_at,
+        rate_limit: RateLimit {
+            requests: -1,
+            interval: "10s",
+            note: "There is no limit on requests; credits are the limit.",
+        },
+    })
+}
+
+pub async fn credits_info(conn: &mut PgConnection, caller: &Caller) -> Result<CreditsInfo, sqlx::Error> {
+    // The two sums must see the same moment, or their difference would not be the balance.
+    let mut moment = sqlx::Connection::begin_with(conn, "begin isolation level repeatable read read only").await?;
+    let usage = activity::lifetime(&mut moment, caller.org).await?;
+    let credit = ledger::credit_state(&mut moment, caller.org).await?;
+    moment.rollback().await?;
+    Ok(CreditsInfo { total_credits: Number(credit.posted + usage), total_usage: Number(usage) })
+}
+
+/// A key's own meter has the key's number; else it is the first of the caller's meters.
+fn own_meter(caller: &Caller) -> Option<MeterId> {
+    let own = MeterId(caller.key.0);
+    caller.meters.iter().copied().find(|meter| *meter == own).or_else(|| caller.meters.first().copied())
+}
+
+fn limit_of(meter: &MeterState, window: Window) -> Option<Usd> {
+    match window {
+        Window::Total => meter.limits.total,
+        Window::Day => meter.limits.day,
+        Window::Week => meter.limits.week,
+        Window::Month => meter.limits.month,
+    }
+}

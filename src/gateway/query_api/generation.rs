@@ -1,0 +1,124 @@
+//! What one call came to.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+
+use super::Number;
+use crate::activity::{self, Detail};
+use crate::base::ids::CallId;
+use crate::keys::Caller;
+
+/// The answer of `GET /generation`.
+#[derive(Serialize, ToSchema)]
+pub struct GenerationBody {
+    pub data: GenerationInfo,
+}
+
+/// A call. Amounts are US dollars, durations milliseconds.
+#[derive(Serialize, ToSchema)]
+pub struct GenerationInfo {
+    pub id: String,
+    pub upstream_id: Option<String>,
+    pub request_id: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub model: String,
+    pub provider_name: Option<String>,
+    pub app_id: Option<String>,
+    pub origin: String,
+    pub http_referer: Option<String>,
+    pub user_agent: Option<String>,
+    pub api_type: &'static str,
+    /// `success`, `failed`, `rejected` or `abandoned`.
+    pub status: String,
+    pub streamed: bool,
+    /// The client left before the end.
+    pub cancelled: bool,
+    pub finish_reason: Option<String>,
+    pub native_finish_reason: Option<String>,
+    pub tokens_prompt: i64,
+    pub tokens_completion: i64,
+    pub native_tokens_prompt: i64,
+    pub native_tokens_completion: i64,
+    pub native_tokens_reasoning: i64,
+    pub native_tokens_cached: i64,
+    /// Who counted the tokens: `upstream`, `here` or `nobody`.
+    pub tokens_counted_by: String,
+    /// To the first token.
+    pub latency: Option<i32>,
+    /// From the first token to the end.
+    pub generation_time: Option<i32>,
+    /// What the organization paid.
+    #[schema(value_type = f64)]
+    pub usage: Number,
+    #[schema(value_type = f64)]
+    pub total_cost: Number,
+    pub is_byok: bool,
+    #[schema(value_type = Option<f64>)]
+    pub upstream_inference_cost: Option<Number>,
+    #[schema(value_type = Option<f64>)]
+    pub cache_discount: Option<Number>,
+    /// What each upstream that was asked answered.
+    pub provider_responses: Vec<ProviderResponse>,
+}
+
+/// One upstream's answer.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct ProviderResponse {
+    #[serde(rename(deserialize = "provider"))]
+    pub provider_name: String,
+    #[serde(rename(deserialize = "model"))]
+    pub model_permaslug: String,
+    /// Its HTTP status; `null` when it did not answer.
+    pub status: Option<u16>,
+    #[serde(rename(deserialize = "duration_ms"))]
+    pub latency: u32,
+}
+
+pub async fn generation_info(
+    conn: &mut PgConnection,
+    caller: &Caller,
+    id: CallId,
+) -> Result<Option<GenerationInfo>, sqlx::Error> {
+    Ok(activity::detail(conn, caller.org, id).await?.map(GenerationInfo::from))
+}
+
+impl From<Detail> for GenerationInfo {
+    fn from(detail: Detail) -> GenerationInfo {
+        let some = |text: String| (!text.is_empty()).then_some(text);
+        GenerationInfo {
+            id: detail.call.to_string(),
+            upstream_id: some(detail.upstream_id),
+            request_id: some(detail.request_id),
+            created_at: detail.created_at,
+            model: if detail.model.is_empty() { detail.model_asked } else { detail.model },
+            provider_name: some(detail.provider),
+            app_id: some(detail.app),
+            origin: detail.referer.clone(),
+            http_referer: some(detail.referer),
+            user_agent: some(detail.user_agent),
+            api_type: "completions",
+            status: detail.status,
+            streamed: detail.streamed,
+            cancelled: detail.cancelled,
+            finish_reason: some(detail.finish_reason),
+            native_finish_reason: some(detail.native_finish),
+            tokens_prompt: detail.prompt_tokens,
+            tokens_completion: detail.completion_tokens,
+            native_tokens_prompt: detail.prompt_tokens,
+            native_tokens_completion: detail.completion_tokens,
+            native_tokens_reasoning: detail.reasoning_tokens,
+            native_tokens_cached: detail.cached_tokens,
+            tokens_counted_by: detail.counted_by,
+            latency: detail.first_token_ms,
+            generation_time: Some(detail.duration_ms - detail.first_token_ms.unwrap_or(0)),
+            usage: Number(detail.cost),
+            total_cost: Number(detail.cost),
+            is_byok: detail.is_byok,
+            upstream_inference_cost: None,
+            cache_discount: None,
+            provider_responses: serde_json::from_value(detail.attempts).unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The models, where they run, and who runs them.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::catalog::{Catalog, ListedModel, Modality, Offer, Price};
+
+/// Models on one page at most.
+const MAX_LIMIT: usize = 1_000;
+/// Models on a page that only says where it begins.
+const DEFAULT_LIMIT: usize = 500;
+
+/// What `GET /models` can be asked. Other names are passed over.
+#[derive(Deserialize, Default, Debug)]
+pub struct ModelQuery {
+    pub supported_parameters: Option<String>,
+    pub q: Option<String>,
+    pub limit: Option<usize>,
+    pub offset: Option<usize>,
+}
+
+/// The list of models of one catalog, as bytes.
+pub struct Listed {
+    catalog: Catalog,
+    /// With what is searched, in lower case.
+    models: Vec<(String, Vec<String>, Vec<u8>)>,
+    whole: Bytes,
+}
+
+impl Listed {
+    pub fn of(catalog: Catalog) -> Listed {
+        let open = catalog.open_models().filter_map(|listed| {
+            // Only strings and numbers: this cannot fail, and a model that did would be missed less than the list.
+            let json = serde_json::to_vec(&ModelInfo::of(listed)?).ok()?;
+            let searched = format!("{}\n{}", listed.model.slug, listed.model.name).to_lowercase();
+            Some((searched, listed.model.supported_parameters.clone(), json))
+        });
+        let models: Vec<_> = open.collect();
+        let whole = body(models.iter().map(|(_, _, json)| json.as_slice()), models.len(), None);
+        Listed { catalog, models, whole }
+    }
+
+    /// Whether it lists this very copy. The copy that is listed is kept, so its address is no other's.
+    pub fn is_of(&self, catalog: &Catalog) -> bool {
+        std::ptr::eq(self.catalog.models(), catalog.models())
+    }
+
+    pub fn page(&self, query: &ModelQuery) -> Bytes {
+        let text = query.q.as_deref().map(str::to_lowercase).filter(|text| !text.is_empty());
+        let wanted: Vec<&str> = query
+            .supported_parameters
+            .as_deref()
+            .map(|names| names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect())
+            .unwrap_or_default();
+        let paged = query.limit.is_some() || query.offset.is_some();
+        if text.is_none() && wanted.is_empty() && !paged {
+            return self.whole.clone();
+        }
+        let found: Vec<&[u8]> = self
+            .models
+            .iter()
+            .filter(|(searched, _, _)| text.as_ref().is_none_or(|text| searched.contains(text.as_str())))
+            .filter(|(_, known, _)| wanted.iter().all(|name| known.iter().any(|one| one == name)))
+            .map(|(_, _, json)| json.as_slice())
+            .collect();
+        if !paged {
+            return body(found.iter().copied(), found.len(), None);
+        }
+        let offset = query.offset.unwrap_or(0).min(found.len());
+        let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+        let next = offset + limit;
+        let more = (next < found.len()).then(|| self::next(query, limit, next));
+        body(found.iter().copied().skip(offset).take(limit), found.len(), more)
+    }
+}
+
+fn next(query: &ModelQuery, limit: usize, offset: usize) -> String {
+    let (limit, offset) = (limit.to_string(), offset.to_string());
+    let pairs = [
+        ("supported_parameters", query.supported_parameters.as_deref()),
+        ("q", query.q.as_deref()),
+        ("limit", Some(limit.as_str())),
+        ("offset", Some(offset.as_str())),
+    ];
+    let pairs: Vec<_> = pairs.into_iter().filter(|(_, value)| value.is_some()).collect();
+    format!("/api/v1/models?{}", serde_urlencoded::to_string(pairs).unwrap_or_default())
+}
+
+fn body<'a>(models: impl Iterator<Item = &'a [u8]>, total: usize, next: Option<String>) -> Bytes {
+    let mut out = br#"{"object":"list","data":["#.to_vec();
+    for (at, json) in models.enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(json);
+    }
+    let next = serde_json::Value::from(next);
+    out.extend_from_slice(format!(r#"],"links":{{"next":{next}}},"total_count":{total}}}"#).as_bytes());
+    Bytes::from(out)
+}
+
+/// The answer of `GET /models`.
+#[derive(Serialize, ToSchema)]
+pub struct ModelsBody {
+    /// `list`
+    pub object: String,
+    pub data: Vec<ModelInfo>,
+    pub links: ListLinks,
+    pub total_count: usize,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ListLinks {
+    /// The address of the next page.
+    pub next: Option<String>,
+}
+
+/// A model with every field that clients demand.
+#[derive(Serialize, ToSchema)]
+pub struct ModelInfo {
+    pub id: String,
+    pub object: &'static str,
+    pub owned_by: String,
+    pub canonical_slug: String,
+    pub name: String,
+    /// Unix seconds.
+    pub created: i64,
+    pub description: String,
+    pub context_length: u32,
+    pub architecture: Architecture,
+    pub pricing: Pricing,
+    pub top_provider: TopProvider,
+    pub per_request_limits: Option<Empty>,
+    pub supported_parameters: Vec<String>,
+    pub default_parameters: Empty,
+    pub supported_voices: Option<Vec<String>>,
+    pub knowledge_cutoff: Option<String>,
+    pub links: ModelLinks,
+}
+
+/// An object without fields.
+#[derive(Serialize, ToSchema)]
+pub struct Empty {}
+
+#[derive(Serialize, ToSchema)]
+pub struct Architecture {
+    /// Such as `text+image->text`.
+    pub modality: String,
+    pub input_modalities: Vec<&'static str>,
+    pub output_modalities: Vec<&'static str>,
+    pub tokenizer: String,
+    pub instruct_type: Option<String>,
+}
+
+/// US dollars per token, call or image, as plain decimals. What has no price of its own is left out.
+#[derive(Serialize, ToSchema)]
+pub struct Pricing {
+    pub prompt: String,
+    pub completion: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_cache_read: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_cache_write: Option<String>,
+}
+
+/// The provider whose price stands for the model.
+#[derive(Serialize, ToSchema)]
+pub struct TopProvider {
+    pub context_length: u32,
+    pub max_completion_tokens: Option<u32>,
+    pub is_moderated: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ModelLinks {
+    /// Where the model runs.
+    pub details: String,
+}
+
+impl ModelInfo {
+    /// `None` for a model that runs nowhere.
+    fn of(listed: &ListedModel) -> Option<ModelInfo> {
+        let lead = listed.lead_offer()?;
+        let model = &listed.model;
+        let id = model.slug.to_string();
+        Some(ModelInfo {
+            object: "model",
+            owned_by: model.slug.author().to_owned(),
+            canonical_slug: id.clone(),
+            name: model.name.clone(),
+            created: model.created,
+            description: model.description.clone(),
+            context_length: model.context_length,
+            architecture: Architecture::of(listed),
+            pricing: Pricing::of(&lead.endpoint.price),
+            top_provider: TopProvider {
+                context_length: lead.endpoint.context_length,
+                max_completion_tokens: lead.endpoint.max_output,
+                is_moderated: false,
+            },
+            per_request_limits: None,
+            supported_parameters: model.supported_parameters.clone(),
+            default_parameters: Empty {},
+            supported_voices: None,
+            knowledge_cutoff: model.knowledge_cutoff.map(|day| day.to_string()),
+            links: ModelLinks { details: format!("/api/v1/models/{id}/endpoints") },
+            id,
+        })
+    }
+}
+
+impl Architecture {
+    fn of(listed: &ListedModel) -> Architecture {
+        let model = &listed.model;
+        let words = |modalities: &[Modality]| modalities.iter().map(|one| one.as_str()).collect();
+        Architecture {
+            modality: model.modality(),
+            input_modalities: words(&model.input_modalities),
+            output_modalities: words(&model.output_modalities),
+            tokenizer: model.tokenizer.clone(),
+            instruct_type: None,
+        }
+    }
+}
+
+impl Pricing {
+    fn of(price: &Price) -> Pricing {
+        Pricing {
+            prompt: price.prompt.to_string(),
+            completion: price.completion.to_string(),
+            request: price.request.map(|unit| unit.to_string()),
+            image: price.image.map(|unit| unit.to_string()),
+            input_cache_read: price.cache_read.map(|unit| unit.to_string()),
+            input_cache_write: price.cache_write.map(|unit| unit.to_string()),
+        }
+    }
+}
+
+/// The answer of `GET /models/count`.
+#[derive(Serialize, ToSchema)]
+pub struct CountBody {
+    pub data: Count,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Count {
+    pub count: usize,
+}
+
+impl CountBody {
+    pub fn of(catalog: &Catalog) -> CountBody {
+        CountBody { data: Count { count: catalog.open_models().count() } }
+    }
+}
+
+/// The answer of `GET /models/{author}/{slug}/endpoints`.
+#[derive(Serialize, ToSchema)]
+pub struct EndpointsBody {
+    pub data: ModelEndpoints,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ModelEndpoints {
+    pub id: String,
+    pub name: String,
+    pub created: i64,
+    pub description: String,
+    pub architecture: Architecture,
+    /// The cheapest first.
+    pub endpoints: Vec<EndpointInfo>,
+}
+
+/// A model at one provider.
+#[derive(Serialize, ToSchema)]
+pub struct EndpointInfo {
+    pub name: String,
+    pub model_id: String,
+    pub model_name: String,
+    pub provider_name: String,
+    /// The provider's slug, for `provider.order` and the like.
+    pub tag: String,
+    pub context_length: u32,
+    pub max_prompt_tokens: Option<u32>,
+    pub max_completion_tokens: Option<u32>,
+    pub pricing: Pricing,
+    pub quantization: Option<String>,
+    pub supported_parameters: Vec<String>,
+    pub supports_implicit_caching: bool,
+    /// 0: in use.
+    pub status: i32,
+    pub uptime_last_30m: Option<f64>,
+    pub latency_last_30m: Option<Empty>,
+    pub throughput_last_30m: Option<Empty>,
+}
+
+impl EndpointsBody {
+    pub fn of(listed: &ListedModel) -> EndpointsBody {
+        let model = &listed.model;
+        EndpointsBody {
+            data: ModelEndpoints {
+                id: model.slug.to_string(),
+                name: model.name.clone(),
+                created: model.created,
+                description: model.description.clone(),
+                architecture: Architecture::of(listed),
+                endpoints: listed.open_offers().map(|offer| EndpointInfo::of(listed, offer)).collect(),
+            },
+        }
+    }
+}
+
+impl EndpointInfo {
+    fn of(listed: &ListedModel, offer: &Offer) -> EndpointInfo {
+        let provider = &offer.provider.provider;
+        let endpoint = &offer.endpoint;
+        EndpointInfo {
+            name: format!("{} | {}", provider.name, listed.model.slug),
+            model_id: listed.model.slug.to_string(),
+            model_name: listed.model.name.clone(),
+            provider_name: provider.name.clone(),
+            tag: provider.slug.to_string(),
+            context_length: endpoint.context_length,
+            max_prompt_tokens: None,
+            max_completion_tokens: endpoint.max_output,
+            pricing: Pricing::of(&endpoint.price),
+            quantization: endpoint.quantization.clone(),
+            supported_parameters: endpoint.supported_parameters.clone(),
+            supports_implicit_caching: endpoint.price.cache_read.is_some(),
+            status: 0,
+            uptime_last_30m: None,
+            latency_last_30m: None,
+            throughput_last_30m: None,
+        }
+    }
+}
+
+/// The answer of `GET /providers`.
+#[derive(Serialize, ToSchema)]
+pub struct ProvidersBody {
+    pub data: Vec<ProviderInfo>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ProviderInfo {
+    pub name: String,
+    pub slug: String,
+    pub privacy_policy_url: Option<String>,
+    pub terms_of_service_url: Option<String>,
+    pub status_page_url: Option<String>,
+    pub headquarters: Option<String>,
+    pub datacenters: Option<Vec<String>>,
+}
+
+impl ProvidersBody {
+    pub fn of(catalog: &Catalog) -> ProvidersBody {
+        let open = catalog.providers().iter().filter(|listed| listed.is_open());
+        let data = open.map(|listed| ProviderInfo {
+            name: listed.provider.name.clone(),
+            slug: listed.provider.slug.to_string(),
+            privacy_policy_url: listed.provider.privacy_url.clone(),
+            terms_of_service_url: listed.provider.terms_url.clone(),
+            status_page_url: listed.provider.status_url.clone(),
+            headquarters: listed.provider.headquarters.clone(),
+            datacenters: None,
+        });
+        ProvidersBody { data: data.collect() }
+    }
+}

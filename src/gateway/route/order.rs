@@ -1,0 +1,91 @@
+//! In which order the endpoints of a model are asked.
+
+use std::time::Instant;
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+
+use super::candidates::{Candidate, is_named};
+use super::{Health, Sort};
+use crate::catalog::Price;
+
+/// Named ones first as named, then the healthy ones as sorted, then those that failed a moment ago.
+pub(super) fn order(
+    found: Vec<Candidate>,
+    sort: Sort,
+    named: &[String],
+    health: &Health,
+    now: Instant,
+    draw: &mut dyn FnMut(u64) -> u64,
+) -> Vec<Candidate> {
+    let position = |candidate: &Candidate| named.iter().position(|name| is_named(candidate.offer(), name));
+    let (mut first, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|candidate| position(candidate).is_some());
+    first.sort_by_key(|candidate| position(candidate));
+    let (well, ill): (Vec<_>, Vec<_>) =
+        rest.into_iter().partition(|candidate| health.is_well(candidate.offer().id, now));
+    for group in [well, ill] {
+        first.extend(sorted(group, sort, health, now, draw));
+    }
+    first
+}
+
+fn sorted(
+    mut group: Vec<Candidate>,
+    sort: Sort,
+    health: &Health,
+    now: Instant,
+    draw: &mut dyn FnMut(u64) -> u64,
+) -> Vec<Candidate> {
+    match sort {
+        Sort::Balanced => return balanced(group, draw),
+        Sort::Price => group.sort_by_key(|candidate| weight_price(&candidate.offer().endpoint.price)),
+        // Who was not measured comes after who was; the catalog's order, cheapest first, decides among equals.
+        Sort::Throughput => {
+            group.sort_by_key(|candidate| {
+                std::cmp::Reverse(health.speed(candidate.offer().id, now).map(|s| s.tokens_per_1000s))
+            });
+        }
+        Sort::Latency => group.sort_by_key(|candidate| {
+            health.speed(candidate.offer().id, now).map_or(u64::MAX, |speed| speed.first_token_ms)
+        }),
+    }
+    group
+}
+
+/// Draws without putting back, each with a chance by the inverse square of its price.
+pub(super) fn balanced(mut group: Vec<Candidate>, draw: &mut dyn FnMut(u64) -> u64) -> Vec<Candidate> {
+    let mut out = Vec::with_capacity(group.len());
+    while group.len() > 1 {
+        let weights = weights(&group);
+        let mut ticket = draw(weights.iter().sum::<u64>().max(1));
+        let chosen = weights.iter().position(|weight| {
+            let hit = ticket < *weight;
+            ticket = ticket.saturating_sub(*weight);
+            hit
+        });
+        out.push(group.remove(chosen.unwrap_or(0)));
+    }
+    out.extend(group);
+    out
+}
+
+/// Whole numbers: the cheapest has a million, one at ten times its price ten thousand.
+pub(super) fn weights(group: &[Candidate]) -> Vec<u64> {
+    const SCALE: u64 = 1_000;
+    let prices: Vec<Decimal> = group.iter().map(|candidate| weight_price(&candidate.offer().endpoint.price)).collect();
+    let cheapest = prices.iter().min().copied().unwrap_or_default();
+    let ratio = |price: Decimal| {
+        if price == cheapest {
+            return SCALE;
+        }
+        (cheapest * Decimal::from(SCALE)).checked_div(price).and_then(|ratio| ratio.to_u64()).unwrap_or(0)
+    };
+    prices.into_iter().map(|price| ratio(price).pow(2).max(1)).collect()
+}
+
+/// One number for a price. A flat price per call stands for a thousand tokens of each kind.
+fn weight_price(price: &Price) -> Decimal {
+    price.prompt.amount()
+        + price.completion.amount()
+        + price.request.unwrap_or_default().amount() / Decimal::ONE_THOUSAND
+}

@@ -1,0 +1,137 @@
+//! The paths of the API, and its OpenAPI document.
+
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::body::MessageBody;
+use actix_web::http::Method;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::{Next, NormalizePath, TrailingSlash, from_fn};
+use actix_web::{HttpResponse, web};
+use utoipa::OpenApi;
+
+use super::error::ApiError;
+use super::{api, query_api};
+
+/// Clients write either; both serve the same.
+const PREFIXES: [&str; 2] = ["/api/v1", "/v1"];
+
+/// Whether a path belongs to the API, also as clients that concatenate carelessly write it (`//v1//models`).
+#[must_use]
+pub fn is_api_path(path: &str) -> bool {
+    let path = path.trim_start_matches('/');
+    let rest = path.strip_prefix("api/").map_or(path, |rest| rest.trim_start_matches('/'));
+    rest == "v1" || rest.starts_with("v1/")
+}
+
+/// Adds every route of the API below both prefixes.
+pub fn configure(service: &mut web::ServiceConfig) {
+    service.service(
+        web::scope("")
+            .wrap(from_fn(open_to_browsers))
+            .wrap(NormalizePath::new(TrailingSlash::Trim))
+            .configure(routes)
+            .default_service(web::to(unknown)),
+    );
+}
+
+fn routes(service: &mut web::ServiceConfig) {
+    for prefix in PREFIXES {
+        let at = |path: &str| format!("{prefix}{path}");
+        service
+            .route(&at("/chat/completions"), web::post().to(api::chat_completions))
+            .route(&at("/models"), web::get().to(query_api::list_models))
+            .route(&at("/models/count"), web::get().to(query_api::count_models))
+            .route(&at("/models/{author}/{slug}/endpoints"), web::get().to(query_api::model_endpoints))
+            .route(&at("/providers"), web::get().to(query_api::list_providers))
+            .route(&at("/key"), web::get().to(query_api::current_key))
+            .route(&at("/auth/key"), web::get().to(query_api::current_key))
+            .route(&at("/credits"), web::get().to(query_api::credits))
+            .route(&at("/generation"), web::get().to(query_api::generation));
+    }
+}
+
+async fn unknown() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::not_found())
+}
+
+/// Any site's script may call with a key; no cookie ever counts here.
+async fn open_to_browsers(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let mut response = if request.method() == Method::OPTIONS {
+        request.into_response(HttpResponse::NoContent().finish()).map_into_left_body()
+    } else {
+        next.call(request).await?.map_into_right_body()
+    };
+    let headers = response.headers_mut();
+    for (name, value) in [
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-methods", "GET, POST, PATCH, DELETE, OPTIONS"),
+        (
+            "access-control-allow-headers",
+            "authorization, content-type, x-title, x-openrouter-title, http-referer, x-api-key, x-request-id, \
+             x-session-id, idempotency-key, x-stainless-arch, x-stainless-lang, x-stainless-os, \
+             x-stainless-package-version, x-stainless-retry-count, x-stainless-runtime, \
+             x-stainless-runtime-version, x-stainless-timeout",
+        ),
+        ("access-control-expose-headers", "x-request-id, x-generation-id, retry-after"),
+        ("access-control-max-age", "86400"),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Farebox API",
+        description = "The OpenAI-compatible gateway and what a key may ask about itself. Authenticate with \
+            `Authorization: Bearer` and an API key. Amounts are US dollars; errors have the HTTP status in `error.code`.",
+        license(name = "Apache-2.0"),
+    ),
+    paths(
+        api::chat_completions,
+        query_api::list_models,
+        query_api::count_models,
+        query_api::model_endpoints,
+        query_api::list_providers,
+        query_api::current_key,
+        query_api::credits,
+        query_api::generation,
+    ),
+    modifiers(&BearerKeys),
+)]
+struct Document;
+
+struct BearerKeys;
+
+impl utoipa::Modify for BearerKeys {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        document.security = Some(vec![SecurityRequirement::new("key", Vec::<String>::new())]);
+    }
+}
+
+/// The document, made from the code that serves it.
+#[must_use]
+pub fn openapi_document() -> serde_json::Value {
+    serde_json::to_value(Document::openapi()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn careless_paths_are_still_the_api() {
+        for path in ["/api/v1/models", "/v1/models", "//v1//models", "/api//v1/models/", "/api/v1"] {
+            assert!(is_api_path(path), "{path}");
+        }
+        for path in ["/", "/models", "/api", "/v10/models", "/apiv1/models", "/keys/v1/"] {
+            assert!(!is_api_path(path), "{path}");
+        }
+    }
+}
