@@ -8,6 +8,7 @@ mod org;
 mod store;
 
 pub mod extract;
+pub mod pages;
 
 pub use enter::{enter_personal, personal_of};
 pub use extract::Member;

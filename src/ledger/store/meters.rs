@@ -170,6 +170,44 @@ pub async fn meter_states(
     Ok(rows.into_iter().map(MeterState::from).collect())
 }
 
+/// Meters of one kind of which at least `percent` of some limit may be used, the last used first. What was spent in a
+/// window that has passed still counts here, so the caller looks again at [`MeterState::tightest`].
+///
+/// # Errors
+/// Database errors only.
+pub async fn meters_near_limit(
+    conn: &mut PgConnection,
+    org: OrgId,
+    kind: MeterKind,
+    percent: u8,
+    most: i64,
+) -> Result<Vec<MeterState>, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select org_id as "org: OrgId", id as "id: MeterId", kind,
+            limit_total as "limit_total: Usd", limit_day as "limit_day: Usd", limit_week as "limit_week: Usd",
+            limit_month as "limit_month: Usd", include_byok, held as "held: Usd",
+            spent_total as "spent_total: Usd", spent_day as "spent_day: Usd", spent_week as "spent_week: Usd",
+            spent_month as "spent_month: Usd", byok_total as "byok_total: Usd", byok_day as "byok_day: Usd",
+            byok_week as "byok_week: Usd", byok_month as "byok_month: Usd", day, week, month,
+            (clock_timestamp() at time zone 'utc')::date as "today!", last_used_at
+           from meter
+           where org_id = $1 and kind = $2 and (
+              (spent_total + byok_total) * 100 >= limit_total * $3::integer
+              or (spent_day + byok_day) * 100 >= limit_day * $3::integer
+              or (spent_week + byok_week) * 100 >= limit_week * $3::integer
+              or (spent_month + byok_month) * 100 >= limit_month * $3::integer)
+           order by last_used_at desc nulls last, id limit $4"#,
+        org.0,
+        kind.as_str(),
+        i32::from(percent),
+        most,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(MeterState::from).collect())
+}
+
 /// Adds spending and releases holds, in the order of rows. A window that the clock has passed starts at
 /// this spending. A clock that looks earlier than the row (a transaction that began before midnight and
 /// waited) never turns a window back.

@@ -12,5 +12,5 @@ pub use audit::{
 };
 pub use credits::{CreditChange, CreditState, change_credits, credit_state, insert_credit, lock_credit, move_credit};
 pub use holds::{EndedHold, end_holds, expired_holds, insert_holds, lock_books, open_holds};
-pub use meters::{MeterChange, change_meters, insert_meter, meter_states, update_limits};
+pub use meters::{MeterChange, change_meters, insert_meter, meter_states, meters_near_limit, update_limits};
 pub use transfers::{Movement, NewTransfer, insert_or_find_transfer, insert_transfers, statement};

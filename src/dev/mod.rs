@@ -1,0 +1,3 @@
+//! Stand-ins for development. None of this is mounted in production.
+
+pub mod pages;

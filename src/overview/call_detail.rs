@@ -1,0 +1,200 @@
+//! One call, explained.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::Deserialize;
+
+use super::call_rows::{count, speed, status_badge};
+use super::models::dollars;
+use crate::activity::{Detail, PriceLine};
+use crate::base::Usd;
+use crate::web::present::{amount, when};
+use crate::web::views::activity::{Attempt, CostLine, Show};
+use crate::web::views::{Fact, Shell};
+
+pub fn view(shell: Shell, call: &Detail, key: String, maker: Option<String>, now: DateTime<Utc>, zone: Tz) -> Show {
+    Show {
+        shell,
+        status: status_badge(&call.status, call.cancelled),
+        note: note(call),
+        cost: amount(call.cost),
+        cost_lines: cost_lines(call),
+        price_note: price_note(call, zone),
+        held: amount(call.hold),
+        returned_label: "Returned".to_owned(),
+        returned: amount((call.hold - call.cost).max(Usd::ZERO)),
+        attempts: attempts(&call.attempts),
+        facts: facts(call, maker),
+        key_href: Some(format!("/activity?key={}", call.key)),
+        key,
+        time: when(call.created_at, now, zone),
+        timings: timings(call),
+        request_id: call.request_id.clone(),
+    }
+}
+
+fn note(call: &Detail) -> String {
+    let why = if call.error.is_empty() { String::new() } else { format!(" Reason: {}.", call.error.trim_end_matches('.')) };
+    match call.status.as_str() {
+        "rejected" => format!("Refused before it ran, so nothing was charged.{why}"),
+        "abandoned" => "The server stopped before this call was settled. What cannot be proven is not charged.".to_owned(),
+        "failed" if call.cost.is_zero() => format!("Not charged: nothing usable was produced.{why}"),
+        "failed" => format!("It failed on the way; what had been produced until then was charged.{why}"),
+        _ if call.overrun.is_positive() => {
+            "It cost more than was held for it. The operator bears the difference.".to_owned()
+        }
+        _ if call.cancelled => "The client left before the end. What had been produced by then was charged.".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// They add up to what was charged, to the last digit.
+fn cost_lines(call: &Detail) -> Vec<CostLine> {
+    let Some(price) = &call.price else { return Vec::new() };
+    let mut lines: Vec<CostLine> = price.lines.iter().map(cost_line).collect();
+    if call.overrun.is_positive() {
+        lines.push(CostLine {
+            what: "Borne by the operator".to_owned(),
+            amount: (-call.overrun).display_exact(),
+            ..CostLine::default()
+        });
+    }
+    lines
+}
+
+fn cost_line(line: &PriceLine) -> CostLine {
+    match line {
+        PriceLine::Priced(line) => {
+            let per_piece = matches!(line.label, "Images" | "Requests");
+            CostLine {
+                what: line.label.to_owned(),
+                quantity: crate::base::money::thousands(&line.quantity.to_string()),
+                price: if per_piece {
+                    format!("{} each", dollars(line.unit_price.amount()))
+                } else {
+                    format!("{} / 1M", dollars(line.unit_price.per_million()))
+                },
+                amount: line.amount.display_exact(),
+            }
+        }
+        PriceLine::Other(amount) => CostLine {
+            what: "Images and other parts of the call".to_owned(),
+            amount: amount.display_exact(),
+            ..CostLine::default()
+        },
+    }
+}
+
+fn price_note(call: &Detail, zone: Tz) -> String {
+    call.price.as_ref().map_or_else(
+        || "No price was fixed: the call ended before a provider was chosen.".to_owned(),
+        |price| {
+            let since = price.since.with_timezone(&zone).format("%-d %B %Y");
+            format!("Prices of {since}, version {}.", price.version)
+        },
+    )
+}
+
+/// As the gateway writes them. A field that is missing is shown as unknown, never as an error of the page.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Tried {
+    provider: String,
+    status: Option<u16>,
+    error: String,
+    duration_ms: i64,
+}
+
+fn attempts(value: &serde_json::Value) -> Vec<Attempt> {
+    let tried = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    tried.iter().map(|one| attempt(Tried::deserialize(one).unwrap_or_default())).collect()
+}
+
+fn attempt(tried: Tried) -> Attempt {
+    let ok = tried.error.is_empty() && tried.status.is_some_and(|status| (200..300).contains(&status));
+    let answer = match (tried.status, tried.error.as_str()) {
+        (Some(_), "") if ok => "answered".to_owned(),
+        (Some(status), "") => format!("answered {status}"),
+        (Some(status), error) => format!("answered {status}: {error}"),
+        (None, "") => "did not answer".to_owned(),
+        (None, error) => format!("did not answer: {error}"),
+    };
+    Attempt { provider: tried.provider, ok, answer, took: duration(tried.duration_ms) }
+}
+
+/// Such as `312 ms` or `4.1 s`.
+fn duration(milliseconds: i64) -> String {
+    match milliseconds {
+        ..1_000 => format!("{milliseconds} ms"),
+        _ => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),
+    }
+}
+
+fn facts(call: &Detail, maker: Option<String>) -> Vec<Fact> {
+    let tokens = |part: i64| if part > 0 { count(part) } else { String::new() };
+    let facts = [
+        ("Call id", call.call.to_string(), true),
+        ("Model asked", call.model_asked.clone(), true),
+        ("Model served", call.model.clone(), true),
+        ("Provider", call.provider.clone(), false),
+        ("Its name there", call.upstream_model.clone(), true),
+        ("Its id there", call.upstream_id.clone(), true),
+        ("Input tokens", count(call.prompt_tokens), false),
+        ("Of these, from cache", tokens(call.cached_tokens), false),
+        ("Of these, to cache", tokens(call.cache_write_tokens), false),
+        ("Output tokens", count(call.completion_tokens), false),
+        ("Of these, reasoning", tokens(call.reasoning_tokens), false),
+        ("Counted by", counted_by(&call.counted_by).to_owned(), false),
+        ("App", call.app.clone(), false),
+        ("App's address", call.referer.clone(), false),
+        ("Program", call.user_agent.clone(), false),
+        ("Key made by", maker.unwrap_or_default(), false),
+        ("Streamed", if call.streamed { "Yes" } else { "No" }.to_owned(), false),
+        ("Finish", call.finish_reason.clone(), false),
+        ("Answered with", call.http_status.to_string(), false),
+        ("Ledger transfer", call.transfer.map(|id| id.to_string()).unwrap_or_default(), true),
+    ];
+    let known = facts.into_iter().filter(|(_, value, _)| !value.is_empty());
+    known.map(|(label, value, mono)| Fact { label: label.to_owned(), value, mono }).collect()
+}
+
+fn counted_by(word: &str) -> &str {
+    match word {
+        "upstream" => "the provider",
+        "here" => "Farebox, because the provider did not say",
+        _ => "",
+    }
+}
+
+fn timings(call: &Detail) -> Vec<Fact> {
+    let first = call.first_token_ms.map(i64::from);
+    let after_first = i64::from(call.duration_ms) - first.unwrap_or(0);
+    let tenths = (call.completion_tokens > 0 && after_first > 0).then(|| call.completion_tokens * 10_000 / after_first);
+    let facts = [
+        ("To first token", first.map(duration)),
+        ("In all", Some(duration(call.duration_ms.into()))),
+        ("Speed", tenths.map(speed)),
+    ];
+    let known = facts.into_iter().filter_map(|(label, value)| value.map(|value| (label, value)));
+    known.map(|(label, value)| Fact { label: label.to_owned(), value, mono: false }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_told_as_they_went() {
+        let tried = serde_json::json!([
+            { "provider": "a", "model": "m", "status": 429, "error": "slow down", "duration_ms": 312 },
+            { "provider": "b", "model": "m", "status": null, "error": "timed out", "duration_ms": 30_000 },
+            { "provider": "c", "model": "m", "status": 200, "error": "", "duration_ms": 4_120 },
+            7,
+        ]);
+        let told: Vec<_> = attempts(&tried).into_iter().map(|one| (one.ok, one.answer, one.took)).collect();
+        assert_eq!(told[0], (false, "answered 429: slow down".into(), "312 ms".into()));
+        assert_eq!(told[1], (false, "did not answer: timed out".into(), "30.0 s".into()));
+        assert_eq!(told[2], (true, "answered".into(), "4.1 s".into()));
+        assert!(!told[3].0);
+    }
+}

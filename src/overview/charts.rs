@@ -1,0 +1,154 @@
+//! From measures of the log to drawn charts.
+
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
+use chrono_tz::Tz;
+use rust_decimal::Decimal;
+
+use super::models::dollars;
+use crate::activity::{Chart, Group, Metric, Period, Series};
+use crate::base::money::{SCALE, thousands};
+use crate::web::present::amount;
+use crate::web::views::Amount;
+use crate::web::views::chart::{self, Bucket, OTHER};
+
+/// Draws a chart. `name` says what a series is called; the rest is always called the same.
+pub fn draw(chart: &Chart, view: (Period, Group), zone: Tz, name: impl Fn(&str) -> String) -> chart::Chart {
+    let (period, group) = view;
+    let zone = bucket_zone(&chart.edges, zone);
+    let label = format!("{} per {} by {}", measure(chart.metric), unit(period).to_lowercase(), group.as_str());
+    let buckets: Vec<Bucket> = chart
+        .edges
+        .windows(2)
+        .enumerate()
+        .filter_map(|(at, pair)| match pair {
+            [from, to] => Some(bucket(chart, at, (*from, *to), period, zone)),
+            _ => None,
+        })
+        .collect();
+    let series: Vec<chart::Series> = chart.series.iter().map(|one| drawn_series(chart.metric, one, &name)).collect();
+    let (metric, empty) = (chart.metric, chart.total.is_zero());
+    chart::layout(&label, unit(period), &buckets, &series, move |value| {
+        // Without any value the scale would be one of the smallest unit, which says nothing.
+        if empty && value != 0 { String::new() } else { exact(metric, value) }
+    })
+}
+
+fn drawn_series(metric: Metric, series: &Series, name: impl Fn(&str) -> String) -> chart::Series {
+    let name = series.name.as_deref().map_or_else(|| OTHER.to_owned(), name);
+    chart::Series { name, total: total(metric, series.total) }
+}
+
+/// A sum as cards and legends show it.
+pub fn total(metric: Metric, value: Decimal) -> Amount {
+    if metric == Metric::Spend {
+        return amount(crate::base::Usd::new(value));
+    }
+    let digits = value.trunc().normalize().to_string();
+    let exact = thousands(&digits);
+    Amount::new(digits.parse().map_or_else(|_| exact.clone(), compact), exact)
+}
+
+/// Such as `21.4M`: three digits are enough where the exact count is at hand.
+pub fn compact(count: u64) -> String {
+    let (unit, letter) = match count {
+        0..10_000 => return thousands(&count.to_string()),
+        10_000..1_000_000 => (1_000, "K"),
+        1_000_000..1_000_000_000 => (1_000_000, "M"),
+        _ => (1_000_000_000, "B"),
+    };
+    let tenths = count / (unit / 10);
+    if tenths < 1_000 && !tenths.is_multiple_of(10) {
+        format!("{}.{}{letter}", tenths / 10, tenths % 10)
+    } else {
+        format!("{}{letter}", thousands(&(tenths / 10).to_string()))
+    }
+}
+
+/// A whole number of the smallest unit, without losing a digit.
+fn exact(metric: Metric, value: i128) -> String {
+    if metric == Metric::Spend {
+        return Decimal::try_from_i128_with_scale(value, SCALE).map(dollars).unwrap_or_default();
+    }
+    for (unit, letter) in [(1_000_000, "M"), (1_000, "K")] {
+        if value >= unit * 10 && value % unit == 0 {
+            return format!("{}{letter}", thousands(&(value / unit).to_string()));
+        }
+    }
+    thousands(&value.to_string())
+}
+
+fn measure(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Spend => "Spend",
+        Metric::Tokens => "Tokens",
+        Metric::Requests => "Requests",
+    }
+}
+
+fn unit(period: Period) -> &'static str {
+    match period {
+        Period::Hour => "Minute",
+        Period::Day => "Hour",
+        Period::Week | Period::ThirtyDays | Period::Month => "Day",
+    }
+}
+
+/// Days of zones that are half an hour off are UTC days, and are named so.
+fn bucket_zone(edges: &[DateTime<Utc>], zone: Tz) -> Tz {
+    let days = edges.windows(2).all(|pair| matches!(pair, [a, b] if *b - *a > TimeDelta::hours(1)));
+    let off = edges.iter().any(|edge| edge.with_timezone(&zone).minute() != 0);
+    if days && off { Tz::UTC } else { zone }
+}
+
+fn bucket(chart: &Chart, at: usize, span: (DateTime<Utc>, DateTime<Utc>), period: Period, zone: Tz) -> Bucket {
+    let (from, to) = (span.0.with_timezone(&zone), span.1.with_timezone(&zone));
+    let (label, span) = match period {
+        Period::Hour => (from.format("%H:%M").to_string(), from.format("%-d %b %Y, %H:%M %Z").to_string()),
+        Period::Day => {
+            (from.format("%H:%M").to_string(), format!("{} to {}", from.format("%-d %b %Y, %H:%M"), to.format("%H:%M %Z")))
+        }
+        _ => (from.format("%-d %b").to_string(), from.format("%-d %b %Y, %Z").to_string()),
+    };
+    let values = chart.series.iter().map(|one| one.values.get(at).map_or(0, |value| chart.cell(*value).0)).collect();
+    Bucket { label, span, values }
+}
+
+/// The span of a chart in words, such as `16 Nov to 22 Nov 2026, UTC.`
+pub fn range(edges: &[DateTime<Utc>], period: Period, zone: Tz) -> String {
+    let zone = bucket_zone(edges, zone);
+    let (Some(from), Some(to)) = (edges.first(), edges.last()) else { return String::new() };
+    let from = from.with_timezone(&zone);
+    if matches!(period, Period::Hour | Period::Day) {
+        let to = to.with_timezone(&zone);
+        return format!("{} to {}, {zone}.", from.format("%-d %b %Y, %H:%M"), to.format("%-d %b, %H:%M"));
+    }
+    let last = (*to - TimeDelta::seconds(1)).with_timezone(&zone);
+    if last.date_naive() == from.date_naive() {
+        return format!("{}, {zone}.", from.format("%-d %b %Y"));
+    }
+    format!("{} to {}, {zone}.", from.format("%-d %b"), last.format("%-d %b %Y"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_compact_and_scales_exact() {
+        let compacted = [0, 9_999, 10_000, 164_321, 21_400_000, 21_000_000].map(compact);
+        assert_eq!(compacted, ["0", "9,999", "10K", "164K", "21.4M", "21M"]);
+        assert_eq!(exact(Metric::Spend, 25_000_000_000), "$0.025");
+        assert_eq!(exact(Metric::Spend, 12_400_000_000_000), "$12.40");
+        assert_eq!(exact(Metric::Tokens, 20_000), "20K");
+        assert_eq!(exact(Metric::Tokens, 20_001), "20,001");
+    }
+
+    #[test]
+    fn a_zone_that_is_half_an_hour_off_has_utc_days() {
+        let now = "2026-11-22T12:00:00Z".parse().expect("a time");
+        let edges = |zone| crate::activity::edges(Period::Week, now, zone);
+        let (kolkata, berlin) = (chrono_tz::Asia::Kolkata, chrono_tz::Europe::Berlin);
+        assert_eq!(bucket_zone(&edges(kolkata), kolkata), Tz::UTC);
+        assert_eq!(range(&edges(berlin), Period::Week, berlin), "16 Nov to 22 Nov 2026, Europe/Berlin.");
+    }
+}

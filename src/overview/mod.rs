@@ -1,0 +1,11 @@
+//! Pages that bring several domains together: the first page, the activity log, and models with their prices.
+//!
+//! Nothing lives here but showing: every figure comes from the domain that owns it.
+
+mod call_detail;
+mod call_rows;
+mod charts;
+
+pub mod activity;
+pub mod models;
+pub mod pages;
