@@ -10,10 +10,11 @@ use crate::base::secret::Digest;
 use crate::boot::Readiness;
 use crate::gateway;
 use crate::web::{App, csrf, headers, static_files};
-use crate::{accounts, keys, topups};
+use crate::{accounts, dev, keys, orgs, overview, reference, topups};
 
 /// Adds every route.
 pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
+    service.app_data(web::Data::new(reference::OpenApiDocument(openapi_document())));
     // For load balancers and monitoring.
     service.service(
         web::scope("")
@@ -66,13 +67,20 @@ fn anybody(service: &mut web::ServiceConfig) {
         .route("/recover", web::get().to(page::recover_form))
         .route("/recover", web::post().to(page::recover))
         .route("/reset", web::get().to(page::reset_form))
-        .route("/reset", web::post().to(page::reset));
+        .route("/reset", web::post().to(page::reset))
+        .route("/docs/api", web::get().to(reference::pages::show))
+        .route("/openapi.json", web::get().to(reference::pages::document));
 }
 
 /// Pages for members of the organization that they show.
 fn members(service: &mut web::ServiceConfig) {
     service
+        .route("/", web::get().to(overview::pages::index))
         .route("/sign-out", web::post().to(accounts::pages::sign_out))
+        .route("/activity", web::get().to(overview::activity::index))
+        .route("/activity/{call}", web::get().to(overview::activity::show))
+        .route("/models", web::get().to(overview::models::index))
+        .route("/models/{author}/{name}", web::get().to(overview::models::show))
         .route("/keys", web::get().to(keys::pages::index))
         .route("/keys", web::post().to(keys::pages::create))
         .route("/keys/new", web::get().to(keys::pages::new_form))
@@ -83,14 +91,18 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/credits", web::get().to(topups::pages::index))
         .route("/credits/topups", web::post().to(topups::pages::create))
         .route("/credits/topups/{topup}", web::get().to(topups::pages::show))
-        .route("/credits/topups/{topup}/receipt", web::get().to(topups::pages::receipt));
+        .route("/credits/topups/{topup}/receipt", web::get().to(topups::pages::receipt))
+        .route("/settings/profile", web::get().to(orgs::pages::profile))
+        .route("/settings/profile", web::post().to(orgs::pages::save_profile));
 }
 
 /// Stand-ins, each marked as such on its page. None of them exists in production.
 fn development(service: &mut web::ServiceConfig) {
     service
         .route("/sandbox/checkout/{topup}", web::get().to(topups::pages::sandbox_checkout))
-        .route("/sandbox/checkout/{topup}", web::post().to(topups::pages::sandbox_decide));
+        .route("/sandbox/checkout/{topup}", web::post().to(topups::pages::sandbox_decide))
+        .route("/dev/mailbox", web::get().to(dev::pages::mailbox))
+        .route("/dev/mailbox/{mail}", web::get().to(dev::pages::message));
 }
 
 async fn not_found() -> Result<HttpResponse, crate::web::PageError> {
