@@ -93,9 +93,10 @@ create table hold (
     id         uuid not null,
     amount     numeric(24, 12) not null constraint hold_amount_not_negative check (amount >= 0),
     meters     uuid[] not null,
-    memo       jsonb not null,
+    -- What the sweeper should know of the call; opaque here, so text and not parsed for every call.
+    memo       text not null,
     created_at timestamptz not null default now(),
     expires_at timestamptz not null,
     primary key (org_id, id)
 );
-create index hold_by_expiry on hold (expires_at);
+-- No index on expires_at: the table holds running calls only, and every call would pay for it.

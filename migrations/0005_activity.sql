@@ -46,7 +46,6 @@ create table usage (
 );
 create index usage_by_time on usage (org_id, created_at);
 create index usage_by_key on usage (org_id, key_id, id desc);
-create index usage_by_transfer on usage (transfer_id) where transfer_id is not null;
 
 -- Written by the transaction that writes the usage rows, so its sums are theirs at every moment.
 create table usage_hour (

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
-use super::store::{self, HourKey, HourSums};
+use super::store::{self, HourSums};
 use super::usage::UsageRow;
 use crate::base::ids::{CallId, OrgId};
 
@@ -23,10 +22,7 @@ pub async fn record(conn: &mut PgConnection, rows: &[UsageRow]) -> Result<HashSe
     let mut sorted: Vec<UsageRow> = rows.iter().cloned().map(UsageRow::storable).collect();
     sorted.sort_by_key(|row| (row.org, row.call));
     sorted.dedup_by_key(|row| (row.org, row.call));
-    let written: HashSet<CallId> = store::insert_usage(conn, &sorted).await?.into_iter().collect();
-    sorted.retain(|row| written.contains(&row.call));
-    store::add_hours(conn, &by_hour(&sorted)).await?;
-    Ok(written)
+    Ok(store::insert_usage(conn, &sorted).await?.into_iter().collect())
 }
 
 /// Takes back the row of a call that was given up for lost, because its settlement turned up after all.
@@ -39,24 +35,6 @@ pub async fn withdraw_abandoned(conn: &mut PgConnection, org: OrgId, call: CallI
     let taken = HourSums { requests: -1, failed: -1, ..HourSums::default() };
     store::add_hours(conn, &BTreeMap::from([(key, taken)])).await?;
     Ok(true)
-}
-
-/// The sums of rows by the primary key of the rollup, in its order.
-fn by_hour(rows: &[UsageRow]) -> BTreeMap<HourKey, HourSums> {
-    let mut hours: BTreeMap<HourKey, HourSums> = BTreeMap::new();
-    for row in rows {
-        let key = HourKey {
-            org: row.org.0,
-            hour: hour_of(row.created_at),
-            key: row.key.0,
-            model: row.model.clone(),
-            provider: row.provider.clone(),
-            app: row.app.clone(),
-            member: row.member.map_or(Uuid::nil(), |member| member.0),
-        };
-        hours.entry(key).or_default().add(row);
-    }
-    hours
 }
 
 /// The start of the UTC hour of a moment.

@@ -14,6 +14,16 @@ const MAX_ADMISSION: u32 = 3;
 const MAX_SETTLEMENT: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(2_500);
 
+/// The hot path looks rows up by their key and nothing else, in statements that never change. Planning them anew for
+/// each batch, or scanning a small table with many dead rows, would cost more than the work itself.
+const KEYED_LOOKUPS: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+];
+
 /// The pools of one process.
 #[derive(Clone, Debug)]
 pub struct Pools {
@@ -30,8 +40,11 @@ impl Pools {
     /// When `url` is no Postgres URL.
     pub fn open(url: &str) -> Result<Pools, sqlx::Error> {
         let durable = options(url)?;
-        let quick = durable.clone().options([("synchronous_commit", "off"), ("statement_timeout", "2500")]);
-        let settling = durable.clone().options([("statement_timeout", "5000")]);
+        let quick = durable
+            .clone()
+            .options([("synchronous_commit", "off"), ("statement_timeout", "2500")])
+            .options(KEYED_LOOKUPS);
+        let settling = durable.clone().options([("statement_timeout", "5000")]).options(KEYED_LOOKUPS);
         let general = durable.options([("statement_timeout", "15000"), ("idle_in_transaction_session_timeout", "30000")]);
         Ok(Pools {
             general: pool(MAX_GENERAL).connect_lazy_with(general),

@@ -134,7 +134,7 @@ impl Gateway {
             most: bound.most,
             least: bound.least,
             // The sweeper logs the call by this if the process dies.
-            memo: HoldMemo { call: call.clone() }.to_value(),
+            memo: HoldMemo { call: call.clone() }.to_text(),
         };
         let granted = self.0.desk.reserve(want).await.map_err(|refused| {
             ApiError::from_refusal(&refused, bound.asked_tokens, |left| affordable(&found, prompt, request, left))

@@ -28,13 +28,10 @@ pub struct HoldMemo {
 }
 
 impl HoldMemo {
-    /// The form in which the ledger keeps it. Always use this: a text that Postgres cannot store would refuse the
-    /// hold, and with it those of every call that is admitted in the same transaction.
+    /// As text. JSON escapes what a text column cannot hold.
     #[must_use]
-    pub fn to_value(&self) -> serde_json::Value {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
-        activity::storable_json(&mut value);
-        value
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 
@@ -81,7 +78,7 @@ pub fn start(handle: &Handle, pool: PgPool, spool: Spool, every: Duration) {
 }
 
 fn abandoned(hold: &ExpiredHold) -> Option<UsageRow> {
-    let memo = match serde_json::from_value::<HoldMemo>(hold.memo.clone()) {
+    let memo = match serde_json::from_str::<HoldMemo>(&hold.memo) {
         Ok(memo) if memo.call.id == hold.call && memo.call.org == hold.org => memo,
         Ok(_) => {
             tracing::error!(call = %hold.call, "the memo of a hold names another call; it is released but not logged");

@@ -91,7 +91,7 @@ mod tests {
     }
 
     fn want(org: OrgId, meter: MeterId, least: &str, most: &str) -> Want {
-        let memo = serde_json::Value::Null;
+        let memo = String::new();
         Want { call: CallId::fresh(), org, meters: vec![meter], most: usd(most), least: usd(least), memo }
     }
 
@@ -136,7 +136,7 @@ mod tests {
             let (mut books, org, meter) = books("9", limits);
             for (least, extra) in calls {
                 let (least, most) = (Usd::from_cents(least.into()), Usd::from_cents((least + extra).into()));
-                let memo = serde_json::Value::Null;
+                let memo = String::new();
                 let call = Want { call: CallId::fresh(), org, meters: vec![meter], most, least, memo };
                 if let Ok(granted) = admit(&mut books, &call) {
                     prop_assert!(granted.amount >= least && granted.amount <= most);

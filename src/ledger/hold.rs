@@ -37,7 +37,7 @@ pub struct Want {
     /// The least that makes sense to hold; equal to `most` when the caller fixed the length.
     pub least: Usd,
     /// What the sweeper should know if the process dies; opaque to the ledger.
-    pub memo: serde_json::Value,
+    pub memo: String,
 }
 
 /// A hold that stands.
@@ -72,5 +72,5 @@ pub struct ExpiredHold {
     pub call: CallId,
     pub org: OrgId,
     pub amount: Usd,
-    pub memo: serde_json::Value,
+    pub memo: String,
 }

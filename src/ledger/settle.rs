@@ -124,9 +124,7 @@ impl Plan {
     }
 
     async fn post(self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-        store::change_credits(conn, &self.credits).await?;
-        store::change_meters(conn, &self.meters).await?;
-        let usage = self.usage.into_iter().map(|(org, (id, amount))| NewTransfer {
+        let usage = self.usage.iter().map(|(&org, &(id, amount))| NewTransfer {
             id,
             code: Code::Usage,
             reference: id.to_string(),
@@ -136,7 +134,7 @@ impl Plan {
             org: Some(org),
             memo: String::new(),
         });
-        let transfers: Vec<NewTransfer> = usage.chain(self.overruns).collect();
-        store::insert_transfers(conn, &transfers).await
+        let transfers: Vec<NewTransfer> = usage.chain(self.overruns.iter().cloned()).collect();
+        store::apply(conn, &self.credits, &self.meters, &transfers).await
     }
 }

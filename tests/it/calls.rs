@@ -126,7 +126,7 @@ pub async fn hold(desk: &Desk, call: &Call, amount: &str) -> Usd {
         meters: call.meter_ids(),
         most: usd(amount),
         least: usd(amount),
-        memo: HoldMemo { call: call.clone() }.to_value(),
+        memo: HoldMemo { call: call.clone() }.to_text(),
     };
     desk.reserve(want).await.expect("a hold").amount
 }

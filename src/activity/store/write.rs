@@ -35,19 +35,8 @@ pub struct HourSums {
     pub cost: Usd,
 }
 
-impl HourSums {
-    pub fn add(&mut self, row: &UsageRow) {
-        self.requests += 1;
-        self.failed += i64::from(row.status != "success");
-        self.prompt += whole(row.prompt_tokens);
-        self.completion += whole(row.completion_tokens);
-        self.reasoning += whole(row.reasoning_tokens);
-        self.cached += whole(row.cached_tokens);
-        self.cost += row.cost;
-    }
-}
-
-/// Inserts the rows of calls that have none yet and returns which these are.
+/// Inserts the rows of calls that have none yet, adds them to the sums of their hours in the order of the primary
+/// key, and returns which they are. One statement: each round trip less is one that the calls behind wait less.
 pub async fn insert_usage(conn: &mut PgConnection, rows: &[UsageRow]) -> Result<Vec<CallId>, sqlx::Error> {
     macro_rules! column {
         ($row:ident => $value:expr) => {
@@ -55,7 +44,8 @@ pub async fn insert_usage(conn: &mut PgConnection, rows: &[UsageRow]) -> Result<
         };
     }
     sqlx::query_scalar!(
-        r#"insert into usage (org_id, id, created_at, key_id, member_id, app, referer, user_agent, request_id,
+        r#"with inserted as (
+           insert into usage (org_id, id, created_at, key_id, member_id, app, referer, user_agent, request_id,
             model_asked, model, provider, upstream_model, upstream_id, streamed, status, cancelled, http_status, error,
             finish_reason, native_finish, prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens,
             reasoning_tokens, counted_by, price_version, cost, overrun, hold, transfer_id, meters, first_token_ms,
@@ -75,7 +65,28 @@ pub async fn insert_usage(conn: &mut PgConnection, rows: &[UsageRow]) -> Result<
             native_finish, prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens,
             counted_by, price_version, cost, overrun, hold, transfer_id, meters, first_token_ms, duration_ms, attempts)
            on conflict (org_id, id) do nothing
-           returning id as "id: CallId""#,
+           returning org_id, id, created_at, key_id, member_id, app, model, provider, status, prompt_tokens,
+            completion_tokens, reasoning_tokens, cached_tokens, cost
+         ), rolled as (
+           insert into usage_hour as h (org_id, hour, key_id, model, provider, app, member_id, requests, failed,
+            prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, cost)
+           select org_id, date_trunc('hour', created_at, 'UTC'), key_id, model, provider, app,
+            coalesce(member_id, '00000000-0000-0000-0000-000000000000'), count(*),
+            count(*) filter (where status <> 'success'), sum(prompt_tokens), sum(completion_tokens),
+            sum(reasoning_tokens), sum(cached_tokens), sum(cost)
+           from inserted
+           group by 1, 2, 3, 4, 5, 6, 7
+           order by 1, 2, 3, 4, 5, 6, 7
+           on conflict (org_id, hour, key_id, model, provider, app, member_id) do update set
+            requests = h.requests + excluded.requests,
+            failed = h.failed + excluded.failed,
+            prompt_tokens = h.prompt_tokens + excluded.prompt_tokens,
+            completion_tokens = h.completion_tokens + excluded.completion_tokens,
+            reasoning_tokens = h.reasoning_tokens + excluded.reasoning_tokens,
+            cached_tokens = h.cached_tokens + excluded.cached_tokens,
+            cost = h.cost + excluded.cost
+         )
+         select id as "id: CallId" from inserted"#,
         column!(row => row.org.0),
         column!(row => row.call.0),
         column!(row => row.created_at),

@@ -1,9 +1,6 @@
 //! What organizations own.
 
-use std::collections::BTreeMap;
-
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::NewTransfer;
 use crate::base::Usd;
@@ -66,36 +63,6 @@ pub async fn lock_credit(conn: &mut PgConnection, org: OrgId) -> Result<Option<C
     )
     .fetch_optional(conn)
     .await
-}
-
-/// Charges and releases, row by row in the order of organizations.
-pub async fn change_credits(
-    conn: &mut PgConnection,
-    changes: &BTreeMap<OrgId, CreditChange>,
-) -> Result<(), sqlx::Error> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let orgs: Vec<Uuid> = changes.keys().map(|org| org.0).collect();
-    let charges: Vec<Usd> = changes.values().map(|change| change.charge).collect();
-    let releases: Vec<Usd> = changes.values().map(|change| change.release).collect();
-    sqlx::query!(
-        "update credit c set posted = c.posted - d.charge, held = c.held - d.release
-         from (
-            select x.org_id, x.charge, x.release
-            from unnest($1::uuid[], $2::numeric[], $3::numeric[]) as x (org_id, charge, release)
-            join credit l on l.org_id = x.org_id
-            order by x.org_id
-            for update of l
-         ) d
-         where c.org_id = d.org_id",
-        &orgs,
-        &charges as &[Usd],
-        &releases as &[Usd],
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Applies a posted transfer to the organizations on its sides. False when a debit is not covered

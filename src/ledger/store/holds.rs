@@ -65,7 +65,7 @@ pub async fn insert_holds(
     let hold_amounts: Vec<Usd> = held.iter().map(|(_, granted)| granted.amount).collect();
     // Arrays of arrays must be rectangular in Postgres, so each hold's meters travel as one literal.
     let hold_meters: Vec<String> = held.iter().map(|(want, _)| uuid_array(&want.meters)).collect();
-    let hold_memos: Vec<serde_json::Value> = held.iter().map(|(want, _)| want.memo.clone()).collect();
+    let hold_memos: Vec<String> = held.iter().map(|(want, _)| want.memo.clone()).collect();
     sqlx::query!(
         "with raised_credit as (
             update credit c set held = c.held + d.amount
@@ -78,7 +78,7 @@ pub async fn insert_holds(
          )
          insert into hold (org_id, id, amount, meters, memo, expires_at)
          select d.org_id, d.id, d.amount, d.meters::uuid[], d.memo, now() + make_interval(secs => $11)
-         from unnest($6::uuid[], $7::uuid[], $8::numeric[], $9::text[], $10::jsonb[]) as d (org_id, id, amount, meters, memo)",
+         from unnest($6::uuid[], $7::uuid[], $8::numeric[], $9::text[], $10::text[]) as d (org_id, id, amount, meters, memo)",
         &orgs,
         &org_amounts as &[Usd],
         &meter_orgs,

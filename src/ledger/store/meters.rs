@@ -1,7 +1,5 @@
 //! Meters: counters with limits.
 
-use std::collections::BTreeMap;
-
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -206,52 +204,4 @@ pub async fn meters_near_limit(
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(MeterState::from).collect())
-}
-
-/// Adds spending and releases holds, in the order of rows. A window that the clock has passed starts at
-/// this spending. A clock that looks earlier than the row (a transaction that began before midnight and
-/// waited) never turns a window back.
-pub async fn change_meters(
-    conn: &mut PgConnection,
-    changes: &BTreeMap<(OrgId, MeterId), MeterChange>,
-) -> Result<(), sqlx::Error> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let (orgs, ids): (Vec<Uuid>, Vec<Uuid>) = changes.keys().map(|(org, id)| (org.0, id.0)).unzip();
-    let spends: Vec<Usd> = changes.values().map(|change| change.spend).collect();
-    let releases: Vec<Usd> = changes.values().map(|change| change.release).collect();
-    sqlx::query!(
-        "update meter m set
-            held = m.held - d.release,
-            spent_total = m.spent_total + d.spend,
-            spent_day = d.spend + case when m.day >= d.today then m.spent_day else 0 end,
-            spent_week = d.spend + case when m.week >= d.monday then m.spent_week else 0 end,
-            spent_month = d.spend + case when m.month >= d.first then m.spent_month else 0 end,
-            byok_day = case when m.day >= d.today then m.byok_day else 0 end,
-            byok_week = case when m.week >= d.monday then m.byok_week else 0 end,
-            byok_month = case when m.month >= d.first then m.byok_month else 0 end,
-            day = greatest(m.day, d.today),
-            week = greatest(m.week, d.monday),
-            month = greatest(m.month, d.first),
-            last_used_at = clock_timestamp()
-         from (
-            select x.org_id, x.id, x.spend, x.release,
-                (clock_timestamp() at time zone 'utc')::date as today,
-                date_trunc('week', clock_timestamp() at time zone 'utc')::date as monday,
-                date_trunc('month', clock_timestamp() at time zone 'utc')::date as first
-            from unnest($1::uuid[], $2::uuid[], $3::numeric[], $4::numeric[]) as x (org_id, id, spend, release)
-            join meter l on l.org_id = x.org_id and l.id = x.id
-            order by x.org_id, x.id
-            for update of l
-         ) d
-         where m.org_id = d.org_id and m.id = d.id",
-        &orgs,
-        &ids,
-        &spends as &[Usd],
-        &releases as &[Usd],
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }

@@ -4,13 +4,15 @@ mod audit;
 mod credits;
 mod holds;
 mod meters;
+mod settlement;
 mod transfers;
 
 pub use audit::{
     audit_counts, drifted_credit_holds, drifted_credits, drifted_meter_holds, orphan_transfers, overdue_holds,
     sum_of_all_accounts,
 };
-pub use credits::{CreditChange, CreditState, change_credits, credit_state, insert_credit, lock_credit, move_credit};
+pub use credits::{CreditChange, CreditState, credit_state, insert_credit, lock_credit, move_credit};
 pub use holds::{EndedHold, end_holds, expired_holds, insert_holds, lock_books, open_holds};
-pub use meters::{MeterChange, change_meters, insert_meter, meter_states, meters_near_limit, update_limits};
-pub use transfers::{Movement, NewTransfer, insert_or_find_transfer, insert_transfers, statement};
+pub use meters::{MeterChange, insert_meter, meter_states, meters_near_limit, update_limits};
+pub use settlement::apply;
+pub use transfers::{Movement, NewTransfer, insert_or_find_transfer, statement};

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::super::transfer::Code;
 use crate::base::Usd;
@@ -27,36 +26,6 @@ pub struct Earlier {
     pub debit: AccountId,
     pub credit: AccountId,
     pub amount: Usd,
-}
-
-pub async fn insert_transfers(conn: &mut PgConnection, transfers: &[NewTransfer]) -> Result<(), sqlx::Error> {
-    if transfers.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<Uuid> = transfers.iter().map(|t| t.id.0).collect();
-    let codes: Vec<String> = transfers.iter().map(|t| t.code.as_str().to_owned()).collect();
-    let references: Vec<String> = transfers.iter().map(|t| t.reference.clone()).collect();
-    let debits: Vec<Uuid> = transfers.iter().map(|t| t.debit.0).collect();
-    let credits: Vec<Uuid> = transfers.iter().map(|t| t.credit.0).collect();
-    let amounts: Vec<Usd> = transfers.iter().map(|t| t.amount).collect();
-    let orgs: Vec<Option<Uuid>> = transfers.iter().map(|t| t.org.map(|org| org.0)).collect();
-    let memos: Vec<String> = transfers.iter().map(|t| t.memo.clone()).collect();
-    sqlx::query!(
-        "insert into transfer (id, code, reference, debit_account, credit_account, amount, org_id, memo)
-         select * from unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::uuid[], $6::numeric[],
-            $7::uuid[], $8::text[])",
-        &ids,
-        &codes,
-        &references,
-        &debits,
-        &credits,
-        &amounts as &[Usd],
-        &orgs as &[Option<Uuid>],
-        &memos,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Inserts a transfer, or returns the one that its code and reference name already.
