@@ -2,10 +2,12 @@
 
 mod catalog;
 mod clients;
+mod contract;
 mod disconnects;
 mod limits;
 mod metered_call;
 mod nodes;
+mod production;
 mod settlement;
 mod shutdown;
 mod sign_up;

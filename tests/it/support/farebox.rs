@@ -251,3 +251,8 @@ fn command(database_url: &str, data_dir: &std::path::Path) -> Command {
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
 }
+
+/// An id of this kind that nothing has.
+pub fn base_id(prefix: &str) -> String {
+    format!("{prefix}{}", farebox::base::ids::RequestId::fresh().0.simple())
+}
