@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use crate::base::Usd;
-use crate::catalog::{Catalog, ListedModel, Modality, Offer, ProviderKind, Shelf, UnitPrice};
+use crate::catalog::{Catalog, ListedModel, Modality, Offer, Price, ProviderKind, Shelf, UnitPrice};
 use crate::orgs::Member;
 use crate::web::snippets::{Example, KEY_PLACEHOLDER};
 use crate::web::views::catalog as views;
@@ -128,7 +128,7 @@ fn row(listed: &ListedModel) -> views::ModelRow {
         href: format!("/models/{}", model.slug),
         name: model.name.clone(),
         id: model.slug.to_string(),
-        input: lead.map(|price| per_million(price.prompt)).unwrap_or_default(),
+        input: lead.map(input_price).unwrap_or_default(),
         output: lead.map(|price| per_million(price.completion)).unwrap_or_default(),
         cached: lead.and_then(|price| price.cache_read).map(per_million),
         context: tokens(model.context_length),
@@ -147,6 +147,16 @@ fn per_million(price: UnitPrice) -> String {
     dollars(price.per_million())
 }
 
+/// With the price of a call beside it, where there is one: $0.00 alone would promise a free call.
+fn input_price(price: &Price) -> String {
+    let input = per_million(price.prompt);
+    match price.request.filter(|request| !request.is_zero()) {
+        Some(request) => format!("{input} + {} a call", dollars(request.amount())),
+        None => input,
+    }
+}
+
+/// An amount with at least cents, and every digit that there is.
 pub(super) fn dollars(amount: Decimal) -> String {
     let amount = amount.normalize();
     if amount.scale() <= 2 { Usd::new(amount).display() } else { Usd::new(amount).display_exact() }
@@ -226,7 +236,7 @@ fn provider_row(offer: &Offer) -> views::ProviderRow {
     let (endpoint, provider) = (&offer.endpoint, &offer.provider.provider);
     views::ProviderRow {
         name: provider.name.clone(),
-        input: per_million(endpoint.price.prompt),
+        input: input_price(&endpoint.price),
         output: per_million(endpoint.price.completion),
         cached: endpoint.price.cache_read.map(per_million),
         context: tokens(endpoint.context_length),
@@ -248,6 +258,8 @@ mod tests {
         assert_eq!(shown("0.075"), "$0.075");
         assert_eq!(shown("1.2345"), "$1.2345");
         assert_eq!(shown("0"), "$0.00");
+        let flat = Price { request: UnitPrice::parse("0.01").ok(), ..Price::default() };
+        assert_eq!(input_price(&flat), "$0.00 + $0.01 a call");
     }
 
     #[test]
