@@ -2,6 +2,7 @@
 //!
 //! Everything real: the `farebox` binary as its own process, on its own database of a real Postgres.
 
+mod access;
 mod activity;
 mod books;
 mod calls;

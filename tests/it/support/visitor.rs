@@ -92,3 +92,17 @@ pub async fn mailed_link(farebox: &Farebox, email: &str) -> String {
     let path = link.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| format!("/{path}"));
     path.expect("a path")
 }
+
+/// Names and values of the inputs of the form with this action; a choice counts only when it is checked.
+pub fn form(page: &str, action: &str) -> Vec<(String, String)> {
+    let rest = page.split_once(&format!("action=\"{action}\"")).map_or("", |(_, rest)| rest);
+    let form = rest.split_once("</form>").map_or(rest, |(form, _)| form);
+    let attribute = |tag: &str, name: &str| between(tag, &format!("{name}=\""), "\"");
+    form.split("<input")
+        .skip(1)
+        .filter_map(|rest| rest.split('>').next())
+        .filter(|tag| !tag.contains("type=\"radio\"") || tag.contains("checked"))
+        .map(|tag| (attribute(tag, " name"), attribute(tag, " value")))
+        .filter(|(name, _)| !name.is_empty())
+        .collect()
+}
