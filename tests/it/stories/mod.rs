@@ -3,6 +3,7 @@
 mod catalog;
 mod clients;
 mod contract;
+mod crashes;
 mod disconnects;
 mod limits;
 mod metered_call;
