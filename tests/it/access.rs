@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::support::farebox::base_id;
+use crate::support::farebox::unused_id;
 use crate::support::visitor::{Page, Visitor};
 use crate::support::{Farebox, Key};
 
@@ -134,7 +134,7 @@ impl Owned {
 
     /// The name of a thing of this kind that nobody has.
     fn nobodys(kind: &str) -> String {
-        base_id(match kind {
+        unused_id(match kind {
             "call" => "gen-",
             "key" => "key_",
             _ => "top_",
@@ -193,7 +193,8 @@ async fn nobody_gets_further_than_the_door() {
     let key = farebox.key("ada@example.com", "10", &[]).await;
     for (method, path, who) in ROUTES.iter().filter(|(_, _, who)| matches!(who, Member | Owner(_))) {
         let path = path_of(path, &key.id).replace("{name}", "echo");
-        let request = if *method == "get" { farebox.http.get(farebox.url(&path)) } else { farebox.http.post(farebox.url(&path)) };
+        let request =
+            if *method == "get" { farebox.http.get(farebox.url(&path)) } else { farebox.http.post(farebox.url(&path)) };
         for with_key in [false, true] {
             let request = request.try_clone().expect("no body");
             // A key is for programs; it opens no page.
@@ -206,7 +207,10 @@ async fn nobody_gets_further_than_the_door() {
             assert!(status == 303 || *method != "get", "{method} {path} answers {status}, not the way to the door");
         }
     }
-    assert_eq!(farebox.text("select count(*)::text from api_key where disabled_at is null and deleted_at is null").await, "1");
+    assert_eq!(
+        farebox.text("select count(*)::text from api_key where disabled_at is null and deleted_at is null").await,
+        "1"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -232,9 +236,14 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
     assert_eq!(kinds.len(), 3);
 
     // Nothing of it was done, and none of it is on a stranger's pages.
-    assert_eq!(farebox.text("select count(*)::text from api_key where disabled_at is null and deleted_at is null").await, "1");
+    assert_eq!(
+        farebox.text("select count(*)::text from api_key where disabled_at is null and deleted_at is null").await,
+        "1"
+    );
     assert_eq!(farebox.text("select state from topup").await, "pending");
-    for (method, path, who) in ROUTES.iter().filter(|(method, path, who)| *method == "get" && *who == Member && !path.contains('{')) {
+    for (method, path, who) in
+        ROUTES.iter().filter(|(method, path, who)| *method == "get" && *who == Member && !path.contains('{'))
+    {
         let page = send(&mut eve, method, path, &token).await;
         assert!(matches!(page.status, 200 | 303), "{path} for {who:?}: {}", page.status);
         for secret in [hers.call.as_str(), &hers.key.id, &hers.topup, "ada@example.com"] {
@@ -270,7 +279,8 @@ async fn a_form_without_its_token_changes_nothing() {
     let farebox = Farebox::start().await;
     let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
     let hers = owned(&farebox, &mut ada, "ada@example.com").await;
-    let eve = Visitor::member(&farebox, "eve@example.com", "another horse battery").await.token("/settings/profile").await;
+    let eve =
+        Visitor::member(&farebox, "eve@example.com", "another horse battery").await.token("/settings/profile").await;
     for (_, path, who) in ROUTES.iter().filter(|(method, _, who)| *method == "post" && *who != For::Key) {
         let id = if let Owner(kind) = who { hers.id(kind) } else { "" };
         for token in ["", "0", &eve] {
@@ -278,7 +288,10 @@ async fn a_form_without_its_token_changes_nothing() {
             assert!(matches!(page.status, 400 | 403 | 422), "{path} with the token {token:?}: {}", page.status);
         }
     }
-    assert_eq!(farebox.text("select count(*)::text from api_key where disabled_at is null and deleted_at is null").await, "1");
+    assert_eq!(
+        farebox.text("select count(*)::text from api_key where disabled_at is null and deleted_at is null").await,
+        "1"
+    );
     assert_eq!(farebox.text("select count(*)::text from person where name = 'changed'").await, "0");
     assert_eq!(ada.get("/").await.status, 200, "still signed in");
 }
@@ -299,7 +312,7 @@ async fn a_key_sees_only_its_own_organization_and_a_cookie_opens_no_api() {
     };
     let theirs = asked(strange.clone(), hers.call.clone()).await;
     assert_eq!(theirs.0, 404);
-    assert_eq!(theirs, asked(strange.clone(), base_id("gen-")).await, "another's call is as if it were not there");
+    assert_eq!(theirs, asked(strange.clone(), unused_id("gen-")).await, "another's call is as if it were not there");
     assert_eq!(asked(hers.key.clone(), hers.call.clone()).await.0, 200);
     assert_eq!(farebox.get(&strange, "/api/v1/credits").await["data"]["total_credits"].to_string(), "3");
 

@@ -6,9 +6,33 @@ use crate::support::{Farebox, cluster};
 
 /// Money is stored under these names.
 const MONEY: &[&str] = &[
-    "amount", "posted", "held", "cost", "overrun", "hold", "credits", "fee", "total", "prompt", "completion",
-    "cache_read", "cache_write", "request", "image", "limit_total", "limit_day", "limit_week", "limit_month",
-    "spent_total", "spent_day", "spent_week", "spent_month", "byok_total", "byok_day", "byok_week", "byok_month",
+    "amount",
+    "posted",
+    "held",
+    "cost",
+    "overrun",
+    "hold",
+    "credits",
+    "fee",
+    "total",
+    "prompt",
+    "completion",
+    "cache_read",
+    "cache_write",
+    "request",
+    "image",
+    "limit_total",
+    "limit_day",
+    "limit_week",
+    "limit_month",
+    "spent_total",
+    "spent_day",
+    "spent_week",
+    "spent_month",
+    "byok_total",
+    "byok_day",
+    "byok_week",
+    "byok_month",
 ];
 
 /// Belong to the house, although they name organizations: the journal, whose rows may stand between two

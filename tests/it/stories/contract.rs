@@ -109,7 +109,10 @@ async fn document(farebox: &Farebox) -> Value {
     answer.json().await.expect("JSON")
 }
 
-fn has(value: &Value, place: &str, fields: &[(&str, fn(&Value) -> bool)]) {
+/// A field and whether its value is of the right kind.
+type Field = (&'static str, fn(&Value) -> bool);
+
+fn has(value: &Value, place: &str, fields: &[Field]) {
     for (field, fits) in fields {
         assert!(fits(&value[*field]), "{place}.{field} is {}\n{value}", value[*field]);
     }

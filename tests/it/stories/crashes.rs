@@ -95,8 +95,8 @@ impl Load {
         let mut turn = number;
         while !self.stop.load(Ordering::Acquire) {
             // Mostly quick calls, and now and then one that is surely cut in the middle.
-            let model = if turn % 7 == 0 { "sandbox/slow" } else { "sandbox/penny" };
-            self.call(model, turn % 2 == 0).await;
+            let model = if turn.is_multiple_of(7) { "sandbox/slow" } else { "sandbox/penny" };
+            self.call(model, turn.is_multiple_of(2)).await;
             turn += 1;
         }
     }
@@ -338,6 +338,7 @@ async fn while_the_database_is_away_running_calls_end_and_new_ones_are_told_to_w
     acknowledged.are_in_the_log(&farebox.pool).await;
     farebox_holds_are_swept(&farebox).await;
     farebox.books_are_clean().await;
-    let charged = farebox.text("select count(*)::text from usage where model_asked = 'sandbox/slow' and cost > 0").await;
+    let charged =
+        farebox.text("select count(*)::text from usage where model_asked = 'sandbox/slow' and cost > 0").await;
     assert_eq!(charged, "6", "each was charged once");
 }

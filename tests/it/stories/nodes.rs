@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::fake_upstream::FakeUpstream;
 use crate::support::lab::{self, Endpoint, Provider};
+use crate::support::visitor::Visitor;
 use crate::support::{Farebox, Key, Options};
 
 /// What the project promises.
@@ -58,6 +59,25 @@ async fn a_key_that_is_disabled_or_deleted_is_refused_everywhere_within_a_second
     run(&first, "update api_key set deleted_at = now()").await;
     turns_to(&second, &key, "sandbox/echo", 401).await;
     first.books_are_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_member_does_on_one_node_counts_on_the_other_within_a_second() {
+    let (first, second) = two().await;
+    let mut ada = Visitor::member(&first, "ada@example.com", "correct horse battery").await;
+    let key = first.key("ada@example.com", "10", &[]).await;
+    assert_eq!(status(&second, &key, "sandbox/echo").await, 200);
+    for (action, expected) in [("disable", 403), ("enable", 200), ("delete", 401)] {
+        let page = ada.submit("/settings/profile", &format!("/keys/{}/{action}", key.id), &[]).await;
+        assert_eq!(page.status, 303, "{action}: {}", page.body);
+        turns_to(&second, &key, "sandbox/echo", expected).await;
+        turns_to(&first, &key, "sandbox/echo", expected).await;
+    }
+    // Signed in here is signed in there.
+    let mut there = Visitor::with_cookies(&second, ada.cookies());
+    assert_eq!(there.get("/keys").await.status, 200);
+    ada.submit("/settings/profile", "/sign-out", &[]).await;
+    assert_eq!(there.get("/keys").await.status, 303, "and signed out there too");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -23,7 +23,8 @@ async fn stand_ins_do_not_exist() {
     let farebox = Farebox::with(production(&[])).await;
     let key = farebox.key("ada@example.com", "10", &[]).await;
     let models = farebox.get(&key, "/api/v1/models").await;
-    let ids: Vec<&str> = models["data"].as_array().expect("a list").iter().filter_map(|one| one["id"].as_str()).collect();
+    let ids: Vec<&str> =
+        models["data"].as_array().expect("a list").iter().filter_map(|one| one["id"].as_str()).collect();
     assert!(ids.iter().all(|id| !id.starts_with("sandbox")), "{ids:?}");
     let providers = farebox.get(&key, "/api/v1/providers").await.to_string();
     assert!(!providers.to_lowercase().contains("sandbox"), "{providers}");
@@ -34,7 +35,7 @@ async fn stand_ins_do_not_exist() {
     let mut ada = Visitor::member(&farebox, "grace@example.com", "correct horse battery").await;
     let unknown = ada.get("/no-such-page").await;
     assert_eq!(unknown.status, 404);
-    let id = farebox::base_id("top_");
+    let id = farebox::unused_id("top_");
     for path in ["/dev/mailbox".to_owned(), "/dev/mailbox/1".to_owned(), format!("/sandbox/checkout/{id}")] {
         assert_eq!(ada.get(&path).await.status, 404, "{path}");
         let token = ada.token("/settings/profile").await;

@@ -77,10 +77,7 @@ fn faults(broke: u16) -> Vec<Fault> {
 }
 
 fn impatient() -> Options {
-    let env = vec![
-        ("FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS", "2".into()),
-        ("FAREBOX_TIMEOUT_IDLE_SECONDS", "2".into()),
-    ];
+    let env = vec![("FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS", "2".into()), ("FAREBOX_TIMEOUT_IDLE_SECONDS", "2".into())];
     Options { env, ..Options::default() }
 }
 
@@ -178,6 +175,8 @@ async fn all_faults_of(kind: &str, faults: &[Fault]) {
             assert_eq!(row.http_status.unsigned_abs(), seen.status, "{name}: {row:?}");
             let fine = if matches!(told, Told::Fine) { "success" } else { "failed" };
             assert_eq!((row.status.as_str(), row.tries), (fine, 1), "{name}: {row:?}");
+            let ends_badly = matches!(told, Told::Later(_)) && row.completion_tokens > 0;
+            assert!(!ends_badly || row.finish_reason == "error", "{name}: {row:?}");
         }
     });
     join_all(calls).await;
@@ -307,5 +306,8 @@ async fn the_operators_key_reaches_the_provider_and_nobody_else() {
     assert!(!leaked.body.contains(UPSTREAM_KEY) && !farebox.log().contains(UPSTREAM_KEY), "{}", leaked.body);
     let sent = fake.produced();
     assert!(sent.iter().all(|one| one.headers["authorization"] == format!("Bearer {UPSTREAM_KEY}")));
-    assert!(!sent.iter().any(|one| format!("{one:?}").contains(&key.text)), "our key is none of the provider's business");
+    assert!(
+        !sent.iter().any(|one| format!("{one:?}").contains(&key.text)),
+        "our key is none of the provider's business"
+    );
 }

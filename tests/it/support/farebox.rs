@@ -252,7 +252,7 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
 }
 
-/// An id of this kind that nothing has.
-pub fn base_id(prefix: &str) -> String {
+/// An id with this prefix that nothing has.
+pub fn unused_id(prefix: &str) -> String {
     format!("{prefix}{}", farebox::base::ids::RequestId::fresh().0.simple())
 }

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::farebox::{Farebox, Options, SECRET_KEY};
 use super::cluster;
+use super::farebox::{Farebox, Options, SECRET_KEY};
 
 /// A provider of the catalog.
 #[derive(Clone, Copy, Debug)]

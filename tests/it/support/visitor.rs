@@ -19,6 +19,11 @@ impl<'a> Visitor<'a> {
         Visitor { farebox, cookies: Vec::new() }
     }
 
+    /// The same browser at another address.
+    pub fn with_cookies(farebox: &'a Farebox, cookies: &[(String, String)]) -> Self {
+        Visitor { farebox, cookies: cookies.to_vec() }
+    }
+
     /// Signs up, proves the address with the mailed link, and is signed in.
     pub async fn member(farebox: &'a Farebox, email: &str, password: &str) -> Self {
         let mut visitor = Visitor::new(farebox);
@@ -83,11 +88,12 @@ pub fn between(text: &str, start: &str, end: &str) -> String {
 
 /// The path of the link in the last mail to somebody.
 pub async fn mailed_link(farebox: &Farebox, email: &str) -> String {
-    let text: String = sqlx::query_scalar("select text_body from mail where recipient like '%' || $1 || '%' order by id desc limit 1")
-        .bind(email)
-        .fetch_one(&farebox.pool)
-        .await
-        .expect("a mail");
+    let text: String =
+        sqlx::query_scalar("select text_body from mail where recipient like '%' || $1 || '%' order by id desc limit 1")
+            .bind(email)
+            .fetch_one(&farebox.pool)
+            .await
+            .expect("a mail");
     let link = text.split_whitespace().find(|word| word.starts_with("http")).expect("a link");
     let path = link.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| format!("/{path}"));
     path.expect("a path")
