@@ -195,10 +195,16 @@ impl Server {
         self.embedded.url(DATABASE)
     }
 
+    /// All processes of the server at once, so that none of them can write anything down any more.
     fn kill(&self) {
-        let pid = self.embedded.pid().and_then(|pid| i32::try_from(pid).ok()).expect("it runs");
-        // SAFETY: the process is the server that this test started and nobody has waited for.
-        unsafe { libc::kill(pid, libc::SIGKILL) };
+        let server = self.embedded.pid().expect("it runs");
+        let children = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children")).expect("its children");
+        let children = children.split_whitespace().map(|pid| pid.parse().expect("a pid"));
+        for pid in std::iter::once(server).chain(children) {
+            let pid = i32::try_from(pid).expect("a pid");
+            // SAFETY: plain system call on the server that this test started and on its children.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
     }
 }
 
