@@ -36,6 +36,8 @@ const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// A start waits this long for a database that is just coming up.
 const DATABASE_WAIT: Duration = Duration::from_secs(60);
+/// How long `/readyz` says that the process is stopping before new connections are refused; less if no call runs.
+const STOP_NOTICE: Duration = Duration::from_secs(3);
 /// How often the books are audited while the server runs.
 const AUDIT_EVERY: Duration = Duration::from_secs(60);
 
@@ -334,8 +336,10 @@ async fn stop_signal() {
 async fn drain(config: &Config, parts: &Parts, tasks: &TaskTracker, server: actix_web::dev::ServerHandle) {
     tracing::info!(calls = tasks.len(), "stopping: running calls may end");
     parts.readiness.stopping.store(true, Ordering::Release);
-    let stopped = server.stop(true);
     tasks.close();
+    // The door stays open for a moment while calls run: who asks /readyz now hears to go elsewhere.
+    let _ = tokio::time::timeout(STOP_NOTICE.min(config.shutdown_grace), tasks.wait()).await;
+    let stopped = server.stop(true);
     let drained = async {
         tokio::join!(stopped, tasks.wait());
     };

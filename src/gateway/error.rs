@@ -158,6 +158,12 @@ impl ApiError {
         ApiError::new(404, "not_found", "There is nothing here.").without_retry()
     }
 
+    /// 405: the path is known, but not for this method.
+    #[must_use]
+    pub fn wrong_method(allowed: &'static str) -> ApiError {
+        ApiError::new(405, "method_not_allowed", format!("Only {allowed} is possible here.")).without_retry()
+    }
+
     /// 413.
     #[must_use]
     pub fn too_large(limit_bytes: usize) -> ApiError {

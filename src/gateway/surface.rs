@@ -3,9 +3,9 @@
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::body::MessageBody;
 use actix_web::http::Method;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, NormalizePath, TrailingSlash, from_fn};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, ResponseError, Route, web};
 use utoipa::OpenApi;
 
 use super::error::ApiError;
@@ -35,18 +35,33 @@ pub fn configure(service: &mut web::ServiceConfig) {
 
 fn routes(service: &mut web::ServiceConfig) {
     for prefix in PREFIXES {
-        let at = |path: &str| format!("{prefix}{path}");
+        let at = |path: &str| web::resource(format!("{prefix}{path}"));
+        let get = |path: &str, ask: Route| at(path).route(ask).default_service(web::to(only_get));
         service
-            .route(&at("/chat/completions"), web::post().to(api::chat_completions))
-            .route(&at("/models"), web::get().to(query_api::list_models))
-            .route(&at("/models/count"), web::get().to(query_api::count_models))
-            .route(&at("/models/{author}/{slug}/endpoints"), web::get().to(query_api::model_endpoints))
-            .route(&at("/providers"), web::get().to(query_api::list_providers))
-            .route(&at("/key"), web::get().to(query_api::current_key))
-            .route(&at("/auth/key"), web::get().to(query_api::current_key))
-            .route(&at("/credits"), web::get().to(query_api::credits))
-            .route(&at("/generation"), web::get().to(query_api::generation));
+            .service(at("/chat/completions").route(web::post().to(api::chat_completions)).default_service(web::to(only_post)))
+            .service(get("/models", web::get().to(query_api::list_models)))
+            .service(get("/models/count", web::get().to(query_api::count_models)))
+            .service(get("/models/{author}/{slug}/endpoints", web::get().to(query_api::model_endpoints)))
+            .service(get("/providers", web::get().to(query_api::list_providers)))
+            .service(get("/key", web::get().to(query_api::current_key)))
+            .service(get("/auth/key", web::get().to(query_api::current_key)))
+            .service(get("/credits", web::get().to(query_api::credits)))
+            .service(get("/generation", web::get().to(query_api::generation)));
     }
+}
+
+async fn only_get() -> HttpResponse {
+    wrong_method("GET")
+}
+
+async fn only_post() -> HttpResponse {
+    wrong_method("POST")
+}
+
+fn wrong_method(allowed: &'static str) -> HttpResponse {
+    let mut response = ApiError::wrong_method(allowed).error_response();
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
 }
 
 async fn unknown() -> Result<HttpResponse, ApiError> {

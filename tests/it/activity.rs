@@ -3,7 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use farebox::activity::{self, Group, LogFilter, Metric, Period, PriceLine, Slice, Span};
 use farebox::base::Usd;
-use farebox::gateway::{Settler, Spool};
+use farebox::gateway::Settler;
+use farebox::gateway::spool::Spool;
 use rust_decimal::Decimal;
 use sqlx::PgPool;
 use tokio::runtime::Handle;

@@ -1,6 +1,7 @@
 //! The auditor finds whatever is off between the books and the log.
 
-use farebox::gateway::{Settler, Spool, reconcile};
+use farebox::gateway::spool::Spool;
+use farebox::gateway::{Settler, reconcile};
 use sqlx::PgPool;
 use tokio::runtime::Handle;
 

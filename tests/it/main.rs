@@ -2,8 +2,15 @@
 //!
 //! Everything real: the `farebox` binary as its own process, on its own database of a real Postgres.
 
+mod access;
+mod activity;
+mod books;
+mod calls;
 #[path = "catalog.rs"]
 mod catalog_stories;
 mod fake_upstream;
+mod query_api;
+mod schema;
+mod settle;
 mod stories;
 mod support;

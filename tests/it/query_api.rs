@@ -1,10 +1,10 @@
 //! What the API tells without making a call.
 
-use std::sync::{Arc, RwLock};
-
 use farebox::base::ids::CallId;
+use farebox::catalog::Shelf;
 use farebox::gateway::query_api::{ModelQuery, QueryApi};
-use farebox::gateway::{Settler, Spool};
+use farebox::gateway::Settler;
+use farebox::gateway::spool::Spool;
 use farebox::keys::Caller;
 use farebox::ledger::{self, Limits};
 use serde_json::Value;
@@ -31,8 +31,8 @@ async fn api(pool: &PgPool) -> QueryApi {
     let mut conn = pool.acquire().await.expect("a connection");
     let file = farebox::catalog::CatalogFile::shipped().expect("the shipped catalog");
     farebox::catalog::apply(&mut conn, &file, farebox::catalog::Missing::Retire).await.expect("applied");
-    let catalog = farebox::catalog::load(&mut conn).await.expect("loaded");
-    QueryApi::new(pool.clone(), Arc::new(RwLock::new(catalog)))
+    drop(conn);
+    QueryApi::new(pool.clone(), Shelf::load(pool, true).await.expect("loaded"))
 }
 
 fn json(bytes: &[u8]) -> Value {

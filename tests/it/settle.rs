@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use farebox::base::Usd;
 use farebox::base::ids::CallId;
-use farebox::gateway::{Durable, Receipt, Settler, Spool, sweep};
+use farebox::gateway::spool::Spool;
+use farebox::gateway::{Durable, Receipt, Settler, sweep};
 use futures_util::future::join_all;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};

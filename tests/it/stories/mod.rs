@@ -1,7 +1,16 @@
 //! Short stories about what somebody can see.
 
 mod catalog;
+mod clients;
+mod contract;
+mod crashes;
+mod disconnects;
 mod limits;
 mod metered_call;
+mod nodes;
+mod production;
+mod settlement;
+mod shutdown;
 mod sign_up;
 mod top_up;
+mod upstream_faults;

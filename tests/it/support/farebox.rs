@@ -1,5 +1,6 @@
 //! The program under test, as a process of its own.
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -116,6 +117,40 @@ impl Farebox {
         tokio::task::spawn_blocking(move || command.output()).await.expect("a thread").expect("the command runs")
     }
 
+    /// The same, with a line on its standard input.
+    pub async fn cli_with(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = command(&self.database_url, &self.data_dir);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let input = format!("{input}\n");
+        let run = move || {
+            let mut child = command.spawn().expect("the command starts");
+            child.stdin.take().expect("its input").write_all(input.as_bytes()).expect("it reads");
+            child.wait_with_output().expect("the command runs")
+        };
+        tokio::task::spawn_blocking(run).await.expect("a thread")
+    }
+
+    /// What a process that should not even start says before it ends.
+    pub async fn refusal(options: Options) -> Output {
+        let temp = TempDir::new().expect("a directory");
+        let mut command = command(options.database_url.as_deref().unwrap_or_default(), temp.path());
+        command.arg("serve").env("FAREBOX_LISTEN", format!("127.0.0.1:{}", free_port()));
+        for (name, value) in &options.env {
+            command.env(name, value);
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let deadline = Instant::now() + START_WITHIN;
+        while child.try_wait().expect("a child").is_none() {
+            if Instant::now() > deadline {
+                let _ = child.kill();
+                let _ = child.wait();
+                panic!("the program runs although it should not");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        child.wait_with_output().expect("its last words")
+    }
+
     /// Issues a key with credits and further arguments.
     pub async fn key(&self, email: &str, credits: &str, more: &[&str]) -> Key {
         let mut arguments = vec!["keys", "issue", "--email", email, "--json"];
@@ -215,4 +250,9 @@ fn command(database_url: &str, data_dir: &std::path::Path) -> Command {
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
+}
+
+/// An id with this prefix that nothing has.
+pub fn unused_id(prefix: &str) -> String {
+    format!("{prefix}{}", farebox::base::ids::RequestId::fresh().0.simple())
 }

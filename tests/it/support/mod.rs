@@ -4,5 +4,9 @@ pub mod cluster;
 pub mod fake_upstream;
 pub mod farebox;
 pub mod http;
+pub mod lab;
+pub mod size;
+pub mod visitor;
 
 pub use farebox::{Farebox, Key, Options};
+pub use size::scale;

@@ -1,0 +1,326 @@
+//! Who may call what: every route, and everybody who is not its owner.
+//!
+//! The table names every route of the program; a route that is not in it fails the test.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::support::farebox::unused_id;
+use crate::support::visitor::{Page, Visitor};
+use crate::support::{Farebox, Key};
+
+/// Who may see a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum For {
+    Anybody,
+    /// Whoever is signed in, each their own things.
+    Member,
+    /// Whoever is signed in, if it belongs to their organization: the path names a thing of this kind.
+    Owner(&'static str),
+    /// Stand-ins of development: whoever is at the machine.
+    Developer,
+    /// A key of its own organization, never a cookie.
+    Key,
+    /// Answers to monitoring on this machine.
+    Machine,
+}
+
+use For::{Anybody, Developer, Machine, Member, Owner};
+
+/// Method, path, and who.
+const ROUTES: &[(&str, &str, For)] = &[
+    ("get", "/healthz", Machine),
+    ("get", "/readyz", Machine),
+    ("get", "/metrics", Machine),
+    ("get", "/{path:.*}", Anybody),
+    ("get", "/sign-up", Anybody),
+    ("post", "/sign-up", Anybody),
+    ("get", "/verify", Anybody),
+    ("post", "/verify", Anybody),
+    ("get", "/sign-in", Anybody),
+    ("post", "/sign-in", Anybody),
+    ("get", "/recover", Anybody),
+    ("post", "/recover", Anybody),
+    ("get", "/reset", Anybody),
+    ("post", "/reset", Anybody),
+    ("get", "/docs/api", Anybody),
+    ("get", "/openapi.json", Anybody),
+    ("get", "/", Member),
+    ("post", "/sign-out", Member),
+    ("get", "/activity", Member),
+    ("get", "/activity/{call}", Owner("call")),
+    ("get", "/models", Member),
+    ("get", "/models/{author}/{name}", Member),
+    ("get", "/keys", Member),
+    ("post", "/keys", Member),
+    ("get", "/keys/new", Member),
+    ("post", "/keys/{key}/disable", Owner("key")),
+    ("post", "/keys/{key}/enable", Owner("key")),
+    ("get", "/keys/{key}/delete", Owner("key")),
+    ("post", "/keys/{key}/delete", Owner("key")),
+    ("get", "/credits", Member),
+    ("post", "/credits/topups", Member),
+    ("get", "/credits/topups/{topup}", Owner("topup")),
+    ("get", "/credits/topups/{topup}/receipt", Owner("topup")),
+    ("get", "/settings/profile", Member),
+    ("post", "/settings/profile", Member),
+    ("get", "/sandbox/checkout/{topup}", Owner("topup")),
+    ("post", "/sandbox/checkout/{topup}", Owner("topup")),
+    ("get", "/dev/mailbox", Developer),
+    ("get", "/dev/mailbox/{mail}", Developer),
+    ("post", "/chat/completions", For::Key),
+    ("get", "/models/count", Anybody),
+    ("get", "/models/{author}/{slug}/endpoints", Anybody),
+    ("get", "/providers", Anybody),
+    ("get", "/key", For::Key),
+    ("get", "/auth/key", For::Key),
+    ("get", "/credits", For::Key),
+    ("get", "/generation", For::Key),
+    ("get", "/models", Anybody),
+];
+
+const WEB: &str = include_str!("../../src/routes.rs");
+const API: &str = include_str!("../../src/gateway/surface.rs");
+
+/// Method and path of every route that a source adds.
+fn written(source: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for start in [".route(\"", ".service(at(\"", ".service(get(\""] {
+        for rest in source.split(start).skip(1) {
+            let path = rest.split('"').next().unwrap_or_default();
+            let (_, after) = rest.split_once("web::").expect("a method");
+            let method = after.split('(').next().unwrap_or_default();
+            found.push((method.to_owned(), path.to_owned()));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_route_is_in_the_table() {
+    let key = |(method, path): &(String, String)| format!("{method} {path}");
+    let (web, api) = (written(WEB), written(API));
+    assert!(web.len() >= 35 && api.len() == 9, "{} and {} routes were read", web.len(), api.len());
+    // Nothing is added in a way that is not read here.
+    assert_eq!(WEB.matches("web::get()").count() + WEB.matches("web::post()").count(), web.len());
+    assert_eq!(API.matches("web::get()").count() + API.matches("web::post()").count(), api.len());
+    for method in ["web::put", "web::patch", "web::delete", "web::method", "web::route"] {
+        assert!(!WEB.contains(method) && !API.contains(method), "{method} is new: teach it to this test");
+    }
+    let mut listed: Vec<String> = ROUTES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+    let mut written: Vec<String> = web.iter().chain(&api).map(key).collect();
+    listed.sort();
+    written.sort();
+    assert_eq!(listed, written, "left: the table of this test; right: the program");
+}
+
+/// A member with a thing of every kind.
+struct Owned {
+    call: String,
+    key: Key,
+    topup: String,
+}
+
+impl Owned {
+    fn id(&self, kind: &str) -> &str {
+        match kind {
+            "call" => &self.call,
+            "key" => &self.key.id,
+            "topup" => &self.topup,
+            other => panic!("there is no {other}"),
+        }
+    }
+
+    /// The name of a thing of this kind that nobody has.
+    fn nobodys(kind: &str) -> String {
+        unused_id(match kind {
+            "call" => "gen-",
+            "key" => "key_",
+            _ => "top_",
+        })
+    }
+}
+
+async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Owned {
+    let key = farebox.key(email, "10", &[]).await;
+    let answer = farebox.chat(&key, "sandbox/echo", "mine alone", json!({})).await;
+    let call = answer.headers()["x-generation-id"].to_str().expect("text").to_owned();
+    let page = visitor.get("/credits").await;
+    let form = crate::support::visitor::form(&page.body, "/credits/topups");
+    let mut fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    fields.retain(|(name, _)| !matches!(*name, "csrf_token" | "amount" | "method"));
+    fields.extend([("amount", "20"), ("method", "sandbox_card")]);
+    let token = visitor.token("/credits").await;
+    let bought = visitor.post(&token, "/credits/topups", &fields).await;
+    assert_eq!(bought.status, 303, "{fields:?}\n{}", bought.body);
+    let topup = bought.location.split(['/', '?']).find(|part| part.starts_with("top_")).unwrap_or_default().to_owned();
+    assert!(!topup.is_empty(), "{}", bought.location);
+    Owned { call, key, topup }
+}
+
+fn path_of(path: &str, id: &str) -> String {
+    match path.split_once('{') {
+        Some((before, rest)) => {
+            let after = rest.split_once('}').map_or("", |(_, after)| after);
+            format!("{before}{id}{after}")
+        }
+        None => path.to_owned(),
+    }
+}
+
+async fn send(visitor: &mut Visitor<'_>, method: &str, path: &str, token: &str) -> Page {
+    if method == "get" { visitor.get(path).await } else { visitor.post(token, path, &[("outcome", "paid")]).await }
+}
+
+/// A page without what differs from one request to the next.
+fn plain(page: &Page, ids: &[&str]) -> String {
+    let mut text = page.body.clone();
+    for id in ids {
+        text = text.replace(id, "ID");
+    }
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split("req_") {
+        let rest = word.strip_prefix(|c: char| c.is_ascii_hexdigit()).map_or(word, |_| &word[32.min(word.len())..]);
+        words.push(if words.is_empty() { word.to_owned() } else { rest.to_owned() });
+    }
+    words.join("REQ")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_gets_further_than_the_door() {
+    let farebox = Farebox::start().await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    for (method, path, who) in ROUTES.iter().filter(|(_, _, who)| matches!(who, Member | Owner(_))) {
+        let path = path_of(path, &key.id).replace("{name}", "echo");
+        let request =
+            if *method == "get" { farebox.http.get(farebox.url(&path)) } else { farebox.http.post(farebox.url(&path)) };
+        for with_key in [false, true] {
+            let request = request.try_clone().expect("no body");
+            // A key is for programs; it opens no page.
+            let request = if with_key { request.bearer_auth(&key.text) } else { request };
+            let answer = request.send().await.expect("an answer");
+            let (status, location) = (answer.status().as_u16(), answer.headers().get("location").cloned());
+            let to_door = location.is_some_and(|place| place.to_str().is_ok_and(|place| place.starts_with("/sign-in")));
+            let refused = (status == 303 && to_door) || matches!(status, 400 | 403 | 404 | 422);
+            assert!(refused, "{method} {path} for {who:?} answers {status} to nobody (key: {with_key})");
+            assert!(status == 303 || *method != "get", "{method} {path} answers {status}, not the way to the door");
+        }
+    }
+    assert_eq!(
+        farebox.text("select count(*)::text from api_key where disabled_at is null and deleted_at is null").await,
+        "1"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_belongs_to_another_is_as_if_it_were_not_there() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
+    let mut eve = Visitor::member(&farebox, "eve@example.com", "another horse battery").await;
+    let hers = owned(&farebox, &mut ada, "ada@example.com").await;
+    let token = eve.token("/settings/profile").await;
+    let mut kinds = BTreeSet::new();
+    for (method, path, who) in ROUTES {
+        let Owner(kind) = who else { continue };
+        kinds.insert(*kind);
+        let (real, none) = (hers.id(kind).to_owned(), Owned::nobodys(kind));
+        let theirs = send(&mut eve, method, &path_of(path, &real), &token).await;
+        let unknown = send(&mut eve, method, &path_of(path, &none), &token).await;
+        assert_eq!((theirs.status, unknown.status), (404, 404), "{method} {path}: {}", theirs.body);
+        let ids = [real.as_str(), none.as_str()];
+        assert_eq!(plain(&theirs, &ids), plain(&unknown, &ids), "{method} {path} tells the two apart");
+        let garbage = send(&mut eve, method, &path_of(path, "x"), &token).await;
+        assert_eq!(garbage.status, 404, "{method} {path}");
+    }
+    assert_eq!(kinds.len(), 3);
+
+    // Nothing of it was done, and none of it is on a stranger's pages.
+    assert_eq!(
+        farebox.text("select count(*)::text from api_key where disabled_at is null and deleted_at is null").await,
+        "1"
+    );
+    assert_eq!(farebox.text("select state from topup").await, "pending");
+    for (method, path, who) in
+        ROUTES.iter().filter(|(method, path, who)| *method == "get" && *who == Member && !path.contains('{'))
+    {
+        let page = send(&mut eve, method, path, &token).await;
+        assert!(matches!(page.status, 200 | 303), "{path} for {who:?}: {}", page.status);
+        for secret in [hers.call.as_str(), &hers.key.id, &hers.topup, "ada@example.com"] {
+            assert!(!page.body.contains(secret), "{secret} is on a stranger's {path}");
+        }
+    }
+    // The owner herself gets there; a receipt is made when the payment was applied.
+    let token = ada.token("/settings/profile").await;
+    let paid = send(&mut ada, "post", &format!("/sandbox/checkout/{}", hers.topup), &token).await;
+    assert_eq!(paid.status, 303, "{}", paid.body);
+    for (method, path, who) in ROUTES {
+        let Owner(kind) = who else { continue };
+        if *method == "get" {
+            reaches(&mut ada, &path_of(path, hers.id(kind))).await;
+        }
+    }
+    farebox.books_are_clean().await;
+}
+
+/// The page is there within ten seconds.
+async fn reaches(visitor: &mut Visitor<'_>, path: &str) {
+    for _ in 0..100 {
+        if matches!(visitor.get(path).await.status, 200 | 303) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("its owner does not reach {path}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_without_its_token_changes_nothing() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
+    let hers = owned(&farebox, &mut ada, "ada@example.com").await;
+    let eve =
+        Visitor::member(&farebox, "eve@example.com", "another horse battery").await.token("/settings/profile").await;
+    for (_, path, who) in ROUTES.iter().filter(|(method, _, who)| *method == "post" && *who != For::Key) {
+        let id = if let Owner(kind) = who { hers.id(kind) } else { "" };
+        for token in ["", "0", &eve] {
+            let page = ada.post(token, &path_of(path, id), &[("outcome", "paid"), ("name", "changed")]).await;
+            assert!(matches!(page.status, 400 | 403 | 422), "{path} with the token {token:?}: {}", page.status);
+        }
+    }
+    assert_eq!(
+        farebox.text("select count(*)::text from api_key where disabled_at is null and deleted_at is null").await,
+        "1"
+    );
+    assert_eq!(farebox.text("select count(*)::text from person where name = 'changed'").await, "0");
+    assert_eq!(ada.get("/").await.status, 200, "still signed in");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_sees_only_its_own_organization_and_a_cookie_opens_no_api() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
+    let hers = owned(&farebox, &mut ada, "ada@example.com").await;
+    let strange = farebox.key("eve@example.com", "3", &[]).await;
+    let asked = |key: Key, id: String| {
+        let farebox = &farebox;
+        async move {
+            let request = farebox.http.get(farebox.url(&format!("/api/v1/generation?id={id}"))).bearer_auth(&key.text);
+            let answer = request.send().await.expect("an answer");
+            (answer.status().as_u16(), answer.text().await.expect("a body"))
+        }
+    };
+    let theirs = asked(strange.clone(), hers.call.clone()).await;
+    assert_eq!(theirs.0, 404);
+    assert_eq!(theirs, asked(strange.clone(), unused_id("gen-")).await, "another's call is as if it were not there");
+    assert_eq!(asked(hers.key.clone(), hers.call.clone()).await.0, 200);
+    assert_eq!(farebox.get(&strange, "/api/v1/credits").await["data"]["total_credits"].to_string(), "3");
+
+    for (method, path, who) in ROUTES.iter().filter(|(_, _, who)| *who == For::Key) {
+        for prefix in ["/api/v1", "/v1"] {
+            let path = format!("{prefix}{path}");
+            let page = send(&mut ada, method, &path, "").await;
+            assert_eq!(page.status, 401, "{method} {path} for {who:?}: {}", page.body);
+        }
+    }
+}

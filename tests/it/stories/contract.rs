@@ -1,0 +1,390 @@
+//! What the API answers has the shape that its own document and its clients promise, also when it refuses.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{Farebox, Key, lab};
+
+/// What is wrong with `value` by a schema of OpenAPI 3.1, as far as our document goes.
+fn flaws(document: &Value, schema: &Value, value: &Value, place: &str, out: &mut Vec<String>) {
+    if let Some(name) = schema["$ref"].as_str() {
+        let pointer = name.trim_start_matches('#');
+        let target = document.pointer(pointer).unwrap_or_else(|| panic!("{name} is not in the document"));
+        return flaws(document, target, value, place, out);
+    }
+    for all in schema["allOf"].as_array().into_iter().flatten() {
+        flaws(document, all, value, place, out);
+    }
+    if let Some(choices) = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array()) {
+        let fits = |choice: &Value| {
+            let mut found = Vec::new();
+            flaws(document, choice, value, place, &mut found);
+            found.is_empty()
+        };
+        if !choices.iter().any(fits) {
+            out.push(format!("{place} fits none of the choices: {value}"));
+        }
+        return;
+    }
+    check_type(schema, value, place, out);
+    if let Some(allowed) = schema["enum"].as_array()
+        && !allowed.contains(value)
+    {
+        out.push(format!("{place} is not one of {allowed:?}: {value}"));
+    }
+    match value {
+        Value::Object(map) => {
+            for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                if !map.contains_key(name) {
+                    out.push(format!("{place}.{name} is missing"));
+                }
+            }
+            for (name, value) in map {
+                if let Some(schema) = schema["properties"].get(name) {
+                    flaws(document, schema, value, &format!("{place}.{name}"), out);
+                }
+            }
+        }
+        Value::Array(items) if schema["items"].is_object() => {
+            for (at, item) in items.iter().enumerate() {
+                flaws(document, &schema["items"], item, &format!("{place}[{at}]"), out);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn check_type(schema: &Value, value: &Value, place: &str, out: &mut Vec<String>) {
+    let names: Vec<&str> = match &schema["type"] {
+        Value::String(name) => vec![name],
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+        _ => return,
+    };
+    let is = |name: &&str| match *name {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "null" => value.is_null(),
+        other => panic!("{place} has the unknown type {other}"),
+    };
+    if !names.iter().any(is) {
+        out.push(format!("{place} is not {names:?}: {value}"));
+    }
+}
+
+struct Contract<'a> {
+    farebox: &'a Farebox,
+    key: &'a Key,
+    document: Value,
+}
+
+impl Contract<'_> {
+    /// Checks an answer against what the document says of this path, method and status.
+    fn check(&self, method: &str, template: &str, status: u16, body: &Value) {
+        let operation = &self.document["paths"][template][method];
+        assert!(operation.is_object(), "{method} {template} is not in the document");
+        let schema = &operation["responses"][status.to_string()]["content"]["application/json"]["schema"];
+        assert!(schema.is_object(), "{method} {template} says nothing of status {status}");
+        let mut found = Vec::new();
+        flaws(&self.document, schema, body, "", &mut found);
+        assert!(found.is_empty(), "{method} {template} {status}: {found:#?}\n{body}");
+    }
+
+    async fn get(&self, template: &str, path: &str, status: u16) -> Value {
+        let request = self.farebox.http.get(self.farebox.url(path)).bearer_auth(&self.key.text);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+        let body = answer.json().await.expect("JSON");
+        self.check("get", template, status, &body);
+        body
+    }
+}
+
+async fn document(farebox: &Farebox) -> Value {
+    let answer = farebox.http.get(farebox.url("/openapi.json")).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    answer.json().await.expect("JSON")
+}
+
+/// A field and whether its value is of the right kind.
+type Field = (&'static str, fn(&Value) -> bool);
+
+fn has(value: &Value, place: &str, fields: &[Field]) {
+    for (field, fits) in fields {
+        assert!(fits(&value[*field]), "{place}.{field} is {}\n{value}", value[*field]);
+    }
+}
+
+fn decimal(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+}
+
+fn text(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.is_empty())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_has_the_shape_of_the_document() {
+    let farebox = Farebox::start().await;
+    let key = farebox.key("ada@example.com", "10", &["--limit", "5"]).await;
+    let contract = Contract { farebox: &farebox, key: &key, document: document(&farebox).await };
+    let answer = farebox.chat(&key, "sandbox/echo", "hi", json!({})).await;
+    let generation = answer.headers()["x-generation-id"].to_str().expect("text").to_owned();
+    let answer: Value = answer.json().await.expect("JSON");
+    contract.check("post", "/api/v1/chat/completions", 200, &answer);
+    assert_eq!(answer["id"], generation.as_str());
+
+    let models = contract.get("/api/v1/models", "/api/v1/models", 200).await;
+    check_models(&models);
+    contract.get("/api/v1/models/count", "/api/v1/models/count", 200).await;
+    let endpoints = "/api/v1/models/{author}/{slug}/endpoints";
+    contract.get(endpoints, "/api/v1/models/sandbox/echo/endpoints", 200).await;
+    contract.get(endpoints, "/api/v1/models/nobody/nothing/endpoints", 404).await;
+    contract.get("/api/v1/providers", "/api/v1/providers", 200).await;
+    let shown = contract.get("/api/v1/key", "/api/v1/key", 200).await;
+    check_key(&shown["data"]);
+    assert_eq!(farebox.get(&key, "/api/v1/auth/key").await, shown, "an older name of the same");
+    contract.get("/api/v1/credits", "/api/v1/credits", 200).await;
+    contract.get("/api/v1/generation", &format!("/api/v1/generation?id={generation}"), 200).await;
+    contract.get("/api/v1/generation", "/api/v1/generation?id=gen-00", 404).await;
+
+    for (status, model, more) in [
+        (404, "nobody/nothing", json!({})),
+        (400, "sandbox/echo", json!({ "max_tokens": "many" })),
+        (422, "sandbox/echo", json!({ "n": 99 })),
+    ] {
+        let answer = farebox.chat(&key, model, "hi", more).await;
+        assert_eq!(answer.status(), status);
+        contract.check("post", "/api/v1/chat/completions", status, &answer.json().await.expect("JSON"));
+    }
+    let stranger = Key { text: "sk-wrong".into(), ..key.clone() };
+    for path in ["/api/v1/key", "/api/v1/credits", "/api/v1/generation"] {
+        let path_with = if path.ends_with("generation") { "/api/v1/generation?id=gen-00" } else { path };
+        Contract { key: &stranger, document: contract.document.clone(), ..contract }.get(path, path_with, 401).await;
+    }
+}
+
+/// What parsers of clients demand of each model.
+fn check_models(list: &Value) {
+    let models = list["data"].as_array().expect("a list");
+    assert!(models.len() >= 4 && list["object"] == "list", "{} models", models.len());
+    assert_eq!(list["total_count"], models.len());
+    for model in models {
+        has(
+            model,
+            "model",
+            &[
+                ("id", text),
+                ("name", text),
+                ("description", text),
+                ("canonical_slug", text),
+                ("created", Value::is_u64),
+                ("context_length", Value::is_u64),
+                ("supported_parameters", Value::is_array),
+                ("top_provider", Value::is_object),
+                ("links", Value::is_object),
+                ("default_parameters", Value::is_object),
+                ("per_request_limits", Value::is_null),
+            ],
+        );
+        assert_eq!(model["object"], "model", "{model}");
+        assert!(text(&model["owned_by"]), "{model}");
+        has(&model["pricing"], "pricing", &[("prompt", decimal), ("completion", decimal)]);
+        for optional in ["input_cache_read", "input_cache_write"] {
+            assert!(model["pricing"].get(optional).is_none_or(decimal), "{model}");
+        }
+        has(
+            &model["architecture"],
+            "architecture",
+            &[
+                ("modality", |value| value.as_str().is_some_and(|text| text.contains("->"))),
+                ("input_modalities", Value::is_array),
+                ("output_modalities", Value::is_array),
+                ("tokenizer", text),
+            ],
+        );
+    }
+}
+
+/// What clients read of the key.
+fn check_key(key: &Value) {
+    has(
+        key,
+        "key",
+        &[
+            ("label", text),
+            ("limit", Value::is_number),
+            ("limit_remaining", Value::is_number),
+            ("usage", Value::is_number),
+            ("usage_daily", Value::is_number),
+            ("usage_weekly", Value::is_number),
+            ("usage_monthly", Value::is_number),
+            ("byok_usage", Value::is_number),
+            ("is_free_tier", Value::is_boolean),
+            ("is_provisioning_key", Value::is_boolean),
+            ("include_byok_in_limit", Value::is_boolean),
+        ],
+    );
+    has(&key["rate_limit"], "rate_limit", &[("requests", Value::is_i64), ("interval", text)]);
+    for field in ["limit_reset", "expires_at", "creator_user_id"] {
+        assert!(key.get(field).is_some(), "{field} is missing: {key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_has_all_that_clients_read_streamed_or_not() {
+    let farebox = Farebox::start().await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    let answer: Value = farebox.chat(&key, "sandbox/echo", "hi", json!({})).await.json().await.expect("JSON");
+    assert!(answer.get("system_fingerprint").is_some(), "present, if only as null: {answer}");
+    check_usage(&answer["usage"]);
+    let message = answer["choices"][0]["message"].as_object().expect("a message");
+    for omitted in ["tool_calls", "reasoning_content", "tool_call_id"] {
+        assert!(!message.contains_key(omitted), "{omitted} is left out, not null: {answer}");
+    }
+    let stream = farebox.chat(&key, "sandbox/echo", "hi", json!({ "stream": true })).await;
+    let events = lab::events(&stream.text().await.expect("a body"));
+    let (last, chunks) = events.split_last().expect("chunks");
+    check_usage(&last["usage"]);
+    for chunk in chunks {
+        for choice in chunk["choices"].as_array().expect("choices") {
+            assert!(choice["delta"].is_object() && choice.get("finish_reason").is_some(), "{chunk}");
+            assert!(matches!(choice["delta"]["role"].as_str(), None | Some("assistant")), "{chunk}");
+            assert!(choice["delta"].as_object().is_some_and(|delta| delta.values().all(|v| !v.is_null())), "{chunk}");
+        }
+    }
+}
+
+fn check_usage(usage: &Value) {
+    has(
+        usage,
+        "usage",
+        &[
+            ("prompt_tokens", Value::is_u64),
+            ("completion_tokens", Value::is_u64),
+            ("total_tokens", Value::is_u64),
+            ("cost", Value::is_number),
+            ("is_byok", Value::is_boolean),
+            ("cost_details", Value::is_object),
+        ],
+    );
+    assert!(usage["prompt_tokens_details"]["cached_tokens"].is_u64(), "{usage}");
+    assert!(usage["completion_tokens_details"]["reasoning_tokens"].is_u64(), "{usage}");
+}
+
+/// A request, as raw as needed, and the status that it must be refused with.
+async fn refused(farebox: &Farebox, key: &Key, method: Method, path: &str, body: Vec<u8>, status: u16) {
+    let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
+    let request = farebox.http.request(method.clone(), farebox.url(path)).bearer_auth(&key.text);
+    let answer = request.header("content-type", "application/json").body(body).send().await.expect("an answer");
+    let (found, kind) = (answer.status(), answer.headers().get("content-type").cloned());
+    let text = answer.text().await.expect("a body");
+    assert_eq!(found, StatusCode::from_u16(status).expect("a status"), "{method} {path} {shown}: {text}");
+    assert_eq!(kind.expect("a type"), "application/json", "{method} {path}");
+    assert!(text.starts_with(&format!("{{\"error\":{{\"code\":{status},\"message\":\"")), "{method} {path}: {text}");
+    let error: Value = serde_json::from_str(&text).expect("JSON");
+    assert!(error["error"]["metadata"]["error_type"].is_string(), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_makes_no_sense_is_refused_in_one_shape() {
+    let farebox = Farebox::start().await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    let message = json!({ "role": "user", "content": "hi" });
+    let many = json!({ "model": "sandbox/echo", "messages": vec![&message; 1_001] }).to_string();
+    let deep = format!("{{\"model\":\"sandbox/echo\",\"messages\":[{}{}]}}", "[".repeat(200), "]".repeat(200));
+    let deeper = "[".repeat(200_000);
+    for (body, status) in [
+        ("", 400),
+        ("{", 400),
+        ("\u{0}", 400),
+        ("null", 400),
+        ("[]", 400),
+        ("\"text\"", 400),
+        ("{\"model\":\"sandbox/echo\"}", 400),
+        ("{\"model\":\"sandbox/echo\",\"messages\":[]}", 400),
+        ("{\"model\":\"sandbox/echo\",\"messages\":{}}", 400),
+        ("{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}", 400),
+        (deep.as_str(), 422),
+        (deeper.as_str(), 422),
+        (many.as_str(), 422),
+    ] {
+        refused(&farebox, &key, Method::POST, "/api/v1/chat/completions", body.into(), status).await;
+    }
+    refused(&farebox, &key, Method::POST, "/api/v1/chat/completions", b"{\"model\":\"\xff\"}".to_vec(), 400).await;
+    for path in ["/api/v1/nothing", "/api/v1", "/v1/nothing", "/api/v1/chat"] {
+        refused(&farebox, &key, Method::GET, path, Vec::new(), 404).await;
+        refused(&farebox, &key, Method::POST, path, b"{}".to_vec(), 404).await;
+    }
+    for (method, path) in [
+        (Method::GET, "/api/v1/chat/completions"),
+        (Method::DELETE, "/api/v1/chat/completions"),
+        (Method::POST, "/api/v1/models"),
+        (Method::PUT, "/api/v1/key"),
+        (Method::PATCH, "/v1/credits"),
+    ] {
+        refused(&farebox, &key, method, path, b"{}".to_vec(), 405).await;
+    }
+    assert_eq!(farebox.text("select posted::text from credit").await, "10.000000000000", "refusals cost nothing");
+    farebox.holds_are_closed().await;
+    farebox.books_are_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_beyond_the_limit_is_refused_with_or_without_its_length() {
+    let farebox = Farebox::start().await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    let body = json!({ "model": "sandbox/echo", "messages": [{ "role": "user", "content": "x".repeat(21_000_000) }] });
+    let body = body.to_string();
+    refused(&farebox, &key, Method::POST, "/api/v1/chat/completions", body.clone().into(), 413).await;
+    // In chunks, nobody says beforehand how much will come.
+    let pieces: Vec<Result<Vec<u8>, std::io::Error>> =
+        body.as_bytes().chunks(1_000_000).map(|piece| Ok(piece.to_vec())).collect();
+    let stream = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
+    let request = farebox.http.post(farebox.url("/api/v1/chat/completions")).bearer_auth(&key.text).body(stream);
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.status(), 413);
+    let answer = farebox.chat(&key, "sandbox/echo", &"word ".repeat(1_000), json!({ "max_tokens": 5 })).await;
+    assert_eq!(answer.status(), 200, "the process goes on");
+}
+
+#[tokio::test]
+async fn scripts_of_any_site_may_call_with_a_key() {
+    let farebox = Farebox::start().await;
+    for path in ["/api/v1/chat/completions", "/v1/models", "/api/v1/nothing"] {
+        let preflight = farebox
+            .http
+            .request(Method::OPTIONS, farebox.url(path))
+            .header("origin", "https://app.example")
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization, content-type, x-title");
+        let answer = preflight.send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        let header = |name: &str| answer.headers()[name].to_str().expect("text").to_owned();
+        assert_eq!(header("access-control-allow-origin"), "*");
+        assert!(!answer.headers().contains_key("access-control-allow-credentials"));
+        assert!(!answer.headers().contains_key("set-cookie"));
+        let allowed = header("access-control-allow-headers");
+        for name in ["authorization", "content-type", "x-title", "http-referer", "x-stainless-lang"] {
+            assert!(allowed.contains(name), "{name} is not in {allowed}");
+        }
+        assert!(header("access-control-allow-methods").contains("POST"));
+    }
+    let plain = farebox.http.get(farebox.url("/api/v1/models")).header("origin", "https://app.example");
+    assert_eq!(plain.send().await.expect("an answer").headers()["access-control-allow-origin"], "*");
+    // Pages are another matter.
+    let page = farebox.http.get(farebox.url("/sign-in")).header("origin", "https://app.example");
+    assert!(!page.send().await.expect("an answer").headers().contains_key("access-control-allow-origin"));
+}
+
+#[tokio::test]
+async fn careless_addresses_reach_the_same() {
+    let farebox = Farebox::start().await;
+    for path in ["/v1/models", "/api/v1/models/", "//api/v1//models", "/api//v1/models"] {
+        let answer = farebox.http.get(farebox.url(path)).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{path}");
+    }
+}

@@ -1,0 +1,7 @@
+//! How large a test is.
+
+/// `full` where `FAREBOX_TEST_FULL=1` asks for the figures that the project promises, else `small`.
+#[expect(clippy::disallowed_methods, reason = "a switch of the tests, not a setting of the program")]
+pub fn scale<T>(small: T, full: T) -> T {
+    if std::env::var("FAREBOX_TEST_FULL").is_ok_and(|value| value == "1") { full } else { small }
+}
