@@ -46,9 +46,14 @@ const AUDIT_EVERY: Duration = Duration::from_secs(60);
 pub fn start_logging(config: &Config, serving: bool) -> anyhow::Result<()> {
     let default = if serving { config.log.as_str() } else { "warn" };
     let filter = EnvFilter::try_new(default).context("FAREBOX_LOG is no filter")?;
-    let filter = if default.contains("graphile") { filter } else { filter.add_directive("graphile_worker=warn".parse()?) };
+    let filter =
+        if default.contains("graphile") { filter } else { filter.add_directive("graphile_worker=warn".parse()?) };
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if config.log_json { lines.json().init() } else { lines.init() }
+    if config.log_json {
+        lines.json().init()
+    } else {
+        lines.init()
+    }
     Ok(())
 }
 
@@ -165,8 +170,10 @@ async fn build(
         None => Mailer::Outbox,
     };
     let processors = Processors::new(pools.general.clone(), dev);
-    let watcher = Watcher { keys: keys.clone(), shelf: shelf.clone(), upstream_keys, sealer, pool: pools.general.clone() };
-    handle.spawn(db::listen::listen(pools.general.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
+    let watcher =
+        Watcher { keys: keys.clone(), shelf: shelf.clone(), upstream_keys, sealer, pool: pools.general.clone() };
+    handle
+        .spawn(db::listen::listen(pools.general.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
     spawn_background(config, pools, stop, mailer, &processors, &settler, spool).await?;
     Ok(Parts {
         app: App {
@@ -277,22 +284,24 @@ struct Listening {
 fn listen(config: &Config, parts: &Parts) -> anyhow::Result<Listening> {
     let shared = parts.clone();
     let dev = !config.is_production();
-    let server = HttpServer::new(move || HttpApp::new().configure(|service| share(service, &shared)).configure(|service| routes::configure(service, dev)))
-        .workers(config.workers)
-        .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
-        // A client that has gone must be noticed, so that its upstream can be cancelled.
-        .h1_allow_half_closed(false)
-        .on_connect(|connection, _| {
-            // Each chunk of a stream leaves at once instead of waiting for the last one's receipt.
-            if let Some(socket) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
-                socket.set_nodelay(true).ok();
-            }
-        })
-        .disable_signals()
-        .shutdown_timeout(config.shutdown_grace.as_secs())
-        .bind(config.listen)
-        .with_context(|| format!("cannot listen on {}; is another program using it?", config.listen))?;
+    let server = HttpServer::new(move || {
+        HttpApp::new().configure(|service| share(service, &shared)).configure(|service| routes::configure(service, dev))
+    })
+    .workers(config.workers)
+    .client_request_timeout(REQUEST_HEAD_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
+    // A client that has gone must be noticed, so that its upstream can be cancelled.
+    .h1_allow_half_closed(false)
+    .on_connect(|connection, _| {
+        // Each chunk of a stream leaves at once instead of waiting for the last one's receipt.
+        if let Some(socket) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
+            socket.set_nodelay(true).ok();
+        }
+    })
+    .disable_signals()
+    .shutdown_timeout(config.shutdown_grace.as_secs())
+    .bind(config.listen)
+    .with_context(|| format!("cannot listen on {}; is another program using it?", config.listen))?;
     let addrs = server.addrs();
     Ok(Listening { server: server.run(), addrs })
 }
@@ -307,7 +316,10 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.gateway.clone()))
         .app_data(web::Data::new(parts.query_api.clone()))
         .app_data(web::Data::new(parts.readiness.clone()))
-        .app_data(web::Data::new(routes::Metrics { handle: parts.metrics.clone(), token: parts.metrics_token.clone() }));
+        .app_data(web::Data::new(routes::Metrics {
+            handle: parts.metrics.clone(),
+            token: parts.metrics_token.clone(),
+        }));
 }
 
 fn announce(config: &Config, addr: Option<&std::net::SocketAddr>) {

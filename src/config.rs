@@ -113,9 +113,8 @@ impl Sources {
     /// When a file cannot be read, or a `FAREBOX_` variable is not a setting.
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn from_environment() -> Result<Sources, ConfigError> {
-        let environment: BTreeMap<String, String> = std::env::vars()
-            .filter(|(name, _)| name.starts_with("FAREBOX_") || name == "DATABASE_URL")
-            .collect();
+        let environment: BTreeMap<String, String> =
+            std::env::vars().filter(|(name, _)| name.starts_with("FAREBOX_") || name == "DATABASE_URL").collect();
         Sources::from_map(environment)
     }
 
@@ -255,9 +254,13 @@ impl Config {
             return Err(wrong("FAREBOX_SMTP_URL", "must be set in production: people verify their address by mail"));
         }
         if self.is_production() && self.database_url.is_none() {
-            return Err(wrong("FAREBOX_DATABASE_URL", "must be set in production: the embedded server is for trying out"));
+            return Err(wrong(
+                "FAREBOX_DATABASE_URL",
+                "must be set in production: the embedded server is for trying out",
+            ));
         }
-        self.mail_from.parse::<lettre::message::Mailbox>()
+        self.mail_from
+            .parse::<lettre::message::Mailbox>()
             .map_err(|_| wrong("FAREBOX_MAIL_FROM", "must be like `Farebox <farebox@example.com>`"))?;
         Ok(())
     }
@@ -307,14 +310,11 @@ fn public_url(sources: &Sources, listen: SocketAddr) -> Result<url::Url, ConfigE
     Ok(url)
 }
 
-fn secret_key(
-    sources: &Sources,
-    environment: Environment,
-    data_dir: &Path,
-) -> Result<Secret<[u8; 32]>, ConfigError> {
+fn secret_key(sources: &Sources, environment: Environment, data_dir: &Path) -> Result<Secret<[u8; 32]>, ConfigError> {
     const NAME: &str = "FAREBOX_SECRET_KEY";
     if let Some(text) = sources.get(NAME) {
-        return decode_key(text).ok_or_else(|| wrong(NAME, "must be 32 bytes in hex or base64; make one with `openssl rand -hex 32`"));
+        return decode_key(text)
+            .ok_or_else(|| wrong(NAME, "must be 32 bytes in hex or base64; make one with `openssl rand -hex 32`"));
     }
     if environment == Environment::Production {
         return Err(wrong(NAME, "must be set in production; make one with `openssl rand -hex 32`"));
@@ -385,7 +385,10 @@ mod tests {
             ("FAREBOX_HOLD_TTL_SECONDS", "0"),
         ] {
             let error = load(&[(name, value)]).map(|_| ()).err();
-            assert!(matches!(&error, Some(ConfigError::Value { name: n, .. }) if *n == name), "{name}={value}: {error:?}");
+            assert!(
+                matches!(&error, Some(ConfigError::Value { name: n, .. }) if *n == name),
+                "{name}={value}: {error:?}"
+            );
         }
         let production = load(&[("FAREBOX_ENV", "production")]).map(|_| ());
         assert!(production.is_err(), "production starts without secrets");

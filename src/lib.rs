@@ -2,23 +2,23 @@
 //!
 //! In reading order: each module may use those above it, and `tests/tidy.rs` holds it to that.
 
-pub mod base;
-pub mod db;
-pub mod web;
-pub mod jobs;
-pub mod mail;
-pub mod ledger;
-pub mod catalog;
 pub mod accounts;
-pub mod orgs;
 pub mod activity;
-pub mod keys;
-pub mod topups;
-pub mod gateway;
-pub mod overview;
-pub mod dev;
-pub mod reference;
-pub mod config;
+pub mod base;
 pub mod boot;
-pub mod routes;
+pub mod catalog;
 pub mod cli;
+pub mod config;
+pub mod db;
+pub mod dev;
+pub mod gateway;
+pub mod jobs;
+pub mod keys;
+pub mod ledger;
+pub mod mail;
+pub mod orgs;
+pub mod overview;
+pub mod reference;
+pub mod routes;
+pub mod topups;
+pub mod web;

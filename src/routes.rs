@@ -45,7 +45,11 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
             .wrap(Compress::default())
             .configure(anybody)
             .configure(members)
-            .configure(|service| if dev { development(service) })
+            .configure(|service| {
+                if dev {
+                    development(service)
+                }
+            })
             .default_service(web::to(not_found)),
     );
 }
@@ -141,9 +145,7 @@ async fn metrics(request: HttpRequest, metrics: web::Data<Metrics>) -> HttpRespo
     if !allowed {
         return HttpResponse::Unauthorized().body("FAREBOX_METRICS_TOKEN is needed\n");
     }
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4"))
-        .body(metrics.handle.render())
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4")).body(metrics.handle.render())
 }
 
 fn bears(request: &HttpRequest, token: &Secret<String>) -> bool {

@@ -21,14 +21,28 @@ const ROWS: &[&[&str]] = &[
     &["config", "routes", "boot", "cli"],
 ];
 /// `gateway` settles into `activity`; the last row is wired together.
-const SIDEWAYS: &[(&str, &str)] =
-    &[("routes", "boot"), ("boot", "routes"), ("boot", "config"), ("cli", "boot"), ("cli", "config"), ("cli", "routes")];
+const SIDEWAYS: &[(&str, &str)] = &[
+    ("routes", "boot"),
+    ("boot", "routes"),
+    ("boot", "config"),
+    ("cli", "boot"),
+    ("cli", "config"),
+    ("cli", "routes"),
+];
 
 /// A file that speaks HTTP has one of these names; every other file must not know actix.
 const HTTP_FILES: &[&str] = &["extract.rs", "pages.rs", "api.rs", "webhook.rs", "routes.rs", "boot.rs"];
 /// Whole folders and single files that speak HTTP besides.
-const HTTP_PLACES: &[&str] = &["src/web/", "src/overview/", "src/reference/", "src/dev/", "src/gateway/respond.rs",
-    "src/gateway/surface.rs", "src/gateway/query_api", "src/gateway/error.rs"];
+const HTTP_PLACES: &[&str] = &[
+    "src/web/",
+    "src/overview/",
+    "src/reference/",
+    "src/dev/",
+    "src/gateway/respond.rs",
+    "src/gateway/surface.rs",
+    "src/gateway/query_api",
+    "src/gateway/error.rs",
+];
 
 /// Words that must not stand in the source, and what to do instead.
 const BANNED: &[(&str, &str, &[&str])] = &[
@@ -39,7 +53,8 @@ const BANNED: &[(&str, &str, &[&str])] = &[
 ];
 
 /// No float may touch money.
-const MONEY_PLACES: &[&str] = &["src/base/money.rs", "src/ledger/", "src/topups/", "src/catalog/", "src/activity/store"];
+const MONEY_PLACES: &[&str] =
+    &["src/base/money.rs", "src/ledger/", "src/topups/", "src/catalog/", "src/activity/store"];
 /// Seconds of an interval are no money.
 const FLOATS_ALLOWED: &[&str] = &["src/ledger/store/holds.rs"];
 
@@ -103,7 +118,10 @@ fn arrows_point_one_way() {
             let Some(other) = row(&to) else { continue };
             let sideways = SIDEWAYS.contains(&(from.as_str(), to.as_str()));
             if to != from && other >= own && !sideways {
-                wrong.push(format!("{}: `{from}` may not use `{to}`; move the code up or the arrow into the table", path.display()));
+                wrong.push(format!(
+                    "{}: `{from}` may not use `{to}`; move the code up or the arrow into the table",
+                    path.display()
+                ));
             }
         }
     }
@@ -124,9 +142,14 @@ fn only_the_edge_speaks_http() {
 fn only_stores_speak_sql() {
     for (path, text) in sources("src") {
         let shown = path.display().to_string();
-        let store = shown.contains("/store") || shown.ends_with("mail/outbox.rs") || shown.ends_with("processors/sandbox.rs")
-            || shown.starts_with("src/db/") || shown.ends_with("gateway/reconcile.rs") || shown.contains("settle/");
-        let checked = text.contains("sqlx::query!") || text.contains("sqlx::query_as!") || text.contains("sqlx::query_scalar!");
+        let store = shown.contains("/store")
+            || shown.ends_with("mail/outbox.rs")
+            || shown.ends_with("processors/sandbox.rs")
+            || shown.starts_with("src/db/")
+            || shown.ends_with("gateway/reconcile.rs")
+            || shown.contains("settle/");
+        let checked =
+            text.contains("sqlx::query!") || text.contains("sqlx::query_as!") || text.contains("sqlx::query_scalar!");
         assert!(store || !checked, "{shown}: queries belong into the domain's store.rs");
     }
 }
@@ -136,13 +159,22 @@ fn nothing_banned_is_written() {
     for (path, text) in sources("src") {
         let shown = path.display().to_string();
         for (word, instead, allowed) in BANNED {
-            assert!(allowed.contains(&shown.as_str()) || !text.contains(word), "{shown}: `{word}` is banned: {instead}");
+            assert!(
+                allowed.contains(&shown.as_str()) || !text.contains(word),
+                "{shown}: `{word}` is banned: {instead}"
+            );
         }
         let money = MONEY_PLACES.iter().any(|place| shown.starts_with(place));
         let floats = text.contains("f64") || text.contains("f32");
-        assert!(!money || !floats || FLOATS_ALLOWED.contains(&shown.as_str()), "{shown}: money never passes through a float");
+        assert!(
+            !money || !floats || FLOATS_ALLOWED.contains(&shown.as_str()),
+            "{shown}: money never passes through a float"
+        );
         let lines = text.lines().count();
-        assert!(lines <= MAX_LINES || shown.contains("samples") || shown.contains("tests"), "{shown}: {lines} lines; split it");
+        assert!(
+            lines <= MAX_LINES || shown.contains("samples") || shown.contains("tests"),
+            "{shown}: {lines} lines; split it"
+        );
     }
 }
 

@@ -56,22 +56,14 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection breaks or the status is not 200; the connection is of no use afterwards.
-    pub async fn call(
-        &mut self,
-        request: &[u8],
-        started: Option<&AtomicUsize>,
-    ) -> io::Result<Timing> {
+    pub async fn call(&mut self, request: &[u8], started: Option<&AtomicUsize>) -> io::Result<Timing> {
         match tokio::time::timeout(CALL_LIMIT, self.call_unbounded(request, started)).await {
             Ok(result) => result,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
     }
 
-    async fn call_unbounded(
-        &mut self,
-        request: &[u8],
-        started: Option<&AtomicUsize>,
-    ) -> io::Result<Timing> {
+    async fn call_unbounded(&mut self, request: &[u8], started: Option<&AtomicUsize>) -> io::Result<Timing> {
         let begun = Instant::now();
         self.stream.write_all(request).await?;
         self.buffer.clear();
@@ -128,10 +120,8 @@ impl Head {
         let bad = || io::Error::other("not an HTTP/1.1 answer");
         let text = std::str::from_utf8(&buffer[..end]).map_err(|_| bad())?;
         let mut lines = text.split("\r\n");
-        let status =
-            lines.next().and_then(|line| line.get(9..12)).and_then(|code| code.parse().ok());
-        let mut head =
-            Self { status: status.ok_or_else(bad)?, streamed: false, body: Body::Until(end + 4) };
+        let status = lines.next().and_then(|line| line.get(9..12)).and_then(|code| code.parse().ok());
+        let mut head = Self { status: status.ok_or_else(bad)?, streamed: false, body: Body::Until(end + 4) };
         for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
             if name.eq_ignore_ascii_case("content-length") {
                 head.body = Body::Until(end + 4 + value.parse::<usize>().map_err(|_| bad())?);

@@ -54,11 +54,7 @@ async fn count(db: &mut PgConnection, table: &str) -> anyhow::Result<i64> {
 }
 
 /// An insert of `$1` copies of every row, whatever columns the table has got since.
-async fn copy(
-    db: &mut PgConnection,
-    table: &str,
-    changed: &[(&str, &str)],
-) -> anyhow::Result<String> {
+async fn copy(db: &mut PgConnection, table: &str, changed: &[(&str, &str)]) -> anyhow::Result<String> {
     let columns: Vec<String> = sqlx::query_scalar(
         "select column_name::text from information_schema.columns
          where table_schema = 'public' and table_name = $1 and is_generated = 'NEVER'

@@ -49,8 +49,7 @@ fn main() -> anyhow::Result<()> {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         anyhow::bail!("another TLS provider was installed first");
     }
-    let plan =
-        if args.quick { Plan::quick() } else { Plan::full(Duration::from_secs(args.seconds)) };
+    let plan = if args.quick { Plan::quick() } else { Plan::full(Duration::from_secs(args.seconds)) };
     println!("load average at the start: {}", process::load_average());
     let upstream = upstream::start(plan.slow_chunks).context("start the fake upstream")?;
     let proxy = passthrough::start(upstream.address).context("start the pass-through proxy")?;

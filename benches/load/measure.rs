@@ -36,13 +36,7 @@ pub struct Plan {
 
 impl Plan {
     pub fn full(seconds: Duration) -> Self {
-        Self {
-            seconds,
-            warm_up: Duration::from_secs(2),
-            rounds: 4,
-            streams: 1_000,
-            slow_chunks: 24,
-        }
+        Self { seconds, warm_up: Duration::from_secs(2), rounds: 4, streams: 1_000, slow_chunks: 24 }
     }
 
     pub fn quick() -> Self {
@@ -83,8 +77,7 @@ pub struct Targets {
 
 impl Targets {
     pub fn new(upstream: SocketAddr, proxy: SocketAddr, subject: &Subject) -> Self {
-        let bare =
-            |address, stream| Target::new(address, BARE, "fast", stream, &["none".to_owned()]);
+        let bare = |address, stream| Target::new(address, BARE, "fast", stream, &["none".to_owned()]);
         let app = |model, stream, keys| Target::new(subject.address, API, model, stream, keys);
         Self {
             direct: bare(upstream, false),
@@ -176,10 +169,7 @@ pub struct Figures {
 
 impl Figures {
     pub fn errors(&self) -> usize {
-        [&self.proxy, &self.spread, &self.one_key, &self.others]
-            .iter()
-            .map(|load| load.errors)
-            .sum()
+        [&self.proxy, &self.spread, &self.one_key, &self.others].iter().map(|load| load.errors).sum()
     }
 
     pub fn first_error(&self) -> Option<&str> {
@@ -209,8 +199,7 @@ pub async fn all(plan: &Plan, targets: &Targets, subject: &Subject) -> anyhow::R
     figures.whole = one_at_a_time(whole, plan.seconds, false, &mut figures.others).await;
     let streams = [&targets.direct_stream, &targets.proxy_stream, &targets.app_stream];
     figures.first_token = one_at_a_time(streams, plan.seconds, true, &mut figures.others).await;
-    figures.memory =
-        slow_streams(plan, &targets.slow, subject.app_pid(), &mut figures.others).await?;
+    figures.memory = slow_streams(plan, &targets.slow, subject.app_pid(), &mut figures.others).await?;
     Ok(figures)
 }
 
@@ -218,11 +207,7 @@ pub async fn all(plan: &Plan, targets: &Targets, subject: &Subject) -> anyhow::R
 ///
 /// # Errors
 /// None today; the sum of errors is in the figures.
-pub async fn baseline(
-    plan: &Plan,
-    upstream: SocketAddr,
-    proxy: SocketAddr,
-) -> anyhow::Result<Figures> {
+pub async fn baseline(plan: &Plan, upstream: SocketAddr, proxy: SocketAddr) -> anyhow::Result<Figures> {
     let bare = |address, stream| Target::new(address, BARE, "fast", stream, &["none".to_owned()]);
     let (direct, through) = (bare(upstream, false), bare(proxy, false));
     let mut figures = Figures::default();
@@ -230,11 +215,9 @@ pub async fn baseline(
     figures.proxy = load(&through, plan.seconds / plan.rounds).await;
     figures.spread = load(&direct, plan.seconds / plan.rounds).await;
     let turn = plan.seconds / plan.rounds;
-    figures.whole =
-        one_at_a_time([&direct, &through, &through], turn, false, &mut figures.others).await;
+    figures.whole = one_at_a_time([&direct, &through, &through], turn, false, &mut figures.others).await;
     let (direct, through) = (bare(upstream, true), bare(proxy, true));
-    figures.first_token =
-        one_at_a_time([&direct, &through, &through], turn, true, &mut figures.others).await;
+    figures.first_token = one_at_a_time([&direct, &through, &through], turn, true, &mut figures.others).await;
     Ok(figures)
 }
 
@@ -293,12 +276,7 @@ async fn call(
 }
 
 /// One call in flight in all, to each target in turn.
-async fn one_at_a_time(
-    targets: [&Target; 3],
-    time: Duration,
-    first_token: bool,
-    failures: &mut Load,
-) -> Compared {
+async fn one_at_a_time(targets: [&Target; 3], time: Duration, first_token: bool, failures: &mut Load) -> Compared {
     let until = Instant::now() + time;
     let mut connections: [Option<Connection>; 3] = [None, None, None];
     let mut taken: [Vec<Duration>; 3] = Default::default();
@@ -325,24 +303,14 @@ async fn one_at_a_time(
 }
 
 /// Opens all streams, looks at the memory while all are open, and lets them run to their end.
-async fn slow_streams(
-    plan: &Plan,
-    target: &Target,
-    app: u32,
-    failures: &mut Load,
-) -> anyhow::Result<Memory> {
+async fn slow_streams(plan: &Plan, target: &Target, app: u32, failures: &mut Load) -> anyhow::Result<Memory> {
     let mut memory = Memory { before: process::resident(app)?, ..Memory::default() };
     let started = Arc::new(AtomicUsize::new(0));
     let ended = Arc::new(AtomicUsize::new(0));
     let mut streams = JoinSet::new();
     let begun = Instant::now();
     for number in 0..plan.streams {
-        streams.spawn(slow_stream(
-            target.clone(),
-            number,
-            Arc::clone(&started),
-            Arc::clone(&ended),
-        ));
+        streams.spawn(slow_stream(target.clone(), number, Arc::clone(&started), Arc::clone(&ended)));
         if number % OPENING == OPENING - 1 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -39,19 +39,12 @@ pub fn start(upstream: SocketAddr) -> anyhow::Result<Server> {
     })
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the yardstick has none of the guards of the product"
-)]
+#[expect(clippy::disallowed_methods, reason = "the yardstick has none of the guards of the product")]
 fn client() -> reqwest::Client {
     reqwest::Client::new()
 }
 
-async fn forward(
-    request: HttpRequest,
-    body: web::Bytes,
-    upstream: web::Data<Upstream>,
-) -> HttpResponse {
+async fn forward(request: HttpRequest, body: web::Bytes, upstream: web::Data<Upstream>) -> HttpResponse {
     let mut call = upstream.client.post(&upstream.url).body(body);
     for name in [AUTHORIZATION, CONTENT_TYPE] {
         if let Some(value) = request.headers().get(&name) {

@@ -21,10 +21,7 @@ impl CpuTime {
     }
 
     pub fn plus(self, other: Self) -> Self {
-        Self {
-            app_us: self.app_us + other.app_us,
-            postgres_us: self.postgres_us + other.postgres_us,
-        }
+        Self { app_us: self.app_us + other.app_us, postgres_us: self.postgres_us + other.postgres_us }
     }
 }
 
@@ -59,8 +56,7 @@ impl Stat {
     fn read(pid: u32) -> io::Result<Self> {
         let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         // The name may contain anything; the fields begin after its closing parenthesis.
-        let fields: Vec<&str> =
-            text.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect()).unwrap_or_default();
+        let fields: Vec<&str> = text.rsplit_once(") ").map(|(_, rest)| rest.split(' ').collect()).unwrap_or_default();
         let number = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok());
         let read = || {
             Some(Self {

@@ -30,38 +30,22 @@ const LINES: [Line; 15] = [
     line("100 keys / pass-through (goal 0.4)", "", 3, Wanted::AtLeast(0.25), |f| {
         f.spread.per_second() / f.proxy.per_second()
     }),
-    line("one key / 100 keys", "", 3, Wanted::AtLeast(0.8), |f| {
-        f.one_key.per_second() / f.spread.per_second()
-    }),
+    line("one key / 100 keys", "", 3, Wanted::AtLeast(0.8), |f| f.one_key.per_second() / f.spread.per_second()),
     line("added latency p50", "ms", 3, Wanted::AtMost(1.5), |f| added(&f.whole, 0.5)),
     line("added latency p99", "ms", 3, Wanted::AtMost(5.0), |f| added(&f.whole, 0.99)),
     line("  of it by a bare proxy, p50", "ms", 3, Wanted::Nothing, |f| by_proxy(&f.whole, 0.5)),
-    line("added time to first token p50", "ms", 3, Wanted::AtMost(1.0), |f| {
-        added(&f.first_token, 0.5)
-    }),
-    line("  of it by a bare proxy, p50", "ms", 3, Wanted::Nothing, |f| {
-        by_proxy(&f.first_token, 0.5)
-    }),
+    line("added time to first token p50", "ms", 3, Wanted::AtMost(1.0), |f| added(&f.first_token, 0.5)),
+    line("  of it by a bare proxy, p50", "ms", 3, Wanted::Nothing, |f| by_proxy(&f.first_token, 0.5)),
     line("CPU per call, app and Postgres", "us", 1, Wanted::AtMost(150.0), |f| {
         per_call(f, f.cpu.app_us + f.cpu.postgres_us)
     }),
     line("  of it app", "us", 1, Wanted::Nothing, |f| per_call(f, f.cpu.app_us)),
     line("  of it Postgres", "us", 1, Wanted::Nothing, |f| per_call(f, f.cpu.postgres_us)),
-    line("memory before slow streams", "MB", 1, Wanted::Nothing, |f| {
-        f.memory.before as f64 / MEGABYTE
-    }),
-    line("memory with slow streams open", "MB", 1, Wanted::AtMost(150.0), |f| {
-        f.memory.peak as f64 / MEGABYTE
-    }),
+    line("memory before slow streams", "MB", 1, Wanted::Nothing, |f| f.memory.before as f64 / MEGABYTE),
+    line("memory with slow streams open", "MB", 1, Wanted::AtMost(150.0), |f| f.memory.peak as f64 / MEGABYTE),
 ];
 
-const fn line(
-    name: &'static str,
-    unit: &'static str,
-    digits: usize,
-    wanted: Wanted,
-    of: fn(&Figures) -> f64,
-) -> Line {
+const fn line(name: &'static str, unit: &'static str, digits: usize, wanted: Wanted, of: fn(&Figures) -> f64) -> Line {
     Line { name, unit, digits, wanted, of }
 }
 

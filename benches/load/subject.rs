@@ -35,19 +35,14 @@ pub struct Subject {
 impl Subject {
     /// # Errors
     /// When Postgres or Farebox does not start, or a command fails; the text shows what it said.
-    pub fn start(
-        upstream: SocketAddr,
-        organizations: usize,
-        keys_each: usize,
-    ) -> anyhow::Result<Self> {
+    pub fn start(upstream: SocketAddr, organizations: usize, keys_each: usize) -> anyhow::Result<Self> {
         let files = tempfile::tempdir()?;
         // The temporary place that Postgres's own user may enter, but with every commit on the disk.
         let options = Options { profile: Profile::Durable, ..Options::temporary() };
         let postgres = Embedded::start(options)?;
         let database_url = postgres.url(DATABASE);
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
-        let program =
-            Program { files: files.path().to_owned(), database_url: database_url.clone(), address };
+        let program = Program { files: files.path().to_owned(), database_url: database_url.clone(), address };
 
         program.run(&["migrate"])?;
         let catalog = files.path().join("catalog.toml");
@@ -114,10 +109,9 @@ impl Program {
     }
 
     fn issue_key(&self, email: &str) -> anyhow::Result<String> {
-        let text =
-            self.run(&["keys", "issue", "--email", email, "--credits", CREDITS, "--json"])?;
-        let issued: serde_json::Value = serde_json::from_str(text.trim())
-            .context("`farebox keys issue --json` printed no JSON")?;
+        let text = self.run(&["keys", "issue", "--email", email, "--credits", CREDITS, "--json"])?;
+        let issued: serde_json::Value =
+            serde_json::from_str(text.trim()).context("`farebox keys issue --json` printed no JSON")?;
         let key = issued.get("key").and_then(serde_json::Value::as_str);
         Ok(key.context("`farebox keys issue --json` printed no key")?.to_owned())
     }
@@ -125,10 +119,7 @@ impl Program {
     fn serve(&self) -> anyhow::Result<Running> {
         let log = self.files.join("log");
         let mut command = self.command();
-        command
-            .arg("serve")
-            .stdout(File::create(&log)?)
-            .stderr(File::create(self.files.join("errors"))?);
+        command.arg("serve").stdout(File::create(&log)?).stderr(File::create(self.files.join("errors"))?);
         // SAFETY: the closure makes one system call and touches no memory.
         unsafe {
             command.pre_exec(|| {
@@ -143,8 +134,7 @@ impl Program {
     }
 
     fn last_words(&self, log: &Path) -> String {
-        let text = [log, &self.files.join("errors")]
-            .map(|path| fs::read_to_string(path).unwrap_or_default());
+        let text = [log, &self.files.join("errors")].map(|path| fs::read_to_string(path).unwrap_or_default());
         let lines: Vec<&str> = text.iter().flat_map(|text| text.lines()).collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
@@ -155,9 +145,7 @@ fn wait_until_ready(app: &mut Child, address: SocketAddr) -> anyhow::Result<()> 
     let deadline = Instant::now() + READY_LIMIT;
     let request = client::get(address, "/readyz");
     loop {
-        let ready = runtime.block_on(async {
-            client::Connection::open(address).await?.call(&request, None).await
-        });
+        let ready = runtime.block_on(async { client::Connection::open(address).await?.call(&request, None).await });
         let Err(error) = ready else { return Ok(()) };
         if let Some(status) = app.try_wait()? {
             bail!("`farebox serve` ended with {status}");

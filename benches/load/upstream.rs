@@ -84,8 +84,7 @@ pub fn without_delay(io: &dyn std::any::Any, _: &mut actix_web::dev::Extensions)
 pub fn start(slow_chunks: usize) -> anyhow::Result<Server> {
     run("upstream", move |listener| {
         let server = HttpServer::new(move || {
-            let route =
-                web::post().to(move |body: Bytes| async move { answer(&body, slow_chunks) });
+            let route = web::post().to(move |body: Bytes| async move { answer(&body, slow_chunks) });
             App::new().route("/v1/chat/completions", route)
         });
         Ok(server
@@ -107,14 +106,13 @@ fn answer(body: &[u8], slow_chunks: usize) -> HttpResponse {
         true => (slow_pieces(slow_chunks), SLOW_PAUSE),
         false => (fast_pieces(), AFTER_FIRST),
     };
-    let stream =
-        stream::unfold((pieces.into_iter(), false), move |(mut pieces, later)| async move {
-            let piece = pieces.next()?;
-            if later {
-                tokio::time::sleep(pause).await;
-            }
-            Some((Ok::<_, std::io::Error>(Bytes::from(piece)), (pieces, true)))
-        });
+    let stream = stream::unfold((pieces.into_iter(), false), move |(mut pieces, later)| async move {
+        let piece = pieces.next()?;
+        if later {
+            tokio::time::sleep(pause).await;
+        }
+        Some((Ok::<_, std::io::Error>(Bytes::from(piece)), (pieces, true)))
+    });
     HttpResponse::Ok().content_type("text/event-stream").streaming(stream)
 }
 

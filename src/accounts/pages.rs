@@ -42,7 +42,9 @@ impl From<SignInError> for PageError {
             SignInError::Database(error) => error.into(),
             SignInError::Internal(error) => PageError::Internal(error),
             SignInError::TooMany => PageError::TooMany,
-            SignInError::WrongPassword | SignInError::WrongLink => PageError::Forbidden("The link or password is wrong."),
+            SignInError::WrongPassword | SignInError::WrongLink => {
+                PageError::Forbidden("The link or password is wrong.")
+            }
         }
     }
 }
@@ -78,7 +80,8 @@ pub async fn sign_up(
     let (email, password) = match (email, password) {
         (Ok(email), Ok(password)) => (email, password),
         (email, password) => {
-            let wrong = |label: &str, problem: Option<String>| problem.map(|p| format!("{label} {p}.")).unwrap_or_default();
+            let wrong =
+                |label: &str, problem: Option<String>| problem.map(|p| format!("{label} {p}.")).unwrap_or_default();
             return unprocessable(&views::SignUp {
                 page: public_page(&app, &request, "Create your account"),
                 name: filled(&form.name),

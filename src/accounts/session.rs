@@ -3,9 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::person::Person;
+use crate::base::Secret;
 use crate::base::ids::SessionId;
 use crate::base::secret::{Digest, random_token};
-use crate::base::Secret;
 
 /// A session ends after so long without use ...
 pub const IDLE: TimeDelta = TimeDelta::days(7);

@@ -22,9 +22,9 @@ mod model;
 mod price;
 mod pricing;
 mod provider;
+mod secret;
 mod shelf;
 mod snapshot;
-mod secret;
 mod store;
 
 pub use apply::{ApplyError, apply, preview};

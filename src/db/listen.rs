@@ -56,10 +56,9 @@ async fn listen_once(
     hearing.0.store(true, Ordering::Release);
     loop {
         match tokio::time::timeout(PROBE_EVERY, listener.try_recv()).await {
-            Ok(Ok(Some(message))) => heard(Heard::Message {
-                channel: message.channel().to_owned(),
-                payload: message.payload().to_owned(),
-            }),
+            Ok(Ok(Some(message))) => {
+                heard(Heard::Message { channel: message.channel().to_owned(), payload: message.payload().to_owned() })
+            }
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => return Err(error),
             Err(_) => {

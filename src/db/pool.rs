@@ -45,7 +45,8 @@ impl Pools {
             .options([("synchronous_commit", "off"), ("statement_timeout", "2500")])
             .options(KEYED_LOOKUPS);
         let settling = durable.clone().options([("statement_timeout", "5000")]).options(KEYED_LOOKUPS);
-        let general = durable.options([("statement_timeout", "15000"), ("idle_in_transaction_session_timeout", "30000")]);
+        let general =
+            durable.options([("statement_timeout", "15000"), ("idle_in_transaction_session_timeout", "30000")]);
         Ok(Pools {
             general: pool(MAX_GENERAL).connect_lazy_with(general),
             admission: pool(MAX_ADMISSION).connect_lazy_with(quick),
@@ -63,9 +64,11 @@ impl Pools {
 /// # Errors
 /// When `url` is no Postgres URL.
 pub fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
-    Ok(PgConnectOptions::from_str(url)?
-        .application_name("farebox")
-        .options([("lock_timeout", "10000"), ("timezone", "UTC"), ("default_transaction_isolation", "read committed")]))
+    Ok(PgConnectOptions::from_str(url)?.application_name("farebox").options([
+        ("lock_timeout", "10000"),
+        ("timezone", "UTC"),
+        ("default_transaction_isolation", "read committed"),
+    ]))
 }
 
 fn pool(max: u32) -> PgPoolOptions {

@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn links_of_this_instance_become_paths() {
         let home = Url::parse("https://ai.example").expect("a URL");
-        let text = "Hello,\n\nhttps://ai.example/verify?token=ab12\n\nor see <https://other.example/x>. javascript:alert(1)";
+        let text =
+            "Hello,\n\nhttps://ai.example/verify?token=ab12\n\nor see <https://other.example/x>. javascript:alert(1)";
         let hrefs: Vec<String> = links(&home, text).into_iter().map(|link| link.href).collect();
         assert_eq!(hrefs, ["/verify?token=ab12", "https://other.example/x"]);
     }

@@ -1,7 +1,7 @@
 //! The paths of the API, and its OpenAPI document.
 
-use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, NormalizePath, TrailingSlash, from_fn};
@@ -38,7 +38,11 @@ fn routes(service: &mut web::ServiceConfig) {
         let at = |path: &str| web::resource(format!("{prefix}{path}"));
         let get = |path: &str, ask: Route| at(path).route(ask).default_service(web::to(only_get));
         service
-            .service(at("/chat/completions").route(web::post().to(api::chat_completions)).default_service(web::to(only_post)))
+            .service(
+                at("/chat/completions")
+                    .route(web::post().to(api::chat_completions))
+                    .default_service(web::to(only_post)),
+            )
             .service(get("/models", web::get().to(query_api::list_models)))
             .service(get("/models/count", web::get().to(query_api::count_models)))
             .service(get("/models/{author}/{slug}/endpoints", web::get().to(query_api::model_endpoints)))

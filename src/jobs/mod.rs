@@ -41,12 +41,12 @@ pub async fn enqueue_after<T: TaskHandler + serde::Serialize>(
         "select graphile_worker.add_job($1, $2::json, max_attempts => $3, job_key => $4,
             run_at => now() + make_interval(secs => $5))",
     )
-        .bind(T::IDENTIFIER)
-        .bind(payload)
-        .bind(MAX_ATTEMPTS)
-        .bind(key)
-        .bind(seconds)
-        .execute(conn)
-        .await?;
+    .bind(T::IDENTIFIER)
+    .bind(payload)
+    .bind(MAX_ATTEMPTS)
+    .bind(key)
+    .bind(seconds)
+    .execute(conn)
+    .await?;
     Ok(())
 }

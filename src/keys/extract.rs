@@ -46,8 +46,7 @@ fn presented(request: &HttpRequest) -> Option<&str> {
 /// See [`NotAuthenticated`].
 pub async fn authenticate(request: &HttpRequest) -> Result<Authenticated, NotAuthenticated> {
     let key = presented(request).ok_or(NotAuthenticated::Missing)?;
-    let (Some(cache), Some(app)) =
-        (request.app_data::<web::Data<KeyCache>>(), request.app_data::<web::Data<App>>())
+    let (Some(cache), Some(app)) = (request.app_data::<web::Data<KeyCache>>(), request.app_data::<web::Data<App>>())
     else {
         return Err(NotAuthenticated::Missing);
     };

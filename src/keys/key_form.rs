@@ -171,7 +171,13 @@ mod tests {
     use super::*;
 
     fn form(name: &str, limit: &str, reset: &str, expires: &str) -> KeyForm {
-        KeyForm { id: String::new(), name: name.into(), limit: limit.into(), reset: reset.into(), expires: expires.into() }
+        KeyForm {
+            id: String::new(),
+            name: name.into(),
+            limit: limit.into(),
+            reset: reset.into(),
+            expires: expires.into(),
+        }
     }
 
     #[test]

@@ -20,10 +20,10 @@ pub mod pages;
 pub mod shown;
 
 pub use authenticate::{AuthError, KeyCache};
-pub use store::Found;
 pub use caller::Caller;
-pub use issue::{Issued, IssueError, NewKey, issue, issue_once};
+pub use issue::{IssueError, Issued, NewKey, issue, issue_once};
 pub use key::{Key, KeyKind, KeyName, KeyState};
 pub use plain_key::PlainKey;
 pub use revoke::{delete, disable, enable};
+pub use store::Found;
 pub use store::{count, find, labels, list, live, search};

@@ -8,15 +8,15 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::Deserialize;
 
-use super::issue::{Issued, IssueError};
+use super::issue::{IssueError, Issued};
 use super::key::{Key, KeyState};
 use super::key_form::{Asked, KeyForm};
 use super::shown::{Tightest, bar};
 use super::store;
 use crate::base::Usd;
 use crate::base::ids::{KeyId, MeterId};
-use crate::base::paging::{Rows, fetch_limit};
 use crate::base::money::thousands;
+use crate::base::paging::{Rows, fetch_limit};
 use crate::catalog::Shelf;
 use crate::ledger::{self, MeterState};
 use crate::orgs::Member;
@@ -74,7 +74,10 @@ pub async fn index(
 
 fn pager(keys: &Rows<Key>, search: &str, before: Option<KeyId>, count: i64) -> Pager {
     let address = |before: Option<KeyId>| {
-        let pairs = [("q", Some(search.to_owned()).filter(|text| !text.is_empty())), ("before", before.map(|id| id.to_string()))];
+        let pairs = [
+            ("q", Some(search.to_owned()).filter(|text| !text.is_empty())),
+            ("before", before.map(|id| id.to_string())),
+        ];
         let pairs: Vec<_> = pairs.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect();
         match serde_urlencoded::to_string(pairs) {
             Ok(query) if !query.is_empty() => format!("/keys?{query}"),

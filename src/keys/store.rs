@@ -16,12 +16,9 @@ use crate::base::secret::Digest;
 /// # Errors
 /// Database errors only.
 pub async fn count(conn: &mut PgConnection, org: OrgId) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"select count(*) as "count!" from api_key where org_id = $1 and deleted_at is null"#,
-        org.0
-    )
-    .fetch_one(conn)
-    .await
+    sqlx::query_scalar!(r#"select count(*) as "count!" from api_key where org_id = $1 and deleted_at is null"#, org.0)
+        .fetch_one(conn)
+        .await
 }
 
 pub async fn insert(
@@ -50,12 +47,7 @@ pub async fn insert(
     Ok(())
 }
 
-pub async fn set_disabled(
-    conn: &mut PgConnection,
-    org: OrgId,
-    id: KeyId,
-    disabled: bool,
-) -> Result<bool, sqlx::Error> {
+pub async fn set_disabled(conn: &mut PgConnection, org: OrgId, id: KeyId, disabled: bool) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
         "update api_key set disabled_at = case when $3 then coalesce(disabled_at, now()) end, updated_at = now()
          where org_id = $1 and id = $2 and deleted_at is null",
@@ -155,11 +147,7 @@ pub async fn search(
 ///
 /// # Errors
 /// Database errors only.
-pub async fn live(
-    conn: &mut PgConnection,
-    org: OrgId,
-    ids: &[KeyId],
-) -> Result<HashMap<KeyId, String>, sqlx::Error> {
+pub async fn live(conn: &mut PgConnection, org: OrgId, ids: &[KeyId]) -> Result<HashMap<KeyId, String>, sqlx::Error> {
     let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"select id as "id: KeyId", name from api_key where org_id = $1 and id = any($2) and deleted_at is null"#,
@@ -175,19 +163,12 @@ pub async fn live(
 ///
 /// # Errors
 /// Database errors only.
-pub async fn labels(
-    conn: &mut PgConnection,
-    org: OrgId,
-    ids: &[KeyId],
-) -> Result<HashMap<KeyId, String>, sqlx::Error> {
+pub async fn labels(conn: &mut PgConnection, org: OrgId, ids: &[KeyId]) -> Result<HashMap<KeyId, String>, sqlx::Error> {
     let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
-    let rows = sqlx::query!(
-        r#"select id as "id: KeyId", name from api_key where org_id = $1 and id = any($2)"#,
-        org.0,
-        &ids,
-    )
-    .fetch_all(conn)
-    .await?;
+    let rows =
+        sqlx::query!(r#"select id as "id: KeyId", name from api_key where org_id = $1 and id = any($2)"#, org.0, &ids,)
+            .fetch_all(conn)
+            .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }
 

@@ -58,9 +58,8 @@ pub async fn post(conn: &mut PgConnection, posting: Posting) -> Result<Posted, P
         memo: posting.memo,
     };
     if let Some(earlier) = store::insert_or_find_transfer(conn, &transfer).await? {
-        let same = earlier.amount == transfer.amount
-            && earlier.debit == transfer.debit
-            && earlier.credit == transfer.credit;
+        let same =
+            earlier.amount == transfer.amount && earlier.debit == transfer.debit && earlier.credit == transfer.credit;
         return if same { Ok(Posted::Before(earlier.id)) } else { Err(PostError::Differs) };
     }
     let overdraw = transfer.code.may_overdraw();

@@ -16,8 +16,7 @@ pub const MAX_SWEPT: i64 = 500;
 /// Database errors only.
 pub async fn sweep(conn: &mut PgConnection) -> Result<Vec<ExpiredHold>, sqlx::Error> {
     let expired = store::expired_holds(conn, MAX_SWEPT).await?;
-    let endings: Vec<Ending> =
-        expired.iter().map(|hold| Ending::release(hold.org, hold.call, hold.amount)).collect();
+    let endings: Vec<Ending> = expired.iter().map(|hold| Ending::release(hold.org, hold.call, hold.amount)).collect();
     settle::settle(conn, &endings).await?;
     Ok(expired)
 }

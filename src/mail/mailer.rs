@@ -23,7 +23,10 @@ pub enum MailerError {
 
 #[derive(Clone)]
 pub enum Mailer {
-    Smtp { transport: AsyncSmtpTransport<Tokio1Executor>, from: Mailbox },
+    Smtp {
+        transport: AsyncSmtpTransport<Tokio1Executor>,
+        from: Mailbox,
+    },
     /// Development: the outbox is the mailbox.
     Outbox,
 }
@@ -50,7 +53,8 @@ impl Mailer {
     /// When the mail cannot be composed or the server refuses it; the job tries again.
     pub async fn send(&self, mail: &StoredMail) -> Result<(), MailerError> {
         let Mailer::Smtp { transport, from } = self else { return Ok(()) };
-        let to: Mailbox = mail.recipient.parse().map_err(|_| MailerError::Compose("the recipient is not an address".into()))?;
+        let to: Mailbox =
+            mail.recipient.parse().map_err(|_| MailerError::Compose("the recipient is not an address".into()))?;
         let message = Message::builder()
             .from(from.clone())
             .to(to)

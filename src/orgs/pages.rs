@@ -10,11 +10,8 @@ use crate::web::views::{Choice, Field};
 use crate::web::{App, PageError, Protected, flash, html, see_other, unprocessable};
 
 const MAX_NAME: usize = 60;
-const THEMES: [(Theme, &str, &str); 3] = [
-    (Theme::System, "System", "As your device is set"),
-    (Theme::Light, "Light", ""),
-    (Theme::Dark, "Dark", ""),
-];
+const THEMES: [(Theme, &str, &str); 3] =
+    [(Theme::System, "System", "As your device is set"), (Theme::Light, "Light", ""), (Theme::Dark, "Dark", "")];
 
 #[derive(Deserialize)]
 pub struct ProfileForm {
@@ -68,10 +65,8 @@ pub async fn save_profile(
         let error = format!("A name has one to {MAX_NAME} letters. Nothing was saved.");
         return unprocessable(&view(&member, &form, &error));
     }
-    let zone: chrono_tz::Tz = form
-        .time_zone
-        .parse()
-        .map_err(|_| PageError::Invalid("This time zone is not in the list.".into()))?;
+    let zone: chrono_tz::Tz =
+        form.time_zone.parse().map_err(|_| PageError::Invalid("This time zone is not in the list.".into()))?;
     let theme = Theme::parse(&form.theme);
     let mut conn = app.db.acquire().await?;
     accounts::set_profile(&mut conn, member.person().id, name, zone.name(), theme.as_str()).await?;

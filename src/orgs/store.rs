@@ -49,9 +49,7 @@ pub async fn insert_membership(
 }
 
 pub async fn insert_personal_org(conn: &mut PgConnection, person: PersonId, org: OrgId) -> Result<(), sqlx::Error> {
-    sqlx::query!("insert into personal_org (person_id, org_id) values ($1, $2)", person.0, org.0)
-        .execute(conn)
-        .await?;
+    sqlx::query!("insert into personal_org (person_id, org_id) values ($1, $2)", person.0, org.0).execute(conn).await?;
     Ok(())
 }
 

@@ -38,7 +38,8 @@ impl Asked {
     fn parse(query: &str) -> Result<Asked, PageError> {
         let pairs: HashMap<String, String> = serde_urlencoded::from_str(query).unwrap_or_default();
         let word = |name: &str| pairs.get(name).map(String::as_str).unwrap_or_default();
-        let filter = LogFilter::parse(query).map_err(|error| PageError::Invalid(format!("In the address, {error}.")))?;
+        let filter =
+            LogFilter::parse(query).map_err(|error| PageError::Invalid(format!("In the address, {error}.")))?;
         Ok(Asked {
             period: Period::parse(word("period")).unwrap_or(Period::Week),
             group: Group::parse(word("group")).unwrap_or(Group::Model),
@@ -181,7 +182,8 @@ impl Choices {
     ) -> Result<Choices, sqlx::Error> {
         let span = activity::period_span(Period::ThirtyDays, now, zone);
         let models = activity::spent_by(conn, org, span, &Slice::default(), Group::Model).await?;
-        let mut models: Vec<String> = models.into_iter().map(|(name, _)| name).filter(|name| !name.is_empty()).collect();
+        let mut models: Vec<String> =
+            models.into_iter().map(|(name, _)| name).filter(|name| !name.is_empty()).collect();
         models.extend(filter.model.clone());
         models.sort_unstable();
         models.dedup();
@@ -236,7 +238,9 @@ async fn cards(
             title: title.to_owned(),
             total: total(metric, chart.total),
             note: note(&chart, &totals, asked.period),
-            chart: draw(&chart, (asked.period, asked.group), zone, |name| series_name(asked.group, name, keys, &members)),
+            chart: draw(&chart, (asked.period, asked.group), zone, |name| {
+                series_name(asked.group, name, keys, &members)
+            }),
         });
     }
     Ok(cards)

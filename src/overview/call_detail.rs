@@ -34,10 +34,13 @@ pub fn view(shell: Shell, call: &Detail, key: String, maker: Option<String>, now
 }
 
 fn note(call: &Detail) -> String {
-    let why = if call.error.is_empty() { String::new() } else { format!(" Reason: {}.", call.error.trim_end_matches('.')) };
+    let why =
+        if call.error.is_empty() { String::new() } else { format!(" Reason: {}.", call.error.trim_end_matches('.')) };
     match call.status.as_str() {
         "rejected" => format!("Refused before it ran, so nothing was charged.{why}"),
-        "abandoned" => "The server stopped before this call was settled. What cannot be proven is not charged.".to_owned(),
+        "abandoned" => {
+            "The server stopped before this call was settled. What cannot be proven is not charged.".to_owned()
+        }
         "failed" if call.cost.is_zero() => format!("Not charged: nothing usable was produced.{why}"),
         "failed" => format!("It failed on the way; what had been produced until then was charged.{why}"),
         _ if call.overrun.is_positive() => {

@@ -59,7 +59,11 @@ fn tokens_note(cached: i64, reasoning: i64) -> String {
 
 /// Slow answers with a tenth, fast ones without.
 pub fn speed(tenths: i64) -> String {
-    if tenths < 100 { format!("{}.{} tok/s", tenths / 10, tenths % 10) } else { format!("{} tok/s", count(tenths / 10)) }
+    if tenths < 100 {
+        format!("{}.{} tok/s", tenths / 10, tenths % 10)
+    } else {
+        format!("{} tok/s", count(tenths / 10))
+    }
 }
 
 /// The state of a call as the log words it.

@@ -104,9 +104,10 @@ fn bucket(chart: &Chart, at: usize, span: (DateTime<Utc>, DateTime<Utc>), period
     let (from, to) = (span.0.with_timezone(&zone), span.1.with_timezone(&zone));
     let (label, span) = match period {
         Period::Hour => (from.format("%H:%M").to_string(), from.format("%-d %b %Y, %H:%M %Z").to_string()),
-        Period::Day => {
-            (from.format("%H:%M").to_string(), format!("{} to {}", from.format("%-d %b %Y, %H:%M"), to.format("%H:%M %Z")))
-        }
+        Period::Day => (
+            from.format("%H:%M").to_string(),
+            format!("{} to {}", from.format("%-d %b %Y, %H:%M"), to.format("%H:%M %Z")),
+        ),
         _ => (from.format("%-d %b").to_string(), from.format("%-d %b %Y, %Z").to_string()),
     };
     let values = chart.series.iter().map(|one| one.values.get(at).map_or(0, |value| chart.cell(*value).0)).collect();

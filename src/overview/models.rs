@@ -264,8 +264,9 @@ mod tests {
 
     #[test]
     fn counts_of_tokens_are_short() {
-        assert_eq!(["800", "32000", "163840", "999999", "1048576"].map(|n| tokens(n.parse().unwrap_or(0))), [
-            "800", "32K", "164K", "1M", "1.05M"
-        ]);
+        assert_eq!(
+            ["800", "32000", "163840", "999999", "1048576"].map(|n| tokens(n.parse().unwrap_or(0))),
+            ["800", "32K", "164K", "1M", "1.05M"]
+        );
     }
 }

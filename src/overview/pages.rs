@@ -74,14 +74,21 @@ fn low_text(available: Usd, spent: &Summary, any_calls: bool) -> Option<String> 
         return None;
     }
     if available.is_negative() {
-        return Some("Your balance is below zero after a refund or a correction. Every call is refused, free ones too.".to_owned());
+        return Some(
+            "Your balance is below zero after a refund or a correction. Every call is refused, free ones too."
+                .to_owned(),
+        );
     }
     if available.is_zero() {
         return Some("No credits are left, so calls that cost something are refused.".to_owned());
     }
     match spent.days_left(available) {
-        Some(0) => Some("At this pace your credits are used up within a day. Calls are refused from then on.".to_owned()),
-        Some(1) => Some("At this pace your credits are used up in about a day. Calls are refused from then on.".to_owned()),
+        Some(0) => {
+            Some("At this pace your credits are used up within a day. Calls are refused from then on.".to_owned())
+        }
+        Some(1) => {
+            Some("At this pace your credits are used up in about a day. Calls are refused from then on.".to_owned())
+        }
         Some(days) if days < LOW_DAYS => {
             Some(format!("At this pace your credits are used up in about {days} days. Calls are refused from then on."))
         }

@@ -51,11 +51,7 @@ async fn apply(pool: &PgPool, processors: &Processors, processor: &str, id: &str
     Ok(())
 }
 
-async fn apply_payment(
-    conn: &mut sqlx::PgConnection,
-    topup: &TopUp,
-    payment: &Payment,
-) -> anyhow::Result<String> {
+async fn apply_payment(conn: &mut sqlx::PgConnection, topup: &TopUp, payment: &Payment) -> anyhow::Result<String> {
     if payment.state == PaymentState::Paid && payment.total != topup.total {
         tracing::error!(topup = %topup.id, "a payment has another total than its purchase; nothing was credited");
         return Ok(format!("refused: paid {} instead of {}", payment.total, topup.total));

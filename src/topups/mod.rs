@@ -19,7 +19,7 @@ pub mod pages;
 pub mod processors;
 
 pub use apply::ApplyEvent;
-pub use fees::{FeeRule, METHODS, MAX_PURCHASE, MIN_PURCHASE, Method, Quote, method, quote};
+pub use fees::{FeeRule, MAX_PURCHASE, METHODS, MIN_PURCHASE, Method, Quote, method, quote};
 pub use inbox::{Event, receive};
 pub use processors::sandbox::{Outcome, SettleSandboxPayment};
 pub use start::{StartError, start};

@@ -195,9 +195,9 @@ pub async fn create(
     let (org, payer) = (member.org_id(), member.person().id);
     match super::start(&app.db, &processors, org, payer, id, method, quote).await {
         Ok(topup) => Ok(see_other(&topup.checkout_url.unwrap_or_else(|| format!("/credits/topups/{id}")))),
-        Err(StartError::Differs) => {
-            Err(PageError::Invalid("This form was used for another purchase. Go back to Credits and start anew.".into()))
-        }
+        Err(StartError::Differs) => Err(PageError::Invalid(
+            "This form was used for another purchase. Go back to Credits and start anew.".into(),
+        )),
         Err(StartError::Database(error)) => Err(error.into()),
         Err(StartError::Processor(error)) => Err(PageError::Internal(error.into())),
     }
@@ -224,10 +224,9 @@ pub async fn show(app: web::Data<App>, member: Member, id: web::Path<String>) ->
             format!("{} added", topup.credits.display()),
             "The payment is confirmed and the credits can be spent now.".to_owned(),
         ),
-        State::Failed => (
-            "The payment failed".to_owned(),
-            format!("{} No credits were added. You can try again.", topup.failure),
-        ),
+        State::Failed => {
+            ("The payment failed".to_owned(), format!("{} No credits were added. You can try again.", topup.failure))
+        }
         State::Expired => ("The payment expired".to_owned(), "Nothing was paid and no credits were added.".to_owned()),
         State::Refunded => ("Refunded".to_owned(), "The credits were taken back and the payment returned.".to_owned()),
         State::Disputed => ("Disputed".to_owned(), "The credits are on hold until the dispute is decided.".to_owned()),

@@ -2,11 +2,11 @@
 
 use sqlx::PgPool;
 
+use super::fees::Method;
 use super::fees::Quote;
 use super::processors::{ProcessorError, Processors};
 use super::store;
 use super::topup::TopUp;
-use super::fees::Method;
 use crate::base::ids::{OrgId, PersonId, TopUpId};
 
 #[derive(Debug, thiserror::Error)]

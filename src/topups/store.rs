@@ -117,12 +117,7 @@ pub async fn lock_by_ref(
     .await
 }
 
-pub async fn set_state(
-    conn: &mut PgConnection,
-    topup: &TopUp,
-    state: State,
-    failure: &str,
-) -> Result<(), sqlx::Error> {
+pub async fn set_state(conn: &mut PgConnection, topup: &TopUp, state: State, failure: &str) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update topup set state = $3, failure = $4, updated_at = now(),
             paid_at = case when $3 = 'paid' then now() else paid_at end
@@ -154,11 +149,7 @@ pub async fn insert_event(conn: &mut PgConnection, event: &Event) -> Result<bool
 }
 
 /// Which payment a message is about, unless it was applied.
-pub async fn pending_event(
-    conn: &mut PgConnection,
-    processor: &str,
-    id: &str,
-) -> Result<Option<String>, sqlx::Error> {
+pub async fn pending_event(conn: &mut PgConnection, processor: &str, id: &str) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar!(
         "select object_ref from processor_event where processor = $1 and id = $2 and applied_at is null",
         processor,

@@ -70,9 +70,7 @@ mod tests {
     #[test]
     fn an_address_carries_the_version_of_its_content() {
         let url = url("css/tokens.css");
-        let version = url
-            .strip_prefix("/static/css/tokens.css?v=")
-            .expect("versioned");
+        let version = url.strip_prefix("/static/css/tokens.css?v=").expect("versioned");
         assert_eq!(version.len(), VERSION_DIGITS);
         let asset = get("css/tokens.css").expect("embedded");
         assert!(asset.is_version(Some(version)));

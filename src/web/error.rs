@@ -74,7 +74,8 @@ impl ResponseError for PageError {
 
 impl PageError {
     fn body(&self, request_id: String) -> askama::Result<String> {
-        let page = |title: &str| PublicPage { title: title.to_owned(), theme: "system".to_owned(), ..PublicPage::default() };
+        let page =
+            |title: &str| PublicPage { title: title.to_owned(), theme: "system".to_owned(), ..PublicPage::default() };
         match self {
             PageError::NotFound => NotFound { page: page("Page not found"), request_id }.render(),
             PageError::Forbidden(reason) => {

@@ -26,7 +26,8 @@ pub fn unprocessable(view: &impl Template) -> Result<HttpResponse, PageError> {
 /// # Errors
 /// When the template cannot be written.
 pub fn with_status(status: StatusCode, view: &impl Template) -> Result<HttpResponse, PageError> {
-    let body = view.render().map_err(|error| PageError::Internal(anyhow::anyhow!("a page was not rendered: {error}")))?;
+    let body =
+        view.render().map_err(|error| PageError::Internal(anyhow::anyhow!("a page was not rendered: {error}")))?;
     Ok(HttpResponse::build(status).insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8")).body(body))
 }
 

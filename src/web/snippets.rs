@@ -84,7 +84,9 @@ console.log(answer.choices[0].message.content);"#
             snippet(
                 "ai-engine",
                 "AI Engine",
-                format!("Environment type: Custom (OpenAI compatible)\nEndpoint: {base_url}\nAPI key: {key}\nModel: {model}"),
+                format!(
+                    "Environment type: Custom (OpenAI compatible)\nEndpoint: {base_url}\nAPI key: {key}\nModel: {model}"
+                ),
             ),
             snippet(
                 "open-webui",

@@ -9,10 +9,7 @@ use crate::support::fake_upstream::{Behaviour, Dialect, FakeUpstream, Refused};
 
 const SOON: Duration = Duration::from_secs(5);
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the fake is on this machine, where the guarded client does not go"
-)]
+#[expect(clippy::disallowed_methods, reason = "the fake is on this machine, where the guarded client does not go")]
 fn client() -> reqwest::Client {
     // Somebody else may have installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -102,8 +99,7 @@ async fn anthropic_messages_have_their_events_in_order() {
     assert_eq!(events[events.len() - 2]["usage"]["output_tokens"], 8);
     assert!(fake.produced().iter().all(|e| e.completed && e.completion_tokens_sent == 8));
 
-    let bare =
-        client().post(format!("{}/messages", fake.base_url())).json(&json!({"model": "claude"}));
+    let bare = client().post(format!("{}/messages", fake.base_url())).json(&json!({"model": "claude"}));
     assert_eq!(bare.send().await.expect("an answer").status(), 400);
 }
 
@@ -114,10 +110,7 @@ async fn faults_before_the_body() {
     fake.behave_once("m", Behaviour::Status { status: 401, retry_after: None });
     fake.behave_once("m", Behaviour::HtmlWith200);
     let limited = chat(&fake, "m", true).await;
-    assert_eq!(
-        (limited.status().as_u16(), &limited.headers()["retry-after"]),
-        (429, &"7".parse().expect("ASCII"))
-    );
+    assert_eq!((limited.status().as_u16(), &limited.headers()["retry-after"]), (429, &"7".parse().expect("ASCII")));
     assert!(chat(&fake, "m", true).await.text().await.expect("a body").contains("sk-up"));
     assert_eq!(chat(&fake, "m", false).await.headers()["content-type"], "text/html; charset=utf-8");
     assert_eq!(chat(&fake, "m", false).await.status(), 200, "after the queue the default is back");
@@ -136,17 +129,13 @@ async fn faults_in_the_body() {
     assert!(cut.iter().all(|e| !e.completed && !e.usage_sent && e.client_cancelled_at.is_none()));
 
     fake.behave("bad", Behaviour::ErrorInStream(2));
-    let events_of =
-        async |model| events(&chat(&fake, model, true).await.text().await.expect("a body"));
+    let events_of = async |model| events(&chat(&fake, model, true).await.text().await.expect("a body"));
     assert!(events_of("bad").await.last().expect("a last one").get("error").is_some());
-    for (behaviour, expected) in [
-        (Behaviour::NoUsage, None),
-        (Behaviour::ZeroUsage, Some(0)),
-        (Behaviour::default(), Some(6)),
-    ] {
+    for (behaviour, expected) in
+        [(Behaviour::NoUsage, None), (Behaviour::ZeroUsage, Some(0)), (Behaviour::default(), Some(6))]
+    {
         fake.behave("u", behaviour);
-        let told =
-            events_of("u").await.last().and_then(|e| e["usage"]["completion_tokens"].as_u64());
+        let told = events_of("u").await.last().and_then(|e| e["usage"]["completion_tokens"].as_u64());
         assert_eq!(told, expected);
     }
     fake.behave("huge", Behaviour::HugeLine(2_000_000));
@@ -194,8 +183,7 @@ async fn a_client_that_leaves_is_noticed() {
     assert!(tokio::time::timeout(Duration::from_millis(100), stuck).await.is_err());
     drop(body);
 
-    let log =
-        fake.wait_until(SOON, |log| log.len() == 3 && log.iter().all(|entry| entry.ended())).await;
+    let log = fake.wait_until(SOON, |log| log.len() == 3 && log.iter().all(|entry| entry.ended())).await;
     let left: Vec<usize> = log.iter().filter_map(|entry| entry.client_cancelled_at).collect();
     assert!((1..100).contains(&left[0]), "left in the middle, not after {} chunks", left[0]);
     assert_eq!(left[1..], [0, 3]);
@@ -208,18 +196,12 @@ async fn a_maximum_of_tokens_cuts_the_answer_unless_it_is_ignored() {
     let text = "x".repeat(4000);
     fake.behave("obeys", Behaviour::Ok { prompt: 5, completion: 4000, text: text.clone() });
     fake.behave("ignores", Behaviour::IgnoresCap { prompt: 5, completion: 4000, text });
-    fake.behave(
-        "cached",
-        Behaviour::Cached { prompt: 50, cached: 40, completion: 2, text: "ok".into() },
-    );
+    fake.behave("cached", Behaviour::Cached { prompt: 50, cached: 40, completion: 2, text: "ok".into() });
     for (model, stop, tokens) in
         [("obeys", "max_tokens", 1000), ("ignores", "end_turn", 4000), ("cached", "end_turn", 2)]
     {
         let answer: Value = messages(&fake, model, false).await.json().await.expect("JSON");
-        assert_eq!(
-            (&answer["stop_reason"], &answer["usage"]["output_tokens"]),
-            (&json!(stop), &json!(tokens))
-        );
+        assert_eq!((&answer["stop_reason"], &answer["usage"]["output_tokens"]), (&json!(stop), &json!(tokens)));
     }
     let cached = &fake.produced_by("cached")[0];
     assert!(!cached.streamed && cached.body["max_tokens"] == 1000);

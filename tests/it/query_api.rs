@@ -2,8 +2,8 @@
 
 use farebox::base::ids::CallId;
 use farebox::catalog::Shelf;
-use farebox::gateway::query_api::{ModelQuery, QueryApi};
 use farebox::gateway::Settler;
+use farebox::gateway::query_api::{ModelQuery, QueryApi};
 use farebox::gateway::spool::Spool;
 use farebox::keys::Caller;
 use farebox::ledger::{self, Limits};

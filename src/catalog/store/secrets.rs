@@ -25,7 +25,9 @@ pub(in crate::catalog) async fn put_provider_secret(
     Ok(done.rows_affected() == 1)
 }
 
-pub(in crate::catalog) async fn provider_secrets(conn: &mut PgConnection) -> Result<Vec<(String, Sealed)>, sqlx::Error> {
+pub(in crate::catalog) async fn provider_secrets(
+    conn: &mut PgConnection,
+) -> Result<Vec<(String, Sealed)>, sqlx::Error> {
     let rows = sqlx::query!(
         "select p.slug, s.key_id, s.nonce, s.ciphertext from provider_secret s join provider p on p.id = s.provider_id
          order by p.slug limit 1000",

@@ -26,11 +26,7 @@ pub(super) struct Binaries {
 impl Binaries {
     /// The best server that `user` may run: of exactly the version `made_by`
     /// when there is a cluster already, else the first one that is new enough.
-    pub(super) fn find(
-        user: User,
-        data_dir: &Path,
-        made_by: Option<u32>,
-    ) -> Result<Self, EmbeddedError> {
+    pub(super) fn find(user: User, data_dir: &Path, made_by: Option<u32>) -> Result<Self, EmbeddedError> {
         let found: Vec<Self> = candidates()
             .into_iter()
             .filter(|dir| dir.join("postgres").is_file() && user.may_enter(dir))
@@ -74,10 +70,7 @@ fn candidates() -> Vec<PathBuf> {
     dirs
 }
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "the search must work before there is a configuration"
-)]
+#[allow(clippy::disallowed_methods, reason = "the search must work before there is a configuration")]
 fn environment(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }

@@ -45,8 +45,7 @@ const COMMON: &[&str] = &[
 ];
 
 /// What makes tests fast and data perishable.
-const EPHEMERAL: &[&str] =
-    &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"];
+const EPHEMERAL: &[&str] = &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off"];
 
 impl Profile {
     fn settings(self) -> impl Iterator<Item = &'static str> {
@@ -100,11 +99,7 @@ fn command(program: &Path, place: &Place) -> Result<Command, EmbeddedError> {
 }
 
 /// Starts the server. The caller's thread must live as long as the server.
-pub(super) fn spawn(
-    place: &Place,
-    binaries: &Binaries,
-    profile: Profile,
-) -> Result<Child, EmbeddedError> {
+pub(super) fn spawn(place: &Place, binaries: &Binaries, profile: Profile) -> Result<Child, EmbeddedError> {
     let mut command = command(&binaries.postgres(), place)?;
     command.arg("-D").arg(&place.data_dir).arg("-k").arg(&place.socket_dir);
     for setting in profile.settings() {
@@ -115,11 +110,7 @@ pub(super) fn spawn(
 
 /// Makes the cluster when there is none. It is built beside its final place and
 /// renamed when complete, so an interruption never leaves half of one.
-pub(super) fn ensure(
-    place: &Place,
-    binaries: &Binaries,
-    profile: Profile,
-) -> Result<(), EmbeddedError> {
+pub(super) fn ensure(place: &Place, binaries: &Binaries, profile: Profile) -> Result<(), EmbeddedError> {
     if place.data_dir.join("global/pg_control").exists() {
         return Ok(());
     }
@@ -168,12 +159,7 @@ fn clear_the_way(data_dir: &Path) -> Result<(), EmbeddedError> {
     std::fs::rename(data_dir, &aside).map_err(io(format!("move {} aside", data_dir.display())))
 }
 
-fn initdb(
-    place: &Place,
-    binaries: &Binaries,
-    profile: Profile,
-    scratch: &Path,
-) -> Result<(), EmbeddedError> {
+fn initdb(place: &Place, binaries: &Binaries, profile: Profile, scratch: &Path) -> Result<(), EmbeddedError> {
     tracing::info!(dir = %place.data_dir.display(), "making a new Postgres cluster");
     let mut command = command(&binaries.initdb(), place)?;
     command.arg("-D").arg(scratch).args(["-U", DATABASE, "--auth=trust"]);
@@ -186,12 +172,7 @@ fn initdb(
 
 /// Creates the database with the server in single-user mode, because not every
 /// source of server binaries brings a client.
-fn create_database(
-    place: &Place,
-    binaries: &Binaries,
-    profile: Profile,
-    scratch: &Path,
-) -> Result<(), EmbeddedError> {
+fn create_database(place: &Place, binaries: &Binaries, profile: Profile, scratch: &Path) -> Result<(), EmbeddedError> {
     let mut command = command(&binaries.postgres(), place)?;
     command.arg("--single").arg("-D").arg(scratch);
     for setting in profile.settings() {
@@ -202,12 +183,7 @@ fn create_database(
 }
 
 /// Runs a command to its end, within [`INIT_LIMIT`].
-fn run(
-    place: &Place,
-    mut command: Command,
-    what: &'static str,
-    input: &str,
-) -> Result<(), EmbeddedError> {
+fn run(place: &Place, mut command: Command, what: &'static str, input: &str) -> Result<(), EmbeddedError> {
     let from = log_length(place);
     let mut child = command.spawn().map_err(io(what))?;
     if let Some(mut stdin) = child.stdin.take() {

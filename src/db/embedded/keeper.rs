@@ -60,10 +60,7 @@ pub(super) struct Shared {
 }
 
 /// Starts the keeper and returns when the first server is ready.
-pub(super) fn launch(
-    place: Place,
-    profile: Profile,
-) -> Result<(Arc<Shared>, JoinHandle<()>), EmbeddedError> {
+pub(super) fn launch(place: Place, profile: Profile) -> Result<(Arc<Shared>, JoinHandle<()>), EmbeddedError> {
     let state = State { wish: Wish::Run, pid: None, starts: 0 };
     let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
     let (report, first) = sync_channel(1);
@@ -88,11 +85,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait_while(
-        &self,
-        limit: Duration,
-        condition: impl FnMut(&mut State) -> bool,
-    ) -> MutexGuard<'_, State> {
+    fn wait_while(&self, limit: Duration, condition: impl FnMut(&mut State) -> bool) -> MutexGuard<'_, State> {
         let waited = self.changed.wait_timeout_while(self.lock(), limit, condition);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
@@ -111,11 +104,7 @@ impl Shared {
     }
 
     pub(super) fn stop(&self) {
-        let steps = [
-            (libc::SIGINT, STOP_LIMIT),
-            (libc::SIGQUIT, HURRY_LIMIT),
-            (libc::SIGKILL, HURRY_LIMIT),
-        ];
+        let steps = [(libc::SIGINT, STOP_LIMIT), (libc::SIGQUIT, HURRY_LIMIT), (libc::SIGKILL, HURRY_LIMIT)];
         self.lock().wish = Wish::Stop;
         self.changed.notify_all();
         for (signal, limit) in steps {
@@ -284,9 +273,7 @@ fn delay(restarts: &mut VecDeque<Instant>, now: Instant) -> Duration {
         restarts.pop_front();
     }
     let wait = match restarts.front() {
-        Some(oldest) if restarts.len() == RESTARTS_PER_MINUTE => {
-            MINUTE.saturating_sub(now.duration_since(*oldest))
-        }
+        Some(oldest) if restarts.len() == RESTARTS_PER_MINUTE => MINUTE.saturating_sub(now.duration_since(*oldest)),
         _ => Duration::ZERO,
     };
     restarts.push_back(now + wait);

@@ -54,10 +54,7 @@ impl Options {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         place::sweep_temporary();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        Self {
-            data_dir: place::temporary_root(std::process::id(), number).join("pg"),
-            profile: Profile::Ephemeral,
-        }
+        Self { data_dir: place::temporary_root(std::process::id(), number).join("pg"), profile: Profile::Ephemeral }
     }
 }
 

@@ -73,8 +73,7 @@ impl User {
         if !self.switch {
             return Ok(());
         }
-        chown(path, Some(self.uid), Some(self.gid))
-            .map_err(io(format!("hand {} to the server's user", path.display())))
+        chown(path, Some(self.uid), Some(self.gid)).map_err(io(format!("hand {} to the server's user", path.display())))
     }
 
     /// Hands `path` and all below it to this user, without following links.
@@ -112,8 +111,7 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn prepare(wanted: &Path) -> Result<Self, EmbeddedError> {
-        let wanted = std::path::absolute(wanted)
-            .map_err(io(format!("find the directory {}", wanted.display())))?;
+        let wanted = std::path::absolute(wanted).map_err(io(format!("find the directory {}", wanted.display())))?;
         let data_dir = reachable(&wanted)?;
         let lock = lock(&data_dir)?;
         let user = User::for_cluster(&data_dir);
@@ -138,9 +136,7 @@ impl Place {
         if !self.data_dir.join("global/pg_control").exists() {
             return None;
         }
-        super::binaries::leading_number(
-            std::fs::read_to_string(self.data_dir.join("PG_VERSION")).ok()?.trim(),
-        )
+        super::binaries::leading_number(std::fs::read_to_string(self.data_dir.join("PG_VERSION")).ok()?.trim())
     }
 }
 
@@ -197,13 +193,8 @@ fn with_parent(dir: &Path) -> Result<PathBuf, EmbeddedError> {
 fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
     let path = beside(data_dir, "lock");
     let what = format!("lock {}", path.display());
-    let mut file = OpenOptions::new()
-        .create(true)
-        .read(true)
-        .write(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(io(what.clone()))?;
+    let mut file =
+        OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&path).map_err(io(what.clone()))?;
     let deadline = Instant::now() + LOCK_WAIT;
     loop {
         match file.try_lock() {
@@ -234,9 +225,7 @@ fn check_owner(data_dir: &Path, user: User) -> Result<(), EmbeddedError> {
     let Ok(meta) = data_dir.metadata() else { return Ok(()) };
     match meta.uid() {
         owner if owner == user.uid => Ok(()),
-        owner if !user.switch => {
-            Err(EmbeddedError::ForeignOwner { dir: data_dir.to_owned(), owner, me: user.uid })
-        }
+        owner if !user.switch => Err(EmbeddedError::ForeignOwner { dir: data_dir.to_owned(), owner, me: user.uid }),
         // Only a directory that looks like a cluster is worth handing over, such
         // as one that root has restored from a backup.
         _ if data_dir.join("PG_VERSION").exists() => user.own_all(data_dir),
@@ -289,9 +278,7 @@ fn rotate(log_file: &Path) {
 
 /// A hash that stays the same in every build, for naming directories.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The directory of the `number`th temporary cluster of process `pid`.

@@ -46,8 +46,7 @@ fn durable_like(options: &Options) -> Options {
 #[test]
 fn heals_after_being_killed_and_keeps_what_was_committed() {
     let embedded = Embedded::start(durable_like(&Options::temporary())).expect("starts");
-    let fsync =
-        ask(&embedded, "SELECT count(*) FROM pg_settings WHERE name='fsync' AND setting='on'");
+    let fsync = ask(&embedded, "SELECT count(*) FROM pg_settings WHERE name='fsync' AND setting='on'");
     assert_eq!(fsync.expect("answers"), 1);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -67,11 +67,7 @@ pub async fn lock_credit(conn: &mut PgConnection, org: OrgId) -> Result<Option<C
 
 /// Applies a posted transfer to the organizations on its sides. False when a debit is not covered
 /// by free credits and must be.
-pub async fn move_credit(
-    conn: &mut PgConnection,
-    transfer: &NewTransfer,
-    overdraw: bool,
-) -> Result<bool, sqlx::Error> {
+pub async fn move_credit(conn: &mut PgConnection, transfer: &NewTransfer, overdraw: bool) -> Result<bool, sqlx::Error> {
     // Both rows in the order of organizations, as everywhere.
     let mut sides = [(transfer.debit.0, -transfer.amount), (transfer.credit.0, transfer.amount)];
     sides.sort();

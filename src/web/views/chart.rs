@@ -110,10 +110,7 @@ pub fn layout(
     format: impl Fn(i128) -> String,
 ) -> Chart {
     let series = &series[..series.len().min(MAX_SERIES)];
-    let totals: Vec<i128> = buckets
-        .iter()
-        .map(|bucket| values(bucket, series.len()).sum())
-        .collect();
+    let totals: Vec<i128> = buckets.iter().map(|bucket| values(bucket, series.len()).sum()).collect();
     let top = nice_top(totals.iter().copied().max().unwrap_or(0));
     let base = HEIGHT - BOTTOM;
     let slots = u32::try_from(buckets.len().max(1)).unwrap_or(u32::MAX);
@@ -173,13 +170,7 @@ fn values(bucket: &Bucket, count: usize) -> impl Iterator<Item = i128> + '_ {
 }
 
 /// Heights are differences of rounded running sums, so a stack is exactly as high as its total.
-fn stack(
-    values: impl Iterator<Item = i128>,
-    top: i128,
-    x: u32,
-    w: u32,
-    series: &[Series],
-) -> Vec<Segment> {
+fn stack(values: impl Iterator<Item = i128>, top: i128, x: u32, w: u32, series: &[Series]) -> Vec<Segment> {
     let base = HEIGHT - BOTTOM;
     let mut sum = 0i128;
     let mut reached = 0u32;
@@ -192,13 +183,7 @@ fn stack(
             height = 1;
         }
         if height > reached {
-            out.push(Segment {
-                x,
-                y: base - height,
-                w,
-                h: height - reached,
-                series: colour(at, series),
-            });
+            out.push(Segment { x, y: base - height, w, h: height - reached, series: colour(at, series) });
             reached = height;
         }
     }
@@ -206,18 +191,12 @@ fn stack(
 }
 
 fn colour(at: usize, series: &[Series]) -> usize {
-    if series[at].name == OTHER {
-        MAX_SERIES - 1
-    } else {
-        at
-    }
+    if series[at].name == OTHER { MAX_SERIES - 1 } else { at }
 }
 
 fn scale(value: i128, top: i128) -> u32 {
     let room = i128::from(HEIGHT - BOTTOM - TOP);
-    u32::try_from((value * room + top / 2) / top)
-        .unwrap_or(0)
-        .min(HEIGHT - BOTTOM - TOP)
+    u32::try_from((value * room + top / 2) / top).unwrap_or(0).min(HEIGHT - BOTTOM - TOP)
 }
 
 /// The smallest of 1, 2, 4, 5 or 8 times a power of ten that holds `max`, so that half of it reads well too.
@@ -234,19 +213,10 @@ fn nice_top(max: i128) -> i128 {
 }
 
 fn y_ticks(top: i128, format: &impl Fn(i128) -> String) -> Vec<Tick> {
-    let halves = if top >= 2 && top % 2 == 0 {
-        vec![top / 2, top]
-    } else {
-        vec![top]
-    };
+    let halves = if top >= 2 && top % 2 == 0 { vec![top / 2, top] } else { vec![top] };
     halves
         .into_iter()
-        .map(|value| Tick {
-            x: LEFT - 6,
-            y: HEIGHT - BOTTOM - scale(value, top),
-            text: format(value),
-            anchor: "end",
-        })
+        .map(|value| Tick { x: LEFT - 6, y: HEIGHT - BOTTOM - scale(value, top), text: format(value), anchor: "end" })
         .collect()
 }
 
@@ -256,21 +226,12 @@ fn x_ticks(buckets: &[Bucket], slot_x: impl Fn(u32) -> u32, slots: u32) -> Vec<T
         return Vec::new();
     };
     let y = HEIGHT - 6;
-    let tick = |at: usize, x, anchor| Tick {
-        x,
-        y,
-        text: buckets[at].label.clone(),
-        anchor,
-    };
+    let tick = |at: usize, x, anchor| Tick { x, y, text: buckets[at].label.clone(), anchor };
     let mut ticks = vec![tick(0, LEFT, "start")];
     if last >= 4 {
         let middle = last / 2;
         let at = u32::try_from(middle).unwrap_or(0);
-        ticks.push(tick(
-            middle,
-            u32::midpoint(slot_x(at), slot_x(at + 1)),
-            "middle",
-        ));
+        ticks.push(tick(middle, u32::midpoint(slot_x(at), slot_x(at + 1)), "middle"));
     }
     if last >= 1 {
         ticks.push(tick(last, slot_x(slots), "end"));
@@ -283,31 +244,16 @@ mod tests {
     use super::*;
 
     fn bucket(values: &[i128]) -> Bucket {
-        Bucket {
-            label: "d".into(),
-            span: "day".into(),
-            values: values.to_vec(),
-        }
+        Bucket { label: "d".into(), span: "day".into(), values: values.to_vec() }
     }
 
     fn series(count: usize) -> Vec<Series> {
-        (0..count)
-            .map(|at| Series {
-                name: format!("s{at}"),
-                total: Amount::default(),
-            })
-            .collect()
+        (0..count).map(|at| Series { name: format!("s{at}"), total: Amount::default() }).collect()
     }
 
     #[test]
     fn a_stack_is_as_high_as_its_total() {
-        let chart = layout(
-            "l",
-            "Day",
-            &[bucket(&[1, 1, 1]), bucket(&[3, 0, 7])],
-            &series(3),
-            |v| v.to_string(),
-        );
+        let chart = layout("l", "Day", &[bucket(&[1, 1, 1]), bucket(&[3, 0, 7])], &series(3), |v| v.to_string());
         let height = |at: usize| chart.bars[at].segments.iter().map(|s| s.h).sum::<u32>();
         assert_eq!(height(1), HEIGHT - BOTTOM - TOP);
         assert_eq!(height(0), scale(3, 10));
@@ -316,28 +262,17 @@ mod tests {
 
     #[test]
     fn something_tiny_is_still_seen_and_nothing_is_not() {
-        let chart = layout(
-            "l",
-            "Day",
-            &[bucket(&[1]), bucket(&[0]), bucket(&[1_000_000])],
-            &series(1),
-            |v| v.to_string(),
-        );
+        let chart =
+            layout("l", "Day", &[bucket(&[1]), bucket(&[0]), bucket(&[1_000_000])], &series(1), |v| v.to_string());
         assert_eq!(chart.bars[0].segments[0].h, 1);
         assert!(chart.bars[1].segments.is_empty());
     }
 
     #[test]
     fn no_buckets_and_huge_values_do_no_harm() {
-        assert!(
-            layout("l", "Day", &[], &series(1), |v| v.to_string())
-                .bars
-                .is_empty()
-        );
+        assert!(layout("l", "Day", &[], &series(1), |v| v.to_string()).bars.is_empty());
         let huge = 10i128.pow(30);
-        let chart = layout("l", "Day", &[bucket(&[huge])], &series(1), |v| {
-            v.to_string()
-        });
+        let chart = layout("l", "Day", &[bucket(&[huge])], &series(1), |v| v.to_string());
         assert_eq!(chart.bars[0].segments[0].h, HEIGHT - BOTTOM - TOP);
     }
 }

@@ -19,10 +19,7 @@ impl HtmlSafe for Amount {}
 
 impl Amount {
     pub fn new(text: impl Into<String>, exact: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            exact: exact.into(),
-        }
+        Self { text: text.into(), exact: exact.into() }
     }
 }
 
@@ -57,11 +54,7 @@ impl HtmlSafe for Badge {}
 
 impl Badge {
     pub fn new(tone: &'static str, icon: &'static str, text: impl Into<String>) -> Self {
-        Self {
-            tone,
-            icon,
-            text: text.into(),
-        }
+        Self { tone, icon, text: text.into() }
     }
 }
 
@@ -104,17 +97,11 @@ pub struct Field {
 
 impl Field {
     pub fn of(value: impl Into<String>) -> Self {
-        Self {
-            value: value.into(),
-            error: String::new(),
-        }
+        Self { value: value.into(), error: String::new() }
     }
 
     pub fn wrong(value: impl Into<String>, error: impl Into<String>) -> Self {
-        Self {
-            value: value.into(),
-            error: error.into(),
-        }
+        Self { value: value.into(), error: error.into() }
     }
 }
 
@@ -130,12 +117,7 @@ pub struct Choice {
 
 impl Choice {
     pub fn new(value: &str, label: &str, note: &str, selected: bool) -> Self {
-        Self {
-            value: value.into(),
-            label: label.into(),
-            note: note.into(),
-            selected,
-        }
+        Self { value: value.into(), label: label.into(), note: note.into(), selected }
     }
 }
 

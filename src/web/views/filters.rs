@@ -8,9 +8,7 @@ use super::icons;
 #[askama::filter_fn]
 pub fn icon(name: &str, _: &dyn askama::Values) -> askama::Result<Safe<String>> {
     let path = icons::path(name).ok_or(askama::Error::Fmt)?;
-    Ok(Safe(format!(
-        r#"<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">{path}</svg>"#
-    )))
+    Ok(Safe(format!(r#"<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">{path}</svg>"#)))
 }
 
 /// The versioned address of a static file.

@@ -22,9 +22,7 @@ pub mod samples;
 pub mod shell;
 pub mod topups;
 
-pub use common::{
-    Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When,
-};
+pub use common::{Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When};
 pub use shell::{Flash, PublicPage, Shell};
 
 #[cfg(test)]

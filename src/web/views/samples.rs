@@ -8,8 +8,8 @@ use super::overview::{FirstCall, KeyNear};
 use super::shell::{Flash, PublicPage, Shell};
 use super::topups::{Quote, TopupForm, TopupRow};
 use super::{
-    Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When,
-    accounts, activity, api, catalog, dev, emails, errors, keys, overview, topups,
+    Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When, accounts, activity, api,
+    catalog, dev, emails, errors, keys, overview, topups,
 };
 
 /// A rendered sample and the name of its file.
@@ -37,10 +37,7 @@ pub fn samples(theme: &str) -> askama::Result<Vec<Sample>> {
 }
 
 fn push(out: &mut Vec<Sample>, name: &'static str, page: &impl Template) -> askama::Result<()> {
-    out.push(Sample {
-        name,
-        html: page.render()?,
-    });
+    out.push(Sample { name, html: page.render()? });
     Ok(())
 }
 
@@ -64,13 +61,7 @@ fn shell(theme: &str, section: &'static str, title: &str, description: &str) -> 
 }
 
 fn public(theme: &str, title: &str) -> PublicPage {
-    PublicPage {
-        title: title.into(),
-        csrf: "sample-token".into(),
-        flash: None,
-        dev: true,
-        theme: theme.into(),
-    }
+    PublicPage { title: title.into(), csrf: "sample-token".into(), flash: None, dev: true, theme: theme.into() }
 }
 
 fn usd(text: &str) -> Amount {
@@ -91,19 +82,11 @@ fn when(text: &str) -> When {
 }
 
 fn fact(label: &str, value: &str) -> Fact {
-    Fact {
-        label: label.into(),
-        value: value.into(),
-        mono: false,
-    }
+    Fact { label: label.into(), value: value.into(), mono: false }
 }
 
 fn link(label: &str, current: bool) -> Link {
-    Link {
-        href: format!("/activity?period={label}"),
-        label: label.into(),
-        current,
-    }
+    Link { href: format!("/activity?period={label}"), label: label.into(), current }
 }
 
 fn snippets(key: &str) -> Snippets {
@@ -116,11 +99,7 @@ fn snippets(key: &str) -> Snippets {
     let javascript = format!(
         "import OpenAI from \"openai\";\n\nconst client = new OpenAI({{ baseURL: \"https://ai.northwind.example/api/v1\", apiKey: \"{key}\" }});\nconst answer = await client.chat.completions.create({{\n  model: \"openai/gpt-5-mini\",\n  messages: [{{ role: \"user\", content: \"Say hello.\" }}],\n}});\nconsole.log(answer.choices[0].message.content);"
     );
-    let item = |id: &str, title: &str, code: String| Snippet {
-        id: id.into(),
-        title: title.into(),
-        code,
-    };
+    let item = |id: &str, title: &str, code: String| Snippet { id: id.into(), title: title.into(), code };
     Snippets {
         label: "Language".into(),
         items: vec![
@@ -132,92 +111,38 @@ fn snippets(key: &str) -> Snippets {
 }
 
 fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
-    push(
-        out,
-        "sign_up",
-        &accounts::SignUp {
-            page: public(theme, "Create your account"),
-            ..Default::default()
-        },
-    )?;
-    let mut closed = accounts::SignUp {
-        page: public(theme, "Create your account"),
-        ..Default::default()
-    };
-    closed.closed =
-        "Sign-up is closed here. Ask whoever runs this server for an invitation.".into();
+    push(out, "sign_up", &accounts::SignUp { page: public(theme, "Create your account"), ..Default::default() })?;
+    let mut closed = accounts::SignUp { page: public(theme, "Create your account"), ..Default::default() };
+    closed.closed = "Sign-up is closed here. Ask whoever runs this server for an invitation.".into();
     push(out, "sign_up_closed", &closed)?;
     let lasts = || "24 hours".to_owned();
     let email = || "ada@northwind.example".to_owned();
     let page = public(theme, "Check your mail");
-    push(
-        out,
-        "sign_up_sent",
-        &accounts::SignUpSent {
-            page,
-            email: email(),
-            link_lasts: lasts(),
-        },
-    )?;
+    push(out, "sign_up_sent", &accounts::SignUpSent { page, email: email(), link_lasts: lasts() })?;
     let mut page = public(theme, "Sign in");
-    page.flash = Some(Flash::bad(
-        "That e-mail and password do not belong together. Nothing was changed.",
-    ));
-    let sign_in = accounts::SignIn {
-        page,
-        email: Field::of(email()),
-        sign_up_open: true,
-        ..Default::default()
-    };
+    page.flash = Some(Flash::bad("That e-mail and password do not belong together. Nothing was changed."));
+    let sign_in = accounts::SignIn { page, email: Field::of(email()), sign_up_open: true, ..Default::default() };
     push(out, "sign_in", &sign_in)?;
     let page = public(theme, "Recover your account");
     push(
         out,
         "recover",
-        &accounts::Recover {
-            page,
-            email: Field::wrong("ada@", "This is not a whole e-mail address."),
-        },
+        &accounts::Recover { page, email: Field::wrong("ada@", "This is not a whole e-mail address.") },
     )?;
     let page = public(theme, "Check your mail");
-    push(
-        out,
-        "recover_sent",
-        &accounts::RecoverSent {
-            page,
-            email: email(),
-            link_lasts: "one hour".into(),
-        },
-    )?;
+    push(out, "recover_sent", &accounts::RecoverSent { page, email: email(), link_lasts: "one hour".into() })?;
     let page = public(theme, "Set a new password");
-    push(
-        out,
-        "reset_password",
-        &accounts::ResetPassword {
-            page,
-            token: "t".into(),
-            ..Default::default()
-        },
-    )?;
+    push(out, "reset_password", &accounts::ResetPassword { page, token: "t".into(), ..Default::default() })?;
     let page = public(theme, "Link no longer works");
+    push(out, "reset_expired", &accounts::ResetPassword { page, expired: true, ..Default::default() })?;
+    push(out, "verify", &accounts::Verify { page: public(theme, "Confirm your address"), ..Default::default() })?;
     push(
         out,
-        "reset_expired",
-        &accounts::ResetPassword {
-            page,
-            expired: true,
-            ..Default::default()
-        },
+        "verify_expired",
+        &accounts::Verify { page: public(theme, "Link no longer works"), expired: true, ..Default::default() },
     )?;
-    push(out, "verify", &accounts::Verify { page: public(theme, "Confirm your address"), ..Default::default() })?;
-    push(out, "verify_expired", &accounts::Verify { page: public(theme, "Link no longer works"), expired: true, ..Default::default() })?;
     let profile = accounts::Profile {
-        shell: shell(
-            theme,
-            "profile",
-            "Profile",
-            "Your name, and how pages look to you.",
-        ),
+        shell: shell(theme, "profile", "Profile", "Your name, and how pages look to you."),
         name: Field::of("Ada Martin"),
         email: email(),
         themes: vec![
@@ -225,37 +150,18 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             Choice::new("light", "Light", "", false),
             Choice::new("dark", "Dark", "", false),
         ],
-        time_zones: vec![
-            Choice::new("UTC", "UTC", "", true),
-            Choice::new("Europe/Paris", "Europe/Paris", "", false),
-        ],
+        time_zones: vec![Choice::new("UTC", "UTC", "", true), Choice::new("Europe/Paris", "Europe/Paris", "", false)],
     };
     push(out, "profile", &profile)
 }
 
 fn meter(used: &str, limit: &str, percent: u8, note: &str) -> Meter {
-    Meter {
-        used: usd(used),
-        limit: usd(limit),
-        percent,
-        note: note.into(),
-        label: format!("{used} of {limit} used"),
-    }
+    Meter { used: usd(used), limit: usd(limit), percent, note: note.into(), label: format!("{used} of {limit} used") }
 }
 
 fn calls() -> Vec<CallRow> {
     let rows = [
-        (
-            "2 min ago",
-            "openai/gpt-5-mini",
-            "OpenAI",
-            "Blog plugin",
-            "1,204",
-            "318",
-            "$0.000937",
-            "$0.000937000000",
-            "",
-        ),
+        ("2 min ago", "openai/gpt-5-mini", "OpenAI", "Blog plugin", "1,204", "318", "$0.000937", "$0.000937000000", ""),
         (
             "6 min ago",
             "anthropic/claude-sonnet-4.5",
@@ -267,28 +173,8 @@ fn calls() -> Vec<CallRow> {
             "$0.085425000000",
             "",
         ),
-        (
-            "9 min ago",
-            "google/gemini-2.5-flash",
-            "Google",
-            "Laptop",
-            "640",
-            "95",
-            "$0.00043",
-            "$0.000429500000",
-            "",
-        ),
-        (
-            "14 min ago",
-            "openai/gpt-5-mini",
-            "OpenAI",
-            "Blog plugin",
-            "1,180",
-            "0",
-            "$0",
-            "$0",
-            "failed",
-        ),
+        ("9 min ago", "google/gemini-2.5-flash", "Google", "Laptop", "640", "95", "$0.00043", "$0.000429500000", ""),
+        ("14 min ago", "openai/gpt-5-mini", "OpenAI", "Blog plugin", "1,180", "0", "$0", "$0", "failed"),
         (
             "31 min ago",
             "deepseek/deepseek-chat-v3.1",
@@ -300,17 +186,7 @@ fn calls() -> Vec<CallRow> {
             "$0.024848600000",
             "",
         ),
-        (
-            "1 h ago",
-            "openai/gpt-5",
-            "none",
-            "Nightly batch",
-            "0",
-            "0",
-            "$0",
-            "$0",
-            "rejected",
-        ),
+        ("1 h ago", "openai/gpt-5", "none", "Nightly batch", "0", "0", "$0", "$0", "rejected"),
         (
             "1 h ago",
             "mistralai/mistral-large-2411",
@@ -324,30 +200,24 @@ fn calls() -> Vec<CallRow> {
         ),
     ];
     rows.into_iter()
-        .map(
-            |(time, model, provider, key, tokens_in, tokens_out, cost, exact, state)| CallRow {
-                href: "/activity/call_01".into(),
-                time: when(time),
-                model: model.into(),
-                provider: provider.into(),
-                app: "Open WebUI".into(),
-                key: key.into(),
-                tokens_in: tokens_in.into(),
-                tokens_out: tokens_out.into(),
-                tokens_note: "1,024 cached".into(),
-                cost: rounded(cost, exact),
-                speed: if state.is_empty() {
-                    "62 tok/s".into()
-                } else {
-                    String::new()
-                },
-                status: match state {
-                    "failed" => Badge::new("bad", "circle-x", "Failed"),
-                    "rejected" => Badge::new("warn", "ban", "Rejected"),
-                    _ => Badge::new("good", "check", "Success"),
-                },
+        .map(|(time, model, provider, key, tokens_in, tokens_out, cost, exact, state)| CallRow {
+            href: "/activity/call_01".into(),
+            time: when(time),
+            model: model.into(),
+            provider: provider.into(),
+            app: "Open WebUI".into(),
+            key: key.into(),
+            tokens_in: tokens_in.into(),
+            tokens_out: tokens_out.into(),
+            tokens_note: "1,024 cached".into(),
+            cost: rounded(cost, exact),
+            speed: if state.is_empty() { "62 tok/s".into() } else { String::new() },
+            status: match state {
+                "failed" => Badge::new("bad", "circle-x", "Failed"),
+                "rejected" => Badge::new("warn", "ban", "Rejected"),
+                _ => Badge::new("good", "check", "Success"),
             },
-        )
+        })
         .collect()
 }
 
@@ -364,21 +234,13 @@ fn sample_chart(label: &str, unit: i128, format: fn(i128) -> String) -> Chart {
             }
         })
         .collect();
-    let names = [
-        "anthropic/claude-sonnet-4.5",
-        "openai/gpt-5-mini",
-        "google/gemini-2.5-flash",
-        "other",
-    ];
+    let names = ["anthropic/claude-sonnet-4.5", "openai/gpt-5-mini", "google/gemini-2.5-flash", "other"];
     let series: Vec<Series> = names
         .iter()
         .enumerate()
         .map(|(at, name)| {
             let sum = buckets.iter().map(|bucket| bucket.values[at]).sum();
-            Series {
-                name: (*name).into(),
-                total: usd(&format(sum)),
-            }
+            Series { name: (*name).into(), total: usd(&format(sum)) }
         })
         .collect();
     chart::layout(label, "Day", &buckets, &series, format)
@@ -477,12 +339,7 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     };
     let paid = || Badge::new("good", "check", "Paid");
     let index = topups::Index {
-        shell: shell(
-            theme,
-            "credits",
-            "Credits",
-            "What is available, what was paid, and more of it.",
-        ),
+        shell: shell(theme, "credits", "Credits", "What is available, what was paid, and more of it."),
         available: rounded("$112.40", "$112.402918250000"),
         held: usd("$0.32"),
         today: rounded("$3.18", "$3.184022100000"),
@@ -490,21 +347,9 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         lasts: "Lasts about 36 days at this pace".into(),
         form: topup_form(),
         history: vec![
-            row(
-                "4 min ago",
-                "$25.00",
-                "$1.38",
-                Badge::new("warn", "clock", "Pending"),
-                false,
-            ),
+            row("4 min ago", "$25.00", "$1.38", Badge::new("warn", "clock", "Pending"), false),
             row("3 days ago", "$100.00", "$5.50", paid(), true),
-            row(
-                "11 Nov",
-                "$50.00",
-                "$2.75",
-                Badge::new("bad", "circle-x", "Failed"),
-                false,
-            ),
+            row("11 Nov", "$50.00", "$2.75", Badge::new("bad", "circle-x", "Failed"), false),
             row("2 Nov", "$1,000.00", "$55.00", paid(), true),
         ],
         pager: Pager {
@@ -528,7 +373,8 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         href: "/credits/topups/top_01".into(),
         state: Badge::new("warn", "clock", "Pending"),
         headline: "Waiting for the payment".into(),
-        explanation: "The processor has not confirmed it yet. This page looks again every two seconds; you may leave it.".into(),
+        explanation:
+            "The processor has not confirmed it yet. This page looks again every two seconds; you may leave it.".into(),
         credits: usd("$25.00"),
         fee: usd("$1.38"),
         total: usd("$26.38"),
@@ -552,8 +398,7 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let failed = topups::Show {
         state: Badge::new("bad", "circle-x", "Failed"),
         headline: "The payment was declined".into(),
-        explanation:
-            "Nothing was charged and nothing was added. Try again, or choose another method.".into(),
+        explanation: "Nothing was charged and nothing was added. Try again, or choose another method.".into(),
         poll: false,
         pay_href: None,
         retry: true,
@@ -605,28 +450,8 @@ fn key_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let index = keys::Index {
         shell: shell(theme, "keys", "Keys", about),
         keys: vec![
-            row(
-                "Blog plugin",
-                Some(meter(
-                    "$1.24",
-                    "$10.00",
-                    12,
-                    "Starts again 1 Dec, 00:00 UTC",
-                )),
-                active(),
-                true,
-            ),
-            row(
-                "Nightly batch",
-                Some(meter(
-                    "$4.61",
-                    "$5.00",
-                    92,
-                    "Starts again Monday, 00:00 UTC",
-                )),
-                active(),
-                true,
-            ),
+            row("Blog plugin", Some(meter("$1.24", "$10.00", 12, "Starts again 1 Dec, 00:00 UTC")), active(), true),
+            row("Nightly batch", Some(meter("$4.61", "$5.00", 92, "Starts again Monday, 00:00 UTC")), active(), true),
             row("Laptop", None, active(), true),
             row(
                 "Demo for Noor",
@@ -634,51 +459,26 @@ fn key_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
                 Badge::new("warn", "ban", "At its limit"),
                 true,
             ),
-            row(
-                "Old importer",
-                Some(meter("$0.08", "$20.00", 0, "")),
-                Badge::new("", "ban", "Disabled"),
-                false,
-            ),
+            row("Old importer", Some(meter("$0.08", "$20.00", 0, "")), Badge::new("", "ban", "Disabled"), false),
         ],
         search: String::new(),
-        pager: Pager {
-            older_href: None,
-            newest_href: None,
-            note: "5 keys".into(),
-        },
+        pager: Pager { older_href: None, newest_href: None, note: "5 keys".into() },
     };
     push(out, "keys", &index)?;
     let shell_of = |title: &str, text: &str| shell(theme, "keys", title, text);
-    push(
-        out,
-        "keys_empty",
-        &keys::Index {
-            shell: shell_of("Keys", about),
-            ..Default::default()
-        },
-    )?;
+    push(out, "keys_empty", &keys::Index { shell: shell_of("Keys", about), ..Default::default() })?;
     let new = keys::New {
-        shell: shell_of(
-            "Create a key",
-            "A key for one program, with a limit of its own.",
-        ),
+        shell: shell_of("Create a key", "A key for one program, with a limit of its own."),
         form_id: "key_01".into(),
         name: Field::of("Blog plugin"),
-        limit: Field::wrong(
-            "ten",
-            "Write an amount in dollars, such as 10 or 2.50. No key was made.",
-        ),
+        limit: Field::wrong("ten", "Write an amount in dollars, such as 10 or 2.50. No key was made."),
         resets: vec![
             Choice::new("never", "Never", "One budget in all", true),
             Choice::new("daily", "Each day", "00:00 UTC", false),
             Choice::new("weekly", "Each week", "Monday, 00:00 UTC", false),
             Choice::new("monthly", "Each month", "On the 1st, 00:00 UTC", false),
         ],
-        expiries: vec![
-            Choice::new("never", "Never", "", true),
-            Choice::new("30d", "In 30 days", "", false),
-        ],
+        expiries: vec![Choice::new("never", "Never", "", true), Choice::new("30d", "In 30 days", "", false)],
     };
     push(out, "key_new", &new)?;
     let key = "fb-v1-SAMPLE0000000000000000000000000000000000000000000000000000wxyz";
@@ -713,12 +513,7 @@ fn activity_index(theme: &str) -> activity::Index {
         chart,
     };
     activity::Index {
-        shell: shell(
-            theme,
-            "activity",
-            "Activity",
-            "Every call, what it cost, and where the credits went.",
-        ),
+        shell: shell(theme, "activity", "Activity", "Every call, what it cost, and where the credits went."),
         any_calls: true,
         periods: vec![
             link("1 h", false),
@@ -727,11 +522,7 @@ fn activity_index(theme: &str) -> activity::Index {
             link("30 d", false),
             link("Month", true),
         ],
-        groups: vec![
-            link("Model", true),
-            link("Key", false),
-            link("Provider", false),
-        ],
+        groups: vec![link("Model", true), link("Key", false), link("Provider", false)],
         period: "month".into(),
         group: "model".into(),
         range: "1 to 22 November 2026, UTC.".into(),
@@ -743,12 +534,7 @@ fn activity_index(theme: &str) -> activity::Index {
                 "$2.81 a day",
                 sample_chart("Spend per day by model", 3, cents),
             ),
-            card(
-                "Tokens",
-                usd("21.4M"),
-                "16.9M in, 4.5M out",
-                sample_chart("Tokens per day by model", 21_000, count),
-            ),
+            card("Tokens", usd("21.4M"), "16.9M in, 4.5M out", sample_chart("Tokens per day by model", 21_000, count)),
             card(
                 "Requests",
                 usd("4,120"),
@@ -760,14 +546,8 @@ fn activity_index(theme: &str) -> activity::Index {
             Choice::new("", "All models", "", false),
             Choice::new("openai/gpt-5-mini", "openai/gpt-5-mini", "", true),
         ],
-        keys: vec![
-            Choice::new("", "All keys", "", true),
-            Choice::new("key_01", "Blog plugin", "", false),
-        ],
-        statuses: vec![
-            Choice::new("", "Any status", "", true),
-            Choice::new("failed", "Failed", "", false),
-        ],
+        keys: vec![Choice::new("", "All keys", "", true), Choice::new("key_01", "Blog plugin", "", false)],
+        statuses: vec![Choice::new("", "Any status", "", true), Choice::new("failed", "Failed", "", false)],
         chips: vec![Chip {
             label: "Model".into(),
             value: "openai/gpt-5-mini".into(),
@@ -811,12 +591,7 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         cost: rounded("$0.085425", "$0.085425000000"),
         cost_lines: vec![
             line("Input tokens", "17,396", "$3.00 / 1M", "$0.052188000000"),
-            line(
-                "Cached input tokens",
-                "1,024",
-                "$0.30 / 1M",
-                "$0.000307200000",
-            ),
+            line("Cached input tokens", "1,024", "$0.30 / 1M", "$0.000307200000"),
             line("Output tokens", "2,011", "$15.00 / 1M", "$0.030165000000"),
             line("Request", "1", "$0.0027648", "$0.002764800000"),
         ],
@@ -825,12 +600,7 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         returned_label: "Returned".into(),
         returned: rounded("$0.055835", "$0.055835000000"),
         attempts: vec![
-            attempt(
-                "Amazon Bedrock",
-                false,
-                "answered 429, too many requests",
-                "312 ms",
-            ),
+            attempt("Amazon Bedrock", false, "answered 429, too many requests", "312 ms"),
             attempt("Anthropic", true, "answered in full", "4.1 s"),
         ],
         facts: vec![
@@ -866,74 +636,29 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
 
 fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let row =
-        |name: &str, id: &str, input: &str, output: &str, cached: Option<&str>, context: &str| {
-            catalog::ModelRow {
-                href: format!("/models/{id}"),
-                name: name.into(),
-                id: id.into(),
-                input: input.into(),
-                output: output.into(),
-                cached: cached.map(Into::into),
-                context: context.into(),
-                takes: "text, image".into(),
-                providers: "Anthropic, Bedrock".into(),
-                sandbox: id.starts_with("sandbox"),
-            }
+        |name: &str, id: &str, input: &str, output: &str, cached: Option<&str>, context: &str| catalog::ModelRow {
+            href: format!("/models/{id}"),
+            name: name.into(),
+            id: id.into(),
+            input: input.into(),
+            output: output.into(),
+            cached: cached.map(Into::into),
+            context: context.into(),
+            takes: "text, image".into(),
+            providers: "Anthropic, Bedrock".into(),
+            sandbox: id.starts_with("sandbox"),
         };
     let index = catalog::Index {
-        shell: shell(
-            theme,
-            "models",
-            "Models",
-            "What can be called here, and what it costs.",
-        ),
+        shell: shell(theme, "models", "Models", "What can be called here, and what it costs."),
         providers: vec![Choice::new("", "All providers", "", true)],
         modalities: vec![Choice::new("", "Anything", "", true)],
-        sorts: vec![
-            Choice::new("name", "Name", "", true),
-            Choice::new("price", "Price", "", false),
-        ],
+        sorts: vec![Choice::new("name", "Name", "", true), Choice::new("price", "Price", "", false)],
         models: vec![
-            row(
-                "Claude Sonnet 4.5",
-                "anthropic/claude-sonnet-4.5",
-                "$3.00",
-                "$15.00",
-                Some("$0.30"),
-                "1M",
-            ),
-            row(
-                "DeepSeek V3.1",
-                "deepseek/deepseek-chat-v3.1",
-                "$0.27",
-                "$1.00",
-                None,
-                "164K",
-            ),
-            row(
-                "Gemini 2.5 Flash",
-                "google/gemini-2.5-flash",
-                "$0.30",
-                "$2.50",
-                Some("$0.075"),
-                "1.05M",
-            ),
-            row(
-                "GPT-5 mini",
-                "openai/gpt-5-mini",
-                "$0.25",
-                "$2.00",
-                Some("$0.025"),
-                "400K",
-            ),
-            row(
-                "Sandbox Echo",
-                "sandbox/echo",
-                "$1.00",
-                "$2.00",
-                None,
-                "32K",
-            ),
+            row("Claude Sonnet 4.5", "anthropic/claude-sonnet-4.5", "$3.00", "$15.00", Some("$0.30"), "1M"),
+            row("DeepSeek V3.1", "deepseek/deepseek-chat-v3.1", "$0.27", "$1.00", None, "164K"),
+            row("Gemini 2.5 Flash", "google/gemini-2.5-flash", "$0.30", "$2.50", Some("$0.075"), "1.05M"),
+            row("GPT-5 mini", "openai/gpt-5-mini", "$0.25", "$2.00", Some("$0.025"), "400K"),
+            row("Sandbox Echo", "sandbox/echo", "$1.00", "$2.00", None, "32K"),
         ],
         count: "5 models.".into(),
         ..Default::default()
@@ -955,12 +680,7 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         state,
     };
     let show = catalog::Show {
-        shell: shell(
-            theme,
-            "models",
-            "Claude Sonnet 4.5",
-            "A model by Anthropic for coding and long tasks.",
-        ),
+        shell: shell(theme, "models", "Claude Sonnet 4.5", "A model by Anthropic for coding and long tasks."),
         id: "anthropic/claude-sonnet-4.5".into(),
         sandbox: false,
         figures: vec![
@@ -985,22 +705,8 @@ fn other_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         to: "ada@northwind.example".into(),
         time: when("1 min ago"),
     };
-    push(
-        out,
-        "mailbox",
-        &dev::Mailbox {
-            page: public(theme, "Mailbox"),
-            messages: vec![mail],
-        },
-    )?;
-    push(
-        out,
-        "mailbox_empty",
-        &dev::Mailbox {
-            page: public(theme, "Mailbox"),
-            messages: Vec::new(),
-        },
-    )?;
+    push(out, "mailbox", &dev::Mailbox { page: public(theme, "Mailbox"), messages: vec![mail] })?;
+    push(out, "mailbox_empty", &dev::Mailbox { page: public(theme, "Mailbox"), messages: Vec::new() })?;
     let message = dev::Message {
         page: public(theme, "Confirm your address for Farebox"),
         subject: "Confirm your address for Farebox".into(),
@@ -1027,23 +733,16 @@ fn other_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             place: "header".into(),
             kind: "string".into(),
             required: false,
-            description: "A retry with the same key within a day is answered from the first call."
-                .into(),
+            description: "A retry with the same key within a day is answered from the first call.".into(),
         }],
-        request: "{\n  \"model\": string,\n  \"messages\": [Message],\n  \"stream\": boolean\n}"
-            .into(),
+        request: "{\n  \"model\": string,\n  \"messages\": [Message],\n  \"stream\": boolean\n}".into(),
         answers: vec![
             api::Answer {
                 status: "200".into(),
                 description: "The answer.".into(),
-                schema: "{\n  \"id\": string,\n  \"choices\": [Choice],\n  \"usage\": Usage\n}"
-                    .into(),
+                schema: "{\n  \"id\": string,\n  \"choices\": [Choice],\n  \"usage\": Usage\n}".into(),
             },
-            api::Answer {
-                status: "402".into(),
-                description: "Not enough credits.".into(),
-                schema: String::new(),
-            },
+            api::Answer { status: "402".into(), description: "Not enough credits.".into(), schema: String::new() },
         ],
     };
     let models = api::Operation {
@@ -1074,51 +773,13 @@ fn other_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
 
 fn error_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let id = || "req_01JD4Q8Z6W0V2N7K5M3P1R9T".to_owned();
-    push(
-        out,
-        "error_404",
-        &errors::NotFound {
-            page: public(theme, "Page not found"),
-            request_id: id(),
-        },
-    )?;
-    let reason =
-        "The form was open for too long, so it was not accepted. Nothing was changed.".into();
-    push(
-        out,
-        "error_403",
-        &errors::Forbidden {
-            page: public(theme, "Not allowed"),
-            request_id: id(),
-            reason,
-        },
-    )?;
+    push(out, "error_404", &errors::NotFound { page: public(theme, "Page not found"), request_id: id() })?;
+    let reason = "The form was open for too long, so it was not accepted. Nothing was changed.".into();
+    push(out, "error_403", &errors::Forbidden { page: public(theme, "Not allowed"), request_id: id(), reason })?;
     let page = public(theme, "Too many tries");
-    push(
-        out,
-        "error_429",
-        &errors::TooMany {
-            page,
-            request_id: id(),
-            retry_after: "2 minutes".into(),
-        },
-    )?;
-    push(
-        out,
-        "error_500",
-        &errors::Internal {
-            page: public(theme, "Something broke"),
-            request_id: id(),
-        },
-    )?;
-    push(
-        out,
-        "error_503",
-        &errors::Unavailable {
-            page: public(theme, "Back soon"),
-            request_id: id(),
-        },
-    )
+    push(out, "error_429", &errors::TooMany { page, request_id: id(), retry_after: "2 minutes".into() })?;
+    push(out, "error_500", &errors::Internal { page: public(theme, "Something broke"), request_id: id() })?;
+    push(out, "error_503", &errors::Unavailable { page: public(theme, "Back soon"), request_id: id() })
 }
 
 fn link_mail() -> emails::LinkMail {
@@ -1131,13 +792,7 @@ fn link_mail() -> emails::LinkMail {
 }
 
 fn mail_samples(out: &mut Vec<Sample>) -> askama::Result<()> {
-    out.push(Sample {
-        name: "mail_verify",
-        html: emails::verify(&link_mail())?.html,
-    });
-    out.push(Sample {
-        name: "mail_recover",
-        html: emails::recover(&link_mail())?.html,
-    });
+    out.push(Sample { name: "mail_verify", html: emails::verify(&link_mail())?.html });
+    out.push(Sample { name: "mail_recover", html: emails::recover(&link_mail())?.html });
     Ok(())
 }

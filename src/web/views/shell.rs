@@ -19,18 +19,12 @@ impl HtmlSafe for Flash {}
 impl Flash {
     /// Something was done.
     pub fn good(text: impl Into<String>) -> Self {
-        Self {
-            kind: "good",
-            text: text.into(),
-        }
+        Self { kind: "good", text: text.into() }
     }
 
     /// Something was not done, and why.
     pub fn bad(text: impl Into<String>) -> Self {
-        Self {
-            kind: "bad",
-            text: text.into(),
-        }
+        Self { kind: "bad", text: text.into() }
     }
 
     fn icon(&self) -> &'static str {

@@ -10,19 +10,13 @@ fn all() -> Vec<Sample> {
 }
 
 fn pages() -> Vec<Sample> {
-    all()
-        .into_iter()
-        .filter(|sample| !sample.name.starts_with("mail_"))
-        .collect()
+    all().into_iter().filter(|sample| !sample.name.starts_with("mail_")).collect()
 }
 
 /// The values of an attribute, in order.
 fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
     let start = format!(" {attribute}=\"");
-    html.split(start.as_str())
-        .skip(1)
-        .filter_map(|rest| rest.split('"').next())
-        .collect()
+    html.split(start.as_str()).skip(1).filter_map(|rest| rest.split('"').next()).collect()
 }
 
 #[test]
@@ -36,23 +30,11 @@ fn nothing_is_inline_that_the_policy_forbids() {
     for Sample { name, html } in all() {
         assert!(!html.contains(" style=\""), "{name} has a style attribute");
         assert!(!html.contains("javascript:"), "{name} has a script address");
-        for event in [
-            " onclick=",
-            " onload=",
-            " onsubmit=",
-            " onchange=",
-            " hx-on",
-        ] {
+        for event in [" onclick=", " onload=", " onsubmit=", " onchange=", " hx-on"] {
             assert!(!html.contains(event), "{name} has {event}");
         }
         for script in html.split("<script").skip(1) {
-            assert!(
-                script
-                    .split('>')
-                    .next()
-                    .is_some_and(|tag| tag.contains("src=")),
-                "{name} has an inline script"
-            );
+            assert!(script.split('>').next().is_some_and(|tag| tag.contains("src=")), "{name} has an inline script");
         }
     }
     for Sample { name, html } in pages() {
@@ -63,18 +45,11 @@ fn nothing_is_inline_that_the_policy_forbids() {
 #[test]
 fn every_static_address_leads_to_a_file() {
     for Sample { name, html } in pages() {
-        let links = values(&html, "href")
-            .into_iter()
-            .chain(values(&html, "src"));
+        let links = values(&html, "href").into_iter().chain(values(&html, "src"));
         for link in links.filter_map(|link| link.strip_prefix("/static/")) {
-            let (path, version) = link
-                .split_once("?v=")
-                .map_or((link, None), |(path, version)| (path, Some(version)));
+            let (path, version) = link.split_once("?v=").map_or((link, None), |(path, version)| (path, Some(version)));
             let asset = assets::get(path).unwrap_or_else(|| panic!("{name} links to {path}"));
-            assert!(
-                version.is_none() || asset.is_version(version),
-                "{name} links to an old {path}"
-            );
+            assert!(version.is_none() || asset.is_version(version), "{name} links to an old {path}");
         }
     }
 }
@@ -82,23 +57,14 @@ fn every_static_address_leads_to_a_file() {
 #[test]
 fn every_page_has_its_landmarks_and_no_id_twice() {
     for Sample { name, html } in pages() {
-        for part in [
-            "· Farebox</title>",
-            "<main ",
-            "<h1>",
-            "class=\"skip-link\"",
-            "lang=\"en\"",
-        ] {
+        for part in ["· Farebox</title>", "<main ", "<h1>", "class=\"skip-link\"", "lang=\"en\""] {
             assert_eq!(html.matches(part).count(), 1, "{name} and {part}");
         }
         let ids = values(&html, "id");
         let unique: HashSet<_> = ids.iter().collect();
         assert_eq!(ids.len(), unique.len(), "{name} has an id twice");
         for target in ["aria-labelledby", "aria-describedby", "for"] {
-            for id in values(&html, target)
-                .into_iter()
-                .flat_map(str::split_whitespace)
-            {
+            for id in values(&html, target).into_iter().flat_map(str::split_whitespace) {
                 assert!(ids.contains(&id), "{name}: {target} names {id}");
             }
         }
@@ -108,26 +74,19 @@ fn every_page_has_its_landmarks_and_no_id_twice() {
 #[test]
 fn every_form_that_posts_carries_its_token() {
     for Sample { name, html } in pages() {
-        for form in html.split("<form").skip(1).filter(|form| {
-            form.split('>')
-                .next()
-                .is_some_and(|tag| tag.contains("post"))
-        }) {
+        for form in
+            html.split("<form").skip(1).filter(|form| form.split('>').next().is_some_and(|tag| tag.contains("post")))
+        {
             let body = form.split("</form>").next().unwrap_or_default();
-            assert!(
-                body.contains("name=\"csrf_token\" value=\"sample-token\""),
-                "{name} has a form without its token"
-            );
+            assert!(body.contains("name=\"csrf_token\" value=\"sample-token\""), "{name} has a form without its token");
         }
     }
 }
 
 #[test]
 fn what_people_typed_is_escaped() {
-    let page = super::accounts::SignIn {
-        email: super::Field::of("\"><script>alert(1)</script>"),
-        ..Default::default()
-    };
+    let page =
+        super::accounts::SignIn { email: super::Field::of("\"><script>alert(1)</script>"), ..Default::default() };
     let html = askama::Template::render(&page).expect("renders");
     assert!(!html.contains("<script>alert"));
 }

@@ -17,7 +17,10 @@ async fn a_call_costs_what_its_tokens_cost() {
     // A dollar and two per million tokens.
     let expected = prompt.zip(completion).map(|(prompt, completion)| prompt + 2 * completion);
     let cost = usage["cost"].to_string().parse::<rust_decimal::Decimal>().expect("a number");
-    assert_eq!((cost * rust_decimal::Decimal::from(1_000_000)).normalize().to_string(), expected.map(|e| e.to_string()).unwrap_or_default());
+    assert_eq!(
+        (cost * rust_decimal::Decimal::from(1_000_000)).normalize().to_string(),
+        expected.map(|e| e.to_string()).unwrap_or_default()
+    );
 
     let id = body["id"].as_str().expect("an id");
     let record = farebox.get(&key, &format!("/api/v1/generation?id={id}")).await;

@@ -66,14 +66,19 @@ async fn mailed_link(farebox: &Farebox, kind: &str) -> String {
         .await
         .expect("a mail");
     let link = text.split_whitespace().find(|word| word.starts_with("http")).expect("a link").to_owned();
-    link.split_once("127.0.0.1").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| format!("/{path}")).expect("a path")
+    link.split_once("127.0.0.1")
+        .and_then(|(_, rest)| rest.split_once('/'))
+        .map(|(_, path)| format!("/{path}"))
+        .expect("a path")
 }
 
 #[tokio::test]
 async fn a_person_signs_up_proves_the_address_and_is_signed_in() {
     let farebox = Farebox::start().await;
     let mut ada = Visitor::new(&farebox);
-    let page = ada.submit("/sign-up", "/sign-up", &[("name", "Ada"), ("email", "ada@example.com"), ("password", "correct horse")]).await;
+    let page = ada
+        .submit("/sign-up", "/sign-up", &[("name", "Ada"), ("email", "ada@example.com"), ("password", "correct horse")])
+        .await;
     assert_eq!(page.status, 200, "{}", page.body);
     assert!(!ada.is_signed_in().await, "signing up alone proves nothing");
     let link = mailed_link(&farebox, "verify_email").await;
@@ -83,11 +88,18 @@ async fn a_person_signs_up_proves_the_address_and_is_signed_in() {
     let right = ada.submit(&link, "/verify", &[("token", &token), ("password", "correct horse")]).await;
     assert_eq!((right.status, right.location.as_str()), (303, "/"), "{}", right.body);
     assert!(ada.is_signed_in().await);
-    let again = Visitor::new(&farebox).submit(&link, "/verify", &[("token", &token), ("password", "correct horse")]).await;
+    let again =
+        Visitor::new(&farebox).submit(&link, "/verify", &[("token", &token), ("password", "correct horse")]).await;
     assert_eq!(again.status, 422, "a link works once");
     ada.submit("/settings/profile", "/sign-out", &[]).await;
     assert!(!ada.is_signed_in().await);
-    let back = ada.submit("/sign-in?next=/keys", "/sign-in", &[("email", "ADA@example.com"), ("password", "correct horse"), ("next", "/keys")]).await;
+    let back = ada
+        .submit(
+            "/sign-in?next=/keys",
+            "/sign-in",
+            &[("email", "ADA@example.com"), ("password", "correct horse"), ("next", "/keys")],
+        )
+        .await;
     assert_eq!(back.location, "/keys");
 }
 
@@ -98,10 +110,14 @@ async fn a_known_and_an_unknown_address_are_told_the_same() {
     let mut answers = Vec::new();
     for email in ["known@example.com", "stranger@example.com"] {
         let mut visitor = Visitor::new(&farebox);
-        let up = visitor.submit("/sign-up", "/sign-up", &[("name", "X"), ("email", email), ("password", "long enough")]).await;
+        let up = visitor
+            .submit("/sign-up", "/sign-up", &[("name", "X"), ("email", email), ("password", "long enough")])
+            .await;
         let recover = visitor.submit("/recover", "/recover", &[("email", email)]).await;
         let sign_in = visitor.submit("/sign-in", "/sign-in", &[("email", email), ("password", "wrong password")]).await;
-        let plain = |page: &Page| page.body.replace(email, "EMAIL").lines().filter(|l| !l.contains("csrf_token")).collect::<String>();
+        let plain = |page: &Page| {
+            page.body.replace(email, "EMAIL").lines().filter(|l| !l.contains("csrf_token")).collect::<String>()
+        };
         answers.push((up.status, plain(&up), recover.status, plain(&recover), sign_in.status, plain(&sign_in)));
     }
     assert_eq!(answers[0], answers[1]);
@@ -114,16 +130,22 @@ async fn another_site_and_a_missing_token_change_nothing() {
     let url = farebox.url("/sign-up");
     let no_token = farebox.http.post(&url).form(&form).send().await.expect("an answer");
     assert_eq!(no_token.status(), 403);
-    let elsewhere = farebox.http.post(&url).header("sec-fetch-site", "cross-site").form(&form).send().await.expect("an answer");
+    let elsewhere =
+        farebox.http.post(&url).header("sec-fetch-site", "cross-site").form(&form).send().await.expect("an answer");
     assert_eq!(elsewhere.status(), 403);
-    let foreign = farebox.http.post(&url).header("origin", "https://evil.example").form(&form).send().await.expect("an answer");
+    let foreign =
+        farebox.http.post(&url).header("origin", "https://evil.example").form(&form).send().await.expect("an answer");
     assert_eq!(foreign.status(), 403);
     assert_eq!(farebox.text("select count(*)::text from person").await, "0");
 }
 
 #[tokio::test]
 async fn guessing_is_stopped_and_the_owner_elsewhere_is_not() {
-    let farebox = Farebox::with(crate::support::Options { env: vec![("FAREBOX_TRUSTED_PROXIES", "1".into())], ..Default::default() }).await;
+    let farebox = Farebox::with(crate::support::Options {
+        env: vec![("FAREBOX_TRUSTED_PROXIES", "1".into())],
+        ..Default::default()
+    })
+    .await;
     let mut guesser = Visitor::new(&farebox);
     let token = between(&guesser.get("/sign-in").await.body, "name=\"csrf_token\" value=\"", "\"");
     let mut last = 0;

@@ -1,7 +1,7 @@
 //! Money comes in once, and only when the processor's word was checked.
 
-use farebox::base::ids::{OrgId, TopUpId};
 use farebox::base::Usd;
+use farebox::base::ids::{OrgId, TopUpId};
 
 use crate::support::Farebox;
 use crate::support::farebox::Key;

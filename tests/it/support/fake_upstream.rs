@@ -127,11 +127,7 @@ impl FakeUpstream {
     ///
     /// # Panics
     /// When that does not happen within `limit`; the message shows the log without headers and bodies.
-    pub async fn wait_until(
-        &self,
-        limit: Duration,
-        wanted: impl Fn(&[Produced]) -> bool,
-    ) -> Vec<Produced> {
+    pub async fn wait_until(&self, limit: Duration, wanted: impl Fn(&[Produced]) -> bool) -> Vec<Produced> {
         let deadline = Instant::now() + limit;
         loop {
             let log = self.produced();
@@ -159,12 +155,7 @@ fn outline(log: &[Produced]) -> String {
     let line = |p: &Produced| {
         format!(
             "{} {} chunks={} tokens={} completed={} cancelled={:?}",
-            p.request_id,
-            p.model,
-            p.chunks_sent,
-            p.completion_tokens_sent,
-            p.completed,
-            p.client_cancelled_at
+            p.request_id, p.model, p.chunks_sent, p.completion_tokens_sent, p.completed, p.client_cancelled_at
         )
     };
     log.iter().map(line).collect::<Vec<_>>().join("; ")
@@ -181,8 +172,7 @@ impl Refused {
     /// When no port can be had.
     #[must_use]
     pub fn new() -> Self {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
-            .expect("a socket");
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
         let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         socket.bind(&any.into()).expect("a free port");
         Self { socket }

@@ -192,7 +192,8 @@ impl Farebox {
     /// Waits until no hold is open, at most ten seconds.
     pub async fn holds_are_closed(&self) {
         for _ in 0..200 {
-            let open: i64 = sqlx::query_scalar("select count(*) from hold").fetch_one(&self.pool).await.expect("a count");
+            let open: i64 =
+                sqlx::query_scalar("select count(*) from hold").fetch_one(&self.pool).await.expect("a count");
             if open == 0 {
                 return;
             }

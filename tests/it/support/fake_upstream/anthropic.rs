@@ -8,17 +8,14 @@ use super::script::{Answer, TOOL_ARGUMENTS, parts};
 pub fn whole(id: &str, model: &str, answer: &Answer) -> Piece {
     let mut content = Vec::new();
     if !answer.thought.is_empty() {
-        content
-            .push(json!({"type": "thinking", "thinking": answer.thought, "signature": "ZmFrZQ=="}));
+        content.push(json!({"type": "thinking", "thinking": answer.thought, "signature": "ZmFrZQ=="}));
     }
     if !answer.text.is_empty() {
         content.push(json!({"type": "text", "text": answer.text}));
     }
     if let Some(name) = &answer.tool {
         let input: Value = serde_json::from_str(TOOL_ARGUMENTS).expect("arguments are JSON");
-        content.push(
-            json!({"type": "tool_use", "id": format!("toolu_{id}"), "name": name, "input": input}),
-        );
+        content.push(json!({"type": "tool_use", "id": format!("toolu_{id}"), "name": name, "input": input}));
     }
     let mut body = message(id, model, json!(content), json!(stop_reason(answer)));
     if let Some(usage) = usage(answer, None) {
@@ -80,18 +77,13 @@ fn blocks(id: &str, answer: &Answer) -> Vec<(Value, Vec<Value>)> {
     }
     if !answer.text.is_empty() {
         let deltas = parts(&answer.text, answer.completion - answer.reasoning);
-        let deltas =
-            deltas.iter().map(|part| json!({"type": "text_delta", "text": part})).collect();
+        let deltas = deltas.iter().map(|part| json!({"type": "text_delta", "text": part})).collect();
         blocks.push((json!({"type": "text", "text": ""}), deltas));
     }
     if let Some(name) = &answer.tool {
-        let block =
-            json!({"type": "tool_use", "id": format!("toolu_{id}"), "name": name, "input": {}});
+        let block = json!({"type": "tool_use", "id": format!("toolu_{id}"), "name": name, "input": {}});
         let deltas = parts(TOOL_ARGUMENTS, 3);
-        let deltas = deltas
-            .iter()
-            .map(|part| json!({"type": "input_json_delta", "partial_json": part}))
-            .collect();
+        let deltas = deltas.iter().map(|part| json!({"type": "input_json_delta", "partial_json": part})).collect();
         blocks.push((block, deltas));
     }
     blocks

@@ -70,8 +70,7 @@ impl Wire {
 
     /// A whole answer with the faults of `behaviour`.
     pub fn whole(behaviour: &Behaviour, piece: Piece) -> Self {
-        let half =
-            Piece { bytes: piece.bytes[..piece.bytes.len() / 2].to_vec(), ..Piece::default() };
+        let half = Piece { bytes: piece.bytes[..piece.bytes.len() / 2].to_vec(), ..Piece::default() };
         let (pieces, pause, end) = match behaviour {
             Behaviour::Slow { chunks, ms_per_chunk } => {
                 (piece.into(), Duration::from_millis(*ms_per_chunk * *chunks as u64), End::Complete)

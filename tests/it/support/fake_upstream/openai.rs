@@ -35,8 +35,7 @@ pub fn whole(id: &str, model: &str, answer: &Answer) -> Piece {
 
 /// The events of a streamed answer, with usage if it was asked for, `[DONE]` last.
 pub fn stream(id: &str, model: &str, answer: &Answer, request: &Value) -> Vec<Piece> {
-    let wants_usage =
-        request.pointer("/stream_options/include_usage").and_then(Value::as_bool) == Some(true);
+    let wants_usage = request.pointer("/stream_options/include_usage").and_then(Value::as_bool) == Some(true);
     let chunk = |choices: Value, usage: Value| {
         let mut body = json!({
             "id": id, "object": "chat.completion.chunk", "created": CREATED, "model": model,
@@ -48,27 +47,16 @@ pub fn stream(id: &str, model: &str, answer: &Answer, request: &Value) -> Vec<Pi
         event(&body)
     };
     let delta = |delta: Value, finish: Value| {
-        chunk(
-            json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]),
-            Value::Null,
-        )
+        chunk(json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]), Value::Null)
     };
     let bare = |bytes| Piece { bytes, ..Piece::default() };
 
-    let mut pieces = vec![bare(delta(
-        json!({"role": "assistant", "content": "", "refusal": null}),
-        Value::Null,
-    ))];
+    let mut pieces = vec![bare(delta(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null))];
     let deltas = deltas(id, answer);
     let count = deltas.len() as u64;
     for (sent, content) in (1..).zip(deltas) {
         let bytes = delta(content, Value::Null);
-        pieces.push(Piece {
-            bytes,
-            chunks: 1,
-            tokens: Some(answer.completion * sent / count),
-            usage: false,
-        });
+        pieces.push(Piece { bytes, chunks: 1, tokens: Some(answer.completion * sent / count), usage: false });
     }
     pieces.push(bare(delta(json!({}), json!(finish(answer)))));
     if let Some(usage) = usage(answer).filter(|_| wants_usage) {
@@ -81,14 +69,11 @@ pub fn stream(id: &str, model: &str, answer: &Answer, request: &Value) -> Vec<Pi
 fn deltas(id: &str, answer: &Answer) -> Vec<Value> {
     let thought = parts(&answer.thought, answer.reasoning);
     let text = parts(&answer.text, answer.completion - answer.reasoning);
-    let mut deltas: Vec<Value> =
-        thought.iter().map(|part| json!({"reasoning_content": part})).collect();
+    let mut deltas: Vec<Value> = thought.iter().map(|part| json!({"reasoning_content": part})).collect();
     deltas.extend(text.iter().map(|part| json!({"content": part})));
     if let Some(name) = &answer.tool {
-        deltas.push(
-            json!({"tool_calls": [{"index": 0, "id": format!("call_{id}"), "type": "function",
-            "function": {"name": name, "arguments": ""}}]}),
-        );
+        deltas.push(json!({"tool_calls": [{"index": 0, "id": format!("call_{id}"), "type": "function",
+            "function": {"name": name, "arguments": ""}}]}));
         deltas.extend(
             parts(TOOL_ARGUMENTS, 3)
                 .iter()

@@ -102,21 +102,15 @@ impl Answer {
             Behaviour::IgnoresCap { prompt, completion, text } => {
                 return Self::new(*prompt, *completion, text);
             }
-            Behaviour::Reasoning { prompt, completion, reasoning, thought, text } => Self {
-                reasoning: *reasoning,
-                thought: thought.clone(),
-                ..Self::new(*prompt, *completion, text)
-            },
+            Behaviour::Reasoning { prompt, completion, reasoning, thought, text } => {
+                Self { reasoning: *reasoning, thought: thought.clone(), ..Self::new(*prompt, *completion, text) }
+            }
             Behaviour::Cached { prompt, cached, completion, text } => {
                 Self { cached: *cached, ..Self::new(*prompt, *completion, text) }
             }
-            Behaviour::Slow { chunks, .. } => {
-                Self::new(10, *chunks as u64, &"tick ".repeat(*chunks))
-            }
+            Behaviour::Slow { chunks, .. } => Self::new(10, *chunks as u64, &"tick ".repeat(*chunks)),
             // Long enough for the chunks before the fault and some after it.
-            Behaviour::HangAfter(n)
-            | Behaviour::TruncatedStream(n)
-            | Behaviour::ErrorInStream(n) => {
+            Behaviour::HangAfter(n) | Behaviour::TruncatedStream(n) | Behaviour::ErrorInStream(n) => {
                 let words = n + 4;
                 Self::new(10, words as u64, &"word ".repeat(words))
             }
@@ -133,9 +127,8 @@ impl Answer {
 
     /// Cuts the answer to the request's maximum of tokens, where there is one.
     fn capped(mut self, request: &Value) -> Self {
-        let cap = ["max_completion_tokens", "max_tokens"]
-            .iter()
-            .find_map(|name| request.get(*name).and_then(Value::as_u64));
+        let cap =
+            ["max_completion_tokens", "max_tokens"].iter().find_map(|name| request.get(*name).and_then(Value::as_u64));
         let Some(cap) = cap.filter(|cap| *cap < self.completion) else { return self };
         let kept = self.text.chars().count() as u64 * cap / self.completion;
         self.text = self.text.chars().take(usize::try_from(kept).expect("a short text")).collect();
@@ -164,9 +157,6 @@ fn tool_name(request: &Value) -> Option<String> {
 /// Cuts `text` into `count` parts of nearly equal length between characters; fewer when it is short.
 pub fn parts(text: &str, count: u64) -> Vec<String> {
     let chars: Vec<char> = text.chars().collect();
-    let count =
-        usize::try_from(count.max(1)).expect("a countable number of chunks").min(chars.len());
-    (0..count)
-        .map(|i| chars[chars.len() * i / count..chars.len() * (i + 1) / count].iter().collect())
-        .collect()
+    let count = usize::try_from(count.max(1)).expect("a countable number of chunks").min(chars.len());
+    (0..count).map(|i| chars[chars.len() * i / count..chars.len() * (i + 1) / count].iter().collect()).collect()
 }

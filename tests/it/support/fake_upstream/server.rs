@@ -109,12 +109,7 @@ async fn messages(request: HttpRequest, body: web::Bytes, state: web::Data<State
     answer(Dialect::Anthropic, request, body, state.into_inner()).await
 }
 
-async fn answer(
-    dialect: Dialect,
-    http: HttpRequest,
-    bytes: web::Bytes,
-    state: Arc<State>,
-) -> HttpResponse {
+async fn answer(dialect: Dialect, http: HttpRequest, bytes: web::Bytes, state: Arc<State>) -> HttpResponse {
     let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     let model = body.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
     let streamed = body.get("stream").and_then(Value::as_bool) == Some(true);
@@ -167,9 +162,7 @@ async fn answer(
     if streamed {
         let (pieces, error) = match dialect {
             Dialect::OpenAi => (openai::stream(&id, &model, &answer, &body), openai::error_event()),
-            Dialect::Anthropic => {
-                (anthropic::stream(&id, &model, &answer), anthropic::error_event())
-            }
+            Dialect::Anthropic => (anthropic::stream(&id, &model, &answer), anthropic::error_event()),
         };
         return HttpResponse::Ok()
             .content_type("text/event-stream; charset=utf-8")
@@ -200,11 +193,7 @@ fn headers(http: &HttpRequest) -> BTreeMap<String, String> {
 }
 
 /// What a real provider would not accept, whatever was scripted.
-fn complaint(
-    dialect: Dialect,
-    headers: &BTreeMap<String, String>,
-    body: &Value,
-) -> Option<&'static str> {
+fn complaint(dialect: Dialect, headers: &BTreeMap<String, String>, body: &Value) -> Option<&'static str> {
     if !body.is_object() {
         return Some("We could not parse the JSON body of your request.");
     }
