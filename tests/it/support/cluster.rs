@@ -8,40 +8,74 @@ use farebox::db::embedded::{Embedded, Options};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 
-const TEMPLATE: &str = "farebox_template";
+/// Where the tests' databases are made.
+pub enum Server {
+    /// This process's own. It ends with the process.
+    Own(Box<Embedded>),
+    /// The one that `TEST_DATABASE_URL` names; its user may create databases.
+    Given(url::Url),
+}
 
-/// The server of this test process. It ends with the process.
-pub fn server() -> &'static Embedded {
-    static SERVER: OnceLock<Embedded> = OnceLock::new();
-    SERVER.get_or_init(|| Embedded::start(Options::temporary()).unwrap_or_else(|error| panic!("{error}")))
+impl Server {
+    pub fn url(&self, database: &str) -> String {
+        match self {
+            Server::Own(embedded) => embedded.url(database),
+            Server::Given(url) => {
+                let mut url = url.clone();
+                url.set_path(database);
+                url.to_string()
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are told by the environment which server to use")]
+fn given() -> Option<url::Url> {
+    std::env::var("TEST_DATABASE_URL").ok()?.parse().ok()
+}
+
+pub fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| match given() {
+        Some(url) => Server::Given(url),
+        None => {
+            let started = Embedded::start(Options::temporary());
+            Server::Own(Box::new(started.unwrap_or_else(|error| panic!("{error}"))))
+        }
+    })
+}
+
+/// Names that no other test process on the same server uses.
+fn fresh_name(kind: &str) -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("farebox_{kind}_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The URL of a fresh database with the whole schema and the shipped catalog.
 pub async fn database() -> String {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let embedded = tokio::task::spawn_blocking(server).await.expect("a server");
-    template(embedded).await;
-    let name = format!("farebox_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    clone(embedded, TEMPLATE, &name).await;
+    let template = template(embedded).await;
+    let name = fresh_name("test");
+    clone(embedded, template, &name).await;
     embedded.url(&name)
 }
 
 /// As [`database`], with an empty catalog.
 pub async fn without_catalog() -> PgPool {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let embedded = tokio::task::spawn_blocking(server).await.expect("a server");
-    let name = format!("farebox_bare_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let name = fresh_name("bare");
     run(embedded, &format!("create database {name}")).await;
     let pool = PgPool::connect(&embedded.url(&name)).await.expect("the new database");
     farebox::db::migrate(&pool).await.expect("the schema");
     pool
 }
 
-async fn template(embedded: &Embedded) {
-    static MADE: OnceCell<()> = OnceCell::const_new();
+async fn template(embedded: &Server) -> &'static str {
+    static MADE: OnceCell<String> = OnceCell::const_new();
     MADE.get_or_init(|| async {
-        run(embedded, &format!("create database {TEMPLATE}")).await;
-        let url = embedded.url(TEMPLATE);
+        let name = fresh_name("template");
+        run(embedded, &format!("create database {name}")).await;
+        let url = embedded.url(&name);
         let made = tokio::task::spawn_blocking(move || {
             Command::new(env!("CARGO_BIN_EXE_farebox"))
                 .args(["catalog", "apply", concat!(env!("CARGO_MANIFEST_DIR"), "/catalog.toml")])
@@ -51,15 +85,16 @@ async fn template(embedded: &Embedded) {
         });
         let output = made.await.expect("the command").expect("the command runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        name
     })
-    .await;
+    .await
 }
 
-async fn clone(embedded: &Embedded, template: &str, name: &str) {
+async fn clone(embedded: &Server, template: &str, name: &str) {
     run(embedded, &format!("create database {name} template {template} strategy file_copy")).await;
 }
 
-async fn run(embedded: &Embedded, statement: &str) {
+async fn run(embedded: &Server, statement: &str) {
     // Names come from this file only.
     let mut conn = PgConnection::connect(&embedded.url("postgres")).await.expect("the server");
     // Two clones of one template at once are refused, so they wait here.
