@@ -5,7 +5,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
-use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -21,18 +20,14 @@ struct Entry<J, R> {
     reply: oneshot::Sender<R>,
 }
 
-/// Workers of one process. An organization always goes to the same one, so two batches that run at once never wait for
-/// each other's rows; more than the cores could use would only make batches smaller.
-const LANES: usize = 2;
-
-/// The way in to workers that each run their batches one after the other.
+/// The way in to a worker that runs batches one after the other.
 pub struct GroupCommit<J, R> {
-    lanes: Arc<[mpsc::Sender<Entry<J, R>>]>,
+    sender: mpsc::Sender<Entry<J, R>>,
 }
 
 impl<J, R> Clone for GroupCommit<J, R> {
     fn clone(&self) -> Self {
-        Self { lanes: Arc::clone(&self.lanes) }
+        Self { sender: self.sender.clone() }
     }
 }
 
@@ -45,7 +40,7 @@ pub enum GroupError {
 }
 
 impl<J: Clone + Send + 'static, R: Send + 'static> GroupCommit<J, R> {
-    /// Starts the workers. `run` gets at most `max_batch` jobs and answers each, in order;
+    /// Starts the worker. `run` gets at most `max_batch` jobs and answers each, in order;
     /// `orphaned` gets the results that nobody waits for any more.
     pub fn start<Run, Fut, Orphaned>(handle: &Handle, max_batch: usize, run: Run, orphaned: Orphaned) -> Self
     where
@@ -53,13 +48,9 @@ impl<J: Clone + Send + 'static, R: Send + 'static> GroupCommit<J, R> {
         Fut: Future<Output = Vec<R>> + Send + 'static,
         Orphaned: Fn(J, R) + Send + Sync + 'static,
     {
-        let (run, orphaned) = (Arc::new(run), Arc::new(orphaned));
-        let start = |_| {
-            let (sender, receiver) = mpsc::channel(MAX_WAITING);
-            handle.spawn(work(receiver, max_batch, Arc::clone(&run), Arc::clone(&orphaned)));
-            sender
-        };
-        Self { lanes: (0..LANES).map(start).collect() }
+        let (sender, receiver) = mpsc::channel(MAX_WAITING);
+        handle.spawn(work(receiver, max_batch, run, orphaned));
+        Self { sender }
     }
 
     /// Queues a job and waits for its result.
@@ -68,8 +59,7 @@ impl<J: Clone + Send + 'static, R: Send + 'static> GroupCommit<J, R> {
     /// `Full` at once when too many jobs wait; `Stopped` when the worker is gone.
     pub async fn submit(&self, org: OrgId, job: J) -> Result<R, GroupError> {
         let (reply, result) = oneshot::channel();
-        let lane = self.lanes.get(lane_of(org)).ok_or(GroupError::Stopped)?;
-        lane.try_send(Entry { org, job, reply }).map_err(|refused| match refused {
+        self.sender.try_send(Entry { org, job, reply }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => GroupError::Full,
             mpsc::error::TrySendError::Closed(_) => GroupError::Stopped,
         })?;
@@ -77,16 +67,11 @@ impl<J: Clone + Send + 'static, R: Send + 'static> GroupCommit<J, R> {
     }
 }
 
-/// The last bits of an id are random, so organizations spread evenly.
-fn lane_of(org: OrgId) -> usize {
-    org.0.as_bytes().last().map_or(0, |byte| usize::from(*byte) % LANES)
-}
-
 async fn work<J, R, Run, Fut, Orphaned>(
     mut receiver: mpsc::Receiver<Entry<J, R>>,
     max_batch: usize,
-    run: Arc<Run>,
-    orphaned: Arc<Orphaned>,
+    run: Run,
+    orphaned: Orphaned,
 ) where
     J: Clone,
     Run: Fn(Vec<J>) -> Fut,
