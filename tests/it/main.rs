@@ -5,6 +5,7 @@
 mod access;
 mod activity;
 mod books;
+mod browser;
 mod calls;
 #[path = "catalog.rs"]
 mod catalog_stories;

@@ -1,0 +1,20 @@
+//! What a person sees and does in a real browser.
+
+mod axe;
+mod chromium;
+mod comfort;
+mod overflow;
+mod pages;
+mod town;
+mod walk;
+
+use std::path::{Path, PathBuf};
+
+use chromium::Browser;
+
+/// Where cargo builds, and where `script/bootstrap test` puts what the tests need.
+#[expect(clippy::disallowed_methods, reason = "where cargo builds, not a setting of the program")]
+fn target() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
+}
