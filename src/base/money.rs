@@ -61,7 +61,8 @@ impl Usd {
         Usd(Decimal::from_parts(cents, 0, 0, false, 2))
     }
 
-    /// Reads what a person or a program wrote: `12`, `12.50`, `$12.50`, `1,200.00`.
+    /// Reads what a person or a program wrote: `12`, `12.50`, `$12.50`, `1,200.00`. A comma only groups thousands:
+    /// `12,50` is no amount, because it could be read as two very different ones.
     ///
     /// # Errors
     /// When the text is no plain decimal, has more than twelve digits after the point, or is not below a trillion.
@@ -71,7 +72,7 @@ impl Usd {
             Some(rest) => ("-", rest),
             None => ("", text),
         };
-        let digits = rest.strip_prefix('$').unwrap_or(rest).replace(',', "");
+        let digits = ungrouped(rest.strip_prefix('$').unwrap_or(rest)).ok_or(ParseUsdError::NotANumber)?;
         let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         if digits.is_empty() || digits.len() > 40 || !plain {
             return Err(ParseUsdError::NotANumber);
@@ -143,11 +144,15 @@ impl Usd {
         format!("{sign}${}.{fraction}", thousands(whole))
     }
 
-    /// The exact amount with its sign and currency, for hover texts and details.
+    /// The exact amount with its sign and currency, for hover texts and details: never fewer digits than cents.
     #[must_use]
     pub fn display_exact(self) -> String {
         let sign = if self.is_negative() { "-" } else { "" };
-        format!("{sign}${}", self.0.abs().normalize())
+        let mut amount = self.0.abs().normalize();
+        amount.rescale(amount.scale().max(2));
+        let text = amount.to_string();
+        let (whole, fraction) = text.split_once('.').unwrap_or((&text, "00"));
+        format!("{sign}${}.{fraction}", thousands(whole))
     }
 
     /// A JSON number with exactly these digits, for the edge where clients demand numbers.
@@ -157,6 +162,19 @@ impl Usd {
         // A plain decimal is always a valid JSON number.
         serde_json::value::RawValue::from_string(text).unwrap_or_else(|_| serde_json::value::RawValue::NULL.to_owned())
     }
+}
+
+/// The digits without the commas between thousands; `None` where a comma stands anywhere else.
+fn ungrouped(text: &str) -> Option<String> {
+    let (whole, fraction) = text.split_once('.').map_or((text, None), |(whole, fraction)| (whole, Some(fraction)));
+    let mut groups = whole.split(',');
+    let first = groups.next().unwrap_or_default();
+    let grouped = whole.contains(',');
+    let well = groups.all(|group| group.len() == 3) && (!grouped || matches!(first.len(), 1..=3));
+    if !well || fraction.is_some_and(|fraction| fraction.contains(',')) {
+        return None;
+    }
+    Some(text.replace(',', ""))
 }
 
 /// Groups digits by thousands: `1234567` becomes `1,234,567`.
@@ -243,7 +261,8 @@ mod tests {
         assert_eq!(Usd::parse("0.0000000000001"), Err(ParseUsdError::TooPrecise));
         assert_eq!(Usd::parse("999999999999.999999999999").map(Usd::exact), Ok("999999999999.999999999999".into()));
         assert_eq!(Usd::parse("1000000000000"), Err(ParseUsdError::TooLarge));
-        for bad in ["", "1e3", "NaN", "--1", "1.2.3", "$", ".", "０"] {
+        for bad in ["", "1e3", "NaN", "--1", "1.2.3", "$", ".", "０", "12,50", "2,5,0", "1234,567", ",500", "1,000.5,0"]
+        {
             assert!(Usd::parse(bad).is_err(), "{bad:?} was read as an amount");
         }
     }
@@ -256,6 +275,16 @@ mod tests {
         assert_eq!(shown("0"), "$0.00");
         assert_eq!(shown("-1234567.891"), "-$1,234,567.89");
         assert_eq!(shown("-0.004"), "-$0.004");
+    }
+
+    #[test]
+    fn the_exact_amount_keeps_every_digit_and_the_cents() {
+        let exact = |text: &str| Usd::parse(text).map(Usd::display_exact).unwrap_or_default();
+        assert_eq!(exact("20"), "$20.00");
+        assert_eq!(exact("0"), "$0.00");
+        assert_eq!(exact("1234.5"), "$1,234.50");
+        assert_eq!(exact("-0.000123"), "-$0.000123");
+        assert_eq!(exact("19.987654321012"), "$19.987654321012");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::keys;
 use crate::orgs::{self, Member};
 use crate::web::present::when;
 use crate::web::views::activity as views;
+use crate::web::views::chart::Palette;
 use crate::web::views::{Chip, Choice, Link, Pager};
 use crate::web::{App, PageError, html};
 
@@ -231,16 +232,17 @@ async fn cards(
         Group::Member => orgs::members(conn, org).await?.into_iter().map(|(id, name)| (id.0, name)).collect(),
         _ => HashMap::new(),
     };
-    let mut cards = Vec::new();
+    let (mut cards, mut palette) = (Vec::new(), Palette::default());
     for (metric, title) in [(Metric::Spend, "Spend"), (Metric::Tokens, "Tokens"), (Metric::Requests, "Requests")] {
         let chart = activity::chart(conn, org, (asked.period, asked.group, metric), &slice, now, zone).await?;
+        let mut drawn =
+            draw(&chart, (asked.period, asked.group), zone, |name| series_name(asked.group, name, keys, &members));
+        palette.paint(&mut drawn);
         cards.push(views::ChartCard {
             title: title.to_owned(),
             total: total(metric, chart.total),
             note: note(&chart, &totals, asked.period),
-            chart: draw(&chart, (asked.period, asked.group), zone, |name| {
-                series_name(asked.group, name, keys, &members)
-            }),
+            chart: drawn,
         });
     }
     Ok(cards)

@@ -90,7 +90,7 @@ fn cost_line(line: &PriceLine) -> CostLine {
 
 fn price_note(call: &Detail, zone: Tz) -> String {
     call.price.as_ref().map_or_else(
-        || "No price was fixed: the call ended before a provider was chosen.".to_owned(),
+        || "No price was fixed, because no provider took the call.".to_owned(),
         |price| {
             let since = price.since.with_timezone(&zone).format("%-d %B %Y");
             format!("Prices of {since}, version {}.", price.version)

@@ -47,6 +47,12 @@ fn text(value: Option<&Value>) -> String {
     value.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
+/// Without the sections that comments of the source have for other programmers.
+fn without_sections(description: &str) -> String {
+    let lines = description.lines().take_while(|line| !line.starts_with("# "));
+    lines.collect::<Vec<_>>().join("\n").trim().to_owned()
+}
+
 /// In the order of the document's tags, then of the paths.
 fn groups(document: &Value) -> Vec<views::Group> {
     let tags = document.get("tags").and_then(Value::as_array).into_iter().flatten();
@@ -90,7 +96,7 @@ fn operation(document: &Value, path: &str, method: &str, item: &Value, found: &V
         method_class: method.to_owned(),
         path: path.to_owned(),
         summary: if summary.is_empty() { format!("{} {path}", method.to_uppercase()) } else { summary },
-        description: text(found.get("description")),
+        description: without_sections(&text(found.get("description"))),
         parameters: parameters.map(|one| parameter(resolve(document, one))).collect(),
         request: body.map(|body| body_schema(document, body)).unwrap_or_default(),
         answers: answers.map(|(status, answer)| self::answer(document, status, answer)).collect(),
@@ -159,6 +165,7 @@ mod tests {
         let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
         assert_eq!(names, ["Keys", "Other"]);
         assert_eq!(groups[0].operations[0].parameters[0].name, "hash");
+        assert_eq!(without_sections("Reads.\n\n# Errors\nNone."), "Reads.");
         assert_eq!(groups[0].operations[1].summary, "DELETE /keys/{hash}");
         assert_ne!(groups[0].operations[0].id, groups[1].operations[0].id);
     }

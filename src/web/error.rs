@@ -5,8 +5,8 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
-use super::views::errors::{Forbidden, Internal, NotFound, TooMany, Unavailable};
-use super::views::{Flash, PublicPage};
+use super::views::PublicPage;
+use super::views::errors::{Forbidden, Internal, Invalid, NotFound, TooMany, Unavailable};
 
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
@@ -82,9 +82,7 @@ impl PageError {
                 Forbidden { page: page("Not allowed"), request_id, reason: (*reason).to_owned() }.render()
             }
             PageError::Invalid(reason) => {
-                let mut page = page("That could not be read");
-                page.flash = Some(Flash::bad(reason.clone()));
-                Forbidden { page, request_id, reason: format!("{reason} Nothing was changed.") }.render()
+                Invalid { page: page("That could not be read"), request_id, reason: reason.clone() }.render()
             }
             PageError::TooMany => {
                 TooMany { page: page("Too many tries"), request_id, retry_after: "15 minutes".into() }.render()

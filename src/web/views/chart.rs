@@ -7,7 +7,7 @@ use super::common::Amount;
 use super::filters;
 
 /// The drawing's own units; it scales with its card.
-pub const WIDTH: u32 = 340;
+pub const WIDTH: u32 = 300;
 pub const HEIGHT: u32 = 150;
 const LEFT: u32 = 44;
 const TOP: u32 = 8;
@@ -37,6 +37,38 @@ pub struct Series {
     pub name: String,
     /// Its sum over the period, formatted.
     pub total: Amount,
+}
+
+/// The colours of a page: what has a name has the same colour in every chart.
+#[derive(Clone, Debug, Default)]
+pub struct Palette(Vec<(String, usize)>);
+
+impl Palette {
+    /// Recolours a chart. Names that an earlier chart had keep their colour, as long as it is free in this one.
+    pub fn paint(&mut self, chart: &mut Chart) {
+        let mut given = [None; MAX_SERIES];
+        let mut free: Vec<usize> = (0..MAX_SERIES - 1).collect();
+        let named: Vec<(usize, String)> = chart.legend.iter().map(|item| (item.series, item.name.clone())).collect();
+        for (at, name) in named.iter().filter(|(_, name)| name != OTHER) {
+            let known = self.0.iter().find(|(known, _)| known == name).map(|(_, colour)| *colour);
+            if let Some(place) = known.and_then(|colour| free.iter().position(|one| *one == colour)) {
+                given[*at] = Some(free.remove(place));
+            }
+        }
+        for (at, name) in named.iter().filter(|(_, name)| name != OTHER) {
+            if given[*at].is_some() || free.is_empty() {
+                continue;
+            }
+            let unused = free.iter().position(|one| !self.0.iter().any(|(_, colour)| colour == one));
+            let colour = free.remove(unused.unwrap_or(0));
+            given[*at] = Some(colour);
+            self.0.push((name.clone(), colour));
+        }
+        let colour = |at: usize| given.get(at).copied().flatten().unwrap_or(at);
+        chart.legend.iter_mut().for_each(|item| item.series = colour(item.series));
+        let segments = chart.bars.iter_mut().flat_map(|bar| &mut bar.segments);
+        segments.for_each(|segment| segment.series = colour(segment.series));
+    }
 }
 
 /// A laid-out chart with its table.
@@ -266,6 +298,24 @@ mod tests {
             layout("l", "Day", &[bucket(&[1]), bucket(&[0]), bucket(&[1_000_000])], &series(1), |v| v.to_string());
         assert_eq!(chart.bars[0].segments[0].h, 1);
         assert!(chart.bars[1].segments.is_empty());
+    }
+
+    #[test]
+    fn a_name_keeps_its_colour_from_chart_to_chart() {
+        let chart = |names: &[&str]| {
+            let series = |name: &&str| Series { name: (*name).into(), total: Amount::default() };
+            let series: Vec<Series> = names.iter().map(series).collect();
+            layout("l", "Day", &[bucket(&vec![1; names.len()])], &series, |v| v.to_string())
+        };
+        let mut palette = Palette::default();
+        let (mut spend, mut tokens) = (chart(&["a", "b", "c", OTHER]), chart(&["c", "new", "a", OTHER]));
+        palette.paint(&mut spend);
+        palette.paint(&mut tokens);
+        let colours = |chart: &Chart| chart.legend.iter().map(|item| item.series).collect::<Vec<_>>();
+        assert_eq!(colours(&spend), [0, 1, 2, MAX_SERIES - 1]);
+        assert_eq!(colours(&tokens), [2, 3, 0, MAX_SERIES - 1]);
+        let drawn: Vec<usize> = tokens.bars[0].segments.iter().map(|segment| segment.series).collect();
+        assert_eq!(drawn, [2, 3, 0, MAX_SERIES - 1]);
     }
 
     #[test]

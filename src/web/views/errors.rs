@@ -23,6 +23,16 @@ pub struct Forbidden {
     pub reason: String,
 }
 
+/// 422.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "errors/422.html")]
+pub struct Invalid {
+    pub page: PublicPage,
+    pub request_id: String,
+    /// What could not be read, as a sentence.
+    pub reason: String,
+}
+
 /// 429.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "errors/429.html")]

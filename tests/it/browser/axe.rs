@@ -14,7 +14,8 @@ const RUN: &str = "const done = arguments[arguments.length - 1];
 /// The source of axe-core, read once for all pages.
 pub fn source() -> String {
     let path = super::target().join("clients/node/node_modules/axe-core/axe.min.js");
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}; run script/bootstrap test", path.display()))
+    std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run script/bootstrap test", path.display()))
 }
 
 /// Loads axe into the page that is open.

@@ -13,12 +13,12 @@ with models (model, provider, weight, prompt_price, completion_price) as (
     select m.*, k.id as key_id, k.org_id, k.created_by,
         date_trunc('hour', now()) - make_interval(hours => h, secs => (h * 37 + c * 613 + length(m.model) * 71) % 3600) as at,
         ('x' || substr(md5(m.model || h || c), 1, 6))::bit(24)::int as dice
-    from models m, generate_series(2, 29 * 24, 3) as h, generate_series(1, 2) as c
+    from models m, generate_series(2, 29 * 24) as h, generate_series(1, 2) as c
     join keys k on true
     where (h * 7 + c * 11 + length(m.model)) % (29 + (3 - k.nth::int) * 8) < m.weight
         and extract(hour from now() - make_interval(hours => h)) between 6 and 21
 ), made as (
-    select *, 400 + dice % 5200 as prompt, 60 + dice / 7 % 1400 as completion,
+    select *, 1400 + dice % 19200 as prompt, 160 + dice / 7 % 2400 as completion,
         case when dice % 41 = 0 then 'failed' when dice % 67 = 0 then 'rejected' else 'success' end as status
     from calls
 ), priced as (

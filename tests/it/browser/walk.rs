@@ -10,7 +10,9 @@ const PASSWORD: &str = "correct horse battery";
 
 /// What the database says, as pages show it in full.
 async fn exact(farebox: &Farebox, query: &'static str) -> String {
-    Usd::parse(farebox.text(query).await.trim_end_matches('0').trim_end_matches('.')).expect("an amount").display_exact()
+    Usd::parse(farebox.text(query).await.trim_end_matches('0').trim_end_matches('.'))
+        .expect("an amount")
+        .display_exact()
 }
 
 /// The full value of the amount in an element: its title where it is shortened.
@@ -101,7 +103,7 @@ async fn a_stranger_pays_and_sees_where_every_cent_went() {
     let charged = browser.find("tfoot td").await.text().await.expect("a sum");
     assert_eq!(charged, newest, "the lines of the cost add up");
     let transfer = farebox.text("select transfer_id::text from usage order by id desc limit 1").await;
-    browser.shows(&transfer).await;
+    browser.shows(&format!("tra_{}", transfer.replace('-', ""))).await;
 
     browser.open("/").await;
     let left = exact(&farebox, "select posted::text from credit where posted <> 0").await;
@@ -152,5 +154,9 @@ async fn the_same_things_can_be_done_without_scripts() {
     browser.press("Delete this key").await;
     browser.shows("“By hand” is deleted").await;
     assert_eq!(farebox.chat(&key, "sandbox/free", "Hello", json!({})).await.status(), 401);
-    assert_eq!(browser.value("document.querySelectorAll('[data-copy]:not([hidden])').length").await, 0, "no script ran");
+    assert_eq!(
+        browser.value("document.querySelectorAll('[data-copy]:not([hidden])').length").await,
+        0,
+        "no script ran"
+    );
 }
