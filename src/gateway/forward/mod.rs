@@ -23,7 +23,7 @@ use super::error::ApiError;
 use super::http_client::HttpClient;
 use super::providers::{Failure, Fault, UpstreamKeys};
 use super::route::{Candidate, Health};
-use super::settle::{Receipt, Settler};
+use super::settle::{Durable, Receipt, Settler};
 use super::wire::{Stamp, UsageOut, error_chunk, normalise_whole, usage_chunk, with_usage};
 use super::{Call, Ended};
 use crate::base::Usd;
@@ -134,6 +134,11 @@ async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
     let tokens = bill.ended.tokens;
     let receipt = deps.settler.settle(job.call, job.hold, bill.ended).await;
     let usage = UsageOut::new(tokens, receipt.charged, &bill.lines);
+    // What neither the database nor the disk took must not be acknowledged.
+    let end = match receipt.durable {
+        Durable::Lost => End::Failed(Failure::new(Fault::Internal, "the settlement could not be stored")),
+        Durable::Committed | Durable::Spooled => end,
+    };
     deliver(end, &mut client, progress.answer, &stamp, &usage).await;
 }
 
