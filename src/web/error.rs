@@ -65,6 +65,8 @@ impl ResponseError for PageError {
         }
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"));
+        // The id that the page asks people to quote is the one in the header and in the log.
+        response.insert_header(("x-request-id", id.as_str()));
         if matches!(self, PageError::TooMany | PageError::Unavailable(_)) {
             response.insert_header((header::RETRY_AFTER, if matches!(self, PageError::TooMany) { "900" } else { "5" }));
         }

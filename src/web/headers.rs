@@ -38,6 +38,9 @@ pub async fn every_response(
     let (method, path) = (request.method().clone(), request.path().to_owned());
     let mut response = next.call(request).await?;
     let status = response.status();
+    // An error page shows an id of its own making; then that is the request's.
+    let shown = response.headers().get("x-request-id").and_then(|value| value.to_str().ok());
+    let id = shown.map_or_else(|| id.to_string(), str::to_owned);
     if status.is_server_error() {
         tracing::error!(request = %id, %method, path, status = status.as_u16(), ms = started.elapsed().as_millis(), "failed");
     } else {
@@ -49,7 +52,7 @@ pub async fn every_response(
             headers.insert(name, value);
         }
     };
-    set(HeaderName::from_static("x-request-id"), &id.to_string());
+    set(HeaderName::from_static("x-request-id"), &id);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     if https {
         set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");

@@ -31,8 +31,7 @@ pub struct ChatMessage {
     /// `system`, `developer`, `user`, `assistant` or `tool`.
     pub role: String,
     /// A text, or an array of parts.
-    #[schema(value_type = Option<String>)]
-    pub content: Option<String>,
+    pub content: Option<serde_json::Value>,
 }
 
 /// Conditions on who answers.
