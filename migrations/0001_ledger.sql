@@ -39,8 +39,6 @@ create table transfer (
     constraint transfer_once unique (code, reference)
 );
 create index transfer_by_org on transfer (org_id, id desc);
-create index transfer_by_debit on transfer (debit_account);
-create index transfer_by_credit on transfer (credit_account);
 
 create function refuse_change() returns trigger language plpgsql as $$
 begin

@@ -105,8 +105,14 @@ pub async fn serve(config: Config, url: &Secret<String>) -> anyhow::Result<()> {
     tokio::select! {
         ended = &mut running => ended?.context("the HTTP server ended")?,
         () = stop_signal() => {
-            drain(&config, &parts, &tasks, handle).await;
-            running.await?.context("the HTTP server ended badly")?;
+            tokio::select! {
+                () = drain(&config, &parts, &tasks, handle) => running.await?.context("the HTTP server ended badly")?,
+                () = stop_signal() => {
+                    // Whoever asks twice means it. What runs is left to the sweeper, as after a kill.
+                    tracing::warn!(calls = tasks.len(), "stopped by a second signal");
+                    std::process::exit(130);
+                }
+            }
         }
     }
     stop.cancel();
