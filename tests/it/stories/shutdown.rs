@@ -16,9 +16,7 @@ async fn a_stream_ends_properly_although_the_process_is_told_to_stop() {
     let mut body = answer.bytes_stream();
     let mut text = String::from_utf8_lossy(&body.next().await.expect("a chunk").expect("bytes")).into_owned();
 
-    let pid = i32::try_from(farebox.pid()).expect("a pid");
-    // SAFETY: the process is our own child and has not been waited for.
-    unsafe { libc::kill(pid, libc::SIGTERM) };
+    farebox.ask_to_stop();
     not_ready_within(&farebox, Duration::from_secs(1)).await;
     while let Some(piece) = body.next().await {
         text.push_str(&String::from_utf8_lossy(&piece.expect("the stream goes on to its end")));
@@ -26,7 +24,8 @@ async fn a_stream_ends_properly_although_the_process_is_told_to_stop() {
     let events = lab::events(&text);
     let last = events.last().expect("a last event");
     assert_eq!(last["usage"]["completion_tokens"], 20, "{text}");
-    let status = farebox.stop().await;
+    // A second signal would mean "at once", so this only waits.
+    let status = farebox.ended().await;
     assert_eq!(status.code(), Some(0), "{}", farebox.log());
 
     assert_eq!(farebox.text("select count(*)::text from hold").await, "0", "settled before the end");
@@ -54,4 +53,17 @@ async fn an_idle_process_stops_at_once() {
     let begin = std::time::Instant::now();
     assert_eq!(farebox.stop().await.code(), Some(0), "{}", farebox.log());
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_process_at_once() {
+    let mut farebox = Farebox::start().await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    let answer = farebox.chat(&key, "sandbox/slow", "hello", json!({ "stream": true })).await;
+    assert_eq!(answer.status(), 200);
+    farebox.ask_to_stop();
+    not_ready_within(&farebox, Duration::from_secs(1)).await;
+    let begin = std::time::Instant::now();
+    assert_eq!(farebox.stop().await.code(), Some(130), "{}", farebox.log());
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
 }

@@ -212,15 +212,15 @@ impl Farebox {
         let _ = self.child.wait();
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Asks the process to stop, and waits for it.
-    pub async fn stop(&mut self) -> std::process::ExitStatus {
+    /// Sends the process the signal to stop.
+    pub fn ask_to_stop(&self) {
         let pid = i32::try_from(self.child.id()).expect("a pid");
         // SAFETY: the process is our own child and has not been waited for.
         unsafe { libc::kill(pid, libc::SIGTERM) };
+    }
+
+    /// Waits until the process has ended, at most twenty seconds.
+    pub async fn ended(&mut self) -> std::process::ExitStatus {
         for _ in 0..400 {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 return status;
@@ -228,6 +228,12 @@ impl Farebox {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("the program did not stop\n{}", self.log());
+    }
+
+    /// Asks the process to stop, and waits for it.
+    pub async fn stop(&mut self) -> std::process::ExitStatus {
+        self.ask_to_stop();
+        self.ended().await
     }
 }
 
