@@ -46,8 +46,12 @@ const AUDIT_EVERY: Duration = Duration::from_secs(60);
 pub fn start_logging(config: &Config, serving: bool) -> anyhow::Result<()> {
     let default = if serving { config.log.as_str() } else { "warn" };
     let filter = EnvFilter::try_new(default).context("FAREBOX_LOG is no filter")?;
-    let filter =
-        if default.contains("graphile") { filter } else { filter.add_directive("graphile_worker=warn".parse()?) };
+    // These say at `info` what an operator did not ask; whoever names them in the filter hears them.
+    let quiet = ["graphile_worker", "sqlx::postgres::notice", "actix_server"];
+    let mut filter = filter;
+    for part in quiet.into_iter().filter(|part| !default.contains(part)) {
+        filter = filter.add_directive(format!("{part}=warn").parse()?);
+    }
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if config.log_json {
         lines.json().init()
