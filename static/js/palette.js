@@ -8,13 +8,17 @@ let chosen = 0;
 
 function entries() {
   const seen = new Map();
-  for (const link of document.querySelectorAll("a[href^='/']")) {
-    const name = (link.dataset.name || link.textContent).replace(/\s+/g, " ").trim();
-    const href = link.getAttribute("href");
-    if (!name || seen.has(href) || link.closest("dialog.palette") || href.startsWith("/static/")) continue;
-    seen.set(href, { name, href, kind: link.dataset.kind || (link.closest(".nav") ? "Page" : "On this page") });
-  }
+  // Pages come first, so that one keeps its own name when something else leads there too.
+  for (const link of document.querySelectorAll(".nav a[href^='/']")) add(seen, link);
+  for (const link of document.querySelectorAll("a[href^='/']")) add(seen, link);
   return [...seen.values()];
+}
+
+function add(seen, link) {
+  const name = (link.dataset.name || link.textContent).replace(/\s+/g, " ").trim();
+  const href = link.getAttribute("href");
+  if (!name || seen.has(href) || link.closest("dialog.palette") || href.startsWith("/static/")) return;
+  seen.set(href, { name, href, kind: link.dataset.kind || (link.closest(".nav") ? "Page" : "On this page") });
 }
 
 function build() {
