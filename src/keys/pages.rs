@@ -29,6 +29,8 @@ use crate::web::{App, PageError, Protected, flash, html, see_other, unprocessabl
 const ROWS: u16 = 50;
 /// Longer than any name.
 const MAX_SEARCH: usize = 80;
+/// A key that ends within this time is marked, so that its program can get another one before.
+const EXPIRES_SOON: chrono::TimeDelta = chrono::TimeDelta::days(7);
 
 #[derive(Deserialize)]
 pub struct IndexQuery {
@@ -118,6 +120,9 @@ fn state_badge(key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>) -> Bad
         KeyState::Disabled => Badge::new("", "ban", "Disabled"),
         KeyState::Expired => Badge::new("", "clock", "Expired"),
         KeyState::Active if at_limit => Badge::new("warn", "ban", "At its limit"),
+        KeyState::Active if key.expires_at.is_some_and(|at| at - now <= EXPIRES_SOON) => {
+            Badge::new("warn", "clock", "Expires soon")
+        }
         KeyState::Active => Badge::new("good", "check", "Active"),
     }
 }
@@ -178,7 +183,7 @@ pub async fn create(
         key: key.to_owned(),
         name,
         limit: limit.map_or_else(|| "No limit of its own".to_owned(), Usd::display),
-        reset: limit.map_or_else(|| "Nothing to start again".to_owned(), |_| reset.in_words()),
+        reset: limit.map_or_else(|| "Never".to_owned(), |_| reset.in_words()),
         expires: expires_at.map_or_else(|| "Never".to_owned(), |at| when(at, now, zone).exact),
         snippets: Example { base_url: &base_url, key, model }.languages_and_programs(),
         base_url: base_url.clone(),
