@@ -48,8 +48,9 @@ enum Wish {
 struct State {
     wish: Wish,
     pid: Option<libc::pid_t>,
-    /// How many times a server became ready.
-    starts: u64,
+    /// How many servers were spawned, and which of them was the last to take connections.
+    spawned: u64,
+    ready: u64,
 }
 
 /// What the keeper and the owner of the server share.
@@ -61,7 +62,7 @@ pub(super) struct Shared {
 
 /// Starts the keeper and returns when the first server is ready.
 pub(super) fn launch(place: Place, profile: Profile) -> Result<(Arc<Shared>, JoinHandle<()>), EmbeddedError> {
-    let state = State { wish: Wish::Run, pid: None, starts: 0 };
+    let state = State { wish: Wish::Run, pid: None, spawned: 0, ready: 0 };
     let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
     let (report, first) = sync_channel(1);
     let keeper = Keeper { shared: Arc::clone(&shared), place, profile };
@@ -117,18 +118,20 @@ impl Shared {
     }
 
     pub(super) fn restart(&self, log: &std::path::Path) -> Result<(), EmbeddedError> {
-        let before = {
+        // Only a server spawned from now on counts. The present one may still be on its way up and be told ready after
+        // this, and that would not be a restart.
+        let wanted = {
             let mut state = self.lock();
             if state.wish == Wish::Stop {
                 return Err(EmbeddedError::Stopped);
             }
             state.wish = Wish::Restart;
             Self::signal(&state, libc::SIGINT);
-            state.starts
+            state.spawned + 1
         };
-        let waiting = |state: &mut State| state.starts == before && state.wish != Wish::Stop;
+        let waiting = |state: &mut State| state.ready < wanted && state.wish != Wish::Stop;
         let state = self.wait_while(RESTART_LIMIT, waiting);
-        if state.starts > before {
+        if state.ready >= wanted {
             return Ok(());
         }
         let (seconds, log) = (RESTART_LIMIT.as_secs(), log.to_owned());
@@ -193,11 +196,14 @@ impl Keeper {
             state.wish = Wish::Run;
             let child = cluster::spawn(&self.place, &binaries, self.profile)?;
             state.pid = i32::try_from(child.id()).ok();
+            state.spawned += 1;
             child
         };
         match self.await_ready(&child, from) {
             Ok(()) => {
-                self.shared.lock().starts += 1;
+                let mut state = self.shared.lock();
+                state.ready = state.spawned;
+                drop(state);
                 self.shared.changed.notify_all();
                 Ok(child)
             }
@@ -283,6 +289,32 @@ fn delay(restarts: &mut VecDeque<Instant>, now: Instant) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the keeper does when the server that it spawned last takes connections.
+    fn becomes_ready(shared: &Shared) {
+        let mut state = shared.lock();
+        state.ready = state.spawned;
+        drop(state);
+        shared.changed.notify_all();
+    }
+
+    #[test]
+    fn a_restart_is_not_satisfied_by_a_server_that_was_on_its_way_up_before() {
+        let state = State { wish: Wish::Run, pid: None, spawned: 2, ready: 1 };
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
+        let asked = Arc::clone(&shared);
+        let restart = std::thread::spawn(move || asked.restart(std::path::Path::new("log")).is_ok());
+        while shared.lock().wish != Wish::Restart {
+            std::thread::yield_now();
+        }
+        // The second server takes connections only now, after the restart was asked for.
+        becomes_ready(&shared);
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!restart.is_finished(), "the server from before counted as the restarted one");
+        shared.lock().spawned += 1;
+        becomes_ready(&shared);
+        assert!(restart.join().unwrap());
+    }
 
     #[test]
     fn restarts_are_free_up_to_the_limit_and_then_wait_for_the_minute_to_pass() {
