@@ -20,6 +20,8 @@ create table session (
     ip           text not null default '',
     created_at   timestamptz not null default now(),
     last_seen_at timestamptz not null default now(),
+    -- When whoever sits there last showed that it is them; dangerous changes ask for a recent one.
+    authenticated_at timestamptz not null default now(),
     expires_at   timestamptz not null
 );
 create index session_by_person on session (person_id);

@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod activity;
+pub mod audit;
 pub mod base;
 pub mod boot;
 pub mod catalog;

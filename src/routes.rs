@@ -80,6 +80,8 @@ fn anybody(service: &mut web::ServiceConfig) {
 fn members(service: &mut web::ServiceConfig) {
     service
         .route("/", web::get().to(overview::pages::index))
+        .route("/step-up", web::get().to(accounts::pages::step_up_form))
+        .route("/step-up", web::post().to(accounts::pages::step_up))
         .route("/sign-out", web::post().to(accounts::pages::sign_out))
         .route("/activity", web::get().to(overview::activity::index))
         .route("/activity/{call}", web::get().to(overview::activity::show))

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const ROWS: &[&[&str]] = &[
     &["base"],
     &["db", "web", "jobs"],
-    &["mail"],
+    &["mail", "audit"],
     &["ledger", "catalog"],
     &["accounts"],
     &["orgs"],

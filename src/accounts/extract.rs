@@ -32,6 +32,38 @@ impl FromRequest for SignedIn {
     }
 }
 
+/// A proof that whoever is signed in showed it within the last five minutes. Without one, a page asks for it first;
+/// a form that was sent without one is not acted on, and the page that it came from is shown again afterwards.
+#[derive(Clone, Debug)]
+pub struct Recent(pub SignedIn);
+
+impl FromRequest for Recent {
+    type Error = PageError;
+    type Future = LocalBoxFuture<'static, Result<Self, PageError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let signed_in = current(&request).await?;
+            let app = request.app_data::<web::Data<App>>().ok_or(PageError::Misconfigured)?;
+            if signed_in.session.is_recent(app.clock.now()) {
+                return Ok(Recent(signed_in));
+            }
+            Err(PageError::StepUp { next: return_path(&request) })
+        })
+    }
+}
+
+/// Where to go after showing who one is: this page, or the one whose form was sent.
+fn return_path(request: &HttpRequest) -> String {
+    if request.method() == actix_web::http::Method::GET {
+        return request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    }
+    let referer = request.headers().get(actix_web::http::header::REFERER).and_then(|value| value.to_str().ok());
+    let url = referer.and_then(|text| url::Url::parse(text).ok());
+    url.map_or_else(|| "/".to_owned(), |url| url.path().to_owned())
+}
+
 /// # Errors
 /// `SignedOut` without a standing session.
 pub async fn current(request: &HttpRequest) -> Result<SignedIn, PageError> {

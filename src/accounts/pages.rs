@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::mails::Links;
 use super::password::{Hasher, Password};
-use super::sign_in::{Device, SignInError};
+use super::sign_in::SignInError;
 use super::sign_up::NewPerson;
 use super::{SessionSecret, SignedIn};
 use crate::base::EmailAddress;
@@ -16,10 +16,6 @@ use crate::web::{App, PageError, Protected, client, cookies, flash, html, public
 
 fn links(app: &App) -> Links {
     Links { base: app.public_url.clone() }
-}
-
-fn device(app: &App, request: &HttpRequest) -> Device {
-    Device { ip: client::ip(app, request), user_agent: client::user_agent(request) }
 }
 
 fn field(value: &str, error: impl std::fmt::Display) -> Field {
@@ -149,8 +145,8 @@ pub async fn verify(
     Protected(form): Protected<VerifyForm>,
 ) -> Result<HttpResponse, PageError> {
     let mut conn = app.db.acquire().await?;
-    let device = device(&app, &request);
-    match super::verify_email(&mut conn, &hasher, &form.token, &form.password, &device).await {
+    let origin = client::origin(&app, &request);
+    match super::verify_email(&mut conn, &hasher, &form.token, &form.password, &origin).await {
         Ok(secret) => Ok(signed_in(&app, &secret, "/")),
         Err(SignInError::WrongPassword) => unprocessable(&views::Verify {
             page: public_page(&app, &request, "Confirm your address"),
@@ -224,10 +220,60 @@ pub async fn sign_in(
         return again("This is not an e-mail address; write it like name@example.com.", "");
     };
     let mut conn = app.db.acquire().await?;
-    let device = device(&app, &request);
-    match super::sign_in(&mut conn, &hasher, &links(&app), &email, &form.password, &device).await {
+    let origin = client::origin(&app, &request);
+    match super::sign_in(&mut conn, &hasher, &links(&app), &email, &form.password, &origin).await {
         Ok(secret) => Ok(signed_in(&app, &secret, &form.next)),
         Err(SignInError::WrongPassword) => again("", &SignInError::WrongPassword.to_string()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `GET /step-up`
+///
+/// # Errors
+/// When the page cannot be rendered.
+pub async fn step_up_form(
+    app: web::Data<App>,
+    person: SignedIn,
+    request: HttpRequest,
+    query: web::Query<NextQuery>,
+) -> Result<HttpResponse, PageError> {
+    html(&views::StepUp {
+        page: public_page(&app, &request, "Confirm that it is you"),
+        email: person.person().email.clone(),
+        password: Field::default(),
+        next: local_path(&query.next).to_owned(),
+    })
+}
+
+#[derive(Deserialize)]
+pub struct StepUpForm {
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+/// `POST /step-up`
+///
+/// # Errors
+/// `TooMany` when guessing is suspected; a wrong password is told on the page.
+pub async fn step_up(
+    app: web::Data<App>,
+    hasher: web::Data<Hasher>,
+    person: SignedIn,
+    request: HttpRequest,
+    Protected(form): Protected<StepUpForm>,
+) -> Result<HttpResponse, PageError> {
+    let mut conn = app.db.acquire().await?;
+    let origin = client::origin(&app, &request);
+    match super::step_up(&mut conn, &hasher, &person.session, &form.password, &origin).await {
+        Ok(secret) => Ok(signed_in(&app, &secret, &form.next)),
+        Err(SignInError::WrongPassword) => unprocessable(&views::StepUp {
+            page: public_page(&app, &request, "Confirm that it is you"),
+            email: person.person().email.clone(),
+            password: field("", "This is not your password."),
+            next: local_path(&form.next).to_owned(),
+        }),
         Err(error) => Err(error.into()),
     }
 }

@@ -13,6 +13,8 @@ pub const IDLE: TimeDelta = TimeDelta::days(7);
 pub const ABSOLUTE: TimeDelta = TimeDelta::days(30);
 /// Use is noted at most this often.
 pub const TOUCH_EVERY: TimeDelta = TimeDelta::minutes(5);
+/// What could be stolen with a borrowed browser needs an authentication that is not older (ASVS 7.5.1).
+pub const RECENT: TimeDelta = TimeDelta::minutes(5);
 
 /// What the cookie carries; the database knows only its digest.
 #[derive(Clone, Debug)]
@@ -43,4 +45,13 @@ pub struct Session {
     pub id: SessionId,
     pub person: Person,
     pub last_seen_at: DateTime<Utc>,
+    /// When whoever sits there last showed that it is them.
+    pub authenticated_at: DateTime<Utc>,
+}
+
+impl Session {
+    #[must_use]
+    pub fn is_recent(&self, now: DateTime<Utc>) -> bool {
+        now - self.authenticated_at <= RECENT
+    }
 }

@@ -5,15 +5,8 @@ use sqlx::PgConnection;
 use super::password::{Hasher, Password};
 use super::session::{ABSOLUTE, Session, SessionSecret};
 use super::{mails, store, throttle::Throttle};
-use crate::base::EmailAddress;
 use crate::base::ids::{PersonId, SessionId};
-
-/// From where somebody signs in.
-#[derive(Clone, Debug, Default)]
-pub struct Device {
-    pub ip: String,
-    pub user_agent: String,
-}
+use crate::base::{EmailAddress, Origin};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
@@ -40,9 +33,9 @@ pub async fn sign_in(
     links: &mails::Links,
     email: &EmailAddress,
     password: &str,
-    device: &Device,
+    origin: &Origin,
 ) -> Result<SessionSecret, SignInError> {
-    let throttle = Throttle::of(&device.ip, &email.canonical());
+    let throttle = Throttle::of(&origin.ip, &email.canonical());
     if throttle.is_closed(conn).await? {
         return Err(SignInError::TooMany);
     }
@@ -58,17 +51,17 @@ pub async fn sign_in(
         mails::verify(conn, links, person.id, email, &person.name).await?;
         return Err(SignInError::WrongPassword);
     }
-    Ok(start_session(conn, person.id, device).await?)
+    Ok(start_session(conn, person.id, origin).await?)
 }
 
 pub async fn start_session(
     conn: &mut PgConnection,
     person: PersonId,
-    device: &Device,
+    origin: &Origin,
 ) -> Result<SessionSecret, sqlx::Error> {
     let secret = SessionSecret::fresh();
-    let agent: String = device.user_agent.chars().take(300).collect();
-    store::insert_session(conn, SessionId::fresh(), &secret.digest(), person, &agent, &device.ip, ABSOLUTE).await?;
+    let agent: String = origin.user_agent.chars().take(300).collect();
+    store::insert_session(conn, SessionId::fresh(), &secret.digest(), person, &agent, &origin.ip, ABSOLUTE).await?;
     Ok(secret)
 }
 

@@ -171,7 +171,7 @@ pub async fn insert_session(
 /// The session of a cookie, if it still stands.
 pub async fn find_session(conn: &mut PgConnection, digest: &Digest) -> Result<Option<Session>, sqlx::Error> {
     let row = sqlx::query!(
-        r#"select s.id as "id: SessionId", s.last_seen_at, p.id as "person: PersonId", email, name, time_zone, theme,
+        r#"select s.id as "id: SessionId", s.last_seen_at, s.authenticated_at, p.id as "person: PersonId", email, name, time_zone, theme,
             email_verified_at
            from session s join person p on p.id = s.person_id
            where s.digest = $1 and s.expires_at > now() and s.last_seen_at > now() - $2::interval"#,
@@ -183,6 +183,7 @@ pub async fn find_session(conn: &mut PgConnection, digest: &Digest) -> Result<Op
     Ok(row.map(|row| Session {
         id: row.id,
         last_seen_at: row.last_seen_at,
+        authenticated_at: row.authenticated_at,
         person: Person {
             id: row.person,
             email: row.email,
@@ -204,6 +205,29 @@ pub async fn touch_session(conn: &mut PgConnection, id: SessionId) -> Result<(),
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Notes that somebody showed again who they are, and gives the session a new secret.
+pub async fn renew_session(conn: &mut PgConnection, id: SessionId, digest: &Digest) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "update session set digest = $2, authenticated_at = now(), last_seen_at = now() where id = $1",
+        id.0,
+        digest.as_bytes(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub async fn find_person(conn: &mut PgConnection, id: PersonId) -> Result<Option<Person>, sqlx::Error> {
+    sqlx::query_as!(
+        Person,
+        r#"select id as "id: PersonId", email, name, time_zone, theme, email_verified_at as verified_at, password_hash
+           from person where id = $1"#,
+        id.0,
+    )
+    .fetch_optional(conn)
+    .await
 }
 
 pub async fn delete_session(conn: &mut PgConnection, id: SessionId) -> Result<(), sqlx::Error> {

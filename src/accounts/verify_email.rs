@@ -7,8 +7,9 @@ use sqlx::PgConnection;
 
 use super::password::{Hasher, Password};
 use super::session::SessionSecret;
-use super::sign_in::{Device, SignInError, start_session};
+use super::sign_in::{SignInError, start_session};
 use super::store;
+use crate::base::Origin;
 use crate::base::secret::Digest;
 
 /// Proves the address and signs in.
@@ -20,11 +21,11 @@ pub async fn verify_email(
     hasher: &Hasher,
     token: &str,
     password: &str,
-    device: &Device,
+    origin: &Origin,
 ) -> Result<SessionSecret, SignInError> {
     let digest = Digest::of(token);
     let person = store::token_owner(conn, &digest, "verify_email").await?.ok_or(SignInError::WrongLink)?;
-    let throttle = super::Throttle::of(&device.ip, &person.email.to_lowercase());
+    let throttle = super::Throttle::of(&origin.ip, &person.email.to_lowercase());
     if throttle.is_closed(conn).await? {
         return Err(SignInError::TooMany);
     }
@@ -36,5 +37,5 @@ pub async fn verify_email(
         return Err(SignInError::WrongLink);
     }
     store::mark_verified(conn, person.id).await?;
-    Ok(start_session(conn, person.id, device).await?)
+    Ok(start_session(conn, person.id, origin).await?)
 }

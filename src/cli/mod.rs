@@ -1,5 +1,6 @@
 //! The command line: the server, and what operators and scripts do without a browser.
 
+mod audit;
 mod books;
 mod catalog;
 mod database;
@@ -31,6 +32,9 @@ enum Command {
     /// Check the books, or release holds that expired.
     #[command(subcommand)]
     Ledger(books::Ledger),
+    /// Check the audit log.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Make accounts.
     #[command(subcommand)]
     User(people::User),
@@ -99,6 +103,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Serve => boot::serve(config, database.url()).await.map(|()| ExitCode::SUCCESS),
             Command::Migrate => database.connect().await.map(|_| ExitCode::SUCCESS),
             Command::Ledger(command) => books::run(command, &database).await,
+            Command::Audit(command) => audit::run(command, &database).await,
             Command::User(command) => people::user(command, &database).await,
             Command::Credits(command) => people::credits(command, &database).await,
             Command::Keys(command) => issue::run(command, &database).await,

@@ -6,6 +6,13 @@ use actix_web::HttpRequest;
 use actix_web::http::header;
 
 use super::App;
+use crate::base::Origin;
+
+/// From where a request comes.
+#[must_use]
+pub fn origin(app: &App, request: &HttpRequest) -> Origin {
+    Origin { ip: ip(app, request), user_agent: user_agent(request) }
+}
 
 /// The client's address. `X-Forwarded-For` counts only as far as trusted proxies wrote it:
 /// the last entry comes from the nearest proxy, and what stands before is anybody's claim.

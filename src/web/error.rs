@@ -22,6 +22,9 @@ pub enum PageError {
     /// Signed out: go to the sign-in page and come back.
     #[error("signed out")]
     SignedOut { next: String },
+    /// Whoever is signed in has to show it again first, and comes back.
+    #[error("step-up needed")]
+    StepUp { next: String },
     #[error("the database is away")]
     Unavailable(#[source] sqlx::Error),
     #[error("a part of the app is missing")]
@@ -49,15 +52,20 @@ impl ResponseError for PageError {
             PageError::Forbidden(_) => StatusCode::FORBIDDEN,
             PageError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             PageError::TooMany => StatusCode::TOO_MANY_REQUESTS,
-            PageError::SignedOut { .. } => StatusCode::SEE_OTHER,
+            PageError::SignedOut { .. } | PageError::StepUp { .. } => StatusCode::SEE_OTHER,
             PageError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             PageError::Misconfigured | PageError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        if let PageError::SignedOut { next } = self {
-            return HttpResponse::SeeOther().insert_header((header::LOCATION, sign_in_url(next))).finish();
+        let door = match self {
+            PageError::SignedOut { next } => Some(door_url("/sign-in", next)),
+            PageError::StepUp { next } => Some(door_url("/step-up", next)),
+            _ => None,
+        };
+        if let Some(door) = door {
+            return HttpResponse::SeeOther().insert_header((header::LOCATION, door)).finish();
         }
         let id = crate::base::ids::RequestId::fresh().to_string();
         if self.status_code().is_server_error() {
@@ -90,19 +98,21 @@ impl PageError {
                 TooMany { page: page("Too many tries"), request_id, retry_after: "15 minutes".into() }.render()
             }
             PageError::Unavailable(_) => Unavailable { page: page("Back in a moment"), request_id }.render(),
-            PageError::SignedOut { .. } | PageError::Misconfigured | PageError::Internal(_) => {
-                Internal { page: page("Something went wrong"), request_id }.render()
-            }
+            PageError::SignedOut { .. }
+            | PageError::StepUp { .. }
+            | PageError::Misconfigured
+            | PageError::Internal(_) => Internal { page: page("Something went wrong"), request_id }.render(),
         }
     }
 }
 
-fn sign_in_url(next: &str) -> String {
-    let mut query = serde_urlencoded::to_string([("next", next)]).unwrap_or_default();
+/// The page at which somebody shows who they are, and from which they come back.
+fn door_url(door: &str, next: &str) -> String {
     if next == "/" {
-        query.clear();
+        return door.to_owned();
     }
-    if query.is_empty() { "/sign-in".to_owned() } else { format!("/sign-in?{query}") }
+    let query = serde_urlencoded::to_string([("next", next)]).unwrap_or_default();
+    format!("{door}?{query}")
 }
 
 /// A path of our own pages, or `/`: nobody is sent to another site after signing in.

@@ -47,6 +47,8 @@ const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/docs/api", Anybody),
     ("get", "/openapi.json", Anybody),
     ("get", "/", Member),
+    ("get", "/step-up", Member),
+    ("post", "/step-up", Member),
     ("post", "/sign-out", Member),
     ("get", "/activity", Member),
     ("get", "/activity/{call}", Owner("call")),

@@ -42,6 +42,17 @@ pub struct SignIn {
     pub sign_up_open: bool,
 }
 
+/// `GET /step-up`. Fields: `password`, `next`.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "accounts/step_up.html")]
+pub struct StepUp {
+    pub page: PublicPage,
+    /// Who is signed in.
+    pub email: String,
+    pub password: Field,
+    pub next: String,
+}
+
 /// `GET /recover`. Field: `email`.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "accounts/recover.html")]

@@ -76,3 +76,45 @@ pub fn already_registered(mail: &LinkMail) -> askama::Result<Mail> {
         html: RegisteredHtml { mail }.render()?,
     })
 }
+
+/// A mail that tells of something that happened, with at most one thing to do about it. Its link may be a secret:
+/// this type is not `Debug`.
+#[derive(Clone, Default)]
+pub struct NoticeMail {
+    pub subject: String,
+    /// Whom it is for; empty for somebody without an account.
+    pub name: String,
+    /// Sentences, a paragraph each.
+    pub lines: Vec<String>,
+    /// Names and values, such as `Browser` and `Firefox on Linux`.
+    pub facts: Vec<(String, String)>,
+    /// What the button says, and where it leads; both empty for none.
+    pub action: String,
+    pub link: String,
+    /// How long the link works, and what to do when one expected nothing.
+    pub footer: String,
+}
+
+macro_rules! notice {
+    ($part:ident, $path:literal) => {
+        #[derive(Template)]
+        #[template(path = $path)]
+        struct $part<'a> {
+            mail: &'a NoticeMail,
+        }
+    };
+}
+
+notice!(NoticeSubject, "emails/notice/subject.txt");
+notice!(NoticeText, "emails/notice/body.txt");
+notice!(NoticeHtml, "emails/notice/body.html");
+
+/// # Errors
+/// Fails only when a template cannot be written.
+pub fn notice(mail: &NoticeMail) -> askama::Result<Mail> {
+    Ok(Mail {
+        subject: NoticeSubject { mail }.render()?,
+        text: NoticeText { mail }.render()?,
+        html: NoticeHtml { mail }.render()?,
+    })
+}

@@ -131,6 +131,8 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     )?;
     let page = public(theme, "Check your mail");
     push(out, "recover_sent", &accounts::RecoverSent { page, email: email(), link_lasts: "one hour".into() })?;
+    let page = public(theme, "Confirm that it is you");
+    push(out, "step_up", &accounts::StepUp { page, email: email(), next: "/keys".into(), ..Default::default() })?;
     let page = public(theme, "Set a new password");
     push(out, "reset_password", &accounts::ResetPassword { page, token: "t".into(), ..Default::default() })?;
     let page = public(theme, "Link no longer works");

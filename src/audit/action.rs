@@ -1,0 +1,104 @@
+//! What can be done, as the log names it.
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $label:literal;)*) => {
+        /// Something that was done. Its code is stored, its label is shown.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Action {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Action {
+            pub const ALL: &'static [Action] = &[$(Action::$name,)*];
+
+            /// The stored code; once written it never changes its meaning.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Action::$name => $code,)*
+                }
+            }
+
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Action::$name => $label,)*
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    SignedUp = "account.signed_up", "Signed up";
+    SignedIn = "account.signed_in", "Signed in";
+    SignInFailed = "account.sign_in_failed", "Failed to sign in";
+    SignedOut = "account.signed_out", "Signed out";
+    SessionEnded = "account.session_ended", "Signed out a device";
+    SessionsEnded = "account.sessions_ended", "Signed out everywhere";
+    SteppedUp = "account.stepped_up", "Confirmed who they are";
+    EmailVerified = "account.email_verified", "Proved the e-mail address";
+    EmailChangeAsked = "account.email_change_asked", "Asked to change the e-mail address";
+    EmailChanged = "account.email_changed", "Changed the e-mail address";
+    EmailReverted = "account.email_reverted", "Took the change of the e-mail address back";
+    PasswordChanged = "account.password_changed", "Changed the password";
+    PasswordReset = "account.password_reset", "Set a new password by mail";
+    IdentityLinked = "account.identity_linked", "Linked a way to sign in";
+    IdentityUnlinked = "account.identity_unlinked", "Unlinked a way to sign in";
+    TwoFactorOn = "account.two_factor_on", "Switched two-factor sign-in on";
+    TwoFactorOff = "account.two_factor_off", "Switched two-factor sign-in off";
+    RecoveryCodesMade = "account.recovery_codes_made", "Made new recovery codes";
+    RecoveryCodeUsed = "account.recovery_code_used", "Used a recovery code";
+    PasskeyAdded = "account.passkey_added", "Added a passkey";
+    PasskeyRemoved = "account.passkey_removed", "Removed a passkey";
+    ProfileChanged = "account.profile_changed", "Changed the profile";
+    DeletionAsked = "account.deletion_asked", "Asked to delete the account";
+    DeletionUndone = "account.deletion_undone", "Kept the account";
+    AccountErased = "account.erased", "The account was erased";
+    OrgCreated = "organization.created", "Created the organization";
+    OrgRenamed = "organization.renamed", "Renamed the organization";
+    OrgAvatarChanged = "organization.avatar_changed", "Changed the organization's picture";
+    OrgDeletionAsked = "organization.deletion_asked", "Asked to delete the organization";
+    OrgDeletionUndone = "organization.deletion_undone", "Kept the organization";
+    OrgDeleted = "organization.deleted", "The organization was deleted";
+    OwnershipTransferred = "organization.ownership_transferred", "Transferred ownership";
+    MemberInvited = "member.invited", "Invited somebody";
+    InvitationResent = "member.invitation_resent", "Sent an invitation again";
+    InvitationRevoked = "member.invitation_revoked", "Revoked an invitation";
+    InvitationDeclined = "member.invitation_declined", "Declined an invitation";
+    MemberJoined = "member.joined", "Joined";
+    RoleChanged = "member.role_changed", "Changed a role";
+    CapChanged = "member.cap_changed", "Changed a member's spend cap";
+    MemberRemoved = "member.removed", "Removed a member";
+    MemberLeft = "member.left", "Left";
+    CreditsMoved = "credits.moved", "Moved credits";
+    CreditsGranted = "credits.granted", "Granted credits";
+    TopupStarted = "credits.topup_started", "Started a top-up";
+    KeyCreated = "key.created", "Created a key";
+    KeyDisabled = "key.disabled", "Disabled a key";
+    KeyEnabled = "key.enabled", "Enabled a key";
+    KeyDeleted = "key.deleted", "Deleted a key";
+    OperatorMade = "house.operator_made", "Made an operator";
+    CatalogApplied = "house.catalog_applied", "Changed the catalog";
+}
+
+impl Action {
+    /// The action of a stored code; `None` for one that a later version wrote.
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Action> {
+        Action::ALL.iter().copied().find(|action| action.code() == code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_its_own() {
+        for action in Action::ALL {
+            assert_eq!(Action::parse(action.code()), Some(*action));
+        }
+        assert_eq!(Action::parse("account.unheard_of"), None);
+    }
+}
