@@ -72,6 +72,10 @@ fn anybody(service: &mut web::ServiceConfig) {
         .route("/recover", web::post().to(page::recover))
         .route("/reset", web::get().to(page::reset_form))
         .route("/reset", web::post().to(page::reset))
+        .route("/email/confirm", web::get().to(accounts::email_change::pages::confirm_form))
+        .route("/email/confirm", web::post().to(accounts::email_change::pages::confirm))
+        .route("/email/revert", web::get().to(accounts::email_change::pages::revert_form))
+        .route("/email/revert", web::post().to(accounts::email_change::pages::revert))
         .route("/docs/api", web::get().to(reference::pages::show))
         .route("/openapi.json", web::get().to(reference::pages::document));
 }
@@ -99,7 +103,9 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/credits/topups/{topup}", web::get().to(topups::pages::show))
         .route("/credits/topups/{topup}/receipt", web::get().to(topups::pages::receipt))
         .route("/settings/profile", web::get().to(orgs::pages::profile))
-        .route("/settings/profile", web::post().to(orgs::pages::save_profile));
+        .route("/settings/profile", web::post().to(orgs::pages::save_profile))
+        .route("/settings/email", web::get().to(orgs::account::pages::email_form))
+        .route("/settings/email", web::post().to(orgs::account::pages::email));
 }
 
 /// Stand-ins, each marked as such on its page. None of them exists in production.

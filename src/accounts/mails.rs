@@ -7,10 +7,11 @@ use url::Url;
 use super::person::Person;
 use super::store;
 use crate::base::EmailAddress;
+use crate::base::Secret;
 use crate::base::ids::{MailId, PersonId};
 use crate::base::secret::{Digest, random_token};
 use crate::mail::{self, NewMail};
-use crate::web::views::emails::{self, LinkMail, Mail};
+use crate::web::views::emails::{self, LinkMail, Mail, NoticeMail};
 
 const VERIFY_LASTS: TimeDelta = TimeDelta::hours(24);
 const RECOVER_LASTS: TimeDelta = TimeDelta::hours(1);
@@ -89,6 +90,64 @@ pub async fn already_registered(
         link_lasts: String::new(),
     })?;
     write(conn, "already_registered", email, mail).await
+}
+
+/// The link that confirms a new address, to that address.
+pub async fn confirm_email(
+    conn: &mut PgConnection,
+    links: &Links,
+    person: &Person,
+    new: &EmailAddress,
+    token: &Secret<String>,
+) -> anyhow::Result<()> {
+    let mail = emails::notice(&NoticeMail {
+        subject: format!("Confirm your new address for {}", links.instance()),
+        name: person.name.clone(),
+        lines: vec![format!("open this link to use {new} for your account from now on. You need to be signed in.")],
+        action: "Use this address".into(),
+        link: links.with_token("/email/confirm", token.expose()),
+        footer: "It works once and for 1 hour. If you did not ask for it, ignore this mail: nothing changes.".into(),
+        ..NoticeMail::default()
+    })?;
+    write(conn, "confirm_email", new, mail).await
+}
+
+/// Tells the old address what happened, with the way back.
+pub async fn email_changed(
+    conn: &mut PgConnection,
+    links: &Links,
+    person: &Person,
+    old: &EmailAddress,
+    new: &str,
+    token: &Secret<String>,
+) -> anyhow::Result<()> {
+    let mail = emails::notice(&NoticeMail {
+        subject: format!("Your address for {} was changed", links.instance()),
+        name: person.name.clone(),
+        lines: vec!["your account has a new e-mail address. If that was you, there is nothing to do.".into()],
+        facts: vec![("Old address".into(), old.to_string()), ("New address".into(), new.to_owned())],
+        action: "This was not me".into(),
+        link: links.with_token("/email/revert", token.expose()),
+        footer: "For 7 days this link gives your account the old address back, signs every device out, and lets you \
+                 set a new password."
+            .into(),
+    })?;
+    write(conn, "email_changed", old, mail).await
+}
+
+/// Somebody wants to use an address that has an account: its owner hears of it, the other does not.
+pub async fn address_is_taken(conn: &mut PgConnection, links: &Links, email: &EmailAddress) -> anyhow::Result<()> {
+    let mail = emails::notice(&NoticeMail {
+        subject: format!("Somebody wanted to use your address for {}", links.instance()),
+        lines: vec![
+            "Somebody with another account asked to change its e-mail address to this one. It has an account already, \
+             so nothing was changed."
+                .into(),
+        ],
+        footer: "If it was you: sign in with this address, or delete the account that has it first.".into(),
+        ..NoticeMail::default()
+    })?;
+    write(conn, "address_is_taken", email, mail).await
 }
 
 async fn write(conn: &mut PgConnection, kind: &'static str, to: &EmailAddress, mail: Mail) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@
 //! - What a stranger is told does not depend on whether an address has an account, nor does the time it takes.
 //! - An account works only after its address is proven, by the link together with the password.
 
+pub mod email_change;
 mod mails;
 mod password;
 mod person;
@@ -21,6 +22,7 @@ pub mod extract;
 pub mod pages;
 
 pub use extract::{Recent, SignedIn};
+pub use mails::Links;
 pub use password::{Hasher, Password, PasswordError};
 pub use person::{Person, Theme};
 pub use recover::{reset_password, start_recovery};

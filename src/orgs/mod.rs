@@ -7,6 +7,7 @@ mod enter;
 mod org;
 mod store;
 
+pub mod account;
 pub mod extract;
 pub mod pages;
 

@@ -92,6 +92,31 @@ pub struct Verify {
     pub expired: bool,
 }
 
+/// `GET /settings/email`, and what comes of it. Field: `email`.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "accounts/email_change.html")]
+pub struct EmailChange {
+    pub shell: Shell,
+    pub current: String,
+    pub email: Field,
+    /// Where the link was sent; empty before.
+    pub sent: String,
+    pub link_lasts: String,
+}
+
+/// `GET /email/confirm` and `GET /email/revert`. Field: `token`.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "accounts/email_link.html")]
+pub struct EmailLink {
+    pub page: PublicPage,
+    pub token: String,
+    pub action: &'static str,
+    pub text: &'static str,
+    pub button: &'static str,
+    /// Why the link does nothing; empty when it may be used.
+    pub problem: String,
+}
+
 /// `GET /settings/profile`. Fields: `name`, `theme`, `time_zone`.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "accounts/profile.html")]

@@ -143,6 +143,24 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         "verify_expired",
         &accounts::Verify { page: public(theme, "Link no longer works"), expired: true, ..Default::default() },
     )?;
+    let change = accounts::EmailChange {
+        shell: shell(theme, "profile", "Change your e-mail address", "Your old address is told, and can take it back."),
+        current: email(),
+        link_lasts: "an hour".into(),
+        ..Default::default()
+    };
+    push(out, "email_change", &change)?;
+    push(out, "email_change_sent", &accounts::EmailChange { sent: "ada@new.example".into(), ..change })?;
+    let link = accounts::EmailLink {
+        page: public(theme, "Confirm your new address"),
+        action: "/email/confirm",
+        text: "From now on you sign in with this address.",
+        button: "Use this address",
+        ..Default::default()
+    };
+    push(out, "email_link", &link)?;
+    let problem = "This link was used before, is too old, or belongs to another account.".into();
+    push(out, "email_link_wrong", &accounts::EmailLink { problem, ..link })?;
     let profile = accounts::Profile {
         shell: shell(theme, "profile", "Profile", "Your name, and how pages look to you."),
         name: Field::of("Ada Martin"),

@@ -5,6 +5,7 @@ mod clients;
 mod contract;
 mod crashes;
 mod disconnects;
+mod email_change;
 mod limits;
 mod metered_call;
 mod nodes;
