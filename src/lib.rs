@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod mail;
 pub mod orgs;
 pub mod overview;
+pub mod pictures;
 pub mod reference;
 pub mod routes;
 pub mod topups;

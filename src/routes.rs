@@ -104,6 +104,9 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/credits/topups/{topup}/receipt", web::get().to(topups::pages::receipt))
         .route("/settings/profile", web::get().to(orgs::pages::profile))
         .route("/settings/profile", web::post().to(orgs::pages::save_profile))
+        .route("/settings/picture", web::post().to(orgs::account::pages::save_picture))
+        .route("/settings/picture/remove", web::post().to(orgs::account::pages::remove_picture))
+        .route("/pictures/{picture}", web::get().to(orgs::account::pages::picture))
         .route("/settings/email", web::get().to(orgs::account::pages::email_form))
         .route("/settings/email", web::post().to(orgs::account::pages::email));
 }

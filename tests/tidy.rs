@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const ROWS: &[&[&str]] = &[
     &["base"],
     &["db", "web", "jobs"],
-    &["mail", "audit"],
+    &["mail", "audit", "pictures"],
     &["ledger", "catalog"],
     &["accounts"],
     &["orgs"],

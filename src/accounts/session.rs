@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::person::Person;
 use crate::base::Secret;
-use crate::base::ids::SessionId;
+use crate::base::ids::{PictureId, SessionId};
 use crate::base::secret::{Digest, random_token};
 
 /// A session ends after so long without use ...
@@ -47,6 +47,7 @@ pub struct Session {
     pub last_seen_at: DateTime<Utc>,
     /// When whoever sits there last showed that it is them.
     pub authenticated_at: DateTime<Utc>,
+    pub picture: Option<PictureId>,
 }
 
 impl Session {

@@ -7,7 +7,7 @@ use sqlx::postgres::types::PgInterval;
 use super::person::Person;
 use super::session::{IDLE, Session, TOUCH_EVERY};
 use crate::base::EmailAddress;
-use crate::base::ids::{PersonId, SessionId};
+use crate::base::ids::{PersonId, PictureId, SessionId};
 use crate::base::secret::Digest;
 
 fn interval(delta: TimeDelta) -> PgInterval {
@@ -172,8 +172,9 @@ pub async fn insert_session(
 pub async fn find_session(conn: &mut PgConnection, digest: &Digest) -> Result<Option<Session>, sqlx::Error> {
     let row = sqlx::query!(
         r#"select s.id as "id: SessionId", s.last_seen_at, s.authenticated_at, p.id as "person: PersonId", email, name, time_zone, theme,
-            email_verified_at
+            email_verified_at, f.id as "picture?: PictureId"
            from session s join person p on p.id = s.person_id
+           left join picture f on f.owner_kind = 'person' and f.owner_id = p.id
            where s.digest = $1 and s.expires_at > now() and s.last_seen_at > now() - $2::interval"#,
         digest.as_bytes(),
         interval(IDLE),
@@ -184,6 +185,7 @@ pub async fn find_session(conn: &mut PgConnection, digest: &Digest) -> Result<Op
         id: row.id,
         last_seen_at: row.last_seen_at,
         authenticated_at: row.authenticated_at,
+        picture: row.picture,
         person: Person {
             id: row.person,
             email: row.email,

@@ -90,6 +90,8 @@ id_types! {
     EventId = "evt_";
     /// A mail in the outbox.
     MailId = "mail_";
+    /// A picture of a person or an organization.
+    PictureId = "pic_";
     /// One HTTP request.
     RequestId = "req_";
 }

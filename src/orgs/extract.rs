@@ -50,6 +50,7 @@ impl Member {
             person_name: person.name.clone(),
             person_email: person.email.clone(),
             person_initials: present::initials(&person.name),
+            person_picture: self.signed_in.session.picture.map(|id| format!("/pictures/{id}")).unwrap_or_default(),
             csrf: self.csrf.clone(),
             flash: self.flash.clone(),
             theme: person.theme.clone(),

@@ -23,12 +23,24 @@ pub struct ProfileForm {
     time_zone: String,
 }
 
+/// The page with what stands in the database.
+pub(super) fn current(member: &Member) -> views::Profile {
+    let person = member.person();
+    let form = ProfileForm {
+        name: person.name.clone(),
+        theme: person.theme.clone(),
+        time_zone: person.zone().name().to_owned(),
+    };
+    view(member, &form, "")
+}
+
 fn view(member: &Member, form: &ProfileForm, name_error: &str) -> views::Profile {
     let theme = Theme::parse(&form.theme);
     views::Profile {
         shell: member.shell("profile", "Profile", "How you appear here, and how times are shown to you."),
         name: Field::wrong(&form.name, name_error),
         email: member.person().email.clone(),
+        picture_error: String::new(),
         themes: THEMES.map(|(one, label, note)| Choice::new(one.as_str(), label, note, one == theme)).to_vec(),
         time_zones: chrono_tz::TZ_VARIANTS
             .iter()
@@ -42,13 +54,7 @@ fn view(member: &Member, form: &ProfileForm, name_error: &str) -> views::Profile
 /// # Errors
 /// When the page cannot be rendered.
 pub async fn profile(member: Member) -> Result<HttpResponse, PageError> {
-    let person = member.person();
-    let form = ProfileForm {
-        name: person.name.clone(),
-        theme: person.theme.clone(),
-        time_zone: person.zone().name().to_owned(),
-    };
-    html(&view(&member, &form, ""))
+    html(&current(&member))
 }
 
 /// `POST /settings/profile`

@@ -9,7 +9,9 @@ use super::{App, PageError, csrf};
 
 /// No form of Farebox is longer.
 const MAX_BYTES: usize = 64 * 1024;
-const TOKEN_FIELD: &str = "csrf_token";
+pub(super) const TOKEN_FIELD: &str = "csrf_token";
+pub(super) const STALE: &str =
+    "This form is no longer valid, so nothing was done. Go back, reload the page and send it again.";
 
 /// A form of type `T` that one of our own pages sent.
 pub struct Protected<T>(pub T);
@@ -33,9 +35,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Protected<T> {
                 .map_err(|_| PageError::Invalid("The form could not be read.".into()))?;
             let token = pairs.iter().find(|(name, _)| name == TOKEN_FIELD).map_or("", |(_, value)| value);
             if !csrf::is_valid(&app, &request, token) {
-                return Err(PageError::Forbidden(
-                    "This form is no longer valid, so nothing was done. Go back, reload the page and send it again.",
-                ));
+                return Err(PageError::Forbidden(STALE));
             }
             serde_urlencoded::from_bytes(&bytes)
                 .map(Protected)

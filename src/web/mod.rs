@@ -13,9 +13,11 @@ pub mod page;
 pub mod present;
 pub mod snippets;
 pub mod static_files;
+pub mod upload;
 pub mod views;
 
 pub use app::App;
 pub use error::PageError;
 pub use form::Protected;
 pub use page::{html, public_page, see_other, unprocessable};
+pub use upload::Upload;

@@ -1,15 +1,18 @@
-//! The e-mail address of whoever is signed in.
+//! The e-mail address and the picture of whoever is signed in.
 
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
 use crate::accounts::email_change::{self, EmailChangeError};
-use crate::accounts::{Links, Recent};
+use crate::accounts::{Links, Recent, SignedIn};
 use crate::base::EmailAddress;
-use crate::orgs::Member;
+use crate::base::ids::PictureId;
+use crate::orgs::{Member, pages};
+use crate::pictures::{self, Owner};
 use crate::web::views::Field;
 use crate::web::views::accounts as views;
-use crate::web::{App, PageError, Protected, client, html, unprocessable};
+use crate::web::{App, PageError, Protected, Upload, client, flash, html, see_other, unprocessable};
 
 const CONFIRM_LASTS: &str = "an hour";
 
@@ -64,4 +67,71 @@ pub async fn email(
         Err(EmailChangeError::Same) => again(EmailChangeError::Same.to_string()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Pictures that are decoded at one time in this process; each may need two hundred megabytes for a moment.
+static DECODING: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(1);
+
+/// `POST /settings/picture`
+///
+/// # Errors
+/// Database errors; what is wrong with the file is shown beside its field.
+pub async fn save_picture(
+    app: web::Data<App>,
+    member: Member,
+    Upload(file): Upload,
+) -> Result<HttpResponse, PageError> {
+    let decoded = {
+        let _permit = DECODING.acquire().await.map_err(anyhow::Error::new)?;
+        tokio::task::spawn_blocking(move || pictures::reencode(&file)).await.map_err(anyhow::Error::new)?
+    };
+    let picture = match decoded {
+        Ok(picture) => picture,
+        Err(error) => {
+            let view = pages::current(&member);
+            return unprocessable(&views::Profile { picture_error: error.to_string(), ..view });
+        }
+    };
+    let mut conn = app.db.acquire().await?;
+    pictures::set(&mut conn, Owner::Person(member.person().id), &picture).await?;
+    let mut response = see_other("/settings/profile");
+    flash::set(&mut response, &app, true, "Your picture is saved.");
+    Ok(response)
+}
+
+#[derive(Deserialize)]
+pub struct EmptyForm {}
+
+/// `POST /settings/picture/remove`
+///
+/// # Errors
+/// Database errors only.
+pub async fn remove_picture(
+    app: web::Data<App>,
+    member: Member,
+    _form: Protected<EmptyForm>,
+) -> Result<HttpResponse, PageError> {
+    let mut conn = app.db.acquire().await?;
+    pictures::remove(&mut conn, Owner::Person(member.person().id)).await?;
+    let mut response = see_other("/settings/profile");
+    flash::set(&mut response, &app, true, "Your picture is removed.");
+    Ok(response)
+}
+
+/// `GET /pictures/{picture}`, for whoever is signed in. A picture never changes under its id.
+///
+/// # Errors
+/// `NotFound` when it was replaced or removed.
+pub async fn picture(
+    app: web::Data<App>,
+    _person: SignedIn,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let id: PictureId = path.parse().map_err(|_| PageError::NotFound)?;
+    let mut conn = app.db.acquire().await?;
+    let png = pictures::find(&mut conn, id).await?.ok_or(PageError::NotFound)?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "image/png"))
+        .insert_header((CACHE_CONTROL, "private, max-age=31536000, immutable"))
+        .body(png))
 }

@@ -124,6 +124,8 @@ pub struct Profile {
     pub shell: Shell,
     pub name: Field,
     pub email: String,
+    /// Why the last upload was not taken; empty otherwise.
+    pub picture_error: String,
     /// Values `system`, `light`, `dark`.
     pub themes: Vec<Choice>,
     /// IANA names.

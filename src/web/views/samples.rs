@@ -53,6 +53,7 @@ fn shell(theme: &str, section: &'static str, title: &str, description: &str) -> 
         person_name: "Ada Martin".into(),
         person_email: "ada@northwind.example".into(),
         person_initials: "AM".into(),
+        person_picture: String::new(),
         csrf: "sample-token".into(),
         flash: None,
         theme: theme.into(),
@@ -164,6 +165,7 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let profile = accounts::Profile {
         shell: shell(theme, "profile", "Profile", "Your name, and how pages look to you."),
         name: Field::of("Ada Martin"),
+        picture_error: String::new(),
         email: email(),
         themes: vec![
             Choice::new("system", "System", "As your device", true),

@@ -55,6 +55,8 @@ pub struct Shell {
     pub person_name: String,
     pub person_email: String,
     pub person_initials: String,
+    /// Where the person's picture is; empty when the initials stand for it.
+    pub person_picture: String,
     /// The token every form sends back as `csrf_token`.
     pub csrf: String,
     pub flash: Option<Flash>,

@@ -128,6 +128,8 @@ async fn members(inspector: &mut Inspector<'_>, town: &Town) {
         ("profile", "/settings/profile".to_owned()),
         ("error-400", "/activity?status=nonsense".to_owned()),
         ("error-404-member", "/activity/nothing".to_owned()),
+        ("step-up", "/step-up?next=/keys".to_owned()),
+        ("settings-email", "/settings/email".to_owned()),
     ];
     for (name, path) in visits {
         inspector.visit(name, &path).await;

@@ -9,6 +9,7 @@ mod email_change;
 mod limits;
 mod metered_call;
 mod nodes;
+mod picture;
 mod production;
 mod settlement;
 mod shutdown;
