@@ -78,6 +78,20 @@ async fn try_reserve_all(
     wants: &[Want],
     config: DeskConfig,
 ) -> Result<Vec<Result<Granted, Refused>>, sqlx::Error> {
+    let mut conn = pool.acquire().await?;
+    if store::hold_all(&mut conn, wants, config.hold_ttl).await? {
+        return Ok(wants.iter().map(|want| Ok(Granted { amount: want.most })).collect());
+    }
+    drop(conn);
+    one_by_one(pool, wants, config).await
+}
+
+/// Admits those of a batch for whom there is enough, in order of arrival.
+async fn one_by_one(
+    pool: &PgPool,
+    wants: &[Want],
+    config: DeskConfig,
+) -> Result<Vec<Result<Granted, Refused>>, sqlx::Error> {
     let mut tx = pool.begin().await?;
     let mut books = store::lock_books(&mut tx, wants).await?;
     let results: Vec<_> = wants.iter().map(|want| decide::admit(&mut books, want)).collect();

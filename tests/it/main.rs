@@ -4,6 +4,7 @@
 
 mod access;
 mod activity;
+mod admission;
 mod audit;
 mod books;
 mod browser;
