@@ -24,6 +24,7 @@ use crate::gateway::query_api::QueryApi;
 use crate::gateway::spool::Spool;
 use crate::gateway::{self, Gateway, GatewayParts, HttpClient, HttpClientConfig, Settler, Timeouts, UpstreamKeys};
 use crate::keys::KeyCache;
+use crate::leaving::EraseAccount;
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
 use crate::topups::processors::Processors;
@@ -229,6 +230,7 @@ async fn spawn_background(
             .define_job::<SendMail>()
             .define_job::<ApplyEvent>()
             .define_job::<SettleSandboxPayment>()
+            .define_job::<EraseAccount>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
     Ok(())

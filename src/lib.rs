@@ -15,6 +15,7 @@ pub mod dev;
 pub mod gateway;
 pub mod jobs;
 pub mod keys;
+pub mod leaving;
 pub mod ledger;
 pub mod mail;
 pub mod orgs;

@@ -10,7 +10,7 @@ use crate::base::secret::Digest;
 use crate::boot::Readiness;
 use crate::gateway;
 use crate::web::{App, csrf, headers, static_files};
-use crate::{accounts, dev, keys, orgs, overview, reference, topups};
+use crate::{accounts, dev, keys, leaving, orgs, overview, reference, topups};
 
 /// Adds every route.
 pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
@@ -107,6 +107,10 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/settings/picture", web::post().to(orgs::account::pages::save_picture))
         .route("/settings/picture/remove", web::post().to(orgs::account::pages::remove_picture))
         .route("/pictures/{picture}", web::get().to(orgs::account::pages::picture))
+        .route("/settings/delete", web::get().to(leaving::pages::form))
+        .route("/settings/delete", web::post().to(leaving::pages::delete))
+        .route("/account/leaving", web::get().to(leaving::pages::leaving))
+        .route("/account/keep", web::post().to(leaving::pages::keep))
         .route("/settings/email", web::get().to(orgs::account::pages::email_form))
         .route("/settings/email", web::post().to(orgs::account::pages::email));
 }

@@ -15,7 +15,7 @@ const ROWS: &[&[&str]] = &[
     &["orgs"],
     &["activity"],
     &["keys"],
-    &["topups"],
+    &["topups", "leaving"],
     &["gateway"],
     &["overview", "reference", "dev"],
     &["config", "routes", "boot", "cli"],

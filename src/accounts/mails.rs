@@ -30,7 +30,9 @@ impl Links {
         url.to_string()
     }
 
-    fn plain(&self, path: &str) -> String {
+    /// An address of this instance without anything secret.
+    #[must_use]
+    pub fn to(&self, path: &str) -> String {
         let mut url = self.base.clone();
         url.set_path(path);
         url.to_string()
@@ -86,7 +88,7 @@ pub async fn already_registered(
     let mail = emails::already_registered(&LinkMail {
         name: person.name.clone(),
         instance: links.instance(),
-        link: links.plain("/sign-in"),
+        link: links.to("/sign-in"),
         link_lasts: String::new(),
     })?;
     write(conn, "already_registered", email, mail).await
@@ -148,6 +150,21 @@ pub async fn address_is_taken(conn: &mut PgConnection, links: &Links, email: &Em
         ..NoticeMail::default()
     })?;
     write(conn, "address_is_taken", email, mail).await
+}
+
+/// Mails somebody about their account, in the caller's transaction.
+///
+/// # Errors
+/// Database errors, and a template that cannot be written.
+pub async fn tell(
+    conn: &mut PgConnection,
+    kind: &'static str,
+    person: &Person,
+    mail: &NoticeMail,
+) -> anyhow::Result<()> {
+    // An address that was valid when the account was made is valid now.
+    let Ok(email) = EmailAddress::parse(&person.email) else { return Ok(()) };
+    write(conn, kind, &email, emails::notice(mail)?).await
 }
 
 async fn write(conn: &mut PgConnection, kind: &'static str, to: &EmailAddress, mail: Mail) -> anyhow::Result<()> {

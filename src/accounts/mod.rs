@@ -22,7 +22,7 @@ pub mod extract;
 pub mod pages;
 
 pub use extract::{Recent, SignedIn};
-pub use mails::Links;
+pub use mails::{Links, tell};
 pub use password::{Hasher, Password, PasswordError};
 pub use person::{Person, Theme};
 pub use recover::{reset_password, start_recovery};

@@ -48,6 +48,8 @@ pub struct Session {
     /// When whoever sits there last showed that it is them.
     pub authenticated_at: DateTime<Utc>,
     pub picture: Option<PictureId>,
+    /// When the account is erased, if its person asked for that.
+    pub leaves_at: Option<DateTime<Utc>>,
 }
 
 impl Session {

@@ -172,9 +172,10 @@ pub async fn insert_session(
 pub async fn find_session(conn: &mut PgConnection, digest: &Digest) -> Result<Option<Session>, sqlx::Error> {
     let row = sqlx::query!(
         r#"select s.id as "id: SessionId", s.last_seen_at, s.authenticated_at, p.id as "person: PersonId", email, name, time_zone, theme,
-            email_verified_at, f.id as "picture?: PictureId"
+            email_verified_at, f.id as "picture?: PictureId", d.due_at as "leaves_at?"
            from session s join person p on p.id = s.person_id
            left join picture f on f.owner_kind = 'person' and f.owner_id = p.id
+           left join account_deletion d on d.person_id = p.id
            where s.digest = $1 and s.expires_at > now() and s.last_seen_at > now() - $2::interval"#,
         digest.as_bytes(),
         interval(IDLE),
@@ -186,6 +187,7 @@ pub async fn find_session(conn: &mut PgConnection, digest: &Digest) -> Result<Op
         last_seen_at: row.last_seen_at,
         authenticated_at: row.authenticated_at,
         picture: row.picture,
+        leaves_at: row.leaves_at,
         person: Person {
             id: row.person,
             email: row.email,

@@ -67,6 +67,9 @@ impl FromRequest for Member {
         let request = request.clone();
         Box::pin(async move {
             let signed_in = crate::accounts::extract::current(&request).await?;
+            if signed_in.session.leaves_at.is_some() {
+                return Err(PageError::Leaving);
+            }
             let app = request.app_data::<web::Data<App>>().ok_or(PageError::Misconfigured)?;
             let org = personal_org(app, signed_in.person()).await?;
             let mut conn = app.db.acquire().await?;

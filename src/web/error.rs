@@ -25,6 +25,9 @@ pub enum PageError {
     /// Whoever is signed in has to show it again first, and comes back.
     #[error("step-up needed")]
     StepUp { next: String },
+    /// The account is closed, and nothing but the way back is open.
+    #[error("the account is being deleted")]
+    Leaving,
     #[error("the database is away")]
     Unavailable(#[source] sqlx::Error),
     #[error("a part of the app is missing")]
@@ -52,7 +55,7 @@ impl ResponseError for PageError {
             PageError::Forbidden(_) => StatusCode::FORBIDDEN,
             PageError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             PageError::TooMany => StatusCode::TOO_MANY_REQUESTS,
-            PageError::SignedOut { .. } | PageError::StepUp { .. } => StatusCode::SEE_OTHER,
+            PageError::SignedOut { .. } | PageError::StepUp { .. } | PageError::Leaving => StatusCode::SEE_OTHER,
             PageError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             PageError::Misconfigured | PageError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -62,6 +65,7 @@ impl ResponseError for PageError {
         let door = match self {
             PageError::SignedOut { next } => Some(door_url("/sign-in", next)),
             PageError::StepUp { next } => Some(door_url("/step-up", next)),
+            PageError::Leaving => Some("/account/leaving".to_owned()),
             _ => None,
         };
         if let Some(door) = door {
@@ -100,6 +104,7 @@ impl PageError {
             PageError::Unavailable(_) => Unavailable { page: page("Back in a moment"), request_id }.render(),
             PageError::SignedOut { .. }
             | PageError::StepUp { .. }
+            | PageError::Leaving
             | PageError::Misconfigured
             | PageError::Internal(_) => Internal { page: page("Something went wrong"), request_id }.render(),
         }

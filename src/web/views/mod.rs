@@ -17,6 +17,7 @@ pub mod errors;
 pub mod filters;
 mod icons;
 pub mod keys;
+pub mod leaving;
 pub mod overview;
 pub mod samples;
 pub mod shell;

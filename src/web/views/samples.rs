@@ -9,7 +9,7 @@ use super::shell::{Flash, PublicPage, Shell};
 use super::topups::{Quote, TopupForm, TopupRow};
 use super::{
     Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When, accounts, activity, api,
-    catalog, dev, emails, errors, keys, overview, topups,
+    catalog, dev, emails, errors, keys, leaving, overview, topups,
 };
 
 /// A rendered sample and the name of its file.
@@ -144,6 +144,19 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         "verify_expired",
         &accounts::Verify { page: public(theme, "Link no longer works"), expired: true, ..Default::default() },
     )?;
+    let delete = leaving::Delete {
+        shell: shell(theme, "profile", "Delete your account", "It can be kept for seven days; then it is erased."),
+        credits: rounded("$112.40", "$112.402918250000"),
+        keys: 3,
+        memberships: 1,
+        email: email(),
+        ..Default::default()
+    };
+    push(out, "account_delete", &delete)?;
+    let sole_owner_of = vec!["Northwind Studio".to_owned(), "Fabrikam".to_owned()];
+    push(out, "account_delete_owner", &leaving::Delete { sole_owner_of, ..delete })?;
+    let page = public(theme, "Your account is closed");
+    push(out, "account_leaving", &leaving::Leaving { page, name: "Ada".into(), due: when("30 Nov 2026, 14:03") })?;
     let change = accounts::EmailChange {
         shell: shell(theme, "profile", "Change your e-mail address", "Your old address is told, and can take it back."),
         current: email(),

@@ -130,6 +130,7 @@ async fn members(inspector: &mut Inspector<'_>, town: &Town) {
         ("error-404-member", "/activity/nothing".to_owned()),
         ("step-up", "/step-up?next=/keys".to_owned()),
         ("settings-email", "/settings/email".to_owned()),
+        ("settings-delete", "/settings/delete".to_owned()),
     ];
     for (name, path) in visits {
         inspector.visit(name, &path).await;

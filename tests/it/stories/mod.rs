@@ -6,6 +6,7 @@ mod contract;
 mod crashes;
 mod disconnects;
 mod email_change;
+mod leaving;
 mod limits;
 mod metered_call;
 mod nodes;

@@ -1,0 +1,70 @@
+//! The job that erases an account when its week has passed.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgPool};
+
+use super::store;
+use crate::audit::{self, Action, Actor, Chain, Entry};
+use crate::base::Origin;
+use crate::base::ids::PersonId;
+use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
+
+/// An account that cannot be erased yet is looked at again after so long.
+const AGAIN_SECONDS: i32 = 24 * 60 * 60;
+
+/// Erases one account, if the request of that moment still stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EraseAccount {
+    pub person: PersonId,
+    /// Tells a request from one that was taken back and made anew.
+    pub due: DateTime<Utc>,
+}
+
+impl EraseAccount {
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("erase:{}:{}", self.person, self.due.timestamp())
+    }
+}
+
+impl TaskHandler for EraseAccount {
+    const IDENTIFIER: &'static str = "erase_account";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let pool = context.get_ext::<PgPool>().ok_or("no database")?;
+        erase(pool, &self).await.map_err(|error| {
+            tracing::error!(person = %self.person, %error, "an account was not erased yet");
+            error.to_string()
+        })
+    }
+}
+
+async fn erase(pool: &PgPool, job: &EraseAccount) -> Result<(), sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    store::lock_person(&mut tx, job.person).await?;
+    if !store::is_due(&mut tx, job.person, job.due).await? {
+        return tx.commit().await;
+    }
+    if !store::sole_ownerships(&mut tx, job.person).await?.is_empty() {
+        // Everybody else left an organization to this person meanwhile, or made them its owner.
+        tracing::warn!(person = %job.person, "an account owns an organization with members alone; it is kept for a day");
+        jobs::enqueue_after(&mut tx, job, &format!("{}:again", job.key()), AGAIN_SECONDS).await?;
+        return tx.commit().await;
+    }
+    erase_all(&mut tx, job.person).await?;
+    tx.commit().await
+}
+
+/// In one transaction: whoever reads sees the person whole or not at all.
+async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
+    store::erase_mails(conn, person).await?;
+    store::erase_traces(conn, person).await?;
+    store::leave_organizations(conn, person).await?;
+    store::erase_person(conn, person).await?;
+    store::mark_erased(conn, person).await?;
+    audit::record(conn, Entry::new(Chain::Person(person), Actor::System, Action::AccountErased, &Origin::here()))
+        .await?;
+    audit::erase_person(conn, person).await?;
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Asking to be erased, and taking it back.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::erase::EraseAccount;
+use super::store;
+use crate::accounts::{Links, Person, Session, tell};
+use crate::audit::{self, Action, Actor, Chain, Entry};
+use crate::base::Origin;
+use crate::jobs;
+use crate::web::views::emails::NoticeMail;
+
+/// How long a request can be taken back.
+pub const GRACE: TimeDelta = TimeDelta::days(7);
+/// The job looks a little later than the moment that is promised, never earlier.
+const MARGIN_SECONDS: i32 = 60;
+
+#[derive(Debug, thiserror::Error)]
+pub enum LeaveError {
+    /// Names of organizations that nobody else owns.
+    #[error("you are the only owner of {}", .0.join(", "))]
+    SoleOwner(Vec<String>),
+    /// It was asked for before, or the account is gone.
+    #[error("this account is being deleted already")]
+    Already,
+    #[error("there is nothing to take back")]
+    NotLeaving,
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Internal(#[from] anyhow::Error),
+}
+
+/// Closes an account in the caller's transaction: its personal organization is frozen, every other session ends, and a job erases it in a week.
+///
+/// # Errors
+/// `SoleOwner` while an organization with other members would be left without an owner; `Already` the second time.
+pub async fn leave(
+    conn: &mut PgConnection,
+    links: &Links,
+    session: &Session,
+    origin: &Origin,
+) -> Result<DateTime<Utc>, LeaveError> {
+    let person = &session.person;
+    store::lock_person(conn, person.id).await?;
+    let owned = store::sole_ownerships(conn, person.id).await?;
+    if !owned.is_empty() {
+        return Err(LeaveError::SoleOwner(owned));
+    }
+    let due = store::insert_deletion(conn, person.id, GRACE).await?.ok_or(LeaveError::Already)?;
+    store::freeze_personal(conn, person.id, true).await?;
+    store::end_other_sessions(conn, person.id, session.id).await?;
+    let seconds = i32::try_from(GRACE.num_seconds()).unwrap_or(i32::MAX).saturating_add(MARGIN_SECONDS);
+    let job = EraseAccount { person: person.id, due };
+    jobs::enqueue_after(conn, &job, &job.key(), seconds).await?;
+    let mail = NoticeMail {
+        subject: "Your account will be deleted".into(),
+        name: person.name.clone(),
+        lines: vec![format!(
+            "your account and its keys are closed as you asked. On {} everything that tells who you are is erased.",
+            due.format("%-d %B %Y, %H:%M UTC")
+        )],
+        action: "Keep the account".into(),
+        link: links.to("/account/leaving"),
+        footer: "Until then you can sign in and keep it. If you did not ask for this, do so now and change your \
+                 password."
+            .into(),
+        ..NoticeMail::default()
+    };
+    tell(conn, "account_leaving", person, &mail).await?;
+    let entry = Entry::new(Chain::Person(person.id), Actor::Person(person.id), Action::DeletionAsked, origin);
+    audit::record(conn, entry.named(&person.name).change(json!(null), json!({ "due": due }))).await?;
+    Ok(due)
+}
+
+/// Takes the request back.
+///
+/// # Errors
+/// `NotLeaving` when there is none, or the account is erased.
+pub async fn keep(conn: &mut PgConnection, person: &Person, origin: &Origin) -> Result<(), LeaveError> {
+    store::lock_person(conn, person.id).await?;
+    if !store::delete_deletion(conn, person.id).await? {
+        return Err(LeaveError::NotLeaving);
+    }
+    store::freeze_personal(conn, person.id, false).await?;
+    let entry = Entry::new(Chain::Person(person.id), Actor::Person(person.id), Action::DeletionUndone, origin);
+    Ok(audit::record(conn, entry.named(&person.name)).await?)
+}

@@ -1,0 +1,201 @@
+//! Every query about leaving. Erasing reaches into what other domains keep about a person: it has to know it all.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
+use sqlx::postgres::types::PgInterval;
+
+use crate::base::Usd;
+use crate::base::ids::{PersonId, SessionId};
+
+pub async fn lock_person(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
+    sqlx::query!("select id from person where id = $1 for update", person.0).fetch_one(conn).await?;
+    Ok(())
+}
+
+/// Names of organizations with other members that nobody else owns.
+///
+/// # Errors
+/// Database errors only.
+pub async fn sole_ownerships(conn: &mut PgConnection, person: PersonId) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "select o.name from membership m join org o on o.id = m.org_id
+         where m.person_id = $1 and m.role = 'owner' and o.kind = 'team'
+            and not exists (select from membership x
+                where x.org_id = m.org_id and x.person_id <> m.person_id and x.role = 'owner')
+            and exists (select from membership x where x.org_id = m.org_id and x.person_id <> m.person_id)
+         order by o.name limit 100",
+        person.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// What somebody loses with the account.
+#[derive(Clone, Debug, Default)]
+pub struct Stake {
+    /// Credits of the personal organization.
+    pub credits: Usd,
+    /// Its keys.
+    pub keys: i64,
+    /// Other organizations.
+    pub memberships: i64,
+}
+
+/// # Errors
+/// Database errors only.
+pub async fn stake(conn: &mut PgConnection, person: PersonId) -> Result<Stake, sqlx::Error> {
+    sqlx::query_as!(
+        Stake,
+        r#"select
+            coalesce((select c.posted from personal_org p join credit c on c.org_id = p.org_id
+                where p.person_id = $1), 0) as "credits!: Usd",
+            (select count(*) from personal_org p join api_key k on k.org_id = p.org_id
+                where p.person_id = $1 and k.deleted_at is null) as "keys!",
+            (select count(*) from membership m join org o on o.id = m.org_id
+                where m.person_id = $1 and o.kind = 'team') as "memberships!""#,
+        person.0,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// `None` when there is a request already.
+pub async fn insert_deletion(
+    conn: &mut PgConnection,
+    person: PersonId,
+    grace: TimeDelta,
+) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    let grace = PgInterval { months: 0, days: 0, microseconds: grace.num_microseconds().unwrap_or(i64::MAX) };
+    sqlx::query_scalar!(
+        "insert into account_deletion (person_id, due_at) values ($1, now() + $2) on conflict do nothing returning due_at",
+        person.0,
+        grace,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// False when there is none, or it was carried out.
+pub async fn delete_deletion(conn: &mut PgConnection, person: PersonId) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!("delete from account_deletion where person_id = $1 and erased_at is null", person.0)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Whether the request of that moment still stands and its time has come, by the database's clock.
+pub async fn is_due(conn: &mut PgConnection, person: PersonId, due: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select from account_deletion
+            where person_id = $1 and due_at = $2 and due_at <= now() and erased_at is null) as "due!""#,
+        person.0,
+        due,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// No key of a frozen organization works; nodes hear of it by the trigger on `org`.
+pub async fn freeze_personal(conn: &mut PgConnection, person: PersonId, frozen: bool) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update org o set frozen_at = case when $2 then coalesce(o.frozen_at, now()) end
+         from personal_org p where p.person_id = $1 and o.id = p.org_id",
+        person.0,
+        frozen,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn end_other_sessions(conn: &mut PgConnection, person: PersonId, this: SessionId) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from session where person_id = $1 and id <> $2", person.0, this.0).execute(conn).await?;
+    Ok(())
+}
+
+/// What mails to a person said, and to whom.
+pub async fn erase_mails(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update mail set recipient = '', subject = '', text_body = '', html_body = '', last_error = ''
+         where lower(recipient) = (select email_canonical from person where id = $1)
+            or (kind in ('confirm_email', 'email_changed') and lower(recipient) in (
+                select unnest(array[lower(old_email), new_canonical]) from email_change where person_id = $1))",
+        person.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Sessions, links, addresses and pictures.
+pub async fn erase_traces(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from session where person_id = $1", person.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from one_time_token where person_id = $1", person.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from email_change where person_id = $1", person.0).execute(&mut *conn).await?;
+    sqlx::query!(
+        "delete from sign_in_failure
+         where strpos(subject, (select email_canonical from person where id = $1)) > 0",
+        person.0,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "delete from picture where (owner_kind = 'person' and owner_id = $1) or (owner_kind = 'organization'
+            and owner_id in (select org_id from personal_org where person_id = $1))",
+        person.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends memberships, with the keys that the person made there; the personal organization loses its name and its keys.
+pub async fn leave_organizations(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update api_key k set disabled_at = coalesce(k.disabled_at, now()), updated_at = now()
+         from membership m where m.person_id = $1 and k.org_id = m.org_id and k.created_by = $1
+            and k.deleted_at is null",
+        person.0,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "update api_key k set deleted_at = coalesce(k.deleted_at, now()), name = 'Deleted', updated_at = now()
+         from personal_org p where p.person_id = $1 and k.org_id = p.org_id",
+        person.0,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "delete from membership m using org o where m.person_id = $1 and o.id = m.org_id and o.kind = 'team'",
+        person.0,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "update org o set name = 'Deleted account', frozen_at = coalesce(o.frozen_at, now())
+         from personal_org p where p.person_id = $1 and o.id = p.org_id",
+        person.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The row stays, because keys and calls name it; nobody can sign in with it.
+pub async fn erase_person(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update person set email = 'deleted', email_canonical = 'deleted:' || id::text, name = 'Deleted account',
+            password_hash = null, email_verified_at = null, time_zone = 'UTC', theme = 'system'
+         where id = $1",
+        person.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn mark_erased(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
+    sqlx::query!("update account_deletion set erased_at = now() where person_id = $1", person.0).execute(conn).await?;
+    Ok(())
+}

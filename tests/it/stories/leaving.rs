@@ -1,0 +1,154 @@
+//! Closing an account, keeping it after all, and what is left of it when it is erased.
+
+use serde_json::json;
+
+use crate::support::Farebox;
+use crate::support::visitor::{Page, Visitor};
+
+const PASSWORD: &str = "correct horse battery";
+const EMAIL: &str = "ada@example.com";
+
+async fn delete(visitor: &mut Visitor<'_>) -> Page {
+    visitor.submit("/settings/delete", "/settings/delete", &[("typed", "Ada@Example.com")]).await
+}
+
+async fn run(farebox: &Farebox, statement: &'static str) {
+    sqlx::query(statement).execute(&farebox.pool).await.expect("done");
+}
+
+/// A week passes. The job is added again for the moved moment, as it would have been.
+async fn a_week_passes(farebox: &Farebox) {
+    run(
+        farebox,
+        "update account_deletion set asked_at = asked_at - interval '8 days', due_at = due_at - interval '8 days'",
+    )
+    .await;
+    run(
+        farebox,
+        r#"select graphile_worker.add_job('erase_account', json_build_object(
+            'person', 'usr_' || replace(person_id::text, '-', ''),
+            'due', to_char(due_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))) from account_deletion"#,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_closed_kept_and_closed_again() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, EMAIL, PASSWORD).await;
+    ada.get("/").await;
+    let key = farebox.key(EMAIL, "10", &[]).await;
+    assert_eq!(farebox.chat(&key, "sandbox/echo", "hi", json!({})).await.status(), 200);
+    let mut phone = Visitor::new(&farebox);
+    phone.submit("/sign-in", "/sign-in", &[("email", EMAIL), ("password", PASSWORD)]).await;
+    assert_eq!(phone.get("/keys").await.status, 200);
+
+    let wrong = ada.submit("/settings/delete", "/settings/delete", &[("typed", "yes")]).await;
+    assert!(wrong.status == 422 && wrong.body.contains("to confirm"), "{}", wrong.body);
+    let gone = delete(&mut ada).await;
+    assert_eq!((gone.status, gone.location.as_str()), (303, "/account/leaving"), "{}", gone.body);
+    assert_eq!(ada.get("/keys").await.location, "/account/leaving");
+    assert_eq!(phone.get("/keys").await.location, "/sign-in?next=%2Fkeys", "other devices are signed out");
+    // Every node hears of it within a second.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(farebox.chat(&key, "sandbox/echo", "hi", json!({})).await.status(), 403);
+    assert_eq!(farebox.text("select count(*)::text from mail where kind = 'account_leaving'").await, "1");
+
+    let back = phone.submit("/sign-in", "/sign-in", &[("email", EMAIL), ("password", PASSWORD)]).await;
+    assert_eq!(back.status, 303);
+    assert_eq!(phone.get("/").await.location, "/account/leaving");
+    let kept = phone.submit("/account/leaving", "/account/keep", &[]).await;
+    assert_eq!((kept.status, kept.location.as_str()), (303, "/"));
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(farebox.chat(&key, "sandbox/echo", "hi", json!({})).await.status(), 200, "all of it works again");
+    let nothing = phone.submit("/keys/new", "/account/keep", &[]).await;
+    assert_eq!(nothing.status, 404, "there is nothing to take back");
+
+    // The job of the request that was taken back erases nothing; a job that comes too early neither.
+    assert_eq!(delete(&mut phone).await.status, 303);
+    run(&farebox, "update graphile_worker._private_jobs set run_at = now() where key like 'erase:%'").await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(farebox.text("select email from person").await, EMAIL);
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_tells_who_somebody_was_is_erased_and_the_books_stay() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, EMAIL, PASSWORD).await;
+    ada.get("/").await;
+    let key = farebox.key(EMAIL, "10", &[]).await;
+    farebox.chat(&key, "sandbox/echo", "hi", json!({})).await;
+    let spent = farebox.text("select sum(cost)::text from usage").await;
+    ada.submit("/settings/email", "/settings/email", &[("email", "later@example.com")]).await;
+    assert_eq!(delete(&mut ada).await.status, 303);
+    a_week_passes(&farebox).await;
+    for _ in 0..100 {
+        if farebox.text("select name from person").await == "Deleted account" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(farebox.text("select count(*)::text from account_deletion where erased_at is not null").await, "1");
+    assert_eq!(ada.get("/").await.location, "/sign-in");
+    assert!(matches!(farebox.chat(&key, "sandbox/echo", "hi", json!({})).await.status().as_u16(), 401 | 403));
+
+    // Nothing in the whole database names the address or the person any more.
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where c.relkind = 'r' and n.nspname in ('public', 'graphile_worker')",
+    )
+    .fetch_all(&farebox.pool)
+    .await
+    .expect("tables");
+    assert!(tables.len() > 20);
+    for table in tables {
+        let found: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "select count(*) from {table} t where t::text ilike '%{EMAIL}%' or t::text ilike '%later@example.com%'"
+        )))
+        .fetch_one(&farebox.pool)
+        .await
+        .expect("a count");
+        assert_eq!(found, 0, "{table} still knows the address");
+    }
+    let again =
+        Visitor::new(&farebox).submit("/sign-in", "/sign-in", &[("email", EMAIL), ("password", PASSWORD)]).await;
+    assert_eq!(again.status, 422);
+    assert_eq!(farebox.text("select sum(cost)::text from usage").await, spent);
+    farebox.books_are_clean().await;
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
+
+    // The address is free for somebody new, who inherits nothing.
+    let mut newcomer = Visitor::member(&farebox, EMAIL, PASSWORD).await;
+    let page = newcomer.get("/keys").await;
+    assert!(page.status == 200 && !page.body.contains(&key.id));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_only_owner_of_others_stays() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, EMAIL, PASSWORD).await;
+    let mut bob = Visitor::member(&farebox, "bob@example.com", PASSWORD).await;
+    for visitor in [&mut ada, &mut bob] {
+        visitor.get("/").await;
+    }
+    run(&farebox, "insert into org (id, name, kind) values (gen_random_uuid(), 'Analytical Engines', 'team')").await;
+    run(
+        &farebox,
+        "insert into membership (org_id, person_id, role, meter_id)
+         select o.id, p.id, case when p.email like 'ada%' then 'owner' else 'member' end, gen_random_uuid()
+         from org o cross join person p where o.kind = 'team'",
+    )
+    .await;
+    let refused = delete(&mut ada).await;
+    assert!(refused.status == 422 && refused.body.contains("Analytical Engines"), "{}", refused.body);
+    assert_eq!(farebox.text("select count(*)::text from account_deletion").await, "0");
+    // Twice at once is once.
+    let token = bob.token("/settings/delete").await;
+    let mut tab = Visitor::with_cookies(&farebox, bob.cookies());
+    let fields = [("typed", "bob@example.com")];
+    let (one, two) =
+        tokio::join!(bob.post(&token, "/settings/delete", &fields), tab.post(&token, "/settings/delete", &fields));
+    assert!(one.status == 303 || two.status == 303, "{} {}", one.status, two.status);
+    assert_eq!(farebox.text("select count(*)::text from mail where kind = 'account_leaving'").await, "1");
+}
