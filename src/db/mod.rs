@@ -4,6 +4,8 @@ pub mod embedded;
 pub mod listen;
 pub mod migrate;
 pub mod pool;
+mod tenant;
 
 pub use migrate::migrate;
 pub use pool::Pools;
+pub use tenant::tenant;

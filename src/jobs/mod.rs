@@ -36,17 +36,14 @@ pub async fn enqueue_after<T: TaskHandler + serde::Serialize>(
     seconds: i32,
 ) -> Result<(), sqlx::Error> {
     let payload = serde_json::to_value(job).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    // Unchecked, because the queue's schema belongs to the crate and not to our migrations.
-    sqlx::query(
-        "select graphile_worker.add_job($1, $2::json, max_attempts => $3, job_key => $4,
-            run_at => now() + make_interval(secs => $5))",
-    )
-    .bind(T::IDENTIFIER)
-    .bind(payload)
-    .bind(MAX_ATTEMPTS)
-    .bind(key)
-    .bind(seconds)
-    .execute(conn)
-    .await?;
+    // Unchecked, because the function is made beside the queue, whose schema belongs to the crate.
+    sqlx::query("select enqueue_job($1, $2::json, $3, $4, $5)")
+        .bind(T::IDENTIFIER)
+        .bind(payload)
+        .bind(MAX_ATTEMPTS)
+        .bind(key)
+        .bind(seconds)
+        .execute(conn)
+        .await?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use graphile_worker::WorkerOptions;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,16 @@ const DEAD_AFTER: Duration = Duration::from_secs(30);
 /// Any number; it only has to be ours.
 const MIGRATION_LOCK: i64 = 0x0fa2_eb0c;
 
+/// Whoever may act for an organization may leave jobs behind, but neither see nor change any.
+const ENQUEUE: &str = "
+    create or replace function enqueue_job(kind text, payload json, tries integer, key text, seconds integer)
+    returns void language sql security definer set search_path = pg_catalog, pg_temp as $$
+        select graphile_worker.add_job(kind, payload, max_attempts => tries, job_key => key,
+            run_at => now() + make_interval(secs => seconds))
+    $$;
+    revoke all on function enqueue_job from public;
+    grant execute on function enqueue_job to farebox_tenant";
+
 /// Creates or updates the queue's tables; one process at a time.
 ///
 /// # Errors
@@ -22,9 +33,16 @@ const MIGRATION_LOCK: i64 = 0x0fa2_eb0c;
 pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
     let mut lock = pool.acquire().await?;
     sqlx::query("select pg_advisory_lock($1)").bind(MIGRATION_LOCK).execute(&mut *lock).await?;
-    let migrated = WorkerOptions::default().pg_pool(pool.clone()).schema(SCHEMA).init().await.map(drop);
+    let migrated = make(pool).await;
     sqlx::query("select pg_advisory_unlock($1)").bind(MIGRATION_LOCK).execute(&mut *lock).await?;
-    migrated.map_err(|error| anyhow::anyhow!("the job queue's tables could not be made: {error}"))
+    migrated.context("the job queue's tables could not be made")
+}
+
+async fn make(pool: &PgPool) -> anyhow::Result<()> {
+    let options = WorkerOptions::default().pg_pool(pool.clone()).schema(SCHEMA);
+    options.init().await.map_err(|error| anyhow::anyhow!("{error}"))?;
+    sqlx::raw_sql(ENQUEUE).execute(pool).await?;
+    Ok(())
 }
 
 /// Works until `stop`. `define` names the kinds of jobs and what they need.

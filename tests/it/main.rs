@@ -12,6 +12,7 @@ mod calls;
 #[path = "catalog.rs"]
 mod catalog_stories;
 mod fake_upstream;
+mod isolation;
 mod query_api;
 mod schema;
 mod settle;

@@ -1,0 +1,132 @@
+//! The second wall: whatever a query forgets, a tenant sees and changes nothing of another.
+
+use farebox::base::ids::OrgId;
+use farebox::db;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, PgPool};
+
+use crate::support::visitor::Visitor;
+use crate::support::{Farebox, cluster};
+
+/// Tables with an organization that stand before the wall, and why: who is a member of what is asked before it is
+/// known for which organization.
+const BEFORE: &[&str] = &["membership", "personal_org"];
+
+async fn names(pool: &PgPool, query: &'static str) -> Vec<String> {
+    sqlx::query_scalar(query).fetch_all(pool).await.expect("names")
+}
+
+#[tokio::test]
+async fn every_table_of_tenants_stands_behind_the_wall() {
+    let pool = PgPool::connect(&cluster::database().await).await.expect("the database");
+    let all = names(
+        &pool,
+        "select c.relname::text from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'org_id'
+         where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') order by 1",
+    )
+    .await;
+    let walled = names(
+        &pool,
+        "select c.relname::text from pg_class c
+         join pg_policy p on p.polrelid = c.oid and p.polname = 'tenant'
+         where c.relrowsecurity and c.relforcerowsecurity order by 1",
+    )
+    .await;
+    assert!(all.len() >= 10, "{all:?}");
+    for table in all.iter().filter(|table| !BEFORE.contains(&table.as_str())) {
+        assert!(walled.contains(table), "{table}: its migration must end with `select isolate('{table}', 'org_id')`");
+    }
+    assert!(walled.contains(&"audit_entry".to_owned()));
+    let powers = names(
+        &pool,
+        "select rolname::text from pg_roles where rolname = 'farebox_tenant'
+            and (rolsuper or rolbypassrls or rolcanlogin or rolcreaterole or rolcreatedb)",
+    )
+    .await;
+    assert!(powers.is_empty(), "the role of tenants has powers");
+    let owned = names(
+        &pool,
+        "select relname::text from pg_class where relowner = (select oid from pg_roles where rolname = 'farebox_tenant')",
+    )
+    .await;
+    assert!(owned.is_empty(), "the role of tenants owns {owned:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queries_without_their_filter_find_nothing_of_others() {
+    let farebox = Farebox::start().await;
+    for email in ["ada@example.com", "eve@example.com"] {
+        Visitor::member(&farebox, email, "correct horse battery").await.get("/").await;
+        let key = farebox.key(email, "10", &[]).await;
+        farebox.chat(&key, "sandbox/echo", "mine alone", json!({})).await;
+    }
+    farebox.holds_are_closed().await;
+    let orgs: Vec<uuid::Uuid> =
+        sqlx::query_scalar("select p.org_id from personal_org p join person q on q.id = p.person_id order by q.email")
+            .fetch_all(&farebox.pool)
+            .await
+            .expect("organizations");
+    let [ada, eve] = orgs[..] else { panic!("two organizations: {orgs:?}") };
+
+    let tables = names(
+        &farebox.pool,
+        "select c.relname::text from pg_class c join pg_policy p on p.polrelid = c.oid and p.polname = 'tenant'",
+    )
+    .await;
+    let mut with_rows = 0;
+    for table in tables {
+        let whose = if table == "audit_entry" { "chain_id" } else { "org_id" };
+        let count = |filter: &str| format!("select count(*) from {table} where {filter}");
+        let all: i64 = sqlx::query_scalar(AssertSqlSafe(count(&format!("{whose} = '{ada}'"))))
+            .fetch_one(&farebox.pool)
+            .await
+            .expect("a count");
+        with_rows += i32::from(all > 0);
+
+        let mut tx = db::tenant(&farebox.pool, OrgId(eve)).await.expect("a transaction");
+        let seen: i64 = sqlx::query_scalar(AssertSqlSafe(count(&format!("{whose} is distinct from '{eve}'"))))
+            .fetch_one(&mut *tx)
+            .await
+            .expect("a count");
+        assert_eq!(seen, 0, "{table}: rows of others are seen");
+        drop(tx);
+
+        // Nor can they be changed, taken away, or written in another's name.
+        for statement in [
+            format!("update {table} set {whose} = {whose}"),
+            format!("delete from {table}"),
+            format!("insert into {table} select * from {table} where {whose} = '{ada}'"),
+        ] {
+            let mut tx = db::tenant(&farebox.pool, OrgId(eve)).await.expect("a transaction");
+            // Constraints and triggers may refuse it outright, which is as well.
+            let _ = sqlx::query(AssertSqlSafe(statement.clone())).execute(&mut *tx).await;
+            let _ = sqlx::query("reset role").execute(&mut *tx).await;
+            let left: Result<i64, _> =
+                sqlx::query_scalar(AssertSqlSafe(count(&format!("{whose} = '{ada}'")))).fetch_one(&mut *tx).await;
+            assert!(left.is_err() || left.is_ok_and(|left| left == all), "{statement} reached another's rows");
+        }
+    }
+    assert!(with_rows >= 6, "only {with_rows} tables had something to lose");
+
+    // Moving one's own row to another is refused by the wall itself.
+    let mut tx = db::tenant(&farebox.pool, OrgId(eve)).await.expect("a transaction");
+    let moved = sqlx::query("update api_key set org_id = $1").bind(ada).execute(&mut *tx).await;
+    assert!(moved.is_err_and(|error| error.to_string().contains("row-level security")));
+    drop(tx);
+
+    // Role and organization end with the transaction, on whichever connection comes next.
+    for _ in 0..20 {
+        let role: (String, Option<String>) =
+            sqlx::query_as("select current_user::text, nullif(current_setting('farebox.org', true), '')")
+                .fetch_one(&farebox.pool)
+                .await
+                .expect("a role");
+        assert_ne!(role.0, "farebox_tenant");
+        assert_eq!(role.1, None);
+    }
+    // Without an organization there is nothing at all.
+    let mut tx = farebox.pool.begin().await.expect("a transaction");
+    sqlx::query("set local role farebox_tenant").execute(&mut *tx).await.expect("the role");
+    let seen: i64 = sqlx::query_scalar("select count(*) from api_key").fetch_one(&mut *tx).await.expect("a count");
+    assert_eq!(seen, 0);
+}
