@@ -53,14 +53,6 @@ pub async fn insert_personal_org(conn: &mut PgConnection, person: PersonId, org:
     Ok(())
 }
 
-/// Name of an organization.
-///
-/// # Errors
-/// Database errors only.
-pub async fn find_org(conn: &mut PgConnection, org: OrgId) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar!("select name from org where id = $1", org.0).fetch_optional(conn).await
-}
-
 /// The meter that counts what a member spends in an organization.
 ///
 /// # Errors
