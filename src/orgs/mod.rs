@@ -13,4 +13,4 @@ pub mod pages;
 pub use enter::enter_personal;
 pub use extract::Member;
 pub use org::{Org, Role};
-pub use store::{member_meter, members};
+pub use store::member_meter;

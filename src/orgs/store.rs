@@ -70,18 +70,3 @@ pub async fn member_meter(
     .fetch_optional(conn)
     .await
 }
-
-/// Names of an organization's members, for labels.
-///
-/// # Errors
-/// Database errors only.
-pub async fn members(conn: &mut PgConnection, org: OrgId) -> Result<Vec<(PersonId, String)>, sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"select p.id as "id: PersonId", p.name from membership m join person p on p.id = m.person_id
-           where m.org_id = $1 order by p.name limit 1000"#,
-        org.0,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
-}
