@@ -151,13 +151,7 @@ pub async fn meter_states(
     ids: &[MeterId],
 ) -> Result<Vec<MeterState>, sqlx::Error> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let rows = select_meters!(
-        "from meter m where org_id = $1 and id = any($2)",
-        org.0,
-        &ids,
-    )
-    .fetch_all(conn)
-    .await?;
+    let rows = select_meters!("from meter m where org_id = $1 and id = any($2)", org.0, &ids,).fetch_all(conn).await?;
     Ok(rows.into_iter().map(MeterState::from).collect())
 }
 
