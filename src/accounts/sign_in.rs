@@ -1,6 +1,6 @@
 //! Signing in and out.
 
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
 use super::password::{Hasher, Password};
 use super::session::{ABSOLUTE, Session, SessionSecret};
@@ -48,7 +48,9 @@ pub async fn sign_in(
     };
     if person.verified_at.is_none() {
         // The password is right, so this person may be helped: a fresh link, and the uniform answer.
-        mails::verify(conn, links, person.id, email, &person.name).await?;
+        let mut tx = conn.begin().await?;
+        mails::verify(&mut tx, links, person.id, email, &person.name).await?;
+        tx.commit().await?;
         return Err(SignInError::WrongPassword);
     }
     Ok(start_session(conn, person.id, origin).await?)

@@ -3,7 +3,7 @@
 //! The link alone is not enough. Otherwise somebody could sign up with another's address and a password
 //! of their own, and wait for the owner to click.
 
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
 use super::password::{Hasher, Password};
 use super::session::SessionSecret;
@@ -33,9 +33,13 @@ pub async fn verify_email(
         throttle.note_failure(conn).await?;
         return Err(SignInError::WrongPassword);
     }
-    if !store::use_token(conn, &digest, "verify_email").await? {
+    // Only from here on: a wrong password must stay counted, and hashing takes its time.
+    let mut tx = conn.begin().await?;
+    if !store::use_token(&mut tx, &digest, "verify_email").await? {
         return Err(SignInError::WrongLink);
     }
-    store::mark_verified(conn, person.id).await?;
-    Ok(start_session(conn, person.id, origin).await?)
+    store::mark_verified(&mut tx, person.id).await?;
+    let secret = start_session(&mut tx, person.id, origin).await?;
+    tx.commit().await?;
+    Ok(secret)
 }

@@ -8,9 +8,9 @@ use super::error::ApiError;
 use super::respond::respond;
 use super::wire::MAX_BODY;
 use super::wire::schema::{ChatCompletion, ChatCompletionRequest, ErrorBody};
-use crate::base::ids::RequestId;
 use crate::keys::AuthError;
 use crate::keys::extract::{Authenticated, NotAuthenticated, authenticate};
+use crate::web::headers::request_id;
 
 /// Longest header value that is logged, in characters.
 const MAX_FACT: usize = 300;
@@ -46,7 +46,8 @@ pub async fn chat_completions(
     let authenticated = inference_caller(&request).await?;
     let body = payload.to_bytes_limited(MAX_BODY).await.map_err(|_| ApiError::too_large(MAX_BODY))?;
     let body = body.map_err(|_| ApiError::invalid("The request body could not be read."))?;
-    let (id, answer) = gateway.chat(authenticated.caller(), facts(request.headers()), &body).await;
+    let (id, answer) =
+        gateway.chat(authenticated.caller(), facts(request_id(&request), request.headers()), &body).await;
     Ok(respond(id, answer))
 }
 
@@ -96,14 +97,12 @@ async fn inference_caller(request: &HttpRequest) -> Result<Authenticated, ApiErr
 }
 
 /// What the client says about itself.
-fn facts(headers: &HeaderMap) -> ClientFacts {
+fn facts(request_id: String, headers: &HeaderMap) -> ClientFacts {
     let text = |name: &str| headers.get(name).map_or_else(String::new, |value| shown(value.as_bytes()));
     let referer = text(REFERER.as_str());
     let referer = if referer.is_empty() { text("http-referer") } else { referer };
     let title = [text("x-openrouter-title"), text("x-title")].into_iter().find(|title| !title.is_empty());
     let app = title.unwrap_or_else(|| host(&referer));
-    let request_id =
-        Some(text("x-request-id")).filter(|id| !id.is_empty()).unwrap_or_else(|| RequestId::fresh().to_string());
     ClientFacts { request_id, app, referer, user_agent: text(USER_AGENT.as_str()) }
 }
 
@@ -126,11 +125,10 @@ mod tests {
         let headers = |pairs: &[(&'static str, &'static str)]| {
             let pairs =
                 pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-            facts(&pairs.collect())
+            facts(String::new(), &pairs.collect())
         };
         assert_eq!(headers(&[("x-title", "My App"), ("http-referer", "https://a.example/x?y")]).app, "My App");
         assert_eq!(headers(&[("http-referer", "https://a.example/x?y")]).app, "a.example");
         assert_eq!(headers(&[]).app, "");
-        assert!(headers(&[]).request_id.starts_with("req_"));
     }
 }

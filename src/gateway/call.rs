@@ -128,3 +128,29 @@ pub struct Ended {
     pub duration_ms: u32,
     pub attempts: Vec<Attempt>,
 }
+
+impl Ended {
+    /// An end of which nothing is known yet but how it is told: nothing was produced, and nothing is charged.
+    #[must_use]
+    pub fn blank(status: Status, http_status: u16, error: String) -> Ended {
+        Ended {
+            status,
+            http_status,
+            error,
+            model: String::new(),
+            provider: String::new(),
+            upstream_model: String::new(),
+            upstream_id: String::new(),
+            price_version: None,
+            finish_reason: String::new(),
+            native_finish: String::new(),
+            tokens: Tokens::default(),
+            counted_by: CountedBy::Nobody,
+            cancelled: false,
+            cost: Usd::ZERO,
+            first_token_ms: None,
+            duration_ms: 0,
+            attempts: Vec::new(),
+        }
+    }
+}

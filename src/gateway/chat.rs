@@ -16,7 +16,7 @@ use super::route::{Asked, Candidate, Health, candidates};
 use super::settle::Settler;
 use super::sweep::HoldMemo;
 use super::wire::ChatRequest;
-use super::{Call, CountedBy, Ended, Status, Tokens};
+use super::{Call, Ended, Status};
 use crate::base::ids::CallId;
 use crate::base::{Clock, Usd};
 use crate::catalog::{Catalog, Shelf, affordable_completion};
@@ -193,22 +193,7 @@ fn affordable(found: &[Candidate], prompt: PromptBound, request: &ChatRequest, l
 
 fn rejected(error: &ApiError, started: Instant) -> Ended {
     Ended {
-        status: Status::Rejected,
-        http_status: error.status(),
-        error: error.message().to_owned(),
-        model: String::new(),
-        provider: String::new(),
-        upstream_model: String::new(),
-        upstream_id: String::new(),
-        price_version: None,
-        finish_reason: String::new(),
-        native_finish: String::new(),
-        tokens: Tokens::default(),
-        counted_by: CountedBy::Nobody,
-        cancelled: false,
-        cost: Usd::ZERO,
-        first_token_ms: None,
         duration_ms: u32::try_from(started.elapsed().as_millis()).unwrap_or(u32::MAX),
-        attempts: Vec::new(),
+        ..Ended::blank(Status::Rejected, error.status(), error.message().to_owned())
     }
 }

@@ -177,12 +177,6 @@ impl ApiError {
         ApiError::new(422, "unprocessable", message).without_retry()
     }
 
-    /// 429 of our own.
-    #[must_use]
-    pub fn rate_limited(wait_seconds: u32) -> ApiError {
-        ApiError::new(429, "rate_limit_exceeded", "Rate limit exceeded. Try again later.").retry_after(wait_seconds)
-    }
-
     /// 500: our fault; the log has the reason.
     #[must_use]
     pub fn internal() -> ApiError {

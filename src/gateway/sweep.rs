@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::runtime::Handle;
 
-use super::call::{Call, CountedBy, Ended, Status, Tokens};
+use super::call::{Call, Ended, Status};
 use super::settle::abandoned_row;
 use super::spool::Spool;
 use crate::activity::{self, UsageRow};
-use crate::base::Usd;
 use crate::ledger::{self, ExpiredHold};
 
 /// How often boot lets it run.
@@ -89,25 +88,7 @@ fn abandoned(hold: &ExpiredHold) -> Option<UsageRow> {
             return None;
         }
     };
-    let ended = Ended {
-        status: Status::Abandoned,
-        // Nobody was told anything any more.
-        http_status: 0,
-        error: "the process ended before the call did".into(),
-        model: String::new(),
-        provider: String::new(),
-        upstream_model: String::new(),
-        upstream_id: String::new(),
-        price_version: None,
-        finish_reason: String::new(),
-        native_finish: String::new(),
-        tokens: Tokens::default(),
-        counted_by: CountedBy::Nobody,
-        cancelled: false,
-        cost: Usd::ZERO,
-        first_token_ms: None,
-        duration_ms: 0,
-        attempts: Vec::new(),
-    };
+    // With a status of zero: nobody was told anything any more.
+    let ended = Ended::blank(Status::Abandoned, 0, "the process ended before the call did".into());
     Some(abandoned_row(&memo.call, &ended, hold.amount))
 }

@@ -26,4 +26,4 @@ pub use key::{Key, KeyKind, KeyName, KeyState};
 pub use plain_key::PlainKey;
 pub use revoke::{delete, disable, enable};
 pub use store::Found;
-pub use store::{count, find, labels, list, live, search};
+pub use store::{count, find, labels, list, live, makers, search};

@@ -172,6 +172,31 @@ pub async fn labels(conn: &mut PgConnection, org: OrgId, ids: &[KeyId]) -> Resul
     Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }
 
+/// Names of those people among `ids` who are in the organization or made a key there, so that a call has its maker's
+/// name also after the maker left.
+///
+/// # Errors
+/// Database errors only.
+pub async fn makers(
+    conn: &mut PgConnection,
+    org: OrgId,
+    ids: &[PersonId],
+) -> Result<HashMap<PersonId, String>, sqlx::Error> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"select p.id as "id: PersonId", p.name from person p
+           where p.id = any($2) and (
+              exists (select 1 from membership m where m.org_id = $1 and m.person_id = p.id)
+              or exists (select 1 from api_key k where k.org_id = $1 and k.created_by = p.id)
+           )"#,
+        org.0,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}
+
 /// What authentication finds under a digest.
 pub struct Found {
     pub caller: Caller,

@@ -18,14 +18,6 @@ pub enum HouseAccount {
     OperatorLoss,
 }
 
-pub const HOUSE_ACCOUNTS: [HouseAccount; 5] = [
-    HouseAccount::Promotions,
-    HouseAccount::UsageRevenue,
-    HouseAccount::FeeRevenue,
-    HouseAccount::ByokFeeRevenue,
-    HouseAccount::OperatorLoss,
-];
-
 impl HouseAccount {
     #[must_use]
     pub const fn id(self) -> AccountId {

@@ -25,7 +25,7 @@ mod store;
 mod sweep;
 mod transfer;
 
-pub use account::{HOUSE_ACCOUNTS, HouseAccount, processor_account};
+pub use account::{HouseAccount, processor_account};
 pub use group::{GroupCommit, GroupError};
 pub use hold::{ExpiredHold, Granted, Refused, Want, Window};
 pub use meter::{Limits, MeterKind, MeterState, Spent};
@@ -34,6 +34,6 @@ pub use post::{PostError, Posted, Posting, post};
 pub use reconcile::{Drift, Report, verify};
 pub use reserve::{Desk, DeskConfig};
 pub use settle::{Ended, Ending, settle, settle_without_hold};
-pub use store::{CreditState, Movement, credit_state, meter_states, meters_near_limit, open_holds, statement};
+pub use store::{CreditState, credit_state, meter_states, meters_near_limit, open_holds};
 pub use sweep::sweep;
 pub use transfer::{Code, credit_account};

@@ -8,14 +8,6 @@ use crate::accounts::Person;
 use crate::base::ids::{MeterId, OrgId};
 use crate::ledger::{self, Limits, MeterKind};
 
-/// The person's personal organization, if it has been made.
-///
-/// # Errors
-/// Database errors only.
-pub async fn personal_of(conn: &mut PgConnection, person: &Person) -> Result<Option<Org>, sqlx::Error> {
-    store::personal_org(conn, person.id).await
-}
-
 /// Makes the personal organization with its credit account and member meter, or returns it.
 /// Runs in the caller's transaction; of two at once, one waits and finds what the other made.
 ///

@@ -11,7 +11,7 @@ pub mod account;
 pub mod extract;
 pub mod pages;
 
-pub use enter::{enter_personal, personal_of};
+pub use enter::enter_personal;
 pub use extract::Member;
 pub use org::{Org, Role};
-pub use store::{find_org, member_meter, members};
+pub use store::member_meter;

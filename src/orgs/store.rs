@@ -53,14 +53,6 @@ pub async fn insert_personal_org(conn: &mut PgConnection, person: PersonId, org:
     Ok(())
 }
 
-/// Name of an organization.
-///
-/// # Errors
-/// Database errors only.
-pub async fn find_org(conn: &mut PgConnection, org: OrgId) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar!("select name from org where id = $1", org.0).fetch_optional(conn).await
-}
-
 /// The meter that counts what a member spends in an organization.
 ///
 /// # Errors
@@ -77,19 +69,4 @@ pub async fn member_meter(
     )
     .fetch_optional(conn)
     .await
-}
-
-/// Names of an organization's members, for labels.
-///
-/// # Errors
-/// Database errors only.
-pub async fn members(conn: &mut PgConnection, org: OrgId) -> Result<Vec<(PersonId, String)>, sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"select p.id as "id: PersonId", p.name from membership m join person p on p.id = m.person_id
-           where m.org_id = $1 order by p.name limit 1000"#,
-        org.0,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }

@@ -14,11 +14,11 @@ use super::call_rows::{KeyNames, call_row, keys_of, name_of};
 use super::charts::{compact, draw, range, total};
 use crate::activity::{self, Chart, Group, LogFilter, MAX_COUNTED, Metric, Period, STATUSES, Slice, Totals};
 use crate::base::Usd;
-use crate::base::ids::{CallId, KeyId, OrgId};
+use crate::base::ids::{CallId, KeyId, OrgId, PersonId};
 use crate::base::money::thousands;
 use crate::base::paging::Rows;
 use crate::keys;
-use crate::orgs::{self, Member};
+use crate::orgs::Member;
 use crate::web::present::when;
 use crate::web::views::activity as views;
 use crate::web::views::chart::Palette;
@@ -221,38 +221,56 @@ async fn cards(
     conn: &mut PgConnection,
     org: OrgId,
     asked: &Asked,
-    keys: &KeyNames,
+    names: &KeyNames,
     now: DateTime<Utc>,
     zone: Tz,
 ) -> Result<Vec<views::ChartCard>, sqlx::Error> {
     let slice = asked.filter.slice();
     let span = activity::period_span(asked.period, now, zone);
     let totals = activity::totals(conn, org, span, &slice).await?;
-    let members = match asked.group {
-        Group::Member => orgs::members(conn, org).await?.into_iter().map(|(id, name)| (id.0, name)).collect(),
+    let mut charts = Vec::new();
+    for metric in [Metric::Spend, Metric::Tokens, Metric::Requests] {
+        charts.push(activity::chart(conn, org, (asked.period, asked.group, metric), &slice, now, zone).await?);
+    }
+    let makers = match asked.group {
+        Group::Member => keys::makers(conn, org, &people_of(&charts)).await?,
         _ => HashMap::new(),
     };
     let (mut cards, mut palette) = (Vec::new(), Palette::default());
-    for (metric, title) in [(Metric::Spend, "Spend"), (Metric::Tokens, "Tokens"), (Metric::Requests, "Requests")] {
-        let chart = activity::chart(conn, org, (asked.period, asked.group, metric), &slice, now, zone).await?;
+    for chart in &charts {
+        let (metric, title) = (chart.metric, measure_label(chart.metric));
         let mut drawn =
-            draw(&chart, (asked.period, asked.group), zone, |name| series_name(asked.group, name, keys, &members));
+            draw(chart, (asked.period, asked.group), zone, |name| series_name(asked.group, name, names, &makers));
         palette.paint(&mut drawn);
         cards.push(views::ChartCard {
             title: title.to_owned(),
             total: total(metric, chart.total),
-            note: note(&chart, &totals, asked.period),
+            note: note(chart, &totals, asked.period),
             chart: drawn,
         });
     }
     Ok(cards)
 }
 
-fn series_name(group: Group, name: &str, keys: &KeyNames, members: &HashMap<Uuid, String>) -> String {
+fn measure_label(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Spend => "Spend",
+        Metric::Tokens => "Tokens",
+        Metric::Requests => "Requests",
+    }
+}
+
+/// The people who are series of their own in charts by member.
+fn people_of(charts: &[Chart]) -> Vec<PersonId> {
+    let names = charts.iter().flat_map(|chart| &chart.series).filter_map(|series| series.name.as_deref());
+    names.filter_map(|name| Uuid::try_parse(name).ok().map(PersonId)).collect()
+}
+
+fn series_name(group: Group, name: &str, names: &KeyNames, makers: &HashMap<PersonId, String>) -> String {
     let id = || Uuid::try_parse(name).unwrap_or_default();
     match group {
-        Group::Key => name_of(keys, KeyId(id())),
-        Group::Member => members.get(&id()).cloned().unwrap_or_else(|| "nobody here".to_owned()),
+        Group::Key => name_of(names, KeyId(id())),
+        Group::Member => makers.get(&PersonId(id())).cloned().unwrap_or_else(|| "nobody here".to_owned()),
         _ if name.is_empty() => format!("no {}", group.as_str()),
         _ => name.to_owned(),
     }
@@ -287,8 +305,8 @@ pub async fn show(app: web::Data<App>, member: Member, id: web::Path<String>) ->
     let detail = activity::detail(&mut conn, member.org_id(), id).await?.ok_or(PageError::NotFound)?;
     let names = keys::labels(&mut conn, member.org_id(), &[detail.key]).await?;
     let makers = match detail.member {
-        Some(person) => activity::member_names(&mut conn, member.org_id(), &[person]).await?,
-        None => activity::Names::default(),
+        Some(person) => keys::makers(&mut conn, member.org_id(), &[person]).await?,
+        None => HashMap::new(),
     };
     let maker = detail.member.and_then(|person| makers.get(&person).cloned());
     let title = if detail.model.is_empty() { &detail.model_asked } else { &detail.model };

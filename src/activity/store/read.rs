@@ -1,7 +1,5 @@
 //! Reading calls.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -11,9 +9,6 @@ use super::super::log::{LogFilter, LogRow};
 use crate::base::Usd;
 use crate::base::ids::{CallId, KeyId, OrgId, PersonId, TransferId};
 use crate::catalog::{Price, UnitPrice};
-
-/// Names by id, for pages.
-pub type Names<Id> = HashMap<Id, String>;
 
 pub struct LogQuery<'a> {
     pub org: OrgId,
@@ -241,41 +236,4 @@ pub async fn settled_usage(
     )
     .fetch_optional(conn)
     .await
-}
-
-/// Names of an organization's keys, deleted ones included, for the rows of a page.
-///
-/// # Errors
-/// Database errors only.
-pub async fn key_names(conn: &mut PgConnection, org: OrgId, keys: &[KeyId]) -> Result<Names<KeyId>, sqlx::Error> {
-    let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
-    let rows =
-        sqlx::query!(r#"select id as "id: KeyId", name from api_key where org_id = $1 and id = any($2)"#, org.0, &ids,)
-            .fetch_all(conn)
-            .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
-}
-
-/// Names of people who made keys in an organization, members who left included, for the rows of a page.
-///
-/// # Errors
-/// Database errors only.
-pub async fn member_names(
-    conn: &mut PgConnection,
-    org: OrgId,
-    members: &[PersonId],
-) -> Result<Names<PersonId>, sqlx::Error> {
-    let ids: Vec<Uuid> = members.iter().map(|member| member.0).collect();
-    let rows = sqlx::query!(
-        r#"select p.id as "id: PersonId", p.name from person p
-           where p.id = any($2) and (
-              exists (select 1 from membership m where m.org_id = $1 and m.person_id = p.id)
-              or exists (select 1 from api_key k where k.org_id = $1 and k.created_by = p.id)
-           )"#,
-        org.0,
-        &ids,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }

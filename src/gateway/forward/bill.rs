@@ -137,23 +137,12 @@ fn blank(progress: &Progress, end: &End, told: u16) -> Ended {
         End::Left if !progress.meter.produced() => "the client left before the answer".to_owned(),
         End::Complete | End::Left => String::new(),
     };
+    let status = if error.is_empty() { Status::Success } else { Status::Failed };
     Ended {
-        status: if error.is_empty() { Status::Success } else { Status::Failed },
-        http_status: told,
-        error,
-        model: String::new(),
-        provider: String::new(),
-        upstream_model: String::new(),
-        upstream_id: String::new(),
-        price_version: None,
-        finish_reason: String::new(),
-        native_finish: String::new(),
-        tokens: Tokens::default(),
-        counted_by: CountedBy::Nobody,
         cancelled: progress.cancelled || matches!(end, End::Left),
-        cost: Usd::ZERO,
         first_token_ms: progress.first_token_at.map(|at| millis(progress.started, at)),
         duration_ms: millis(progress.started, Instant::now()),
         attempts: progress.attempts.clone(),
+        ..Ended::blank(status, told, error)
     }
 }

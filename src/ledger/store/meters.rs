@@ -107,18 +107,29 @@ impl From<Row> for MeterState {
     }
 }
 
+/// Reads meters as `m`. The checked queries take nothing but literals, so what they share is a macro.
+macro_rules! select_meters {
+    ($from:literal, $($value:expr),* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            r#"select m.org_id as "org: OrgId", m.id as "id: MeterId", kind,
+                limit_total as "limit_total: Usd", limit_day as "limit_day: Usd", limit_week as "limit_week: Usd",
+                limit_month as "limit_month: Usd", include_byok, held as "held: Usd",
+                spent_total as "spent_total: Usd", spent_day as "spent_day: Usd", spent_week as "spent_week: Usd",
+                spent_month as "spent_month: Usd", byok_total as "byok_total: Usd", byok_day as "byok_day: Usd",
+                byok_week as "byok_week: Usd", byok_month as "byok_month: Usd", day, week, month,
+                (clock_timestamp() at time zone 'utc')::date as "today!", last_used_at
+                "#
+                + $from,
+            $($value),*
+        )
+    };
+}
+
 pub async fn lock_meters(conn: &mut PgConnection, wanted: &[(Uuid, Uuid)]) -> Result<Vec<MeterState>, sqlx::Error> {
     let (orgs, ids): (Vec<Uuid>, Vec<Uuid>) = wanted.iter().copied().unzip();
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select m.org_id as "org: OrgId", m.id as "id: MeterId", kind,
-            limit_total as "limit_total: Usd", limit_day as "limit_day: Usd", limit_week as "limit_week: Usd",
-            limit_month as "limit_month: Usd", include_byok, held as "held: Usd",
-            spent_total as "spent_total: Usd", spent_day as "spent_day: Usd", spent_week as "spent_week: Usd",
-            spent_month as "spent_month: Usd", byok_total as "byok_total: Usd", byok_day as "byok_day: Usd",
-            byok_week as "byok_week: Usd", byok_month as "byok_month: Usd", day, week, month,
-            (clock_timestamp() at time zone 'utc')::date as "today!", last_used_at
-           from unnest($1::uuid[], $2::uuid[]) as x (org_id, id)
+    let rows = select_meters!(
+        r#"from unnest($1::uuid[], $2::uuid[]) as x (org_id, id)
            join meter m on m.org_id = x.org_id and m.id = x.id
            order by m.org_id, m.id
            for update of m"#,
@@ -140,21 +151,7 @@ pub async fn meter_states(
     ids: &[MeterId],
 ) -> Result<Vec<MeterState>, sqlx::Error> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select org_id as "org: OrgId", id as "id: MeterId", kind,
-            limit_total as "limit_total: Usd", limit_day as "limit_day: Usd", limit_week as "limit_week: Usd",
-            limit_month as "limit_month: Usd", include_byok, held as "held: Usd",
-            spent_total as "spent_total: Usd", spent_day as "spent_day: Usd", spent_week as "spent_week: Usd",
-            spent_month as "spent_month: Usd", byok_total as "byok_total: Usd", byok_day as "byok_day: Usd",
-            byok_week as "byok_week: Usd", byok_month as "byok_month: Usd", day, week, month,
-            (clock_timestamp() at time zone 'utc')::date as "today!", last_used_at
-           from meter where org_id = $1 and id = any($2)"#,
-        org.0,
-        &ids,
-    )
-    .fetch_all(conn)
-    .await?;
+    let rows = select_meters!("from meter m where org_id = $1 and id = any($2)", org.0, &ids,).fetch_all(conn).await?;
     Ok(rows.into_iter().map(MeterState::from).collect())
 }
 
@@ -170,16 +167,8 @@ pub async fn meters_near_limit(
     percent: u8,
     most: i64,
 ) -> Result<Vec<MeterState>, sqlx::Error> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select org_id as "org: OrgId", id as "id: MeterId", kind,
-            limit_total as "limit_total: Usd", limit_day as "limit_day: Usd", limit_week as "limit_week: Usd",
-            limit_month as "limit_month: Usd", include_byok, held as "held: Usd",
-            spent_total as "spent_total: Usd", spent_day as "spent_day: Usd", spent_week as "spent_week: Usd",
-            spent_month as "spent_month: Usd", byok_total as "byok_total: Usd", byok_day as "byok_day: Usd",
-            byok_week as "byok_week: Usd", byok_month as "byok_month: Usd", day, week, month,
-            (clock_timestamp() at time zone 'utc')::date as "today!", last_used_at
-           from meter
+    let rows = select_meters!(
+        r#"from meter m
            where org_id = $1 and kind = $2 and (
               (spent_total + byok_total) * 100 >= limit_total * $3::integer
               or (spent_day + byok_day) * 100 >= limit_day * $3::integer

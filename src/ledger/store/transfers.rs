@@ -1,6 +1,5 @@
 //! The journal.
 
-use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::super::transfer::Code;
@@ -62,35 +61,4 @@ pub async fn insert_or_find_transfer(
     .fetch_one(conn)
     .await?;
     Ok(Some(earlier))
-}
-
-/// One line of an organization's statement.
-#[derive(Clone, Debug)]
-pub struct Movement {
-    pub id: TransferId,
-    pub code: String,
-    pub reference: String,
-    /// Positive when credits came in.
-    pub amount: Usd,
-    pub memo: String,
-    pub at: DateTime<Utc>,
-}
-
-/// The latest movements of an organization's credits, metered calls left out, newest first.
-///
-/// # Errors
-/// Database errors only.
-pub async fn statement(conn: &mut PgConnection, org: OrgId, limit: i64) -> Result<Vec<Movement>, sqlx::Error> {
-    sqlx::query_as!(
-        Movement,
-        r#"select id as "id: TransferId", code, reference,
-            case when credit_account = $1 then amount else -amount end as "amount!: Usd", memo, created_at as at
-           from transfer
-           where org_id = $1 and code <> 'usage' and (credit_account = $1 or debit_account = $1)
-           order by id desc limit $2"#,
-        org.0,
-        limit,
-    )
-    .fetch_all(conn)
-    .await
 }

@@ -51,6 +51,33 @@ async fn a_stream_ends_with_its_usage_after_the_settlement() {
 }
 
 #[tokio::test]
+async fn a_call_is_found_by_the_request_id_of_its_answer() {
+    let farebox = Farebox::start().await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    let poor = farebox.key("poor@example.com", "", &[]).await;
+    for (key, own, status) in [(&key, None, 200), (&key, Some("mine"), 200), (&poor, Some("mine"), 402)] {
+        let body = json!({ "model": "sandbox/echo", "messages": [{ "role": "user", "content": "hi" }] });
+        let request = farebox.http.post(farebox.url("/api/v1/chat/completions")).bearer_auth(&key.text).json(&body);
+        let request = own.into_iter().fold(request, |request, own| request.header("x-request-id", own));
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), status);
+        let told = answer.headers()["x-request-id"].to_str().expect("text").to_owned();
+        assert!(told.starts_with("req_"), "two clients may choose the same id, so theirs is not taken: {told}");
+        answer.bytes().await.expect("a body");
+        let mut stored = String::new();
+        for _ in 0..100 {
+            // A refused call is logged after it was answered.
+            stored = farebox.text("select (select request_id from usage order by id desc limit 1)").await;
+            if stored == told {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert_eq!(stored, told);
+    }
+}
+
+#[tokio::test]
 async fn strangers_get_one_sentence() {
     let farebox = Farebox::start().await;
     let mut key = farebox.key("ada@example.com", "1", &[]).await;

@@ -103,6 +103,53 @@ async fn a_person_signs_up_proves_the_address_and_is_signed_in() {
     assert_eq!(back.location, "/keys");
 }
 
+/// Lets every insert into a table fail, or no longer.
+async fn break_inserts(farebox: &Farebox, table: &str, broken: bool) {
+    let statement = if broken {
+        format!(
+            "create function broken() returns trigger language plpgsql as $$ begin raise 'broken'; end $$;
+             create trigger broken before insert on {table} for each row execute function broken()"
+        )
+    } else {
+        "drop function broken cascade".to_owned()
+    };
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&farebox.pool).await.expect("a trigger");
+}
+
+#[tokio::test]
+async fn what_fails_halfway_leaves_nothing_behind() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::new(&farebox);
+    let account = [("name", "Ada"), ("email", "ada@example.com"), ("password", "correct horse")];
+    ada.submit("/sign-up", "/sign-up", &account).await;
+    let link = mailed_link(&farebox, "verify_email").await;
+    let token = link.split_once("token=").map(|(_, token)| token.to_owned()).expect("a token");
+
+    let tokens = "select count(*)::text from one_time_token";
+    break_inserts(&farebox, "mail", true).await;
+    let sign_in = ada.submit("/sign-in", "/sign-in", &account[1..]).await;
+    assert_eq!((sign_in.status, farebox.text(tokens).await.as_str()), (500, "1"), "no link without its mail");
+    break_inserts(&farebox, "mail", false).await;
+    let sign_in = ada.submit("/sign-in", "/sign-in", &account[1..]).await;
+    assert_eq!(
+        (sign_in.status, farebox.text(tokens).await.as_str()),
+        (422, "2"),
+        "a fresh link, and the uniform answer"
+    );
+
+    let form = [("token", token.as_str()), ("password", "correct horse")];
+    break_inserts(&farebox, "session", true).await;
+    assert_eq!(ada.submit(&link, "/verify", &form).await.status, 500);
+    let failures = "select count(*)::text from sign_in_failure where subject like 'account:%'";
+    let before = farebox.text(failures).await;
+    let wrong = ada.submit(&link, "/verify", &[form[0], ("password", "another horse")]).await;
+    assert_eq!(wrong.status, 422);
+    assert_ne!(farebox.text(failures).await, before, "a wrong password is counted");
+    break_inserts(&farebox, "session", false).await;
+    let right = ada.submit(&link, "/verify", &form).await;
+    assert_eq!(right.status, 303, "the link still works: {}", right.body);
+}
+
 #[tokio::test]
 async fn a_known_and_an_unknown_address_are_told_the_same() {
     let farebox = Farebox::start().await;
