@@ -72,6 +72,8 @@ fn anybody(service: &mut web::ServiceConfig) {
         .route("/recover", web::post().to(page::recover))
         .route("/reset", web::get().to(page::reset_form))
         .route("/reset", web::post().to(page::reset))
+        .route("/oidc/sign-in", web::post().to(accounts::oidc::pages::start_sign_in))
+        .route("/oidc/{provider}/callback", web::get().to(accounts::oidc::pages::callback))
         .route("/docs/api", web::get().to(reference::pages::show))
         .route("/openapi.json", web::get().to(reference::pages::document));
 }
@@ -82,6 +84,13 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/", web::get().to(overview::pages::index))
         .route("/step-up", web::get().to(accounts::pages::step_up_form))
         .route("/step-up", web::post().to(accounts::pages::step_up))
+        .route("/oidc/step-up", web::post().to(accounts::oidc::pages::start_step_up))
+        .route("/oidc/link", web::post().to(accounts::oidc::pages::start_link))
+        .route("/settings/sign-in", web::get().to(orgs::ways::pages::index))
+        .route("/settings/sign-in/unlink", web::post().to(orgs::ways::pages::unlink))
+        .route("/settings/sign-in/password", web::post().to(orgs::ways::pages::change_password))
+        .route("/operator/claim", web::get().to(accounts::operator::pages::claim_form))
+        .route("/operator/claim", web::post().to(accounts::operator::pages::claim))
         .route("/sign-out", web::post().to(accounts::pages::sign_out))
         .route("/activity", web::get().to(overview::activity::index))
         .route("/activity/{call}", web::get().to(overview::activity::show))
