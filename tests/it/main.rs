@@ -4,6 +4,7 @@
 
 mod access;
 mod activity;
+mod admission;
 mod audit;
 mod books;
 mod browser;
@@ -11,6 +12,7 @@ mod calls;
 #[path = "catalog.rs"]
 mod catalog_stories;
 mod fake_upstream;
+mod identity;
 mod query_api;
 mod schema;
 mod settle;
