@@ -238,6 +238,18 @@ async fn a_token_that_does_not_hold_signs_nobody_in() {
     assert_eq!(farebox.text("select count(*)::text from person").await, "0");
     assert_eq!(through(&mut eve, &fake, "eve-1", "eve@example.com").await.status, 303, "an honest one does");
     let log = farebox.log();
+    for reason in [
+        "the nonce",
+        "the audience",
+        "the authorized party",
+        "the issuer",
+        "the time",
+        "the subject",
+        "the signature",
+        "a signature by a key that it does not publish",
+    ] {
+        assert!(log.contains(&format!("does not hold: {reason}")), "nothing was refused for {reason}: {log}");
+    }
     for secret in [fake_oidc::CLIENT_SECRET, "fake-access-token-5512", "code-1", "eyJ"] {
         assert!(!log.contains(secret), "{secret} is in the log: {log}");
     }

@@ -38,7 +38,11 @@ async fn view(
         !identities.iter().any(|identity| identity.issuer == *issuer)
     });
     Ok(views::WaysToSignIn {
-        shell: member.shell("sign-in", "Ways to sign in", "What lets you in, and what to do when one of them is lost."),
+        shell: member.shell(
+            "sign-in",
+            "Ways to sign in",
+            "What lets you in. Keep two, so that losing one does not lock you out.",
+        ),
         email: person.email.clone(),
         has_password,
         password: Field::wrong("", password_error),

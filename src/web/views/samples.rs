@@ -196,7 +196,12 @@ fn identity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         accounts::ClaimOperator { page: public(theme, "Become the operator"), email: email(), ..Default::default() };
     push(out, "claim_operator", &claim)?;
     let ways = accounts::WaysToSignIn {
-        shell: shell(theme, "sign-in", "Ways to sign in", "What lets you in, and what to do when one of them is lost."),
+        shell: shell(
+            theme,
+            "sign-in",
+            "Ways to sign in",
+            "What lets you in. Keep two, so that losing one does not lock you out.",
+        ),
         email: email(),
         identities: vec![accounts::LinkedIdentity {
             id: "idn_1".into(),

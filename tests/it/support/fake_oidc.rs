@@ -118,10 +118,13 @@ pub const OTHER: [&str; 3] =
 
 impl FakeOidc {
     pub fn start() -> FakeOidc {
-        FakeOidc::start_at(super::farebox::free_port())
+        FakeOidc::start_at(0)
     }
 
+    /// On this port; 0 for any.
     pub fn start_at(port: u16) -> FakeOidc {
+        let socket = TcpListener::bind(("127.0.0.1", port)).expect("the port");
+        let port = socket.local_addr().expect("an address").port();
         let state = Arc::new(Mutex::new(State {
             base: format!("http://127.0.0.1:{port}"),
             mood: Mood::Well,
@@ -133,7 +136,6 @@ impl FakeOidc {
             given: 0,
             count: 0,
         }));
-        let socket = TcpListener::bind(("127.0.0.1", port)).expect("the port");
         let (shared, (send, receive)) = (Arc::clone(&state), mpsc::channel());
         let thread = std::thread::spawn(move || {
             let server = HttpServer::new(move || {
