@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
-use crate::accounts::Hasher;
+use crate::accounts::oidc::Providers;
+use crate::accounts::{Hasher, SignUpRules, nobody_is_invited, operator};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, Secret};
 use crate::catalog::{self, CatalogFile, Missing, Shelf};
@@ -80,6 +81,8 @@ impl Readiness {
 pub struct Parts {
     pub app: App,
     pub hasher: Hasher,
+    pub providers: Providers,
+    pub rules: SignUpRules,
     pub keys: KeyCache,
     pub shelf: Shelf,
     pub processors: Processors,
@@ -105,6 +108,7 @@ pub async fn serve(config: Config, url: &Secret<String>) -> anyhow::Result<()> {
     let parts = build(&config, &pools, metrics, &stop, &tasks).await?;
     let server = listen(&config, &parts)?;
     announce(&config, server.addrs.first());
+    offer_operator(&parts.app).await?;
     let handle = server.server.handle();
     let mut running = Handle::current().spawn(server.server);
     tokio::select! {
@@ -181,6 +185,7 @@ async fn build(
         None => Mailer::Outbox,
     };
     let processors = Processors::new(pools.general.clone(), dev);
+    let providers = Providers::new(&config.providers, sealer.clone())?;
     let watcher =
         Watcher { keys: keys.clone(), shelf: shelf.clone(), upstream_keys, sealer, pool: pools.general.clone() };
     handle
@@ -196,6 +201,8 @@ async fn build(
             trusted_proxies: config.trusted_proxies,
         },
         hasher: Hasher::new()?,
+        providers,
+        rules: SignUpRules { policy: config.sign_up.clone(), invited: nobody_is_invited },
         keys,
         query_api: QueryApi::new(pools.general.clone(), shelf.clone()),
         shelf,
@@ -322,6 +329,8 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
     service
         .app_data(web::Data::new(parts.app.clone()))
         .app_data(web::Data::new(parts.hasher.clone()))
+        .app_data(web::Data::new(parts.providers.clone()))
+        .app_data(web::Data::new(parts.rules.clone()))
         .app_data(web::Data::new(parts.keys.clone()))
         .app_data(web::Data::new(parts.shelf.clone()))
         .app_data(web::Data::new(parts.processors.clone()))
@@ -343,6 +352,19 @@ fn announce(config: &Config, addr: Option<&std::net::SocketAddr>) {
         eprintln!("  Create an account at {url}sign-up; its mail waits at {url}dev/mailbox.");
         eprintln!("  Sandbox models and payments need no account anywhere. Stop with Ctrl-C.\n");
     }
+}
+
+/// While nobody runs this instance, whoever sees its output may. Each start makes the links before it void.
+async fn offer_operator(app: &App) -> anyhow::Result<()> {
+    let mut conn = app.db.acquire().await?;
+    if let Some(token) = operator::offer(&mut conn).await? {
+        let mut url = app.public_url.clone();
+        url.set_path("/operator/claim");
+        url.query_pairs_mut().append_pair("token", token.expose());
+        eprintln!("\n  This instance has no operator yet. Sign in and open this link, which works once:");
+        eprintln!("  {url}\n");
+    }
+    Ok(())
 }
 
 async fn stop_signal() {

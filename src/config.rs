@@ -9,7 +9,11 @@ use std::time::Duration;
 use base64::Engine;
 use sha2::{Digest as _, Sha256};
 
+use crate::accounts::SignUpPolicy;
+use crate::accounts::oidc::ProviderSettings;
 use crate::base::Secret;
+
+mod identity;
 
 /// Where a value came from, and how to read one: environment, `*_FILE`, TOML.
 pub struct Sources {
@@ -20,6 +24,8 @@ pub struct Sources {
 pub enum ConfigError {
     #[error("{name} {problem}")]
     Value { name: &'static str, problem: String },
+    #[error("{name} {problem}")]
+    Provider { name: String, problem: String },
     #[error("cannot read {path}: {problem}")]
     File { path: String, problem: String },
     #[error("{0} is not a setting of Farebox; `farebox config check` lists them")]
@@ -76,8 +82,14 @@ pub struct Config {
     pub timeout_first_byte: Duration,
     /// `FAREBOX_TIMEOUT_IDLE_SECONDS`: an upstream stream that is silent for this long is given up; default 60.
     pub timeout_idle: Duration,
+    /// `FAREBOX_SIGN_UP`: who may make an account: `open` (default), `closed`, `domains` or `invitation`; with `domains`,
+    /// `FAREBOX_SIGN_UP_DOMAINS` lists them.
+    pub sign_up: SignUpPolicy,
+    /// `FAREBOX_GOOGLE_CLIENT_ID`, `_CLIENT_SECRET`, and `FAREBOX_OIDC_<NAME>_ISSUER`, `_CLIENT_ID`, `_CLIENT_SECRET`,
+    /// `_LABEL`: other accounts with which people sign in.
+    pub providers: Vec<ProviderSettings>,
     /// Effective values for `config check`, secrets hidden.
-    pub shown: Vec<(&'static str, String)>,
+    pub shown: Vec<(String, String)>,
 }
 
 /// Name, whether it is secret, and what it is for.
@@ -101,6 +113,11 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_SHUTDOWN_SECONDS", false),
     ("FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS", false),
     ("FAREBOX_TIMEOUT_IDLE_SECONDS", false),
+    ("FAREBOX_SIGN_UP", false),
+    ("FAREBOX_SIGN_UP_DOMAINS", false),
+    ("FAREBOX_GOOGLE_CLIENT_ID", false),
+    ("FAREBOX_GOOGLE_CLIENT_SECRET", true),
+    ("FAREBOX_GOOGLE_ISSUER", false),
 ];
 
 /// Read by scripts and by the embedded server, not settings of the product.
@@ -168,7 +185,7 @@ impl Sources {
 }
 
 fn is_setting(name: &str) -> bool {
-    SETTINGS.iter().any(|(setting, _)| *setting == name)
+    SETTINGS.iter().any(|(setting, _)| *setting == name) || identity::is_setting(name)
 }
 
 fn wrong(name: &'static str, problem: impl Into<String>) -> ConfigError {
@@ -234,6 +251,8 @@ impl Config {
             shutdown_grace: sources.seconds("FAREBOX_SHUTDOWN_SECONDS", 130, 1, 3_600)?,
             timeout_first_byte: sources.seconds("FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS", 120, 1, 900)?,
             timeout_idle: sources.seconds("FAREBOX_TIMEOUT_IDLE_SECONDS", 60, 1, 900)?,
+            sign_up: identity::sign_up(sources)?,
+            providers: identity::providers(sources, environment)?,
             shown: Vec::new(),
         };
         config.check()?;
@@ -265,7 +284,7 @@ impl Config {
         Ok(())
     }
 
-    fn describe(&self, sources: &Sources) -> Vec<(&'static str, String)> {
+    fn describe(&self, sources: &Sources) -> Vec<(String, String)> {
         let effective = |name: &str| match name {
             "FAREBOX_ENV" => if self.is_production() { "production" } else { "development" }.to_owned(),
             "FAREBOX_LISTEN" => self.listen.to_string(),
@@ -282,17 +301,21 @@ impl Config {
             "FAREBOX_SHUTDOWN_SECONDS" => self.shutdown_grace.as_secs().to_string(),
             "FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS" => self.timeout_first_byte.as_secs().to_string(),
             "FAREBOX_TIMEOUT_IDLE_SECONDS" => self.timeout_idle.as_secs().to_string(),
+            name if identity::is_described(name) => identity::describe(name, self, sources),
             _ => String::new(),
         };
+        let named = sources.values.keys().filter(|name| identity::is_setting(name));
         SETTINGS
             .iter()
+            .copied()
+            .chain(named.map(|name| (name.as_str(), identity::is_secret(name))))
             .map(|(name, secret)| {
                 let shown = match (secret, sources.get(name)) {
                     (true, Some(_)) => "[set]".to_owned(),
                     (true, None) => "[not set]".to_owned(),
                     (false, _) => effective(name),
                 };
-                (*name, shown)
+                (name.to_owned(), shown)
             })
             .collect()
     }

@@ -76,6 +76,8 @@ fn anybody(service: &mut web::ServiceConfig) {
         .route("/email/confirm", web::post().to(accounts::email_change::pages::confirm))
         .route("/email/revert", web::get().to(accounts::email_change::pages::revert_form))
         .route("/email/revert", web::post().to(accounts::email_change::pages::revert))
+        .route("/oidc/sign-in", web::post().to(accounts::oidc::pages::start_sign_in))
+        .route("/oidc/{provider}/callback", web::get().to(accounts::oidc::pages::callback))
         .route("/docs/api", web::get().to(reference::pages::show))
         .route("/openapi.json", web::get().to(reference::pages::document));
 }
@@ -86,6 +88,13 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/", web::get().to(overview::pages::index))
         .route("/step-up", web::get().to(accounts::pages::step_up_form))
         .route("/step-up", web::post().to(accounts::pages::step_up))
+        .route("/oidc/step-up", web::post().to(accounts::oidc::pages::start_step_up))
+        .route("/oidc/link", web::post().to(accounts::oidc::pages::start_link))
+        .route("/settings/sign-in", web::get().to(orgs::ways::pages::index))
+        .route("/settings/sign-in/unlink", web::post().to(orgs::ways::pages::unlink))
+        .route("/settings/sign-in/password", web::post().to(orgs::ways::pages::change_password))
+        .route("/operator/claim", web::get().to(accounts::operator::pages::claim_form))
+        .route("/operator/claim", web::post().to(accounts::operator::pages::claim))
         .route("/sign-out", web::post().to(accounts::pages::sign_out))
         .route("/activity", web::get().to(overview::activity::index))
         .route("/activity/{call}", web::get().to(overview::activity::show))

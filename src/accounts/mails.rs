@@ -6,10 +6,9 @@ use url::Url;
 
 use super::person::Person;
 use super::store;
-use crate::base::EmailAddress;
-use crate::base::Secret;
 use crate::base::ids::{MailId, PersonId};
 use crate::base::secret::{Digest, random_token};
+use crate::base::{EmailAddress, Origin, Secret};
 use crate::mail::{self, NewMail};
 use crate::web::views::emails::{self, LinkMail, Mail, NoticeMail};
 
@@ -165,6 +164,73 @@ pub async fn tell(
     // An address that was valid when the account was made is valid now.
     let Ok(email) = EmailAddress::parse(&person.email) else { return Ok(()) };
     write(conn, kind, &email, emails::notice(mail)?).await
+}
+
+/// How the ways to sign in changed. The labels name providers.
+#[derive(Clone, Copy, Debug)]
+pub enum Ways<'a> {
+    Linked(&'a str),
+    Unlinked(&'a str),
+    Password {
+        /// There was one before.
+        had: bool,
+    },
+}
+
+/// Tells somebody that the ways to sign in to their account changed, in case it was not them.
+pub async fn ways_changed(
+    conn: &mut PgConnection,
+    links: &Links,
+    person: &Person,
+    ways: Ways<'_>,
+    origin: &Origin,
+) -> anyhow::Result<()> {
+    let (kind, subject, line) = match ways {
+        Ways::Linked(label) => (
+            "identity_linked",
+            format!("{label} can now sign you in"),
+            format!("Your account at {label} was linked. It now signs you in to {}.", links.instance()),
+        ),
+        Ways::Unlinked(label) => (
+            "identity_unlinked",
+            format!("{label} no longer signs you in"),
+            format!("The link to your account at {label} was taken away from {}.", links.instance()),
+        ),
+        Ways::Password { had: true } => (
+            "password_changed",
+            "Your password was changed".to_owned(),
+            format!(
+                "The password of your account at {} was changed. Every other browser was signed out.",
+                links.instance()
+            ),
+        ),
+        Ways::Password { had: false } => (
+            "password_changed",
+            "A password was added to your account".to_owned(),
+            format!("Your account at {} has a password now. Every other browser was signed out.", links.instance()),
+        ),
+    };
+    let mut facts = Vec::new();
+    if !origin.ip.is_empty() {
+        facts.push(("Network address".to_owned(), origin.ip.clone()));
+    }
+    if !origin.user_agent.is_empty() {
+        facts.push(("Browser".to_owned(), origin.user_agent.clone()));
+    }
+    let mail = emails::notice(&NoticeMail {
+        subject,
+        name: person.name.clone(),
+        lines: vec![line],
+        facts,
+        action: "See your ways to sign in".into(),
+        link: links.to("/settings/sign-in"),
+        footer: "If it was not you, set a new password by \u{201c}Forgot your password?\u{201d} at once, and look at this page.".into(),
+    })?;
+    // An account on the command line may have an address that no mail server takes; then there is nobody to tell.
+    match EmailAddress::parse(&person.email) {
+        Ok(email) => write(conn, kind, &email, mail).await,
+        Err(_) => Ok(()),
+    }
 }
 
 async fn write(conn: &mut PgConnection, kind: &'static str, to: &EmailAddress, mail: Mail) -> anyhow::Result<()> {

@@ -4,17 +4,19 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
 use super::mails::Links;
+use super::oidc::{self, Providers};
 use super::password::{Hasher, Password};
+use super::policy::SignUpRules;
 use super::sign_in::SignInError;
 use super::sign_up::NewPerson;
-use super::{SessionSecret, SignedIn};
+use super::{SessionSecret, SignedIn, store};
 use crate::base::EmailAddress;
 use crate::web::error::local_path;
 use crate::web::views::accounts as views;
 use crate::web::views::common::Field;
 use crate::web::{App, PageError, Protected, client, cookies, flash, html, public_page, see_other, unprocessable};
 
-fn links(app: &App) -> Links {
+pub(super) fn links(app: &App) -> Links {
     Links { base: app.public_url.clone() }
 }
 
@@ -26,7 +28,8 @@ fn filled(value: &str) -> Field {
     field(value, "")
 }
 
-fn signed_in(app: &App, secret: &SessionSecret, next: &str) -> HttpResponse {
+/// The way on for a browser that has just been signed in, with its new secret.
+pub(super) fn signed_in(app: &App, secret: &SessionSecret, next: &str) -> HttpResponse {
     let mut response = see_other(local_path(next));
     response.add_cookie(&cookies::session(app, secret.0.expose())).ok();
     response
@@ -49,8 +52,23 @@ impl From<SignInError> for PageError {
 ///
 /// # Errors
 /// When the page cannot be rendered.
-pub async fn sign_up_form(app: web::Data<App>, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    html(&views::SignUp { page: public_page(&app, &request, "Create your account"), ..views::SignUp::default() })
+pub async fn sign_up_form(
+    app: web::Data<App>,
+    providers: web::Data<Providers>,
+    rules: web::Data<SignUpRules>,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
+    html(&sign_up_view(&app, &providers, &rules, &request))
+}
+
+fn sign_up_view(app: &App, providers: &Providers, rules: &SignUpRules, request: &HttpRequest) -> views::SignUp {
+    views::SignUp {
+        page: public_page(app, request, "Create your account"),
+        closed: rules.closed(),
+        hint: rules.hint(),
+        providers: oidc::pages::buttons(providers.iter()),
+        ..views::SignUp::default()
+    }
 }
 
 #[derive(Deserialize)]
@@ -68,9 +86,14 @@ pub struct SignUpForm {
 pub async fn sign_up(
     app: web::Data<App>,
     hasher: web::Data<Hasher>,
+    providers: web::Data<Providers>,
+    rules: web::Data<SignUpRules>,
     request: HttpRequest,
     Protected(form): Protected<SignUpForm>,
 ) -> Result<HttpResponse, PageError> {
+    if rules.is_closed() {
+        return unprocessable(&sign_up_view(&app, &providers, &rules, &request));
+    }
     let email = EmailAddress::parse(&form.email);
     let password = Password::choose(&form.password, &form.email);
     let (email, password) = match (email, password) {
@@ -79,11 +102,10 @@ pub async fn sign_up(
             let wrong =
                 |label: &str, problem: Option<String>| problem.map(|p| format!("{label} {p}.")).unwrap_or_default();
             return unprocessable(&views::SignUp {
-                page: public_page(&app, &request, "Create your account"),
                 name: filled(&form.name),
                 email: field(&form.email, wrong("This", email.err().map(|e| e.to_string()))),
                 password: field("", wrong("The password", password.err().map(|e| e.to_string()))),
-                closed: String::new(),
+                ..sign_up_view(&app, &providers, &rules, &request)
             });
         }
     };
@@ -94,14 +116,16 @@ pub async fn sign_up(
     }
     // Each sign-up counts as a try: it costs a hash and a mail.
     throttle.note_failure(&mut tx).await?;
+    let admitted = rules.admit(&mut tx, &email).await?;
     let shown = email.to_string();
     let new = NewPerson { email, name: form.name, password };
-    super::sign_up(&mut tx, &hasher, &links(&app), new).await?;
+    super::sign_up(&mut tx, &hasher, &links(&app), new, admitted).await?;
     tx.commit().await?;
     html(&views::SignUpSent {
         page: public_page(&app, &request, "Look into your mailbox"),
         email: shown,
         link_lasts: "24 hours".into(),
+        limited: rules.hint(),
     })
 }
 
@@ -175,6 +199,8 @@ pub struct NextQuery {
 /// When the page cannot be rendered.
 pub async fn sign_in_form(
     app: web::Data<App>,
+    providers: web::Data<Providers>,
+    rules: web::Data<SignUpRules>,
     request: HttpRequest,
     query: web::Query<NextQuery>,
 ) -> Result<HttpResponse, PageError> {
@@ -184,7 +210,8 @@ pub async fn sign_in_form(
     html(&views::SignIn {
         page: public_page(&app, &request, "Sign in"),
         next: local_path(&query.next).to_owned(),
-        sign_up_open: true,
+        sign_up_open: !rules.is_closed(),
+        providers: oidc::pages::buttons(providers.iter()),
         ..views::SignIn::default()
     })
 }
@@ -204,6 +231,8 @@ pub struct SignInForm {
 pub async fn sign_in(
     app: web::Data<App>,
     hasher: web::Data<Hasher>,
+    providers: web::Data<Providers>,
+    rules: web::Data<SignUpRules>,
     request: HttpRequest,
     Protected(form): Protected<SignInForm>,
 ) -> Result<HttpResponse, PageError> {
@@ -213,7 +242,8 @@ pub async fn sign_in(
             email: field(&form.email, email_error),
             password: field("", password_error),
             next: local_path(&form.next).to_owned(),
-            sign_up_open: true,
+            sign_up_open: !rules.is_closed(),
+            providers: oidc::pages::buttons(providers.iter()),
         })
     };
     let Ok(email) = EmailAddress::parse(&form.email) else {
@@ -234,20 +264,41 @@ pub async fn sign_in(
 /// When the page cannot be rendered.
 pub async fn step_up_form(
     app: web::Data<App>,
+    providers: web::Data<Providers>,
     person: SignedIn,
     request: HttpRequest,
     query: web::Query<NextQuery>,
 ) -> Result<HttpResponse, PageError> {
-    html(&views::StepUp {
-        page: public_page(&app, &request, "Confirm that it is you"),
+    html(&step_up_view(&app, &providers, &request, &person, &query.next, "").await?)
+}
+
+/// How somebody can show who they are depends on what they sign in with.
+async fn step_up_view(
+    app: &App,
+    providers: &Providers,
+    request: &HttpRequest,
+    person: &SignedIn,
+    next: &str,
+    error: &str,
+) -> Result<views::StepUp, PageError> {
+    let mut conn = app.db.acquire().await?;
+    let id = person.person().id;
+    let stored = store::find_person(&mut conn, id).await?.ok_or(PageError::NotFound)?;
+    let identities = oidc::identities_of(&mut conn, id).await?;
+    let linked = identities.iter().filter_map(|identity| providers.of_issuer(&identity.issuer));
+    Ok(views::StepUp {
+        page: public_page(app, request, "Confirm that it is you"),
         email: person.person().email.clone(),
-        password: Field::default(),
-        next: local_path(&query.next).to_owned(),
+        password: field("", error),
+        next: local_path(next).to_owned(),
+        has_password: stored.password_hash.is_some(),
+        providers: oidc::pages::buttons(linked),
     })
 }
 
 #[derive(Deserialize)]
 pub struct StepUpForm {
+    #[serde(default)]
     password: String,
     #[serde(default)]
     next: String,
@@ -260,6 +311,7 @@ pub struct StepUpForm {
 pub async fn step_up(
     app: web::Data<App>,
     hasher: web::Data<Hasher>,
+    providers: web::Data<Providers>,
     person: SignedIn,
     request: HttpRequest,
     Protected(form): Protected<StepUpForm>,
@@ -268,12 +320,11 @@ pub async fn step_up(
     let origin = client::origin(&app, &request);
     match super::step_up(&mut conn, &hasher, &person.session, &form.password, &origin).await {
         Ok(secret) => Ok(signed_in(&app, &secret, &form.next)),
-        Err(SignInError::WrongPassword) => unprocessable(&views::StepUp {
-            page: public_page(&app, &request, "Confirm that it is you"),
-            email: person.person().email.clone(),
-            password: field("", "This is not your password."),
-            next: local_path(&form.next).to_owned(),
-        }),
+        Err(SignInError::WrongPassword) => {
+            drop(conn);
+            let error = "This is not your password.";
+            unprocessable(&step_up_view(&app, &providers, &request, &person, &form.next, error).await?)
+        }
         Err(error) => Err(error.into()),
     }
 }

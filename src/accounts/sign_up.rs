@@ -15,7 +15,8 @@ pub struct NewPerson {
 }
 
 /// Makes an account whose address is still to be proven, and mails the link that proves it.
-/// An address that has a proven account gets a mail that says so instead.
+/// An address that has a proven account gets a mail that says so instead. One that is not admitted by the operator's
+/// policy gets nothing; whoever asks does not see the difference.
 ///
 /// # Errors
 /// Database errors, and failures of hashing.
@@ -24,6 +25,7 @@ pub async fn sign_up(
     hasher: &Hasher,
     links: &mails::Links,
     new: NewPerson,
+    admitted: bool,
 ) -> anyhow::Result<()> {
     // Hashed in every case, so that every case takes as long.
     let hash = hasher.hash(new.password).await?;
@@ -32,6 +34,7 @@ pub async fn sign_up(
         Some(person) if person.verified_at.is_some() => {
             return mails::already_registered(conn, links, &person, &new.email).await;
         }
+        _ if !admitted => return Ok(()),
         Some(person) => {
             // The newest password wins; the link alone proves nothing without it.
             store::replace_unverified(conn, person.id, &name, &hash).await?;

@@ -1,6 +1,6 @@
 //! Every query about people.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use sqlx::postgres::types::PgInterval;
 
@@ -73,6 +73,53 @@ pub async fn mark_verified(conn: &mut PgConnection, id: PersonId) -> Result<(), 
     sqlx::query!("update person set email_verified_at = coalesce(email_verified_at, now()) where id = $1", id.0)
         .execute(conn)
         .await?;
+    Ok(())
+}
+
+/// Gives an account whose address nobody has proven to the one who has: the password that somebody chose for it, and
+/// the links that were mailed for it, are worth nothing any more. False when the address was proven meanwhile.
+pub async fn adopt_unverified(conn: &mut PgConnection, id: PersonId, name: &str) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "update person set name = $2, password_hash = null, email_verified_at = now()
+         where id = $1 and email_verified_at is null",
+        id.0,
+        name,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!("delete from one_time_token where person_id = $1", id.0).execute(conn).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Waits until nobody else changes how a person signs in, and keeps others waiting until the commit.
+pub async fn lock_person(conn: &mut PgConnection, id: PersonId) -> Result<(), sqlx::Error> {
+    sqlx::query!("select id from person where id = $1 for update", id.0).fetch_one(conn).await?;
+    Ok(())
+}
+
+/// Moves the moment at which the person of a session showed who they are back to when they really did.
+pub async fn set_authenticated_at(
+    conn: &mut PgConnection,
+    digest: &Digest,
+    at: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update session set authenticated_at = least(authenticated_at, $2) where digest = $1",
+        digest.as_bytes(),
+        at,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends every session of a person but one.
+pub async fn delete_other_sessions(
+    conn: &mut PgConnection,
+    person: PersonId,
+    kept: SessionId,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from session where person_id = $1 and id <> $2", person.0, kept.0).execute(conn).await?;
     Ok(())
 }
 
@@ -223,6 +270,8 @@ pub async fn renew_session(conn: &mut PgConnection, id: SessionId, digest: &Dige
     Ok(done.rows_affected() == 1)
 }
 
+/// # Errors
+/// Database errors only.
 pub async fn find_person(conn: &mut PgConnection, id: PersonId) -> Result<Option<Person>, sqlx::Error> {
     sqlx::query_as!(
         Person,

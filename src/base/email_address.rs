@@ -41,6 +41,12 @@ impl EmailAddress {
         self.0.to_lowercase()
     }
 
+    /// The part behind the `@`, in lower case.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.0.rsplit('@').next().unwrap_or_default()
+    }
+
     /// What a person is called until they choose a name.
     #[must_use]
     pub fn local_part(&self) -> &str {

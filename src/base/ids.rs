@@ -74,6 +74,8 @@ id_types! {
     OrgId = "org_";
     /// A signed-in browser.
     SessionId = "ses_";
+    /// An account elsewhere with which somebody signs in.
+    IdentityId = "idn_";
     /// An inference or provisioning key.
     KeyId = "key_";
     /// One metered call; the generation id that clients see.

@@ -25,6 +25,11 @@ pub enum User {
         #[arg(long)]
         json: bool,
     },
+    /// Make somebody who has an account an operator of this instance.
+    Operator {
+        #[arg(long)]
+        email: EmailAddress,
+    },
 }
 
 #[derive(Subcommand)]
@@ -50,7 +55,10 @@ pub enum Credits {
 /// # Errors
 /// Says what was wrong.
 pub async fn user(command: User, database: &Database) -> anyhow::Result<ExitCode> {
-    let User::Create { email, name, password_stdin, json } = command;
+    let (email, name, password_stdin, json) = match command {
+        User::Create { email, name, password_stdin, json } => (email, name, password_stdin, json),
+        User::Operator { email } => return operator(&email, database).await,
+    };
     let hash = if password_stdin {
         let mut text = String::new();
         std::io::stdin().read_line(&mut text)?;
@@ -70,6 +78,17 @@ pub async fn user(command: User, database: &Database) -> anyhow::Result<ExitCode
     } else {
         println!("{} has the account {} and the organization {}", person.email, person.id, org.id);
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn operator(email: &EmailAddress, database: &Database) -> anyhow::Result<ExitCode> {
+    let pool = database.connect().await?;
+    let mut conn = pool.acquire().await?;
+    let person = accounts::find_by_email(&mut conn, email).await?;
+    let person = person.filter(|person| person.verified_at.is_some());
+    let person = person.ok_or_else(|| anyhow::anyhow!("{email} has no account with a proven address"))?;
+    let made = accounts::operator::make_operator(&mut conn, &person).await?;
+    println!("{} is {} operator of this instance", person.email, if made { "now an" } else { "already an" });
     Ok(ExitCode::SUCCESS)
 }
 

@@ -20,7 +20,7 @@ impl PlainKey {
     pub fn fresh() -> PlainKey {
         let body = format!("{PREFIX}{}", hex::encode(random_bytes()));
         let checksum = checksum(&body);
-        PlainKey(Secret::new(body + &checksum))
+        PlainKey(Secret::new(body + checksum.as_str()))
     }
 
     /// Reads a key whose grammar and checksum are right.

@@ -127,11 +127,13 @@ pub async fn erase_mails(conn: &mut PgConnection, person: PersonId) -> Result<()
     Ok(())
 }
 
-/// Sessions, links, addresses and pictures.
+/// Sessions, links, addresses, accounts elsewhere and pictures.
 pub async fn erase_traces(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from session where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from one_time_token where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from email_change where person_id = $1", person.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from identity where person_id = $1", person.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from operator where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!(
         "delete from sign_in_failure
          where strpos(subject, (select email_canonical from person where id = $1)) > 0",

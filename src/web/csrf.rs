@@ -64,11 +64,16 @@ fn is_same_origin(app: &App, request: &HttpRequest) -> bool {
     origin == ours || here.is_some_and(|here| origin == here)
 }
 
+/// The mark of this browser, whether somebody is signed in or not.
+#[must_use]
+pub fn mark(app: &App, request: &HttpRequest) -> Option<String> {
+    cookies::read(request, cookies::visitor_name(app))
+        .or_else(|| request.extensions().get::<FreshMark>().map(|mark| mark.0.clone()))
+}
+
 /// What a form token is bound to: the session, else the browser's mark.
 fn binding(app: &App, request: &HttpRequest) -> Option<String> {
-    cookies::read(request, cookies::session_name(app))
-        .or_else(|| cookies::read(request, cookies::visitor_name(app)))
-        .or_else(|| request.extensions().get::<FreshMark>().map(|mark| mark.0.clone()))
+    cookies::read(request, cookies::session_name(app)).or_else(|| mark(app, request))
 }
 
 /// The token for forms of this response.

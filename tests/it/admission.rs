@@ -1,115 +1,168 @@
-//! Admission against the rules, computed a second time: on any state of a balance and its meters a call is admitted
-//! exactly if it fits, and of many at once never more than fit.
+//! Whom the operator lets in, and who becomes the operator.
 
-use std::time::Duration;
+use crate::support::fake_oidc::FakeOidc;
+use crate::support::visitor::{Visitor, between};
+use crate::support::{Farebox, Options, cluster};
 
-use farebox::base::Usd;
-use farebox::base::ids::CallId;
-use farebox::ledger::{self, Refused, Want};
-use futures_util::future::join_all;
-use rand::rngs::SmallRng;
-use rand::{RngExt, SeedableRng};
-use sqlx::PgPool;
+const PASSWORD: &str = "correct horse battery";
 
-use super::calls::{Tenant, desk, usd};
-use super::support::size::scale;
-
-const TTL: Duration = Duration::from_secs(900);
-
-fn cents(draw: &mut SmallRng, below: i64) -> Usd {
-    Usd::from_cents(draw.random_range(0..below))
+async fn start(fake: &FakeOidc, policy: &[(&'static str, &str)]) -> Farebox {
+    let mut options = fake.options();
+    options.env.extend(policy.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    Farebox::with(options).await
 }
 
-/// Puts a meter into any state that it may have, windows of the past included.
-async fn shake_meter(pool: &PgPool, tenant: &Tenant, meter: uuid::Uuid, draw: &mut SmallRng) {
-    for column in ["total", "day", "week", "month"] {
-        let limit = draw.random_bool(0.4).then(|| cents(draw, 30));
-        let statement = format!(
-            "update meter set limit_{column} = $3, spent_{column} = $4, byok_{column} = $5 where org_id = $1 and id = $2"
-        );
-        sqlx::query(sqlx::AssertSqlSafe(statement))
-            .bind(tenant.org.0)
-            .bind(meter)
-            .bind(limit)
-            .bind(cents(draw, 15))
-            .bind(cents(draw, 8))
-            .execute(pool)
-            .await
-            .expect("limits");
+/// The status of a sign-up with a password, and what the page says without the address.
+async fn sign_up(farebox: &Farebox, email: &str) -> (u16, String) {
+    let mut visitor = Visitor::new(farebox);
+    let token = visitor.token("/sign-in").await;
+    let page = visitor.post(&token, "/sign-up", &[("name", "X"), ("email", email), ("password", PASSWORD)]).await;
+    let plain = page.body.replace(email, "EMAIL");
+    (page.status, plain.lines().filter(|line| !line.contains("csrf_token")).collect())
+}
+
+/// The status of a sign-up with an account elsewhere.
+async fn sign_up_elsewhere(farebox: &Farebox, fake: &FakeOidc, email: &str) -> u16 {
+    let mut visitor = Visitor::new(farebox);
+    let sent = visitor.submit("/sign-in", "/oidc/sign-in", &[("provider", "fake")]).await;
+    let link = between(&sent.body, "<a class=\"button primary large block\" href=\"", "\"").replace("&#38;", "&");
+    let (path, query) = fake.grant(&link, email, email);
+    let query: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+    visitor.get(&format!("{path}?{query}")).await.status
+}
+
+async fn people(farebox: &Farebox) -> String {
+    farebox.text("select coalesce(string_agg(email, ' ' order by email), '') from person").await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_instance_makes_no_accounts() {
+    let fake = FakeOidc::start();
+    let farebox = start(&fake, &[("FAREBOX_SIGN_UP", "closed")]).await;
+    farebox.cli(&["user", "create", "--email", "known@example.com"]).await;
+    let known = sign_up(&farebox, "known@example.com").await;
+    assert_eq!(known, sign_up(&farebox, "new@example.com").await, "known and unknown are told the same");
+    assert!(known.0 == 422 && known.1.contains("Sign-up is closed here"), "{}", known.1);
+    assert_eq!(sign_up_elsewhere(&farebox, &fake, "new@example.com").await, 422);
+    let mut visitor = Visitor::new(&farebox);
+    assert!(!visitor.get("/sign-in").await.body.contains("/sign-up"), "nothing leads there");
+    assert!(visitor.get("/sign-up").await.body.contains("Sign-up is closed here"));
+    assert_eq!(people(&farebox).await, "known@example.com");
+    assert_eq!(farebox.text("select count(*)::text from mail").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn domains_let_in_their_addresses_only() {
+    let fake = FakeOidc::start();
+    let policy = [("FAREBOX_SIGN_UP", "domains"), ("FAREBOX_SIGN_UP_DOMAINS", "example.com, Example.org")];
+    let farebox = start(&fake, &policy).await;
+    let answer = sign_up(&farebox, "ada@example.com").await;
+    assert_eq!(answer.0, 200);
+    // Who is not among them hears nothing else, and gets no mail.
+    for email in ["bob@example.net", "bob@sub.example.com", "bob@notexample.com"] {
+        assert_eq!(sign_up(&farebox, email).await, answer, "{email}");
+        assert_eq!(sign_up_elsewhere(&farebox, &fake, email).await, 422, "{email}");
     }
-    sqlx::query(
-        "update meter set held = $3, include_byok = $4,
-            day = (now() at time zone 'utc')::date - $5,
-            week = date_trunc('week', now() at time zone 'utc')::date - 7 * $6,
-            month = date_trunc('month', (now() at time zone 'utc') - make_interval(months => $7))::date
-         where org_id = $1 and id = $2",
-    )
-    .bind(tenant.org.0)
-    .bind(meter)
-    .bind(cents(draw, 8))
-    .bind(draw.random_bool(0.5))
-    .bind(draw.random_range(0..2_i32))
-    .bind(draw.random_range(0..2_i32))
-    .bind(draw.random_range(0..2_i32))
-    .execute(pool)
-    .await
-    .expect("windows");
+    assert!(answer.1.contains("@example.com or @example.org"), "{}", answer.1);
+    assert_eq!(sign_up_elsewhere(&farebox, &fake, "eve@example.org").await, 303);
+    assert_eq!(people(&farebox).await, "ada@example.com eve@example.org");
+    assert_eq!(farebox.text("select string_agg(recipient, ' ') from mail").await, "ada@example.com");
 }
 
-/// What the rules leave for one more call; below zero nothing runs.
-async fn left(pool: &PgPool, tenant: &Tenant) -> Usd {
-    let mut conn = pool.acquire().await.expect("a connection");
-    let credit = ledger::credit_state(&mut conn, tenant.org).await.expect("a balance");
-    if credit.posted.is_negative() {
-        return usd("-1");
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_an_invitation_nobody_gets_in_and_nobody_learns_who_was_invited() {
+    let fake = FakeOidc::start();
+    let farebox = start(&fake, &[("FAREBOX_SIGN_UP", "invitation")]).await;
+    farebox.cli(&["user", "create", "--email", "known@example.com"]).await;
+    let answer = sign_up(&farebox, "known@example.com").await;
+    assert_eq!(answer.0, 200);
+    assert_eq!(sign_up(&farebox, "new@example.com").await, answer);
+    assert_eq!(sign_up_elsewhere(&farebox, &fake, "new@example.com").await, 422);
+    assert_eq!(people(&farebox).await, "known@example.com");
+    assert_eq!(farebox.text("select string_agg(kind, ' ') from mail").await, "already_registered");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_instance_lets_in_everybody() {
+    let fake = FakeOidc::start();
+    let farebox = start(&fake, &[("FAREBOX_SIGN_UP", "open")]).await;
+    assert_eq!(sign_up(&farebox, "ada@example.com").await.0, 200);
+    assert_eq!(sign_up_elsewhere(&farebox, &fake, "bob@example.net").await, 303);
+    assert_eq!(people(&farebox).await, "ada@example.com bob@example.net");
+}
+
+/// The path that the server printed.
+fn printed(farebox: &Farebox) -> Option<String> {
+    let log = farebox.log();
+    let line = log.lines().find(|line| line.contains("/operator/claim?token="))?;
+    line.find("/operator/claim").map(|at| line[at..].trim().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_printed_link_makes_one_operator_once() {
+    let url = cluster::database().await;
+    let options = || Options { database_url: Some(url.clone()), ..Options::default() };
+    let before = {
+        let first = Farebox::with(options()).await;
+        printed(&first).expect("a link")
+    };
+    let farebox = Farebox::with(options()).await;
+    let link = printed(&farebox).expect("a link");
+    assert_ne!(before, link);
+    let token = |link: &str| link.split_once("token=").map(|(_, token)| token.to_owned()).expect("a token");
+    assert!(Visitor::new(&farebox).get(&link).await.location.starts_with("/sign-in"), "a stranger signs in first");
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    let mut eve = Visitor::member(&farebox, "eve@example.com", PASSWORD).await;
+    assert!(ada.get(&before).await.body.contains("no longer works"), "a start makes the link before it void");
+    let void = ada.submit("/settings/profile", "/operator/claim", &[("token", &token(&before))]).await;
+    assert_eq!(void.status, 422);
+
+    // Whoever finds a browser that was left open cannot do it.
+    sqlx::query("update session set authenticated_at = now() - interval '6 minutes'")
+        .execute(&farebox.pool)
+        .await
+        .expect("time passes");
+    let asked = ada.submit("/settings/profile", "/operator/claim", &[("token", &token(&link))]).await;
+    assert!(asked.status == 303 && asked.location.starts_with("/step-up"), "{}", asked.location);
+    let asked = ada.get(&link).await;
+    assert!(asked.location.starts_with("/step-up?next=%2Foperator%2Fclaim%3Ftoken%3D"), "{}", asked.location);
+    assert_eq!(farebox.text("select count(*)::text from operator").await, "0");
+
+    let next = ("next", link.as_str());
+    let back = ada.submit(&asked.location, "/step-up", &[("password", PASSWORD), next]).await;
+    assert_eq!(back.location, link);
+    assert!(ada.get(&link).await.body.contains("Make me the operator"));
+    assert_eq!(farebox.text("select count(*)::text from operator").await, "0", "looking changes nothing");
+    assert_eq!(ada.submit(&link, "/operator/claim", &[("token", &token(&link))]).await.status, 303);
+    let operator = "select email from operator join person on person.id = person_id";
+    assert_eq!(farebox.text(operator).await, "ada@example.com");
+    let entry =
+        "select actor_kind || ' ' || action from audit_entry where chain_id = '00000000-0000-0000-0000-000000000000'";
+    assert_eq!(farebox.text(entry).await, "person house.operator_made");
+
+    eve.submit("/step-up", "/step-up", &[("password", PASSWORD)]).await;
+    assert!(eve.get(&link).await.body.contains("no longer works"));
+    let again = eve.submit("/settings/profile", "/operator/claim", &[("token", &token(&link))]).await;
+    assert_eq!(again.status, 422, "once");
+    assert_eq!(farebox.text("select count(*)::text from operator").await, "1");
+    let later = Farebox::with(options()).await;
+    assert_eq!(printed(&later), None, "nothing is printed once there is an operator");
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_makes_operators_and_ends_the_offer() {
+    let farebox = Farebox::start().await;
+    let link = printed(&farebox).expect("a link");
+    assert!(!farebox.cli(&["user", "operator", "--email", "ada@example.com"]).await.status.success());
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    for said in ["now an operator", "already an operator"] {
+        let done = farebox.cli(&["user", "operator", "--email", "ada@example.com"]).await;
+        let text = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success() && text.contains(said), "{text}");
     }
-    let meters = [tenant.key_meter, tenant.member_meter];
-    let states = ledger::meter_states(&mut conn, tenant.org, &meters).await.expect("meters");
-    let limits = states.iter().filter_map(|meter| meter.tightest(meter.held)).map(|(_, left)| left);
-    limits.fold(credit.posted - credit.held, Usd::min)
-}
-
-fn want(tenant: &Tenant, amount: Usd) -> Want {
-    let meters = vec![tenant.key_meter, tenant.member_meter];
-    Want { call: CallId::fresh(), org: tenant.org, meters, most: amount, least: amount, memo: String::new() }
-}
-
-pub async fn a_call_is_admitted_exactly_if_it_fits(pool: PgPool) {
-    let tenant = Tenant::with_credits(&pool, "1").await;
-    let desk = desk(&pool, TTL);
-    // The same states in every run.
-    let mut draw = SmallRng::seed_from_u64(20_261_123);
-    let (mut admitted, mut refused) = (0_u32, 0_u32);
-    for round in 0..scale(150_u32, 2_000) {
-        for meter in [tenant.key_meter, tenant.member_meter] {
-            shake_meter(&pool, &tenant, meter.0, &mut draw).await;
-        }
-        let posted = cents(&mut draw, 40) - cents(&mut draw, 5);
-        sqlx::query("update credit set posted = $2, held = least(greatest($2, 0), $3) where org_id = $1")
-            .bind(tenant.org.0)
-            .bind(posted)
-            .bind(cents(&mut draw, 10))
-            .execute(&pool)
-            .await
-            .expect("a balance");
-        let before = left(&pool, &tenant).await;
-        // Several at once, so that batches of every size come up, in full or not.
-        let wants: Vec<Want> = (0..draw.random_range(1..5)).map(|_| want(&tenant, cents(&mut draw, 8))).collect();
-        let all: Usd = wants.iter().map(|want| want.most).fold(Usd::ZERO, |sum, most| sum + most);
-        let smallest = wants.iter().map(|want| want.most).min().unwrap_or_default();
-        let results = join_all(wants.into_iter().map(|want| desk.reserve(want))).await;
-        let granted = results.iter().flatten().fold(Usd::ZERO, |sum, granted| sum + granted.amount);
-        let through = results.iter().filter(|result| result.is_ok()).count();
-        assert!(results.iter().all(|result| !matches!(result, Err(Refused::Unavailable | Refused::Unknown))));
-        if all <= before {
-            assert_eq!(through, results.len(), "round {round}: {all} fit into {before}");
-        }
-        if smallest > before {
-            assert_eq!(through, 0, "round {round}: {smallest} do not fit into {before}");
-        }
-        assert!(through == 0 || granted <= before, "round {round}: {granted} were held of {before}");
-        admitted += u32::try_from(through).unwrap_or_default();
-        refused += u32::try_from(results.len() - through).unwrap_or_default();
-    }
-    assert!(admitted > 50 && refused > 50, "{admitted} admitted and {refused} refused show too little");
+    assert!(ada.get(&link).await.body.contains("no longer works"));
+    let entry =
+        "select string_agg(actor_kind || ' ' || action, ',') from audit_entry where action like 'house.operator%'";
+    assert_eq!(farebox.text(entry).await, "operator house.operator_made");
 }

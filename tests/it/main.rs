@@ -12,6 +12,8 @@ mod calls;
 #[path = "catalog.rs"]
 mod catalog_stories;
 mod fake_upstream;
+mod fits;
+mod identity;
 mod isolation;
 mod query_api;
 mod schema;

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::common::{Choice, Field};
+use super::common::{Choice, Field, When};
 use super::filters;
 use super::shell::{PublicPage, Shell};
 
@@ -17,6 +17,9 @@ pub struct SignUp {
     pub password: Field,
     /// Why nobody can sign up here; empty when people can.
     pub closed: String,
+    /// Who can sign up; empty when everybody can.
+    pub hint: String,
+    pub providers: Vec<ProviderButton>,
 }
 
 /// After signing up. The same for a new and for a known address.
@@ -27,6 +30,8 @@ pub struct SignUpSent {
     pub email: String,
     /// Such as `24 hours`.
     pub link_lasts: String,
+    /// Who can sign up; empty when everybody can. Nobody hears here whether they are among them.
+    pub limited: String,
 }
 
 /// `GET /sign-in`, and `POST /sign-in` with mistakes. Fields: `email`, `password`, `next`.
@@ -40,6 +45,7 @@ pub struct SignIn {
     /// The local path to go to afterwards, or empty.
     pub next: String,
     pub sign_up_open: bool,
+    pub providers: Vec<ProviderButton>,
 }
 
 /// `GET /step-up`. Fields: `password`, `next`.
@@ -51,6 +57,10 @@ pub struct StepUp {
     pub email: String,
     pub password: Field,
     pub next: String,
+    /// False for somebody who signs in elsewhere only.
+    pub has_password: bool,
+    /// Providers that can confirm it.
+    pub providers: Vec<ProviderButton>,
 }
 
 /// `GET /recover`. Field: `email`.
@@ -130,4 +140,75 @@ pub struct Profile {
     pub themes: Vec<Choice>,
     /// IANA names.
     pub time_zones: Vec<Choice>,
+}
+
+/// A button that leads to a provider.
+#[derive(Clone, Debug, Default)]
+pub struct ProviderButton {
+    /// What the form sends as `provider`.
+    pub name: String,
+    /// What people call it.
+    pub label: String,
+}
+
+/// After `POST /oidc/...`: the browser goes on by itself; the link is for one that does not.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "accounts/leaving.html")]
+pub struct Leaving {
+    pub page: PublicPage,
+    pub label: String,
+    pub host: String,
+    pub url: String,
+}
+
+/// A sign-in by a provider that came to nothing: what happened, and a way back.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "accounts/identity_problem.html")]
+pub struct IdentityProblem {
+    pub page: PublicPage,
+    pub heading: String,
+    pub text: String,
+    pub action: String,
+    pub href: String,
+}
+
+/// An account elsewhere that signs a person in.
+#[derive(Clone, Debug, Default)]
+pub struct LinkedIdentity {
+    pub id: String,
+    pub label: String,
+    /// Empty when the provider told none.
+    pub email: String,
+    pub linked: When,
+    pub last_used: Option<When>,
+    /// False when the operator has taken the provider away.
+    pub usable: bool,
+    /// Without it nobody could sign in, so it cannot be unlinked.
+    pub only_way: bool,
+}
+
+/// `GET /settings/sign-in`. Fields: `password`; `provider`; `identity`.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "accounts/ways.html")]
+pub struct WaysToSignIn {
+    pub shell: Shell,
+    pub email: String,
+    pub has_password: bool,
+    /// Its value stays empty.
+    pub password: Field,
+    pub identities: Vec<LinkedIdentity>,
+    /// Providers of which none is linked.
+    pub linkable: Vec<ProviderButton>,
+}
+
+/// `GET /operator/claim?token=`. Field: `token`.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "accounts/claim_operator.html")]
+pub struct ClaimOperator {
+    pub page: PublicPage,
+    /// Who is signed in, and becomes the operator.
+    pub email: String,
+    pub token: String,
+    /// True when the link was used, or a later start has made another.
+    pub expired: bool,
 }

@@ -119,7 +119,8 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let lasts = || "24 hours".to_owned();
     let email = || "ada@northwind.example".to_owned();
     let page = public(theme, "Check your mail");
-    push(out, "sign_up_sent", &accounts::SignUpSent { page, email: email(), link_lasts: lasts() })?;
+    let sent = accounts::SignUpSent { page, email: email(), link_lasts: lasts(), limited: String::new() };
+    push(out, "sign_up_sent", &sent)?;
     let mut page = public(theme, "Sign in");
     page.flash = Some(Flash::bad("That e-mail and password do not belong together. Nothing was changed."));
     let sign_in = accounts::SignIn { page, email: Field::of(email()), sign_up_open: true, ..Default::default() };
@@ -133,7 +134,12 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let page = public(theme, "Check your mail");
     push(out, "recover_sent", &accounts::RecoverSent { page, email: email(), link_lasts: "one hour".into() })?;
     let page = public(theme, "Confirm that it is you");
-    push(out, "step_up", &accounts::StepUp { page, email: email(), next: "/keys".into(), ..Default::default() })?;
+    push(
+        out,
+        "step_up",
+        &accounts::StepUp { page, email: email(), next: "/keys".into(), has_password: true, ..Default::default() },
+    )?;
+    identity_pages(theme, out)?;
     let page = public(theme, "Set a new password");
     push(out, "reset_password", &accounts::ResetPassword { page, token: "t".into(), ..Default::default() })?;
     let page = public(theme, "Link no longer works");
@@ -188,6 +194,61 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         time_zones: vec![Choice::new("UTC", "UTC", "", true), Choice::new("Europe/Paris", "Europe/Paris", "", false)],
     };
     push(out, "profile", &profile)
+}
+
+fn identity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
+    let button = |name: &str, label: &str| accounts::ProviderButton { name: name.into(), label: label.into() };
+    let providers = vec![button("google", "Google"), button("keycloak", "Northwind staff")];
+    let page = public(theme, "Sign in");
+    let sign_in = accounts::SignIn { page, sign_up_open: true, providers: providers.clone(), ..Default::default() };
+    push(out, "sign_in_elsewhere", &sign_in)?;
+    let hint = "For addresses that end in @northwind.example.".to_owned();
+    let page = public(theme, "Create your account");
+    let sign_up = accounts::SignUp { page, hint, providers: providers.clone(), ..Default::default() };
+    push(out, "sign_up_elsewhere", &sign_up)?;
+    let page = public(theme, "Confirm that it is you");
+    let email = || "ada@northwind.example".to_owned();
+    let step_up = accounts::StepUp { page, email: email(), providers: providers.clone(), ..Default::default() };
+    push(out, "step_up_elsewhere", &step_up)?;
+    let leaving = accounts::Leaving {
+        page: public(theme, "On the way to Google"),
+        label: "Google".into(),
+        host: "accounts.google.com".into(),
+        url: "https://accounts.google.com/".into(),
+    };
+    push(out, "leaving", &leaving)?;
+    let problem = accounts::IdentityProblem {
+        page: public(theme, "You have an account already"),
+        heading: "You have an account already".into(),
+        text: "The e-mail address of your account at Google belongs to an account here already.".into(),
+        action: "Sign in and link it".into(),
+        href: "/sign-in".into(),
+    };
+    push(out, "identity_problem", &problem)?;
+    let claim =
+        accounts::ClaimOperator { page: public(theme, "Become the operator"), email: email(), ..Default::default() };
+    push(out, "claim_operator", &claim)?;
+    let ways = accounts::WaysToSignIn {
+        shell: shell(
+            theme,
+            "sign-in",
+            "Ways to sign in",
+            "What lets you in. Keep two, so that losing one does not lock you out.",
+        ),
+        email: email(),
+        identities: vec![accounts::LinkedIdentity {
+            id: "idn_1".into(),
+            label: "Google".into(),
+            email: "ada@gmail.example".into(),
+            linked: when("12 Nov, 09:14"),
+            last_used: Some(when("2 h ago")),
+            usable: true,
+            only_way: true,
+        }],
+        linkable: vec![button("keycloak", "Northwind staff")],
+        ..Default::default()
+    };
+    push(out, "ways_to_sign_in", &ways)
 }
 
 fn meter(used: &str, limit: &str, percent: u8, note: &str) -> Meter {

@@ -3,6 +3,7 @@
 mod axe;
 mod chromium;
 mod comfort;
+mod elsewhere;
 mod overflow;
 mod pages;
 mod town;

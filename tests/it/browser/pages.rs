@@ -66,13 +66,23 @@ async fn every_page_fits_and_can_be_used_by_everybody() {
     let browser = Browser::start(&town.farebox.base).await;
     let mut inspector = Inspector { browser: &browser, axe: axe::source(), wrong: String::new() };
     strangers(&mut inspector, &town).await;
+    browser.open("/sign-in").await;
+    browser.press("Continue with Google").await;
+    browser.shows("Google cannot be used now").await;
+    inspector.look("error-provider-away").await;
     browser.take_cookies(&town.newcomer).await;
+    inspector.visit("ways-new", "/settings/sign-in").await;
     for (name, path) in
         [("overview-new", "/"), ("activity-empty", "/activity"), ("keys-empty", "/keys"), ("credits-empty", "/credits")]
     {
         inspector.visit(name, path).await;
     }
     browser.take_cookies(&town.cookies).await;
+    town.elsewhere().await;
+    inspector.visit("operator-claim", &town.claim()).await;
+    inspector.visit("operator-claim-void", "/operator/claim?token=0").await;
+    inspector.visit("ways", "/settings/sign-in").await;
+    inspector.visit("step-up", "/step-up?next=/keys").await;
     members(&mut inspector, &town).await;
     money(&mut inspector, &town).await;
     let Inspector { wrong, .. } = inspector;

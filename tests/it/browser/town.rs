@@ -9,6 +9,8 @@ use crate::support::visitor::{Page, Visitor, form};
 
 pub const EMAIL: &str = "ada@example.com";
 pub const PASSWORD: &str = "correct horse battery";
+/// Nobody listens there.
+const AWAY: &str = "http://127.0.0.1:9";
 /// Nothing on a page may break because a name is long.
 const LONG_NAME: &str = "Integration tests of the quarterly reporting pipeline, second attempt, staging";
 
@@ -32,7 +34,14 @@ impl Town {
             &[provider("north", &good), provider("south", &bad)],
             &[endpoint("lab/steady", "north"), endpoint("lab/steady", "south"), endpoint("lab/broken", "south")],
         );
-        let farebox = lab::start(&catalog, crate::support::Options::default()).await;
+        // A provider that does not answer: pages show its buttons, and what they say when it is away.
+        let google = [
+            ("FAREBOX_GOOGLE_CLIENT_ID", "town"),
+            ("FAREBOX_GOOGLE_CLIENT_SECRET", "town-secret"),
+            ("FAREBOX_GOOGLE_ISSUER", AWAY),
+        ];
+        let env = google.map(|(name, value)| (name, value.to_owned())).to_vec();
+        let farebox = lab::start(&catalog, crate::support::Options { env, ..Default::default() }).await;
         let mut ada = Visitor::member(&farebox, EMAIL, PASSWORD).await;
         payments(&farebox, &mut ada).await;
         keys_and_calls(&farebox).await;
@@ -62,6 +71,29 @@ impl Town {
             .await
             .expect("such a payment");
         format!("/credits/topups/{}", farebox::base::ids::TopUpId(id))
+    }
+
+    /// Ada signs in elsewhere, too, once with a provider that is not there any more; she has just shown who she is.
+    pub async fn elsewhere(&self) {
+        for statement in [
+            "update session set authenticated_at = now()",
+            "insert into identity (id, person_id, issuer, subject, email, last_used_at)
+             select gen_random_uuid(), id, 'http://127.0.0.1:9', '1', email, now() from person
+             where email = 'ada@example.com'",
+            "insert into identity (id, person_id, issuer, subject, email, linked_at)
+             select gen_random_uuid(), id, 'https://id.quarterly-reporting-pipeline.example/realms/second-attempt', '1',
+                 'ada.lovelace.of.the.quarterly.reporting.pipeline@subsidiary.example.com', now() - interval '40 days'
+             from person where email = 'ada@example.com'",
+        ] {
+            sqlx::query(statement).execute(&self.farebox.pool).await.expect("done");
+        }
+    }
+
+    /// The path that the server printed for the first operator.
+    pub fn claim(&self) -> String {
+        let log = self.farebox.log();
+        let line = log.lines().find(|line| line.contains("/operator/claim?token=")).expect("a printed link");
+        line[line.find("/operator").expect("a path")..].trim().to_owned()
     }
 
     pub async fn key(&self, name: &str) -> String {

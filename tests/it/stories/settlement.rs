@@ -36,7 +36,7 @@ stories! {
         connections_that_die_in_the_middle_lose_and_double_nothing
         a_process_that_dies_in_the_middle_keeps_what_it_acknowledged
         the_sweeper_waits_for_the_spool;
-    admission:
+    fits:
         a_call_is_admitted_exactly_if_it_fits;
     books:
         each_kind_of_drift_is_found;

@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub mod cluster;
+pub mod fake_oidc;
 pub mod fake_upstream;
 pub mod farebox;
 pub mod http;
