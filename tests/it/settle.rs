@@ -311,7 +311,7 @@ pub async fn a_process_that_dies_in_the_middle_keeps_what_it_acknowledged(pool: 
     }
     let options = (*pool.connect_options()).clone();
     let (path, acknowledged) = (dir.path().to_owned(), Arc::new(Mutex::new(HashSet::<CallId>::new())));
-    let heard = Arc::clone(&acknowledged);
+    let (heard, acknowledged_so_far) = (Arc::clone(&acknowledged), Arc::clone(&acknowledged));
     let doomed = std::thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let spool = Spool::open(&path).expect("a spool");
@@ -328,14 +328,22 @@ pub async fn a_process_that_dies_in_the_middle_keeps_what_it_acknowledged(pool: 
         for (at, (call, held)) in calls.into_iter().enumerate() {
             let settler = if at % 2 == 0 { reachable.clone() } else { unreachable.clone() };
             let heard = Arc::clone(&heard);
+            // The last ten never get to start: however slow the machine is, something is cut off.
+            let delay = if at < 290 { u64::try_from(at).unwrap_or(0) } else { 600_000 };
             runtime.spawn(async move {
-                tokio::time::sleep(Duration::from_millis(u64::try_from(at).unwrap_or(0))).await;
+                tokio::time::sleep(Duration::from_millis(delay)).await;
                 let id = call.id;
                 settler.settle(call, held, answered("0.01")).await;
                 heard.lock().expect("no panic").insert(id);
             });
         }
-        std::thread::sleep(Duration::from_millis(290));
+        // In the middle: some are acknowledged, the others are on their way.
+        for _ in 0..10_000 {
+            if acknowledged_so_far.lock().expect("no panic").len() >= 100 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
         drop((reachable, unreachable));
         runtime.shutdown_background();
     });
