@@ -8,4 +8,4 @@ mod tenant;
 
 pub use migrate::migrate;
 pub use pool::Pools;
-pub use tenant::tenant;
+pub use tenant::{tenant, tenant_snapshot};

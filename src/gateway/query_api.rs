@@ -14,8 +14,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
-use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres};
+use sqlx::{PgPool, Postgres, Transaction};
 
 use self::models::Listed;
 use super::api::AnyCaller;
@@ -24,6 +23,7 @@ use super::wire::schema::ErrorBody;
 use crate::base::Usd;
 use crate::base::ids::CallId;
 use crate::catalog::{Catalog, Shelf};
+use crate::db;
 use crate::keys::Caller;
 
 pub use account::{CreditsBody, KeyBody};
@@ -74,7 +74,7 @@ impl QueryApi {
     /// # Errors
     /// 503 while the database is away.
     pub async fn key(&self, caller: &Caller) -> Result<Bytes, ApiError> {
-        let mut conn = self.connection().await?;
+        let mut conn = self.tenant(caller).await?;
         to_bytes(&Data { data: answered(account::key_info(&mut conn, caller)).await? })
     }
 
@@ -83,8 +83,8 @@ impl QueryApi {
     /// # Errors
     /// 503 while the database is away.
     pub async fn credits(&self, caller: &Caller) -> Result<Bytes, ApiError> {
-        let mut conn = self.connection().await?;
-        to_bytes(&Data { data: answered(account::credits_info(&mut conn, caller)).await? })
+        let mut moment = answered(db::tenant_snapshot(&self.0.pool, caller.org)).await?;
+        to_bytes(&Data { data: answered(account::credits_info(&mut moment, caller)).await? })
     }
 
     /// One call of an organization as JSON. An id that cannot be read is the id of nothing.
@@ -93,13 +93,14 @@ impl QueryApi {
     /// 404 for a call that the organization did not make, 503 while the database is away.
     pub async fn generation(&self, caller: &Caller, id: &str) -> Result<Bytes, ApiError> {
         let id: CallId = id.parse().map_err(|_| ApiError::not_found())?;
-        let mut conn = self.connection().await?;
+        let mut conn = self.tenant(caller).await?;
         let found = answered(generation::generation_info(&mut conn, caller, id)).await?;
         to_bytes(&Data { data: found.ok_or_else(ApiError::not_found)? })
     }
 
-    async fn connection(&self) -> Result<PoolConnection<Postgres>, ApiError> {
-        answered(self.0.pool.acquire()).await
+    /// Nothing but what belongs to the caller's organization can be seen in it.
+    async fn tenant(&self, caller: &Caller) -> Result<Transaction<'static, Postgres>, ApiError> {
+        answered(db::tenant(&self.0.pool, caller.org)).await
     }
 }
 

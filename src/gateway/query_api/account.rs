@@ -120,12 +120,10 @@ pub async fn key_info(conn: &mut PgConnection, caller: &Caller) -> Result<KeyInf
     })
 }
 
+/// The caller gives a transaction that sees one moment: else the difference of the two sums would not be the balance.
 pub async fn credits_info(conn: &mut PgConnection, caller: &Caller) -> Result<CreditsInfo, sqlx::Error> {
-    // The two sums must see the same moment, or their difference would not be the balance.
-    let mut moment = sqlx::Connection::begin_with(conn, "begin isolation level repeatable read read only").await?;
-    let usage = activity::lifetime(&mut moment, caller.org).await?;
-    let credit = ledger::credit_state(&mut moment, caller.org).await?;
-    moment.rollback().await?;
+    let usage = activity::lifetime(conn, caller.org).await?;
+    let credit = ledger::credit_state(conn, caller.org).await?;
     Ok(CreditsInfo { total_credits: Number(credit.posted + usage), total_usage: Number(usage) })
 }
 
