@@ -9,17 +9,18 @@ use super::store::{self, HourSums};
 use super::usage::UsageRow;
 use crate::base::ids::{CallId, OrgId};
 
-/// Writes the rows of calls and adds them to the sums of their hours. Returns the calls that were new: one that has a
+/// Makes the texts of rows storable, writes them and adds them to the sums of their hours. Returns the calls that were new: one that has a
 /// row already keeps it and is not counted again.
 ///
 /// # Errors
 /// Database errors only; the caller rolls back.
-pub async fn record(conn: &mut PgConnection, rows: &[UsageRow]) -> Result<HashSet<CallId>, sqlx::Error> {
+pub async fn record(conn: &mut PgConnection, rows: &mut [UsageRow]) -> Result<HashSet<CallId>, sqlx::Error> {
     if rows.is_empty() {
         return Ok(HashSet::new());
     }
+    rows.iter_mut().for_each(UsageRow::make_storable);
     // In one order, so that two transactions that write the same calls wait for each other and never in a ring.
-    let mut sorted: Vec<UsageRow> = rows.iter().cloned().map(UsageRow::storable).collect();
+    let mut sorted: Vec<&UsageRow> = rows.iter().collect();
     sorted.sort_by_key(|row| (row.org, row.call));
     sorted.dedup_by_key(|row| (row.org, row.call));
     Ok(store::insert_usage(conn, &sorted).await?.into_iter().collect())

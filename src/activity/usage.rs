@@ -65,8 +65,7 @@ pub struct UsageRow {
 impl UsageRow {
     /// Makes every text storable: without NUL, which Postgres cannot keep, and bounded. What a caller sends in a
     /// header must not be able to sink the settlement of others.
-    #[must_use]
-    pub fn storable(mut self) -> UsageRow {
+    pub fn make_storable(&mut self) {
         for name in [&mut self.app, &mut self.request_id, &mut self.model_asked, &mut self.model, &mut self.provider] {
             clip(name, MAX_NAME);
         }
@@ -78,7 +77,6 @@ impl UsageRow {
             clip(text, MAX_TEXT);
         }
         storable_json(&mut self.attempts);
-        self
     }
 }
 

@@ -116,14 +116,14 @@ impl Settler {
     /// The work goes on when the returned future is dropped once it was polled.
     pub async fn settle(&self, call: Call, hold: Usd, ended: Ended) -> Receipt {
         let org = call.org;
-        let settlement = Settlement { call, hold, ended };
-        let job = Arc::new(Job::Settle(settlement.clone()));
+        let settlement = Arc::new(Settlement { call, hold, ended });
+        let job = Arc::new(Job::Settle(Arc::clone(&settlement)));
         for tried in 1..=MAX_TRIES {
             // An error means that too many wait or that the worker is gone; the disk does not need it.
             if let Ok(Some(receipt)) = self.group.submit(org, Arc::clone(&job)).await {
                 return receipt;
             }
-            if self.desk.keep(std::slice::from_ref(&settlement)).await {
+            if self.desk.keep(&[settlement.as_ref()]).await {
                 return settlement.expected(Durable::Spooled);
             }
             if tried < MAX_TRIES {
@@ -131,7 +131,7 @@ impl Settler {
             }
         }
         counter!("farebox_settlements_lost_total").increment(1);
-        let facts = serde_json::to_string(&settlement).unwrap_or_default();
+        let facts = serde_json::to_string(settlement.as_ref()).unwrap_or_default();
         tracing::error!(call = %settlement.call.id, %facts, "neither the database nor the disk took a settlement");
         settlement.expected(Durable::Lost)
     }

@@ -46,8 +46,8 @@ pub async fn sweep_once(pool: &PgPool) -> Result<u64, sqlx::Error> {
         if expired.is_empty() {
             break;
         }
-        let rows: Vec<UsageRow> = expired.iter().filter_map(abandoned).collect();
-        activity::record(&mut tx, &rows).await?;
+        let mut rows: Vec<UsageRow> = expired.iter().filter_map(abandoned).collect();
+        activity::record(&mut tx, &mut rows).await?;
         tx.commit().await?;
         counter!("farebox_abandoned_total").increment(expired.len() as u64);
         swept += expired.len() as u64;

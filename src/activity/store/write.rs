@@ -37,7 +37,7 @@ pub struct HourSums {
 
 /// Inserts the rows of calls that have none yet, adds them to the sums of their hours in the order of the primary
 /// key, and returns which they are. One statement: each round trip less is one that the calls behind wait less.
-pub async fn insert_usage(conn: &mut PgConnection, rows: &[UsageRow]) -> Result<Vec<CallId>, sqlx::Error> {
+pub async fn insert_usage(conn: &mut PgConnection, rows: &[&UsageRow]) -> Result<Vec<CallId>, sqlx::Error> {
     macro_rules! column {
         ($row:ident => $value:expr) => {
             &rows.iter().map(|$row| $value).collect::<Vec<_>>()
@@ -92,28 +92,28 @@ pub async fn insert_usage(conn: &mut PgConnection, rows: &[UsageRow]) -> Result<
         column!(row => row.created_at),
         column!(row => row.key.0),
         column!(row => row.member.map(|member| member.0)) as &[Option<Uuid>],
-        column!(row => row.app.clone()),
-        column!(row => row.referer.clone()),
-        column!(row => row.user_agent.clone()),
-        column!(row => row.request_id.clone()),
-        column!(row => row.model_asked.clone()),
-        column!(row => row.model.clone()),
-        column!(row => row.provider.clone()),
-        column!(row => row.upstream_model.clone()),
-        column!(row => row.upstream_id.clone()),
+        column!(row => row.app.as_str()) as &[&str],
+        column!(row => row.referer.as_str()) as &[&str],
+        column!(row => row.user_agent.as_str()) as &[&str],
+        column!(row => row.request_id.as_str()) as &[&str],
+        column!(row => row.model_asked.as_str()) as &[&str],
+        column!(row => row.model.as_str()) as &[&str],
+        column!(row => row.provider.as_str()) as &[&str],
+        column!(row => row.upstream_model.as_str()) as &[&str],
+        column!(row => row.upstream_id.as_str()) as &[&str],
         column!(row => row.streamed),
-        column!(row => row.status.to_owned()),
+        column!(row => row.status) as &[&str],
         column!(row => row.cancelled),
         column!(row => i16::try_from(row.http_status).unwrap_or(i16::MAX)),
-        column!(row => row.error.clone()),
-        column!(row => row.finish_reason.clone()),
-        column!(row => row.native_finish.clone()),
+        column!(row => row.error.as_str()) as &[&str],
+        column!(row => row.finish_reason.as_str()) as &[&str],
+        column!(row => row.native_finish.as_str()) as &[&str],
         column!(row => whole(row.prompt_tokens)),
         column!(row => whole(row.completion_tokens)),
         column!(row => whole(row.cached_tokens)),
         column!(row => whole(row.cache_write_tokens)),
         column!(row => whole(row.reasoning_tokens)),
-        column!(row => row.counted_by.to_owned()),
+        column!(row => row.counted_by) as &[&str],
         column!(row => row.price_version) as &[Option<Uuid>],
         column!(row => row.cost) as &[Usd],
         column!(row => row.overrun) as &[Usd],
@@ -122,7 +122,7 @@ pub async fn insert_usage(conn: &mut PgConnection, rows: &[UsageRow]) -> Result<
         column!(row => uuid_array(&row.meters)),
         column!(row => row.first_token_ms.map(milliseconds)) as &[Option<i32>],
         column!(row => milliseconds(row.duration_ms)),
-        column!(row => row.attempts.clone()),
+        column!(row => &row.attempts) as &[&serde_json::Value],
     )
     .fetch_all(conn)
     .await

@@ -28,7 +28,7 @@ const BEGIN: &str = "begin; set local synchronous_commit = on";
 
 /// Work for the settler.
 pub enum Job {
-    Settle(Settlement),
+    Settle(Arc<Settlement>),
     /// A refused call, for the log only.
     Reject {
         call: Call,
@@ -38,7 +38,10 @@ pub enum Job {
 
 impl Job {
     fn id(&self) -> (OrgId, CallId) {
-        let (Job::Settle(Settlement { call, .. }) | Job::Reject { call, .. }) = self;
+        let call = match self {
+            Job::Settle(settlement) => &settlement.call,
+            Job::Reject { call, .. } => call,
+        };
         (call.org, call.id)
     }
 }
@@ -92,11 +95,11 @@ impl Desk {
             .enumerate()
             .filter(|(at, _)| receipts[*at].is_none())
             .filter_map(|(at, job)| match &**job {
-                Job::Settle(settlement) => Some((at, settlement)),
+                Job::Settle(settlement) => Some((at, settlement.as_ref())),
                 Job::Reject { .. } => None,
             })
             .collect();
-        let settlements: Vec<Settlement> = unsettled.iter().map(|(_, settlement)| (*settlement).clone()).collect();
+        let settlements: Vec<&Settlement> = unsettled.iter().map(|(_, settlement)| *settlement).collect();
         if self.keep(&settlements).await {
             for (at, settlement) in unsettled {
                 receipts[at] = Some(settlement.expected(Durable::Spooled));
@@ -106,7 +109,7 @@ impl Desk {
     }
 
     /// Puts settlements on disk. False when the disk did not take them.
-    pub async fn keep(&self, settlements: &[Settlement]) -> bool {
+    pub async fn keep(&self, settlements: &[&Settlement]) -> bool {
         if settlements.is_empty() {
             return true;
         }
@@ -243,7 +246,7 @@ async fn settle_together(pool: &PgPool, jobs: &[Arc<Job>]) -> Result<Vec<Result<
             Job::Settle(_) => None,
         });
     }
-    record_all(&mut tx, &rows).await?;
+    record_all(&mut tx, &mut rows).await?;
     tx.commit().await?;
     histogram!("farebox_settle_batch_size").record(f64::from(u32::try_from(jobs.len()).unwrap_or(u32::MAX)));
     rows.iter().for_each(count);
@@ -260,7 +263,7 @@ async fn settle_together(pool: &PgPool, jobs: &[Arc<Job>]) -> Result<Vec<Result<
 }
 
 /// Writes the rows. A charge without a row of its own must never be committed.
-async fn record_all(tx: &mut Transaction<'static, Postgres>, rows: &[UsageRow]) -> Result<(), sqlx::Error> {
+async fn record_all(tx: &mut Transaction<'static, Postgres>, rows: &mut [UsageRow]) -> Result<(), sqlx::Error> {
     let written = activity::record(tx, rows).await?;
     match rows.iter().find(|row| row.transfer.is_some() && !written.contains(&row.call)) {
         Some(row) => Err(sqlx::Error::Protocol(format!("{} was logged while its hold was open", row.call))),
@@ -289,8 +292,8 @@ async fn settle_lost(pool: &PgPool, settlement: &Settlement) -> Result<Receipt, 
         ledger::Ended::Gone => (Usd::ZERO, Usd::ZERO, None),
     };
     let outcome = Outcome { charged, overrun, hold: settlement.hold, transfer, meters };
-    let row = row(&settlement.call, &settlement.ended, outcome);
-    record_all(&mut tx, std::slice::from_ref(&row)).await?;
+    let mut row = row(&settlement.call, &settlement.ended, outcome);
+    record_all(&mut tx, std::slice::from_mut(&mut row)).await?;
     tx.commit().await?;
     count(&row);
     tracing::warn!(%org, %call, %charged, "a call was settled although its hold was gone");

@@ -96,7 +96,7 @@ async fn replay_batch(desk: &Desk, lines: &[String]) -> anyhow::Result<(usize, V
     for line in lines {
         match serde_json::from_str::<Settlement>(line) {
             Ok(settlement) => {
-                jobs.push(Arc::new(Job::Settle(settlement)));
+                jobs.push(Arc::new(Job::Settle(Arc::new(settlement))));
                 of_jobs.push(line);
             }
             Err(error) => {
