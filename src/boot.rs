@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
-use crate::accounts::Hasher;
+use crate::accounts::{Factors, Hasher, NoteFailedSignIn};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, Secret};
 use crate::catalog::{self, CatalogFile, Missing, Shelf};
@@ -79,6 +79,7 @@ impl Readiness {
 pub struct Parts {
     pub app: App,
     pub hasher: Hasher,
+    pub factors: Factors,
     pub keys: KeyCache,
     pub shelf: Shelf,
     pub processors: Processors,
@@ -151,6 +152,7 @@ async fn build(
     stock_catalog(&pools.general).await?;
     let shelf = Shelf::load(&pools.general, dev).await.context("the catalog could not be read")?;
     let sealer = Sealer::new(&derived_key(&config.secret_key, "seal"));
+    let factors = Factors::new(sealer.clone(), &config.public_url);
     let upstream_keys = UpstreamKeys::default();
     let mut conn = pools.general.acquire().await?;
     upstream_keys.replace(catalog::upstream_keys(&mut conn, &sealer).await?);
@@ -195,6 +197,7 @@ async fn build(
             trusted_proxies: config.trusted_proxies,
         },
         hasher: Hasher::new()?,
+        factors,
         keys,
         query_api: QueryApi::new(pools.general.clone(), shelf.clone()),
         shelf,
@@ -227,6 +230,7 @@ async fn spawn_background(
             .add_extension(mailer.clone())
             .add_extension(processors.clone())
             .define_job::<SendMail>()
+            .define_job::<NoteFailedSignIn>()
             .define_job::<ApplyEvent>()
             .define_job::<SettleSandboxPayment>()
     };
@@ -320,6 +324,7 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
     service
         .app_data(web::Data::new(parts.app.clone()))
         .app_data(web::Data::new(parts.hasher.clone()))
+        .app_data(web::Data::new(parts.factors.clone()))
         .app_data(web::Data::new(parts.keys.clone()))
         .app_data(web::Data::new(parts.shelf.clone()))
         .app_data(web::Data::new(parts.processors.clone()))

@@ -3,12 +3,14 @@
 //! The link alone is not enough. Otherwise somebody could sign up with another's address and a password
 //! of their own, and wait for the owner to click.
 
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
+use super::factor::Factor;
+use super::mails::Links;
 use super::password::{Hasher, Password};
-use super::session::SessionSecret;
-use super::sign_in::{SignInError, start_session};
+use super::sign_in::{Finished, SignInError, finish};
 use super::store;
+use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::Origin;
 use crate::base::secret::Digest;
 
@@ -19,10 +21,11 @@ use crate::base::secret::Digest;
 pub async fn verify_email(
     conn: &mut PgConnection,
     hasher: &Hasher,
+    links: &Links,
     token: &str,
     password: &str,
     origin: &Origin,
-) -> Result<SessionSecret, SignInError> {
+) -> Result<Finished, SignInError> {
     let digest = Digest::of(token);
     let person = store::token_owner(conn, &digest, "verify_email").await?.ok_or(SignInError::WrongLink)?;
     let throttle = super::Throttle::of(&origin.ip, &person.email.to_lowercase());
@@ -33,9 +36,14 @@ pub async fn verify_email(
         throttle.note_failure(conn).await?;
         return Err(SignInError::WrongPassword);
     }
-    if !store::use_token(conn, &digest, "verify_email").await? {
+    let mut tx = conn.begin().await?;
+    if !store::use_token(&mut tx, &digest, "verify_email").await? {
         return Err(SignInError::WrongLink);
     }
-    store::mark_verified(conn, person.id).await?;
-    Ok(start_session(conn, person.id, origin).await?)
+    store::mark_verified(&mut tx, person.id).await?;
+    let entry = Entry::new(Chain::Person(person.id), Actor::Person(person.id), Action::EmailVerified, origin);
+    audit::record(&mut tx, entry.named(&person.name)).await?;
+    let finished = finish(&mut tx, links, &person, Factor::Link, origin).await?;
+    tx.commit().await?;
+    Ok(finished)
 }

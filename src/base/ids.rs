@@ -90,6 +90,8 @@ id_types! {
     EventId = "evt_";
     /// A mail in the outbox.
     MailId = "mail_";
+    /// A passkey of a person.
+    PasskeyId = "pky_";
     /// One HTTP request.
     RequestId = "req_";
 }

@@ -9,6 +9,7 @@ mod store;
 
 pub mod extract;
 pub mod pages;
+pub mod security;
 
 pub use enter::{enter_personal, personal_of};
 pub use extract::Member;

@@ -19,6 +19,7 @@ mod icons;
 pub mod keys;
 pub mod overview;
 pub mod samples;
+pub mod security;
 pub mod shell;
 pub mod topups;
 
