@@ -13,6 +13,7 @@ mod catalog_stories;
 mod fake_upstream;
 mod query_api;
 mod schema;
+mod second_factor;
 mod settle;
 mod stories;
 mod support;

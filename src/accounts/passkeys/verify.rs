@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use sqlx::PgConnection;
 use webauthn_rs::prelude::{
-    AuthenticationResult, DiscoverableAuthentication, DiscoverableKey, PasskeyAuthentication, PublicKeyCredential,
+    AuthenticationResult, DiscoverableAuthentication, PasskeyAuthentication, PublicKeyCredential,
 };
 
 use super::super::factor::Factors;
@@ -63,8 +63,8 @@ pub async fn identify(
     let person = PersonId(person);
     let stored = store::by_credential(tx, person, credential).await?;
     let stored = stored.ok_or_else(|| refused(&"nobody has this passkey"))?;
-    let keys = [DiscoverableKey::from(&stored.credential)];
-    let result = webauthn.finish_discoverable_authentication(&answer, state, &keys).map_err(|e| refused(&e))?;
+    let key = &stored.credential;
+    let result = webauthn.finish_discoverable_authentication_v2(&answer, state, key).map_err(|e| refused(&e))?;
     used(tx, stored, &result).await?;
     Ok(person)
 }

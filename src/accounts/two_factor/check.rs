@@ -34,7 +34,7 @@ pub async fn check(
             if throttle.state(tx).await? != Throttled::Open {
                 return Err(SignInError::TooMany);
             }
-            let secret = enrol::open(factors, person.id, &app.sealed)?;
+            let secret = enrol::open(factors, person.id, &app)?;
             match secret.step_of(&digits, now)? {
                 Some(step) if store::use_step(tx, person.id, step).await? => Some(Factor::App),
                 _ => None,

@@ -70,7 +70,7 @@ pub async fn enrolment(
     person: &Person,
 ) -> anyhow::Result<Option<Enrolment>> {
     let Some(app) = store::unconfirmed_app(conn, person.id, BEGUN_LASTS_MINUTES).await? else { return Ok(None) };
-    let secret = open(factors, person.id, &app.sealed)?;
+    let secret = open(factors, person.id, &app)?;
     let picture = qr::draw(secret.to_url(&factors.instance, &person.email)?.expose())?;
     Ok(Some(Enrolment { secret: secret.to_text()?, picture }))
 }
@@ -89,7 +89,7 @@ pub async fn confirm(
     origin: &Origin,
 ) -> Result<RecoveryCodes, ConfirmError> {
     let app = store::unconfirmed_app(tx, person.id, BEGUN_LASTS_MINUTES).await?.ok_or(ConfirmError::NothingBegun)?;
-    let secret = open(factors, person.id, &app.sealed)?;
+    let secret = open(factors, person.id, &app)?;
     let digits = totp::digits(code).ok_or(ConfirmError::WrongCode)?;
     let step = secret.step_of(&digits, now)?.ok_or(ConfirmError::WrongCode)?;
     if !store::confirm_app(tx, person.id, step).await? {

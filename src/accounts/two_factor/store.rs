@@ -7,12 +7,6 @@ use crate::base::Digest;
 use crate::base::ids::PersonId;
 use crate::base::seal::Sealed;
 
-/// An app as it is stored.
-pub struct StoredApp {
-    pub sealed: Sealed,
-    pub last_step: i64,
-}
-
 /// What a person sees of their second factor.
 #[derive(Clone, Debug, Default)]
 pub struct TwoFactorState {
@@ -68,9 +62,9 @@ pub async fn unconfirmed_app(
     conn: &mut PgConnection,
     person: PersonId,
     minutes: i32,
-) -> Result<Option<StoredApp>, sqlx::Error> {
+) -> Result<Option<Sealed>, sqlx::Error> {
     let row = sqlx::query!(
-        "select key_id, nonce, ciphertext, last_step from totp
+        "select key_id, nonce, ciphertext from totp
          where person_id = $1 and confirmed_at is null and created_at > now() - make_interval(mins => $2)
          for update",
         person.0,
@@ -78,25 +72,19 @@ pub async fn unconfirmed_app(
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| StoredApp {
-        sealed: Sealed { key_id: row.key_id, nonce: row.nonce, ciphertext: row.ciphertext },
-        last_step: row.last_step,
-    }))
+    Ok(row.map(|row| Sealed { key_id: row.key_id, nonce: row.nonce, ciphertext: row.ciphertext }))
 }
 
 /// The confirmed app of a person. Its row is locked until the transaction ends, so that tries come one after another.
-pub async fn lock_app(conn: &mut PgConnection, person: PersonId) -> Result<Option<StoredApp>, sqlx::Error> {
+pub async fn lock_app(conn: &mut PgConnection, person: PersonId) -> Result<Option<Sealed>, sqlx::Error> {
     let row = sqlx::query!(
-        "select key_id, nonce, ciphertext, last_step from totp
+        "select key_id, nonce, ciphertext from totp
          where person_id = $1 and confirmed_at is not null for update",
         person.0,
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|row| StoredApp {
-        sealed: Sealed { key_id: row.key_id, nonce: row.nonce, ciphertext: row.ciphertext },
-        last_step: row.last_step,
-    }))
+    Ok(row.map(|row| Sealed { key_id: row.key_id, nonce: row.nonce, ciphertext: row.ciphertext }))
 }
 
 pub async fn confirm_app(conn: &mut PgConnection, person: PersonId, step: i64) -> Result<bool, sqlx::Error> {
