@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
-use crate::accounts::{Factors, Hasher, NoteFailedSignIn};
+use crate::accounts::{Factors, Hasher, NoteFailedSignIn, StartRecovery};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, Secret};
 use crate::catalog::{self, CatalogFile, Missing, Shelf};
@@ -231,6 +231,7 @@ async fn spawn_background(
             .add_extension(processors.clone())
             .define_job::<SendMail>()
             .define_job::<NoteFailedSignIn>()
+            .define_job::<StartRecovery>()
             .define_job::<ApplyEvent>()
             .define_job::<SettleSandboxPayment>()
     };

@@ -115,6 +115,7 @@ fn members(service: &mut web::ServiceConfig) {
 /// A person's own security. What changes it asks them to show again who they are.
 fn security(service: &mut web::ServiceConfig) {
     use orgs::security::pages as page;
+    use orgs::security::passkeys::pages as passkey;
     service
         .route("/settings/security", web::get().to(page::index))
         .route("/settings/security/sessions/end-others", web::post().to(page::end_others))
@@ -126,11 +127,11 @@ fn security(service: &mut web::ServiceConfig) {
         .route("/settings/security/two-factor/off", web::post().to(page::off))
         .route("/settings/security/recovery-codes", web::get().to(page::codes_form))
         .route("/settings/security/recovery-codes", web::post().to(page::codes))
-        .route("/settings/security/passkeys/new", web::get().to(page::passkey_form))
-        .route("/settings/security/passkeys/start", web::post().to(page::passkey_start))
-        .route("/settings/security/passkeys", web::post().to(page::add_passkey))
-        .route("/settings/security/passkeys/{passkey}/remove", web::get().to(page::remove_form))
-        .route("/settings/security/passkeys/{passkey}/remove", web::post().to(page::remove_passkey));
+        .route("/settings/security/passkeys/new", web::get().to(passkey::new_form))
+        .route("/settings/security/passkeys/start", web::post().to(passkey::start))
+        .route("/settings/security/passkeys", web::post().to(passkey::add))
+        .route("/settings/security/passkeys/{passkey}/remove", web::get().to(passkey::remove_form))
+        .route("/settings/security/passkeys/{passkey}/remove", web::post().to(passkey::remove));
 }
 
 /// Stand-ins, each marked as such on its page. None of them exists in production.

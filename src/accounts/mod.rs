@@ -35,7 +35,7 @@ pub use failed::NoteFailedSignIn;
 pub use mails::Links;
 pub use password::{Hasher, Password, PasswordError};
 pub use person::{Person, Theme};
-pub use recover::{reset_password, start_recovery};
+pub use recover::{StartRecovery, reset_password, start_recovery};
 pub use session::{Session, SessionSecret, SessionSeen};
 pub use sessions::{end_other_sessions, end_session, history, sessions, sign_out_others, unlisted_failures};
 pub use sign_in::{

@@ -3,11 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::support::authenticator::enrol;
-use crate::support::visitor::{Page, Visitor, between, mailed_link};
+use crate::support::visitor::{Page, Visitor, between, recovery_link};
 use crate::support::{Farebox, Options, scale};
 
 const ADA: &str = "ada@example.com";
 const PASSWORD: &str = "correct horse battery";
+/// What the answers for a known and an unknown address may differ by, in the median.
+const MOST_APART_MICROS: i64 = 5_000;
 
 async fn start() -> Farebox {
     Farebox::with(Options { env: vec![("FAREBOX_TRUSTED_PROXIES", "1".into())], ..Options::default() }).await
@@ -247,7 +249,7 @@ async fn a_new_password_ends_every_session_and_keeps_the_second_factor() {
     first(&mut half).await;
     let mut browser = Visitor::new(&farebox);
     browser.submit("/recover", "/recover", &[("email", ADA)]).await;
-    let link = mailed_link(&farebox, ADA).await;
+    let link = recovery_link(&farebox, ADA).await;
     let token = between(&format!("{link}&"), "token=", "&");
     let changed = browser.submit(&link, "/reset", &[("token", &token), ("password", "another horse battery")]).await;
     assert_eq!((changed.status, changed.location.as_str()), (303, "/sign-in"), "{}", changed.body);
@@ -392,9 +394,42 @@ fn plain(page: &Page, email: &str) -> (u16, String, String) {
     (page.status, page.location.clone(), body)
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
+fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+/// Sends the same form in pairs, for the address with an account and for strangers. Returns how long each took.
+async fn pairs(
+    farebox: &Farebox,
+    (action, fields): (&str, &[(&str, &str)]),
+    (known, first, tries): (&str, usize, usize),
+) -> [Vec<Duration>; 2] {
+    let mut visitor = Visitor::new(farebox);
+    let token = visitor.token("/sign-in").await;
+    let (mut answers, mut times) = ([None, None], [Vec::new(), Vec::new()]);
+    for round in first..first + tries {
+        // No throttle, and the first of a pair is now the one and now the other.
+        sqlx::query("delete from sign_in_failure").execute(&farebox.pool).await.expect("forgiven");
+        let stranger = format!("stranger{round}@example.com");
+        let mut pair = [(0, known), (1, stranger.as_str())];
+        pair.rotate_left(round % 2);
+        for (which, email) in pair {
+            let mut form = vec![("csrf_token", token.as_str()), ("email", email)];
+            form.extend(fields);
+            let ip = format!("10.{which}.{}.{}", round / 250, round % 250);
+            let request = farebox.http.post(farebox.url(action)).header("x-forwarded-for", ip).form(&form);
+            let started = Instant::now();
+            let page = visitor.send(request).await;
+            times[which].push(started.elapsed());
+            let answer = plain(&page, email);
+            assert!(matches!(answer.0, 200 | 422), "{action}: {answer:?}");
+            let kept = answers[which].get_or_insert_with(|| answer.clone());
+            assert_eq!(*kept, answer, "{action}");
+        }
+    }
+    assert_eq!(answers[0], answers[1], "{action} tells who has an account");
+    times
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -402,38 +437,31 @@ async fn neither_words_nor_time_tell_who_has_an_account() {
     let farebox = start().await;
     let known = "known@example.com";
     Visitor::member(&farebox, known, PASSWORD).await;
-    let tries: usize = scale(25, 1_000);
-    let mut visitor = Visitor::new(&farebox);
-    let token = visitor.token("/sign-in").await;
-    for (action, fields) in [
-        ("/sign-in", vec![("password", "a wrong password")]),
-        ("/recover", vec![]),
-        ("/sign-up", vec![("name", "Ada"), ("password", "a new password")]),
-    ] {
-        let (mut answers, mut times) = ([None, None], [Vec::new(), Vec::new()]);
-        for round in 0..tries {
-            // No throttle, and the first of a pair is now the one and now the other.
-            sqlx::query("delete from sign_in_failure").execute(&farebox.pool).await.expect("forgiven");
-            let stranger = format!("stranger{round}@example.com");
-            let mut pair = [(0, known), (1, stranger.as_str())];
-            pair.rotate_left(round % 2);
-            for (which, email) in pair {
-                let mut form = vec![("csrf_token", token.as_str()), ("email", email)];
-                form.extend(fields.iter().copied());
-                let ip = format!("10.{which}.{}.{}", round / 250, round % 250);
-                let request = farebox.http.post(farebox.url(action)).header("x-forwarded-for", ip).form(&form);
-                let started = Instant::now();
-                let page = visitor.send(request).await;
-                times[which].push(started.elapsed());
-                let answer = plain(&page, email);
-                assert!(matches!(answer.0, 200 | 422), "{action}: {answer:?}");
-                let kept = answers[which].get_or_insert_with(|| answer.clone());
-                assert_eq!(*kept, answer, "{action}");
+    // Other tests run beside this one, so a small number is gone on with until what they disturb has levelled out. A
+    // difference that is really there does not.
+    let (tries, rounds): (usize, usize) = scale((25, 8), (1_000, 1));
+    let forms: [(&str, &[(&str, &str)]); 3] = [
+        ("/sign-in", &[("password", "a wrong password")]),
+        ("/recover", &[]),
+        ("/sign-up", &[("name", "Ada"), ("password", "a new password")]),
+    ];
+    for form in forms {
+        let (mut all, mut apart) = ([Vec::new(), Vec::new()], i64::MAX);
+        for round in 0..rounds {
+            let times = pairs(&farebox, form, (known, round * tries, tries)).await;
+            for (all, times) in all.iter_mut().zip(times) {
+                all.extend(times);
+            }
+            // Of each pair, because what else the machine does slows both of it.
+            let micros = |time: &Duration| i64::try_from(time.as_micros()).expect("a short time");
+            apart = median(all[0].iter().zip(&all[1]).map(|(one, other)| micros(one) - micros(other)).collect());
+            if apart.abs() < MOST_APART_MICROS {
+                break;
             }
         }
-        assert_eq!(answers[0], answers[1], "{action} tells who has an account");
-        let [one, other] = times.map(median);
-        println!("{action}: medians {one:?} for an account, {other:?} for none");
-        assert!(one.abs_diff(other) < Duration::from_millis(5), "{action}: {one:?} and {other:?}");
+        let (action, pairs) = (form.0, all[0].len());
+        let [one, other] = all.map(median);
+        println!("{action}: {one:?} for an account, {other:?} for none, {apart} µs in the median of {pairs} pairs");
+        assert!(apart.abs() < MOST_APART_MICROS, "{action}: {apart} µs");
     }
 }

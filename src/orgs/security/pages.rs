@@ -6,24 +6,24 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::accounts::passkeys::{self, AddError, KnownPasskey};
-use crate::accounts::two_factor::pages::{EmptyForm, asked};
+use crate::accounts::passkeys::{self, KnownPasskey};
+use crate::accounts::two_factor::pages::EmptyForm;
 use crate::accounts::two_factor::{self, ConfirmError, RecoveryCodes};
 use crate::accounts::{self, Device, Factor, Factors, Links, Recent, SessionSeen};
 use crate::audit::{Action, Recorded};
-use crate::base::ids::{PasskeyId, SessionId};
+use crate::base::ids::SessionId;
 use crate::orgs::Member;
 use crate::web::views::security as views;
 use crate::web::views::{Field, When};
 use crate::web::{App, PageError, Protected, client, flash, html, present, see_other, unprocessable};
 
-const HERE: &str = "/settings/security";
+pub(super) const HERE: &str = "/settings/security";
 /// With so few recovery codes left, new ones should be made.
 const FEW_CODES: i64 = 3;
-const NO_PASSKEYS: &str =
+pub(super) const NO_PASSKEYS: &str =
     "Passkeys need a domain name. This instance is reached by a bare address, so browsers offer none here.";
 
-fn links(app: &App) -> Links {
+pub(super) fn links(app: &App) -> Links {
     Links { base: app.public_url.clone() }
 }
 
@@ -121,7 +121,7 @@ pub async fn index(
     })
 }
 
-fn back(app: &App, good: bool, text: &str) -> HttpResponse {
+pub(super) fn back(app: &App, good: bool, text: &str) -> HttpResponse {
     let mut response = see_other(HERE);
     flash::set(&mut response, app, good, text);
     response
@@ -363,144 +363,4 @@ pub async fn codes(
         Err(ConfirmError::NothingBegun) => Ok(back(&app, false, "Two-factor sign-in is off, so there are no codes.")),
         Err(error) => Err(error.into()),
     }
-}
-
-fn passkey_view(member: &Member, name: &str, error: &str) -> views::PasskeyNew {
-    views::PasskeyNew {
-        shell: member.shell("security", "Add a passkey", ""),
-        name: Field::of(name),
-        error: error.to_owned(),
-    }
-}
-
-/// `GET /settings/security/passkeys/new`
-///
-/// # Errors
-/// When the page cannot be rendered.
-pub async fn passkey_form(
-    app: web::Data<App>,
-    factors: web::Data<Factors>,
-    person: Recent,
-    member: Member,
-    request: HttpRequest,
-) -> Result<HttpResponse, PageError> {
-    let _ = person;
-    if factors.webauthn.is_none() {
-        return Ok(back(&app, false, NO_PASSKEYS));
-    }
-    let device = Device::of(&client::user_agent(&request), "");
-    html(&passkey_view(&member, &device.browser, ""))
-}
-
-impl From<AddError> for PageError {
-    fn from(error: AddError) -> PageError {
-        match error {
-            AddError::Database(error) => error.into(),
-            AddError::Internal(error) => PageError::Internal(error),
-            other => PageError::Invalid(other.to_string()),
-        }
-    }
-}
-
-/// `POST /settings/security/passkeys/start`
-///
-/// # Errors
-/// `Invalid` where no passkey can be added.
-pub async fn passkey_start(
-    app: web::Data<App>,
-    factors: web::Data<Factors>,
-    person: Recent,
-    _form: Protected<EmptyForm>,
-) -> Result<HttpResponse, PageError> {
-    let mut conn = app.db.acquire().await?;
-    Ok(asked(&passkeys::start_adding(&mut conn, &factors, person.0.person()).await?))
-}
-
-#[derive(Deserialize)]
-pub struct PasskeyForm {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    challenge: String,
-    #[serde(default)]
-    credential: String,
-}
-
-/// `POST /settings/security/passkeys`
-///
-/// # Errors
-/// Database errors; a passkey that was refused is told on the page.
-pub async fn add_passkey(
-    app: web::Data<App>,
-    factors: web::Data<Factors>,
-    person: Recent,
-    member: Member,
-    request: HttpRequest,
-    Protected(form): Protected<PasskeyForm>,
-) -> Result<HttpResponse, PageError> {
-    let origin = client::origin(&app, &request);
-    let mut tx = app.db.begin().await?;
-    let given = (form.challenge.as_str(), form.credential.as_str(), form.name.as_str());
-    let added = passkeys::add(&mut tx, &factors, &links(&app), person.0.person(), given, &origin).await;
-    match added {
-        Ok(_) => {
-            tx.commit().await?;
-            Ok(back(&app, true, "Your passkey is added. It signs you in from now on."))
-        }
-        Err(error @ (AddError::TooLate | AddError::Refused | AddError::Known | AddError::TooMany)) => {
-            // Its challenge is used up.
-            tx.commit().await?;
-            unprocessable(&passkey_view(&member, &form.name, &error.to_string()))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// `GET /settings/security/passkeys/{passkey}/remove`
-///
-/// # Errors
-/// `NotFound` for a passkey that is not this person's.
-pub async fn remove_form(
-    app: web::Data<App>,
-    person: Recent,
-    member: Member,
-    path: web::Path<String>,
-) -> Result<HttpResponse, PageError> {
-    let id: PasskeyId = path.parse().map_err(|_| PageError::NotFound)?;
-    let mut conn = app.db.acquire().await?;
-    let known = passkeys::list(&mut conn, person.0.person().id).await?;
-    let passkey = known.into_iter().find(|passkey| passkey.id == id).ok_or(PageError::NotFound)?;
-    html(&views::Confirm {
-        shell: member.shell("security", "Remove this passkey?", ""),
-        text: format!(
-            "“{}” will no longer sign in here. It stays on its device until you delete it there. We tell you by mail \
-             that it was removed.",
-            passkey.name
-        ),
-        action: format!("{HERE}/passkeys/{id}/remove"),
-        button: "Remove the passkey".into(),
-        danger: true,
-        keep: "Keep it".into(),
-    })
-}
-
-/// `POST /settings/security/passkeys/{passkey}/remove`
-///
-/// # Errors
-/// `NotFound` for a passkey that is not this person's.
-pub async fn remove_passkey(
-    app: web::Data<App>,
-    person: Recent,
-    request: HttpRequest,
-    path: web::Path<String>,
-    _form: Protected<EmptyForm>,
-) -> Result<HttpResponse, PageError> {
-    let id: PasskeyId = path.parse().map_err(|_| PageError::NotFound)?;
-    let origin = client::origin(&app, &request);
-    let mut tx = app.db.begin().await?;
-    if !passkeys::remove(&mut tx, &links(&app), person.0.person(), id, &origin).await? {
-        return Err(PageError::NotFound);
-    }
-    tx.commit().await?;
-    Ok(back(&app, true, "The passkey is removed."))
 }

@@ -32,7 +32,7 @@ impl Town {
             &[provider("north", &good), provider("south", &bad)],
             &[endpoint("lab/steady", "north"), endpoint("lab/steady", "south"), endpoint("lab/broken", "south")],
         );
-        let farebox = lab::start(&catalog, crate::support::Options::default()).await;
+        let farebox = lab::start(&catalog, crate::support::Options { localhost: true, ..Default::default() }).await;
         let mut ada = Visitor::member(&farebox, EMAIL, PASSWORD).await;
         payments(&farebox, &mut ada).await;
         keys_and_calls(&farebox).await;
