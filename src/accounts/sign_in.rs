@@ -66,15 +66,12 @@ pub async fn sign_in(
     origin: &Origin,
 ) -> Result<Finished, SignInError> {
     let throttle = Throttle::of(&origin.ip, &email.canonical());
-    match throttle.state(conn).await? {
-        Throttled::Open => {}
-        // A flood from elsewhere does not keep an owner out who comes from where they were before.
-        Throttled::Account if is_known_place(conn, email, origin).await? => {}
-        Throttled::Account | Throttled::Network => return Err(SignInError::TooMany),
-    }
+    admit(conn, &throttle, email, origin).await?;
     let person = store::find_by_email(conn, email).await?;
     let hash = person.as_ref().and_then(|person| person.password_hash.as_deref());
     let fits = hasher.check(Password::entered(password), hash).await?;
+    // Again, because guesses that were sent at once all got this far before the first was counted.
+    admit(conn, &throttle, email, origin).await?;
     let mut tx = conn.begin().await?;
     let Some(person) = person.filter(|_| fits) else {
         throttle.note_failure(&mut tx).await?;
@@ -92,6 +89,20 @@ pub async fn sign_in(
     let finished = finish(&mut tx, links, &person, Factor::Password, origin).await?;
     tx.commit().await?;
     Ok(finished)
+}
+
+async fn admit(
+    conn: &mut PgConnection,
+    throttle: &Throttle,
+    email: &EmailAddress,
+    origin: &Origin,
+) -> Result<(), SignInError> {
+    match throttle.state(conn).await? {
+        Throttled::Open => Ok(()),
+        // A flood from elsewhere does not keep an owner out who comes from where they were before.
+        Throttled::Account if is_known_place(conn, email, origin).await? => Ok(()),
+        Throttled::Account | Throttled::Network => Err(SignInError::TooMany),
+    }
 }
 
 async fn is_known_place(conn: &mut PgConnection, email: &EmailAddress, origin: &Origin) -> Result<bool, sqlx::Error> {

@@ -387,6 +387,28 @@ async fn many_guesses_from_everywhere_are_refused_and_the_owner_gets_in() {
     assert!(farebox.cli(&["audit", "verify"]).await.status.success());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_that_are_sent_at_once_are_counted_one_by_one() {
+    let farebox = start().await;
+    Visitor::member(&farebox, ADA, PASSWORD).await;
+    let mut guesser = Visitor::new(&farebox);
+    let token = guesser.token("/sign-in").await;
+    let cookies =
+        guesser.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    let guesses = (0..24).map(|guess| {
+        let password = format!("guess number {guess}");
+        let form = [("csrf_token", token.as_str()), ("email", ADA), ("password", &password)];
+        let request = farebox.http.post(farebox.url("/sign-in")).header("x-forwarded-for", "203.0.113.9").form(&form);
+        request.header("cookie", &cookies).send()
+    });
+    let answers = futures_util::future::join_all(guesses).await;
+    let statuses: Vec<u16> = answers.into_iter().map(|answer| answer.expect("an answer").status().as_u16()).collect();
+    let looked_at = statuses.iter().filter(|status| **status == 422).count();
+    assert!(statuses.iter().all(|status| matches!(status, 422 | 429)), "{statuses:?}");
+    // Eight, and what is hashed beside the eighth.
+    assert!((8..=10).contains(&looked_at), "{statuses:?}");
+}
+
 /// Statuses and bodies for an address that has an account and for one that has none, without what names them.
 fn plain(page: &Page, email: &str) -> (u16, String, String) {
     let body = page.body.replace(email, "EMAIL");
