@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::accounts::oidc::Providers;
-use crate::accounts::{Hasher, SignUpRules, nobody_is_invited, operator};
+use crate::accounts::{Factors, Hasher, NoteFailedSignIn, SignUpRules, StartRecovery, nobody_is_invited, operator};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, Secret};
 use crate::catalog::{self, CatalogFile, Missing, Shelf};
@@ -83,6 +83,7 @@ pub struct Parts {
     pub hasher: Hasher,
     pub providers: Providers,
     pub rules: SignUpRules,
+    pub factors: Factors,
     pub keys: KeyCache,
     pub shelf: Shelf,
     pub processors: Processors,
@@ -156,6 +157,7 @@ async fn build(
     stock_catalog(&pools.general).await?;
     let shelf = Shelf::load(&pools.general, dev).await.context("the catalog could not be read")?;
     let sealer = Sealer::new(&derived_key(&config.secret_key, "seal"));
+    let factors = Factors::new(sealer.clone(), &config.public_url);
     let upstream_keys = UpstreamKeys::default();
     let mut conn = pools.general.acquire().await?;
     upstream_keys.replace(catalog::upstream_keys(&mut conn, &sealer).await?);
@@ -203,6 +205,7 @@ async fn build(
         hasher: Hasher::new()?,
         providers,
         rules: SignUpRules { policy: config.sign_up.clone(), invited: nobody_is_invited },
+        factors,
         keys,
         query_api: QueryApi::new(pools.general.clone(), shelf.clone()),
         shelf,
@@ -235,6 +238,8 @@ async fn spawn_background(
             .add_extension(mailer.clone())
             .add_extension(processors.clone())
             .define_job::<SendMail>()
+            .define_job::<NoteFailedSignIn>()
+            .define_job::<StartRecovery>()
             .define_job::<ApplyEvent>()
             .define_job::<SettleSandboxPayment>()
             .define_job::<EraseAccount>()
@@ -331,6 +336,7 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.hasher.clone()))
         .app_data(web::Data::new(parts.providers.clone()))
         .app_data(web::Data::new(parts.rules.clone()))
+        .app_data(web::Data::new(parts.factors.clone()))
         .app_data(web::Data::new(parts.keys.clone()))
         .app_data(web::Data::new(parts.shelf.clone()))
         .app_data(web::Data::new(parts.processors.clone()))

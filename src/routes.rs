@@ -45,6 +45,7 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
             .wrap(Compress::default())
             .configure(anybody)
             .configure(members)
+            .configure(security)
             .configure(|service| {
                 if dev {
                     development(service)
@@ -61,6 +62,7 @@ fn is_operational(path: &str) -> bool {
 /// Pages that need nobody to be signed in.
 fn anybody(service: &mut web::ServiceConfig) {
     use accounts::pages as page;
+    use accounts::two_factor::pages as second;
     service
         .route("/sign-up", web::get().to(page::sign_up_form))
         .route("/sign-up", web::post().to(page::sign_up))
@@ -68,6 +70,12 @@ fn anybody(service: &mut web::ServiceConfig) {
         .route("/verify", web::post().to(page::verify))
         .route("/sign-in", web::get().to(page::sign_in_form))
         .route("/sign-in", web::post().to(page::sign_in))
+        .route("/sign-in/passkey/start", web::post().to(accounts::passkeys::pages::start))
+        .route("/sign-in/passkey", web::post().to(accounts::passkeys::pages::sign_in))
+        .route("/sign-in/second", web::get().to(second::second_form))
+        .route("/sign-in/second", web::post().to(second::second))
+        .route("/sign-in/second/passkey/start", web::post().to(second::second_passkey_start))
+        .route("/sign-in/second/passkey", web::post().to(second::second_passkey))
         .route("/recover", web::get().to(page::recover_form))
         .route("/recover", web::post().to(page::recover))
         .route("/reset", web::get().to(page::reset_form))
@@ -86,8 +94,6 @@ fn anybody(service: &mut web::ServiceConfig) {
 fn members(service: &mut web::ServiceConfig) {
     service
         .route("/", web::get().to(overview::pages::index))
-        .route("/step-up", web::get().to(accounts::pages::step_up_form))
-        .route("/step-up", web::post().to(accounts::pages::step_up))
         .route("/oidc/step-up", web::post().to(accounts::oidc::pages::start_step_up))
         .route("/oidc/link", web::post().to(accounts::oidc::pages::start_link))
         .route("/settings/sign-in", web::get().to(orgs::ways::pages::index))
@@ -95,6 +101,10 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/settings/sign-in/password", web::post().to(orgs::ways::pages::change_password))
         .route("/operator/claim", web::get().to(accounts::operator::pages::claim_form))
         .route("/operator/claim", web::post().to(accounts::operator::pages::claim))
+        .route("/step-up", web::get().to(accounts::two_factor::pages::step_up_form))
+        .route("/step-up", web::post().to(accounts::two_factor::pages::step_up))
+        .route("/step-up/passkey/start", web::post().to(accounts::two_factor::pages::step_up_passkey_start))
+        .route("/step-up/passkey", web::post().to(accounts::two_factor::pages::step_up_passkey))
         .route("/sign-out", web::post().to(accounts::pages::sign_out))
         .route("/activity", web::get().to(overview::activity::index))
         .route("/activity/{call}", web::get().to(overview::activity::show))
@@ -122,6 +132,28 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/account/keep", web::post().to(leaving::pages::keep))
         .route("/settings/email", web::get().to(orgs::account::pages::email_form))
         .route("/settings/email", web::post().to(orgs::account::pages::email));
+}
+
+/// A person's own security. What changes it asks them to show again who they are.
+fn security(service: &mut web::ServiceConfig) {
+    use orgs::security::pages as page;
+    use orgs::security::passkeys::pages as passkey;
+    service
+        .route("/settings/security", web::get().to(page::index))
+        .route("/settings/security/sessions/end-others", web::post().to(page::end_others))
+        .route("/settings/security/sessions/{session}/end", web::post().to(page::end_session))
+        .route("/settings/security/two-factor", web::get().to(page::setup))
+        .route("/settings/security/two-factor", web::post().to(page::begin))
+        .route("/settings/security/two-factor/confirm", web::post().to(page::confirm))
+        .route("/settings/security/two-factor/off", web::get().to(page::off_form))
+        .route("/settings/security/two-factor/off", web::post().to(page::off))
+        .route("/settings/security/recovery-codes", web::get().to(page::codes_form))
+        .route("/settings/security/recovery-codes", web::post().to(page::codes))
+        .route("/settings/security/passkeys/new", web::get().to(passkey::new_form))
+        .route("/settings/security/passkeys/start", web::post().to(passkey::start))
+        .route("/settings/security/passkeys", web::post().to(passkey::add))
+        .route("/settings/security/passkeys/{passkey}/remove", web::get().to(passkey::remove_form))
+        .route("/settings/security/passkeys/{passkey}/remove", web::post().to(passkey::remove));
 }
 
 /// Stand-ins, each marked as such on its page. None of them exists in production.

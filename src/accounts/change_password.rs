@@ -7,7 +7,7 @@ use super::mails::{self, Links, Ways};
 use super::password::{Hasher, Password};
 use super::session::{Session, SessionSecret};
 use super::sign_in::SignInError;
-use super::store;
+use super::{end_other_sessions, store};
 use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::Origin;
 
@@ -32,7 +32,7 @@ pub async fn change_password(
     let before = store::find_person(&mut tx, person.id).await?.ok_or(SignInError::WrongPassword)?;
     let had = before.password_hash.is_some();
     store::set_password(&mut tx, person.id, &hash).await?;
-    store::delete_other_sessions(&mut tx, person.id, session.id).await?;
+    end_other_sessions(&mut tx, person.id, Some(session.id)).await?;
     if !store::renew_session(&mut tx, session.id, &secret.digest()).await? {
         return Err(SignInError::WrongPassword);
     }

@@ -4,9 +4,10 @@ use chrono::TimeDelta;
 use sqlx::PgConnection;
 use url::Url;
 
+use super::device::Device;
 use super::person::Person;
 use super::store;
-use crate::base::ids::{MailId, PersonId};
+use crate::base::ids::{MailId, PersonId, SessionId};
 use crate::base::secret::{Digest, random_token};
 use crate::base::{EmailAddress, Origin, Secret};
 use crate::mail::{self, NewMail};
@@ -231,6 +232,130 @@ pub async fn ways_changed(
         Ok(email) => write(conn, kind, &email, mail).await,
         Err(_) => Ok(()),
     }
+}
+
+/// Tells the owner of an account that something about its security changed, and what to do if it was not them.
+async fn alert(
+    conn: &mut PgConnection,
+    links: &Links,
+    person: &Person,
+    (kind, event): (&'static str, String),
+    (subject, line): (&str, String),
+    facts: Vec<(String, String)>,
+) -> anyhow::Result<()> {
+    let Ok(to) = EmailAddress::parse(&person.email) else { return Ok(()) };
+    let recover = links.to("/recover");
+    let mail = emails::notice(&NoticeMail {
+        subject: subject.to_owned(),
+        name: person.name.clone(),
+        lines: vec![line],
+        facts,
+        action: "Look at the security of your account".into(),
+        link: links.to("/settings/security"),
+        footer: format!(
+            "If this was you, there is nothing to do. If it was not, set a new password at {recover}: that signs \
+             everybody out. Then look at what is listed on the page above."
+        ),
+    })?;
+    let new = NewMail { event, kind, to, subject: mail.subject, text: mail.text, html: mail.html };
+    Ok(mail::enqueue(conn, new).await?)
+}
+
+/// From where something was done.
+fn place(links: &Links, origin: &Origin) -> Vec<(String, String)> {
+    let device = Device::of(&origin.user_agent, &origin.ip);
+    let fact = |name: &str, value: String| (name.to_owned(), value);
+    let mut facts = vec![fact("Account of", links.instance()), fact("Browser", device.browser)];
+    if !origin.ip.is_empty() {
+        facts.push(fact("Network address", origin.ip.clone()));
+    }
+    facts
+}
+
+/// A sign-in from a kind of browser and a network that the person did not use before.
+pub async fn new_device(
+    conn: &mut PgConnection,
+    links: &Links,
+    person: &Person,
+    session: SessionId,
+    device: &Device,
+    origin: &Origin,
+) -> anyhow::Result<()> {
+    let line =
+        format!("Somebody signed in to your account from {}, which was not used with it before.", device.browser);
+    let event = format!("new_device:{session}");
+    alert(conn, links, person, ("new_device", event), ("New sign-in to your account", line), place(links, origin)).await
+}
+
+/// Wrong second factors, by somebody who knows the password. At most one mail a day.
+pub async fn second_factor_guessed(
+    conn: &mut PgConnection,
+    links: &Links,
+    person: &Person,
+    origin: &Origin,
+) -> anyhow::Result<()> {
+    let day = store::today(conn).await?;
+    let event = format!("second_factor_guessed:{}:{day}", person.id);
+    let line =
+        "Somebody entered your right password, and then several wrong codes. They did not get in, but unless it \
+                was you, your password is known to somebody else: set a new one."
+            .to_owned();
+    let about = ("second_factor_guessed", event);
+    alert(conn, links, person, about, ("Somebody knows your password", line), place(links, origin)).await
+}
+
+/// Two-factor sign-in was switched on or off.
+pub async fn two_factor_changed(
+    conn: &mut PgConnection,
+    links: &Links,
+    person: &Person,
+    on: bool,
+    origin: &Origin,
+) -> anyhow::Result<()> {
+    let (kind, subject, line) = if on {
+        let line = "From now on signing in asks for a code of your authenticator app. Keep your recovery codes where \
+                    you keep passwords: each lets you in once without the app.";
+        ("two_factor_on", "Two-factor sign-in is on", line)
+    } else {
+        let line = "From now on your password alone signs in. The app's codes and your recovery codes no longer work.";
+        ("two_factor_off", "Two-factor sign-in is off", line)
+    };
+    let event = format!("{kind}:{}", MailId::fresh());
+    alert(conn, links, person, (kind, event), (subject, line.to_owned()), place(links, origin)).await
+}
+
+/// A passkey was added or removed.
+pub async fn passkey_changed(
+    conn: &mut PgConnection,
+    links: &Links,
+    person: &Person,
+    passkey: &str,
+    added: bool,
+    origin: &Origin,
+) -> anyhow::Result<()> {
+    let (kind, subject, line) = if added {
+        let line = "It signs in to your account without the password.";
+        ("passkey_added", "A passkey was added to your account", line)
+    } else {
+        ("passkey_removed", "A passkey was removed from your account", "It no longer signs in to your account.")
+    };
+    let mut facts = vec![("Passkey".to_owned(), passkey.to_owned())];
+    facts.extend(place(links, origin));
+    let event = format!("{kind}:{}", MailId::fresh());
+    alert(conn, links, person, (kind, event), (subject, line.to_owned()), facts).await
+}
+
+/// A new password was set with a mailed link.
+pub async fn password_reset(
+    conn: &mut PgConnection,
+    links: &Links,
+    person: &Person,
+    origin: &Origin,
+) -> anyhow::Result<()> {
+    let line = "A new password was set with a link that was mailed to this address. Every browser was signed out.";
+    let event = format!("password_reset:{}", MailId::fresh());
+    let about = ("password_reset", event);
+    alert(conn, links, person, about, ("Your password was reset", line.to_owned()), place(links, origin)).await
 }
 
 async fn write(conn: &mut PgConnection, kind: &'static str, to: &EmailAddress, mail: Mail) -> anyhow::Result<()> {

@@ -3,15 +3,21 @@
 //! What is always true here:
 //! - A password is stored as an argon2id hash only; a session and a mailed link as SHA-256 only.
 //! - What a stranger is told does not depend on whether an address has an account, nor does the time it takes.
+//! - Every way of signing in ends in [`finish`], which asks for the second factor where there is one. Until that is
+//!   shown there is no session.
 //! - An account works only after its address is proven, by the link together with the password.
 
 mod change_password;
+mod device;
+mod factor;
+mod failed;
 mod mails;
 mod password;
 mod person;
 mod policy;
 mod recover;
 mod session;
+mod sessions;
 mod sign_in;
 mod sign_up;
 mod step_up;
@@ -24,18 +30,26 @@ pub mod extract;
 pub mod oidc;
 pub mod operator;
 pub mod pages;
+pub mod passkeys;
+pub mod two_factor;
 
 pub use change_password::change_password;
+pub use device::Device;
 pub use extract::{Recent, SignedIn};
+pub use factor::{Factor, Factors};
+pub use failed::NoteFailedSignIn;
 pub use mails::{Links, tell};
 pub use password::{Hasher, Password, PasswordError};
 pub use person::{Person, Theme};
 pub use policy::{SignUpPolicy, SignUpRules, may_sign_up, nobody as nobody_is_invited};
-pub use recover::{reset_password, start_recovery};
-pub use session::{Session, SessionSecret};
-pub use sign_in::{SignInError, sign_in, sign_out};
+pub use recover::{StartRecovery, reset_password, start_recovery};
+pub use session::{Session, SessionSecret, SessionSeen};
+pub use sessions::{end_other_sessions, end_session, history, sessions, sign_out_others, unlisted_failures};
+pub use sign_in::{
+    Finished, SecondAnswer, SignInError, finish, finish_second, half_signed_in, sign_in, sign_in_with_passkey, sign_out,
+};
 pub use sign_up::{NewPerson, create_verified, sign_up};
-pub use step_up::{renew, step_up};
+pub use step_up::{Asks, asks, renew, step_up, step_up_with_passkey};
 pub use store::{find_by_email, find_person, set_profile};
 pub use throttle::Throttle;
 pub use verify_email::verify_email;

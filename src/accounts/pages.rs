@@ -9,7 +9,7 @@ use super::password::{Hasher, Password};
 use super::policy::SignUpRules;
 use super::sign_in::SignInError;
 use super::sign_up::NewPerson;
-use super::{SessionSecret, SignedIn, store};
+use super::{Factors, Finished, SessionSecret, SignedIn};
 use crate::base::EmailAddress;
 use crate::web::error::local_path;
 use crate::web::views::accounts as views;
@@ -20,7 +20,7 @@ pub(super) fn links(app: &App) -> Links {
     Links { base: app.public_url.clone() }
 }
 
-fn field(value: &str, error: impl std::fmt::Display) -> Field {
+pub(super) fn field(value: &str, error: impl std::fmt::Display) -> Field {
     Field::wrong(value, error.to_string())
 }
 
@@ -32,7 +32,27 @@ fn filled(value: &str) -> Field {
 pub(super) fn signed_in(app: &App, secret: &SessionSecret, next: &str) -> HttpResponse {
     let mut response = see_other(local_path(next));
     response.add_cookie(&cookies::session(app, secret.0.expose())).ok();
+    response.add_cookie(&cookies::gone(app, cookies::half_name(app))).ok();
     response
+}
+
+/// Where a first factor leads: in, or to the page that asks for the second.
+pub fn finished(app: &App, finished: &Finished, next: &str) -> HttpResponse {
+    match finished {
+        Finished::Signed(secret) => signed_in(app, secret, next),
+        Finished::NeedsSecond(half) => {
+            let mut response = see_other(&with_next("/sign-in/second", local_path(next)));
+            response.add_cookie(&cookies::half(app, half.0.expose())).ok();
+            response
+        }
+    }
+}
+
+pub(super) fn with_next(path: &str, next: &str) -> String {
+    if matches!(next, "" | "/") {
+        return path.to_owned();
+    }
+    format!("{path}?{}", serde_urlencoded::to_string([("next", next)]).unwrap_or_default())
 }
 
 impl From<SignInError> for PageError {
@@ -44,6 +64,10 @@ impl From<SignInError> for PageError {
             SignInError::WrongPassword | SignInError::WrongLink => {
                 PageError::Forbidden("The link or password is wrong.")
             }
+            SignInError::WrongCode => PageError::Forbidden("This code is not right, or was used before."),
+            SignInError::WrongPasskey => PageError::Forbidden("This passkey could not be checked."),
+            SignInError::TooLate => PageError::Forbidden("This took too long, or was sent twice. Start again."),
+            SignInError::NoPasskeys => PageError::NotFound,
         }
     }
 }
@@ -170,8 +194,8 @@ pub async fn verify(
 ) -> Result<HttpResponse, PageError> {
     let mut conn = app.db.acquire().await?;
     let origin = client::origin(&app, &request);
-    match super::verify_email(&mut conn, &hasher, &form.token, &form.password, &origin).await {
-        Ok(secret) => Ok(signed_in(&app, &secret, "/")),
+    match super::verify_email(&mut conn, &hasher, &links(&app), &form.token, &form.password, &origin).await {
+        Ok(done) => Ok(finished(&app, &done, "/")),
         Err(SignInError::WrongPassword) => unprocessable(&views::Verify {
             page: public_page(&app, &request, "Confirm your address"),
             token: form.token,
@@ -190,7 +214,7 @@ pub async fn verify(
 #[derive(Deserialize)]
 pub struct NextQuery {
     #[serde(default)]
-    next: String,
+    pub(super) next: String,
 }
 
 /// `GET /sign-in`
@@ -201,6 +225,7 @@ pub async fn sign_in_form(
     app: web::Data<App>,
     providers: web::Data<Providers>,
     rules: web::Data<SignUpRules>,
+    factors: web::Data<Factors>,
     request: HttpRequest,
     query: web::Query<NextQuery>,
 ) -> Result<HttpResponse, PageError> {
@@ -212,6 +237,7 @@ pub async fn sign_in_form(
         next: local_path(&query.next).to_owned(),
         sign_up_open: !rules.is_closed(),
         providers: oidc::pages::buttons(providers.iter()),
+        passkeys: factors.webauthn.is_some(),
         ..views::SignIn::default()
     })
 }
@@ -233,6 +259,7 @@ pub async fn sign_in(
     hasher: web::Data<Hasher>,
     providers: web::Data<Providers>,
     rules: web::Data<SignUpRules>,
+    factors: web::Data<Factors>,
     request: HttpRequest,
     Protected(form): Protected<SignInForm>,
 ) -> Result<HttpResponse, PageError> {
@@ -244,6 +271,8 @@ pub async fn sign_in(
             next: local_path(&form.next).to_owned(),
             sign_up_open: !rules.is_closed(),
             providers: oidc::pages::buttons(providers.iter()),
+            passkeys: factors.webauthn.is_some(),
+            ..views::SignIn::default()
         })
     };
     let Ok(email) = EmailAddress::parse(&form.email) else {
@@ -252,79 +281,8 @@ pub async fn sign_in(
     let mut conn = app.db.acquire().await?;
     let origin = client::origin(&app, &request);
     match super::sign_in(&mut conn, &hasher, &links(&app), &email, &form.password, &origin).await {
-        Ok(secret) => Ok(signed_in(&app, &secret, &form.next)),
+        Ok(done) => Ok(finished(&app, &done, &form.next)),
         Err(SignInError::WrongPassword) => again("", &SignInError::WrongPassword.to_string()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// `GET /step-up`
-///
-/// # Errors
-/// When the page cannot be rendered.
-pub async fn step_up_form(
-    app: web::Data<App>,
-    providers: web::Data<Providers>,
-    person: SignedIn,
-    request: HttpRequest,
-    query: web::Query<NextQuery>,
-) -> Result<HttpResponse, PageError> {
-    html(&step_up_view(&app, &providers, &request, &person, &query.next, "").await?)
-}
-
-/// How somebody can show who they are depends on what they sign in with.
-async fn step_up_view(
-    app: &App,
-    providers: &Providers,
-    request: &HttpRequest,
-    person: &SignedIn,
-    next: &str,
-    error: &str,
-) -> Result<views::StepUp, PageError> {
-    let mut conn = app.db.acquire().await?;
-    let id = person.person().id;
-    let stored = store::find_person(&mut conn, id).await?.ok_or(PageError::NotFound)?;
-    let identities = oidc::identities_of(&mut conn, id).await?;
-    let linked = identities.iter().filter_map(|identity| providers.of_issuer(&identity.issuer));
-    Ok(views::StepUp {
-        page: public_page(app, request, "Confirm that it is you"),
-        email: person.person().email.clone(),
-        password: field("", error),
-        next: local_path(next).to_owned(),
-        has_password: stored.password_hash.is_some(),
-        providers: oidc::pages::buttons(linked),
-    })
-}
-
-#[derive(Deserialize)]
-pub struct StepUpForm {
-    #[serde(default)]
-    password: String,
-    #[serde(default)]
-    next: String,
-}
-
-/// `POST /step-up`
-///
-/// # Errors
-/// `TooMany` when guessing is suspected; a wrong password is told on the page.
-pub async fn step_up(
-    app: web::Data<App>,
-    hasher: web::Data<Hasher>,
-    providers: web::Data<Providers>,
-    person: SignedIn,
-    request: HttpRequest,
-    Protected(form): Protected<StepUpForm>,
-) -> Result<HttpResponse, PageError> {
-    let mut conn = app.db.acquire().await?;
-    let origin = client::origin(&app, &request);
-    match super::step_up(&mut conn, &hasher, &person.session, &form.password, &origin).await {
-        Ok(secret) => Ok(signed_in(&app, &secret, &form.next)),
-        Err(SignInError::WrongPassword) => {
-            drop(conn);
-            let error = "This is not your password.";
-            unprocessable(&step_up_view(&app, &providers, &request, &person, &form.next, error).await?)
-        }
         Err(error) => Err(error.into()),
     }
 }
@@ -339,10 +297,11 @@ pub struct EmptyForm {}
 pub async fn sign_out(
     app: web::Data<App>,
     person: SignedIn,
+    request: HttpRequest,
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
     let mut conn = app.db.acquire().await?;
-    super::sign_out(&mut conn, &person.session).await?;
+    super::sign_out(&mut conn, &person.session, &client::origin(&app, &request)).await?;
     let mut response = see_other("/sign-in");
     response.add_cookie(&cookies::gone(&app, cookies::session_name(&app))).ok();
     response.headers_mut().insert(
@@ -433,7 +392,8 @@ pub async fn reset(
         }
     };
     let mut tx = app.db.begin().await?;
-    match super::reset_password(&mut tx, &hasher, &form.token, password).await {
+    let origin = client::origin(&app, &request);
+    match super::reset_password(&mut tx, &hasher, &links(&app), &form.token, password, &origin).await {
         Ok(()) => {
             tx.commit().await?;
             let mut response = see_other("/sign-in");

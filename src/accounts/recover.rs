@@ -1,33 +1,77 @@
 //! A forgotten password. Whoever asks is told the same.
 
-use sqlx::PgConnection;
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgPool};
+use url::Url;
 
+use super::device::Device;
 use super::password::{Hasher, Password};
+use super::sessions::end_other_sessions;
 use super::sign_in::SignInError;
 use super::{mails, store};
-use crate::base::EmailAddress;
+use crate::audit::{self, Action, Actor, Chain, Entry};
+use crate::base::ids::MailId;
 use crate::base::secret::Digest;
+use crate::base::{EmailAddress, Origin};
+use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
 
-/// Mails a link, if the address has a proven account.
+/// Somebody asked for a link. Whether there is such an account is looked up in a job, so that asking takes as long
+/// for every address.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StartRecovery {
+    email: String,
+    /// Where links lead.
+    base: Url,
+}
+
+/// Has a link mailed, if the address has a proven account. The caller gives a transaction.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn start_recovery(conn: &mut PgConnection, links: &mails::Links, email: &EmailAddress) -> anyhow::Result<()> {
-    match store::find_by_email(conn, email).await? {
-        Some(person) if person.verified_at.is_some() => mails::recover(conn, links, &person, email).await,
-        _ => Ok(()),
+pub async fn start_recovery(
+    conn: &mut PgConnection,
+    links: &mails::Links,
+    email: &EmailAddress,
+) -> Result<(), sqlx::Error> {
+    let job = StartRecovery { email: email.as_str().to_owned(), base: links.base.clone() };
+    jobs::enqueue(conn, &job, &format!("start_recovery:{}", MailId::fresh())).await
+}
+
+impl TaskHandler for StartRecovery {
+    const IDENTIFIER: &'static str = "start_recovery";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let pool = context.get_ext::<PgPool>().ok_or("no database")?;
+        self.mail(pool).await.map_err(|error| error.to_string())
     }
 }
 
-/// Sets a new password by a mailed link, and ends every session of the account.
+impl StartRecovery {
+    async fn mail(&self, pool: &PgPool) -> anyhow::Result<()> {
+        let Ok(email) = EmailAddress::parse(&self.email) else { return Ok(()) };
+        let links = mails::Links { base: self.base.clone() };
+        let mut tx = pool.begin().await?;
+        if let Some(person) = store::find_by_email(&mut tx, &email).await?
+            && person.verified_at.is_some()
+        {
+            mails::recover(&mut tx, &links, &person, &email).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Sets a new password by a mailed link, ends every session of the account, and tells its owner. The second factor
+/// stays as it is. The caller gives a transaction.
 ///
 /// # Errors
 /// `WrongLink` when the link is unknown, used or too old.
 pub async fn reset_password(
     conn: &mut PgConnection,
     hasher: &Hasher,
+    links: &mails::Links,
     token: &str,
     password: Password,
+    origin: &Origin,
 ) -> Result<(), SignInError> {
     let digest = Digest::of(token);
     let person = store::token_owner(conn, &digest, "recover").await?.ok_or(SignInError::WrongLink)?;
@@ -36,6 +80,11 @@ pub async fn reset_password(
         return Err(SignInError::WrongLink);
     }
     store::set_password(conn, person.id, &hash).await?;
-    store::delete_sessions(conn, person.id).await?;
+    end_other_sessions(conn, person.id, None).await?;
+    // Whoever reads the account's mail is its owner: a flood of guesses must not keep them out now.
+    store::remember_device(conn, person.id, &Device::of(&origin.user_agent, &origin.ip)).await?;
+    mails::password_reset(conn, links, &person, origin).await?;
+    let entry = Entry::new(Chain::Person(person.id), Actor::Person(person.id), Action::PasswordReset, origin);
+    audit::record(conn, entry.named(&person.name)).await?;
     Ok(())
 }

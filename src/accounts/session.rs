@@ -58,3 +58,13 @@ impl Session {
         now - self.authenticated_at <= RECENT
     }
 }
+
+/// A session as its person sees it in a list.
+#[derive(Clone, Debug)]
+pub struct SessionSeen {
+    pub id: SessionId,
+    pub user_agent: String,
+    pub ip: String,
+    pub created_at: DateTime<Utc>,
+    pub last_seen_at: DateTime<Utc>,
+}

@@ -1,35 +1,102 @@
 //! Showing again who one is, before something that a borrowed browser must not be able to do.
 
-use sqlx::PgConnection;
+use chrono::{DateTime, Utc};
+use sqlx::{Connection as _, PgConnection};
 
+use super::device::Device;
+use super::factor::{Factor, Factors};
 use super::password::{Hasher, Password};
 use super::session::{Session, SessionSecret};
 use super::sign_in::SignInError;
-use super::{store, throttle::Throttle};
+use super::throttle::{Throttle, Throttled};
+use super::{passkeys, store, two_factor};
 use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::Origin;
+use crate::base::ids::PersonId;
 
-/// Checks the password of whoever is signed in, and gives their session a new secret.
+/// What whoever is signed in is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Asks {
+    /// There is a password to ask for.
+    pub password: bool,
+    /// A code besides the password.
+    pub code: bool,
+    /// A passkey does instead of both.
+    pub passkey: bool,
+}
+
+/// # Errors
+/// Database errors only.
+pub async fn asks(conn: &mut PgConnection, person: PersonId) -> Result<Asks, sqlx::Error> {
+    let stored = store::find_person(conn, person).await?;
+    let password = stored.is_some_and(|person| person.password_hash.is_some());
+    Ok(Asks { password, code: two_factor::is_on(conn, person).await?, passkey: passkeys::has_any(conn, person).await? })
+}
+
+/// Checks the password of whoever is signed in, and a code where two-factor sign-in is on, and gives their session a
+/// new secret.
 ///
 /// # Errors
-/// `WrongPassword`; `TooMany` when guessing is suspected, counted together with sign-ins.
+/// `WrongPassword` and `WrongCode`; `TooMany` when guessing is suspected, counted together with sign-ins.
 pub async fn step_up(
     conn: &mut PgConnection,
-    hasher: &Hasher,
+    (hasher, factors): (&Hasher, &Factors),
     session: &Session,
-    password: &str,
+    (password, code): (&str, &str),
+    now: DateTime<Utc>,
     origin: &Origin,
 ) -> Result<SessionSecret, SignInError> {
     let person = store::find_person(conn, session.person.id).await?.ok_or(SignInError::WrongPassword)?;
     let throttle = Throttle::of(&origin.ip, &person.email.to_lowercase());
-    if throttle.is_closed(conn).await? {
-        return Err(SignInError::TooMany);
+    match throttle.state(conn).await? {
+        Throttled::Open => {}
+        // As at sign-in: a flood from elsewhere does not keep the owner out.
+        Throttled::Account
+            if store::is_known_device(conn, person.id, &Device::of(&origin.user_agent, &origin.ip)).await? => {}
+        Throttled::Account | Throttled::Network => return Err(SignInError::TooMany),
     }
     if !hasher.check(Password::entered(password), person.password_hash.as_deref()).await? {
         throttle.note_failure(conn).await?;
         return Err(SignInError::WrongPassword);
     }
-    renew(conn, session, origin).await
+    let mut tx = conn.begin().await?;
+    let mut with = vec![Factor::Password];
+    if two_factor::is_on(&mut tx, person.id).await? {
+        match two_factor::check(&mut tx, factors, &person, code, now, origin).await {
+            Ok(factor) => with.push(factor),
+            Err(error) => {
+                // The try counts.
+                tx.commit().await?;
+                return Err(error);
+            }
+        }
+    }
+    let secret = renew_with(&mut tx, session, &with, origin).await?;
+    tx.commit().await?;
+    Ok(secret)
+}
+
+/// Checks a passkey of whoever is signed in, and gives their session a new secret.
+///
+/// # Errors
+/// `TooLate` and `WrongPasskey`.
+pub async fn step_up_with_passkey(
+    conn: &mut PgConnection,
+    factors: &Factors,
+    session: &Session,
+    (token, answer): (&str, &str),
+    origin: &Origin,
+) -> Result<SessionSecret, SignInError> {
+    let mut tx = conn.begin().await?;
+    let (purpose, person) = (passkeys::Purpose::StepUp, session.person.id);
+    if let Err(error) = passkeys::verify_known(&mut tx, factors, purpose, person, token, answer).await {
+        // The challenge is used up.
+        tx.commit().await?;
+        return Err(error);
+    }
+    let secret = renew_with(&mut tx, session, &[Factor::Passkey], origin).await?;
+    tx.commit().await?;
+    Ok(secret)
 }
 
 /// Notes in a session that its person has just shown who they are. Its secret changes, so that one which was stolen
@@ -38,15 +105,26 @@ pub async fn step_up(
 /// # Errors
 /// `WrongPassword` when the session ended meanwhile.
 pub async fn renew(conn: &mut PgConnection, session: &Session, origin: &Origin) -> Result<SessionSecret, SignInError> {
-    use sqlx::Connection as _;
-    let secret = SessionSecret::fresh();
     let mut tx = conn.begin().await?;
-    if !store::renew_session(&mut tx, session.id, &secret.digest()).await? {
+    let secret = renew_with(&mut tx, session, &[Factor::Provider], origin).await?;
+    tx.commit().await?;
+    Ok(secret)
+}
+
+async fn renew_with(
+    tx: &mut PgConnection,
+    session: &Session,
+    with: &[Factor],
+    origin: &Origin,
+) -> Result<SessionSecret, SignInError> {
+    let secret = SessionSecret::fresh();
+    if !store::renew_session(tx, session.id, &secret.digest()).await? {
         return Err(SignInError::WrongPassword);
     }
     let person = &session.person;
     let entry = Entry::new(Chain::Person(person.id), Actor::Person(person.id), Action::SteppedUp, origin);
-    audit::record(&mut tx, entry.named(&person.name)).await?;
-    tx.commit().await?;
+    let with: Vec<&str> = with.iter().map(|factor| factor.code()).collect();
+    let entry = entry.named(&person.name).change(serde_json::Value::Null, serde_json::json!({ "with": with }));
+    audit::record(tx, entry).await?;
     Ok(secret)
 }

@@ -3,12 +3,14 @@
 //! The link alone is not enough. Otherwise somebody could sign up with another's address and a password
 //! of their own, and wait for the owner to click.
 
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 
+use super::factor::Factor;
+use super::mails::Links;
 use super::password::{Hasher, Password};
-use super::session::SessionSecret;
-use super::sign_in::{SignInError, start_session};
+use super::sign_in::{Finished, SignInError, finish};
 use super::store;
+use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::Origin;
 use crate::base::secret::Digest;
 
@@ -19,10 +21,11 @@ use crate::base::secret::Digest;
 pub async fn verify_email(
     conn: &mut PgConnection,
     hasher: &Hasher,
+    links: &Links,
     token: &str,
     password: &str,
     origin: &Origin,
-) -> Result<SessionSecret, SignInError> {
+) -> Result<Finished, SignInError> {
     let digest = Digest::of(token);
     let person = store::token_owner(conn, &digest, "verify_email").await?.ok_or(SignInError::WrongLink)?;
     let throttle = super::Throttle::of(&origin.ip, &person.email.to_lowercase());
@@ -39,7 +42,9 @@ pub async fn verify_email(
         return Err(SignInError::WrongLink);
     }
     store::mark_verified(&mut tx, person.id).await?;
-    let secret = start_session(&mut tx, person.id, origin).await?;
+    let entry = Entry::new(Chain::Person(person.id), Actor::Person(person.id), Action::EmailVerified, origin);
+    audit::record(&mut tx, entry.named(&person.name)).await?;
+    let finished = finish(&mut tx, links, &person, Factor::Link, origin).await?;
     tx.commit().await?;
-    Ok(secret)
+    Ok(finished)
 }

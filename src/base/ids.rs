@@ -94,6 +94,8 @@ id_types! {
     MailId = "mail_";
     /// A picture of a person or an organization.
     PictureId = "pic_";
+    /// A passkey of a person.
+    PasskeyId = "pky_";
     /// One HTTP request.
     RequestId = "req_";
 }

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use super::erase::EraseAccount;
 use super::store;
-use crate::accounts::{Links, Person, Session, tell};
+use crate::accounts::{Links, Person, Session, end_other_sessions, tell};
 use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::Origin;
 use crate::jobs;
@@ -51,7 +51,7 @@ pub async fn leave(
     }
     let due = store::insert_deletion(conn, person.id, GRACE).await?.ok_or(LeaveError::Already)?;
     store::freeze_personal(conn, person.id, true).await?;
-    store::end_other_sessions(conn, person.id, session.id).await?;
+    end_other_sessions(conn, person.id, Some(session.id)).await?;
     let seconds = i32::try_from(GRACE.num_seconds()).unwrap_or(i32::MAX).saturating_add(MARGIN_SECONDS);
     let job = EraseAccount { person: person.id, due };
     jobs::enqueue_after(conn, &job, &job.key(), seconds).await?;

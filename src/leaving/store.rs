@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use sqlx::postgres::types::PgInterval;
 
 use crate::base::Usd;
-use crate::base::ids::{PersonId, SessionId};
+use crate::base::ids::PersonId;
 
 pub async fn lock_person(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!("select id from person where id = $1 for update", person.0).fetch_one(conn).await?;
@@ -108,11 +108,6 @@ pub async fn freeze_personal(conn: &mut PgConnection, person: PersonId, frozen: 
     Ok(())
 }
 
-pub async fn end_other_sessions(conn: &mut PgConnection, person: PersonId, this: SessionId) -> Result<(), sqlx::Error> {
-    sqlx::query!("delete from session where person_id = $1 and id <> $2", person.0, this.0).execute(conn).await?;
-    Ok(())
-}
-
 /// What mails to a person said, and to whom.
 pub async fn erase_mails(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!(
@@ -127,13 +122,20 @@ pub async fn erase_mails(conn: &mut PgConnection, person: PersonId) -> Result<()
     Ok(())
 }
 
-/// Sessions, links, addresses, accounts elsewhere and pictures.
+/// Sessions, links, addresses, second factors, accounts elsewhere and pictures.
 pub async fn erase_traces(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from session where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from one_time_token where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from email_change where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from identity where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from operator where person_id = $1", person.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from totp where person_id = $1", person.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from recovery_code where person_id = $1", person.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from passkey where person_id = $1", person.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from passkey_challenge where person_id = $1", person.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from half_sign_in where person_id = $1", person.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from known_device where person_id = $1", person.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from failed_sign_in where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!(
         "delete from sign_in_failure
          where strpos(subject, (select email_canonical from person where id = $1)) > 0",

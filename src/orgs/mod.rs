@@ -10,6 +10,7 @@ mod store;
 pub mod account;
 pub mod extract;
 pub mod pages;
+pub mod security;
 pub mod ways;
 
 pub use enter::enter_personal;

@@ -1,4 +1,4 @@
-//! Cookies: two, both out of reach of scripts.
+//! Cookies, all out of reach of scripts.
 
 use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration;
@@ -30,6 +30,19 @@ fn build(app: &App, name: &'static str, value: String) -> Cookie<'static> {
 pub fn session(app: &App, secret: &str) -> Cookie<'static> {
     let mut cookie = build(app, session_name(app), secret.to_owned());
     cookie.set_max_age(Duration::days(30));
+    cookie
+}
+
+#[must_use]
+pub fn half_name(app: &App) -> &'static str {
+    name(app, "farebox_half", "__Host-farebox_half")
+}
+
+/// The cookie of a browser whose person owes the second factor; it lives as long as that may take.
+#[must_use]
+pub fn half(app: &App, secret: &str) -> Cookie<'static> {
+    let mut cookie = build(app, half_name(app), secret.to_owned());
+    cookie.set_max_age(Duration::minutes(5));
     cookie
 }
 

@@ -3,6 +3,7 @@ import "./copy.js";
 import "./dialog.js";
 import "./menu.js";
 import "./palette.js";
+import "./passkey.js";
 import "./poll.js";
 import "./reveal.js";
 import "./tabs.js";

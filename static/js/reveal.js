@@ -17,6 +17,7 @@ if (ticket) {
   // Copying by button or by selecting the key both count.
   ticket.addEventListener("farebox:copied", settle);
   ticket.addEventListener("copy", settle);
+  ticket.querySelector("[data-reveal-kept]")?.addEventListener("click", settle);
   box?.addEventListener("change", () => {
     safe = box.checked;
     gate();

@@ -40,6 +40,12 @@ const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/verify", Anybody),
     ("get", "/sign-in", Anybody),
     ("post", "/sign-in", Anybody),
+    ("post", "/sign-in/passkey/start", Anybody),
+    ("post", "/sign-in/passkey", Anybody),
+    ("get", "/sign-in/second", Anybody),
+    ("post", "/sign-in/second", Anybody),
+    ("post", "/sign-in/second/passkey/start", Anybody),
+    ("post", "/sign-in/second/passkey", Anybody),
     ("get", "/recover", Anybody),
     ("post", "/recover", Anybody),
     ("get", "/reset", Anybody),
@@ -62,6 +68,8 @@ const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/settings/sign-in/password", Member),
     ("get", "/operator/claim", Member),
     ("post", "/operator/claim", Member),
+    ("post", "/step-up/passkey/start", Member),
+    ("post", "/step-up/passkey", Member),
     ("post", "/sign-out", Member),
     ("get", "/activity", Member),
     ("get", "/activity/{call}", Owner("call")),
@@ -89,6 +97,21 @@ const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/account/keep", Member),
     ("get", "/settings/email", Member),
     ("post", "/settings/email", Member),
+    ("get", "/settings/security", Member),
+    ("post", "/settings/security/sessions/end-others", Member),
+    ("post", "/settings/security/sessions/{session}/end", Owner("session")),
+    ("get", "/settings/security/two-factor", Member),
+    ("post", "/settings/security/two-factor", Member),
+    ("post", "/settings/security/two-factor/confirm", Member),
+    ("get", "/settings/security/two-factor/off", Member),
+    ("post", "/settings/security/two-factor/off", Member),
+    ("get", "/settings/security/recovery-codes", Member),
+    ("post", "/settings/security/recovery-codes", Member),
+    ("get", "/settings/security/passkeys/new", Member),
+    ("post", "/settings/security/passkeys/start", Member),
+    ("post", "/settings/security/passkeys", Member),
+    ("get", "/settings/security/passkeys/{passkey}/remove", Owner("passkey")),
+    ("post", "/settings/security/passkeys/{passkey}/remove", Owner("passkey")),
     ("get", "/sandbox/checkout/{topup}", Owner("topup")),
     ("post", "/sandbox/checkout/{topup}", Owner("topup")),
     ("get", "/dev/mailbox", Developer),
@@ -146,6 +169,8 @@ struct Owned {
     call: String,
     key: Key,
     topup: String,
+    session: String,
+    passkey: String,
 }
 
 impl Owned {
@@ -154,6 +179,8 @@ impl Owned {
             "call" => &self.call,
             "key" => &self.key.id,
             "topup" => &self.topup,
+            "session" => &self.session,
+            "passkey" => &self.passkey,
             other => panic!("there is no {other}"),
         }
     }
@@ -163,6 +190,8 @@ impl Owned {
         unused_id(match kind {
             "call" => "gen-",
             "key" => "key_",
+            "session" => "ses_",
+            "passkey" => "pky_",
             _ => "top_",
         })
     }
@@ -182,7 +211,29 @@ async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Own
     assert_eq!(bought.status, 303, "{fields:?}\n{}", bought.body);
     let topup = bought.location.split(['/', '?']).find(|part| part.starts_with("top_")).unwrap_or_default().to_owned();
     assert!(!topup.is_empty(), "{}", bought.location);
-    Owned { call, key, topup }
+    let (session, passkey) = security(farebox, email).await;
+    Owned { call, key, topup, session, passkey }
+}
+
+/// A second session of a member, and a passkey. The key itself is of no use here.
+async fn security(farebox: &Farebox, email: &str) -> (String, String) {
+    use farebox::base::ids::{PasskeyId, SessionId};
+    let (session, passkey) = (SessionId::fresh(), PasskeyId::fresh());
+    for (statement, id) in [
+        (
+            "insert into session (id, digest, person_id, expires_at)
+             select $1, sha256($2::text::bytea), id, now() + interval '1 day' from person where email = $2",
+            session.0,
+        ),
+        (
+            "insert into passkey (id, person_id, credential_id, name, credential)
+             select $1, id, sha256($2::text::bytea), 'Laptop', '{}' from person where email = $2",
+            passkey.0,
+        ),
+    ] {
+        sqlx::query(statement).bind(id).bind(email).execute(&farebox.pool).await.expect("a row");
+    }
+    (session.to_string(), passkey.to_string())
 }
 
 fn path_of(path: &str, id: &str) -> String {
@@ -259,7 +310,7 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
         let garbage = send(&mut eve, method, &path_of(path, "x"), &token).await;
         assert_eq!(garbage.status, 404, "{method} {path}");
     }
-    assert_eq!(kinds.len(), 3);
+    assert_eq!(kinds.len(), 5);
 
     // Nothing of it was done, and none of it is on a stranger's pages.
     assert_eq!(

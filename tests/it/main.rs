@@ -17,6 +17,7 @@ mod identity;
 mod isolation;
 mod query_api;
 mod schema;
+mod second_factor;
 mod settle;
 mod stories;
 mod support;

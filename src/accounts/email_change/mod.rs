@@ -115,7 +115,7 @@ pub async fn revert(
     store::mark_reverted(conn, person.id, change.confirmed_at).await?;
     store::delete_unconfirmed(conn, person.id).await?;
     replace(conn, &person, &change.old_email).await?;
-    super::store::delete_sessions(conn, person.id).await?;
+    super::end_other_sessions(conn, person.id, None).await?;
     if let Ok(old) = EmailAddress::parse(&change.old_email) {
         mails::recover(conn, links, &person, &old).await?;
     }

@@ -7,8 +7,8 @@ use super::prove::Proven;
 use super::store;
 use crate::accounts::person::clean_name;
 use crate::accounts::policy::SignUpRules;
-use crate::accounts::session::{Session, SessionSecret};
-use crate::accounts::{sign_in, store as people};
+use crate::accounts::session::Session;
+use crate::accounts::{Factor, Finished, Links, Person, finish, sign_out, store as people};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::ids::{IdentityId, PersonId};
 use crate::base::{EmailAddress, Origin};
@@ -19,6 +19,7 @@ pub struct Through<'a> {
     /// The provider's name.
     pub provider: &'a str,
     pub rules: &'a SignUpRules,
+    pub links: &'a Links,
     pub origin: &'a Origin,
     /// The session that this browser had before. It ends.
     pub before: Option<&'a Session>,
@@ -27,7 +28,7 @@ pub struct Through<'a> {
 /// What came of it.
 #[derive(Debug)]
 pub enum Entered {
-    In(SessionSecret),
+    In(Finished),
     /// The provider does not vouch for an address, so no account can be made.
     Unproven,
     /// The address belongs to an account that is not linked.
@@ -36,17 +37,16 @@ pub enum Entered {
     NotAdmitted,
 }
 
-/// Starts a session for whoever the identity belongs to, and makes an account for one that nobody has.
+/// Goes on with whoever the identity belongs to, to a session or to the second factor, and makes an account for one that nobody has.
 ///
 /// # Errors
-/// Database errors only.
-pub async fn enter(conn: &mut PgConnection, proven: &Proven, through: Through<'_>) -> Result<Entered, sqlx::Error> {
+/// Database errors, and a mail that cannot be written.
+pub async fn enter(conn: &mut PgConnection, proven: &Proven, through: Through<'_>) -> anyhow::Result<Entered> {
     let mut tx = conn.begin().await?;
-    let (person, name) = match store::find(&mut tx, &proven.issuer, &proven.subject).await? {
+    let person = match store::find(&mut tx, &proven.issuer, &proven.subject).await? {
         Some(identity) => {
             store::touch(&mut tx, identity.id).await?;
-            let person = people::find_person(&mut tx, identity.person).await?.ok_or(sqlx::Error::RowNotFound)?;
-            (person.id, person.name)
+            people::find_person(&mut tx, identity.person).await?.ok_or(sqlx::Error::RowNotFound)?
         }
         None => match sign_up(&mut tx, proven, through).await? {
             Ok(person) => person,
@@ -54,22 +54,21 @@ pub async fn enter(conn: &mut PgConnection, proven: &Proven, through: Through<'_
         },
     };
     if let Some(before) = through.before {
-        sign_in::sign_out(&mut tx, before).await?;
+        sign_out(&mut tx, before, through.origin).await?;
     }
-    let secret = sign_in::start_session(&mut tx, person, through.origin).await?;
-    if let Some(at) = proven.authenticated_at {
+    let finished = finish(&mut tx, through.links, &person, Factor::Provider, through.origin).await?;
+    if let (Finished::Signed(secret), Some(at)) = (&finished, proven.authenticated_at) {
         people::set_authenticated_at(&mut tx, &secret.digest(), at).await?;
     }
-    record(&mut tx, Action::SignedIn, person, &name, through).await?;
     tx.commit().await?;
-    Ok(Entered::In(secret))
+    Ok(Entered::In(finished))
 }
 
 async fn sign_up(
     conn: &mut PgConnection,
     proven: &Proven,
     through: Through<'_>,
-) -> Result<Result<(PersonId, String), Entered>, sqlx::Error> {
+) -> Result<Result<Person, Entered>, sqlx::Error> {
     let Some(email) = proven.email.as_ref().filter(|_| proven.email_verified) else {
         return Ok(Err(Entered::Unproven));
     };
@@ -97,7 +96,7 @@ async fn sign_up(
         return Ok(Err(Entered::Known));
     }
     record(conn, Action::SignedUp, person, &name, through).await?;
-    Ok(Ok((person, name)))
+    Ok(Ok(people::find_person(conn, person).await?.ok_or(sqlx::Error::RowNotFound)?))
 }
 
 fn name_of(proven: &Proven, email: &EmailAddress) -> String {

@@ -8,7 +8,7 @@ use super::{Identity, store};
 use crate::accounts::mails::{self, Links, Ways};
 use crate::accounts::session::{Session, SessionSecret};
 use crate::accounts::sign_in::SignInError;
-use crate::accounts::{step_up, store as people};
+use crate::accounts::{passkeys, step_up, store as people};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Origin;
 use crate::base::ids::IdentityId;
@@ -85,7 +85,8 @@ pub async fn unlink(
     let identities = store::identities_of(&mut tx, person.id).await?;
     let identity = identities.iter().find(|identity| identity.id == id).ok_or(LinkError::NotLinked)?;
     let stored = people::find_person(&mut tx, person.id).await?.ok_or(LinkError::NotLinked)?;
-    if stored.password_hash.is_none() && identities.len() == 1 {
+    let others = stored.password_hash.is_some() || identities.len() > 1;
+    if !others && !passkeys::has_any(&mut tx, person.id).await? {
         return Err(LinkError::LastWay);
     }
     store::delete(&mut tx, person.id, id).await?;
@@ -117,6 +118,6 @@ pub async fn confirm(
     step_up::renew(conn, session, origin).await.map_err(|error| match error {
         SignInError::Database(error) => LinkError::Database(error),
         SignInError::Internal(error) => LinkError::Internal(error),
-        SignInError::WrongPassword | SignInError::WrongLink | SignInError::TooMany => LinkError::NotLinked,
+        _ => LinkError::NotLinked,
     })
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::flow::BeginError;
 use super::{Entered, Flow, LinkError, NewFlow, Proven, Provider, ProviderError, Providers, Purpose, Through};
-use crate::accounts::pages::{links, signed_in};
+use crate::accounts::pages::{finished, links, signed_in};
 use crate::accounts::session::Session;
 use crate::accounts::{Recent, SignUpRules, SignedIn, extract};
 use crate::base::ids::SessionId;
@@ -182,10 +182,15 @@ async fn finish(
     let told = |told| problem(app, request, StatusCode::UNPROCESSABLE_ENTITY, told);
     match (purpose, session) {
         (Purpose::SignIn, before) => {
-            let through =
-                Through { provider: &provider.settings.name, rules, origin: &origin, before: before.as_ref() };
+            let through = Through {
+                provider: &provider.settings.name,
+                rules,
+                links: &links(app),
+                origin: &origin,
+                before: before.as_ref(),
+            };
             match super::enter(&mut conn, &proven, through).await? {
-                Entered::In(secret) => Ok(signed_in(app, &secret, next)),
+                Entered::In(done) => Ok(finished(app, &done, next)),
                 Entered::Unproven => told(unproven(label)),
                 Entered::Known => told(known(label)),
                 Entered::NotAdmitted => told(not_admitted(rules)),

@@ -32,6 +32,7 @@ async fn view(
     let identities = oidc::identities_of(&mut conn, person.id).await?;
     let stored = accounts::find_person(&mut conn, person.id).await?.ok_or(PageError::NotFound)?;
     let has_password = stored.password_hash.is_some();
+    let has_passkey = accounts::passkeys::has_any(&mut conn, person.id).await?;
     let (now, zone) = (app.clock.now(), person.zone());
     let free = providers.iter().filter(|provider| {
         let issuer = &provider.settings.issuer;
@@ -56,7 +57,7 @@ async fn view(
                 linked: present::when(identity.linked_at, now, zone),
                 last_used: identity.last_used_at.map(|at| present::when(at, now, zone)),
                 usable: providers.of_issuer(&identity.issuer).is_some(),
-                only_way: !has_password && identities.len() == 1,
+                only_way: !has_password && !has_passkey && identities.len() == 1,
             })
             .collect(),
     })

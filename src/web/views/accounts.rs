@@ -46,9 +46,13 @@ pub struct SignIn {
     pub next: String,
     pub sign_up_open: bool,
     pub providers: Vec<ProviderButton>,
+    /// Whether passkeys can sign in here.
+    pub passkeys: bool,
+    /// What went wrong with a passkey; empty when nothing did.
+    pub passkey_error: String,
 }
 
-/// `GET /step-up`. Fields: `password`, `next`.
+/// `GET /step-up`. Fields: `password`, `code`, `next`.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "accounts/step_up.html")]
 pub struct StepUp {
@@ -56,11 +60,35 @@ pub struct StepUp {
     /// Who is signed in.
     pub email: String,
     pub password: Field,
+    /// Asked for where two-factor sign-in is on.
+    pub code: Option<Field>,
     pub next: String,
     /// False for somebody who signs in elsewhere only.
     pub has_password: bool,
     /// Providers that can confirm it.
     pub providers: Vec<ProviderButton>,
+    /// Whether a passkey does instead.
+    pub passkey: bool,
+    pub passkey_error: String,
+}
+
+/// `GET /sign-in/second`. Fields: `code`, `next`.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "accounts/second.html")]
+pub struct Second {
+    pub page: PublicPage,
+    /// Who showed the first factor.
+    pub email: String,
+    /// Its value stays empty.
+    pub code: Field,
+    pub next: String,
+    /// A recovery code is asked for, not one of the app.
+    pub recovery: bool,
+    /// The address of this page for the other kind of code.
+    pub other_href: String,
+    /// Whether a passkey does instead.
+    pub passkey: bool,
+    pub passkey_error: String,
 }
 
 /// `GET /recover`. Field: `email`.

@@ -20,6 +20,7 @@ pub mod keys;
 pub mod leaving;
 pub mod overview;
 pub mod samples;
+pub mod security;
 pub mod shell;
 pub mod topups;
 

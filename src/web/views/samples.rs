@@ -9,7 +9,7 @@ use super::shell::{Flash, PublicPage, Shell};
 use super::topups::{Quote, TopupForm, TopupRow};
 use super::{
     Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When, accounts, activity, api,
-    catalog, dev, emails, errors, keys, leaving, overview, topups,
+    catalog, dev, emails, errors, keys, leaving, overview, security, topups,
 };
 
 /// A rendered sample and the name of its file.
@@ -25,6 +25,7 @@ pub struct Sample {
 pub fn samples(theme: &str) -> askama::Result<Vec<Sample>> {
     let mut out = Vec::new();
     account_pages(theme, &mut out)?;
+    security_pages(theme, &mut out)?;
     overview_pages(theme, &mut out)?;
     credit_pages(theme, &mut out)?;
     key_pages(theme, &mut out)?;
@@ -352,6 +353,95 @@ fn count(value: i128) -> String {
         1_000.. => format!("{}K", value / 1_000),
         _ => value.to_string(),
     }
+}
+
+fn security_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
+    let email = || "ada@northwind.example".to_owned();
+    let mut second = accounts::Second {
+        page: public(theme, "Confirm that it is you"),
+        email: email(),
+        other_href: "/sign-in/second?with=recovery".into(),
+        passkey: true,
+        ..Default::default()
+    };
+    push(out, "second", &second)?;
+    second.recovery = true;
+    second.code = Field::wrong("", "This is none of your recovery codes, or it was used before. Each works once.");
+    push(out, "second_recovery", &second)?;
+    let step_up = accounts::StepUp {
+        page: public(theme, "Confirm that it is you"),
+        email: email(),
+        code: Some(Field::default()),
+        passkey: true,
+        next: "/settings/security".into(),
+        ..Default::default()
+    };
+    push(out, "step_up_code", &step_up)?;
+    let shell = |title: &str| shell(theme, "security", title, "");
+    let session = |browser: &str, current| security::SessionRow {
+        browser: browser.into(),
+        ip: "203.0.113.7".into(),
+        signed_in: when("14 Nov, 09:12"),
+        last_used: when("3 min ago"),
+        current,
+        end_action: "/settings/security/sessions/ses_1/end".into(),
+    };
+    let event = |what: &str, how: &str, bad| security::HistoryRow {
+        what: what.into(),
+        how: how.into(),
+        at: when("2 h ago"),
+        browser: "Firefox on Linux".into(),
+        ip: "203.0.113.7".into(),
+        bad,
+    };
+    let full = security::Security {
+        shell: shell("Security"),
+        on_since: Some(when("12 Nov, 10:00")),
+        codes_left: "2 of 10".into(),
+        codes_low: true,
+        passkeys: vec![security::PasskeyRow {
+            name: "Laptop".into(),
+            added: when("12 Nov, 10:05"),
+            last_used: None,
+            remove_href: "/settings/security/passkeys/pky_1/remove".into(),
+        }],
+        sessions: vec![session("Firefox on Linux", true), session("Safari on iPhone", false)],
+        history: vec![event("Signed in", "with a passkey", false), event("Failed to sign in", "", true)],
+        unlisted: "12 more failed tries were counted, but not listed.".into(),
+        ..Default::default()
+    };
+    push(out, "security", &full)?;
+    push(out, "security_new", &security::Security { shell: shell("Security"), ..Default::default() })?;
+    let setup = security::TwoFactorSetup {
+        shell: shell("Set up two-factor sign-in"),
+        qr_width: 29,
+        qr_path: "M4 4h1v1h-1z".into(),
+        secret: "JBSW Y3DP EHPK 3PXP".into(),
+        ..Default::default()
+    };
+    push(out, "two_factor_setup", &setup)?;
+    let codes = security::RecoveryCodes {
+        shell: shell("Two-factor sign-in is on"),
+        codes: vec!["ab2c-def3-gh4j-kmn5".into(); 10],
+        download_href: "data:text/plain,codes".into(),
+        file_name: "recovery-codes.txt".into(),
+    };
+    push(out, "recovery_codes", &codes)?;
+    let confirm = security::Confirm {
+        shell: shell("Switch two-factor sign-in off?"),
+        text: "Your password alone will sign in.".into(),
+        action: "/settings/security/two-factor/off".into(),
+        button: "Switch it off".into(),
+        danger: true,
+        keep: "Keep it on".into(),
+    };
+    push(out, "security_confirm", &confirm)?;
+    let new = security::PasskeyNew {
+        shell: shell("Add a passkey"),
+        name: Field::of("Firefox on Linux"),
+        ..Default::default()
+    };
+    push(out, "passkey_new", &new)
 }
 
 fn overview_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {

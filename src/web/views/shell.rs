@@ -44,7 +44,7 @@ pub struct Shell {
     pub title: String,
     /// One sentence of what the page is for.
     pub description: String,
-    /// The navigation item that is marked: `overview`, `activity`, `keys`, `credits`, `models`, `profile` or empty.
+    /// The navigation item that is marked: `overview`, `activity`, `keys`, `credits`, `models`, `profile`, `security` or empty.
     pub section: &'static str,
     pub org_name: String,
     /// One or two letters.

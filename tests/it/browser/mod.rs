@@ -6,6 +6,7 @@ mod comfort;
 mod elsewhere;
 mod overflow;
 mod pages;
+mod security;
 mod town;
 mod walk;
 

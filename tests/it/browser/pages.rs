@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
+use serde_json::json;
+
 use super::town::Town;
 use super::{Browser, axe, comfort, overflow};
-use crate::support::visitor::mailed_link;
+use crate::support::authenticator::App;
+use crate::support::visitor::{mailed_link, recovery_link};
 
 const WIDTHS: [u32; 2] = [1280, 360];
 /// Between and below these, a page only has to fit; 320 is what WCAG asks of text that is zoomed to 400 %.
@@ -85,6 +88,7 @@ async fn every_page_fits_and_can_be_used_by_everybody() {
     inspector.visit("step-up", "/step-up?next=/keys").await;
     members(&mut inspector, &town).await;
     money(&mut inspector, &town).await;
+    security(&mut inspector).await;
     let Inspector { wrong, .. } = inspector;
     comfort::check(&browser).await;
     assert!(wrong.is_empty(), "{wrong}");
@@ -111,7 +115,7 @@ async fn strangers(inspector: &mut Inspector<'_>, town: &Town) {
     browser.fill("#email", super::town::EMAIL).await;
     browser.press("Send the link").await;
     inspector.look("recover-sent").await;
-    inspector.visit("reset", &mailed_link(&town.farebox, super::town::EMAIL).await).await;
+    inspector.visit("reset", &recovery_link(&town.farebox, super::town::EMAIL).await).await;
     inspector.visit("api-reference", "/docs/api").await;
     inspector.visit("error-404", "/no/such/page").await;
     browser.open("/sign-in").await;
@@ -172,4 +176,51 @@ async fn money(inspector: &mut Inspector<'_>, town: &Town) {
     for (name, path) in visits {
         inspector.visit(name, &path).await;
     }
+}
+
+/// The security page as it is at first, on the way to the second factor, and with everything on it.
+async fn security(inspector: &mut Inspector<'_>) {
+    let browser = inspector.browser;
+    inspector.visit("security-new", "/settings/security").await;
+    browser.press("Set up two-factor sign-in").await;
+    let secret = browser.find("#secret").await.text().await.expect("a secret");
+    inspector.look("two-factor-setup").await;
+    let mut app = App::of(&secret);
+    browser.fill("#code", &app.code().await).await;
+    browser.press("Switch it on").await;
+    browser.shows("Shown this one time").await;
+    inspector.look("recovery-codes").await;
+    browser.click("[data-reveal-saved]").await;
+    browser.press("Done").await;
+    add_passkey(inspector).await;
+    inspector.visit("security", "/settings/security").await;
+    inspector.visit("two-factor-off", "/settings/security/two-factor/off").await;
+    inspector.visit("step-up-code", "/step-up").await;
+    browser.open("/settings/security").await;
+    browser.click(".person > summary").await;
+    browser.press("Sign out").await;
+    browser.fill("#email", super::town::EMAIL).await;
+    browser.fill("#password", super::town::PASSWORD).await;
+    browser.press("Sign in").await;
+    browser.shows("Confirm that it is you").await;
+    inspector.look("second").await;
+    browser.press("Use a recovery code").await;
+    browser.shows("works this once").await;
+    inspector.look("second-recovery").await;
+    browser.press("Use a code of the app").await;
+    browser.fill("#code", &app.code().await).await;
+    browser.press("Sign in").await;
+    browser.shows("Overview").await;
+}
+
+async fn add_passkey(inspector: &mut Inspector<'_>) {
+    let browser = inspector.browser;
+    browser.devtools("WebAuthn.enable", json!({})).await;
+    let options = json!({ "protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
+        "hasUserVerification": true, "isUserVerified": true, "automaticPresenceSimulation": true });
+    browser.devtools("WebAuthn.addVirtualAuthenticator", json!({ "options": options })).await;
+    inspector.visit("passkey-new", "/settings/security/passkeys/new").await;
+    browser.fill("#name", "The laptop in the study, with its own fingerprint reader").await;
+    browser.press("Add the passkey").await;
+    browser.shows("Your passkey is added").await;
 }

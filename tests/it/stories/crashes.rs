@@ -140,6 +140,7 @@ fn options(database_url: &str, data_dir: PathBuf) -> Options {
         data_dir: Some(data_dir),
         // Longer than the longest call of the load, so that no running call is taken for dead.
         env: vec![("FAREBOX_HOLD_TTL_SECONDS", "3".into()), ("FAREBOX_SWEEP_SECONDS", "1".into())],
+        ..Options::default()
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Options {
     /// A database that other processes use too.
     pub database_url: Option<String>,
     pub env: Vec<(&'static str, String)>,
+    /// Be reached by a name, as passkeys need it.
+    pub localhost: bool,
     /// Keep the data directory of an earlier process.
     pub data_dir: Option<PathBuf>,
 }
@@ -63,21 +65,18 @@ impl Farebox {
         let mut command = command(&database_url, &data_dir);
         command.arg("serve").env("FAREBOX_LISTEN", format!("127.0.0.1:{port}"));
         command.env("FAREBOX_ALLOW_PRIVATE_UPSTREAMS", "true").env("FAREBOX_WORKERS", "2");
+        let host = if options.localhost { "localhost" } else { "127.0.0.1" };
+        let base = format!("http://{host}:{port}");
+        if options.localhost {
+            command.env("FAREBOX_PUBLIC_URL", &base);
+        }
         for (name, value) in &options.env {
             command.env(name, value);
         }
         let log = std::fs::File::create(data_dir.join(format!("log-{port}"))).expect("a log");
         let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("the program starts");
         let pool = PgPool::connect(&database_url).await.expect("the database");
-        let mut farebox = Farebox {
-            child,
-            base: format!("http://127.0.0.1:{port}"),
-            database_url,
-            pool,
-            http: http::client(),
-            data_dir,
-            _temp: temp,
-        };
+        let mut farebox = Farebox { child, base, database_url, pool, http: http::client(), data_dir, _temp: temp };
         farebox.wait_until_ready().await;
         farebox
     }

@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub mod authenticator;
 pub mod cluster;
 pub mod fake_oidc;
 pub mod fake_upstream;

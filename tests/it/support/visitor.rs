@@ -94,6 +94,29 @@ pub async fn mailed_link(farebox: &Farebox, email: &str) -> String {
             .fetch_one(&farebox.pool)
             .await
             .expect("a mail");
+    path_in(&text)
+}
+
+/// The path of the link with which somebody sets a new password. A job writes that mail; it has ten seconds.
+pub async fn recovery_link(farebox: &Farebox, email: &str) -> String {
+    for _ in 0..200 {
+        let found: Option<String> = sqlx::query_scalar(
+            "select text_body from mail where kind = 'recover' and recipient like '%' || $1 || '%'
+             order by id desc limit 1",
+        )
+        .bind(email)
+        .fetch_optional(&farebox.pool)
+        .await
+        .expect("an answer");
+        if let Some(text) = found {
+            return path_in(&text);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("nothing was mailed to {email}");
+}
+
+fn path_in(text: &str) -> String {
     let link = text.split_whitespace().find(|word| word.starts_with("http")).expect("a link");
     let path = link.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| format!("/{path}"));
     path.expect("a path")

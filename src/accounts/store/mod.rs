@@ -1,4 +1,6 @@
-//! Every query about people.
+//! Every query about people and their sessions. Those about devices and half-done sign-ins are in [`places`].
+
+mod places;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
@@ -9,6 +11,11 @@ use super::session::{IDLE, Session, TOUCH_EVERY};
 use crate::base::EmailAddress;
 use crate::base::ids::{PersonId, PictureId, SessionId};
 use crate::base::secret::Digest;
+
+pub use places::{
+    count_try, delete_half, delete_halves, find_half, insert_half, is_known_device, lock_person, remember_device,
+    sessions, take_unlisted, today, unlisted,
+};
 
 fn interval(delta: TimeDelta) -> PgInterval {
     PgInterval { months: 0, days: 0, microseconds: delta.num_microseconds().unwrap_or(i64::MAX) }
@@ -91,12 +98,6 @@ pub async fn adopt_unverified(conn: &mut PgConnection, id: PersonId, name: &str)
     Ok(done.rows_affected() == 1)
 }
 
-/// Waits until nobody else changes how a person signs in, and keeps others waiting until the commit.
-pub async fn lock_person(conn: &mut PgConnection, id: PersonId) -> Result<(), sqlx::Error> {
-    sqlx::query!("select id from person where id = $1 for update", id.0).fetch_one(conn).await?;
-    Ok(())
-}
-
 /// Moves the moment at which the person of a session showed who they are back to when they really did.
 pub async fn set_authenticated_at(
     conn: &mut PgConnection,
@@ -110,16 +111,6 @@ pub async fn set_authenticated_at(
     )
     .execute(conn)
     .await?;
-    Ok(())
-}
-
-/// Ends every session of a person but one.
-pub async fn delete_other_sessions(
-    conn: &mut PgConnection,
-    person: PersonId,
-    kept: SessionId,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!("delete from session where person_id = $1 and id <> $2", person.0, kept.0).execute(conn).await?;
     Ok(())
 }
 
@@ -283,14 +274,30 @@ pub async fn find_person(conn: &mut PgConnection, id: PersonId) -> Result<Option
     .await
 }
 
-pub async fn delete_session(conn: &mut PgConnection, id: SessionId) -> Result<(), sqlx::Error> {
-    sqlx::query!("delete from session where id = $1", id.0).execute(conn).await?;
-    Ok(())
+/// The browser of the session that ended; `None` when there was none.
+pub async fn delete_session(
+    conn: &mut PgConnection,
+    person: PersonId,
+    id: SessionId,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!("delete from session where person_id = $1 and id = $2 returning user_agent", person.0, id.0)
+        .fetch_optional(conn)
+        .await
 }
 
-pub async fn delete_sessions(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
-    sqlx::query!("delete from session where person_id = $1", person.0).execute(conn).await?;
-    Ok(())
+pub async fn delete_other_sessions(
+    conn: &mut PgConnection,
+    person: PersonId,
+    except: Option<SessionId>,
+) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        "delete from session where person_id = $1 and id is distinct from $2",
+        person.0,
+        except.map(|session| session.0),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 pub async fn count_failures(conn: &mut PgConnection, subject: &str, within: TimeDelta) -> Result<i64, sqlx::Error> {
@@ -308,6 +315,6 @@ pub async fn insert_failures(conn: &mut PgConnection, subjects: &[String]) -> Re
         .execute(&mut *conn)
         .await?;
     // Kept only as long as they count.
-    sqlx::query!("delete from sign_in_failure where occurred_at < now() - interval '2 hours'").execute(conn).await?;
+    sqlx::query!("delete from sign_in_failure where occurred_at < now() - interval '25 hours'").execute(conn).await?;
     Ok(())
 }

@@ -1,0 +1,51 @@
+//! Signing in with a passkey alone.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::super::pages::{finished, links};
+use super::super::sign_in::SignInError;
+use super::super::two_factor::pages::{EmptyForm, PasskeyForm, asked};
+use super::super::{Factors, sign_in_with_passkey};
+use crate::web::error::local_path;
+use crate::web::views::accounts as views;
+use crate::web::{App, PageError, Protected, client, public_page, unprocessable};
+
+/// `POST /sign-in/passkey/start`
+///
+/// # Errors
+/// `NotFound` where there are no passkeys.
+pub async fn start(
+    app: web::Data<App>,
+    factors: web::Data<Factors>,
+    request: HttpRequest,
+    _form: Protected<EmptyForm>,
+) -> Result<HttpResponse, PageError> {
+    let mut conn = app.db.acquire().await?;
+    Ok(asked(&super::start_sign_in(&mut conn, &factors, &client::ip(&app, &request)).await?))
+}
+
+/// `POST /sign-in/passkey`
+///
+/// # Errors
+/// `TooMany` when guessing is suspected; a passkey that did not fit is told on the page.
+pub async fn sign_in(
+    app: web::Data<App>,
+    factors: web::Data<Factors>,
+    request: HttpRequest,
+    Protected(form): Protected<PasskeyForm>,
+) -> Result<HttpResponse, PageError> {
+    let (mut conn, origin) = (app.db.acquire().await?, client::origin(&app, &request));
+    let (token, answer) = (form.challenge.as_str(), form.credential.as_str());
+    match sign_in_with_passkey(&mut conn, &factors, &links(&app), token, answer, &origin).await {
+        Ok(done) => Ok(finished(&app, &done, &form.next)),
+        Err(error @ (SignInError::WrongPasskey | SignInError::TooLate)) => unprocessable(&views::SignIn {
+            page: public_page(&app, &request, "Sign in"),
+            next: local_path(&form.next).to_owned(),
+            sign_up_open: true,
+            passkeys: true,
+            passkey_error: error.to_string(),
+            ..views::SignIn::default()
+        }),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,489 @@
+//! Two-factor sign-in, sessions, and what attackers of an account get.
+
+use std::time::{Duration, Instant};
+
+use crate::support::authenticator::enrol;
+use crate::support::visitor::{Page, Visitor, between, recovery_link};
+use crate::support::{Farebox, Options, scale};
+
+const ADA: &str = "ada@example.com";
+const PASSWORD: &str = "correct horse battery";
+/// What the answers for a known and an unknown address may differ by, in the median.
+const MOST_APART_MICROS: i64 = 5_000;
+
+async fn start() -> Farebox {
+    Farebox::with(Options { env: vec![("FAREBOX_TRUSTED_PROXIES", "1".into())], ..Options::default() }).await
+}
+
+/// Sends a form as if from another address and with another browser.
+async fn post_from(
+    farebox: &Farebox,
+    visitor: &mut Visitor<'_>,
+    (ip, agent): (&str, &str),
+    action: &str,
+    fields: &[(&str, &str)],
+) -> Page {
+    let token = visitor.token("/recover").await;
+    let mut form = vec![("csrf_token", token.as_str())];
+    form.extend(fields);
+    let request = farebox.http.post(farebox.url(action)).header("x-forwarded-for", ip).header("user-agent", agent);
+    visitor.send(request.form(&form)).await
+}
+
+/// Shows the password.
+async fn first(visitor: &mut Visitor<'_>) -> Page {
+    visitor.submit("/sign-in", "/sign-in", &[("email", ADA), ("password", PASSWORD), ("next", "/keys")]).await
+}
+
+async fn second(visitor: &mut Visitor<'_>, code: &str) -> Page {
+    visitor.submit("/recover", "/sign-in/second", &[("code", code), ("next", "/keys")]).await
+}
+
+async fn is_signed_in(visitor: &mut Visitor<'_>) -> bool {
+    visitor.get("/").await.status == 200
+}
+
+fn session_cookie(visitor: &Visitor<'_>) -> Option<String> {
+    visitor.cookies().iter().find(|(name, _)| name == "farebox_session").map(|(_, value)| value.clone())
+}
+
+async fn mails(farebox: &Farebox, kind: &str) -> i64 {
+    sqlx::query_scalar("select count(*) from mail where kind = $1")
+        .bind(kind)
+        .fetch_one(&farebox.pool)
+        .await
+        .expect("n")
+}
+
+/// Waits until so many entries of an action are listed, at most ten seconds.
+async fn listed(farebox: &Farebox, action: &str, wanted: i64) {
+    let mut found = 0;
+    for _ in 0..100 {
+        found = sqlx::query_scalar("select count(*) from audit_entry where action = $1")
+            .bind(action)
+            .fetch_one(&farebox.pool)
+            .await
+            .expect("a count");
+        if found == wanted {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(found, wanted, "{action}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_alone_opens_nothing_once_two_factor_is_on() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    let (mut app, _) = enrol(&mut ada).await;
+    assert_eq!(mails(&farebox, "two_factor_on").await, 1);
+    let stored = farebox.text("select encode(ciphertext, 'escape') || key_id from totp").await;
+    assert!(!stored.contains("otpauth"), "the secret is sealed");
+
+    let mut browser = Visitor::new(&farebox);
+    let page = first(&mut browser).await;
+    assert_eq!((page.status, page.location.as_str()), (303, "/sign-in/second?next=%2Fkeys"));
+    assert_eq!(session_cookie(&browser), None);
+    for path in ["/", "/keys", "/settings/security", "/step-up"] {
+        let page = browser.get(path).await;
+        assert!(page.status == 303 && page.location.starts_with("/sign-in"), "{path}: {}", page.status);
+    }
+    // What opens the half-done sign-in is no session.
+    let half = browser.cookies().iter().find(|(name, _)| name == "farebox_half").expect("a cookie").1.clone();
+    let forged = [("farebox_session".to_owned(), half.clone())];
+    assert!(!is_signed_in(&mut Visitor::with_cookies(&farebox, &forged)).await);
+
+    let wrong = second(&mut browser, "000000").await;
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.body.contains("This code is not right"));
+    let right = second(&mut browser, &app.code().await).await;
+    assert_eq!((right.status, right.location.as_str()), (303, "/keys"), "{}", right.body);
+    assert!(is_signed_in(&mut browser).await);
+    assert_ne!(session_cookie(&browser), Some(half.clone()), "the session has a secret of its own");
+
+    // The half-done sign-in is used up, and a session that somebody planted before is not taken over.
+    let mut again = Visitor::with_cookies(&farebox, &[("farebox_half".to_owned(), half)]);
+    assert_eq!(second(&mut again, &app.code().await).await.location, "/sign-in?next=%2Fkeys");
+    listed(&farebox, "account.sign_in_failed", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_planted_session_is_worth_nothing_after_signing_in() {
+    let farebox = Farebox::start().await;
+    Visitor::member(&farebox, ADA, PASSWORD).await;
+    let planted = ("farebox_session".to_owned(), "ab".repeat(32));
+    let mut ada = Visitor::with_cookies(&farebox, std::slice::from_ref(&planted));
+    assert_eq!(first(&mut ada).await.location, "/keys");
+    assert!(is_signed_in(&mut ada).await);
+    assert!(!is_signed_in(&mut Visitor::with_cookies(&farebox, &[planted])).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_code_twice_at_once_lets_exactly_one_in() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    let (mut app, codes) = enrol(&mut ada).await;
+    assert_eq!(tries_at_once(&farebox, &app.again()).await, 0, "the code that switched it on is used up");
+    assert_eq!(tries_at_once(&farebox, &app.code().await).await, 1);
+    assert_eq!(tries_at_once(&farebox, &codes[0]).await, 1, "a recovery code works once");
+    assert_eq!(tries_at_once(&farebox, &codes[0]).await, 0);
+    assert_eq!(farebox.text("select count(*)::text from recovery_code where used_at is null").await, "9");
+}
+
+/// Two browsers that know the password send the same code at once. Says how many got in.
+async fn tries_at_once(farebox: &Farebox, code: &str) -> usize {
+    sqlx::query("delete from sign_in_failure").execute(&farebox.pool).await.expect("forgiven");
+    let (mut one, mut other) = (Visitor::new(farebox), Visitor::new(farebox));
+    for visitor in [&mut one, &mut other] {
+        assert_eq!(first(visitor).await.location, "/sign-in/second?next=%2Fkeys");
+    }
+    let (one_page, other_page) = tokio::join!(second(&mut one, code), second(&mut other, code));
+    let mut statuses = [one_page.status, other_page.status];
+    statuses.sort_unstable();
+    assert!(statuses == [303, 422] || statuses == [422, 422], "{statuses:?}");
+    usize::from(is_signed_in(&mut one).await) + usize::from(is_signed_in(&mut other).await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guessing_codes_is_stopped_and_the_owner_still_gets_in() {
+    let farebox = start().await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    let (mut app, codes) = enrol(&mut ada).await;
+    let agent = "guesser/1";
+    let fields = [("email", ADA), ("password", PASSWORD)];
+    let mut last = 0;
+    for round in 0..8 {
+        for network in 0..8 {
+            let ip = format!("198.51.{network}.9");
+            let mut guesser = Visitor::new(&farebox);
+            post_from(&farebox, &mut guesser, (&ip, agent), "/sign-in", &fields).await;
+            let guess = [("code", format!("{:06}", round * 8 + network))];
+            let guess: Vec<(&str, &str)> = guess.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let page = post_from(&farebox, &mut guesser, (&ip, agent), "/sign-in/second", &guess).await;
+            assert!(matches!(page.status, 422 | 429), "{}", page.status);
+            last = page.status;
+        }
+    }
+    assert_eq!(last, 429);
+    assert_eq!(farebox.text("select count(*)::text from sign_in_failure where subject like 'second:%'").await, "30");
+    assert_eq!(mails(&farebox, "second_factor_guessed").await, 1, "the owner is told, once");
+
+    // A right code from a strange place is refused as well ...
+    let strange = ("203.0.113.50", "Firefox/140.0 Linux");
+    let mut away = Visitor::new(&farebox);
+    post_from(&farebox, &mut away, strange, "/sign-in", &fields).await;
+    let code = app.code().await;
+    let page = post_from(&farebox, &mut away, strange, "/sign-in/second", &[("code", &code)]).await;
+    assert_eq!(page.status, 429);
+    // ... but a recovery code is not, nor is the app where its owner was before.
+    let page = post_from(&farebox, &mut away, strange, "/sign-in/second", &[("code", &codes[3])]).await;
+    assert_eq!(page.status, 303, "{}", page.body);
+    let mut home = Visitor::new(&farebox);
+    assert_eq!(first(&mut home).await.location, "/sign-in/second?next=%2Fkeys");
+    assert_eq!(second(&mut home, &code).await.location, "/keys");
+    // And the limit ends.
+    sqlx::query("update sign_in_failure set occurred_at = occurred_at - interval '24 hours'")
+        .execute(&farebox.pool)
+        .await
+        .expect("a day later");
+    let mut later = Visitor::new(&farebox);
+    let elsewhere = ("192.0.2.77", "Firefox/140.0 Linux");
+    post_from(&farebox, &mut later, elsewhere, "/sign-in", &fields).await;
+    let code = app.code().await;
+    let page = post_from(&farebox, &mut later, elsewhere, "/sign-in/second", &[("code", &code)]).await;
+    assert_eq!(page.status, 303, "{}", page.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_begun_runs_out() {
+    let farebox = Farebox::with(Options { localhost: true, ..Options::default() }).await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    let (mut app, _) = enrol(&mut ada).await;
+    // A half-done sign-in.
+    let mut late = Visitor::new(&farebox);
+    first(&mut late).await;
+    let lasts = farebox.text("select (expires_at - created_at)::text from half_sign_in").await;
+    assert_eq!(lasts, "00:05:00");
+    sqlx::query("update half_sign_in set expires_at = now()").execute(&farebox.pool).await.expect("late");
+    assert_eq!(late.get("/sign-in/second").await.location, "/sign-in");
+    assert_eq!(second(&mut late, &app.code().await).await.location, "/sign-in?next=%2Fkeys");
+    assert!(!is_signed_in(&mut late).await);
+    // What a passkey was asked.
+    let begin = |page: &Page| serde_json::from_str::<serde_json::Value>(&page.body).expect("JSON");
+    let mut visitor = Visitor::new(&farebox);
+    for expired in [true, false] {
+        let asked = begin(&visitor.submit("/sign-in", "/sign-in/passkey/start", &[]).await);
+        assert_eq!(asked["options"]["userVerification"], "required");
+        if expired {
+            sqlx::query("update passkey_challenge set expires_at = now()").execute(&farebox.pool).await.expect("late");
+        }
+        let token = asked["challenge"].as_str().expect("a token").to_owned();
+        for (told, times) in [("could not be checked", usize::from(!expired)), ("took longer than five minutes", 1)] {
+            for _ in 0..times {
+                let fields = [("challenge", token.as_str()), ("credential", "{}")];
+                let page = visitor.submit("/sign-in", "/sign-in/passkey", &fields).await;
+                assert_eq!(page.status, 422);
+                assert!(page.body.contains(told), "{told}: {}", page.body);
+            }
+        }
+    }
+    let asked = begin(&ada.submit("/settings/security", "/settings/security/passkeys/start", &[]).await);
+    assert_eq!(asked["options"]["authenticatorSelection"]["residentKey"], "required");
+    let token = asked["challenge"].as_str().expect("a token");
+    // Not for something else, and not for somebody else.
+    let fields = [("challenge", token), ("credential", "{}")];
+    let page = visitor.submit("/sign-in", "/sign-in/passkey", &fields).await;
+    assert!(page.body.contains("took longer than five minutes"), "a challenge is good for one thing");
+    sqlx::query("update passkey_challenge set expires_at = now()").execute(&farebox.pool).await.expect("late");
+    let page = ada.submit("/settings/security", "/settings/security/passkeys", &fields).await;
+    assert!(page.status == 422 && page.body.contains("longer than five minutes"), "{}", page.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_password_ends_every_session_and_keeps_the_second_factor() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    let (mut app, _) = enrol(&mut ada).await;
+    let mut half = Visitor::new(&farebox);
+    first(&mut half).await;
+    let mut browser = Visitor::new(&farebox);
+    browser.submit("/recover", "/recover", &[("email", ADA)]).await;
+    let link = recovery_link(&farebox, ADA).await;
+    let token = between(&format!("{link}&"), "token=", "&");
+    let changed = browser.submit(&link, "/reset", &[("token", &token), ("password", "another horse battery")]).await;
+    assert_eq!((changed.status, changed.location.as_str()), (303, "/sign-in"), "{}", changed.body);
+    assert!(!is_signed_in(&mut ada).await, "every session ended");
+    assert_eq!(second(&mut half, &app.code().await).await.location, "/sign-in?next=%2Fkeys", "half-done ones too");
+    assert_eq!(mails(&farebox, "password_reset").await, 1);
+    let again = browser.submit(&link, "/reset", &[("token", &token), ("password", "a third horse battery")]).await;
+    assert_eq!(again.status, 422, "a link works once");
+    let fields = [("email", ADA), ("password", "another horse battery")];
+    let page = browser.submit("/sign-in", "/sign-in", &fields).await;
+    assert_eq!(page.location, "/sign-in/second", "the second factor is still asked for");
+    listed(&farebox, "account.password_reset", 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dangerous_changes_ask_for_the_second_factor_too() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    let (mut app, codes) = enrol(&mut ada).await;
+    sqlx::query("update session set authenticated_at = now() - interval '6 minutes'")
+        .execute(&farebox.pool)
+        .await
+        .expect("later");
+    for path in ["/settings/security/two-factor/off", "/settings/security/recovery-codes"] {
+        let page = ada.get(path).await;
+        assert!(page.status == 303 && page.location.starts_with("/step-up?next="), "{path}");
+        let page = ada.submit("/settings/security", path, &[]).await;
+        assert!(page.status == 303 && page.location.starts_with("/step-up"), "{path} is not done");
+    }
+    let page = ada.submit("/step-up", "/step-up", &[("password", PASSWORD)]).await;
+    assert_eq!(page.status, 422, "the password alone is not enough");
+    assert!(page.body.contains("This code is not right"));
+    let code = app.code().await;
+    let page = ada.submit("/step-up", "/step-up", &[("password", "wrong"), ("code", &code)]).await;
+    assert_eq!(page.status, 422);
+    let page = ada.submit("/step-up", "/step-up", &[("password", PASSWORD), ("code", &code)]).await;
+    assert_eq!(page.status, 303, "a wrong password does not use the code up");
+
+    let page = ada.submit("/settings/security", "/settings/security/recovery-codes", &[]).await;
+    assert_eq!(page.body.matches("<li><code>").count(), 10);
+    let mut other = Visitor::new(&farebox);
+    first(&mut other).await;
+    assert_eq!(second(&mut other, &codes[0]).await.status, 422, "the codes of before stopped");
+    let page = ada.submit("/settings/security", "/settings/security/two-factor/off", &[]).await;
+    assert_eq!(page.status, 303);
+    assert_eq!(mails(&farebox, "two_factor_off").await, 1);
+    assert_eq!(first(&mut Visitor::new(&farebox)).await.location, "/keys");
+    for action in ["two_factor_on", "two_factor_off", "recovery_codes_made", "stepped_up"] {
+        listed(&farebox, &format!("account.{action}"), 1).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_sees_and_ends_their_sessions_and_hears_of_new_devices() {
+    let farebox = start().await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    assert_eq!(mails(&farebox, "new_device").await, 0, "not for the first sign-in ever");
+    let fields = [("email", ADA), ("password", PASSWORD)];
+    let phone = ("203.0.113.7", "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Safari/604.1");
+    let mut browsers = vec![Visitor::new(&farebox), Visitor::new(&farebox), Visitor::new(&farebox)];
+    for (browser, from) in browsers.iter_mut().zip([phone, ("203.0.113.99", phone.1), ("198.51.100.1", phone.1)]) {
+        assert_eq!(post_from(&farebox, browser, from, "/sign-in", &fields).await.status, 303);
+    }
+    assert_eq!(mails(&farebox, "new_device").await, 2, "once for each browser and network");
+    let mail = farebox.text("select text_body from mail where kind = 'new_device' order by id limit 1").await;
+    assert!(mail.contains("Safari on iPhone") && mail.contains("203.0.113.7") && mail.contains("/recover"), "{mail}");
+    let page = ada.get("/settings/security").await.body;
+    assert_eq!(page.matches("Sign out Safari on iPhone").count(), 3);
+    assert_eq!(page.matches("This device").count(), 1);
+    let end = between(&page, "action=\"/settings/security/sessions/ses_", "\"");
+    let end = format!("/settings/security/sessions/ses_{end}");
+    assert_eq!(ada.submit("/settings/security", &end, &[]).await.status, 303);
+    assert_eq!(ada.submit("/settings/security", &end, &[]).await.status, 404, "it is gone");
+    let mut left = 0;
+    for browser in &mut browsers {
+        left += usize::from(is_signed_in(browser).await);
+    }
+    assert_eq!(left, 2);
+    ada.submit("/settings/security", "/settings/security/sessions/end-others", &[]).await;
+    for browser in &mut browsers {
+        assert!(!is_signed_in(browser).await);
+    }
+    assert!(is_signed_in(&mut ada).await);
+    let page = ada.get("/settings/security").await.body;
+    for told in ["Signed out everywhere", "2 ended", "Signed out a device", "from a new device"] {
+        assert!(page.contains(told), "{told}");
+    }
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_guesses_from_everywhere_are_refused_and_the_owner_gets_in() {
+    let farebox = start().await;
+    Visitor::member(&farebox, ADA, PASSWORD).await;
+    let guesses: usize = scale(130, 10_000);
+    let mut guesser = Visitor::new(&farebox);
+    let token = guesser.token("/sign-in").await;
+    let (mut refused, mut closed) = (0, 0);
+    for guess in 0..guesses {
+        let ip = format!("10.{}.{}.{}", guess / 62_500 % 250, guess / 250 % 250, guess % 250);
+        let password = format!("guess number {guess}");
+        let form = [("csrf_token", token.as_str()), ("email", ADA), ("password", &password)];
+        let request = farebox.http.post(farebox.url("/sign-in")).header("x-forwarded-for", ip).form(&form);
+        match guesser.send(request).await.status {
+            422 => refused += 1,
+            429 => closed += 1,
+            status => panic!("{status}"),
+        }
+    }
+    assert_eq!((refused, closed), (100, guesses - 100), "after a hundred nobody's guess is looked at");
+    let mut ada = Visitor::new(&farebox);
+    assert_eq!(first(&mut ada).await.location, "/keys", "the owner comes from where they were before");
+    // The log lists some of them, counts the others, and is whole.
+    listed(&farebox, "account.sign_in_failed", 10).await;
+    let unlisted = farebox.text(
+        "select (select coalesce(sum(unlisted), 0) from failed_sign_in)
+            + (select coalesce(sum((after::json ->> 'failed_before_unlisted')::int), 0) from audit_entry
+               where after <> '') || ''",
+    );
+    let mut counted = unlisted.await;
+    for _ in 0..50 {
+        if counted == "90" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        counted = farebox
+            .text(
+                "select (select coalesce(sum(unlisted), 0) from failed_sign_in)
+                    + (select coalesce(sum((after::json ->> 'failed_before_unlisted')::int), 0) from audit_entry
+                       where after <> '') || ''",
+            )
+            .await;
+    }
+    assert_eq!(counted, "90");
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_that_are_sent_at_once_are_counted_one_by_one() {
+    let farebox = start().await;
+    Visitor::member(&farebox, ADA, PASSWORD).await;
+    let mut guesser = Visitor::new(&farebox);
+    let token = guesser.token("/sign-in").await;
+    let cookies =
+        guesser.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    let guesses = (0..24).map(|guess| {
+        let password = format!("guess number {guess}");
+        let form = [("csrf_token", token.as_str()), ("email", ADA), ("password", &password)];
+        let request = farebox.http.post(farebox.url("/sign-in")).header("x-forwarded-for", "203.0.113.9").form(&form);
+        request.header("cookie", &cookies).send()
+    });
+    let answers = futures_util::future::join_all(guesses).await;
+    let statuses: Vec<u16> = answers.into_iter().map(|answer| answer.expect("an answer").status().as_u16()).collect();
+    let looked_at = statuses.iter().filter(|status| **status == 422).count();
+    assert!(statuses.iter().all(|status| matches!(status, 422 | 429)), "{statuses:?}");
+    // Eight, and what is hashed beside the eighth.
+    assert!((8..=10).contains(&looked_at), "{statuses:?}");
+}
+
+/// Statuses and bodies for an address that has an account and for one that has none, without what names them.
+fn plain(page: &Page, email: &str) -> (u16, String, String) {
+    let body = page.body.replace(email, "EMAIL");
+    let body = body.lines().filter(|line| !line.contains("csrf_token")).collect::<Vec<_>>().join("\n");
+    (page.status, page.location.clone(), body)
+}
+
+fn median<T: Ord + Copy>(mut values: Vec<T>) -> T {
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+/// Sends the same form in pairs, for the address with an account and for strangers. Returns how long each took.
+async fn pairs(
+    farebox: &Farebox,
+    (action, fields): (&str, &[(&str, &str)]),
+    (known, first, tries): (&str, usize, usize),
+) -> [Vec<Duration>; 2] {
+    let mut visitor = Visitor::new(farebox);
+    let token = visitor.token("/sign-in").await;
+    let (mut answers, mut times) = ([None, None], [Vec::new(), Vec::new()]);
+    for round in first..first + tries {
+        // No throttle, and the first of a pair is now the one and now the other.
+        sqlx::query("delete from sign_in_failure").execute(&farebox.pool).await.expect("forgiven");
+        let stranger = format!("stranger{round}@example.com");
+        let mut pair = [(0, known), (1, stranger.as_str())];
+        pair.rotate_left(round % 2);
+        for (which, email) in pair {
+            let mut form = vec![("csrf_token", token.as_str()), ("email", email)];
+            form.extend(fields);
+            let ip = format!("10.{which}.{}.{}", round / 250, round % 250);
+            let request = farebox.http.post(farebox.url(action)).header("x-forwarded-for", ip).form(&form);
+            let started = Instant::now();
+            let page = visitor.send(request).await;
+            times[which].push(started.elapsed());
+            let answer = plain(&page, email);
+            assert!(matches!(answer.0, 200 | 422), "{action}: {answer:?}");
+            let kept = answers[which].get_or_insert_with(|| answer.clone());
+            assert_eq!(*kept, answer, "{action}");
+        }
+    }
+    assert_eq!(answers[0], answers[1], "{action} tells who has an account");
+    times
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_words_nor_time_tell_who_has_an_account() {
+    let farebox = start().await;
+    let known = "known@example.com";
+    Visitor::member(&farebox, known, PASSWORD).await;
+    // Other tests run beside this one, so a small number is gone on with until what they disturb has levelled out. A
+    // difference that is really there does not.
+    let (tries, rounds): (usize, usize) = scale((25, 8), (1_000, 1));
+    let forms: [(&str, &[(&str, &str)]); 3] = [
+        ("/sign-in", &[("password", "a wrong password")]),
+        ("/recover", &[]),
+        ("/sign-up", &[("name", "Ada"), ("password", "a new password")]),
+    ];
+    for form in forms {
+        let (mut all, mut apart) = ([Vec::new(), Vec::new()], i64::MAX);
+        for round in 0..rounds {
+            let times = pairs(&farebox, form, (known, round * tries, tries)).await;
+            for (all, times) in all.iter_mut().zip(times) {
+                all.extend(times);
+            }
+            // Of each pair, because what else the machine does slows both of it.
+            let micros = |time: &Duration| i64::try_from(time.as_micros()).expect("a short time");
+            apart = median(all[0].iter().zip(&all[1]).map(|(one, other)| micros(one) - micros(other)).collect());
+            if apart.abs() < MOST_APART_MICROS {
+                break;
+            }
+        }
+        let (action, pairs) = (form.0, all[0].len());
+        let [one, other] = all.map(median);
+        println!("{action}: {one:?} for an account, {other:?} for none, {apart} µs in the median of {pairs} pairs");
+        assert!(apart.abs() < MOST_APART_MICROS, "{action}: {apart} µs");
+    }
+}
