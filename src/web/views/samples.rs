@@ -186,7 +186,7 @@ fn calls() -> Vec<CallRow> {
             "$0.024848600000",
             "",
         ),
-        ("1 h ago", "openai/gpt-5", "none", "Nightly batch", "0", "0", "$0", "$0", "rejected"),
+        ("1 h ago", "openai/gpt-5", "none", "Nightly batch", "", "", "$0", "$0", "rejected"),
         (
             "1 h ago",
             "mistralai/mistral-large-2411",
