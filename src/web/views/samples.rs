@@ -443,6 +443,7 @@ fn key_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         last_used: enabled.then(|| when("2 min ago")),
         maker: "Ada Martin".into(),
         expires: None,
+        expires_time: String::new(),
         state,
         enabled,
     };
