@@ -14,6 +14,8 @@ use crate::base::paging::{Rows, fetch_limit};
 
 /// A count of the log stops here: what lies beyond is "more than".
 pub const MAX_COUNTED: i64 = 10_000;
+/// An answer that came faster than this came in one piece, which says nothing of how fast it was written.
+const SHORTEST_FOR_SPEED_MS: i64 = 250;
 /// Values in the address are at most so long.
 const MAX_VALUE: usize = 200;
 
@@ -182,12 +184,24 @@ impl LogRow {
         if self.model.is_empty() { &self.model_asked } else { &self.model }
     }
 
-    /// Tenths of output tokens per second, counted from the first token; `None` where that says nothing.
+    /// As [`speed_tenths`].
     #[must_use]
     pub fn speed_tenths(&self) -> Option<i64> {
-        let milliseconds = i64::from(self.duration_ms) - i64::from(self.first_token_ms.unwrap_or(0));
-        (self.completion_tokens > 0 && milliseconds > 0).then(|| self.completion_tokens * 10_000 / milliseconds)
+        speed_tenths(self.completion_tokens, self.first_token_ms, self.duration_ms)
     }
+
+    /// Whether tokens were counted. A call that nobody answered has none, which is not the same as zero.
+    #[must_use]
+    pub fn has_tokens(&self) -> bool {
+        self.status == "success" || self.prompt_tokens > 0 || self.completion_tokens > 0
+    }
+}
+
+/// Tenths of output tokens per second, counted from the first token; `None` where that says nothing.
+#[must_use]
+pub fn speed_tenths(completion_tokens: i64, first_token_ms: Option<i32>, duration_ms: i32) -> Option<i64> {
+    let milliseconds = i64::from(duration_ms) - i64::from(first_token_ms.unwrap_or(0));
+    (completion_tokens > 0 && milliseconds >= SHORTEST_FOR_SPEED_MS).then(|| completion_tokens * 10_000 / milliseconds)
 }
 
 /// A page of an organization's log, newest first.
@@ -233,6 +247,14 @@ mod tests {
             let error = LogFilter::parse(bad).expect_err(bad);
             assert!(bad.starts_with(&error.field), "{error}");
         }
+    }
+
+    #[test]
+    fn a_speed_is_shown_only_where_it_was_measured() {
+        assert_eq!(speed_tenths(100, Some(400), 2_400), Some(500));
+        assert_eq!(speed_tenths(100, None, 2_000), Some(500), "no stream");
+        assert_eq!(speed_tenths(100, Some(400), 400 + 249), None, "all of it came at once");
+        assert_eq!(speed_tenths(0, Some(400), 2_400), None);
     }
 
     #[test]

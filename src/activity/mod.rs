@@ -21,7 +21,7 @@ mod usage;
 
 pub use chart::{Cell, Chart, Group, Metric, Period, Series, Slice, TOP_SERIES, chart};
 pub use detail::{Detail, PriceLine, PriceLines, detail};
-pub use log::{FilterError, LogFilter, LogRow, MAX_COUNTED, count, log};
+pub use log::{FilterError, LogFilter, LogRow, MAX_COUNTED, count, log, speed_tenths};
 pub use record::{record, withdraw_abandoned};
 pub use span::{Span, edges, period_span, start_of_day, start_of_month};
 pub use spend::{Summary, Totals, lifetime, spent_by, summary, totals};

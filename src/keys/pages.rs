@@ -20,7 +20,7 @@ use crate::base::paging::{Rows, fetch_limit};
 use crate::catalog::Shelf;
 use crate::ledger::{self, MeterState};
 use crate::orgs::Member;
-use crate::web::present::{amount, when};
+use crate::web::present::{amount, day, time_of_day, when};
 use crate::web::snippets::{Example, MODEL_PLACEHOLDER};
 use crate::web::views::keys as views;
 use crate::web::views::{Badge, Field, Pager};
@@ -104,7 +104,8 @@ fn row(key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>, zone: Tz) -> v
         used: amount(spent(meter)),
         last_used: meter.and_then(|meter| meter.last_used_at).map(|at| when(at, now, zone)),
         maker: key.maker.clone().unwrap_or_else(|| "another program".to_owned()),
-        expires: key.expires_at.map(|at| when(at, now, zone)),
+        expires: key.expires_at.map(|at| day(at, zone)),
+        expires_time: key.expires_at.map(|at| time_of_day(at, zone)).unwrap_or_default(),
         state: state_badge(key, meter, now),
         enabled: key.disabled_at.is_none(),
     }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::call_rows::{count, speed, status_badge};
 use super::models::dollars;
-use crate::activity::{Detail, PriceLine};
+use crate::activity::{self, Detail, PriceLine};
 use crate::base::Usd;
 use crate::web::present::{amount, when};
 use crate::web::views::activity::{Attempt, CostLine, Show};
@@ -135,6 +135,8 @@ fn duration(milliseconds: i64) -> String {
 
 fn facts(call: &Detail, maker: Option<String>) -> Vec<Fact> {
     let tokens = |part: i64| if part > 0 { count(part) } else { String::new() };
+    // Where nobody counted there is no number, not even zero.
+    let counted = |all: i64| if counted_by(&call.counted_by).is_empty() { tokens(all) } else { count(all) };
     let facts = [
         ("Call id", call.call.to_string(), true),
         ("Model asked", call.model_asked.clone(), true),
@@ -142,10 +144,10 @@ fn facts(call: &Detail, maker: Option<String>) -> Vec<Fact> {
         ("Provider", call.provider.clone(), false),
         ("Its name there", call.upstream_model.clone(), true),
         ("Its id there", call.upstream_id.clone(), true),
-        ("Input tokens", count(call.prompt_tokens), false),
+        ("Input tokens", counted(call.prompt_tokens), false),
         ("Of these, from cache", tokens(call.cached_tokens), false),
         ("Of these, to cache", tokens(call.cache_write_tokens), false),
-        ("Output tokens", count(call.completion_tokens), false),
+        ("Output tokens", counted(call.completion_tokens), false),
         ("Of these, reasoning", tokens(call.reasoning_tokens), false),
         ("Counted by", counted_by(&call.counted_by).to_owned(), false),
         ("App", call.app.clone(), false),
@@ -170,11 +172,9 @@ fn counted_by(word: &str) -> &str {
 }
 
 fn timings(call: &Detail) -> Vec<Fact> {
-    let first = call.first_token_ms.map(i64::from);
-    let after_first = i64::from(call.duration_ms) - first.unwrap_or(0);
-    let tenths = (call.completion_tokens > 0 && after_first > 0).then(|| call.completion_tokens * 10_000 / after_first);
+    let tenths = activity::speed_tenths(call.completion_tokens, call.first_token_ms, call.duration_ms);
     let facts = [
-        ("To first token", first.map(duration)),
+        ("To first token", call.first_token_ms.map(i64::from).map(duration)),
         ("In all", Some(duration(call.duration_ms.into()))),
         ("Speed", tenths.map(speed)),
     ];

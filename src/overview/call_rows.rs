@@ -31,6 +31,7 @@ pub fn name_of(names: &KeyNames, key: KeyId) -> String {
 }
 
 pub fn call_row(row: &LogRow, names: &KeyNames, now: DateTime<Utc>, zone: Tz) -> CallRow {
+    let tokens = |number: i64| if row.has_tokens() { count(number) } else { String::new() };
     CallRow {
         href: format!("/activity/{}", row.call),
         time: when(row.created_at, now, zone),
@@ -38,8 +39,8 @@ pub fn call_row(row: &LogRow, names: &KeyNames, now: DateTime<Utc>, zone: Tz) ->
         provider: if row.is_byok { format!("{}, your own key", row.provider) } else { row.provider.clone() },
         app: row.app.clone(),
         key: name_of(names, row.key),
-        tokens_in: count(row.prompt_tokens),
-        tokens_out: count(row.completion_tokens),
+        tokens_in: tokens(row.prompt_tokens),
+        tokens_out: tokens(row.completion_tokens),
         tokens_note: tokens_note(row.cached_tokens, row.reasoning_tokens),
         cost: amount(row.cost),
         speed: row.speed_tenths().map(speed).unwrap_or_default(),

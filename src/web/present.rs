@@ -28,7 +28,24 @@ pub fn when(at: DateTime<Utc>, now: DateTime<Utc>, zone: Tz) -> When {
     } else {
         (local.format("%-d %b, %H:%M").to_string(), false)
     };
-    When { text, exact: local.format("%-d %b %Y, %H:%M:%S %Z").to_string(), iso: at.to_rfc3339(), relative }
+    When { text, exact: exact(at, zone), iso: at.to_rfc3339(), relative }
+}
+
+/// The day of a moment that matters as a date, such as `1 Jun 2027`.
+#[must_use]
+pub fn day(at: DateTime<Utc>, zone: Tz) -> When {
+    let text = at.with_timezone(&zone).format("%-d %b %Y").to_string();
+    When { text, exact: exact(at, zone), iso: at.to_rfc3339(), relative: false }
+}
+
+/// The time on that day with its zone, such as `14:03 UTC`.
+#[must_use]
+pub fn time_of_day(at: DateTime<Utc>, zone: Tz) -> String {
+    at.with_timezone(&zone).format("%H:%M %Z").to_string()
+}
+
+fn exact(at: DateTime<Utc>, zone: Tz) -> String {
+    at.with_timezone(&zone).format("%-d %b %Y, %H:%M:%S %Z").to_string()
 }
 
 /// One or two letters for a round mark.

@@ -1,8 +1,24 @@
 // Pages that ask again by themselves: nobody is asked from a hidden tab, and an answer that is another page is not put into this one.
+// A page that is left open stops asking after a while, says so, and asks again when somebody comes back to it.
+const ASKS_FOR_MS = 10 * 60 * 1000;
+let since = Date.now();
 const pollsItself = (element) => element?.getAttribute?.("hx-trigger")?.startsWith("every ");
 
+function say(over) {
+  for (const line of document.querySelectorAll("[data-poll-over]")) line.hidden = !over;
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  since = Date.now();
+  say(false);
+});
+
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (document.hidden && pollsItself(event.detail.elt)) event.preventDefault();
+  if (!pollsItself(event.detail.elt)) return;
+  const over = Date.now() - since > ASKS_FOR_MS;
+  if (over) say(true);
+  if (over || document.hidden) event.preventDefault();
 });
 
 document.addEventListener("htmx:beforeSwap", (event) => {

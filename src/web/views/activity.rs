@@ -55,6 +55,7 @@ pub struct CallRow {
     pub provider: String,
     pub app: String,
     pub key: String,
+    /// Both are empty where nobody counted.
     pub tokens_in: String,
     pub tokens_out: String,
     /// Such as `1,024 cached, 300 reasoning`; may be empty.

@@ -31,7 +31,10 @@ pub struct KeyRow {
     pub used: Amount,
     pub last_used: Option<When>,
     pub maker: String,
+    /// The day, shown with the time below it.
     pub expires: Option<When>,
+    /// Such as `14:03 UTC`.
+    pub expires_time: String,
     pub state: Badge,
     /// False when a person has disabled it.
     pub enabled: bool,

@@ -283,7 +283,7 @@ fn calls() -> Vec<CallRow> {
             "$0.024848600000",
             "",
         ),
-        ("1 h ago", "openai/gpt-5", "none", "Nightly batch", "0", "0", "$0", "$0", "rejected"),
+        ("1 h ago", "openai/gpt-5", "none", "Nightly batch", "", "", "$0", "$0", "rejected"),
         (
             "1 h ago",
             "mistralai/mistral-large-2411",
@@ -629,6 +629,7 @@ fn key_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         last_used: enabled.then(|| when("2 min ago")),
         maker: "Ada Martin".into(),
         expires: None,
+        expires_time: String::new(),
         state,
         enabled,
     };

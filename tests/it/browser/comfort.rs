@@ -4,13 +4,18 @@ use serde_json::json;
 use thirtyfour::Key;
 
 use super::Browser;
+use super::town::Town;
 
 /// Somebody with keys and calls is signed in.
-pub async fn check(browser: &Browser) {
+pub async fn check(browser: &Browser, town: &Town) {
     menu_by_keyboard(browser).await;
     palette(browser).await;
     theme(browser).await;
     reveal_guard(browser).await;
+    live_fee(browser).await;
+    polling_ends(browser, &town.payment("pending").await).await;
+    expiring_key(browser).await;
+    long_names(browser).await;
 }
 
 async fn menu_by_keyboard(browser: &Browser) {
@@ -40,6 +45,12 @@ async fn palette(browser: &Browser) {
     browser.shows("Nothing by that name.").await;
     browser.fill("dialog.palette input", "blog plug").await;
     browser.holds("document.querySelectorAll('#palette-list li[data-at]').length === 1").await;
+    browser.fill("dialog.palette input", "keys").await;
+    browser
+        .holds(
+            "[...document.querySelector('#palette-list li').children].map((c) => c.textContent).join() === 'Keys,Page'",
+        )
+        .await;
     press_key(browser, "Escape").await;
     browser.holds("document.querySelector('dialog.palette').open === false").await;
     control_k(browser).await;
@@ -82,6 +93,74 @@ async fn reveal_guard(browser: &Browser) {
     browser.holds("!document.querySelector('[data-reveal-done]').hasAttribute('aria-disabled')").await;
     browser.press("Done").await;
     browser.holds("location.pathname === '/keys'").await;
+}
+
+/// The fee follows the amount as it is typed; what is wrong with the amount waits until it is entered.
+async fn live_fee(browser: &Browser) {
+    browser.open("/credits").await;
+    browser.fill("#amount", "20").await;
+    browser.shows("Buy $20.00 for $21.10").await;
+    browser.value("document.querySelector('#amount').dataset.same = 'yes'").await;
+    // Emptying a field enters it, so what is there is typed over.
+    let field = browser.find("#amount").await;
+    field.send_keys(Key::Control + "a").await.expect("a key");
+    field.send_keys("20,5,0").await.expect("a field");
+    browser.shows("Enter an amount to see the fee and the total").await;
+    browser.holds("document.querySelector('form[data-quote] .error-text') === null").await;
+    field.send_keys(Key::Tab + "").await.expect("a key");
+    browser.find("form[data-quote] #amount[aria-invalid=true]").await;
+    browser.holds("document.querySelector('form[data-quote] .error-text') !== null").await;
+    browser.fill("#amount", "20.5").await;
+    browser.shows("Buy $20.50 for").await;
+    browser.holds("document.querySelector('form[data-quote] .error-text') === null").await;
+    browser.holds("document.querySelector('#amount').dataset.same === 'yes'").await;
+}
+
+/// A page that nobody looks at any more does not ask for ever.
+async fn polling_ends(browser: &Browser, pending: &str) {
+    let asked = "performance.getEntriesByType('resource').filter((e) => e.initiatorType === 'xmlhttprequest').length";
+    browser.open(pending).await;
+    browser.holds(&format!("{asked} > 0")).await;
+    browser.holds("document.querySelector('[data-poll-over]').hidden").await;
+    browser.web.execute(ELEVEN_MINUTES_LATER, Vec::new()).await.expect("another time");
+    browser.shows("This page no longer looks by itself").await;
+    let before = browser.value(asked).await;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    assert_eq!(browser.value(asked).await, before, "it asks no more");
+    browser.web.execute("document.dispatchEvent(new Event('visibilitychange'));", Vec::new()).await.expect("back");
+    browser.holds("document.querySelector('[data-poll-over]').hidden").await;
+    browser.holds(&format!("{asked} > {before}")).await;
+}
+
+const ELEVEN_MINUTES_LATER: &str = "const now = Date.now; Date.now = () => now() + 11 * 60 * 1000;";
+
+async fn expiring_key(browser: &Browser) {
+    browser.open("/keys/new").await;
+    browser.fill("#name", "For a week").await;
+    browser.click("#expires option[value='7d']").await;
+    browser.press("Create key").await;
+    browser.click("[data-reveal-saved]").await;
+    browser.press("Done").await;
+    browser.shows("For a week").await;
+    let row = "[...document.querySelectorAll('tbody tr')].find((r) => r.textContent.includes('For a week')).innerText";
+    browser.holds(&format!("{row}.includes('Expires soon') && / 20[0-9][0-9]\\s+[0-9:]+ UTC/.test({row})")).await;
+}
+
+/// Names of people, keys and apps are cut or wrapped where they would push figures aside.
+async fn long_names(browser: &Browser) {
+    browser.open("/settings/profile").await;
+    browser.fill("#name", "Wilhelmina Alexandra Featherstonehaugh-Cholmondeley of Kent").await;
+    browser.press("Save profile").await;
+    browser.find(".flash.good").await;
+    browser.open("/keys").await;
+    browser.holds("document.querySelectorAll('tbody tr').length > 3").await;
+    for (cell, lines) in [("td[data-label=\"Made by\"]", 1), ("th", 5), ("td[data-label=Expires]", 2)] {
+        let highest = format!(
+            "Math.max(...[...document.querySelectorAll('tbody {cell}')].map((c) => c.firstElementChild.offsetHeight))"
+        );
+        browser.holds(&format!("{highest} <= {lines} * 22")).await;
+    }
+    assert_eq!(super::overflow::beyond(browser).await, Vec::<String>::new());
 }
 
 async fn press_key(browser: &Browser, key: &str) {

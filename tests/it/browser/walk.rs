@@ -1,6 +1,7 @@
 //! From nothing to an explained call, by hand.
 
 use farebox::base::Usd;
+use farebox::base::ids::CallId;
 use serde_json::json;
 
 use super::Browser;
@@ -76,6 +77,30 @@ async fn make_key(browser: &Browser) -> Key {
     Key { text, org: String::new(), id: String::new() }
 }
 
+/// What the pages of its calls show as charged adds up to what each transfer moved.
+async fn moved_is_shown(farebox: &Farebox, browser: &Browser) {
+    let transfers: Vec<(uuid::Uuid, String)> =
+        sqlx::query_as("select id, amount::text from transfer where code = 'usage'")
+            .fetch_all(&farebox.pool)
+            .await
+            .expect("transfers");
+    assert!(!transfers.is_empty());
+    for (transfer, amount) in transfers {
+        let calls: Vec<uuid::Uuid> = sqlx::query_scalar("select id from usage where transfer_id = $1")
+            .bind(transfer)
+            .fetch_all(&farebox.pool)
+            .await
+            .expect("calls");
+        let mut shown = Usd::ZERO;
+        for call in calls {
+            browser.open(&format!("/activity/{}", CallId(call))).await;
+            let charged = browser.find("tfoot td").await.text().await.expect("a sum");
+            shown += Usd::parse(charged.trim_start_matches('$')).expect("an amount");
+        }
+        assert_eq!(shown, Usd::parse(&amount).expect("an amount"), "the pages of transfer {transfer}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stranger_pays_and_sees_where_every_cent_went() {
     let farebox = Farebox::start().await;
@@ -104,6 +129,7 @@ async fn a_stranger_pays_and_sees_where_every_cent_went() {
     assert_eq!(charged, newest, "the lines of the cost add up");
     let transfer = farebox.text("select transfer_id::text from usage order by id desc limit 1").await;
     browser.shows(&format!("tra_{}", transfer.replace('-', ""))).await;
+    moved_is_shown(&farebox, &browser).await;
 
     browser.open("/").await;
     let left = exact(&farebox, "select posted::text from credit where posted <> 0").await;
@@ -143,10 +169,12 @@ async fn the_same_things_can_be_done_without_scripts() {
     browser.press("Done").await;
     let key = Key { text, org: String::new(), id: String::new() };
     assert_eq!(farebox.chat(&key, "sandbox/free", "Hello", json!({})).await.status(), 200);
-    for (button, told) in [("Disable", "“By hand” is disabled"), ("Enable", "“By hand” is enabled")] {
+    for (button, told, status) in [("Disable", "“By hand” is disabled", 403), ("Enable", "“By hand” is enabled", 200)]
+    {
         browser.click(".menu-cell summary").await;
         browser.press(button).await;
         browser.shows(told).await;
+        assert_eq!(farebox.chat(&key, "sandbox/free", "Hello", json!({})).await.status(), status);
     }
     browser.click(".menu-cell summary").await;
     browser.press("Delete").await;
