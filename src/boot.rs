@@ -26,6 +26,7 @@ use crate::gateway::{self, Gateway, GatewayParts, HttpClient, HttpClientConfig, 
 use crate::keys::KeyCache;
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
+use crate::teams::DeleteOrg;
 use crate::topups::processors::Processors;
 use crate::topups::{ApplyEvent, SettleSandboxPayment};
 use crate::web::App;
@@ -229,6 +230,7 @@ async fn spawn_background(
             .define_job::<SendMail>()
             .define_job::<ApplyEvent>()
             .define_job::<SettleSandboxPayment>()
+            .define_job::<DeleteOrg>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
     Ok(())

@@ -21,5 +21,6 @@ pub mod orgs;
 pub mod overview;
 pub mod reference;
 pub mod routes;
+pub mod teams;
 pub mod topups;
 pub mod web;

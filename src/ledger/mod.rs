@@ -34,6 +34,8 @@ pub use post::{PostError, Posted, Posting, post};
 pub use reconcile::{Drift, Report, verify};
 pub use reserve::{Desk, DeskConfig};
 pub use settle::{Ended, Ending, settle, settle_without_hold};
-pub use store::{CreditState, Movement, credit_state, meter_states, meters_near_limit, open_holds, statement};
+pub use store::{
+    CreditState, Moved, Movement, credit_state, meter_states, meters_near_limit, moves, open_holds, statement,
+};
 pub use sweep::sweep;
 pub use transfer::{Code, credit_account};

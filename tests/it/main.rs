@@ -12,6 +12,7 @@ mod calls;
 mod catalog_stories;
 mod fake_upstream;
 mod query_api;
+mod roles;
 mod schema;
 mod settle;
 mod stories;

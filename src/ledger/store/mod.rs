@@ -15,4 +15,4 @@ pub use credits::{CreditChange, CreditState, credit_state, insert_credit, lock_c
 pub use holds::{EndedHold, end_holds, expired_holds, insert_holds, lock_books, open_holds};
 pub use meters::{MeterChange, insert_meter, meter_states, meters_near_limit, update_limits};
 pub use settlement::apply;
-pub use transfers::{Movement, NewTransfer, insert_or_find_transfer, statement};
+pub use transfers::{Moved, Movement, NewTransfer, insert_or_find_transfer, moves, statement};
