@@ -168,7 +168,7 @@ fn row(entry: &Recorded, now: DateTime<Utc>, zone: Tz) -> views::AuditRow {
         actor: actor(entry),
         action: Badge::new("", "", label(entry)),
         target: personal.target.clone(),
-        changes: changes(&entry.before, &entry.after),
+        changes: changes(&entry.before, &entry.after, zone),
         origin: personal.ip,
     }
 }
@@ -192,13 +192,16 @@ fn actor(entry: &Recorded) -> String {
 }
 
 /// What changed, one line each: names that only one side has, and values that differ.
-fn changes(before: &str, after: &str) -> Vec<String> {
+fn changes(before: &str, after: &str, zone: Tz) -> Vec<String> {
     let read = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
     let (before, after) = (read(before), read(after));
     let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
     let value = |side: &Map<String, Value>, name: &str| match side.get(name) {
         None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(text.chars().take(MAX_SHOWN).collect::<String>()),
+        Some(Value::String(text)) => Some(match DateTime::parse_from_rfc3339(text) {
+            Ok(at) => at.with_timezone(&zone).format("%-d %b %Y, %H:%M %Z").to_string(),
+            Err(_) => text.chars().take(MAX_SHOWN).collect::<String>(),
+        }),
         Some(other) => Some(other.to_string().chars().take(MAX_SHOWN).collect()),
     };
     names
@@ -319,10 +322,12 @@ mod tests {
 
     #[test]
     fn changes_are_told_in_words() {
-        let lines = changes(r#"{"role":"member","same":1}"#, r#"{"role":"admin","same":1,"keys_disabled":2}"#);
+        let lines = changes(r#"{"role":"member","same":1}"#, r#"{"role":"admin","same":1,"keys_disabled":2}"#, Tz::UTC);
         assert_eq!(lines, ["role: member → admin", "keys disabled: 2"]);
-        assert_eq!(changes(r#"{"total":"5"}"#, r#"{"total":null}"#), ["total: 5 → none"]);
-        assert!(changes("", "").is_empty());
+        assert_eq!(changes(r#"{"total":"5"}"#, r#"{"total":null}"#, Tz::UTC), ["total: 5 → none"]);
+        let until = changes("", r#"{"until":"2026-11-30T03:56:05.561436Z"}"#, Tz::UTC);
+        assert_eq!(until, ["until: 30 Nov 2026, 03:56 UTC"]);
+        assert!(changes("", "", Tz::UTC).is_empty());
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod chromium;
 mod comfort;
 mod overflow;
 mod pages;
+mod teams;
 mod town;
 mod walk;
 
