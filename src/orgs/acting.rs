@@ -36,6 +36,8 @@ pub enum OrgError {
     AlreadyInvited,
     #[error("There are as many open invitations as one organization may have. Revoke some first.")]
     TooManyInvitations,
+    #[error("As many people as one organization may invite in a day were invited. Nothing was sent; go on tomorrow.")]
+    TooManyToday,
     #[error("There are as many members as one organization may have.")]
     TooManyMembers,
     #[error("This mail was sent a moment ago, or too often. Wait a minute, or invite them anew.")]

@@ -7,6 +7,8 @@ use crate::base::ids::{InvitationId, OrgId};
 
 /// Open invitations that one organization may have, so that nobody uses it to send mail to the world.
 pub const MAX_OPEN: i64 = 100;
+/// Invitations that one organization may make in a day, those that were revoked or answered counted too.
+pub const MAX_A_DAY: i64 = 200;
 /// A mail is sent again at most so often ...
 pub const MAX_RESENDS: i32 = 5;
 /// ... and not sooner than this after the last.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::acting::Acting;
-use super::invitation::{Invitation, Lasts, MAX_OPEN};
+use super::invitation::{Invitation, Lasts, MAX_A_DAY, MAX_OPEN};
 use super::mails::{self, Links};
 use super::org::MAX_MEMBERS;
 use super::role::{Permission, Role};
@@ -22,7 +22,7 @@ fn target(id: InvitationId, email: &str) -> Target {
 /// Invites an address. Whether it has an account makes no difference that could be seen. Nobody is made an owner so.
 ///
 /// # Errors
-/// `AlreadyMember`, `AlreadyInvited`, `TooManyInvitations`, and those of [`Acting::lock_team`].
+/// `AlreadyMember`, `AlreadyInvited`, `TooManyInvitations`, `TooManyToday`, and those of [`Acting::lock_team`].
 pub async fn invite(
     conn: &mut PgConnection,
     acting: &Acting<'_>,
@@ -44,6 +44,9 @@ pub async fn invite(
     }
     if store::count_invitations(conn, acting.org).await? >= MAX_OPEN {
         return Err(OrgError::TooManyInvitations);
+    }
+    if store::count_todays_invitations(conn, acting.org).await? >= MAX_A_DAY {
+        return Err(OrgError::TooManyToday);
     }
     if store::count_members(conn, acting.org).await? >= MAX_MEMBERS {
         return Err(OrgError::TooManyMembers);

@@ -37,6 +37,17 @@ pub async fn count_invitations(conn: &mut PgConnection, org: OrgId) -> Result<i6
         .await
 }
 
+/// How many were made in the last twenty-four hours, whatever became of them.
+pub async fn count_todays_invitations(conn: &mut PgConnection, org: OrgId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from invitation
+           where org_id = $1 and created_at > now() - interval '24 hours'"#,
+        org.0,
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// When it ends; `None` when this address has an open invitation to the organization already.
 pub async fn insert_invitation(
     conn: &mut PgConnection,

@@ -123,6 +123,20 @@ async fn an_invitation_ends_in_many_ways_and_tells_nobody_who_has_an_account() {
     assert!(nonsense.status == 422 && nonsense.body.contains("value=\"nobody\""), "nothing typed is lost");
     assert_eq!(team::invite(&mut ada, "x@example.com", "owner").await.status, 422, "nobody is made an owner by mail");
 
+    // What a policy of sign-up by invitation asks, and the limits on mail to strangers.
+    let mut conn = farebox.pool.acquire().await.expect("a connection");
+    for (email, invited) in [("Stranger@Example.com", true), ("nobody@example.com", false)] {
+        let email = farebox::base::EmailAddress::parse(email).expect("an address");
+        assert_eq!(farebox::orgs::is_invited(&mut conn, &email).await.expect("an answer"), invited);
+    }
+    let fill = "insert into invitation (org_id, id, digest, email, email_canonical, role, expires_at)
+                select org_id, gen_random_uuid(), sha256(n::text::bytea), n || '@example.org', n || '@example.org', 'member',
+                 now() + interval '1 day' from invitation, generate_series(3, 100) n where email like 'known%'";
+    sqlx::query(fill).execute(&farebox.pool).await.expect("a full house");
+    let full = team::invite(&mut ada, "more@example.com", "member").await;
+    assert!(full.status == 422 && full.body.contains("as many open invitations"), "{}", full.body);
+    sqlx::query("delete from invitation where email like '%example.org'").execute(&farebox.pool).await.expect("room");
+
     // Sent again only after a minute, with a new link; the old one is dead.
     let first = mailed_link(&farebox, "known@example.com").await;
     let page = ada.get("/settings/members").await.body;
