@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use actix_web::{App as HttpApp, HttpServer, web};
 use anyhow::Context;
+use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::accounts::oidc::Providers;
-use crate::accounts::{Factors, Hasher, NoteFailedSignIn, SignUpRules, StartRecovery, nobody_is_invited, operator};
+use crate::accounts::{Factors, Hasher, NoteFailedSignIn, SignUpRules, StartRecovery, operator};
 use crate::base::seal::Sealer;
-use crate::base::{Clock, Secret};
+use crate::base::{Clock, EmailAddress, Secret};
 use crate::catalog::{self, CatalogFile, Missing, Shelf};
 use crate::config::{Config, derived_key};
 use crate::db::Pools;
@@ -28,10 +29,11 @@ use crate::keys::KeyCache;
 use crate::leaving::EraseAccount;
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
+use crate::teams::DeleteOrg;
 use crate::topups::processors::Processors;
 use crate::topups::{ApplyEvent, SettleSandboxPayment};
 use crate::web::App;
-use crate::{db, jobs, routes};
+use crate::{db, jobs, orgs, routes};
 
 /// Connections that are slow to send a request's head are closed.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -204,7 +206,7 @@ async fn build(
         },
         hasher: Hasher::new()?,
         providers,
-        rules: SignUpRules { policy: config.sign_up.clone(), invited: nobody_is_invited },
+        rules: SignUpRules { policy: config.sign_up.clone(), invited },
         factors,
         keys,
         query_api: QueryApi::new(pools.general.clone(), shelf.clone()),
@@ -215,6 +217,10 @@ async fn build(
         metrics,
         metrics_token: config.metrics_token.clone(),
     })
+}
+
+fn invited<'c>(conn: &'c mut PgConnection, email: &'c EmailAddress) -> BoxFuture<'c, Result<bool, sqlx::Error>> {
+    Box::pin(orgs::is_invited(conn, email))
 }
 
 async fn spawn_background(
@@ -243,6 +249,7 @@ async fn spawn_background(
             .define_job::<ApplyEvent>()
             .define_job::<SettleSandboxPayment>()
             .define_job::<EraseAccount>()
+            .define_job::<DeleteOrg>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
     Ok(())

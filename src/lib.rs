@@ -23,5 +23,6 @@ pub mod overview;
 pub mod pictures;
 pub mod reference;
 pub mod routes;
+pub mod teams;
 pub mod topups;
 pub mod web;

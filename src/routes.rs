@@ -10,7 +10,7 @@ use crate::base::secret::Digest;
 use crate::boot::Readiness;
 use crate::gateway;
 use crate::web::{App, csrf, headers, static_files};
-use crate::{accounts, dev, keys, leaving, orgs, overview, reference, topups};
+use crate::{accounts, dev, keys, leaving, orgs, overview, reference, teams, topups};
 
 /// Adds every route.
 pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
@@ -46,6 +46,7 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
             .configure(anybody)
             .configure(members)
             .configure(security)
+            .configure(organizations)
             .configure(|service| {
                 if dev {
                     development(service)
@@ -86,6 +87,8 @@ fn anybody(service: &mut web::ServiceConfig) {
         .route("/email/revert", web::post().to(accounts::email_change::pages::revert))
         .route("/oidc/sign-in", web::post().to(accounts::oidc::pages::start_sign_in))
         .route("/oidc/{provider}/callback", web::get().to(accounts::oidc::pages::callback))
+        .route("/invitations", web::get().to(teams::pages::invitations::show))
+        .route("/invitations/decline", web::post().to(teams::pages::invitations::decline))
         .route("/docs/api", web::get().to(reference::pages::show))
         .route("/openapi.json", web::get().to(reference::pages::document));
 }
@@ -154,6 +157,37 @@ fn security(service: &mut web::ServiceConfig) {
         .route("/settings/security/passkeys", web::post().to(passkey::add))
         .route("/settings/security/passkeys/{passkey}/remove", web::get().to(passkey::remove_form))
         .route("/settings/security/passkeys/{passkey}/remove", web::post().to(passkey::remove));
+}
+
+/// Organizations, their people, and what is written down of them.
+fn organizations(service: &mut web::ServiceConfig) {
+    use teams::pages::{audit, credits, invitations, members, organization};
+    service
+        .route("/invitations/accept", web::post().to(invitations::accept))
+        .route("/organizations", web::post().to(organization::create))
+        .route("/organizations/new", web::get().to(organization::new_form))
+        .route("/organizations/{org}/open", web::post().to(organization::open))
+        .route("/credits/move", web::get().to(credits::form))
+        .route("/credits/move", web::post().to(credits::send))
+        .route("/settings/organization", web::get().to(organization::settings))
+        .route("/settings/organization", web::post().to(organization::rename))
+        .route("/settings/organization/leave", web::post().to(organization::leave))
+        .route("/settings/organization/delete", web::get().to(organization::delete_form))
+        .route("/settings/organization/delete", web::post().to(organization::delete))
+        .route("/settings/organization/keep", web::post().to(organization::keep))
+        .route("/settings/members", web::get().to(members::index))
+        .route("/settings/members/invitations", web::post().to(invitations::invite))
+        .route("/settings/members/invitations/{invitation}/resend", web::post().to(invitations::resend))
+        .route("/settings/members/invitations/{invitation}/revoke", web::post().to(invitations::revoke))
+        .route("/settings/members/{person}", web::get().to(members::show))
+        .route("/settings/members/{person}/role", web::post().to(members::change_role))
+        .route("/settings/members/{person}/cap", web::post().to(members::change_cap))
+        .route("/settings/members/{person}/remove", web::get().to(members::remove_form))
+        .route("/settings/members/{person}/remove", web::post().to(members::remove))
+        .route("/settings/members/{person}/transfer", web::get().to(members::transfer_form))
+        .route("/settings/members/{person}/transfer", web::post().to(members::transfer))
+        .route("/settings/audit", web::get().to(audit::index))
+        .route("/settings/audit/export", web::get().to(audit::export));
 }
 
 /// Stand-ins, each marked as such on its page. None of them exists in production.

@@ -41,7 +41,7 @@ pub use failed::NoteFailedSignIn;
 pub use mails::{Links, tell};
 pub use password::{Hasher, Password, PasswordError};
 pub use person::{Person, Theme};
-pub use policy::{SignUpPolicy, SignUpRules, may_sign_up, nobody as nobody_is_invited};
+pub use policy::{SignUpPolicy, SignUpRules, may_sign_up};
 pub use recover::{StartRecovery, reset_password, start_recovery};
 pub use session::{Session, SessionSecret, SessionSeen};
 pub use sessions::{end_other_sessions, end_session, history, sessions, sign_out_others, unlisted_failures};

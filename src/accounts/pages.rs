@@ -195,7 +195,12 @@ pub async fn verify(
     let mut conn = app.db.acquire().await?;
     let origin = client::origin(&app, &request);
     match super::verify_email(&mut conn, &hasher, &links(&app), &form.token, &form.password, &origin).await {
-        Ok(done) => Ok(finished(&app, &done, "/")),
+        Ok(done) => {
+            // An invitation, for instance, waits for the account that was made for it.
+            let mut response = finished(&app, &done, &cookies::landing_path(&app, &request));
+            response.add_cookie(&cookies::gone(&app, cookies::landing_name(&app))).ok();
+            Ok(response)
+        }
         Err(SignInError::WrongPassword) => unprocessable(&views::Verify {
             page: public_page(&app, &request, "Confirm your address"),
             token: form.token,

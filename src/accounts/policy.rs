@@ -83,11 +83,6 @@ impl SignUpRules {
     }
 }
 
-/// Nobody was invited: for an instance without invitations.
-pub fn nobody<'c>(_: &'c mut PgConnection, _: &'c EmailAddress) -> BoxFuture<'c, Result<bool, sqlx::Error>> {
-    Box::pin(std::future::ready(Ok(false)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,5 +17,5 @@ mod verify;
 pub use action::Action;
 pub use entry::{Actor, Chain, Entry, Recorded, Target};
 pub use record::record;
-pub use store::{Filter, erase_person, latest, page};
+pub use store::{Filter, erase_chain, erase_person, latest, page};
 pub use verify::{Broken, Verified, verify};

@@ -143,6 +143,20 @@ pub async fn erase_person(conn: &mut PgConnection, person: PersonId) -> Result<u
     Ok(done.rows_affected())
 }
 
+/// Forgets names, addresses and devices in everything that a chain tells.
+///
+/// # Errors
+/// Database errors only.
+pub async fn erase_chain(conn: &mut PgConnection, chain: Chain) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        "update audit_entry set personal = null where personal is not null and chain_id = $1",
+        chain.id(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// A chain and where it says that it ends.
 pub struct ChainEnd {
     pub chain: Uuid,

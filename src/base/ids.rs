@@ -72,6 +72,10 @@ id_types! {
     PersonId = "usr_";
     /// A tenant: what owns credits, keys and calls.
     OrgId = "org_";
+    /// An invitation to an organization.
+    InvitationId = "inv_";
+    /// One move of credits from a personal organization to another.
+    MoveId = "mov_";
     /// A signed-in browser.
     SessionId = "ses_";
     /// An account elsewhere with which somebody signs in.

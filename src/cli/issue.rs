@@ -7,8 +7,9 @@ use clap::Subcommand;
 
 use super::database::Database;
 use super::people;
-use crate::base::{Clock, EmailAddress, Usd};
-use crate::keys::{self, KeyKind, KeyName, NewKey};
+use crate::audit::Actor;
+use crate::base::{Clock, EmailAddress, Origin, Usd};
+use crate::keys::{self, By, KeyKind, KeyName, NewKey};
 use crate::ledger::Limits;
 
 #[derive(Subcommand)]
@@ -55,7 +56,9 @@ pub async fn run(command: Keys, database: &Database) -> anyhow::Result<ExitCode>
         people::grant(&mut tx, &org, credits, "granted with a key", None).await?;
     }
     let new = NewKey { name, kind: KeyKind::Inference, limits, include_byok: false, expires_at: expires };
-    let issued = keys::issue(&mut tx, org.id, Some(person.id), Clock::system().now(), new).await?;
+    let origin = Origin::here();
+    let by = By { actor: Actor::Operator, name: "", origin: &origin };
+    let issued = keys::issue(&mut tx, &by, org.id, Some(person.id), Clock::system().now(), new).await?;
     tx.commit().await?;
     if json {
         let shown = serde_json::json!({

@@ -60,6 +60,9 @@ pub async fn any_caller(request: &HttpRequest) -> Result<Authenticated, ApiError
         NotAuthenticated::Missing | NotAuthenticated::Refused(AuthError::Unknown) => ApiError::unauthorized(),
         NotAuthenticated::Refused(AuthError::Disabled) => ApiError::forbidden("This API key is disabled."),
         NotAuthenticated::Refused(AuthError::Frozen) => ApiError::forbidden("This organization is frozen."),
+        NotAuthenticated::Refused(AuthError::Closing) => {
+            ApiError::forbidden("This organization will be deleted, so its keys are refused. An owner can undo that.")
+        }
         NotAuthenticated::Refused(AuthError::Unavailable(error)) => {
             tracing::warn!(%error, "a key could not be looked up");
             ApiError::unavailable()

@@ -26,6 +26,9 @@ pub enum AuthError {
     Disabled,
     #[error("the organization is frozen")]
     Frozen,
+    /// It was asked to delete the organization.
+    #[error("the organization is being deleted")]
+    Closing,
     #[error("the database is unavailable")]
     Unavailable(#[source] sqlx::Error),
 }
@@ -65,6 +68,9 @@ impl KeyCache {
         }
         if found.frozen {
             return Err(AuthError::Frozen);
+        }
+        if found.closing {
+            return Err(AuthError::Closing);
         }
         Ok(found)
     }

@@ -1,11 +1,15 @@
 //! Issuing a key.
 
 use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::by::By;
 use super::key::{KeyKind, KeyName};
 use super::plain_key::PlainKey;
+use super::revoke::may_have_keys;
 use super::store;
+use crate::audit::{self, Action, Target};
 use crate::base::ids::{KeyId, MeterId, OrgId, PersonId};
 use crate::ledger::{self, Limits, MeterKind};
 
@@ -32,6 +36,8 @@ pub struct Issued {
 pub enum IssueError {
     #[error("This organization has as many keys as one may have. Delete some first.")]
     TooMany,
+    #[error("Your role here has no keys, so none was made.")]
+    NotAllowed,
     #[error("The expiry lies in the past.")]
     Expired,
     #[error(transparent)]
@@ -41,15 +47,16 @@ pub enum IssueError {
 /// Makes a key with its meter, in the caller's transaction.
 ///
 /// # Errors
-/// `TooMany`, `Expired`, or database errors.
+/// `TooMany`, `Expired`, `NotAllowed` when the maker may have no keys here, or database errors.
 pub async fn issue(
     conn: &mut PgConnection,
+    by: &By<'_>,
     org: OrgId,
     maker: Option<PersonId>,
     now: DateTime<Utc>,
     new: NewKey,
 ) -> Result<Issued, IssueError> {
-    issue_as(conn, KeyId::fresh(), org, maker, now, new).await
+    issue_as(conn, by, KeyId::fresh(), org, maker, now, new).await
 }
 
 /// As [`issue`], with an id that the asker chose. `None` when the organization has had a key of that id: the same
@@ -59,13 +66,14 @@ pub async fn issue(
 /// As [`issue`].
 pub async fn issue_once(
     conn: &mut PgConnection,
+    by: &By<'_>,
     id: KeyId,
     org: OrgId,
     maker: Option<PersonId>,
     now: DateTime<Utc>,
     new: NewKey,
 ) -> Result<Option<Issued>, IssueError> {
-    match issue_as(conn, id, org, maker, now, new).await {
+    match issue_as(conn, by, id, org, maker, now, new).await {
         Ok(issued) => Ok(Some(issued)),
         Err(IssueError::Database(sqlx::Error::Database(error))) if error.is_unique_violation() => Ok(None),
         Err(error) => Err(error),
@@ -74,6 +82,7 @@ pub async fn issue_once(
 
 async fn issue_as(
     conn: &mut PgConnection,
+    by: &By<'_>,
     id: KeyId,
     org: OrgId,
     maker: Option<PersonId>,
@@ -83,7 +92,12 @@ async fn issue_as(
     if new.expires_at.is_some_and(|at| at <= now) {
         return Err(IssueError::Expired);
     }
-    if store::count(conn, org).await? >= MAX_KEYS {
+    if let Some(maker) = maker
+        && !may_have_keys(conn, org, maker).await?
+    {
+        return Err(IssueError::NotAllowed);
+    }
+    if store::count(conn, org, None).await? >= MAX_KEYS {
         return Err(IssueError::TooMany);
     }
     let plain = PlainKey::fresh();
@@ -93,5 +107,17 @@ async fn issue_as(
     };
     ledger::create_meter(conn, org, MeterId(id.0), meter, new.limits, new.include_byok).await?;
     store::insert(conn, org, id, &plain, &new, maker).await?;
+    let limit = |usd: Option<crate::base::Usd>| usd.map(crate::base::Usd::exact);
+    let after = json!({
+        "kind": new.kind.as_str(),
+        "name": new.name.as_str(),
+        "limit_total": limit(new.limits.total),
+        "limit_day": limit(new.limits.day),
+        "limit_week": limit(new.limits.week),
+        "limit_month": limit(new.limits.month),
+        "expires": new.expires_at,
+    });
+    let entry = by.entry(org, Action::KeyCreated).on(Target::new("key", id, new.name.as_str()));
+    audit::record(conn, entry.change(Value::Null, after)).await?;
     Ok(Issued { id, label: plain.label(), plain })
 }

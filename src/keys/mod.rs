@@ -7,6 +7,7 @@
 //! - A change is obeyed on every node within a second: nodes hear of it, and one that cannot hear asks each time.
 
 mod authenticate;
+mod by;
 mod caller;
 mod issue;
 mod key;
@@ -20,10 +21,11 @@ pub mod pages;
 pub mod shown;
 
 pub use authenticate::{AuthError, KeyCache};
+pub use by::By;
 pub use caller::Caller;
 pub use issue::{IssueError, Issued, NewKey, issue, issue_once};
 pub use key::{Key, KeyKind, KeyName, KeyState};
 pub use plain_key::PlainKey;
-pub use revoke::{delete, disable, enable};
+pub use revoke::{EnableError, delete, disable, enable};
 pub use store::Found;
-pub use store::{count, find, labels, list, live, makers, search};
+pub use store::{count, counts, disable_all_of, erase_all, find, labels, list, live, makers, search};

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::issue::{IssueError, Issued};
 use super::key::{Key, KeyState};
 use super::key_form::{Asked, KeyForm};
+use super::revoke::EnableError;
 use super::shown::{Tightest, bar};
 use super::store;
 use crate::base::Usd;
@@ -19,7 +20,7 @@ use crate::base::money::thousands;
 use crate::base::paging::{Rows, fetch_limit};
 use crate::catalog::Shelf;
 use crate::ledger::{self, MeterState};
-use crate::orgs::Member;
+use crate::orgs::KeyUser;
 use crate::web::present::{amount, day, time_of_day, when};
 use crate::web::snippets::{Example, MODEL_PLACEHOLDER};
 use crate::web::views::keys as views;
@@ -46,7 +47,7 @@ pub struct IndexQuery {
 /// Database errors only.
 pub async fn index(
     app: web::Data<App>,
-    member: Member,
+    member: KeyUser,
     query: web::Query<IndexQuery>,
 ) -> Result<HttpResponse, PageError> {
     let search: String = query.q.chars().filter(|c| !c.is_control()).take(MAX_SEARCH).collect();
@@ -54,14 +55,14 @@ pub async fn index(
     let (now, zone, org) = (app.clock.now(), member.person().zone(), member.org_id());
     let mut conn = app.db.acquire().await?;
     let keys = match search {
-        "" => store::list(&mut conn, org, before, fetch_limit(ROWS)).await?,
-        text => store::search(&mut conn, org, text, before, fetch_limit(ROWS)).await?,
+        "" => store::list(&mut conn, org, member.keys_of(), before, fetch_limit(ROWS)).await?,
+        text => store::search(&mut conn, org, member.keys_of(), text, before, fetch_limit(ROWS)).await?,
     };
     let keys = Rows::of(keys, ROWS);
     let ids: Vec<MeterId> = keys.rows.iter().map(Key::meter).collect();
     let meters = ledger::meter_states(&mut conn, org, &ids).await?;
     let meters: HashMap<MeterId, MeterState> = meters.into_iter().map(|meter| (meter.id, meter)).collect();
-    let count = store::count(&mut conn, org).await?;
+    let count = store::count(&mut conn, org, member.keys_of()).await?;
     html(&views::Index {
         shell: member.shell(
             "keys",
@@ -128,7 +129,7 @@ fn state_badge(key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>) -> Bad
     }
 }
 
-fn new_view(member: &Member, form: &KeyForm) -> views::New {
+fn new_view(member: &KeyUser, form: &KeyForm) -> views::New {
     views::New {
         shell: member.shell("keys", "Create a key", "A key for one program, with a limit of its own."),
         form_id: form.id.clone(),
@@ -143,7 +144,7 @@ fn new_view(member: &Member, form: &KeyForm) -> views::New {
 ///
 /// # Errors
 /// When the page cannot be rendered.
-pub async fn new_form(member: Member) -> Result<HttpResponse, PageError> {
+pub async fn new_form(member: KeyUser) -> Result<HttpResponse, PageError> {
     html(&new_view(&member, &KeyForm { id: KeyId::fresh().to_string(), ..KeyForm::default() }))
 }
 
@@ -154,7 +155,7 @@ pub async fn new_form(member: Member) -> Result<HttpResponse, PageError> {
 pub async fn create(
     app: web::Data<App>,
     shelf: web::Data<Shelf>,
-    member: Member,
+    member: KeyUser,
     Protected(form): Protected<KeyForm>,
 ) -> Result<HttpResponse, PageError> {
     let id: KeyId = form.id.parse().map_err(|_| PageError::Invalid("The form is damaged.".into()))?;
@@ -197,14 +198,14 @@ pub async fn create(
 /// One transaction for the key and its meter. `None` when the form was used before.
 async fn issue(
     app: &App,
-    member: &Member,
+    member: &KeyUser,
     id: KeyId,
     now: DateTime<Utc>,
     asked: Asked,
 ) -> Result<Option<Issued>, PageError> {
     let mut tx = app.db.begin().await?;
     let maker = Some(member.person().id);
-    let issued = super::issue_once(&mut tx, id, member.org_id(), maker, now, asked.new).await;
+    let issued = super::issue_once(&mut tx, &member.acting().into(), id, member.org_id(), maker, now, asked.new).await;
     let issued = issued.map_err(|error| match error {
         IssueError::Database(error) => PageError::from(error),
         told => PageError::Invalid(told.to_string()),
@@ -221,10 +222,13 @@ fn back(app: &App, good: bool, text: &str) -> HttpResponse {
     response
 }
 
-async fn own_key(app: &App, member: &Member, id: &str) -> Result<Key, PageError> {
+async fn own_key(app: &App, member: &KeyUser, id: &str) -> Result<Key, PageError> {
     let id: KeyId = id.parse().map_err(|_| PageError::NotFound)?;
     let mut conn = app.db.acquire().await?;
-    store::find(&mut conn, member.org_id(), id).await?.ok_or(PageError::NotFound)
+    let key = store::find(&mut conn, member.org_id(), id).await?;
+    // What somebody else made is as if it were not there for whoever sees only their own.
+    let whose = member.keys_of();
+    key.filter(|key| whose.is_none() || key.created_by == whose).ok_or(PageError::NotFound)
 }
 
 #[derive(Deserialize)]
@@ -236,15 +240,14 @@ pub struct EmptyForm {}
 /// `NotFound` for what is not this organization's.
 pub async fn disable(
     app: web::Data<App>,
-    member: Member,
+    member: KeyUser,
     id: web::Path<String>,
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
     let key = own_key(&app, &member, &id).await?;
-    let mut conn = app.db.acquire().await?;
-    if !super::disable(&mut conn, key.org, key.id).await? {
-        return Err(PageError::NotFound);
-    }
+    let mut tx = app.db.begin().await?;
+    super::disable(&mut tx, &member.acting().into(), key.org, key.id).await?;
+    tx.commit().await?;
     let text = format!("“{}” is disabled. Calls with it are refused until it is enabled again.", key.name);
     Ok(back(&app, true, &text))
 }
@@ -255,14 +258,16 @@ pub async fn disable(
 /// `NotFound` for what is not this organization's.
 pub async fn enable(
     app: web::Data<App>,
-    member: Member,
+    member: KeyUser,
     id: web::Path<String>,
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
     let key = own_key(&app, &member, &id).await?;
-    let mut conn = app.db.acquire().await?;
-    if !super::enable(&mut conn, key.org, key.id).await? {
-        return Err(PageError::NotFound);
+    let mut tx = app.db.begin().await?;
+    match super::enable(&mut tx, &member.acting().into(), key.org, key.id).await {
+        Ok(_) => tx.commit().await?,
+        Err(EnableError::Database(error)) => return Err(error.into()),
+        Err(told) => return Ok(back(&app, false, &told.to_string())),
     }
     Ok(back(&app, true, &format!("“{}” is enabled and can be used again.", key.name)))
 }
@@ -273,7 +278,7 @@ pub async fn enable(
 /// `NotFound` for what is not this organization's.
 pub async fn confirm_delete(
     app: web::Data<App>,
-    member: Member,
+    member: KeyUser,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let key = own_key(&app, &member, &id).await?;
@@ -298,14 +303,13 @@ pub async fn confirm_delete(
 /// `NotFound` for what is not this organization's.
 pub async fn delete(
     app: web::Data<App>,
-    member: Member,
+    member: KeyUser,
     id: web::Path<String>,
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
     let key = own_key(&app, &member, &id).await?;
-    let mut conn = app.db.acquire().await?;
-    if !super::delete(&mut conn, key.org, key.id).await? {
-        return Err(PageError::NotFound);
-    }
+    let mut tx = app.db.begin().await?;
+    super::delete(&mut tx, &member.acting().into(), key.org, key.id).await?;
+    tx.commit().await?;
     Ok(back(&app, true, &format!("“{}” is deleted. Its past calls stay in the activity log.", key.name)))
 }

@@ -1,30 +1,65 @@
 //! Stopping keys, and letting them go on.
 
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::by::By;
 use super::store;
-use crate::base::ids::{KeyId, OrgId};
+use crate::audit::{self, Action, Target};
+use crate::base::ids::{KeyId, OrgId, PersonId};
+use crate::orgs::{self, Permission, Role};
 
-/// Stops a key until it is enabled again. False when the organization has no such key.
-///
-/// # Errors
-/// Database errors only.
-pub async fn disable(conn: &mut PgConnection, org: OrgId, id: KeyId) -> Result<bool, sqlx::Error> {
-    store::set_disabled(conn, org, id, true).await
+/// Why a key was not let go on.
+#[derive(Debug, thiserror::Error)]
+pub enum EnableError {
+    #[error("Whoever made this key may have no keys here any more. Create another one.")]
+    MakerGone,
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
 }
 
-/// Lets a stopped key go on. False when the organization has no such key.
+/// Stops a key until it is enabled again. False when there was nothing to stop. Runs in the caller's transaction.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn enable(conn: &mut PgConnection, org: OrgId, id: KeyId) -> Result<bool, sqlx::Error> {
-    store::set_disabled(conn, org, id, false).await
+pub async fn disable(conn: &mut PgConnection, by: &By<'_>, org: OrgId, id: KeyId) -> Result<bool, sqlx::Error> {
+    let Some(name) = store::set_disabled(conn, org, id, true).await? else { return Ok(false) };
+    let entry = by.entry(org, Action::KeyDisabled).on(Target::new("key", id, name));
+    audit::record(conn, entry.change(json!({ "enabled": true }), json!({ "enabled": false }))).await?;
+    Ok(true)
 }
 
-/// Deletes a key for good. Its calls stay in the activity log under its name.
+/// Lets a stopped key go on. False when there was nothing to do. Runs in the caller's transaction.
+///
+/// # Errors
+/// `MakerGone` when whoever made it was removed or has a role without keys.
+pub async fn enable(conn: &mut PgConnection, by: &By<'_>, org: OrgId, id: KeyId) -> Result<bool, EnableError> {
+    let Some(key) = store::find(conn, org, id).await? else { return Ok(false) };
+    if let Some(maker) = key.created_by
+        && !may_have_keys(conn, org, maker).await?
+    {
+        return Err(EnableError::MakerGone);
+    }
+    let Some(name) = store::set_disabled(conn, org, id, false).await? else { return Ok(false) };
+    let entry = by.entry(org, Action::KeyEnabled).on(Target::new("key", id, name));
+    audit::record(conn, entry.change(json!({ "enabled": false }), json!({ "enabled": true }))).await?;
+    Ok(true)
+}
+
+/// Whether somebody may have keys here. Their membership stays as it is until the caller's transaction ends, so that a
+/// key is not made or enabled while they are being removed.
+pub async fn may_have_keys(conn: &mut PgConnection, org: OrgId, person: PersonId) -> Result<bool, sqlx::Error> {
+    let role = orgs::hold_role(conn, org, person).await?;
+    Ok(role.as_deref().and_then(Role::parse).is_some_and(|role| role.may(Permission::UseKeys)))
+}
+
+/// Deletes a key for good. Its calls stay in the activity log under its name. False when there is no such key.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn delete(conn: &mut PgConnection, org: OrgId, id: KeyId) -> Result<bool, sqlx::Error> {
-    store::mark_deleted(conn, org, id).await
+pub async fn delete(conn: &mut PgConnection, by: &By<'_>, org: OrgId, id: KeyId) -> Result<bool, sqlx::Error> {
+    let Some(name) = store::mark_deleted(conn, org, id).await? else { return Ok(false) };
+    let entry = by.entry(org, Action::KeyDeleted).on(Target::new("key", id, name.clone()));
+    audit::record(conn, entry.change(json!({ "name": name }), Value::Null)).await?;
+    Ok(true)
 }

@@ -11,14 +11,60 @@ use super::plain_key::PlainKey;
 use crate::base::ids::{KeyId, MeterId, OrgId, PersonId};
 use crate::base::secret::Digest;
 
-/// How many keys an organization has.
+/// How many keys an organization has, or one maker in it.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn count(conn: &mut PgConnection, org: OrgId) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(r#"select count(*) as "count!" from api_key where org_id = $1 and deleted_at is null"#, org.0)
-        .fetch_one(conn)
-        .await
+pub async fn count(conn: &mut PgConnection, org: OrgId, maker: Option<PersonId>) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from api_key
+           where org_id = $1 and deleted_at is null and ($2::uuid is null or created_by = $2)"#,
+        org.0,
+        maker.map(|person| person.0),
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// How many keys each member has made, for those who have made any.
+///
+/// # Errors
+/// Database errors only.
+pub async fn counts(conn: &mut PgConnection, org: OrgId) -> Result<HashMap<PersonId, i64>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"select created_by as "maker!: PersonId", count(*) as "count!" from api_key
+           where org_id = $1 and deleted_at is null and created_by is not null group by created_by"#,
+        org.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.maker, row.count)).collect())
+}
+
+/// Stops every key that somebody made here, and says how many those were. One that is being enabled at this moment is
+/// waited for and stopped too.
+pub async fn disable_all_of(conn: &mut PgConnection, org: OrgId, maker: PersonId) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        "update api_key set disabled_at = coalesce(disabled_at, now()), updated_at = now()
+         where org_id = $1 and created_by = $2 and deleted_at is null",
+        org.0,
+        maker.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Deletes every key of an organization for good and forgets what it was called.
+pub async fn erase_all(conn: &mut PgConnection, org: OrgId) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        "update api_key set deleted_at = coalesce(deleted_at, now()), name = 'deleted key', updated_at = now()
+         where org_id = $1",
+        org.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 pub async fn insert(
@@ -47,29 +93,35 @@ pub async fn insert(
     Ok(())
 }
 
-pub async fn set_disabled(conn: &mut PgConnection, org: OrgId, id: KeyId, disabled: bool) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query!(
-        "update api_key set disabled_at = case when $3 then coalesce(disabled_at, now()) end, updated_at = now()
-         where org_id = $1 and id = $2 and deleted_at is null",
+/// The name of a key that was stopped or let go on; `None` where there is none, or nothing to change.
+pub async fn set_disabled(
+    conn: &mut PgConnection,
+    org: OrgId,
+    id: KeyId,
+    disabled: bool,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "update api_key set disabled_at = case when $3 then now() end, updated_at = now()
+         where org_id = $1 and id = $2 and deleted_at is null and (disabled_at is null) = $3
+         returning name",
         org.0,
         id.0,
         disabled,
     )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .fetch_optional(conn)
+    .await
 }
 
-pub async fn mark_deleted(conn: &mut PgConnection, org: OrgId, id: KeyId) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query!(
+/// The name of a key that was deleted; `None` where there is none.
+pub async fn mark_deleted(conn: &mut PgConnection, org: OrgId, id: KeyId) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!(
         "update api_key set deleted_at = now(), updated_at = now()
-         where org_id = $1 and id = $2 and deleted_at is null",
+         where org_id = $1 and id = $2 and deleted_at is null returning name",
         org.0,
         id.0,
     )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .fetch_optional(conn)
+    .await
 }
 
 /// One key of an organization.
@@ -90,13 +142,14 @@ pub async fn find(conn: &mut PgConnection, org: OrgId, id: KeyId) -> Result<Opti
     .await
 }
 
-/// Keys of an organization, newest first, from before `before` on.
+/// Keys of an organization, or of one maker in it, newest first, from before `before` on.
 ///
 /// # Errors
 /// Database errors only.
 pub async fn list(
     conn: &mut PgConnection,
     org: OrgId,
+    maker: Option<PersonId>,
     before: Option<KeyId>,
     limit: i64,
 ) -> Result<Vec<Key>, sqlx::Error> {
@@ -106,10 +159,12 @@ pub async fn list(
             k.created_by as "created_by: PersonId", p.name as "maker?", k.disabled_at, k.expires_at, k.created_at
            from api_key k left join person p on p.id = k.created_by
            where k.org_id = $1 and k.deleted_at is null and ($2::uuid is null or k.id < $2)
+            and ($4::uuid is null or k.created_by = $4)
            order by k.id desc limit $3"#,
         org.0,
         before.map(|id| id.0),
         limit,
+        maker.map(|person| person.0),
     )
     .fetch_all(conn)
     .await
@@ -122,6 +177,7 @@ pub async fn list(
 pub async fn search(
     conn: &mut PgConnection,
     org: OrgId,
+    maker: Option<PersonId>,
     text: &str,
     before: Option<KeyId>,
     limit: i64,
@@ -133,42 +189,61 @@ pub async fn search(
            from api_key k left join person p on p.id = k.created_by
            where k.org_id = $1 and k.deleted_at is null and ($2::uuid is null or k.id < $2)
             and (strpos(lower(k.name), lower($4)) > 0 or right(lower(k.label), length($4)) = lower($4))
+            and ($5::uuid is null or k.created_by = $5)
            order by k.id desc limit $3"#,
         org.0,
         before.map(|id| id.0),
         limit,
         text,
+        maker.map(|person| person.0),
     )
     .fetch_all(conn)
     .await
 }
 
-/// Names of those keys among `ids` that are not deleted.
+/// Names of those keys among `ids` that are not deleted, or of those that one maker made.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn live(conn: &mut PgConnection, org: OrgId, ids: &[KeyId]) -> Result<HashMap<KeyId, String>, sqlx::Error> {
+pub async fn live(
+    conn: &mut PgConnection,
+    org: OrgId,
+    maker: Option<PersonId>,
+    ids: &[KeyId],
+) -> Result<HashMap<KeyId, String>, sqlx::Error> {
     let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
-        r#"select id as "id: KeyId", name from api_key where org_id = $1 and id = any($2) and deleted_at is null"#,
+        r#"select id as "id: KeyId", name from api_key
+           where org_id = $1 and id = any($2) and deleted_at is null and ($3::uuid is null or created_by = $3)"#,
         org.0,
         &ids,
+        maker.map(|person| person.0),
     )
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }
 
-/// Names of keys, deleted ones too, for the activity log.
+/// Names of keys, deleted ones too, for the activity log; of one maker's keys where one is given.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn labels(conn: &mut PgConnection, org: OrgId, ids: &[KeyId]) -> Result<HashMap<KeyId, String>, sqlx::Error> {
+pub async fn labels(
+    conn: &mut PgConnection,
+    org: OrgId,
+    maker: Option<PersonId>,
+    ids: &[KeyId],
+) -> Result<HashMap<KeyId, String>, sqlx::Error> {
     let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
-    let rows =
-        sqlx::query!(r#"select id as "id: KeyId", name from api_key where org_id = $1 and id = any($2)"#, org.0, &ids,)
-            .fetch_all(conn)
-            .await?;
+    let rows = sqlx::query!(
+        r#"select id as "id: KeyId", name from api_key
+           where org_id = $1 and id = any($2) and ($3::uuid is null or created_by = $3)"#,
+        org.0,
+        &ids,
+        maker.map(|person| person.0),
+    )
+    .fetch_all(conn)
+    .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }
 
@@ -202,13 +277,15 @@ pub struct Found {
     pub caller: Caller,
     pub disabled: bool,
     pub frozen: bool,
+    /// The organization is deleted, or waits for it.
+    pub closing: bool,
 }
 
 pub async fn find_by_digest(conn: &mut PgConnection, digest: &Digest) -> Result<Option<Found>, sqlx::Error> {
     let row = sqlx::query!(
         r#"select k.org_id as "org: OrgId", k.id as "id: KeyId", k.kind, k.name, k.label,
             k.created_by as "created_by: PersonId", k.issued_by as "issued_by: MeterId", k.disabled_at, k.expires_at,
-            o.frozen_at, m.meter_id as "member_meter?: MeterId"
+            o.frozen_at, coalesce(o.delete_after, o.deleted_at) is not null as "closing!", m.meter_id as "member_meter?: MeterId"
            from api_key k
            join org o on o.id = k.org_id
            left join membership m on m.org_id = k.org_id and m.person_id = k.created_by
@@ -233,6 +310,7 @@ pub async fn find_by_digest(conn: &mut PgConnection, digest: &Digest) -> Result<
             },
             disabled: row.disabled_at.is_some(),
             frozen: row.frozen_at.is_some(),
+            closing: row.closing,
         }
     }))
 }

@@ -2,13 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
 use super::store;
-use crate::audit::{self, Action, Actor, Chain, Entry};
+use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Origin;
 use crate::base::ids::PersonId;
 use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
+use crate::{keys, orgs};
 
 /// An account that cannot be erased yet is looked at again after so long.
 const AGAIN_SECONDS: i32 = 24 * 60 * 60;
@@ -58,13 +60,23 @@ async fn erase(pool: &PgPool, job: &EraseAccount) -> Result<(), sqlx::Error> {
 
 /// In one transaction: whoever reads sees the person whole or not at all.
 async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
+    let here = Origin::here();
+    audit::record(conn, Entry::new(Chain::Person(person), Actor::System, Action::AccountErased, &here)).await?;
+    for org in store::teams_of(conn, person).await? {
+        orgs::lock_org(conn, org).await?;
+        orgs::delete_membership(conn, org, person).await?;
+        let stopped = keys::disable_all_of(conn, org, person).await?;
+        store::freeze_if_empty(conn, org).await?;
+        let entry = Entry::new(Chain::Org(org), Actor::System, Action::MemberLeft, &here);
+        let entry =
+            entry.on(Target::new("person", person, "")).change(json!(null), json!({ "keys_disabled": stopped }));
+        audit::record(conn, entry).await?;
+    }
     store::erase_mails(conn, person).await?;
     store::erase_traces(conn, person).await?;
-    store::leave_organizations(conn, person).await?;
+    store::erase_personal(conn, person).await?;
     store::erase_person(conn, person).await?;
     store::mark_erased(conn, person).await?;
-    audit::record(conn, Entry::new(Chain::Person(person), Actor::System, Action::AccountErased, &Origin::here()))
-        .await?;
     audit::erase_person(conn, person).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use sqlx::postgres::types::PgInterval;
 
 use crate::base::Usd;
-use crate::base::ids::PersonId;
+use crate::base::ids::{OrgId, PersonId};
 
 pub async fn lock_person(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!("select id from person where id = $1 for update", person.0).fetch_one(conn).await?;
@@ -137,6 +137,14 @@ pub async fn erase_traces(conn: &mut PgConnection, person: PersonId) -> Result<(
     sqlx::query!("delete from known_device where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from failed_sign_in where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!(
+        "update invitation set email = '', email_canonical = 'deleted:' || id::text,
+            ended_at = coalesce(ended_at, now()), ended_as = coalesce(ended_as, 'revoked')
+         where email_canonical = (select email_canonical from person where id = $1)",
+        person.0,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
         "delete from sign_in_failure
          where strpos(subject, (select email_canonical from person where id = $1)) > 0",
         person.0,
@@ -153,25 +161,34 @@ pub async fn erase_traces(conn: &mut PgConnection, person: PersonId) -> Result<(
     Ok(())
 }
 
-/// Ends memberships, with the keys that the person made there; the personal organization loses its name and its keys.
-pub async fn leave_organizations(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "update api_key k set disabled_at = coalesce(k.disabled_at, now()), updated_at = now()
-         from membership m where m.person_id = $1 and k.org_id = m.org_id and k.created_by = $1
-            and k.deleted_at is null",
+/// Organizations that are not the person's own, in the order in which they are locked.
+pub async fn teams_of(conn: &mut PgConnection, person: PersonId) -> Result<Vec<OrgId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select m.org_id as "org: OrgId" from membership m join org o on o.id = m.org_id
+           where m.person_id = $1 and o.kind = 'team' order by m.org_id"#,
         person.0,
     )
-    .execute(&mut *conn)
+    .fetch_all(conn)
+    .await
+}
+
+/// An organization that nobody is left in spends nothing more.
+pub async fn freeze_if_empty(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update org set frozen_at = coalesce(frozen_at, now())
+         where id = $1 and not exists (select from membership where org_id = $1)",
+        org.0,
+    )
+    .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// The personal organization loses its name and its keys.
+pub async fn erase_personal(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update api_key k set deleted_at = coalesce(k.deleted_at, now()), name = 'Deleted', updated_at = now()
          from personal_org p where p.person_id = $1 and k.org_id = p.org_id",
-        person.0,
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "delete from membership m using org o where m.person_id = $1 and o.id = m.org_id and o.kind = 'team'",
         person.0,
     )
     .execute(&mut *conn)

@@ -1,25 +1,37 @@
-//! From a request to a member of an organization.
+//! From a request to a member of an organization, and to what that member may do.
+
+use std::ops::Deref;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
-use super::org::Org;
-use super::{enter, store};
+use super::org::{MAX_ORGS, Org};
+use super::role::{Permission, Role};
+use super::{Acting, OrgError, enter, store};
 use crate::accounts::{Person, SignedIn};
-use crate::base::ids::OrgId;
+use crate::base::Origin;
+use crate::base::ids::{OrgId, PersonId};
 use crate::ledger::{self, CreditState};
-use crate::web::views::Shell;
-use crate::web::{App, PageError, csrf, flash, present};
+use crate::web::views::shell::{Closing, Menu, OrgLink};
+use crate::web::views::{Flash, Shell};
+use crate::web::{App, PageError, client, csrf, flash, present};
 
-/// A signed-in person in the organization that they are looking at.
+const NOT_ALLOWED: &str = "Your role in this organization does not allow this, so nothing was done. An owner or admin \
+                           can change your role.";
+
+/// A signed-in person in the organization that they are looking at. Their membership was looked up for this request.
 #[derive(Clone, Debug)]
 pub struct Member {
     pub signed_in: SignedIn,
     pub org: Org,
     pub credit: CreditState,
+    /// From where this request came.
+    pub origin: Origin,
+    /// Every organization of this person, their own first.
+    orgs: Vec<Org>,
     csrf: String,
-    flash: Option<crate::web::views::Flash>,
+    flash: Option<Flash>,
     dev: bool,
 }
 
@@ -34,17 +46,68 @@ impl Member {
         self.signed_in.person()
     }
 
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.org.role()
+    }
+
+    #[must_use]
+    pub fn may(&self, permission: Permission) -> bool {
+        self.role().may(permission)
+    }
+
+    /// Whose calls alone this member sees; `None` for those who see everybody's.
+    #[must_use]
+    pub fn calls_of(&self) -> Option<PersonId> {
+        (!self.may(Permission::SeeAllActivity)).then(|| self.person().id)
+    }
+
+    /// Whose keys alone this member sees; `None` for those who see everybody's.
+    #[must_use]
+    pub fn keys_of(&self) -> Option<PersonId> {
+        (!self.may(Permission::ManageAllKeys)).then(|| self.person().id)
+    }
+
+    /// The person's own organization.
+    #[must_use]
+    pub fn personal(&self) -> Option<&Org> {
+        self.orgs.iter().find(|org| !org.is_team())
+    }
+
+    #[must_use]
+    pub fn acting(&self) -> Acting<'_> {
+        Acting { org: self.org.id, person: self.person(), origin: &self.origin }
+    }
+
     /// The frame of a page for this member.
     #[must_use]
     pub fn shell(&self, section: &'static str, title: &str, description: &str) -> Shell {
         let person = self.person();
         let available = self.credit.available();
+        let link = |org: &Org| OrgLink {
+            id: org.id.to_string(),
+            name: org.name.clone(),
+            initials: present::initials(&org.name),
+            note: if org.is_team() { org.role().label().to_owned() } else { "Personal".to_owned() },
+            current: org.id == self.org.id,
+        };
         Shell {
             title: title.to_owned(),
             description: description.to_owned(),
             section,
             org_name: self.org.name.clone(),
             org_initials: present::initials(&self.org.name),
+            orgs: self.orgs.iter().map(link).collect(),
+            menu: Menu {
+                keys: self.may(Permission::UseKeys),
+                credits: self.may(Permission::HandleCredits),
+                members: self.may(Permission::ManageMembers) && self.org.is_team(),
+                audit: self.may(Permission::SeeAuditLog),
+            },
+            closing: self.org.delete_after.map(|at| Closing {
+                on: at.with_timezone(&person.zone()).format("%-d %b %Y, %H:%M %Z").to_string(),
+                may_undo: self.may(Permission::Own),
+            }),
             balance: available.display(),
             balance_exact: available.display_exact(),
             person_name: person.name.clone(),
@@ -65,35 +128,102 @@ impl FromRequest for Member {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move {
-            let signed_in = crate::accounts::extract::current(&request).await?;
-            if signed_in.session.leaves_at.is_some() {
-                return Err(PageError::Leaving);
-            }
-            let app = request.app_data::<web::Data<App>>().ok_or(PageError::Misconfigured)?;
-            let org = personal_org(app, signed_in.person()).await?;
-            let mut conn = app.db.acquire().await?;
-            let credit = ledger::credit_state(&mut conn, org.id).await?;
-            Ok(Member {
-                signed_in,
-                org,
-                credit,
-                csrf: csrf::token(app, &request),
-                flash: flash::take(&request),
-                dev: app.dev,
-            })
-        })
+        Box::pin(async move { current(&request).await })
     }
 }
 
-async fn personal_org(app: &App, person: &Person) -> Result<Org, PageError> {
-    let mut conn = app.db.acquire().await?;
-    if let Some(org) = store::personal_org(&mut conn, person.id).await? {
-        return Ok(org);
+async fn current(request: &HttpRequest) -> Result<Member, PageError> {
+    let signed_in = crate::accounts::extract::current(request).await?;
+    if signed_in.session.leaves_at.is_some() {
+        return Err(PageError::Leaving);
     }
-    drop(conn);
-    let mut tx = app.db.begin().await?;
-    let org = enter::enter_personal(&mut tx, person).await?;
-    tx.commit().await?;
-    Ok(org)
+    let app = request.app_data::<web::Data<App>>().ok_or(PageError::Misconfigured)?;
+    let mut told = flash::take(request);
+    let mut conn = app.db.acquire().await?;
+    let person = signed_in.person();
+    let mut orgs = store::orgs_of(&mut conn, person.id, MAX_ORGS).await?;
+    if orgs.first().is_none_or(Org::is_team) {
+        drop(conn);
+        let mut tx = app.db.begin().await?;
+        enter::enter_personal(&mut tx, person).await?;
+        tx.commit().await?;
+        conn = app.db.acquire().await?;
+        orgs = store::orgs_of(&mut conn, person.id, MAX_ORGS).await?;
+    }
+    let wanted = store::current_org(&mut conn, signed_in.session.id).await?;
+    let found = orgs.iter().find(|org| wanted == Some(org.id));
+    if wanted.is_some() && found.is_none() {
+        // They were removed, or the organization is gone: from here on it is their own again.
+        store::set_current_org(&mut conn, signed_in.session.id, None).await?;
+        let text = "You are no longer a member of the organization that was open here. This is your own one.";
+        told = Some(Flash { kind: "warn", text: text.to_owned() });
+    }
+    let org = found.or(orgs.first()).cloned().ok_or(PageError::Misconfigured)?;
+    let credit = ledger::credit_state(&mut conn, org.id).await?;
+    Ok(Member {
+        org,
+        credit,
+        origin: client::origin(app, request),
+        orgs,
+        csrf: csrf::token(app, request),
+        flash: told,
+        dev: app.dev,
+        signed_in,
+    })
+}
+
+macro_rules! proofs {
+    ($($(#[$doc:meta])* $name:ident = $permission:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name(pub Member);
+
+        impl Deref for $name {
+            type Target = Member;
+
+            fn deref(&self) -> &Member {
+                &self.0
+            }
+        }
+
+        impl FromRequest for $name {
+            type Error = PageError;
+            type Future = LocalBoxFuture<'static, Result<Self, PageError>>;
+
+            fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+                let request = request.clone();
+                Box::pin(async move {
+                    let member = current(&request).await?;
+                    if member.may(Permission::$permission) {
+                        Ok($name(member))
+                    } else {
+                        Err(PageError::Forbidden(NOT_ALLOWED))
+                    }
+                })
+            }
+        }
+    )*};
+}
+
+proofs! {
+    /// A proof of somebody who may make keys here.
+    KeyUser = UseKeys;
+    /// A proof of somebody who handles the credits of the organization.
+    Billing = HandleCredits;
+    /// A proof of somebody who may invite, remove and change people.
+    Manager = ManageMembers;
+    /// A proof of an owner.
+    Owner = Own;
+}
+
+impl From<OrgError> for PageError {
+    fn from(error: OrgError) -> PageError {
+        match error {
+            OrgError::NotAllowed => PageError::Forbidden(NOT_ALLOWED),
+            OrgError::NotFound | OrgError::Personal => PageError::NotFound,
+            OrgError::Database(error) => error.into(),
+            OrgError::Internal(error) => PageError::Internal(error),
+            told => PageError::Invalid(told.to_string()),
+        }
+    }
 }

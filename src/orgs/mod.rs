@@ -1,19 +1,42 @@
-//! A tenant: what owns credits, keys and calls. Every person has a personal organization.
+//! A tenant: what owns credits, keys and calls. Every person has a personal organization, and may be in others.
 //!
-//! What is always true here: an organization has a credit account from its first moment, and every
-//! member has a meter in it.
+//! What is always true here:
+//! - An organization has a credit account from its first moment, and every member has a meter in it. Whoever leaves
+//!   and comes back gets the same meter.
+//! - Who may do what stands in one table, [`role::TABLE`]. A handler asks for a proof of it ([`extract`]), and a change
+//!   looks at the role again under the lock of the organization ([`Acting`]).
+//! - An organization for several people has at least one owner. A personal one has one person for good.
+//! - An invitation is bound to its address, works once, and is stored as the digest of its token.
 
+mod acting;
+mod create;
 mod enter;
+mod invitation;
+mod invite;
+mod join;
+mod move_credits;
 mod org;
 mod store;
 
 pub mod account;
 pub mod extract;
+pub mod mails;
 pub mod pages;
+pub mod role;
 pub mod security;
 pub mod ways;
 
+pub use acting::{Acting, Locked, OrgError};
+pub use create::{close, create, open, rename};
 pub use enter::enter_personal;
-pub use extract::Member;
-pub use org::{Org, Role};
-pub use store::member_meter;
+pub use extract::{Billing, KeyUser, Manager, Member, Owner};
+pub use invitation::{Invitation, Lasts, MAX_RESENDS};
+pub use invite::{invite, resend, revoke};
+pub use join::{accept, decline, invitation_of, is_for};
+pub use move_credits::{MoveError, move_credits};
+pub use org::{MAX_MEMBERS, MemberRow, Org, OrgName, UNDO_FOR};
+pub use role::{Permission, Role};
+pub use store::{
+    ask_deletion, count_owners, delete_membership, erase, find_org, hold_role, is_due, is_invited, lock_org,
+    member_meter, member_row, member_rows, members, open_invitations, org_names, set_role, undo_deletion,
+};

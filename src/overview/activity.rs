@@ -68,21 +68,27 @@ impl Asked {
 /// # Errors
 /// `Invalid` for a filter that cannot be read, and database errors.
 pub async fn index(app: web::Data<App>, member: Member, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    let asked = Asked::parse(request.query_string())?;
+    let mut asked = Asked::parse(request.query_string())?;
+    let own = member.calls_of();
+    if own.is_some() {
+        // Whoever sees only their own calls asks for nobody else's.
+        asked.filter.member = None;
+    }
     let (now, zone, org) = (app.clock.now(), member.person().zone(), member.org_id());
     let shell = member.shell("activity", "Activity", "Every call, what it cost, and where the credits went.");
     let mut conn = app.db.acquire().await?;
-    if activity::log(&mut conn, org, &LogFilter::default(), 1).await?.rows.is_empty() {
+    if activity::log(&mut conn, org, &LogFilter { member: own, ..LogFilter::default() }, 1).await?.rows.is_empty() {
         return html(&views::Index { shell, ..views::Index::default() });
     }
     let span = activity::period_span(asked.period, now, zone);
-    let shown = LogFilter { from: Some(span.from), ..asked.filter.clone() };
+    let bounded = LogFilter { member: own.or(asked.filter.member), ..asked.filter.clone() };
+    let shown = LogFilter { from: Some(span.from), ..bounded.clone() };
     let rows = activity::log(&mut conn, org, &shown, ROWS).await?;
     let all = activity::count(&mut conn, org, &LogFilter { before: None, ..shown }).await?;
-    let choices = Choices::load(&mut conn, org, &asked.filter, now, zone).await?;
-    let mut names = keys::labels(&mut conn, org, &keys_of(&rows.rows)).await?;
+    let choices = Choices::load(&mut conn, org, &bounded, now, zone).await?;
+    let mut names = keys::labels(&mut conn, org, own, &keys_of(&rows.rows)).await?;
     names.extend(choices.keys.iter().cloned());
-    let cards = cards(&mut conn, org, &asked, &names, now, zone).await?;
+    let cards = cards(&mut conn, org, (&asked, &bounded.slice()), &names, now, zone).await?;
     html(&views::Index {
         shell,
         any_calls: true,
@@ -182,16 +188,17 @@ impl Choices {
         zone: Tz,
     ) -> Result<Choices, sqlx::Error> {
         let span = activity::period_span(Period::ThirtyDays, now, zone);
-        let models = activity::spent_by(conn, org, span, &Slice::default(), Group::Model).await?;
+        let slice = Slice { member: filter.member, ..Slice::default() };
+        let models = activity::spent_by(conn, org, span, &slice, Group::Model).await?;
         let mut models: Vec<String> =
             models.into_iter().map(|(name, _)| name).filter(|name| !name.is_empty()).collect();
         models.extend(filter.model.clone());
         models.sort_unstable();
         models.dedup();
-        let keys = activity::spent_by(conn, org, span, &Slice::default(), Group::Key).await?;
+        let keys = activity::spent_by(conn, org, span, &slice, Group::Key).await?;
         let mut ids: Vec<KeyId> = keys.iter().filter_map(|(id, _)| Uuid::try_parse(id).ok().map(KeyId)).collect();
         ids.extend(filter.key);
-        let mut keys: Vec<_> = keys::labels(conn, org, &ids).await?.into_iter().collect();
+        let mut keys: Vec<_> = keys::labels(conn, org, filter.member, &ids).await?.into_iter().collect();
         keys.sort_by_cached_key(|(id, name)| (name.to_lowercase(), *id));
         Ok(Choices { models, keys })
     }
@@ -220,17 +227,16 @@ fn status_choices(filter: &LogFilter) -> Vec<Choice> {
 async fn cards(
     conn: &mut PgConnection,
     org: OrgId,
-    asked: &Asked,
+    (asked, slice): (&Asked, &Slice),
     names: &KeyNames,
     now: DateTime<Utc>,
     zone: Tz,
 ) -> Result<Vec<views::ChartCard>, sqlx::Error> {
-    let slice = asked.filter.slice();
     let span = activity::period_span(asked.period, now, zone);
-    let totals = activity::totals(conn, org, span, &slice).await?;
+    let totals = activity::totals(conn, org, span, slice).await?;
     let mut charts = Vec::new();
     for metric in [Metric::Spend, Metric::Tokens, Metric::Requests] {
-        charts.push(activity::chart(conn, org, (asked.period, asked.group, metric), &slice, now, zone).await?);
+        charts.push(activity::chart(conn, org, (asked.period, asked.group, metric), slice, now, zone).await?);
     }
     let makers = match asked.group {
         Group::Member => keys::makers(conn, org, &people_of(&charts)).await?,
@@ -302,8 +308,10 @@ fn per_day(chart: &Chart, period: Period) -> Option<String> {
 pub async fn show(app: web::Data<App>, member: Member, id: web::Path<String>) -> Result<HttpResponse, PageError> {
     let id: CallId = id.parse().map_err(|_| PageError::NotFound)?;
     let mut conn = app.db.acquire().await?;
-    let detail = activity::detail(&mut conn, member.org_id(), id).await?.ok_or(PageError::NotFound)?;
-    let names = keys::labels(&mut conn, member.org_id(), &[detail.key]).await?;
+    let detail = activity::detail(&mut conn, member.org_id(), id).await?;
+    let own = member.calls_of();
+    let detail = detail.filter(|call| own.is_none() || call.member == own).ok_or(PageError::NotFound)?;
+    let names = keys::labels(&mut conn, member.org_id(), own, &[detail.key]).await?;
     let makers = match detail.member {
         Some(person) => keys::makers(&mut conn, member.org_id(), &[person]).await?,
         None => HashMap::new(),

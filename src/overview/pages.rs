@@ -9,7 +9,7 @@ use super::call_rows::{call_row, keys_of};
 use super::charts::draw;
 use crate::activity::{self, Group, LogFilter, Metric, Period, Slice, Summary};
 use crate::base::Usd;
-use crate::base::ids::{KeyId, OrgId};
+use crate::base::ids::{KeyId, OrgId, PersonId};
 use crate::catalog::Shelf;
 use crate::keys::{self, shown};
 use crate::ledger::{self, MeterKind};
@@ -35,17 +35,18 @@ const LOW_DAYS: u64 = 3;
 /// Database errors only.
 pub async fn index(app: web::Data<App>, shelf: web::Data<Shelf>, member: Member) -> Result<HttpResponse, PageError> {
     let (now, zone, org) = (app.clock.now(), member.person().zone(), member.org_id());
+    let slice = Slice { member: member.calls_of(), ..Slice::default() };
     let mut conn = app.db.acquire().await?;
-    let spent = activity::summary(&mut conn, org, now, zone, &Slice::default()).await?;
-    let has_keys = keys::count(&mut conn, org).await? > 0;
-    let near = near_limit(&mut conn, org).await?;
-    let calls = recent_calls(&mut conn, org, now, zone).await?;
+    let spent = activity::summary(&mut conn, org, now, zone, &slice).await?;
+    let has_keys = keys::count(&mut conn, org, member.keys_of()).await? > 0;
+    let near = near_limit(&mut conn, org, member.keys_of()).await?;
+    let calls = recent_calls(&mut conn, org, member.calls_of(), now, zone).await?;
     let spend = match calls.is_empty() {
         true => None,
         false => {
             let view = (Period::ThirtyDays, Group::Model);
             let measured = (view.0, view.1, Metric::Spend);
-            let chart = activity::chart(&mut conn, org, measured, &Slice::default(), now, zone).await?;
+            let chart = activity::chart(&mut conn, org, measured, &slice, now, zone).await?;
             Some(draw(&chart, view, zone, |name| if name.is_empty() { "no model".into() } else { name.to_owned() }))
         }
     };
@@ -112,20 +113,25 @@ fn first_call(app: &App, shelf: &Shelf, available: Usd, has_key: bool) -> views:
 async fn recent_calls(
     conn: &mut PgConnection,
     org: OrgId,
+    member: Option<PersonId>,
     now: DateTime<Utc>,
     zone: Tz,
 ) -> Result<Vec<CallRow>, sqlx::Error> {
-    let rows = activity::log(conn, org, &LogFilter::default(), RECENT_CALLS).await?.rows;
-    let names = keys::labels(conn, org, &keys_of(&rows)).await?;
+    let rows = activity::log(conn, org, &LogFilter { member, ..LogFilter::default() }, RECENT_CALLS).await?.rows;
+    let names = keys::labels(conn, org, member, &keys_of(&rows)).await?;
     Ok(rows.iter().map(|row| call_row(row, &names, now, zone)).collect())
 }
 
-async fn near_limit(conn: &mut PgConnection, org: OrgId) -> Result<Vec<views::KeyNear>, sqlx::Error> {
+async fn near_limit(
+    conn: &mut PgConnection,
+    org: OrgId,
+    maker: Option<PersonId>,
+) -> Result<Vec<views::KeyNear>, sqlx::Error> {
     let percent = shown::NEAR_PERCENT;
     let meters = ledger::meters_near_limit(conn, org, MeterKind::Key, percent, NEAR_CANDIDATES).await?;
     // A key's meter has the key's own number.
     let ids: Vec<KeyId> = meters.iter().map(|meter| KeyId(meter.id.0)).collect();
-    let names = keys::live(conn, org, &ids).await?;
+    let names = keys::live(conn, org, maker, &ids).await?;
     let near = meters.iter().zip(ids).filter_map(|(meter, id)| {
         let name = names.get(&id)?;
         let bar = shown::bar(name, meter).filter(|bar| bar.percent >= percent)?;

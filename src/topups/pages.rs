@@ -1,5 +1,7 @@
 //! The credits page, a purchase, the pretend payment page, and receipts.
 
+use std::collections::HashMap;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -11,15 +13,18 @@ use super::topup::{State, TopUp};
 use super::{Outcome, store};
 use crate::activity;
 use crate::base::Usd;
-use crate::base::ids::TopUpId;
+use crate::base::ids::{OrgId, TopUpId};
 use crate::base::paging::{Rows, fetch_limit};
-use crate::orgs::Member;
+use crate::ledger::{self, Moved};
+use crate::orgs::{self, Billing};
 use crate::web::present::{amount, when};
 use crate::web::views::topups as views;
 use crate::web::views::{Badge, Choice, Field, Pager};
 use crate::web::{App, PageError, Protected, html, public_page, see_other, unprocessable};
 
 const ROWS: u16 = 20;
+/// Moves between organizations that are shown, the newest.
+const MOVES: i64 = 20;
 
 #[derive(Default, Deserialize)]
 pub struct IndexQuery {
@@ -37,7 +42,7 @@ pub struct IndexQuery {
 /// Database errors only.
 pub async fn index(
     app: web::Data<App>,
-    member: Member,
+    member: Billing,
     query: web::Query<IndexQuery>,
 ) -> Result<HttpResponse, PageError> {
     let asked = Asked { id: TopUpId::fresh().to_string(), amount: query.amount.clone(), method: query.method.clone() };
@@ -53,7 +58,7 @@ struct Asked {
 
 async fn index_view(
     app: &App,
-    member: &Member,
+    member: &Billing,
     asked: &Asked,
     before: Option<TopUpId>,
 ) -> Result<views::Index, PageError> {
@@ -62,7 +67,12 @@ async fn index_view(
     let spent = activity::summary(&mut conn, member.org_id(), now, zone, &activity::Slice::default()).await?;
     let topups = Rows::of(store::list(&mut conn, member.org_id(), before, fetch_limit(ROWS)).await?, ROWS);
     let available = member.credit.available();
+    let moves = ledger::moves(&mut conn, member.org_id(), MOVES).await?;
+    let others: Vec<OrgId> = moves.iter().map(|one| one.other).collect();
+    let names = orgs::org_names(&mut conn, &others).await?;
     Ok(views::Index {
+        may_move: member.org.is_team(),
+        moves: moves.iter().map(|one| move_view(one, &names, now, zone)).collect(),
         shell: member.shell("credits", "Credits", "What your organization can spend, and what it has bought."),
         available: amount(available),
         held: amount(member.credit.held),
@@ -77,6 +87,12 @@ async fn index_view(
         },
         history: topups.rows.iter().map(|topup| row_view(topup, now, zone)).collect(),
     })
+}
+
+fn move_view(one: &Moved, names: &HashMap<OrgId, String>, now: DateTime<Utc>, zone: chrono_tz::Tz) -> views::MoveRow {
+    let other = names.get(&one.other).map_or("an organization that is gone", String::as_str);
+    let way = if one.amount.is_negative() { "To" } else { "From" };
+    views::MoveRow { time: when(one.at, now, zone), what: format!("{way} {other}"), amount: amount(one.amount) }
 }
 
 /// How long the credits last at the pace of the last seven days, in words; empty without spending.
@@ -182,7 +198,7 @@ pub struct StartForm {
 pub async fn create(
     app: web::Data<App>,
     processors: web::Data<Processors>,
-    member: Member,
+    member: Billing,
     Protected(form): Protected<StartForm>,
 ) -> Result<HttpResponse, PageError> {
     let id: TopUpId = form.id.parse().map_err(|_| PageError::Invalid("The form is damaged.".into()))?;
@@ -192,8 +208,7 @@ pub async fn create(
         let asked = Asked { id: form.id, amount: form.amount, method: form.method };
         return unprocessable(&index_view(&app, &member, &asked, None).await?);
     };
-    let (org, payer) = (member.org_id(), member.person().id);
-    match super::start(&app.db, &processors, org, payer, id, method, quote).await {
+    match super::start(&app.db, &processors, &member.acting(), id, method, quote).await {
         Ok(topup) => Ok(see_other(&topup.checkout_url.unwrap_or_else(|| format!("/credits/topups/{id}")))),
         Err(StartError::Differs) => Err(PageError::Invalid(
             "This form was used for another purchase. Go back to Credits and start anew.".into(),
@@ -203,7 +218,7 @@ pub async fn create(
     }
 }
 
-async fn own_topup(app: &App, member: &Member, id: &str) -> Result<TopUp, PageError> {
+async fn own_topup(app: &App, member: &Billing, id: &str) -> Result<TopUp, PageError> {
     let id: TopUpId = id.parse().map_err(|_| PageError::NotFound)?;
     let mut conn = app.db.acquire().await?;
     store::find(&mut conn, member.org_id(), id).await?.ok_or(PageError::NotFound)
@@ -213,7 +228,7 @@ async fn own_topup(app: &App, member: &Member, id: &str) -> Result<TopUp, PageEr
 ///
 /// # Errors
 /// `NotFound` for what is not this organization's.
-pub async fn show(app: web::Data<App>, member: Member, id: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn show(app: web::Data<App>, member: Billing, id: web::Path<String>) -> Result<HttpResponse, PageError> {
     let topup = own_topup(&app, &member, &id).await?;
     let (headline, explanation) = match topup.state() {
         State::Pending => (
@@ -255,7 +270,7 @@ pub async fn show(app: web::Data<App>, member: Member, id: web::Path<String>) ->
 ///
 /// # Errors
 /// `NotFound` for what is not this organization's or not paid.
-pub async fn receipt(app: web::Data<App>, member: Member, id: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn receipt(app: web::Data<App>, member: Billing, id: web::Path<String>) -> Result<HttpResponse, PageError> {
     let topup = own_topup(&app, &member, &id).await?;
     let paid_at = topup.paid_at.ok_or(PageError::NotFound)?;
     html(&views::Receipt {
@@ -281,7 +296,7 @@ pub async fn sandbox_checkout(
     app: web::Data<App>,
     processors: web::Data<Processors>,
     request: HttpRequest,
-    member: Member,
+    member: Billing,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     processors.sandbox().ok_or(PageError::NotFound)?;
@@ -309,7 +324,7 @@ pub struct DecideForm {
 pub async fn sandbox_decide(
     app: web::Data<App>,
     processors: web::Data<Processors>,
-    member: Member,
+    member: Billing,
     id: web::Path<String>,
     Protected(form): Protected<DecideForm>,
 ) -> Result<HttpResponse, PageError> {

@@ -1,5 +1,6 @@
 //! Starting a purchase.
 
+use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use super::fees::Method;
@@ -7,7 +8,9 @@ use super::fees::Quote;
 use super::processors::{ProcessorError, Processors};
 use super::store;
 use super::topup::TopUp;
-use crate::base::ids::{OrgId, PersonId, TopUpId};
+use crate::audit::{self, Action, Target};
+use crate::base::ids::TopUpId;
+use crate::orgs::Acting;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -28,14 +31,20 @@ pub enum StartError {
 pub async fn start(
     pool: &PgPool,
     processors: &Processors,
-    org: OrgId,
-    payer: PersonId,
+    acting: &Acting<'_>,
     id: TopUpId,
     method: &Method,
     quote: Quote,
 ) -> Result<TopUp, StartError> {
+    let org = acting.org;
+    let mut tx = pool.begin().await?;
+    if store::insert(&mut tx, org, id, acting.person.id, method, quote).await? {
+        let after = json!({ "credits": quote.credits.exact(), "total": quote.total.exact(), "method": method.slug });
+        let entry = acting.entry(Action::TopupStarted).on(Target::new("topup", id, ""));
+        audit::record(&mut tx, entry.change(Value::Null, after)).await?;
+    }
+    tx.commit().await?;
     let mut conn = pool.acquire().await?;
-    store::insert(&mut conn, org, id, payer, method, quote).await?;
     let topup = store::find(&mut conn, org, id).await?.ok_or(StartError::Differs)?;
     if topup.credits != quote.credits || topup.method != method.slug {
         return Err(StartError::Differs);

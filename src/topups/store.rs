@@ -9,6 +9,7 @@ use super::topup::{State, TopUp};
 use crate::base::Usd;
 use crate::base::ids::{OrgId, PersonId, TopUpId};
 
+/// False when there is one of this id.
 pub async fn insert(
     conn: &mut PgConnection,
     org: OrgId,
@@ -16,8 +17,8 @@ pub async fn insert(
     payer: PersonId,
     method: &Method,
     quote: Quote,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
         "insert into topup (org_id, id, method, processor, credits, fee, total, state, created_by)
          values ($1, $2, $3, $4, $5, $6, $7, 'pending', $8)
          on conflict do nothing",
@@ -32,7 +33,7 @@ pub async fn insert(
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 pub async fn set_checkout(

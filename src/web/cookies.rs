@@ -53,6 +53,30 @@ pub fn visitor(app: &App, mark: &str) -> Cookie<'static> {
 }
 
 #[must_use]
+pub fn landing_name(app: &App) -> &'static str {
+    name(app, "farebox_landing", "__Host-farebox_landing")
+}
+
+/// Where somebody goes once the address of their new account is proven.
+#[must_use]
+pub fn landing(app: &App, path: &str) -> Cookie<'static> {
+    let encoded = percent_encoding::utf8_percent_encode(path, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let mut cookie = build(app, landing_name(app), encoded);
+    cookie.set_max_age(Duration::days(1));
+    cookie
+}
+
+/// What [`landing`] has left, else the first page.
+#[must_use]
+pub fn landing_path(app: &App, request: &HttpRequest) -> String {
+    let cookie = request.cookie(landing_name(app));
+    let path = cookie.and_then(|cookie| {
+        percent_encoding::percent_decode_str(cookie.value()).decode_utf8().ok().map(|path| path.into_owned())
+    });
+    path.unwrap_or_else(|| "/".to_owned())
+}
+
+#[must_use]
 pub fn gone(app: &App, name: &'static str) -> Cookie<'static> {
     let mut cookie = build(app, name, String::new());
     cookie.make_removal();

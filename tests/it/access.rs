@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::support::farebox::unused_id;
-use crate::support::visitor::{Page, Visitor};
-use crate::support::{Farebox, Key};
+use crate::support::visitor::{Page, Visitor, between};
+use crate::support::{Farebox, Key, team};
 
 /// Who may see a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum For {
+pub enum For {
     Anybody,
     /// Whoever is signed in, each their own things.
     Member,
@@ -29,7 +29,7 @@ enum For {
 use For::{Anybody, Developer, Machine, Member, Owner};
 
 /// Method, path, and who.
-const ROUTES: &[(&str, &str, For)] = &[
+pub const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/healthz", Machine),
     ("get", "/readyz", Machine),
     ("get", "/metrics", Machine),
@@ -86,6 +86,33 @@ const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/credits/topups", Member),
     ("get", "/credits/topups/{topup}", Owner("topup")),
     ("get", "/credits/topups/{topup}/receipt", Owner("topup")),
+    ("get", "/invitations", Anybody),
+    ("post", "/invitations/accept", Member),
+    ("post", "/invitations/decline", Anybody),
+    ("post", "/organizations", Member),
+    ("get", "/organizations/new", Member),
+    ("post", "/organizations/{org}/open", Owner("org")),
+    ("get", "/credits/move", Member),
+    ("post", "/credits/move", Member),
+    ("get", "/settings/organization", Member),
+    ("post", "/settings/organization", Member),
+    ("post", "/settings/organization/leave", Member),
+    ("get", "/settings/organization/delete", Member),
+    ("post", "/settings/organization/delete", Member),
+    ("post", "/settings/organization/keep", Member),
+    ("get", "/settings/members", Member),
+    ("post", "/settings/members/invitations", Member),
+    ("post", "/settings/members/invitations/{invitation}/resend", Owner("invitation")),
+    ("post", "/settings/members/invitations/{invitation}/revoke", Owner("invitation")),
+    ("get", "/settings/members/{person}", Owner("person")),
+    ("post", "/settings/members/{person}/role", Owner("person")),
+    ("post", "/settings/members/{person}/cap", Owner("person")),
+    ("get", "/settings/members/{person}/remove", Owner("person")),
+    ("post", "/settings/members/{person}/remove", Owner("person")),
+    ("get", "/settings/members/{person}/transfer", Owner("person")),
+    ("post", "/settings/members/{person}/transfer", Owner("person")),
+    ("get", "/settings/audit", Member),
+    ("get", "/settings/audit/export", Member),
     ("get", "/settings/profile", Member),
     ("post", "/settings/profile", Member),
     ("post", "/settings/picture", Member),
@@ -165,12 +192,15 @@ fn every_route_is_in_the_table() {
 }
 
 /// A member with a thing of every kind.
-struct Owned {
+pub struct Owned {
     call: String,
     key: Key,
     topup: String,
     session: String,
     passkey: String,
+    org: String,
+    person: String,
+    invitation: String,
 }
 
 impl Owned {
@@ -181,17 +211,23 @@ impl Owned {
             "topup" => &self.topup,
             "session" => &self.session,
             "passkey" => &self.passkey,
+            "org" => &self.org,
+            "person" => &self.person,
+            "invitation" => &self.invitation,
             other => panic!("there is no {other}"),
         }
     }
 
     /// The name of a thing of this kind that nobody has.
-    fn nobodys(kind: &str) -> String {
+    pub fn nobodys(kind: &str) -> String {
         unused_id(match kind {
             "call" => "gen-",
             "key" => "key_",
             "session" => "ses_",
             "passkey" => "pky_",
+            "org" => "org_",
+            "person" => "usr_",
+            "invitation" => "inv_",
             _ => "top_",
         })
     }
@@ -212,7 +248,14 @@ async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Own
     let topup = bought.location.split(['/', '?']).find(|part| part.starts_with("top_")).unwrap_or_default().to_owned();
     assert!(!topup.is_empty(), "{}", bought.location);
     let (session, passkey) = security(farebox, email).await;
-    Owned { call, key, topup, session, passkey }
+    let org = team::create(visitor, "Analytical Engines").await;
+    let mut carl = Visitor::member(farebox, "carl@example.com", "a third horse battery").await;
+    team::bring_in(farebox, visitor, &mut carl, "carl@example.com", "member").await;
+    let person = team::person(farebox, "carl@example.com").await;
+    team::invite(visitor, "dora@example.com", "billing").await;
+    let invitation = between(&visitor.get("/settings/members").await.body, "/settings/members/invitations/inv_", "/");
+    team::open(visitor, &key.org).await;
+    Owned { call, key, topup, session, passkey, org, person, invitation: format!("inv_{invitation}") }
 }
 
 /// A second session of a member, and a passkey. The key itself is of no use here.
@@ -236,7 +279,7 @@ async fn security(farebox: &Farebox, email: &str) -> (String, String) {
     (session.to_string(), passkey.to_string())
 }
 
-fn path_of(path: &str, id: &str) -> String {
+pub fn path_of(path: &str, id: &str) -> String {
     match path.split_once('{') {
         Some((before, rest)) => {
             let after = rest.split_once('}').map_or("", |(_, after)| after);
@@ -296,6 +339,7 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
     let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
     let mut eve = Visitor::member(&farebox, "eve@example.com", "another horse battery").await;
     let hers = owned(&farebox, &mut ada, "ada@example.com").await;
+    team::create(&mut eve, "Eavesdroppers").await;
     let token = eve.token("/settings/profile").await;
     let mut kinds = BTreeSet::new();
     for (method, path, who) in ROUTES {
@@ -310,7 +354,7 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
         let garbage = send(&mut eve, method, &path_of(path, "x"), &token).await;
         assert_eq!(garbage.status, 404, "{method} {path}");
     }
-    assert_eq!(kinds.len(), 5);
+    assert_eq!(kinds.len(), 8);
 
     // Nothing of it was done, and none of it is on a stranger's pages.
     assert_eq!(
@@ -323,7 +367,9 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
     {
         let page = send(&mut eve, method, path, &token).await;
         assert!(matches!(page.status, 200 | 303), "{path} for {who:?}: {}", page.status);
-        for secret in [hers.call.as_str(), &hers.key.id, &hers.topup, "ada@example.com"] {
+        for secret in
+            [hers.call.as_str(), &hers.key.id, &hers.topup, &hers.org, &hers.person, "ada@example.com", "Analytical"]
+        {
             assert!(!page.body.contains(secret), "{secret} is on a stranger's {path}");
         }
     }
@@ -334,6 +380,8 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
     for (method, path, who) in ROUTES {
         let Owner(kind) = who else { continue };
         if *method == "get" {
+            let place = if *kind == "person" { &hers.org } else { &hers.key.org };
+            team::open(&mut ada, place).await;
             reaches(&mut ada, &path_of(path, hers.id(kind))).await;
         }
     }

@@ -151,7 +151,7 @@ pub async fn the_log_pages_and_filters_within_its_organization(pool: PgPool) {
     let foreign = LogFilter { key: Some(other.tenant.key), ..LogFilter::default() };
     assert!(activity::log(&mut conn, org, &foreign, 50).await.expect("a page").rows.is_empty());
     assert!(activity::detail(&mut conn, other.tenant.org, seen[0]).await.expect("read").is_none());
-    let names = keys::labels(&mut conn, org, &[lab.tenant.key, other.tenant.key]).await.expect("names");
+    let names = keys::labels(&mut conn, org, None, &[lab.tenant.key, other.tenant.key]).await.expect("names");
     assert_eq!(names.len(), 1, "another organization's key has no name here");
     sqlx::query("delete from membership where org_id = $1").bind(org.0).execute(&mut *conn).await.expect("left");
     let people = [lab.tenant.person, other.tenant.person];

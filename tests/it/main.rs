@@ -16,6 +16,7 @@ mod fits;
 mod identity;
 mod isolation;
 mod query_api;
+mod roles;
 mod schema;
 mod second_factor;
 mod settle;

@@ -13,7 +13,7 @@ use crate::base::ids::SessionId;
 use crate::web::error::local_path;
 use crate::web::page::with_status;
 use crate::web::views::accounts as views;
-use crate::web::{App, PageError, Protected, client, csrf, flash, public_page, see_other};
+use crate::web::{App, PageError, Protected, client, cookies, csrf, flash, public_page, see_other};
 
 /// Longer ones are no answer of a provider.
 const MAX_ANSWER: usize = 4_096;
@@ -190,7 +190,13 @@ async fn finish(
                 before: before.as_ref(),
             };
             match super::enter(&mut conn, &proven, through).await? {
-                Entered::In(done) => Ok(finished(app, &done, next)),
+                Entered::In(done) => {
+                    // An invitation, for instance, waits for the account that was made for it.
+                    let landing = cookies::landing_path(app, request);
+                    let mut response = finished(app, &done, if next == "/" { &landing } else { next });
+                    response.add_cookie(&cookies::gone(app, cookies::landing_name(app))).ok();
+                    Ok(response)
+                }
                 Entered::Unproven => told(unproven(label)),
                 Entered::Known => told(known(label)),
                 Entered::NotAdmitted => told(not_admitted(rules)),

@@ -9,6 +9,7 @@ use super::Number;
 use crate::activity::{self, Detail};
 use crate::base::ids::CallId;
 use crate::keys::Caller;
+use crate::orgs::{self, Permission};
 
 /// The answer of `GET /generation`.
 #[derive(Serialize, ToSchema)]
@@ -81,7 +82,17 @@ pub async fn generation_info(
     caller: &Caller,
     id: CallId,
 ) -> Result<Option<GenerationInfo>, sqlx::Error> {
-    Ok(activity::detail(conn, caller.org, id).await?.map(GenerationInfo::from))
+    let Some(detail) = activity::detail(conn, caller.org, id).await? else { return Ok(None) };
+    // A key sees what its maker may see: all calls of the organization, or only their own.
+    if let Some(maker) = caller.created_by
+        && detail.member != Some(maker)
+    {
+        let maker = orgs::member_row(conn, caller.org, maker).await?;
+        if !maker.is_some_and(|maker| maker.role().may(Permission::SeeAllActivity)) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(GenerationInfo::from(detail)))
 }
 
 impl From<Detail> for GenerationInfo {

@@ -249,8 +249,6 @@ pub async fn expired_holds(conn: &mut PgConnection, most: i64) -> Result<Vec<Exp
     .await
 }
 
-/// How many holds are open, and what they hold, for one organization or all.
-///
 /// # Errors
 /// Database errors only.
 pub async fn open_holds(conn: &mut PgConnection, org: Option<OrgId>) -> Result<(i64, Usd), sqlx::Error> {

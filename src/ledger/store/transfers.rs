@@ -1,5 +1,6 @@
 //! The journal.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::super::transfer::Code;
@@ -61,4 +62,37 @@ pub async fn insert_or_find_transfer(
     .fetch_one(conn)
     .await?;
     Ok(Some(earlier))
+}
+
+/// Credits that moved between two organizations, seen from one of them.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    pub id: TransferId,
+    /// The organization on the other side.
+    pub other: OrgId,
+    /// Positive when credits came in.
+    pub amount: Usd,
+    pub at: DateTime<Utc>,
+}
+
+/// The latest moves of credits into an organization and out of it, newest first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn moves(conn: &mut PgConnection, org: OrgId, limit: i64) -> Result<Vec<Moved>, sqlx::Error> {
+    // Each side by its own index; what is read is bounded however many there are.
+    sqlx::query_as!(
+        Moved,
+        r#"select id as "id!: TransferId", other as "other!: OrgId", amount as "amount!: Usd", at as "at!" from (
+              (select id, debit_account as other, amount, created_at as at from transfer
+               where credit_account = $1 and code = 'move' order by id desc limit $2)
+              union all
+              (select id, credit_account, -amount, created_at from transfer
+               where debit_account = $1 and code = 'move' order by id desc limit $2)
+           ) sides order by id desc limit $2"#,
+        org.0,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
 }

@@ -22,6 +22,8 @@ pub mod overview;
 pub mod samples;
 pub mod security;
 pub mod shell;
+mod team_samples;
+pub mod teams;
 pub mod topups;
 
 pub use common::{Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When};

@@ -5,7 +5,7 @@ use askama::Template;
 use super::activity::{Attempt, CallRow, ChartCard, CostLine};
 use super::chart::{self, Bucket, Chart, Series};
 use super::overview::{FirstCall, KeyNear};
-use super::shell::{Flash, PublicPage, Shell};
+use super::shell::{Flash, Menu, OrgLink, PublicPage, Shell};
 use super::topups::{Quote, TopupForm, TopupRow};
 use super::{
     Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When, accounts, activity, api,
@@ -31,24 +31,43 @@ pub fn samples(theme: &str) -> askama::Result<Vec<Sample>> {
     key_pages(theme, &mut out)?;
     activity_pages(theme, &mut out)?;
     model_pages(theme, &mut out)?;
+    super::team_samples::push_all(theme, &mut out)?;
     other_pages(theme, &mut out)?;
     error_pages(theme, &mut out)?;
     mail_samples(&mut out)?;
     Ok(out)
 }
 
-fn push(out: &mut Vec<Sample>, name: &'static str, page: &impl Template) -> askama::Result<()> {
+pub(super) fn push(out: &mut Vec<Sample>, name: &'static str, page: &impl Template) -> askama::Result<()> {
     out.push(Sample { name, html: page.render()? });
     Ok(())
 }
 
-fn shell(theme: &str, section: &'static str, title: &str, description: &str) -> Shell {
+pub(super) fn shell(theme: &str, section: &'static str, title: &str, description: &str) -> Shell {
     Shell {
         title: title.into(),
         description: description.into(),
         section,
         org_name: "Northwind Studio".into(),
         org_initials: "NS".into(),
+        orgs: vec![
+            OrgLink {
+                id: "org_1".into(),
+                name: "Ada Martin".into(),
+                initials: "AM".into(),
+                note: "Personal".into(),
+                current: false,
+            },
+            OrgLink {
+                id: "org_2".into(),
+                name: "Northwind Studio".into(),
+                initials: "NS".into(),
+                note: "Owner".into(),
+                current: true,
+            },
+        ],
+        menu: Menu { keys: true, credits: true, members: true, audit: true },
+        closing: None,
         balance: "$112.40".into(),
         balance_exact: "$112.402918250000".into(),
         person_name: "Ada Martin".into(),
@@ -62,11 +81,11 @@ fn shell(theme: &str, section: &'static str, title: &str, description: &str) -> 
     }
 }
 
-fn public(theme: &str, title: &str) -> PublicPage {
+pub(super) fn public(theme: &str, title: &str) -> PublicPage {
     PublicPage { title: title.into(), csrf: "sample-token".into(), flash: None, dev: true, theme: theme.into() }
 }
 
-fn usd(text: &str) -> Amount {
+pub(super) fn usd(text: &str) -> Amount {
     Amount::new(text, text)
 }
 
@@ -74,7 +93,7 @@ fn rounded(text: &str, exact: &str) -> Amount {
     Amount::new(text, exact)
 }
 
-fn when(text: &str) -> When {
+pub(super) fn when(text: &str) -> When {
     When {
         text: text.into(),
         exact: "22 Nov 2026, 14:03:07 UTC".into(),
@@ -543,10 +562,17 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             newest_href: None,
             note: "4 of 19 payments".into(),
         },
+        moves: vec![topups::MoveRow {
+            time: when("2 days ago"),
+            what: "From Ada Martin".into(),
+            amount: usd("$40.00"),
+        }],
+        may_move: true,
     };
     push(out, "credits", &index)?;
     let mut empty = index.clone();
     empty.history.clear();
+    empty.moves.clear();
     empty.available = usd("$0.00");
     empty.lasts.clear();
     empty.form.quote = None;

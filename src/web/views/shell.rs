@@ -44,11 +44,19 @@ pub struct Shell {
     pub title: String,
     /// One sentence of what the page is for.
     pub description: String,
-    /// The navigation item that is marked: `overview`, `activity`, `keys`, `credits`, `models`, `profile`, `security` or empty.
+    /// The navigation item that is marked: `overview`, `activity`, `keys`, `credits`, `models`, `profile`, `sign-in`,
+    /// `security`,
+    /// `organization`, `members`, `audit` or empty.
     pub section: &'static str,
     pub org_name: String,
     /// One or two letters.
     pub org_initials: String,
+    /// Every organization of this person, for the switcher.
+    pub orgs: Vec<OrgLink>,
+    /// What of the navigation this member may use.
+    pub menu: Menu,
+    /// Set while the organization waits for its deletion.
+    pub closing: Option<Closing>,
     /// Available credits, such as `$12.40`, and the full value.
     pub balance: String,
     pub balance_exact: String,
@@ -64,6 +72,34 @@ pub struct Shell {
     pub theme: String,
     /// True outside production: shows the development mark and the link to the mailbox.
     pub dev: bool,
+}
+
+/// An organization in the switcher.
+#[derive(Clone, Debug, Default)]
+pub struct OrgLink {
+    pub id: String,
+    pub name: String,
+    pub initials: String,
+    /// `Personal`, or the role in it.
+    pub note: String,
+    pub current: bool,
+}
+
+/// The parts of the navigation that not every role has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Menu {
+    pub keys: bool,
+    pub credits: bool,
+    pub members: bool,
+    pub audit: bool,
+}
+
+/// What every page says of an organization that will be deleted.
+#[derive(Clone, Debug, Default)]
+pub struct Closing {
+    /// The moment, in the reader's zone.
+    pub on: String,
+    pub may_undo: bool,
 }
 
 /// The frame of a page that needs nobody to be signed in.

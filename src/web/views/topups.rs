@@ -21,6 +21,20 @@ pub struct Index {
     /// Newest first.
     pub history: Vec<TopupRow>,
     pub pager: Pager,
+    /// Credits that moved between this organization and another, newest first.
+    pub moves: Vec<MoveRow>,
+    /// True where credits of one's own organization can be moved to this one.
+    pub may_move: bool,
+}
+
+/// Credits that moved.
+#[derive(Clone, Debug, Default)]
+pub struct MoveRow {
+    pub time: When,
+    /// `From` or `To` another organization.
+    pub what: String,
+    /// With a minus sign when they went out.
+    pub amount: Amount,
 }
 
 /// The form to add credits. Fields: `id`, `amount`, `method`.

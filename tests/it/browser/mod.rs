@@ -7,6 +7,7 @@ mod elsewhere;
 mod overflow;
 mod pages;
 mod security;
+mod teams;
 mod town;
 mod walk;
 

@@ -15,20 +15,20 @@ const OTHER_WIDTHS: [u32; 3] = [1000, 700, 320];
 const THEMES: [&str; 2] = ["light", "dark"];
 
 /// Looks at pages and gathers what is wrong with them.
-struct Inspector<'a> {
-    browser: &'a Browser,
+pub struct Inspector<'a> {
+    pub browser: &'a Browser,
     axe: String,
     wrong: String,
 }
 
 impl Inspector<'_> {
-    async fn visit(&mut self, name: &str, path: &str) {
+    pub async fn visit(&mut self, name: &str, path: &str) {
         self.browser.open(path).await;
         self.look(name).await;
     }
 
     /// Looks at the page that is open.
-    async fn look(&mut self, name: &str) {
+    pub async fn look(&mut self, name: &str) {
         axe::load(self.browser, &self.axe).await;
         for width in WIDTHS {
             self.browser.width(width).await;
@@ -86,6 +86,7 @@ async fn every_page_fits_and_can_be_used_by_everybody() {
     members(&mut inspector, &town).await;
     money(&mut inspector, &town).await;
     security(&mut inspector).await;
+    super::teams::pages(&mut inspector, &town).await;
     let Inspector { wrong, .. } = inspector;
     comfort::check(&browser, &town).await;
     assert!(wrong.is_empty(), "{wrong}");

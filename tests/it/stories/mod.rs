@@ -15,5 +15,6 @@ mod production;
 mod settlement;
 mod shutdown;
 mod sign_up;
+mod teams;
 mod top_up;
 mod upstream_faults;

@@ -8,6 +8,7 @@ pub mod farebox;
 pub mod http;
 pub mod lab;
 pub mod size;
+pub mod team;
 pub mod visitor;
 
 pub use farebox::{Farebox, Key, Options};

@@ -1,0 +1,120 @@
+//! Inviting somebody by mail, sending the mail again, and taking the invitation back.
+
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+
+use super::acting::Acting;
+use super::invitation::{Invitation, Lasts, MAX_A_DAY, MAX_OPEN};
+use super::mails::{self, Links};
+use super::org::MAX_MEMBERS;
+use super::role::{Permission, Role};
+use super::{OrgError, store};
+use crate::accounts;
+use crate::audit::{self, Action, Target};
+use crate::base::EmailAddress;
+use crate::base::ids::InvitationId;
+use crate::base::secret::{Digest, random_token};
+
+fn target(id: InvitationId, email: &str) -> Target {
+    Target::new("invitation", id, email)
+}
+
+/// Invites an address. Whether it has an account makes no difference that could be seen. Nobody is made an owner so.
+///
+/// # Errors
+/// `AlreadyMember`, `AlreadyInvited`, `TooManyInvitations`, `TooManyToday`, and those of [`Acting::lock_team`].
+pub async fn invite(
+    conn: &mut PgConnection,
+    acting: &Acting<'_>,
+    links: &Links,
+    email: &EmailAddress,
+    role: Role,
+    lasts: Lasts,
+) -> Result<(), OrgError> {
+    let (locked, _) = acting.lock_team(conn, Permission::ManageMembers).await?;
+    if role == Role::Owner {
+        return Err(OrgError::NotAllowed);
+    }
+    store::expire_invitations(conn, acting.org).await?;
+    // Whoever may invite may see the members, so this tells nothing new.
+    if let Some(person) = accounts::find_by_email(conn, email).await?
+        && store::hold_role(conn, acting.org, person.id).await?.is_some()
+    {
+        return Err(OrgError::AlreadyMember);
+    }
+    if store::count_invitations(conn, acting.org).await? >= MAX_OPEN {
+        return Err(OrgError::TooManyInvitations);
+    }
+    if store::count_todays_invitations(conn, acting.org).await? >= MAX_A_DAY {
+        return Err(OrgError::TooManyToday);
+    }
+    if store::count_members(conn, acting.org).await? >= MAX_MEMBERS {
+        return Err(OrgError::TooManyMembers);
+    }
+    let (id, token) = (InvitationId::fresh(), random_token());
+    let new = store::NewInvitation {
+        id,
+        digest: &Digest::of(token.expose()),
+        email,
+        role: role.as_str(),
+        inviter: acting.person.id,
+        lasts: chrono::TimeDelta::days(lasts.days()),
+    };
+    let until = store::insert_invitation(conn, acting.org, &new).await?.ok_or(OrgError::AlreadyInvited)?;
+    let invitation = Invitation {
+        org: acting.org,
+        id,
+        email: email.to_string(),
+        role: role.as_str().to_owned(),
+        sends: 1,
+        sent_at: until,
+        created_at: until,
+        expires_at: until,
+        org_name: locked.name,
+        inviter: Some(acting.person.name.clone()),
+    };
+    mails::invitation(conn, links, &invitation, &token).await?;
+    let entry = acting
+        .entry(Action::MemberInvited)
+        .on(target(id, email.as_str()))
+        .change(Value::Null, json!({ "role": role.as_str(), "until": until }));
+    Ok(audit::record(conn, entry).await?)
+}
+
+/// Sends the mail once more, with a new link; the one before no longer works.
+///
+/// # Errors
+/// `ResendTooSoon`, `NotFound`, and those of [`Acting::lock_team`].
+pub async fn resend(
+    conn: &mut PgConnection,
+    acting: &Acting<'_>,
+    links: &Links,
+    id: InvitationId,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<String, OrgError> {
+    acting.lock_team(conn, Permission::ManageMembers).await?;
+    let mut invitation = store::lock_invitation(conn, acting.org, id).await?.ok_or(OrgError::NotFound)?;
+    if !invitation.may_resend(now) {
+        return Err(OrgError::ResendTooSoon);
+    }
+    let token = random_token();
+    store::renew_invitation(conn, acting.org, id, &Digest::of(token.expose())).await?;
+    invitation.sends += 1;
+    mails::invitation(conn, links, &invitation, &token).await?;
+    let entry = acting.entry(Action::InvitationResent).on(target(id, &invitation.email));
+    audit::record(conn, entry.change(Value::Null, json!({ "mails": invitation.sends }))).await?;
+    Ok(invitation.email)
+}
+
+/// Takes an invitation back. Its link no longer works.
+///
+/// # Errors
+/// `NotFound`, and those of [`Acting::lock`].
+pub async fn revoke(conn: &mut PgConnection, acting: &Acting<'_>, id: InvitationId) -> Result<String, OrgError> {
+    acting.lock(conn, Permission::ManageMembers).await?;
+    let invitation = store::lock_invitation(conn, acting.org, id).await?.ok_or(OrgError::NotFound)?;
+    store::end_invitation(conn, acting.org, id, "revoked").await?;
+    let entry = acting.entry(Action::InvitationRevoked).on(target(id, &invitation.email));
+    audit::record(conn, entry.change(json!({ "role": invitation.role }), Value::Null)).await?;
+    Ok(invitation.email)
+}

@@ -1,0 +1,177 @@
+//! What people are mailed about organizations. Each mail is written in the transaction of what it tells of.
+
+use sqlx::PgConnection;
+use url::Url;
+
+use super::invitation::Invitation;
+use super::org::MemberRow;
+use super::role::Role;
+use crate::base::EmailAddress;
+use crate::base::Secret;
+use crate::base::ids::MailId;
+use crate::mail::{self, NewMail};
+use crate::web::views::emails::{self, NoticeMail};
+
+/// Where links in mails lead.
+#[derive(Clone, Debug)]
+pub struct Links {
+    pub base: Url,
+}
+
+impl Links {
+    fn to(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url
+    }
+
+    fn instance(&self) -> String {
+        format!("Farebox at {}", self.base.host_str().unwrap_or("this server"))
+    }
+}
+
+async fn write(
+    conn: &mut PgConnection,
+    event: String,
+    kind: &'static str,
+    to: &str,
+    notice: &NoticeMail,
+) -> anyhow::Result<()> {
+    let to = EmailAddress::parse(to)?;
+    let mail = emails::notice(notice)?;
+    let new = NewMail { event, kind, to, subject: mail.subject, text: mail.text, html: mail.html };
+    Ok(mail::enqueue(conn, new).await?)
+}
+
+/// # Errors
+/// Database errors, and templates that cannot be written.
+pub async fn invitation(
+    conn: &mut PgConnection,
+    links: &Links,
+    invitation: &Invitation,
+    token: &Secret<String>,
+) -> anyhow::Result<()> {
+    let mut link = links.to("/invitations");
+    link.query_pairs_mut().append_pair("token", token.expose());
+    let (org, role) = (&invitation.org_name, invitation.role());
+    let who = invitation.inviter.as_deref().unwrap_or("Somebody");
+    let notice = NoticeMail {
+        subject: format!("{who} invites you to {org}"),
+        name: String::new(),
+        lines: vec![format!("{who} invites you to {org} on {}.", links.instance())],
+        facts: vec![
+            ("Your role".into(), format!("{}: {}", role.label(), role.note())),
+            ("Open until".into(), invitation.expires_at.format("%-d %b %Y, %H:%M UTC").to_string()),
+        ],
+        action: "See the invitation".into(),
+        link: link.into(),
+        footer: "The link works once, for this address only. If you expected nothing, do nothing: without you \
+                 nothing happens."
+            .into(),
+    };
+    let event = format!("invitation:{}:{}", invitation.id, invitation.sends);
+    write(conn, event, "invitation", &invitation.email, &notice).await
+}
+
+/// # Errors
+/// Database errors, and templates that cannot be written.
+pub async fn role_changed(
+    conn: &mut PgConnection,
+    links: &Links,
+    member: &MemberRow,
+    org: &str,
+    (before, after): (Role, Role),
+) -> anyhow::Result<()> {
+    let mut lines = vec![format!("Your role in {org} changed.")];
+    if after == Role::Billing {
+        lines.push("This role has no keys, so those that you made there are disabled.".to_owned());
+    }
+    let notice = NoticeMail {
+        subject: format!("Your role in {org} is now {}", after.label()),
+        name: member.name.clone(),
+        lines,
+        facts: vec![
+            ("Before".into(), format!("{}: {}", before.label(), before.note())),
+            ("Now".into(), format!("{}: {}", after.label(), after.note())),
+        ],
+        action: "Open Farebox".into(),
+        link: links.to("/").into(),
+        footer: format!("An owner or admin of {org} did this. Ask them if you did not expect it."),
+    };
+    write(conn, format!("role_changed:{}", MailId::fresh()), "role_changed", &member.email, &notice).await
+}
+
+/// # Errors
+/// Database errors, and templates that cannot be written.
+pub async fn removed(conn: &mut PgConnection, links: &Links, member: &MemberRow, org: &str) -> anyhow::Result<()> {
+    let notice = NoticeMail {
+        subject: format!("You are no longer a member of {org}"),
+        name: member.name.clone(),
+        lines: vec![
+            format!("You were removed from {org}. The keys that you made there are disabled."),
+            "Your own account and your personal organization stay as they are.".to_owned(),
+        ],
+        facts: Vec::new(),
+        action: "Open Farebox".into(),
+        link: links.to("/").into(),
+        footer: format!("An owner or admin of {org} did this. Ask them if you did not expect it."),
+    };
+    write(conn, format!("removed:{}", MailId::fresh()), "removed", &member.email, &notice).await
+}
+
+/// To the new owner and to the one before.
+///
+/// # Errors
+/// Database errors, and templates that cannot be written.
+pub async fn ownership_transferred(
+    conn: &mut PgConnection,
+    links: &Links,
+    (from, to): (&MemberRow, &MemberRow),
+    org: &str,
+) -> anyhow::Result<()> {
+    for (reader, line) in [
+        (to, format!("{} made you the owner of {org}. You may do everything there, its deletion included.", from.name)),
+        (from, format!("{} is now the owner of {org}. You are an admin there.", to.name)),
+    ] {
+        let notice = NoticeMail {
+            subject: format!("{org} has a new owner"),
+            name: reader.name.clone(),
+            lines: vec![line],
+            facts: vec![("New owner".into(), to.name.clone()), ("Owner before".into(), from.name.clone())],
+            action: "See the organization".into(),
+            link: links.to("/settings/organization").into(),
+            footer: "If you did not expect this, write to the other one and to whoever runs this server.".into(),
+        };
+        let event = format!("ownership_transferred:{}", MailId::fresh());
+        write(conn, event, "ownership_transferred", &reader.email, &notice).await?;
+    }
+    Ok(())
+}
+
+/// # Errors
+/// Database errors, and templates that cannot be written.
+pub async fn will_be_deleted(
+    conn: &mut PgConnection,
+    links: &Links,
+    member: &MemberRow,
+    org: &str,
+    by: &str,
+    on: &str,
+) -> anyhow::Result<()> {
+    let owner = member.role() == Role::Owner;
+    let undo =
+        if owner { "Until then every owner, you among them, can undo it." } else { "Until then an owner can undo it." };
+    let notice = NoticeMail {
+        subject: format!("{org} will be deleted on {on}"),
+        name: member.name.clone(),
+        lines: vec![
+            format!("{by} asked to delete {org}. Its keys are refused from now on. {undo}"),
+            "On that day its members, keys and settings are erased, and credits that are left are lost.".to_owned(),
+        ],
+        facts: vec![("Deleted on".into(), on.to_owned())],
+        action: if owner { "Keep the organization".into() } else { "See the organization".into() },
+        link: links.to("/settings/organization").into(),
+        footer: "If nobody should have done this, undo it or ask an owner to, before that day.".into(),
+    };
+    write(conn, format!("will_be_deleted:{}", MailId::fresh()), "will_be_deleted", &member.email, &notice).await
+}

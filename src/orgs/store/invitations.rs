@@ -1,0 +1,174 @@
+//! Invitations. An open one is neither answered nor too old.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
+use sqlx::postgres::types::PgInterval;
+
+use super::super::invitation::Invitation;
+use crate::base::EmailAddress;
+use crate::base::ids::{InvitationId, OrgId, PersonId};
+use crate::base::secret::Digest;
+
+/// What is written of a new invitation.
+pub struct NewInvitation<'a> {
+    pub id: InvitationId,
+    pub digest: &'a Digest,
+    pub email: &'a EmailAddress,
+    pub role: &'a str,
+    pub inviter: PersonId,
+    pub lasts: TimeDelta,
+}
+
+/// Closes the invitations of an organization whose time is over.
+pub async fn expire_invitations(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update invitation set ended_at = now(), ended_as = 'expired'
+         where org_id = $1 and ended_at is null and expires_at <= now()",
+        org.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn count_invitations(conn: &mut PgConnection, org: OrgId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"select count(*) as "count!" from invitation where org_id = $1 and ended_at is null"#, org.0,)
+        .fetch_one(conn)
+        .await
+}
+
+/// How many were made in the last twenty-four hours, whatever became of them.
+pub async fn count_todays_invitations(conn: &mut PgConnection, org: OrgId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from invitation
+           where org_id = $1 and created_at > now() - interval '24 hours'"#,
+        org.0,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// When it ends; `None` when this address has an open invitation to the organization already.
+pub async fn insert_invitation(
+    conn: &mut PgConnection,
+    org: OrgId,
+    new: &NewInvitation<'_>,
+) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    let lasts = PgInterval { months: 0, days: 0, microseconds: new.lasts.num_microseconds().unwrap_or(i64::MAX) };
+    sqlx::query_scalar!(
+        "insert into invitation (org_id, id, digest, email, email_canonical, role, invited_by, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, now() + $8::interval)
+         on conflict (org_id, email_canonical) where ended_at is null do nothing returning expires_at",
+        org.0,
+        new.id.0,
+        new.digest.as_bytes(),
+        new.email.as_str(),
+        new.email.canonical(),
+        new.role,
+        new.inviter.0,
+        lasts,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// The open invitations of an organization, newest first.
+pub async fn open_invitations(conn: &mut PgConnection, org: OrgId, most: i64) -> Result<Vec<Invitation>, sqlx::Error> {
+    sqlx::query_as!(
+        Invitation,
+        r#"select i.org_id as "org: OrgId", i.id as "id: InvitationId", i.email, i.role, i.sends, i.sent_at,
+            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?"
+           from invitation i join org o on o.id = i.org_id left join person p on p.id = i.invited_by
+           where i.org_id = $1 and i.ended_at is null and i.expires_at > now()
+           order by i.id desc limit $2"#,
+        org.0,
+        most,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// One open invitation, locked until the caller's transaction ends.
+pub async fn lock_invitation(
+    conn: &mut PgConnection,
+    org: OrgId,
+    id: InvitationId,
+) -> Result<Option<Invitation>, sqlx::Error> {
+    sqlx::query_as!(
+        Invitation,
+        r#"select i.org_id as "org: OrgId", i.id as "id: InvitationId", i.email, i.role, i.sends, i.sent_at,
+            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?"
+           from invitation i join org o on o.id = i.org_id left join person p on p.id = i.invited_by
+           where i.org_id = $1 and i.id = $2 and i.ended_at is null and i.expires_at > now()
+           for update of i"#,
+        org.0,
+        id.0,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// The open invitation that a mailed token stands for: the token alone says of which organization.
+pub async fn find_invitation(conn: &mut PgConnection, digest: &Digest) -> Result<Option<Invitation>, sqlx::Error> {
+    sqlx::query_as!(
+        Invitation,
+        r#"select i.org_id as "org: OrgId", i.id as "id: InvitationId", i.email, i.role, i.sends, i.sent_at,
+            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?"
+           from invitation i join org o on o.id = i.org_id left join person p on p.id = i.invited_by
+           where i.digest = $1 and i.ended_at is null and i.expires_at > now() and o.deleted_at is null
+            and o.delete_after is null"#,
+        digest.as_bytes(),
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+pub async fn end_invitation(
+    conn: &mut PgConnection,
+    org: OrgId,
+    id: InvitationId,
+    ended_as: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update invitation set ended_at = now(), ended_as = $3 where org_id = $1 and id = $2 and ended_at is null",
+        org.0,
+        id.0,
+        ended_as,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A new token for one more mail.
+pub async fn renew_invitation(
+    conn: &mut PgConnection,
+    org: OrgId,
+    id: InvitationId,
+    digest: &Digest,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update invitation set digest = $3, sends = sends + 1, sent_at = now() where org_id = $1 and id = $2",
+        org.0,
+        id.0,
+        digest.as_bytes(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether somebody with this address may come because they were invited.
+///
+/// # Errors
+/// Database errors only.
+pub async fn is_invited(conn: &mut PgConnection, email: &EmailAddress) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select from invitation i join org o on o.id = i.org_id
+            where i.email_canonical = $1 and i.ended_at is null and i.expires_at > now()
+             and o.deleted_at is null and o.delete_after is null) as "invited!""#,
+        email.canonical(),
+    )
+    .fetch_one(conn)
+    .await
+}

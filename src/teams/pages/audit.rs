@@ -1,0 +1,348 @@
+//! The log of an organization: who did what, filtered by the address, and its export.
+
+use std::fmt::Write as _;
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::audit::{self, Action, Chain, Filter, Recorded};
+use crate::base::ids::PersonId;
+use crate::base::money::thousands;
+use crate::base::paging::{Rows, fetch_limit};
+use crate::orgs::{self, Member, Permission};
+use crate::web::present::when;
+use crate::web::views::teams as views;
+use crate::web::views::{Badge, Choice, Field, Pager};
+use crate::web::{App, PageError, html};
+
+const ROWS: u16 = 50;
+/// An export holds at most so many entries, the newest: it is built in memory.
+const MAX_EXPORT: usize = 10_000;
+/// Entries that are read at a time for an export.
+const CHUNK: i64 = 1_000;
+/// Values in lines of changes are cut to this.
+const MAX_SHOWN: usize = 80;
+/// The parts of an organization's log.
+const GROUPS: [(&str, &str); 5] = [
+    ("", "Everything"),
+    ("member", "Members"),
+    ("key", "Keys"),
+    ("credits", "Credits"),
+    ("organization", "Organization"),
+];
+
+#[derive(Clone, Default, Deserialize, Serialize)]
+pub struct AuditQuery {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    action: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    person: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    from: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    until: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    before: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    format: String,
+}
+
+impl AuditQuery {
+    /// Whoever reads in a zone means its days.
+    fn filter(&self, zone: Tz) -> Result<Filter, PageError> {
+        let wrong = |field: &str| PageError::Invalid(format!("In the address, the filter {field:?} cannot be read."));
+        let day = |text: &str, field: &str| -> Result<Option<NaiveDate>, PageError> {
+            if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| wrong(field)) }
+        };
+        if !GROUPS.iter().any(|(group, _)| *group == self.action) && Action::parse(&self.action).is_none() {
+            return Err(wrong("action"));
+        }
+        let actor = match self.person.as_str() {
+            "" => None,
+            text => Some(text.parse::<PersonId>().map_err(|_| wrong("person"))?.0),
+        };
+        let before = match self.before.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| wrong("before"))?),
+        };
+        // The day that is named is shown too.
+        let after = |day: NaiveDate| day.checked_add_days(Days::new(1)).unwrap_or(day);
+        Ok(Filter {
+            action: self.action.clone(),
+            actor,
+            from: day(&self.from, "from")?.map(|day| start_of(day, zone)),
+            until: day(&self.until, "until")?.map(|day| start_of(after(day), zone)),
+            before,
+        })
+    }
+
+    fn is_on(&self) -> bool {
+        [&self.action, &self.person, &self.from, &self.until].iter().any(|text| !text.is_empty())
+    }
+
+    fn address(&self, path: &str, before: &str, format: &str) -> String {
+        let query = AuditQuery { before: before.to_owned(), format: format.to_owned(), ..self.clone() };
+        match serde_urlencoded::to_string(query) {
+            Ok(query) if !query.is_empty() => format!("{path}?{query}"),
+            _ => path.to_owned(),
+        }
+    }
+}
+
+/// The first moment of a day in a zone; where the clock skips midnight, midnight UTC.
+fn start_of(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+    let midnight = day.and_time(NaiveTime::MIN);
+    midnight.and_local_timezone(zone).earliest().map_or_else(|| midnight.and_utc(), |at| at.with_timezone(&Utc))
+}
+
+/// A proof of somebody who may read the log.
+pub struct Reader(Member);
+
+impl actix_web::FromRequest for Reader {
+    type Error = PageError;
+    type Future = futures_util::future::LocalBoxFuture<'static, Result<Self, PageError>>;
+
+    fn from_request(request: &actix_web::HttpRequest, payload: &mut actix_web::dev::Payload) -> Self::Future {
+        let member = Member::from_request(request, payload);
+        Box::pin(async move {
+            let member = member.await?;
+            if member.may(Permission::SeeAuditLog) {
+                Ok(Reader(member))
+            } else {
+                Err(orgs::OrgError::NotAllowed.into())
+            }
+        })
+    }
+}
+
+/// `GET /settings/audit`
+///
+/// # Errors
+/// `Invalid` for a filter that cannot be read, and database errors.
+pub async fn index(
+    app: web::Data<App>,
+    Reader(member): Reader,
+    query: web::Query<AuditQuery>,
+) -> Result<HttpResponse, PageError> {
+    let (now, zone, org) = (app.clock.now(), member.person().zone(), member.org_id());
+    let filter = query.filter(zone)?;
+    let mut conn = app.db.acquire().await?;
+    let rows = Rows::of(audit::page(&mut conn, Chain::Org(org), &filter, fetch_limit(ROWS)).await?, ROWS);
+    let people = orgs::members(&mut conn, org).await?;
+    let everybody = Choice::new("", "Everybody", "", query.person.is_empty());
+    let person = |(id, name): &(PersonId, String)| {
+        let id = id.to_string();
+        Choice::new(&id, name, "", id == query.person)
+    };
+    html(&views::Audit {
+        shell: member.shell("audit", "Audit log", "Who did what here. Entries are never changed or taken out."),
+        actions: GROUPS.map(|(group, label)| Choice::new(group, label, "", group == query.action)).to_vec(),
+        people: std::iter::once(everybody).chain(people.iter().map(person)).collect(),
+        from: Field::of(&query.from),
+        until: Field::of(&query.until),
+        filtered: query.is_on(),
+        entries: rows.rows.iter().map(|entry| row(entry, now, zone)).collect(),
+        csv_href: query.address("/settings/audit/export", "", "csv"),
+        json_href: query.address("/settings/audit/export", "", "json"),
+        export_most: thousands(&MAX_EXPORT.to_string()),
+        pager: Pager {
+            older_href: rows
+                .rows
+                .last()
+                .filter(|_| rows.more)
+                .map(|last| query.address("/settings/audit", &last.seq.to_string(), "")),
+            newest_href: filter.before.map(|_| query.address("/settings/audit", "", "")),
+            note: String::new(),
+        },
+    })
+}
+
+fn row(entry: &Recorded, now: DateTime<Utc>, zone: Tz) -> views::AuditRow {
+    let personal = entry.personal();
+    views::AuditRow {
+        time: when(entry.at, now, zone),
+        actor: actor(entry),
+        action: Badge::new("", "", label(entry)),
+        target: personal.target.clone(),
+        changes: changes(&entry.before, &entry.after, zone),
+        origin: personal.ip,
+    }
+}
+
+fn label(entry: &Recorded) -> String {
+    Action::parse(&entry.action).map_or_else(|| entry.action.clone(), |action| action.label().to_owned())
+}
+
+fn actor(entry: &Recorded) -> String {
+    let name = entry.personal().actor;
+    if !name.is_empty() {
+        return name;
+    }
+    match entry.actor_kind.as_str() {
+        "operator" => "The operator".to_owned(),
+        "system" => "Farebox".to_owned(),
+        "nobody" => "Somebody not signed in".to_owned(),
+        "key" => "A program".to_owned(),
+        _ => "A person whose name was erased".to_owned(),
+    }
+}
+
+/// What changed, one line each: names that only one side has, and values that differ.
+fn changes(before: &str, after: &str, zone: Tz) -> Vec<String> {
+    let read = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
+    let (before, after) = (read(before), read(after));
+    let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
+    let value = |side: &Map<String, Value>, name: &str| match side.get(name) {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(match DateTime::parse_from_rfc3339(text) {
+            Ok(at) => at.with_timezone(&zone).format("%-d %b %Y, %H:%M %Z").to_string(),
+            Err(_) => text.chars().take(MAX_SHOWN).collect::<String>(),
+        }),
+        Some(other) => Some(other.to_string().chars().take(MAX_SHOWN).collect()),
+    };
+    names
+        .filter_map(|name| {
+            let label = name.replace('_', " ");
+            match (value(&before, name), value(&after, name)) {
+                (before, after) if before == after => None,
+                (Some(before), Some(after)) => Some(format!("{label}: {before} → {after}")),
+                (None, Some(after)) => Some(format!("{label}: {after}")),
+                (Some(before), None) => Some(format!("{label}: {before} → none")),
+                (None, None) => None,
+            }
+        })
+        .collect()
+}
+
+/// `GET /settings/audit/export?format=`: what is filtered, at most the newest [`MAX_EXPORT`] entries, times in UTC.
+///
+/// # Errors
+/// `Invalid` for a filter or a format that cannot be read, and database errors.
+pub async fn export(
+    app: web::Data<App>,
+    Reader(member): Reader,
+    query: web::Query<AuditQuery>,
+) -> Result<HttpResponse, PageError> {
+    let mut filter = query.filter(member.person().zone())?;
+    let (kind, name): (&str, &str) = match query.format.as_str() {
+        "" | "csv" => ("text/csv; charset=utf-8", "audit.csv"),
+        "json" => ("application/json", "audit.json"),
+        _ => return Err(PageError::Invalid("An export is format=csv or format=json.".into())),
+    };
+    let mut conn = app.db.acquire().await?;
+    let mut entries: Vec<Recorded> = Vec::new();
+    while entries.len() < MAX_EXPORT {
+        let rows = audit::page(&mut conn, Chain::Org(member.org_id()), &filter, CHUNK).await?;
+        let Some(last) = rows.last() else { break };
+        filter.before = Some(last.seq);
+        entries.extend(rows);
+    }
+    entries.truncate(MAX_EXPORT);
+    drop(conn);
+    let body = if name == "audit.csv" { csv(&entries) } else { as_json(&entries).to_string() };
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, kind))
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(body))
+}
+
+fn as_json(entries: &[Recorded]) -> Value {
+    let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or(Value::Null);
+    let one = |entry: &Recorded| {
+        let personal = entry.personal();
+        json!({
+            "number": entry.seq,
+            "time": entry.at,
+            "action": entry.action,
+            "actor_kind": entry.actor_kind,
+            "actor_id": entry.actor_id,
+            "actor": personal.actor,
+            "target_kind": entry.target_kind,
+            "target_id": entry.target_id,
+            "target": personal.target,
+            "before": parsed(&entry.before),
+            "after": parsed(&entry.after),
+            "ip": personal.ip,
+            "user_agent": personal.user_agent,
+            "digest": hex::encode(&entry.digest),
+        })
+    };
+    Value::Array(entries.iter().map(one).collect())
+}
+
+fn csv(entries: &[Recorded]) -> String {
+    let mut out = String::from(
+        "number,time,action,actor_kind,actor_id,actor,target_kind,target_id,target,before,after,ip,user_agent,digest\r\n",
+    );
+    for entry in entries {
+        let personal = entry.personal();
+        let fields = [
+            entry.seq.to_string(),
+            entry.at.to_rfc3339(),
+            entry.action.clone(),
+            entry.actor_kind.clone(),
+            entry.actor_id.map(|id| id.to_string()).unwrap_or_default(),
+            personal.actor,
+            entry.target_kind.clone(),
+            entry.target_id.clone(),
+            personal.target,
+            entry.before.clone(),
+            entry.after.clone(),
+            personal.ip,
+            personal.user_agent,
+            hex::encode(&entry.digest),
+        ];
+        let line = fields.map(|field| cell(&field)).join(",");
+        let _ = write!(out, "{line}\r\n");
+    }
+    out
+}
+
+/// A field of CSV that no spreadsheet takes for a formula.
+fn cell(text: &str) -> String {
+    let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() };
+    if guarded.contains([',', '"', '\r', '\n']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spreadsheet_computes_nothing() {
+        assert_eq!(cell("=1+1"), "'=1+1");
+        assert_eq!(cell("@SUM(A1),\"x\""), "\"'@SUM(A1),\"\"x\"\"\"");
+        assert_eq!(cell("plain"), "plain");
+    }
+
+    #[test]
+    fn changes_are_told_in_words() {
+        let lines = changes(r#"{"role":"member","same":1}"#, r#"{"role":"admin","same":1,"keys_disabled":2}"#, Tz::UTC);
+        assert_eq!(lines, ["role: member → admin", "keys disabled: 2"]);
+        assert_eq!(changes(r#"{"total":"5"}"#, r#"{"total":null}"#, Tz::UTC), ["total: 5 → none"]);
+        let until = changes("", r#"{"until":"2026-11-30T03:56:05.561436Z"}"#, Tz::UTC);
+        assert_eq!(until, ["until: 30 Nov 2026, 03:56 UTC"]);
+        assert!(changes("", "", Tz::UTC).is_empty());
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_named() {
+        let query = |action: &str, person: &str, from: &str| AuditQuery {
+            action: action.into(),
+            person: person.into(),
+            from: from.into(),
+            ..AuditQuery::default()
+        };
+        assert!(query("member", "", "2026-11-22").filter(Tz::UTC).is_ok());
+        assert!(query("member.removed", "", "").filter(Tz::UTC).is_ok());
+        for bad in [query("odd", "", ""), query("", "usr_1", ""), query("", "", "yesterday")] {
+            assert!(bad.filter(Tz::UTC).is_err());
+        }
+        assert_eq!(query("key", "", "").address("/x", "7", ""), "/x?action=key&before=7");
+    }
+}

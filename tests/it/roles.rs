@@ -1,0 +1,150 @@
+//! Every role and every page for people: who may call what, from one table.
+
+use std::collections::BTreeSet;
+
+use crate::access::{For, Owned, ROUTES, path_of};
+use crate::support::visitor::Visitor;
+use crate::support::{Farebox, team};
+
+/// Method, path, and the roles that may: owner, admin, billing, member.
+const ALLOWED: &[(&str, &str, &str)] = &[
+    ("get", "/", "OABM"),
+    ("get", "/step-up", "OABM"),
+    ("post", "/step-up", "OABM"),
+    ("get", "/activity", "OABM"),
+    ("get", "/activity/{call}", "OABM"),
+    ("get", "/models", "OABM"),
+    ("get", "/models/{author}/{name}", "OABM"),
+    ("get", "/keys", "OA-M"),
+    ("post", "/keys", "OA-M"),
+    ("get", "/keys/new", "OA-M"),
+    ("post", "/keys/{key}/disable", "OA-M"),
+    ("post", "/keys/{key}/enable", "OA-M"),
+    ("get", "/keys/{key}/delete", "OA-M"),
+    ("post", "/keys/{key}/delete", "OA-M"),
+    ("get", "/credits", "OAB-"),
+    ("post", "/credits/topups", "OAB-"),
+    ("get", "/credits/topups/{topup}", "OAB-"),
+    ("get", "/credits/topups/{topup}/receipt", "OAB-"),
+    ("get", "/sandbox/checkout/{topup}", "OAB-"),
+    ("post", "/sandbox/checkout/{topup}", "OAB-"),
+    ("get", "/credits/move", "OAB-"),
+    ("post", "/credits/move", "OAB-"),
+    ("get", "/settings/profile", "OABM"),
+    ("post", "/settings/profile", "OABM"),
+    ("post", "/invitations/accept", "OABM"),
+    ("post", "/organizations", "OABM"),
+    ("get", "/organizations/new", "OABM"),
+    ("post", "/organizations/{org}/open", "OABM"),
+    ("get", "/settings/organization", "OABM"),
+    ("post", "/settings/organization", "OA--"),
+    ("post", "/settings/organization/leave", "OABM"),
+    ("get", "/settings/organization/delete", "O---"),
+    ("post", "/settings/organization/delete", "O---"),
+    ("post", "/settings/organization/keep", "O---"),
+    ("get", "/settings/members", "OA--"),
+    ("post", "/settings/members/invitations", "OA--"),
+    ("post", "/settings/members/invitations/{invitation}/resend", "OA--"),
+    ("post", "/settings/members/invitations/{invitation}/revoke", "OA--"),
+    ("get", "/settings/members/{person}", "OA--"),
+    ("post", "/settings/members/{person}/role", "OA--"),
+    ("post", "/settings/members/{person}/cap", "OA--"),
+    ("get", "/settings/members/{person}/remove", "OA--"),
+    ("post", "/settings/members/{person}/remove", "OA--"),
+    ("get", "/settings/members/{person}/transfer", "O---"),
+    ("post", "/settings/members/{person}/transfer", "O---"),
+    ("get", "/settings/audit", "OAB-"),
+    ("get", "/settings/audit/export", "OAB-"),
+    // About whoever is signed in, whatever their role.
+    ("get", "/email/confirm", "OABM"),
+    ("post", "/email/confirm", "OABM"),
+    ("post", "/oidc/step-up", "OABM"),
+    ("post", "/oidc/link", "OABM"),
+    ("get", "/settings/sign-in", "OABM"),
+    ("post", "/settings/sign-in/unlink", "OABM"),
+    ("post", "/settings/sign-in/password", "OABM"),
+    ("get", "/operator/claim", "OABM"),
+    ("post", "/operator/claim", "OABM"),
+    ("post", "/step-up/passkey/start", "OABM"),
+    ("post", "/step-up/passkey", "OABM"),
+    ("post", "/settings/picture", "OABM"),
+    ("post", "/settings/picture/remove", "OABM"),
+    ("get", "/pictures/{picture}", "OABM"),
+    ("get", "/settings/delete", "OABM"),
+    ("post", "/settings/delete", "OABM"),
+    ("get", "/account/leaving", "OABM"),
+    ("post", "/account/keep", "OABM"),
+    ("get", "/settings/email", "OABM"),
+    ("post", "/settings/email", "OABM"),
+    ("get", "/settings/security", "OABM"),
+    ("post", "/settings/security/sessions/end-others", "OABM"),
+    ("post", "/settings/security/sessions/{session}/end", "OABM"),
+    ("get", "/settings/security/two-factor", "OABM"),
+    ("post", "/settings/security/two-factor", "OABM"),
+    ("post", "/settings/security/two-factor/confirm", "OABM"),
+    ("get", "/settings/security/two-factor/off", "OABM"),
+    ("post", "/settings/security/two-factor/off", "OABM"),
+    ("get", "/settings/security/recovery-codes", "OABM"),
+    ("post", "/settings/security/recovery-codes", "OABM"),
+    ("get", "/settings/security/passkeys/new", "OABM"),
+    ("post", "/settings/security/passkeys/start", "OABM"),
+    ("post", "/settings/security/passkeys", "OABM"),
+    ("get", "/settings/security/passkeys/{passkey}/remove", "OABM"),
+    ("post", "/settings/security/passkeys/{passkey}/remove", "OABM"),
+    // Last, because it ends the session.
+    ("post", "/sign-out", "OABM"),
+];
+
+/// Complete forms that do nothing: what they name is not there, or is no value.
+const FIELDS: &[(&str, &str)] =
+    &[("id", ""), ("amount", ""), ("method", ""), ("outcome", "paid"), ("token", ""), ("role", "owner"), ("lasts", "")];
+
+#[test]
+fn every_route_of_people_says_which_roles_may() {
+    let members = ROUTES.iter().filter(|(.., who)| matches!(who, For::Member | For::Owner(_)));
+    let routes: BTreeSet<_> = members.map(|(method, path, _)| (*method, *path)).collect();
+    let listed: BTreeSet<_> = ALLOWED.iter().map(|(method, path, _)| (*method, *path)).collect();
+    assert_eq!(listed, routes, "left: the table of this test; right: the routes");
+    assert_eq!(listed.len(), ALLOWED.len(), "a route is listed twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_does_what_the_table_says_and_nothing_else() {
+    let farebox = Farebox::start().await;
+    let password = "correct horse battery";
+    let mut owner = Visitor::member(&farebox, "owner@example.com", password).await;
+    team::create(&mut owner, "Analytical Engines").await;
+    let mut visitors = vec![('O', owner)];
+    for (letter, role) in [('A', "admin"), ('B', "billing"), ('M', "member")] {
+        let email = format!("{role}@example.com");
+        let mut guest = Visitor::member(&farebox, &email, password).await;
+        let (_, owner) = visitors.first_mut().expect("the owner");
+        team::bring_in(&farebox, owner, &mut guest, &email, role).await;
+        visitors.push((letter, guest));
+    }
+    let mut wrong = Vec::new();
+    for (letter, visitor) in &mut visitors {
+        let token = visitor.token("/settings/profile").await;
+        for (method, path, allowed) in ALLOWED {
+            let kind = ROUTES.iter().find_map(|(one, other, who)| match who {
+                For::Owner(kind) if (one, other) == (method, path) => Some(*kind),
+                _ => None,
+            });
+            let path = path_of(path, &kind.map(Owned::nobodys).unwrap_or_default()).replace("{name}", "echo");
+            let page =
+                if *method == "get" { visitor.get(&path).await } else { visitor.post(&token, &path, FIELDS).await };
+            let may = allowed.contains(*letter);
+            let refused = page.status == 403 && page.body.contains("Your role in this organization");
+            if may == refused || page.status >= 500 || (!may && page.status != 403) {
+                wrong.push(format!("{letter} {method} {path}: {}", page.status));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Nothing was done by all that.
+    assert_eq!(farebox.text("select count(*)::text from org where kind = 'team' and delete_after is null").await, "1");
+    assert_eq!(
+        farebox.text("select count(*)::text from membership m join org o on o.id = m.org_id and o.kind = 'team'").await,
+        "4"
+    );
+}
