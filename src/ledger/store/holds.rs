@@ -248,16 +248,3 @@ pub async fn expired_holds(conn: &mut PgConnection, most: i64) -> Result<Vec<Exp
     .fetch_all(conn)
     .await
 }
-
-/// # Errors
-/// Database errors only.
-pub async fn open_holds(conn: &mut PgConnection, org: Option<OrgId>) -> Result<(i64, Usd), sqlx::Error> {
-    let row = sqlx::query!(
-        r#"select count(*) as "count!", coalesce(sum(amount), 0) as "amount!: Usd"
-           from hold where $1::uuid is null or org_id = $1"#,
-        org.map(|org| org.0),
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok((row.count, row.amount))
-}
