@@ -6,18 +6,19 @@
 
 do $$
 begin
-    if not exists (select from pg_roles where rolname = 'farebox_tenant') then
-        create role farebox_tenant nologin;
-    end if;
-    execute format('grant farebox_tenant to %I', current_user);
-exception
-    -- Roles belong to the whole server: another database of it may make the same one at this moment.
-    when duplicate_object or unique_violation then
+    begin
+        if not exists (select from pg_roles where rolname = 'farebox_tenant') then
+            create role farebox_tenant nologin;
+        end if;
+    exception when duplicate_object or unique_violation then
+        -- Roles belong to the whole server: another database of it has made it at this moment.
+        null;
+    end;
+    if not pg_has_role(current_user, 'farebox_tenant', 'member') then
         execute format('grant farebox_tenant to %I', current_user);
-    when insufficient_privilege then
-        raise exception 'the database user % may not make roles', current_user
-            using hint = format('Run once as an administrator: create role farebox_tenant nologin; grant farebox_tenant to %I;',
-                current_user);
+    end if;
+exception when insufficient_privilege then
+    raise exception 'the database user % may not make or take the role farebox_tenant; run once as an administrator of the server: create role farebox_tenant nologin; grant farebox_tenant to %', current_user, quote_ident(current_user);
 end $$;
 
 grant usage on schema public to farebox_tenant;
@@ -50,6 +51,10 @@ begin
         perform isolate(found.name, 'org_id');
     end loop;
 end $$;
+
+-- Credits that moved between two organizations stand in the books of both.
+create policy counterpart on transfer for select to farebox_tenant
+    using (nullif(current_setting('farebox.org', true), '')::uuid in (debit_account, credit_account));
 
 -- The log of an organization, under the name that it has there.
 select isolate('audit_entry', 'chain_id');

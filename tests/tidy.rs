@@ -201,3 +201,26 @@ fn templates_have_nothing_inline() {
         }
     }
 }
+
+/// Pages of members take their transactions from the member, behind the wall between tenants. How often a file may
+/// go around it, and why.
+const AROUND_THE_WALL: &[(&str, usize)] = &[
+    // Moving credits concerns two organizations.
+    ("src/teams/pages/credits.rs", 2),
+    // An organization that is made, and which one is open, are nobody's yet.
+    ("src/teams/pages/organization.rs", 3),
+    // Whoever is invited is no member yet.
+    ("src/teams/pages/invitations.rs", 4),
+];
+
+#[test]
+fn pages_of_members_stay_behind_the_wall() {
+    for folder in ["src/overview", "src/teams", "src/keys", "src/topups"] {
+        for (path, text) in sources(folder).into_iter().filter(|(path, _)| path.to_string_lossy().contains("pages")) {
+            let shown = path.display().to_string();
+            let around = text.matches("app.db.acquire()").count() + text.matches("app.db.begin()").count();
+            let may = AROUND_THE_WALL.iter().find(|(file, _)| *file == shown).map_or(0, |(_, times)| *times);
+            assert_eq!(around, may, "{shown}: take `member.tenant(&app)`, or say in this test why not");
+        }
+    }
+}

@@ -53,7 +53,7 @@ pub async fn index(
     let search: String = query.q.chars().filter(|c| !c.is_control()).take(MAX_SEARCH).collect();
     let (search, before) = (search.trim(), query.before.parse().ok());
     let (now, zone, org) = (app.clock.now(), member.person().zone(), member.org_id());
-    let mut conn = app.db.acquire().await?;
+    let mut conn = member.tenant(&app).await?;
     let keys = match search {
         "" => store::list(&mut conn, org, member.keys_of(), before, fetch_limit(ROWS)).await?,
         text => store::search(&mut conn, org, member.keys_of(), text, before, fetch_limit(ROWS)).await?,
@@ -203,7 +203,7 @@ async fn issue(
     now: DateTime<Utc>,
     asked: Asked,
 ) -> Result<Option<Issued>, PageError> {
-    let mut tx = app.db.begin().await?;
+    let mut tx = member.tenant(&app).await?;
     let maker = Some(member.person().id);
     let issued = super::issue_once(&mut tx, &member.acting().into(), id, member.org_id(), maker, now, asked.new).await;
     let issued = issued.map_err(|error| match error {
@@ -224,7 +224,7 @@ fn back(app: &App, good: bool, text: &str) -> HttpResponse {
 
 async fn own_key(app: &App, member: &KeyUser, id: &str) -> Result<Key, PageError> {
     let id: KeyId = id.parse().map_err(|_| PageError::NotFound)?;
-    let mut conn = app.db.acquire().await?;
+    let mut conn = member.tenant(&app).await?;
     let key = store::find(&mut conn, member.org_id(), id).await?;
     // What somebody else made is as if it were not there for whoever sees only their own.
     let whose = member.keys_of();
@@ -245,7 +245,7 @@ pub async fn disable(
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
     let key = own_key(&app, &member, &id).await?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = member.tenant(&app).await?;
     super::disable(&mut tx, &member.acting().into(), key.org, key.id).await?;
     tx.commit().await?;
     let text = format!("“{}” is disabled. Calls with it are refused until it is enabled again.", key.name);
@@ -263,7 +263,7 @@ pub async fn enable(
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
     let key = own_key(&app, &member, &id).await?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = member.tenant(&app).await?;
     match super::enable(&mut tx, &member.acting().into(), key.org, key.id).await {
         Ok(_) => tx.commit().await?,
         Err(EnableError::Database(error)) => return Err(error.into()),
@@ -282,7 +282,7 @@ pub async fn confirm_delete(
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let key = own_key(&app, &member, &id).await?;
-    let mut conn = app.db.acquire().await?;
+    let mut conn = member.tenant(&app).await?;
     let meters = ledger::meter_states(&mut conn, key.org, &[key.meter()]).await?;
     let meter = meters.first();
     let (now, zone) = (app.clock.now(), member.person().zone());
@@ -308,7 +308,7 @@ pub async fn delete(
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
     let key = own_key(&app, &member, &id).await?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = member.tenant(&app).await?;
     super::delete(&mut tx, &member.acting().into(), key.org, key.id).await?;
     tx.commit().await?;
     Ok(back(&app, true, &format!("“{}” is deleted. Its past calls stay in the activity log.", key.name)))

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
+use sqlx::{Postgres, Transaction};
 
 use super::org::{MAX_ORGS, Org};
 use super::role::{Permission, Role};
@@ -12,6 +13,7 @@ use super::{Acting, OrgError, enter, store};
 use crate::accounts::{Person, SignedIn};
 use crate::base::Origin;
 use crate::base::ids::{OrgId, PersonId};
+use crate::db;
 use crate::ledger::{self, CreditState};
 use crate::web::views::shell::{Closing, Menu, OrgLink};
 use crate::web::views::{Flash, Shell};
@@ -36,6 +38,15 @@ pub struct Member {
 }
 
 impl Member {
+    /// A transaction that sees and changes nothing but what belongs to the organization that is open. Pages of members
+    /// use no other, but where two organizations, or none, are concerned.
+    ///
+    /// # Errors
+    /// Database errors only.
+    pub async fn tenant(&self, app: &App) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        db::tenant(&app.db, self.org.id).await
+    }
+
     #[must_use]
     pub fn org_id(&self) -> OrgId {
         self.org.id

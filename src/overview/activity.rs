@@ -76,7 +76,7 @@ pub async fn index(app: web::Data<App>, member: Member, request: HttpRequest) ->
     }
     let (now, zone, org) = (app.clock.now(), member.person().zone(), member.org_id());
     let shell = member.shell("activity", "Activity", "Every call, what it cost, and where the credits went.");
-    let mut conn = app.db.acquire().await?;
+    let mut conn = member.tenant(&app).await?;
     if activity::log(&mut conn, org, &LogFilter { member: own, ..LogFilter::default() }, 1).await?.rows.is_empty() {
         return html(&views::Index { shell, ..views::Index::default() });
     }
@@ -307,7 +307,7 @@ fn per_day(chart: &Chart, period: Period) -> Option<String> {
 /// `NotFound` for a call that is not this organization's.
 pub async fn show(app: web::Data<App>, member: Member, id: web::Path<String>) -> Result<HttpResponse, PageError> {
     let id: CallId = id.parse().map_err(|_| PageError::NotFound)?;
-    let mut conn = app.db.acquire().await?;
+    let mut conn = member.tenant(&app).await?;
     let detail = activity::detail(&mut conn, member.org_id(), id).await?;
     let own = member.calls_of();
     let detail = detail.filter(|call| own.is_none() || call.member == own).ok_or(PageError::NotFound)?;

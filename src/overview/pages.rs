@@ -36,7 +36,7 @@ const LOW_DAYS: u64 = 3;
 pub async fn index(app: web::Data<App>, shelf: web::Data<Shelf>, member: Member) -> Result<HttpResponse, PageError> {
     let (now, zone, org) = (app.clock.now(), member.person().zone(), member.org_id());
     let slice = Slice { member: member.calls_of(), ..Slice::default() };
-    let mut conn = app.db.acquire().await?;
+    let mut conn = member.tenant(&app).await?;
     let spent = activity::summary(&mut conn, org, now, zone, &slice).await?;
     let has_keys = keys::count(&mut conn, org, member.keys_of()).await? > 0;
     let near = near_limit(&mut conn, org, member.keys_of()).await?;

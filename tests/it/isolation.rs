@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::support::visitor::Visitor;
-use crate::support::{Farebox, cluster};
+use crate::support::{Farebox, Options, cluster};
 
 /// Tables with an organization that stand before the wall, and why: who is a member of what is asked before it is
 /// known for which organization.
@@ -129,4 +129,52 @@ async fn queries_without_their_filter_find_nothing_of_others() {
     sqlx::query("set local role farebox_tenant").execute(&mut *tx).await.expect("the role");
     let seen: i64 = sqlx::query_scalar("select count(*) from api_key").fetch_one(&mut *tx).await.expect("a count");
     assert_eq!(seen, 0);
+}
+
+/// The URL of a fresh database that an ordinary user owns; `None` on a server that the environment names.
+async fn of_an_ordinary_user(name: &str, may_isolate: bool) -> Option<String> {
+    let cluster::Server::Own(server) = cluster::server() else { return None };
+    // The role of tenants is there once any database of the server has the schema.
+    let admin = PgPool::connect(&cluster::database().await).await.expect("the database");
+    let grant = if may_isolate { format!("grant farebox_tenant to {name};") } else { String::new() };
+    let statements = format!("create role {name} login; {grant}");
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(&admin).await.expect("a user");
+    let create = format!("create database {name} owner {name}");
+    sqlx::query(AssertSqlSafe(create)).execute(&admin).await.expect("a database");
+    Some(server.url(name).replace("user=farebox", &format!("user={name}")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ordinary_database_user_runs_it_all_behind_the_wall() {
+    let name = format!("ordinary_{}", std::process::id());
+    let Some(url) = of_an_ordinary_user(&name, true).await else { return };
+    let farebox = Farebox::with(Options { database_url: Some(url), ..Options::default() }).await;
+    let user: (String, bool) =
+        sqlx::query_as("select current_user::text, rolsuper from pg_roles where rolname = current_user")
+            .fetch_one(&farebox.pool)
+            .await
+            .expect("a user");
+    assert_eq!(user, (name, false));
+    let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    assert_eq!(farebox.chat(&key, "sandbox/echo", "Hello", json!({})).await.status(), 200);
+    farebox.holds_are_closed().await;
+    for path in ["/", "/keys", "/credits", "/activity", "/settings/organization", "/settings/security"] {
+        assert_eq!(ada.get(path).await.status, 200, "{path}");
+    }
+    let made =
+        ada.submit("/keys/new", "/keys", &[("id", "key_0190000000007000800000000000abcd"), ("name", "Lab")]).await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    farebox.books_are_clean().await;
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_may_not_build_the_wall_is_told_what_to_ask_for() {
+    let name = format!("powerless_{}", std::process::id());
+    let Some(url) = of_an_ordinary_user(&name, false).await else { return };
+    let refused = Farebox::refusal(Options { database_url: Some(url), ..Options::default() }).await;
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && told.contains("may not make or take the role farebox_tenant"), "{told}");
+    assert!(told.contains(&format!("grant farebox_tenant to {name}")), "{told}");
 }

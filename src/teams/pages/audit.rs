@@ -130,7 +130,7 @@ pub async fn index(
 ) -> Result<HttpResponse, PageError> {
     let (now, zone, org) = (app.clock.now(), member.person().zone(), member.org_id());
     let filter = query.filter(zone)?;
-    let mut conn = app.db.acquire().await?;
+    let mut conn = member.tenant(&app).await?;
     let rows = Rows::of(audit::page(&mut conn, Chain::Org(org), &filter, fetch_limit(ROWS)).await?, ROWS);
     let people = orgs::members(&mut conn, org).await?;
     let everybody = Choice::new("", "Everybody", "", query.person.is_empty());
@@ -233,7 +233,7 @@ pub async fn export(
         "json" => ("application/json", "audit.json"),
         _ => return Err(PageError::Invalid("An export is format=csv or format=json.".into())),
     };
-    let mut conn = app.db.acquire().await?;
+    let mut conn = member.tenant(&app).await?;
     let mut entries: Vec<Recorded> = Vec::new();
     while entries.len() < MAX_EXPORT {
         let rows = audit::page(&mut conn, Chain::Org(member.org_id()), &filter, CHUNK).await?;

@@ -42,7 +42,7 @@ pub async fn invite(
         Ok(email) => email,
         Err(error) => return again(&app, &manager, form, format!("This {error}. Nothing was sent.")).await,
     };
-    let mut tx = app.db.begin().await?;
+    let mut tx = manager.tenant(&app).await?;
     match orgs::invite(&mut tx, &manager.acting(), &links(&app), &email, role, lasts).await {
         Ok(()) => tx.commit().await?,
         Err(error) => {
@@ -83,7 +83,7 @@ pub async fn resend(
     id: web::Path<String>,
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
-    let mut tx = app.db.begin().await?;
+    let mut tx = manager.tenant(&app).await?;
     let now = app.clock.now();
     match orgs::resend(&mut tx, &manager.acting(), &links(&app), parse(&id)?, now).await {
         Ok(email) => {
@@ -104,7 +104,7 @@ pub async fn revoke(
     id: web::Path<String>,
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
-    let mut tx = app.db.begin().await?;
+    let mut tx = manager.tenant(&app).await?;
     let email = orgs::revoke(&mut tx, &manager.acting(), parse(&id)?).await?;
     tx.commit().await?;
     Ok(done(&app, true, &format!("The invitation of {email} is revoked. Its link no longer works.")))

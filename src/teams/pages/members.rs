@@ -36,7 +36,7 @@ impl Default for Asked {
 
 pub(super) async fn index_view(app: &App, manager: &Manager, asked: Asked) -> Result<views::Members, PageError> {
     let org = manager.org_id();
-    let mut conn = app.db.acquire().await?;
+    let mut conn = manager.tenant(&app).await?;
     let members = orgs::member_rows(&mut conn, org, MAX_MEMBERS).await?;
     let meters: Vec<MeterId> = members.iter().map(|member| member.meter).collect();
     let meters = ledger::meter_states(&mut conn, org, &meters).await?;
@@ -107,7 +107,7 @@ pub async fn index(app: web::Data<App>, manager: Manager) -> Result<HttpResponse
 async fn find(app: &App, manager: &Manager, id: &str) -> Result<MemberRow, PageError> {
     of_team(manager)?;
     let id: PersonId = id.parse().map_err(|_| PageError::NotFound)?;
-    let mut conn = app.db.acquire().await?;
+    let mut conn = manager.tenant(&app).await?;
     orgs::member_row(&mut conn, manager.org_id(), id).await?.ok_or(PageError::NotFound)
 }
 
@@ -160,7 +160,7 @@ async fn member_view(
     cap: Option<&CapForm>,
 ) -> Result<views::Member, PageError> {
     let org = manager.org_id();
-    let mut conn = app.db.acquire().await?;
+    let mut conn = manager.tenant(&app).await?;
     let meters = ledger::meter_states(&mut conn, org, &[member.meter]).await?;
     let meter = meters.first();
     let limits = meter.map(|meter| meter.limits).unwrap_or_default();
@@ -240,7 +240,7 @@ pub async fn change_role(
 ) -> Result<HttpResponse, PageError> {
     let member = find(&app, &manager, &id).await?;
     let role = Role::parse(&form.role).ok_or_else(|| PageError::Invalid("There is no such role.".into()))?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = manager.tenant(&app).await?;
     match super::super::change_role(&mut tx, &manager.acting(), &links(&app), member.person, role).await {
         Ok(_) => tx.commit().await?,
         Err(error) => return Ok(back(&app, &href(member.person), false, &told(error)?)),
@@ -270,7 +270,7 @@ pub async fn change_cap(
         return unprocessable(&member_view(&app, &manager, &member, Some(&form)).await?);
     }
     let [total, day, week, month] = parts.map(|(_, limit)| limit);
-    let mut tx = app.db.begin().await?;
+    let mut tx = manager.tenant(&app).await?;
     let limits = Limits { total, day, week, month };
     match super::super::change_cap(&mut tx, &manager.acting(), member.person, limits).await {
         Ok(_) => tx.commit().await?,
@@ -294,7 +294,7 @@ pub async fn remove_form(
     if member.person == manager.person().id {
         return Err(PageError::NotFound);
     }
-    let mut conn = app.db.acquire().await?;
+    let mut conn = manager.tenant(&app).await?;
     let keys = keys::count(&mut conn, manager.org_id(), Some(member.person)).await?;
     html(&views::Remove {
         shell: manager.shell("members", &format!("Remove {}", member.name), ""),
@@ -321,7 +321,7 @@ pub async fn remove(
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
     let member = find(&app, &manager, &id).await?;
-    let mut tx = app.db.begin().await?;
+    let mut tx = manager.tenant(&app).await?;
     match super::super::remove(&mut tx, &manager.acting(), &links(&app), member.person).await {
         Ok(_) => tx.commit().await?,
         Err(error) => return Ok(back(&app, &href(member.person), false, &told(error)?)),
@@ -345,7 +345,7 @@ fn transfer_view(owner: &Owner, member: &MemberRow, typed: Field) -> views::Tran
 async fn heir(app: &App, owner: &Owner, id: &str) -> Result<MemberRow, PageError> {
     of_team(owner)?;
     let id: PersonId = id.parse().map_err(|_| PageError::NotFound)?;
-    let mut conn = app.db.acquire().await?;
+    let mut conn = owner.tenant(&app).await?;
     let member = orgs::member_row(&mut conn, owner.org_id(), id).await?;
     member.filter(|member| member.person != owner.person().id).ok_or(PageError::NotFound)
 }
@@ -386,7 +386,7 @@ pub async fn transfer(
         let field = Field::wrong(&form.name, "This is not the name. Nothing was changed.");
         return unprocessable(&transfer_view(&owner, &member, field));
     }
-    let mut tx = app.db.begin().await?;
+    let mut tx = owner.tenant(&app).await?;
     match super::super::transfer(&mut tx, &owner.acting(), &links(&app), member.person).await {
         Ok(_) => tx.commit().await?,
         Err(error) => return Ok(back(&app, &href(member.person), false, &told(error)?)),

@@ -105,7 +105,7 @@ pub async fn open(
 
 async fn settings_view(app: &App, member: &Member, name: Field) -> Result<views::Organization, PageError> {
     let (is_team, role) = (member.org.is_team(), member.role());
-    let mut conn = app.db.acquire().await?;
+    let mut conn = member.tenant(&app).await?;
     let last = role == Role::Owner && orgs::count_owners(&mut conn, member.org_id()).await? <= 1;
     Ok(views::Organization {
         shell: member.shell("organization", "Organization", "What it is called, what you are in it, and its end."),
@@ -151,7 +151,7 @@ pub async fn rename(
             return unprocessable(&settings_view(&app, &member, field).await?);
         }
     };
-    let mut tx = app.db.begin().await?;
+    let mut tx = member.tenant(&app).await?;
     orgs::rename(&mut tx, &member.acting(), &name).await?;
     tx.commit().await?;
     let mut response = see_other(SETTINGS);
@@ -179,7 +179,7 @@ pub async fn leave(
     if form.leave != "yes" {
         return Err(PageError::Invalid("The form is damaged.".into()));
     }
-    let mut tx = app.db.begin().await?;
+    let mut tx = member.tenant(&app).await?;
     match super::super::leave(&mut tx, &member.acting()).await {
         Ok(()) => {
             orgs::close(&mut tx, member.signed_in.session.id).await?;
@@ -204,7 +204,7 @@ pub struct DeleteForm {
 }
 
 async fn delete_view(app: &App, owner: &Owner, typed: Field) -> Result<views::Delete, PageError> {
-    let mut conn = app.db.acquire().await?;
+    let mut conn = owner.tenant(&app).await?;
     let keys = keys::count(&mut conn, owner.org_id(), None).await?;
     let members = orgs::members(&mut conn, owner.org_id()).await?.len();
     Ok(views::Delete {
@@ -241,7 +241,7 @@ pub async fn delete(
         let field = Field::wrong(&form.name, "This is not the name. Nothing was deleted.");
         return unprocessable(&delete_view(&app, &owner, field).await?);
     }
-    let mut tx = app.db.begin().await?;
+    let mut tx = owner.tenant(&app).await?;
     let mut response = see_other(SETTINGS);
     match super::super::ask_deletion(&mut tx, &owner.acting(), &links(&app)).await {
         Ok(()) => tx.commit().await?,
@@ -255,7 +255,7 @@ pub async fn delete(
 /// # Errors
 /// Database errors only.
 pub async fn keep(app: web::Data<App>, owner: Owner, _form: Protected<EmptyForm>) -> Result<HttpResponse, PageError> {
-    let mut tx = app.db.begin().await?;
+    let mut tx = owner.tenant(&app).await?;
     let kept = super::super::undo_deletion(&mut tx, &owner.acting()).await?;
     tx.commit().await?;
     let mut response = see_other(SETTINGS);
