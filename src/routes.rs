@@ -171,6 +171,8 @@ fn organizations(service: &mut web::ServiceConfig) {
         .route("/credits/move", web::post().to(credits::send))
         .route("/settings/organization", web::get().to(organization::settings))
         .route("/settings/organization", web::post().to(organization::rename))
+        .route("/settings/organization/picture", web::post().to(organization::save_picture))
+        .route("/settings/organization/picture/remove", web::post().to(organization::remove_picture))
         .route("/settings/organization/leave", web::post().to(organization::leave))
         .route("/settings/organization/delete", web::get().to(organization::delete_form))
         .route("/settings/organization/delete", web::post().to(organization::delete))

@@ -203,7 +203,7 @@ async fn issue(
     now: DateTime<Utc>,
     asked: Asked,
 ) -> Result<Option<Issued>, PageError> {
-    let mut tx = member.tenant(&app).await?;
+    let mut tx = member.tenant(app).await?;
     let maker = Some(member.person().id);
     let issued = super::issue_once(&mut tx, &member.acting().into(), id, member.org_id(), maker, now, asked.new).await;
     let issued = issued.map_err(|error| match error {
@@ -224,7 +224,7 @@ fn back(app: &App, good: bool, text: &str) -> HttpResponse {
 
 async fn own_key(app: &App, member: &KeyUser, id: &str) -> Result<Key, PageError> {
     let id: KeyId = id.parse().map_err(|_| PageError::NotFound)?;
-    let mut conn = member.tenant(&app).await?;
+    let mut conn = member.tenant(app).await?;
     let key = store::find(&mut conn, member.org_id(), id).await?;
     // What somebody else made is as if it were not there for whoever sees only their own.
     let whose = member.keys_of();

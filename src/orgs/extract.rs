@@ -108,6 +108,7 @@ impl Member {
             section,
             org_name: self.org.name.clone(),
             org_initials: present::initials(&self.org.name),
+            org_picture: self.org.picture.map(|id| format!("/pictures/{id}")).unwrap_or_default(),
             orgs: self.orgs.iter().map(link).collect(),
             menu: Menu {
                 keys: self.may(Permission::UseKeys),

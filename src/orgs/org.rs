@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::role::Role;
-use crate::base::ids::{MeterId, OrgId, PersonId};
+use crate::base::ids::{MeterId, OrgId, PersonId, PictureId};
 
 /// So long an owner can undo the deletion of an organization.
 pub const UNDO_FOR: TimeDelta = TimeDelta::days(7);
@@ -22,6 +22,7 @@ pub struct Org {
     pub member_meter: MeterId,
     /// When it will be deleted, after somebody asked for it.
     pub delete_after: Option<DateTime<Utc>>,
+    pub picture: Option<PictureId>,
 }
 
 impl Org {

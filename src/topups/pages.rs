@@ -62,7 +62,7 @@ async fn index_view(
     asked: &Asked,
     before: Option<TopUpId>,
 ) -> Result<views::Index, PageError> {
-    let mut conn = member.tenant(&app).await?;
+    let mut conn = member.tenant(app).await?;
     let (now, zone) = (app.clock.now(), member.person().zone());
     let spent = activity::summary(&mut conn, member.org_id(), now, zone, &activity::Slice::default()).await?;
     let topups = Rows::of(store::list(&mut conn, member.org_id(), before, fetch_limit(ROWS)).await?, ROWS);
@@ -220,7 +220,7 @@ pub async fn create(
 
 async fn own_topup(app: &App, member: &Billing, id: &str) -> Result<TopUp, PageError> {
     let id: TopUpId = id.parse().map_err(|_| PageError::NotFound)?;
-    let mut conn = member.tenant(&app).await?;
+    let mut conn = member.tenant(app).await?;
     store::find(&mut conn, member.org_id(), id).await?.ok_or(PageError::NotFound)
 }
 

@@ -96,6 +96,8 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/credits/move", Member),
     ("get", "/settings/organization", Member),
     ("post", "/settings/organization", Member),
+    ("post", "/settings/organization/picture", Member),
+    ("post", "/settings/organization/picture/remove", Member),
     ("post", "/settings/organization/leave", Member),
     ("get", "/settings/organization/delete", Member),
     ("post", "/settings/organization/delete", Member),

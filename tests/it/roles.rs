@@ -38,6 +38,8 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("post", "/organizations/{org}/open", "OABM"),
     ("get", "/settings/organization", "OABM"),
     ("post", "/settings/organization", "OA--"),
+    ("post", "/settings/organization/picture", "OA--"),
+    ("post", "/settings/organization/picture/remove", "OA--"),
     ("post", "/settings/organization/leave", "OABM"),
     ("get", "/settings/organization/delete", "O---"),
     ("post", "/settings/organization/delete", "O---"),

@@ -69,9 +69,6 @@ pub async fn email(
     }
 }
 
-/// Pictures that are decoded at one time in this process; each may need two hundred megabytes for a moment.
-static DECODING: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(1);
-
 /// `POST /settings/picture`
 ///
 /// # Errors
@@ -81,11 +78,7 @@ pub async fn save_picture(
     member: Member,
     Upload(file): Upload,
 ) -> Result<HttpResponse, PageError> {
-    let decoded = {
-        let _permit = DECODING.acquire().await.map_err(anyhow::Error::new)?;
-        tokio::task::spawn_blocking(move || pictures::reencode(&file)).await.map_err(anyhow::Error::new)?
-    };
-    let picture = match decoded {
+    let picture = match pictures::decode(file).await? {
         Ok(picture) => picture,
         Err(error) => {
             let view = pages::current(&member);

@@ -5,8 +5,7 @@ use sqlx::PgConnection;
 use sqlx::postgres::types::PgInterval;
 
 use super::super::org::Org;
-use crate::base::ids::SessionId;
-use crate::base::ids::{MeterId, OrgId, PersonId};
+use crate::base::ids::{MeterId, OrgId, PersonId, PictureId, SessionId};
 
 pub async fn lock_person(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!("select id from person where id = $1 for update", person.0).fetch_one(conn).await?;
@@ -17,10 +16,11 @@ pub async fn personal_org(conn: &mut PgConnection, person: PersonId) -> Result<O
     sqlx::query_as!(
         Org,
         r#"select o.id as "id: OrgId", o.name, o.kind, m.role, m.meter_id as "member_meter: MeterId",
-            o.delete_after
+            o.delete_after, f.id as "picture?: PictureId"
            from personal_org p
            join org o on o.id = p.org_id
            join membership m on m.org_id = o.id and m.person_id = p.person_id
+           left join picture f on f.owner_kind = 'organization' and f.owner_id = o.id
            where p.person_id = $1"#,
         person.0,
     )
@@ -64,8 +64,10 @@ pub async fn org_names(
 pub async fn orgs_of(conn: &mut PgConnection, person: PersonId, most: i64) -> Result<Vec<Org>, sqlx::Error> {
     sqlx::query_as!(
         Org,
-        r#"select o.id as "id: OrgId", o.name, o.kind, m.role, m.meter_id as "member_meter: MeterId", o.delete_after
+        r#"select o.id as "id: OrgId", o.name, o.kind, m.role, m.meter_id as "member_meter: MeterId", o.delete_after,
+            f.id as "picture?: PictureId"
            from membership m join org o on o.id = m.org_id
+           left join picture f on f.owner_kind = 'organization' and f.owner_id = o.id
            where m.person_id = $1 and o.deleted_at is null
            order by o.kind = 'team', lower(o.name), o.id limit $2"#,
         person.0,

@@ -36,7 +36,7 @@ impl Default for Asked {
 
 pub(super) async fn index_view(app: &App, manager: &Manager, asked: Asked) -> Result<views::Members, PageError> {
     let org = manager.org_id();
-    let mut conn = manager.tenant(&app).await?;
+    let mut conn = manager.tenant(app).await?;
     let members = orgs::member_rows(&mut conn, org, MAX_MEMBERS).await?;
     let meters: Vec<MeterId> = members.iter().map(|member| member.meter).collect();
     let meters = ledger::meter_states(&mut conn, org, &meters).await?;
@@ -107,7 +107,7 @@ pub async fn index(app: web::Data<App>, manager: Manager) -> Result<HttpResponse
 async fn find(app: &App, manager: &Manager, id: &str) -> Result<MemberRow, PageError> {
     of_team(manager)?;
     let id: PersonId = id.parse().map_err(|_| PageError::NotFound)?;
-    let mut conn = manager.tenant(&app).await?;
+    let mut conn = manager.tenant(app).await?;
     orgs::member_row(&mut conn, manager.org_id(), id).await?.ok_or(PageError::NotFound)
 }
 
@@ -160,7 +160,7 @@ async fn member_view(
     cap: Option<&CapForm>,
 ) -> Result<views::Member, PageError> {
     let org = manager.org_id();
-    let mut conn = manager.tenant(&app).await?;
+    let mut conn = manager.tenant(app).await?;
     let meters = ledger::meter_states(&mut conn, org, &[member.meter]).await?;
     let meter = meters.first();
     let limits = meter.map(|meter| meter.limits).unwrap_or_default();
@@ -345,7 +345,7 @@ fn transfer_view(owner: &Owner, member: &MemberRow, typed: Field) -> views::Tran
 async fn heir(app: &App, owner: &Owner, id: &str) -> Result<MemberRow, PageError> {
     of_team(owner)?;
     let id: PersonId = id.parse().map_err(|_| PageError::NotFound)?;
-    let mut conn = owner.tenant(&app).await?;
+    let mut conn = owner.tenant(app).await?;
     let member = orgs::member_row(&mut conn, owner.org_id(), id).await?;
     member.filter(|member| member.person != owner.person().id).ok_or(PageError::NotFound)
 }

@@ -5,13 +5,15 @@ use serde::Deserialize;
 
 use super::{links, of_team, roles, told};
 use crate::accounts::Recent;
+use crate::audit::{self, Action};
 use crate::base::ids::OrgId;
 use crate::keys;
 use crate::orgs::{self, Manager, Member, OrgError, OrgName, Owner, Permission, Role};
+use crate::pictures;
 use crate::web::present::amount;
 use crate::web::views::Field;
 use crate::web::views::teams as views;
-use crate::web::{App, PageError, Protected, flash, html, see_other, unprocessable};
+use crate::web::{App, PageError, Protected, Upload, flash, html, see_other, unprocessable};
 
 const SETTINGS: &str = "/settings/organization";
 
@@ -105,7 +107,7 @@ pub async fn open(
 
 async fn settings_view(app: &App, member: &Member, name: Field) -> Result<views::Organization, PageError> {
     let (is_team, role) = (member.org.is_team(), member.role());
-    let mut conn = member.tenant(&app).await?;
+    let mut conn = member.tenant(app).await?;
     let last = role == Role::Owner && orgs::count_owners(&mut conn, member.org_id()).await? <= 1;
     Ok(views::Organization {
         shell: member.shell("organization", "Organization", "What it is called, what you are in it, and its end."),
@@ -115,6 +117,7 @@ async fn settings_view(app: &App, member: &Member, name: Field) -> Result<views:
         role_note: role.note().to_owned(),
         is_team,
         may_rename: member.may(Permission::ManageSettings),
+        picture_error: String::new(),
         may_leave: !last,
         may_delete: member.may(Permission::Own) && member.org.delete_after.is_none(),
         roles: roles(),
@@ -156,6 +159,52 @@ pub async fn rename(
     tx.commit().await?;
     let mut response = see_other(SETTINGS);
     flash::set(&mut response, &app, true, &format!("It is called {} now.", name.as_str()));
+    Ok(response)
+}
+
+/// `POST /settings/organization/picture`
+///
+/// # Errors
+/// Database errors; what is wrong with the file is shown beside its field.
+pub async fn save_picture(
+    app: web::Data<App>,
+    member: Manager,
+    // Who may not is told so, whatever they sent.
+    upload: Result<Upload, PageError>,
+) -> Result<HttpResponse, PageError> {
+    let Upload(file) = upload?;
+    let picture = match pictures::decode(file).await? {
+        Ok(picture) => picture,
+        Err(error) => {
+            let view = settings_view(&app, &member, Field::of(&member.org.name)).await?;
+            return unprocessable(&views::Organization { picture_error: error.to_string(), ..view });
+        }
+    };
+    let mut tx = member.tenant(&app).await?;
+    pictures::set(&mut tx, pictures::Owner::Org(member.org_id()), &picture).await?;
+    audit::record(&mut tx, member.acting().entry(Action::OrgAvatarChanged)).await?;
+    tx.commit().await?;
+    let mut response = see_other(SETTINGS);
+    flash::set(&mut response, &app, true, "The picture is saved.");
+    Ok(response)
+}
+
+/// `POST /settings/organization/picture/remove`
+///
+/// # Errors
+/// Database errors only.
+pub async fn remove_picture(
+    app: web::Data<App>,
+    member: Manager,
+    _form: Protected<EmptyForm>,
+) -> Result<HttpResponse, PageError> {
+    let mut tx = member.tenant(&app).await?;
+    if pictures::remove(&mut tx, pictures::Owner::Org(member.org_id())).await? {
+        audit::record(&mut tx, member.acting().entry(Action::OrgAvatarChanged)).await?;
+    }
+    tx.commit().await?;
+    let mut response = see_other(SETTINGS);
+    flash::set(&mut response, &app, true, "The picture is removed.");
     Ok(response)
 }
 
@@ -204,7 +253,7 @@ pub struct DeleteForm {
 }
 
 async fn delete_view(app: &App, owner: &Owner, typed: Field) -> Result<views::Delete, PageError> {
-    let mut conn = owner.tenant(&app).await?;
+    let mut conn = owner.tenant(app).await?;
     let keys = keys::count(&mut conn, owner.org_id(), None).await?;
     let members = orgs::members(&mut conn, owner.org_id()).await?.len();
     Ok(views::Delete {

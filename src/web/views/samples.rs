@@ -50,6 +50,7 @@ pub(super) fn shell(theme: &str, section: &'static str, title: &str, description
         section,
         org_name: "Northwind Studio".into(),
         org_initials: "NS".into(),
+        org_picture: String::new(),
         orgs: vec![
             OrgLink {
                 id: "org_1".into(),

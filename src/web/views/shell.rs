@@ -51,6 +51,8 @@ pub struct Shell {
     pub org_name: String,
     /// One or two letters.
     pub org_initials: String,
+    /// Where the organization's picture is; empty when the initials stand for it.
+    pub org_picture: String,
     /// Every organization of this person, for the switcher.
     pub orgs: Vec<OrgLink>,
     /// What of the navigation this member may use.

@@ -48,6 +48,7 @@ pub fn push_all(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         role_note: "Everything, the end of the organization included".into(),
         is_team: true,
         may_rename: true,
+        picture_error: String::new(),
         may_leave: false,
         may_delete: true,
         roles: roles(),

@@ -41,6 +41,8 @@ pub struct Organization {
     pub role_note: String,
     pub is_team: bool,
     pub may_rename: bool,
+    /// Why the last upload was not taken; empty otherwise.
+    pub picture_error: String,
     pub may_leave: bool,
     pub may_delete: bool,
     pub roles: Roles,

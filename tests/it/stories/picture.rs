@@ -4,8 +4,8 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 
-use crate::support::Farebox;
 use crate::support::visitor::{Page, Visitor, between};
+use crate::support::{Farebox, team};
 
 fn jpeg() -> Vec<u8> {
     let mut out = Cursor::new(Vec::new());
@@ -15,6 +15,17 @@ fn jpeg() -> Vec<u8> {
 }
 
 async fn upload(visitor: &mut Visitor<'_>, farebox: &Farebox, token: &str, boundary: &str, file: &[u8]) -> Page {
+    upload_to(visitor, farebox, "/settings/picture", token, boundary, file).await
+}
+
+async fn upload_to(
+    visitor: &mut Visitor<'_>,
+    farebox: &Farebox,
+    action: &str,
+    token: &str,
+    boundary: &str,
+    file: &[u8],
+) -> Page {
     let mut body = format!(
         "--{boundary}\r\ncontent-disposition: form-data; name=\"csrf_token\"\r\n\r\n{token}\r\n--{boundary}\r\n\
          content-disposition: form-data; name=\"picture\"; filename=\"../../etc/passwd\"\r\ncontent-type: image/jpeg\r\n\r\n"
@@ -24,7 +35,7 @@ async fn upload(visitor: &mut Visitor<'_>, farebox: &Farebox, token: &str, bound
     body.extend(format!("\r\n--{boundary}--\r\n").bytes());
     let request = farebox
         .http
-        .post(farebox.url("/settings/picture"))
+        .post(farebox.url(action))
         .header("content-type", format!("multipart/form-data; boundary={boundary}"))
         .body(body);
     visitor.send(request).await
@@ -77,4 +88,26 @@ async fn what_is_no_picture_is_told_beside_its_field() {
     assert_eq!(boundary.status, 422);
     assert_eq!(upload(&mut ada, &farebox, "0", "b", &jpeg()).await.status, 403, "without the form's token");
     assert_eq!(farebox.text("select count(*)::text from picture").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_organization_has_one_too_and_its_log_says_so() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
+    let mut bob = Visitor::member(&farebox, "bob@example.com", "correct horse battery").await;
+    team::create(&mut ada, "Analytical Engines").await;
+    team::bring_in(&farebox, &mut ada, &mut bob, "bob@example.com", "member").await;
+    let action = "/settings/organization/picture";
+    let token = bob.token("/settings/profile").await;
+    assert_eq!(upload_to(&mut bob, &farebox, action, &token, "b", &jpeg()).await.status, 403, "a member may not");
+    let token = ada.token("/settings/organization").await;
+    let saved = upload_to(&mut ada, &farebox, action, &token, "b", &jpeg()).await;
+    assert_eq!((saved.status, saved.location.as_str()), (303, "/settings/organization"), "{}", saved.body);
+    let path = between(&bob.get("/").await.body, "src=\"/pictures/", "\"");
+    assert_eq!(bob.get(&format!("/pictures/{path}")).await.status, 200, "everybody in it sees it");
+    let removed = ada.submit("/settings/organization", "/settings/organization/picture/remove", &[]).await;
+    assert_eq!(removed.status, 303);
+    assert!(!bob.get("/").await.body.contains("/pictures/"));
+    let noted = "select count(*)::text from audit_entry where action = 'organization.avatar_changed'";
+    assert_eq!(farebox.text(noted).await, "2");
 }
