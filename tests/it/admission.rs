@@ -2,7 +2,7 @@
 
 use crate::support::fake_oidc::FakeOidc;
 use crate::support::visitor::{Visitor, between};
-use crate::support::{Farebox, Options, cluster};
+use crate::support::{Farebox, Options, cluster, team};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -80,6 +80,36 @@ async fn without_an_invitation_nobody_gets_in_and_nobody_learns_who_was_invited(
     assert_eq!(sign_up_elsewhere(&farebox, &fake, "new@example.com").await, 422);
     assert_eq!(people(&farebox).await, "known@example.com");
     assert_eq!(farebox.text("select string_agg(kind, ' ') from mail").await, "already_registered");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_was_invited_signs_up_by_password_or_elsewhere() {
+    let fake = FakeOidc::start();
+    let open = Farebox::start().await;
+    let mut ada = Visitor::member(&open, "ada@example.com", PASSWORD).await;
+    team::create(&mut ada, "Analytical Engines").await;
+    for email in ["grace@example.com", "linus@example.com"] {
+        assert_eq!(team::invite(&mut ada, email, "member").await.status, 303);
+    }
+    let mut options = fake.options();
+    options.database_url = Some(open.database_url.clone());
+    options.env.push(("FAREBOX_SIGN_UP", "invitation".to_owned()));
+    let farebox = Farebox::with(options).await;
+
+    let invited = sign_up(&farebox, "grace@example.com").await;
+    let stranger = sign_up(&farebox, "eve@example.com").await;
+    assert_eq!(invited, stranger, "nobody learns who was invited");
+    assert_eq!(sign_up_elsewhere(&farebox, &fake, "linus@example.com").await, 303);
+    assert_eq!(sign_up_elsewhere(&farebox, &fake, "mallory@example.com").await, 422);
+    assert_eq!(people(&farebox).await, "ada@example.com grace@example.com linus@example.com");
+    assert_eq!(
+        farebox
+            .text(
+                "select string_agg(recipient, ' ') from mail where kind = 'verify_email' and recipient not like 'ada%'"
+            )
+            .await,
+        "grace@example.com"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -77,6 +77,7 @@ async fn every_page_fits_and_can_be_used_by_everybody() {
     {
         inspector.visit(name, path).await;
     }
+    leaving(&mut inspector).await;
     browser.take_cookies(&town.cookies).await;
     town.elsewhere().await;
     inspector.visit("operator-claim", &town.claim()).await;
@@ -246,4 +247,24 @@ async fn add_passkey(inspector: &mut Inspector<'_>) {
     browser.fill("#name", "The laptop in the study, with its own fingerprint reader").await;
     browser.press("Add the passkey").await;
     browser.shows("Your passkey is added").await;
+}
+
+/// Somebody deletes their account, and keeps it after all.
+async fn leaving(inspector: &mut Inspector<'_>) {
+    let browser = inspector.browser;
+    browser.open("/settings/delete").await;
+    // The session may be older than five minutes by now.
+    if browser.text().await.contains("Confirm that it is you") {
+        browser.fill("#password", super::town::PASSWORD).await;
+        browser.press("Continue").await;
+        browser.shows("Type your e-mail address").await;
+    }
+    browser.fill("#typed", super::town::NEWCOMER).await;
+    browser.press("Delete my account").await;
+    browser.shows("Your account is closed").await;
+    inspector.look("account-leaving").await;
+    browser.open("/keys").await;
+    browser.shows("Your account is closed").await;
+    browser.press("Keep my account").await;
+    browser.shows("Your account stays").await;
 }

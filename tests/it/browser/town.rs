@@ -7,6 +7,7 @@ use crate::support::farebox::{Farebox, Key};
 use crate::support::lab::{self, Endpoint, Provider};
 use crate::support::visitor::{Page, Visitor, form};
 
+pub const NEWCOMER: &str = "new@example.com";
 pub const EMAIL: &str = "ada@example.com";
 pub const PASSWORD: &str = "correct horse battery";
 /// Nobody listens there.
@@ -48,7 +49,7 @@ impl Town {
         keys_and_calls(&farebox).await;
         history(&farebox).await;
         let cookies = ada.cookies().to_vec();
-        let newcomer = Visitor::member(&farebox, "new@example.com", PASSWORD).await.cookies().to_vec();
+        let newcomer = Visitor::member(&farebox, NEWCOMER, PASSWORD).await.cookies().to_vec();
         Town { farebox, cookies, newcomer, _upstream: upstream, _refused: refused }
     }
 
