@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
-use sqlx::postgres::types::PgInterval;
 
 use crate::base::Usd;
 use crate::base::ids::{OrgId, PersonId};
+use crate::db::interval;
 
 pub async fn lock_person(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!("select id from person where id = $1 for update", person.0).fetch_one(conn).await?;
@@ -65,11 +65,10 @@ pub async fn insert_deletion(
     person: PersonId,
     grace: TimeDelta,
 ) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
-    let grace = PgInterval { months: 0, days: 0, microseconds: grace.num_microseconds().unwrap_or(i64::MAX) };
     sqlx::query_scalar!(
         "insert into account_deletion (person_id, due_at) values ($1, now() + $2) on conflict do nothing returning due_at",
         person.0,
-        grace,
+        interval(grace),
     )
     .fetch_optional(conn)
     .await

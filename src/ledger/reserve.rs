@@ -78,9 +78,10 @@ async fn try_reserve_all(
     wants: &[Want],
     config: DeskConfig,
 ) -> Result<Vec<Result<Granted, Refused>>, sqlx::Error> {
+    let full: Vec<(&Want, Granted)> = wants.iter().map(|want| (want, Granted { amount: want.most })).collect();
     let mut conn = pool.acquire().await?;
-    if store::hold_all(&mut conn, wants, config.hold_ttl).await? {
-        return Ok(wants.iter().map(|want| Ok(Granted { amount: want.most })).collect());
+    if store::hold_all(&mut conn, &full, config.hold_ttl).await? {
+        return Ok(full.into_iter().map(|(_, granted)| Ok(granted)).collect());
     }
     drop(conn);
     one_by_one(pool, wants, config).await
@@ -97,8 +98,8 @@ async fn one_by_one(
     let results: Vec<_> = wants.iter().map(|want| decide::admit(&mut books, want)).collect();
     let held: Vec<(&Want, Granted)> =
         wants.iter().zip(&results).filter_map(|(want, result)| result.as_ref().ok().map(|g| (want, *g))).collect();
-    if !held.is_empty() {
-        store::insert_holds(&mut tx, &held, config.hold_ttl).await?;
+    if !held.is_empty() && !store::hold_all(&mut tx, &held, config.hold_ttl).await? {
+        return Err(sqlx::Error::Protocol("the database refused holds that the rules admitted on locked rows".into()));
     }
     tx.commit().await?;
     Ok(results)

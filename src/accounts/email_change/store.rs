@@ -1,18 +1,14 @@
 //! Every query about changes of e-mail addresses.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
 
 use super::{CONFIRM_LASTS, REVERT_LASTS};
 use crate::accounts::Person;
 use crate::base::ids::PersonId;
 use crate::base::{Digest, EmailAddress};
-
-fn interval(delta: TimeDelta) -> PgInterval {
-    PgInterval { months: 0, days: 0, microseconds: delta.num_microseconds().unwrap_or(i64::MAX) }
-}
+use crate::db::interval;
 
 pub async fn delete_unconfirmed(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from email_change where person_id = $1 and confirmed_at is null", person.0)

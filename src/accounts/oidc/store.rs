@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use sqlx::postgres::types::PgInterval;
 
 use super::flow::{LASTS, NewFlow, Purpose};
 use super::identity::Identity;
@@ -10,6 +9,7 @@ use super::prove::Proven;
 use crate::base::ids::{IdentityId, PersonId, SessionId};
 use crate::base::seal::Sealed;
 use crate::base::secret::Digest;
+use crate::db::interval;
 
 pub struct KeptFlow {
     pub provider: String,
@@ -36,7 +36,7 @@ pub async fn insert_flow(
     // Kept only as long as they can be used.
     sqlx::query!("delete from identity_flow where expires_at < now()").execute(&mut *conn).await?;
     let browser = Digest::of(new.browser);
-    let lasts = PgInterval { months: 0, days: 0, microseconds: LASTS.num_microseconds().unwrap_or_default() };
+    let lasts = interval(LASTS);
     sqlx::query!(
         "insert into identity_flow
              (digest, browser, session_id, provider, purpose, next, ip, key_id, nonce, ciphertext, expires_at)

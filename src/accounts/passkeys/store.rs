@@ -3,12 +3,12 @@
 use chrono::TimeDelta;
 use serde_json::Value;
 use sqlx::PgConnection;
-use sqlx::postgres::types::PgInterval;
 use webauthn_rs::prelude::Passkey;
 
 use super::passkey::{KnownPasskey, MAX_PASSKEYS};
 use crate::base::Digest;
 use crate::base::ids::{PasskeyId, PersonId};
+use crate::db::interval;
 
 /// Challenges that ran out are cleared away in such portions, as new ones come.
 const CLEAR_AT_ONCE: i64 = 20;
@@ -138,7 +138,7 @@ pub async fn insert_challenge(
     )
     .execute(&mut *conn)
     .await?;
-    let lifetime = PgInterval { months: 0, days: 0, microseconds: lifetime.num_microseconds().unwrap_or_default() };
+    let lifetime = interval(lifetime);
     sqlx::query!(
         "insert into passkey_challenge (digest, purpose, person_id, state, expires_at)
          values ($1, $2, $3, $4, now() + $5)",

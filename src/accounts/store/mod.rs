@@ -4,22 +4,18 @@ mod places;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
-use sqlx::postgres::types::PgInterval;
 
 use super::person::Person;
 use super::session::{IDLE, Session, TOUCH_EVERY};
 use crate::base::EmailAddress;
 use crate::base::ids::{PersonId, PictureId, SessionId};
 use crate::base::secret::Digest;
+use crate::db::interval;
 
 pub use places::{
     count_try, delete_half, delete_halves, find_half, insert_half, is_known_device, lock_person, remember_device,
     sessions, take_unlisted, today, unlisted,
 };
-
-fn interval(delta: TimeDelta) -> PgInterval {
-    PgInterval { months: 0, days: 0, microseconds: delta.num_microseconds().unwrap_or(i64::MAX) }
-}
 
 /// # Errors
 /// Database errors only.

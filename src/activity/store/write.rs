@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::super::record::hour_of;
 use super::super::usage::UsageRow;
 use crate::base::Usd;
-use crate::base::ids::{CallId, MeterId, OrgId};
+use crate::base::ids::{CallId, OrgId};
+use crate::db::uuid_array;
 
 /// The primary key of `usage_hour`, with its columns in the order of the index.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -119,7 +120,7 @@ pub async fn insert_usage(conn: &mut PgConnection, rows: &[&UsageRow]) -> Result
         column!(row => row.overrun) as &[Usd],
         column!(row => row.hold) as &[Usd],
         column!(row => row.transfer.map(|transfer| transfer.0)) as &[Option<Uuid>],
-        column!(row => uuid_array(&row.meters)),
+        column!(row => uuid_array(row.meters.iter().map(|meter| meter.0))),
         column!(row => row.first_token_ms.map(milliseconds)) as &[Option<i32>],
         column!(row => milliseconds(row.duration_ms)),
         column!(row => &row.attempts) as &[&serde_json::Value],
@@ -200,12 +201,6 @@ pub async fn delete_abandoned(
         app: row.app,
         member: row.member_id.unwrap_or_default(),
     }))
-}
-
-/// Arrays of arrays must be rectangular in Postgres, so each row's meters travel as one literal.
-fn uuid_array(meters: &[MeterId]) -> String {
-    let ids: Vec<String> = meters.iter().map(|meter| meter.0.to_string()).collect();
-    format!("{{{}}}", ids.join(","))
 }
 
 /// Beyond this a count is nonsense; cutting it keeps the sums from overflowing.

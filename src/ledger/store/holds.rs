@@ -11,6 +11,7 @@ use super::super::hold::{ExpiredHold, Granted, Want};
 use super::{CreditState, meters};
 use crate::base::Usd;
 use crate::base::ids::{CallId, MeterId, OrgId};
+use crate::db::uuid_array;
 
 /// A hold that this transaction ended.
 #[derive(Clone, Debug)]
@@ -43,15 +44,14 @@ pub async fn lock_books(conn: &mut PgConnection, wants: &[Want]) -> Result<Books
     })
 }
 
-/// Holds all of a batch in full, or nothing: one statement, so that the common case, in which everything fits, costs
-/// one round trip. False when something does not fit or does not exist; then [`lock_books`] and the rules of
-/// `decide` say to whom, and whether less would do.
+/// Writes all these holds and raises `held` on their rows, or does nothing. False when something does not fit or does
+/// not exist. One statement, so that the common case, in which a whole batch fits, costs one round trip; where it does
+/// not, [`lock_books`] and the rules of `decide` say who gets how much, and this writes that.
 ///
 /// Locks are taken in the one order: credits by organization, then meters. What is compared is what the locks
 /// returned, so it is as the last transaction before left it.
-pub async fn hold_all(conn: &mut PgConnection, wants: &[Want], ttl: Duration) -> Result<bool, sqlx::Error> {
-    let full: Vec<(&Want, Granted)> = wants.iter().map(|want| (want, Granted { amount: want.most })).collect();
-    let columns = Columns::of(&full);
+pub async fn hold_all(conn: &mut PgConnection, held: &[(&Want, Granted)], ttl: Duration) -> Result<bool, sqlx::Error> {
+    let columns = Columns::of(held);
     let fits = sqlx::query_scalar!(
         r#"with wanted_credit as (
             select c.org_id, c.posted, c.held, x.amount
@@ -133,7 +133,6 @@ struct Columns<'a> {
     hold_orgs: Vec<Uuid>,
     hold_ids: Vec<Uuid>,
     hold_amounts: Vec<Usd>,
-    /// Arrays of arrays must be rectangular in Postgres, so each hold's meters travel as one literal.
     hold_meters: Vec<String>,
     hold_memos: Vec<&'a str>,
 }
@@ -160,52 +159,10 @@ impl<'a> Columns<'a> {
             hold_orgs: held.iter().map(|(want, _)| want.org.0).collect(),
             hold_ids: held.iter().map(|(want, _)| want.call.0).collect(),
             hold_amounts: held.iter().map(|(_, granted)| granted.amount).collect(),
-            hold_meters: held.iter().map(|(want, _)| uuid_array(&want.meters)).collect(),
+            hold_meters: held.iter().map(|(want, _)| uuid_array(want.meters.iter().map(|meter| meter.0))).collect(),
             hold_memos: held.iter().map(|(want, _)| want.memo.as_str()).collect(),
         }
     }
-}
-
-/// Writes admitted holds and raises `held` on their rows, which the transaction has locked.
-pub async fn insert_holds(
-    conn: &mut PgConnection,
-    held: &[(&Want, Granted)],
-    ttl: Duration,
-) -> Result<(), sqlx::Error> {
-    let columns = Columns::of(held);
-    sqlx::query!(
-        "with raised_credit as (
-            update credit c set held = c.held + d.amount
-            from unnest($1::uuid[], $2::numeric[]) as d (org_id, amount)
-            where c.org_id = d.org_id
-         ), raised_meter as (
-            update meter m set held = m.held + d.amount
-            from unnest($3::uuid[], $4::uuid[], $5::numeric[]) as d (org_id, id, amount)
-            where m.org_id = d.org_id and m.id = d.id
-         )
-         insert into hold (org_id, id, amount, meters, memo, expires_at)
-         select d.org_id, d.id, d.amount, d.meters::uuid[], d.memo, now() + make_interval(secs => $11)
-         from unnest($6::uuid[], $7::uuid[], $8::numeric[], $9::text[], $10::text[]) as d (org_id, id, amount, meters, memo)",
-        &columns.orgs,
-        &columns.org_amounts as &[Usd],
-        &columns.meter_orgs,
-        &columns.meter_ids,
-        &columns.meter_amounts as &[Usd],
-        &columns.hold_orgs,
-        &columns.hold_ids,
-        &columns.hold_amounts as &[Usd],
-        &columns.hold_meters,
-        &columns.hold_memos as &[&str],
-        ttl.as_secs_f64(),
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-fn uuid_array(meters: &[MeterId]) -> String {
-    let ids: Vec<String> = meters.iter().map(|meter| meter.0.to_string()).collect();
-    format!("{{{}}}", ids.join(","))
 }
 
 /// Deletes open holds. A hold that is not returned had ended before.

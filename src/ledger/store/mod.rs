@@ -12,7 +12,7 @@ pub use audit::{
     sum_of_all_accounts,
 };
 pub use credits::{CreditChange, CreditState, credit_state, insert_credit, lock_credit, move_credit};
-pub use holds::{EndedHold, end_holds, expired_holds, hold_all, insert_holds, lock_books};
+pub use holds::{EndedHold, end_holds, expired_holds, hold_all, lock_books};
 pub use meters::{MeterChange, insert_meter, meter_states, meters_near_limit, update_limits};
 pub use settlement::apply;
 pub use transfers::{Moved, NewTransfer, insert_or_find_transfer, moves};

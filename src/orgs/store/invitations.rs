@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
-use sqlx::postgres::types::PgInterval;
 
 use super::super::invitation::Invitation;
 use crate::base::EmailAddress;
 use crate::base::ids::{InvitationId, OrgId, PersonId};
 use crate::base::secret::Digest;
+use crate::db::interval;
 
 /// What is written of a new invitation.
 pub struct NewInvitation<'a> {
@@ -54,7 +54,7 @@ pub async fn insert_invitation(
     org: OrgId,
     new: &NewInvitation<'_>,
 ) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
-    let lasts = PgInterval { months: 0, days: 0, microseconds: new.lasts.num_microseconds().unwrap_or(i64::MAX) };
+    let lasts = interval(new.lasts);
     sqlx::query_scalar!(
         "insert into invitation (org_id, id, digest, email, email_canonical, role, invited_by, expires_at)
          values ($1, $2, $3, $4, $5, $6, $7, now() + $8::interval)

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
-use sqlx::postgres::types::PgInterval;
 
 use super::super::org::Org;
 use crate::base::ids::{MeterId, OrgId, PersonId, PictureId, SessionId};
+use crate::db::interval;
 
 pub async fn lock_person(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!("select id from person where id = $1 for update", person.0).fetch_one(conn).await?;
@@ -127,7 +127,7 @@ pub async fn rename(conn: &mut PgConnection, org: OrgId, name: &str) -> Result<(
 
 /// Asks for the end of an organization so long from now; the moment when it comes.
 pub async fn ask_deletion(conn: &mut PgConnection, org: OrgId, after: TimeDelta) -> Result<DateTime<Utc>, sqlx::Error> {
-    let after = PgInterval { months: 0, days: 0, microseconds: after.num_microseconds().unwrap_or(i64::MAX) };
+    let after = interval(after);
     sqlx::query_scalar!(
         r#"update org set deletion_asked_at = now(), delete_after = now() + $2::interval where id = $1
            returning delete_after as "after!""#,
