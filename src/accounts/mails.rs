@@ -11,6 +11,7 @@ use crate::base::ids::{MailId, PersonId, SessionId};
 use crate::base::secret::{Digest, random_token};
 use crate::base::{EmailAddress, Origin, Secret};
 use crate::mail::{self, NewMail};
+use crate::web::App;
 use crate::web::views::emails::{self, LinkMail, Mail, NoticeMail};
 
 const VERIFY_LASTS: TimeDelta = TimeDelta::hours(24);
@@ -23,7 +24,14 @@ pub struct Links {
 }
 
 impl Links {
-    fn with_token(&self, path: &str, token: &str) -> String {
+    #[must_use]
+    pub fn of(app: &App) -> Links {
+        Links { base: app.public_url.clone() }
+    }
+
+    /// An address of this instance with a secret in it, for one mail only.
+    #[must_use]
+    pub fn with_token(&self, path: &str, token: &str) -> String {
         let mut url = self.base.clone();
         url.set_path(path);
         url.query_pairs_mut().append_pair("token", token);
@@ -38,7 +46,9 @@ impl Links {
         url.to_string()
     }
 
-    fn instance(&self) -> String {
+    /// What this installation is called in a sentence.
+    #[must_use]
+    pub fn instance(&self) -> String {
         format!("Farebox at {}", self.base.host_str().unwrap_or("this server"))
     }
 }

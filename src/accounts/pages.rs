@@ -14,11 +14,9 @@ use crate::base::EmailAddress;
 use crate::web::error::local_path;
 use crate::web::views::accounts as views;
 use crate::web::views::common::Field;
-use crate::web::{App, PageError, Protected, client, cookies, flash, html, public_page, see_other, unprocessable};
-
-pub(super) fn links(app: &App) -> Links {
-    Links { base: app.public_url.clone() }
-}
+use crate::web::{
+    App, EmptyForm, PageError, Protected, client, cookies, flash, html, public_page, see_other, unprocessable,
+};
 
 pub(super) fn field(value: &str, error: impl std::fmt::Display) -> Field {
     Field::wrong(value, error.to_string())
@@ -143,7 +141,7 @@ pub async fn sign_up(
     let admitted = rules.admit(&mut tx, &email).await?;
     let shown = email.to_string();
     let new = NewPerson { email, name: form.name, password };
-    super::sign_up(&mut tx, &hasher, &links(&app), new, admitted).await?;
+    super::sign_up(&mut tx, &hasher, &Links::of(&app), new, admitted).await?;
     tx.commit().await?;
     html(&views::SignUpSent {
         page: public_page(&app, &request, "Look into your mailbox"),
@@ -194,7 +192,7 @@ pub async fn verify(
 ) -> Result<HttpResponse, PageError> {
     let mut conn = app.db.acquire().await?;
     let origin = client::origin(&app, &request);
-    match super::verify_email(&mut conn, &hasher, &links(&app), &form.token, &form.password, &origin).await {
+    match super::verify_email(&mut conn, &hasher, &Links::of(&app), &form.token, &form.password, &origin).await {
         Ok(done) => {
             // An invitation, for instance, waits for the account that was made for it.
             let mut response = finished(&app, &done, &cookies::landing_path(&app, &request));
@@ -285,15 +283,12 @@ pub async fn sign_in(
     };
     let mut conn = app.db.acquire().await?;
     let origin = client::origin(&app, &request);
-    match super::sign_in(&mut conn, &hasher, &links(&app), &email, &form.password, &origin).await {
+    match super::sign_in(&mut conn, &hasher, &Links::of(&app), &email, &form.password, &origin).await {
         Ok(done) => Ok(finished(&app, &done, &form.next)),
         Err(SignInError::WrongPassword) => again("", &SignInError::WrongPassword.to_string()),
         Err(error) => Err(error.into()),
     }
 }
-
-#[derive(Deserialize)]
-pub struct EmptyForm {}
 
 /// `POST /sign-out`
 ///
@@ -350,7 +345,7 @@ pub async fn recover(
         return Err(PageError::TooMany);
     }
     throttle.note_failure(&mut tx).await?;
-    super::start_recovery(&mut tx, &links(&app), &email).await?;
+    super::start_recovery(&mut tx, &Links::of(&app), &email).await?;
     tx.commit().await?;
     html(&views::RecoverSent {
         page: public_page(&app, &request, "Look into your mailbox"),
@@ -398,7 +393,7 @@ pub async fn reset(
     };
     let mut tx = app.db.begin().await?;
     let origin = client::origin(&app, &request);
-    match super::reset_password(&mut tx, &hasher, &links(&app), &form.token, password, &origin).await {
+    match super::reset_password(&mut tx, &hasher, &Links::of(&app), &form.token, password, &origin).await {
         Ok(()) => {
             tx.commit().await?;
             let mut response = see_other("/sign-in");

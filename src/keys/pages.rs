@@ -25,7 +25,7 @@ use crate::web::present::{amount, day, time_of_day, when};
 use crate::web::snippets::{Example, MODEL_PLACEHOLDER};
 use crate::web::views::keys as views;
 use crate::web::views::{Badge, Field, Pager};
-use crate::web::{App, PageError, Protected, flash, html, see_other, unprocessable};
+use crate::web::{App, EmptyForm, PageError, Protected, flash, html, see_other, unprocessable};
 
 const ROWS: u16 = 50;
 /// Longer than any name.
@@ -230,9 +230,6 @@ async fn own_key(app: &App, member: &KeyUser, id: &str) -> Result<Key, PageError
     let whose = member.keys_of();
     key.filter(|key| whose.is_none() || key.created_by == whose).ok_or(PageError::NotFound)
 }
-
-#[derive(Deserialize)]
-pub struct EmptyForm {}
 
 /// `POST /keys/{id}/disable`
 ///

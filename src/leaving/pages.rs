@@ -8,7 +8,9 @@ use crate::accounts::{Links, Recent, SignedIn};
 use crate::orgs::Member;
 use crate::web::views::Field;
 use crate::web::views::leaving as views;
-use crate::web::{App, PageError, Protected, client, flash, html, present, public_page, see_other, unprocessable};
+use crate::web::{
+    App, EmptyForm, PageError, Protected, client, flash, html, present, public_page, see_other, unprocessable,
+};
 
 impl From<LeaveError> for PageError {
     fn from(error: LeaveError) -> PageError {
@@ -66,7 +68,7 @@ pub async fn delete(
         return unprocessable(&views::Delete { typed, ..view(&app, &member).await? });
     }
     let mut tx = app.db.begin().await?;
-    let links = Links { base: app.public_url.clone() };
+    let links = Links::of(&app);
     match super::leave(&mut tx, &links, &member.signed_in.session, &client::origin(&app, &request)).await {
         Ok(_) => {
             tx.commit().await?;
@@ -90,9 +92,6 @@ pub async fn leaving(app: web::Data<App>, person: SignedIn, request: HttpRequest
         due: present::when(due, app.clock.now(), person.person().zone()),
     })
 }
-
-#[derive(Deserialize)]
-pub struct EmptyForm {}
 
 /// `POST /account/keep`
 ///

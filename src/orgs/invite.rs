@@ -5,11 +5,12 @@ use sqlx::PgConnection;
 
 use super::acting::Acting;
 use super::invitation::{Invitation, Lasts, MAX_A_DAY, MAX_OPEN};
-use super::mails::{self, Links};
+use super::mails;
 use super::org::MAX_MEMBERS;
 use super::role::{Permission, Role};
 use super::{OrgError, store};
 use crate::accounts;
+use crate::accounts::Links;
 use crate::audit::{self, Action, Target};
 use crate::base::EmailAddress;
 use crate::base::ids::InvitationId;

@@ -1,34 +1,16 @@
 //! What people are mailed about organizations. Each mail is written in the transaction of what it tells of.
 
 use sqlx::PgConnection;
-use url::Url;
 
 use super::invitation::Invitation;
 use super::org::MemberRow;
 use super::role::Role;
+use crate::accounts::Links;
 use crate::base::EmailAddress;
 use crate::base::Secret;
 use crate::base::ids::MailId;
 use crate::mail::{self, NewMail};
 use crate::web::views::emails::{self, NoticeMail};
-
-/// Where links in mails lead.
-#[derive(Clone, Debug)]
-pub struct Links {
-    pub base: Url,
-}
-
-impl Links {
-    fn to(&self, path: &str) -> Url {
-        let mut url = self.base.clone();
-        url.set_path(path);
-        url
-    }
-
-    fn instance(&self) -> String {
-        format!("Farebox at {}", self.base.host_str().unwrap_or("this server"))
-    }
-}
 
 async fn write(
     conn: &mut PgConnection,
@@ -51,8 +33,6 @@ pub async fn invitation(
     invitation: &Invitation,
     token: &Secret<String>,
 ) -> anyhow::Result<()> {
-    let mut link = links.to("/invitations");
-    link.query_pairs_mut().append_pair("token", token.expose());
     let (org, role) = (&invitation.org_name, invitation.role());
     let who = invitation.inviter.as_deref().unwrap_or("Somebody");
     let notice = NoticeMail {
@@ -64,7 +44,7 @@ pub async fn invitation(
             ("Open until".into(), invitation.expires_at.format("%-d %b %Y, %H:%M UTC").to_string()),
         ],
         action: "See the invitation".into(),
-        link: link.into(),
+        link: links.with_token("/invitations", token.expose()),
         footer: "The link works once, for this address only. If you expected nothing, do nothing: without you \
                  nothing happens."
             .into(),
@@ -95,7 +75,7 @@ pub async fn role_changed(
             ("Now".into(), format!("{}: {}", after.label(), after.note())),
         ],
         action: "Open Farebox".into(),
-        link: links.to("/").into(),
+        link: links.to("/"),
         footer: format!("An owner or admin of {org} did this. Ask them if you did not expect it."),
     };
     write(conn, format!("role_changed:{}", MailId::fresh()), "role_changed", &member.email, &notice).await
@@ -113,7 +93,7 @@ pub async fn removed(conn: &mut PgConnection, links: &Links, member: &MemberRow,
         ],
         facts: Vec::new(),
         action: "Open Farebox".into(),
-        link: links.to("/").into(),
+        link: links.to("/"),
         footer: format!("An owner or admin of {org} did this. Ask them if you did not expect it."),
     };
     write(conn, format!("removed:{}", MailId::fresh()), "removed", &member.email, &notice).await
@@ -139,7 +119,7 @@ pub async fn ownership_transferred(
             lines: vec![line],
             facts: vec![("New owner".into(), to.name.clone()), ("Owner before".into(), from.name.clone())],
             action: "See the organization".into(),
-            link: links.to("/settings/organization").into(),
+            link: links.to("/settings/organization"),
             footer: "If you did not expect this, write to the other one and to whoever runs this server.".into(),
         };
         let event = format!("ownership_transferred:{}", MailId::fresh());
@@ -170,7 +150,7 @@ pub async fn will_be_deleted(
         ],
         facts: vec![("Deleted on".into(), on.to_owned())],
         action: if owner { "Keep the organization".into() } else { "See the organization".into() },
-        link: links.to("/settings/organization").into(),
+        link: links.to("/settings/organization"),
         footer: "If nobody should have done this, undo it or ask an owner to, before that day.".into(),
     };
     write(conn, format!("will_be_deleted:{}", MailId::fresh()), "will_be_deleted", &member.email, &notice).await

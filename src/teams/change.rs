@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use crate::accounts::Links;
 use crate::audit::{self, Action, Target};
 use crate::base::Usd;
 use crate::base::ids::PersonId;
 use crate::keys;
 use crate::ledger::{self, Limits};
-use crate::orgs::mails::{self, Links};
+use crate::orgs::mails;
 use crate::orgs::{self, Acting, MemberRow, OrgError, Permission, Role};
 
 pub(super) fn target(member: &MemberRow) -> Target {

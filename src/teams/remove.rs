@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::change::{may_lose_owner, target};
+use crate::accounts::Links;
 use crate::audit::{self, Action};
 use crate::base::ids::PersonId;
 use crate::keys;
-use crate::orgs::mails::{self, Links};
+use crate::orgs::mails;
 use crate::orgs::{self, Acting, MemberRow, OrgError, Permission};
 
 /// Takes somebody out. Their keys here stop in the same transaction, on every node within a second of its end; calls that

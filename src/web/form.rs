@@ -3,6 +3,7 @@
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{App, PageError, csrf};
@@ -15,6 +16,10 @@ pub(super) const STALE: &str =
 
 /// A form of type `T` that one of our own pages sent.
 pub struct Protected<T>(pub T);
+
+/// A form that is nothing but its button.
+#[derive(Deserialize)]
+pub struct EmptyForm {}
 
 impl<T: DeserializeOwned + 'static> FromRequest for Protected<T> {
     type Error = PageError;

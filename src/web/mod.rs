@@ -18,6 +18,6 @@ pub mod views;
 
 pub use app::App;
 pub use error::PageError;
-pub use form::Protected;
+pub use form::{EmptyForm, Protected};
 pub use page::{html, public_page, see_other, unprocessable};
 pub use upload::Upload;

@@ -15,10 +15,6 @@ pub struct Token {
     token: String,
 }
 
-fn links(app: &App) -> Links {
-    Links { base: app.public_url.clone() }
-}
-
 fn confirm_view(app: &App, request: &HttpRequest, token: String, problem: String) -> views::EmailLink {
     views::EmailLink {
         page: public_page(app, request, "Confirm your new address"),
@@ -68,7 +64,7 @@ pub async fn confirm(
 ) -> Result<HttpResponse, PageError> {
     let mut tx = app.db.begin().await?;
     let origin = client::origin(&app, &request);
-    match super::confirm(&mut tx, &links(&app), person.person(), &form.token, &origin).await {
+    match super::confirm(&mut tx, &Links::of(&app), person.person(), &form.token, &origin).await {
         Ok(()) => {
             tx.commit().await?;
             let mut response = see_other("/settings/profile");
@@ -101,7 +97,7 @@ pub async fn revert(
     Protected(form): Protected<Token>,
 ) -> Result<HttpResponse, PageError> {
     let mut tx = app.db.begin().await?;
-    match super::revert(&mut tx, &links(&app), &form.token, &client::origin(&app, &request)).await {
+    match super::revert(&mut tx, &Links::of(&app), &form.token, &client::origin(&app, &request)).await {
         Ok(()) => {
             tx.commit().await?;
             let mut response = see_other("/sign-in");

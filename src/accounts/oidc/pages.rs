@@ -6,9 +6,9 @@ use serde::Deserialize;
 
 use super::flow::BeginError;
 use super::{Entered, Flow, LinkError, NewFlow, Proven, Provider, ProviderError, Providers, Purpose, Through};
-use crate::accounts::pages::{finished, links, signed_in};
+use crate::accounts::pages::{finished, signed_in};
 use crate::accounts::session::Session;
-use crate::accounts::{Recent, SignUpRules, SignedIn, extract};
+use crate::accounts::{Links, Recent, SignUpRules, SignedIn, extract};
 use crate::base::ids::SessionId;
 use crate::web::error::local_path;
 use crate::web::page::with_status;
@@ -185,7 +185,7 @@ async fn finish(
             let through = Through {
                 provider: &provider.settings.name,
                 rules,
-                links: &links(app),
+                links: &Links::of(app),
                 origin: &origin,
                 before: before.as_ref(),
             };
@@ -203,7 +203,7 @@ async fn finish(
             }
         }
         (Purpose::Link, Some(session)) => {
-            match super::link(&mut conn, &links(app), &session, &proven, label, &origin).await {
+            match super::link(&mut conn, &Links::of(app), &session, &proven, label, &origin).await {
                 Ok(()) => {
                     let mut response = see_other("/settings/sign-in");
                     flash::set(&mut response, app, true, &format!("You can now sign in with {label}."));

@@ -2,13 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::super::pages::{finished, links};
+use super::super::pages::finished;
 use super::super::sign_in::SignInError;
-use super::super::two_factor::pages::{EmptyForm, PasskeyForm, asked};
+use super::super::two_factor::pages::{PasskeyForm, asked};
 use super::super::{Factors, sign_in_with_passkey};
+use crate::accounts::Links;
 use crate::web::error::local_path;
 use crate::web::views::accounts as views;
-use crate::web::{App, PageError, Protected, client, public_page, unprocessable};
+use crate::web::{App, EmptyForm, PageError, Protected, client, public_page, unprocessable};
 
 /// `POST /sign-in/passkey/start`
 ///
@@ -36,7 +37,7 @@ pub async fn sign_in(
 ) -> Result<HttpResponse, PageError> {
     let (mut conn, origin) = (app.db.acquire().await?, client::origin(&app, &request));
     let (token, answer) = (form.challenge.as_str(), form.credential.as_str());
-    match sign_in_with_passkey(&mut conn, &factors, &links(&app), token, answer, &origin).await {
+    match sign_in_with_passkey(&mut conn, &factors, &Links::of(&app), token, answer, &origin).await {
         Ok(done) => Ok(finished(&app, &done, &form.next)),
         Err(error @ (SignInError::WrongPasskey | SignInError::TooLate)) => unprocessable(&views::SignIn {
             page: public_page(&app, &request, "Sign in"),

@@ -5,23 +5,23 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::super::oidc::{self, Providers};
-use super::super::pages::{NextQuery, field, links, signed_in, with_next};
+use super::super::pages::{NextQuery, field, signed_in, with_next};
 use super::super::passkeys::{self, Asked, Purpose};
 use super::super::sign_in::{SecondAnswer, SignInError};
 use super::super::step_up as again;
 use super::super::{Factors, Hasher, SessionSecret, SignedIn, finish_second, half_signed_in};
+use crate::accounts::Links;
 use crate::web::error::local_path;
 use crate::web::views::accounts as views;
 use crate::web::views::common::Field;
-use crate::web::{App, PageError, Protected, client, cookies, flash, html, public_page, see_other, unprocessable};
+use crate::web::{
+    App, EmptyForm, PageError, Protected, client, cookies, flash, html, public_page, see_other, unprocessable,
+};
 
 /// What a script passes on to the browser's own dialog.
 pub fn asked(asked: &Asked) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "challenge": asked.token.expose(), "options": asked.options }))
 }
-
-#[derive(Deserialize)]
-pub struct EmptyForm {}
 
 /// What a passkey answered.
 #[derive(Deserialize)]
@@ -116,7 +116,7 @@ pub async fn second(
 ) -> Result<HttpResponse, PageError> {
     let Some(half) = half(&app, &request) else { return Ok(start_again(&app, &form.next)) };
     let (mut conn, origin) = (app.db.acquire().await?, client::origin(&app, &request));
-    let (links, now) = (links(&app), app.clock.now());
+    let (links, now) = (Links::of(&app), app.clock.now());
     let answer = SecondAnswer::Code(&form.code);
     match finish_second(&mut conn, &factors, &links, &half, answer, now, &origin).await {
         Ok(secret) => Ok(signed_in(&app, &secret, &form.next)),
@@ -164,7 +164,7 @@ pub async fn second_passkey(
 ) -> Result<HttpResponse, PageError> {
     let Some(half) = half(&app, &request) else { return Ok(start_again(&app, &form.next)) };
     let (mut conn, origin) = (app.db.acquire().await?, client::origin(&app, &request));
-    let (links, now) = (links(&app), app.clock.now());
+    let (links, now) = (Links::of(&app), app.clock.now());
     let answer = SecondAnswer::Passkey { token: &form.challenge, answer: &form.credential };
     match finish_second(&mut conn, &factors, &links, &half, answer, now, &origin).await {
         Ok(secret) => Ok(signed_in(&app, &secret, &form.next)),

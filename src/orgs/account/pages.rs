@@ -12,7 +12,7 @@ use crate::orgs::{Member, pages};
 use crate::pictures::{self, Owner};
 use crate::web::views::Field;
 use crate::web::views::accounts as views;
-use crate::web::{App, PageError, Protected, Upload, client, flash, html, see_other, unprocessable};
+use crate::web::{App, EmptyForm, PageError, Protected, Upload, client, flash, html, see_other, unprocessable};
 
 const CONFIRM_LASTS: &str = "an hour";
 
@@ -56,7 +56,7 @@ pub async fn email(
         Ok(new) => new,
         Err(problem) => return again(format!("This {problem}.")),
     };
-    let links = Links { base: app.public_url.clone() };
+    let links = Links::of(&app);
     let mut tx = app.db.begin().await?;
     let asked = email_change::ask(&mut tx, &links, member.person(), &new, &client::origin(&app, &request)).await;
     match asked {
@@ -91,9 +91,6 @@ pub async fn save_picture(
     flash::set(&mut response, &app, true, "Your picture is saved.");
     Ok(response)
 }
-
-#[derive(Deserialize)]
-pub struct EmptyForm {}
 
 /// `POST /settings/picture/remove`
 ///

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::accounts::passkeys::{self, KnownPasskey};
-use crate::accounts::two_factor::pages::EmptyForm;
 use crate::accounts::two_factor::{self, ConfirmError, RecoveryCodes};
 use crate::accounts::{self, Device, Factor, Factors, Links, Recent, SessionSeen};
 use crate::audit::{Action, Recorded};
@@ -15,17 +14,13 @@ use crate::base::ids::SessionId;
 use crate::orgs::Member;
 use crate::web::views::security as views;
 use crate::web::views::{Field, When};
-use crate::web::{App, PageError, Protected, client, flash, html, present, see_other, unprocessable};
+use crate::web::{App, EmptyForm, PageError, Protected, client, flash, html, present, see_other, unprocessable};
 
 pub(super) const HERE: &str = "/settings/security";
 /// With so few recovery codes left, new ones should be made.
 const FEW_CODES: i64 = 3;
 pub(super) const NO_PASSKEYS: &str =
     "Passkeys need a domain name. This instance is reached by a bare address, so browsers offer none here.";
-
-pub(super) fn links(app: &App) -> Links {
-    Links { base: app.public_url.clone() }
-}
 
 /// Shows moments to one reader.
 struct Reader {
@@ -248,7 +243,7 @@ pub async fn confirm(
 ) -> Result<HttpResponse, PageError> {
     let (origin, now) = (client::origin(&app, &request), app.clock.now());
     let mut tx = app.db.begin().await?;
-    let (links, person) = (links(&app), person.0.person());
+    let (links, person) = (Links::of(&app), person.0.person());
     match two_factor::confirm(&mut tx, &factors, &links, person, &form.code, now, &origin).await {
         Ok(codes) => {
             tx.commit().await?;
@@ -318,7 +313,7 @@ pub async fn off(
 ) -> Result<HttpResponse, PageError> {
     let origin = client::origin(&app, &request);
     let mut tx = app.db.begin().await?;
-    two_factor::switch_off(&mut tx, &links(&app), person.0.person(), &origin).await?;
+    two_factor::switch_off(&mut tx, &Links::of(&app), person.0.person(), &origin).await?;
     tx.commit().await?;
     Ok(back(&app, true, "Two-factor sign-in is off."))
 }

@@ -94,7 +94,7 @@ pub async fn unlink(
 ) -> Result<HttpResponse, PageError> {
     let id: IdentityId = form.identity.parse().map_err(|_| PageError::NotFound)?;
     let mut conn = app.db.acquire().await?;
-    let links = Links { base: app.public_url.clone() };
+    let links = Links::of(&app);
     let (session, origin) = (&person.0.session, client::origin(&app, &request));
     let label = |identity: &Identity| label_of(&providers, identity);
     let mut response = see_other(HERE);
@@ -139,7 +139,7 @@ pub async fn change_password(
         }
     };
     let mut conn = app.db.acquire().await?;
-    let links = Links { base: app.public_url.clone() };
+    let links = Links::of(&app);
     let origin = client::origin(&app, &request);
     let secret = accounts::change_password(&mut conn, &hasher, &links, session, password, &origin).await?;
     let mut response = see_other(HERE);

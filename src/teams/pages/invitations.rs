@@ -4,14 +4,16 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
 use super::members::{Asked, index_view};
-use super::{links, of_team, told};
-use crate::accounts::{self, SignedIn};
+use super::{of_team, told};
+use crate::accounts::{self, Links, SignedIn};
 use crate::base::EmailAddress;
 use crate::base::ids::InvitationId;
 use crate::orgs::{self, Invitation, Lasts, Manager, OrgError, Role};
 use crate::web::views::Field;
 use crate::web::views::teams::{self as views, InvitationState};
-use crate::web::{App, PageError, Protected, client, cookies, flash, html, public_page, see_other, unprocessable};
+use crate::web::{
+    App, EmptyForm, PageError, Protected, client, cookies, flash, html, public_page, see_other, unprocessable,
+};
 
 const MEMBERS: &str = "/settings/members";
 
@@ -43,7 +45,7 @@ pub async fn invite(
         Err(error) => return again(&app, &manager, form, format!("This {error}. Nothing was sent.")).await,
     };
     let mut tx = manager.tenant(&app).await?;
-    match orgs::invite(&mut tx, &manager.acting(), &links(&app), &email, role, lasts).await {
+    match orgs::invite(&mut tx, &manager.acting(), &Links::of(&app), &email, role, lasts).await {
         Ok(()) => tx.commit().await?,
         Err(error) => {
             drop(tx);
@@ -59,9 +61,6 @@ async fn again(app: &App, manager: &Manager, form: InviteForm, error: String) ->
     let asked = Asked { email: Field::wrong(form.email, error), role: form.role, lasts: form.lasts };
     unprocessable(&index_view(app, manager, asked).await?)
 }
-
-#[derive(Deserialize)]
-pub struct EmptyForm {}
 
 fn parse(id: &str) -> Result<InvitationId, PageError> {
     id.parse().map_err(|_| PageError::NotFound)
@@ -85,7 +84,7 @@ pub async fn resend(
 ) -> Result<HttpResponse, PageError> {
     let mut tx = manager.tenant(&app).await?;
     let now = app.clock.now();
-    match orgs::resend(&mut tx, &manager.acting(), &links(&app), parse(&id)?, now).await {
+    match orgs::resend(&mut tx, &manager.acting(), &Links::of(&app), parse(&id)?, now).await {
         Ok(email) => {
             tx.commit().await?;
             Ok(done(&app, true, &format!("A new link is on its way to {email}. The one before no longer works.")))

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::{links, of_team, roles, told};
+use super::{of_team, roles, told};
+use crate::accounts::Links;
 use crate::accounts::Recent;
 use crate::base::Usd;
 use crate::base::ids::{MeterId, PersonId};
@@ -16,7 +17,7 @@ use crate::orgs::{self, Lasts, MAX_MEMBERS, Manager, MemberRow, Owner, Permissio
 use crate::web::present::{amount, when};
 use crate::web::views::teams as views;
 use crate::web::views::{Choice, Field};
-use crate::web::{App, PageError, Protected, flash, html, see_other, unprocessable};
+use crate::web::{App, EmptyForm, PageError, Protected, flash, html, see_other, unprocessable};
 
 /// Open invitations that the page shows: as many as there may be.
 const MAX_SHOWN: i64 = 100;
@@ -241,7 +242,7 @@ pub async fn change_role(
     let member = find(&app, &manager, &id).await?;
     let role = Role::parse(&form.role).ok_or_else(|| PageError::Invalid("There is no such role.".into()))?;
     let mut tx = manager.tenant(&app).await?;
-    match super::super::change_role(&mut tx, &manager.acting(), &links(&app), member.person, role).await {
+    match super::super::change_role(&mut tx, &manager.acting(), &Links::of(&app), member.person, role).await {
         Ok(_) => tx.commit().await?,
         Err(error) => return Ok(back(&app, &href(member.person), false, &told(error)?)),
     }
@@ -306,9 +307,6 @@ pub async fn remove_form(
     })
 }
 
-#[derive(Deserialize)]
-pub struct EmptyForm {}
-
 /// `POST /settings/members/{person}/remove`
 ///
 /// # Errors
@@ -322,7 +320,7 @@ pub async fn remove(
 ) -> Result<HttpResponse, PageError> {
     let member = find(&app, &manager, &id).await?;
     let mut tx = manager.tenant(&app).await?;
-    match super::super::remove(&mut tx, &manager.acting(), &links(&app), member.person).await {
+    match super::super::remove(&mut tx, &manager.acting(), &Links::of(&app), member.person).await {
         Ok(_) => tx.commit().await?,
         Err(error) => return Ok(back(&app, &href(member.person), false, &told(error)?)),
     }
@@ -387,7 +385,7 @@ pub async fn transfer(
         return unprocessable(&transfer_view(&owner, &member, field));
     }
     let mut tx = owner.tenant(&app).await?;
-    match super::super::transfer(&mut tx, &owner.acting(), &links(&app), member.person).await {
+    match super::super::transfer(&mut tx, &owner.acting(), &Links::of(&app), member.person).await {
         Ok(_) => tx.commit().await?,
         Err(error) => return Ok(back(&app, &href(member.person), false, &told(error)?)),
     }

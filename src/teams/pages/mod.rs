@@ -6,15 +6,10 @@ pub mod invitations;
 pub mod members;
 pub mod organization;
 
-use crate::orgs::mails::Links;
 use crate::orgs::role::TABLE;
 use crate::orgs::{Member, OrgError, Role};
+use crate::web::PageError;
 use crate::web::views::teams::{RoleRow, Roles};
-use crate::web::{App, PageError};
-
-fn links(app: &App) -> Links {
-    Links { base: app.public_url.clone() }
-}
 
 /// The table of who may do what, as the code reads it.
 fn roles() -> Roles {

@@ -3,7 +3,8 @@
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::{links, of_team, roles, told};
+use super::{of_team, roles, told};
+use crate::accounts::Links;
 use crate::accounts::Recent;
 use crate::audit::{self, Action};
 use crate::base::ids::OrgId;
@@ -13,7 +14,7 @@ use crate::pictures;
 use crate::web::present::amount;
 use crate::web::views::Field;
 use crate::web::views::teams as views;
-use crate::web::{App, PageError, Protected, Upload, flash, html, see_other, unprocessable};
+use crate::web::{App, EmptyForm, PageError, Protected, Upload, flash, html, see_other, unprocessable};
 
 const SETTINGS: &str = "/settings/organization";
 
@@ -83,9 +84,6 @@ pub async fn create(
     flash::set(&mut response, &app, true, &format!("{} is there, and you own it. Invite the others.", name.as_str()));
     Ok(response)
 }
-
-#[derive(Deserialize)]
-pub struct EmptyForm {}
 
 /// `POST /organizations/{org}/open`
 ///
@@ -292,7 +290,7 @@ pub async fn delete(
     }
     let mut tx = owner.tenant(&app).await?;
     let mut response = see_other(SETTINGS);
-    match super::super::ask_deletion(&mut tx, &owner.acting(), &links(&app)).await {
+    match super::super::ask_deletion(&mut tx, &owner.acting(), &Links::of(&app)).await {
         Ok(()) => tx.commit().await?,
         Err(error) => flash::set(&mut response, &app, false, &told(error)?),
     }

@@ -3,15 +3,15 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::super::pages::{HERE, NO_PASSKEYS, back, links};
+use super::super::pages::{HERE, NO_PASSKEYS, back};
 use crate::accounts::passkeys::{self, AddError};
-use crate::accounts::two_factor::pages::{EmptyForm, asked};
-use crate::accounts::{Device, Factors, Recent};
+use crate::accounts::two_factor::pages::asked;
+use crate::accounts::{Device, Factors, Links, Recent};
 use crate::base::ids::PasskeyId;
 use crate::orgs::Member;
 use crate::web::views::Field;
 use crate::web::views::security as views;
-use crate::web::{App, PageError, Protected, client, html, unprocessable};
+use crate::web::{App, EmptyForm, PageError, Protected, client, html, unprocessable};
 
 fn new_view(member: &Member, name: &str, error: &str) -> views::PasskeyNew {
     views::PasskeyNew {
@@ -89,7 +89,7 @@ pub async fn add(
     let origin = client::origin(&app, &request);
     let mut tx = app.db.begin().await?;
     let given = (form.challenge.as_str(), form.credential.as_str(), form.name.as_str());
-    let added = passkeys::add(&mut tx, &factors, &links(&app), person.0.person(), given, &origin).await;
+    let added = passkeys::add(&mut tx, &factors, &Links::of(&app), person.0.person(), given, &origin).await;
     match added {
         Ok(_) => {
             tx.commit().await?;
@@ -146,7 +146,7 @@ pub async fn remove(
     let id: PasskeyId = path.parse().map_err(|_| PageError::NotFound)?;
     let origin = client::origin(&app, &request);
     let mut tx = app.db.begin().await?;
-    if !passkeys::remove(&mut tx, &links(&app), person.0.person(), id, &origin).await? {
+    if !passkeys::remove(&mut tx, &Links::of(&app), person.0.person(), id, &origin).await? {
         return Err(PageError::NotFound);
     }
     tx.commit().await?;
