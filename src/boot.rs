@@ -30,8 +30,10 @@ use crate::leaving::EraseAccount;
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
 use crate::teams::DeleteOrg;
-use crate::topups::processors::Processors;
-use crate::topups::{ApplyEvent, SettleSandboxPayment};
+use crate::topups::processors::sandbox::Sandbox;
+use crate::topups::processors::stripe::Stripe;
+use crate::topups::processors::{Processor, Processors};
+use crate::topups::{ApplyEvent, SettleSandboxPayment, janitor};
 use crate::web::App;
 use crate::{db, jobs, orgs, routes};
 
@@ -188,7 +190,7 @@ async fn build(
         Some(url) => Mailer::smtp(url, &config.mail_from)?,
         None => Mailer::Outbox,
     };
-    let processors = Processors::new(pools.general.clone(), dev);
+    let processors = processors(config, &pools.general)?;
     let providers = Providers::new(&config.providers, sealer.clone())?;
     let watcher =
         Watcher { keys: keys.clone(), shelf: shelf.clone(), upstream_keys, sealer, pool: pools.general.clone() };
@@ -219,6 +221,16 @@ async fn build(
     })
 }
 
+/// The payment processors that are configured, and pretend payments in development.
+fn processors(config: &Config, pool: &PgPool) -> anyhow::Result<Processors> {
+    let mut list: Vec<Arc<dyn Processor>> = Vec::new();
+    if let Some(settings) = &config.payments.stripe {
+        list.push(Arc::new(Stripe::new(settings)?));
+    }
+    let sandbox = (!config.is_production()).then(|| Sandbox::new(pool.clone()));
+    Ok(Processors::new(list, sandbox, &config.payments.fees, config.public_url.clone()))
+}
+
 fn invited<'c>(conn: &'c mut PgConnection, email: &'c EmailAddress) -> BoxFuture<'c, Result<bool, sqlx::Error>> {
     Box::pin(orgs::is_invited(conn, email))
 }
@@ -237,7 +249,7 @@ async fn spawn_background(
     settler.recover().await.context("settlements that an earlier process left on disk could not be booked")?;
     gateway::sweep::start(&handle, pools.settlement.clone(), spool, config.sweep_every);
     gateway::reconcile::start_auditor(&handle, pools.general.clone(), AUDIT_EVERY);
-    let (pool, processors) = (pools.general.clone(), processors.clone());
+    let (pool, processors, asked) = (pools.general.clone(), processors.clone(), processors.clone());
     let define = move |options: jobs::WorkerOptions| {
         options
             .add_extension(pool.clone())
@@ -252,6 +264,7 @@ async fn spawn_background(
             .define_job::<DeleteOrg>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
+    handle.spawn(janitor::run(pools.general.clone(), asked, stop.clone()));
     Ok(())
 }
 

@@ -13,7 +13,10 @@ use crate::accounts::SignUpPolicy;
 use crate::accounts::oidc::ProviderSettings;
 use crate::base::Secret;
 
+pub use payments::PaymentSettings;
+
 mod identity;
+mod payments;
 
 /// Where a value came from, and how to read one: environment, `*_FILE`, TOML.
 pub struct Sources {
@@ -88,6 +91,8 @@ pub struct Config {
     /// `FAREBOX_GOOGLE_CLIENT_ID`, `_CLIENT_SECRET`, and `FAREBOX_OIDC_<NAME>_ISSUER`, `_CLIENT_ID`, `_CLIENT_SECRET`,
     /// `_LABEL`: other accounts with which people sign in.
     pub providers: Vec<ProviderSettings>,
+    /// `FAREBOX_STRIPE_*`: payment processors; `FAREBOX_FEE_<METHOD>`, `FAREBOX_PURCHASE_MIN`, `_MAX`: what a purchase costs.
+    pub payments: PaymentSettings,
     /// Effective values for `config check`, secrets hidden.
     pub shown: Vec<(String, String)>,
 }
@@ -118,6 +123,11 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_GOOGLE_CLIENT_ID", false),
     ("FAREBOX_GOOGLE_CLIENT_SECRET", true),
     ("FAREBOX_GOOGLE_ISSUER", false),
+    ("FAREBOX_PURCHASE_MIN", false),
+    ("FAREBOX_PURCHASE_MAX", false),
+    ("FAREBOX_STRIPE_SECRET_KEY", true),
+    ("FAREBOX_STRIPE_WEBHOOK_SECRET", true),
+    ("FAREBOX_STRIPE_URL", false),
 ];
 
 /// Read by scripts and by the embedded server, not settings of the product.
@@ -185,7 +195,7 @@ impl Sources {
 }
 
 fn is_setting(name: &str) -> bool {
-    SETTINGS.iter().any(|(setting, _)| *setting == name) || identity::is_setting(name)
+    SETTINGS.iter().any(|(setting, _)| *setting == name) || identity::is_setting(name) || payments::is_setting(name)
 }
 
 fn wrong(name: &'static str, problem: impl Into<String>) -> ConfigError {
@@ -253,6 +263,7 @@ impl Config {
             timeout_idle: sources.seconds("FAREBOX_TIMEOUT_IDLE_SECONDS", 60, 1, 900)?,
             sign_up: identity::sign_up(sources)?,
             providers: identity::providers(sources, environment)?,
+            payments: payments::read(sources, environment)?,
             shown: Vec::new(),
         };
         config.check()?;
@@ -301,10 +312,11 @@ impl Config {
             "FAREBOX_SHUTDOWN_SECONDS" => self.shutdown_grace.as_secs().to_string(),
             "FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS" => self.timeout_first_byte.as_secs().to_string(),
             "FAREBOX_TIMEOUT_IDLE_SECONDS" => self.timeout_idle.as_secs().to_string(),
+            name if payments::is_described(name) => payments::describe(name, &self.payments, sources),
             name if identity::is_described(name) => identity::describe(name, self, sources),
             _ => String::new(),
         };
-        let named = sources.values.keys().filter(|name| identity::is_setting(name));
+        let named = sources.values.keys().filter(|name| identity::is_setting(name) || payments::is_setting(name));
         SETTINGS
             .iter()
             .copied()

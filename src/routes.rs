@@ -31,6 +31,13 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
             .wrap(from_fn(headers::every_response))
             .configure(gateway::surface::configure),
     );
+    // For payment processors, who sign what they send.
+    service.service(
+        web::scope("/webhooks")
+            .wrap(from_fn(headers::every_response))
+            .app_data(web::PayloadConfig::new(topups::webhook::MAX_BODY))
+            .route("/{processor}", web::post().to(topups::webhook::receive)),
+    );
     service.service(
         web::scope("/static")
             .wrap(from_fn(headers::every_response))

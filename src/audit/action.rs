@@ -74,10 +74,24 @@ actions! {
     CreditsMoved = "credits.moved", "Moved credits";
     CreditsGranted = "credits.granted", "Granted credits";
     TopupStarted = "credits.topup_started", "Started a top-up";
+    TopupPaid = "credits.topup_paid", "A top-up was paid";
+    RefundAsked = "credits.refund_asked", "Asked for a refund";
+    RefundEnded = "credits.refund_ended", "A refund ended";
+    DisputeChanged = "credits.dispute_changed", "A dispute changed";
+    FraudWarned = "credits.fraud_warned", "A payment was reported as fraud";
+    PaymentMethodSaved = "credits.payment_method_saved", "Saved a payment method";
+    PaymentMethodDefault = "credits.payment_method_default", "Chose the default payment method";
+    PaymentMethodRemoved = "credits.payment_method_removed", "Removed a payment method";
+    AutoTopupChanged = "credits.auto_topup_changed", "Changed auto top-up";
+    AutoTopupStopped = "credits.auto_topup_stopped", "Auto top-up was switched off";
+    AlertChanged = "credits.alert_changed", "Changed the low-balance alert";
+    CodeRedeemed = "credits.code_redeemed", "Redeemed a code";
+    BillingChanged = "credits.billing_changed", "Changed the billing details";
     KeyCreated = "key.created", "Created a key";
     KeyDisabled = "key.disabled", "Disabled a key";
     KeyEnabled = "key.enabled", "Enabled a key";
     KeyDeleted = "key.deleted", "Deleted a key";
+    CodesMade = "house.codes_made", "Made redemption codes";
     OperatorMade = "house.operator_made", "Made an operator";
     CatalogApplied = "house.catalog_applied", "Changed the catalog";
 }

@@ -86,6 +86,12 @@ id_types! {
     CallId = "gen-";
     /// A purchase of credits.
     TopUpId = "top_";
+    /// Money of a top-up that goes back.
+    RefundId = "rfd_";
+    /// A payment that its payer contests.
+    DisputeId = "dsp_";
+    /// A way to pay that may be charged again.
+    PaymentMethodId = "pay_";
     /// A row of the ledger that moved money.
     TransferId = "tra_";
     /// A ledger account.

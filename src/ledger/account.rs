@@ -36,6 +36,9 @@ impl HouseAccount {
 pub fn processor_account(name: &str) -> Option<AccountId> {
     match name {
         "sandbox" => Some(house(0x10)),
+        "stripe" => Some(house(0x11)),
+        "btcpay" => Some(house(0x12)),
+        "coinbase" => Some(house(0x13)),
         _ => None,
     }
 }

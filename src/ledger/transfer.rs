@@ -11,6 +11,8 @@ pub enum Code {
     Redeem,
     Usage,
     Refund,
+    /// A refund that did not arrive: the money is with the processor again.
+    RefundFailed,
     Dispute,
     DisputeWon,
     Move,
@@ -28,6 +30,7 @@ impl Code {
             Code::Redeem => "redeem",
             Code::Usage => "usage",
             Code::Refund => "refund",
+            Code::RefundFailed => "refund_failed",
             Code::Dispute => "dispute",
             Code::DisputeWon => "dispute_won",
             Code::Move => "move",

@@ -13,7 +13,7 @@ pub struct Event {
     /// The processor's own id of the message; a redelivery has the same.
     pub id: String,
     pub kind: String,
-    /// Which payment it is about.
+    /// What it is about: anything that the processor's `fetch` understands.
     pub object_ref: String,
     pub payload: serde_json::Value,
 }

@@ -9,19 +9,30 @@
 //! - No database transaction is open while a processor is asked.
 
 mod apply;
+mod book;
 mod fees;
 mod inbox;
+mod methods;
+mod payment;
+mod refund;
+mod reversals;
 mod start;
 mod store;
 mod topup;
 
+pub mod janitor;
 pub mod pages;
 pub mod processors;
+pub mod webhook;
 
 pub use apply::ApplyEvent;
-pub use fees::{FeeRule, MAX_PURCHASE, METHODS, MIN_PURCHASE, Method, Quote, method, quote};
+pub use fees::{
+    Family, FeeKind, FeeRule, Fees, MAX_PURCHASE, METHODS, MIN_PURCHASE, Method, Quote, Schedule, method_name,
+};
 pub use inbox::{Event, receive};
+pub use payment::{DisputeSeen, DisputeState, Payment, PaymentState, RefundSeen, RefundState, SavedMethod};
 pub use processors::sandbox::{Outcome, SettleSandboxPayment};
-pub use start::{StartError, start};
+pub use refund::{By, RefundError, refund};
+pub use start::{Purchase, StartError, start};
 pub use store::{find, list};
 pub use topup::{State, TopUp};

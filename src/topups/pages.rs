@@ -6,9 +6,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::fees::{self, Method};
+use super::fees::{self, Method, Schedule, method_name};
 use super::processors::Processors;
-use super::start::StartError;
+use super::start::{Purchase, StartError};
 use super::topup::{State, TopUp};
 use super::{Outcome, store};
 use crate::activity;
@@ -42,11 +42,12 @@ pub struct IndexQuery {
 /// Database errors only.
 pub async fn index(
     app: web::Data<App>,
+    processors: web::Data<Processors>,
     member: Billing,
     query: web::Query<IndexQuery>,
 ) -> Result<HttpResponse, PageError> {
     let asked = Asked { id: TopUpId::fresh().to_string(), amount: query.amount.clone(), method: query.method.clone() };
-    html(&index_view(&app, &member, &asked, query.before.parse().ok()).await?)
+    html(&index_view(&app, &processors, &member, &asked, query.before.parse().ok()).await?)
 }
 
 /// What somebody typed into the form.
@@ -58,6 +59,7 @@ struct Asked {
 
 async fn index_view(
     app: &App,
+    processors: &Processors,
     member: &Billing,
     asked: &Asked,
     before: Option<TopUpId>,
@@ -79,7 +81,7 @@ async fn index_view(
         today: amount(spent.today),
         month: amount(spent.this_month),
         lasts: lasts(spent.days_left(available)),
-        form: form_view(app, asked),
+        form: form_view(processors, asked),
         pager: Pager {
             older_href: topups.rows.last().filter(|_| topups.more).map(|last| format!("/credits?before={}", last.id)),
             newest_href: before.map(|_| "/credits".to_owned()),
@@ -107,46 +109,41 @@ pub fn lasts(days: Option<u64>) -> String {
     }
 }
 
-fn offered(app: &App) -> impl Iterator<Item = &'static Method> + use<> {
-    let dev = app.dev;
-    fees::METHODS.iter().filter(move |method| dev || !method.sandbox)
-}
-
-fn form_view(app: &App, asked: &Asked) -> views::TopupForm {
-    let chosen = fees::method(&asked.method, app.dev).or_else(|| offered(app).next());
+fn form_view(processors: &Processors, asked: &Asked) -> views::TopupForm {
+    let schedule = &processors.schedule;
+    let chosen = schedule.method(&asked.method).or_else(|| schedule.methods().first());
     let (field, quote) = match (asked.amount.as_str(), chosen) {
         ("", _) | (_, None) => (Field::of(asked.amount.clone()), None),
-        (text, Some(method)) => match read_amount(text, method) {
+        (text, Some(method)) => match read_amount(text, schedule, method) {
             Ok(quote) => (Field::of(text), Some(quote_view(quote, method))),
             Err(problem) => (Field::wrong(text, problem), None),
         },
     };
+    let whole = |amount: Usd| amount.display().trim_end_matches(".00").to_owned();
     views::TopupForm {
         id: asked.id.clone(),
         amount: field,
-        methods: offered(app)
+        methods: schedule
+            .methods()
+            .iter()
             .map(|method| Choice::new(method.slug, method.name, method.note, Some(method) == chosen))
             .collect(),
-        range: format!(
-            "Between {} and {}.",
-            fees::MIN_PURCHASE.display().trim_end_matches(".00"),
-            fees::MAX_PURCHASE.display().trim_end_matches(".00")
-        ),
+        range: format!("Between {} and {}.", whole(schedule.min), whole(schedule.max)),
         quote,
-        sandbox: app.dev,
+        sandbox: processors.sandbox().is_some(),
     }
 }
 
-fn read_amount(text: &str, method: &Method) -> Result<fees::Quote, String> {
+fn read_amount(text: &str, schedule: &Schedule, method: &Method) -> Result<fees::Quote, String> {
     let credits = Usd::parse(text).map_err(|error| format!("This {error}."))?;
-    fees::quote(credits, method).map_err(|error| format!("The amount {error}."))
+    schedule.quote(credits, method).map_err(|error| format!("The amount {error}."))
 }
 
 fn quote_view(quote: fees::Quote, method: &Method) -> views::Quote {
     views::Quote {
         credits: amount(quote.credits),
         fee: amount(quote.fee),
-        fee_note: format!("{}%, at least {}", method.fee.percent.normalize(), method.fee.minimum.display()),
+        fee_note: method.fee.describe(),
         total: amount(quote.total),
         button: format!("Buy {} for {}", quote.credits.display(), quote.total.display()),
     }
@@ -163,17 +160,13 @@ fn state_badge(state: State) -> Badge {
     }
 }
 
-fn method_name(slug: &str) -> String {
-    fees::METHODS.iter().find(|method| method.slug == slug).map_or(slug, |method| method.name).to_owned()
-}
-
 fn row_view(topup: &TopUp, now: DateTime<Utc>, zone: chrono_tz::Tz) -> views::TopupRow {
     views::TopupRow {
         href: format!("/credits/topups/{}", topup.id),
         time: when(topup.created_at, now, zone),
         amount: amount(topup.credits),
         fee: amount(topup.fee),
-        method: method_name(&topup.method),
+        method: method_name(&topup.method).to_owned(),
         state: state_badge(topup.state()),
         by: topup.payer.clone().unwrap_or_default(),
         receipt_href: topup.paid_at.map(|_| receipt_href(topup.id)),
@@ -202,13 +195,14 @@ pub async fn create(
     Protected(form): Protected<StartForm>,
 ) -> Result<HttpResponse, PageError> {
     let id: TopUpId = form.id.parse().map_err(|_| PageError::Invalid("The form is damaged.".into()))?;
-    let method = fees::method(&form.method, app.dev)
-        .ok_or_else(|| PageError::Invalid("This way to pay is not offered.".into()))?;
-    let Ok(quote) = read_amount(&form.amount, method) else {
+    let schedule = &processors.schedule;
+    let method =
+        schedule.method(&form.method).ok_or_else(|| PageError::Invalid("This way to pay is not offered.".into()))?;
+    let Ok(quote) = read_amount(&form.amount, schedule, method) else {
         let asked = Asked { id: form.id, amount: form.amount, method: form.method };
-        return unprocessable(&index_view(&app, &member, &asked, None).await?);
+        return unprocessable(&index_view(&app, &processors, &member, &asked, None).await?);
     };
-    match super::start(&app.db, &processors, &member.acting(), id, method, quote).await {
+    match super::start(&app.db, &processors, &member.acting(), Purchase { id, method, quote, save: false }).await {
         Ok(topup) => Ok(see_other(&topup.checkout_url.unwrap_or_else(|| format!("/credits/topups/{id}")))),
         Err(StartError::Differs) => Err(PageError::Invalid(
             "This form was used for another purchase. Go back to Credits and start anew.".into(),
@@ -256,7 +250,7 @@ pub async fn show(app: web::Data<App>, member: Billing, id: web::Path<String>) -
         credits: amount(topup.credits),
         fee: amount(topup.fee),
         total: amount(topup.total),
-        method: method_name(&topup.method),
+        method: method_name(&topup.method).to_owned(),
         started: when(topup.created_at, app.clock.now(), member.person().zone()),
         poll: state == State::Pending,
         pay_href: topup.checkout_url.clone().filter(|_| state == State::Pending),
@@ -280,7 +274,7 @@ pub async fn receipt(app: web::Data<App>, member: Billing, id: web::Path<String>
         paid_at: when(paid_at, app.clock.now(), member.person().zone()),
         org_name: member.org.name.clone(),
         payer: topup.payer.clone().unwrap_or_default(),
-        method: method_name(&topup.method),
+        method: method_name(&topup.method).to_owned(),
         credits: amount(topup.credits),
         fee: amount(topup.fee),
         total: amount(topup.total),
@@ -305,7 +299,7 @@ pub async fn sandbox_checkout(
         page: public_page(&app, &request, "Sandbox payment"),
         id: topup.id.to_string(),
         org_name: member.org.name.clone(),
-        method: method_name(&topup.method),
+        method: method_name(&topup.method).to_owned(),
         credits: amount(topup.credits),
         fee: amount(topup.fee),
         total: amount(topup.total),

@@ -3,10 +3,9 @@
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use super::fees::Method;
-use super::fees::Quote;
-use super::processors::{ProcessorError, Processors};
-use super::store;
+use super::fees::{Method, Quote};
+use super::processors::{NewCustomer, Order, Processor, ProcessorError, Processors};
+use super::store::{self, NewTopUp};
 use super::topup::TopUp;
 use crate::audit::{self, Action, Target};
 use crate::base::ids::TopUpId;
@@ -23,6 +22,17 @@ pub enum StartError {
     Database(#[from] sqlx::Error),
 }
 
+/// What somebody wants to buy, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Purchase<'a> {
+    /// From the form: the same id again is the same purchase.
+    pub id: TopUpId,
+    pub method: &'a Method,
+    pub quote: Quote,
+    /// Keep the way to pay for auto top-up.
+    pub save: bool,
+}
+
 /// Writes the purchase, opens its checkout, and returns it with the address to pay at.
 /// The same id again returns the same purchase.
 ///
@@ -32,13 +42,13 @@ pub async fn start(
     pool: &PgPool,
     processors: &Processors,
     acting: &Acting<'_>,
-    id: TopUpId,
-    method: &Method,
-    quote: Quote,
+    purchase: Purchase<'_>,
 ) -> Result<TopUp, StartError> {
+    let Purchase { id, method, quote, save } = purchase;
     let org = acting.org;
     let mut tx = pool.begin().await?;
-    if store::insert(&mut tx, org, id, acting.person.id, method, quote).await? {
+    let new = NewTopUp { org, id, method, quote, origin: "person", by: Some(acting.person.id) };
+    if store::insert(&mut tx, &new).await? {
         let after = json!({ "credits": quote.credits.exact(), "total": quote.total.exact(), "method": method.slug });
         let entry = acting.entry(Action::TopupStarted).on(Target::new("topup", id, ""));
         audit::record(&mut tx, entry.change(Value::Null, after)).await?;
@@ -51,11 +61,28 @@ pub async fn start(
     }
     // No connection is held while the processor is asked.
     drop(conn);
-    if topup.checkout_url.is_some() {
+    if topup.checkout_url.is_some() || topup.state().is_credited() {
         return Ok(topup);
     }
-    let checkout = processors.checkout(&topup).await?;
+    let by = processors.get(&topup.processor)?;
+    let customer = customer(pool, by, acting).await?;
+    let return_url = processors.topup_url(&topup);
+    let checkout = by.checkout(&Order { topup: &topup, customer, save, return_url }).await?;
     let mut conn = pool.acquire().await?;
     store::set_checkout(&mut conn, org, id, &checkout).await?;
     Ok(TopUp { processor_ref: Some(checkout.reference), checkout_url: Some(checkout.url), ..topup })
+}
+
+/// The organization's name at a processor, made there on first use.
+async fn customer(pool: &PgPool, by: &dyn Processor, acting: &Acting<'_>) -> Result<Option<String>, StartError> {
+    let mut conn = pool.acquire().await?;
+    if let Some(known) = store::customer(&mut conn, acting.org, by.name()).await? {
+        return Ok(Some(known));
+    }
+    drop(conn);
+    let new = NewCustomer { org: acting.org, name: acting.person.name.clone(), email: acting.person.email.clone() };
+    let Some(made) = by.customer(&new).await? else { return Ok(None) };
+    let mut conn = pool.acquire().await?;
+    store::set_customer(&mut conn, acting.org, by.name(), &made).await?;
+    Ok(store::customer(&mut conn, acting.org, by.name()).await?)
 }

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::processors::PaymentState;
+use super::payment::PaymentState;
 use crate::base::Usd;
 use crate::base::ids::{OrgId, TopUpId};
 
-/// `pending → paid | failed | expired`; `paid → refunded | disputed`.
+/// `pending → paid | failed | expired`; `paid → refunded | disputed`, and from there back as refunds and disputes end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
     Pending,
@@ -37,13 +37,20 @@ impl State {
             .find(|state| state.as_str() == text)
     }
 
+    /// Whether its money has come in, whatever became of it later.
+    #[must_use]
+    pub const fn is_credited(self) -> bool {
+        matches!(self, State::Paid | State::Refunded | State::Disputed)
+    }
+
     /// Where the processor's word leads from here; `None` when it changes nothing.
     /// A payment that failed and then succeeded after all is paid: money that came in is credited.
     #[must_use]
-    pub fn after(self, payment: PaymentState) -> Option<State> {
+    pub fn after(self, payment: &PaymentState) -> Option<State> {
         match (self, payment) {
             (State::Pending | State::Failed | State::Expired, PaymentState::Paid) => Some(State::Paid),
-            (State::Pending, PaymentState::Declined) => Some(State::Failed),
+            (State::Pending, PaymentState::Failed { .. }) => Some(State::Failed),
+            (State::Pending, PaymentState::Expired) => Some(State::Expired),
             _ => None,
         }
     }
@@ -61,7 +68,14 @@ pub struct TopUp {
     pub state: String,
     pub failure: String,
     pub processor_ref: Option<String>,
+    pub payment_ref: Option<String>,
     pub checkout_url: Option<String>,
+    /// `person`, or `auto` for auto top-up.
+    pub origin: String,
+    /// What went back of credits and fee together, and what is contested now.
+    pub refunded: Usd,
+    pub disputed: Usd,
+    pub receipt_number: Option<i64>,
     pub payer: Option<String>,
     pub created_at: DateTime<Utc>,
     pub paid_at: Option<DateTime<Utc>>,
@@ -72,6 +86,39 @@ impl TopUp {
     pub fn state(&self) -> State {
         State::parse(&self.state).unwrap_or(State::Pending)
     }
+
+    #[must_use]
+    pub fn is_auto(&self) -> bool {
+        self.origin == "auto"
+    }
+
+    /// What is neither refunded nor contested of what came in.
+    #[must_use]
+    pub fn kept(&self) -> Usd {
+        (self.total - self.refunded - self.disputed).max(Usd::ZERO)
+    }
+
+    /// The state that follows from what was taken back, for a purchase whose money came in.
+    #[must_use]
+    pub fn credited_state(&self) -> State {
+        if self.disputed.is_positive() {
+            State::Disputed
+        } else if self.refunded >= self.credits {
+            State::Refunded
+        } else {
+            State::Paid
+        }
+    }
+
+    /// How a sum that goes back is split: credits first, then the fee. By what is taken already, so that parts
+    /// add up to the same whatever their order.
+    #[must_use]
+    pub fn split(&self, amount: Usd) -> (Usd, Usd) {
+        let before = self.refunded + self.disputed;
+        let credits_before = before.min(self.credits);
+        let credits = (before + amount).min(self.credits) - credits_before;
+        (credits.max(Usd::ZERO), amount - credits.max(Usd::ZERO))
+    }
 }
 
 #[cfg(test)]
@@ -80,12 +127,50 @@ mod tests {
 
     #[test]
     fn what_is_paid_stays_paid_whatever_arrives_late() {
-        assert_eq!(State::Pending.after(PaymentState::Paid), Some(State::Paid));
-        assert_eq!(State::Failed.after(PaymentState::Paid), Some(State::Paid));
-        for late in [PaymentState::Open, PaymentState::Processing, PaymentState::Paid, PaymentState::Declined] {
-            assert_eq!(State::Paid.after(late), None);
-            assert_eq!(State::Refunded.after(late), None);
+        let failed = PaymentState::Failed { reason: String::new() };
+        assert_eq!(State::Pending.after(&PaymentState::Paid), Some(State::Paid));
+        assert_eq!(State::Failed.after(&PaymentState::Paid), Some(State::Paid));
+        assert_eq!(State::Expired.after(&PaymentState::Paid), Some(State::Paid));
+        for late in [PaymentState::Open, PaymentState::Processing, PaymentState::Paid, PaymentState::Expired, failed] {
+            assert_eq!(State::Paid.after(&late), None);
+            assert_eq!(State::Refunded.after(&late), None);
+            assert_eq!(State::Disputed.after(&late), None);
         }
-        assert_eq!(State::Pending.after(PaymentState::Processing), None);
+        assert_eq!(State::Pending.after(&PaymentState::Processing), None);
+    }
+
+    fn paid(refunded: u32) -> TopUp {
+        TopUp {
+            org: OrgId::fresh(),
+            id: TopUpId::fresh(),
+            method: "card".into(),
+            processor: "stripe".into(),
+            credits: Usd::from_whole(20),
+            fee: Usd::from_hundredths(110),
+            total: Usd::from_hundredths(2110),
+            state: "paid".into(),
+            failure: String::new(),
+            processor_ref: None,
+            payment_ref: None,
+            checkout_url: None,
+            origin: "person".into(),
+            refunded: Usd::from_hundredths(refunded),
+            disputed: Usd::ZERO,
+            receipt_number: None,
+            payer: None,
+            created_at: DateTime::default(),
+            paid_at: None,
+        }
+    }
+
+    #[test]
+    fn what_goes_back_takes_credits_first_and_the_fee_last() {
+        let cents = Usd::from_hundredths;
+        assert_eq!(paid(0).split(cents(2110)), (cents(2000), cents(110)));
+        assert_eq!(paid(0).split(cents(500)), (cents(500), Usd::ZERO));
+        assert_eq!(paid(1900).split(cents(210)), (cents(100), cents(110)));
+        assert_eq!(paid(2000).split(cents(110)), (Usd::ZERO, cents(110)));
+        assert_eq!(paid(2000).credited_state(), State::Refunded);
+        assert_eq!(paid(1999).credited_state(), State::Paid);
     }
 }

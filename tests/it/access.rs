@@ -22,6 +22,8 @@ pub enum For {
     Developer,
     /// A key of its own organization, never a cookie.
     Key,
+    /// A payment processor, which signs what it sends; under `/webhooks`.
+    Processor,
     /// Answers to monitoring on this machine.
     Machine,
 }
@@ -58,6 +60,7 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/oidc/{provider}/callback", Anybody),
     ("get", "/docs/api", Anybody),
     ("get", "/openapi.json", Anybody),
+    ("post", "/{processor}", For::Processor),
     ("get", "/", Member),
     ("get", "/step-up", Member),
     ("post", "/step-up", Member),
@@ -408,7 +411,10 @@ async fn a_form_without_its_token_changes_nothing() {
     let hers = owned(&farebox, &mut ada, "ada@example.com").await;
     let eve =
         Visitor::member(&farebox, "eve@example.com", "another horse battery").await.token("/settings/profile").await;
-    for (_, path, who) in ROUTES.iter().filter(|(method, _, who)| *method == "post" && *who != For::Key) {
+    for (_, path, who) in ROUTES.iter().filter(|(method, ..)| *method == "post") {
+        if matches!(who, For::Key | For::Processor) {
+            continue;
+        }
         let id = if let Owner(kind) = who { hers.id(kind) } else { "" };
         for token in ["", "0", &eve] {
             let page = ada.post(token, &path_of(path, id), &[("outcome", "paid"), ("name", "changed")]).await;

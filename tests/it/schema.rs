@@ -15,6 +15,8 @@ const MONEY: &[&str] = &[
     "credits",
     "fee",
     "total",
+    "refunded",
+    "disputed",
     "prompt",
     "completion",
     "cache_read",

@@ -54,6 +54,10 @@ pub async fn credit_state(conn: &mut PgConnection, org: OrgId) -> Result<CreditS
     .await
 }
 
+/// As [`credit_state`], and nothing changes it until the transaction ends: a figure to decide on.
+///
+/// # Errors
+/// Database errors only.
 pub async fn lock_credit(conn: &mut PgConnection, org: OrgId) -> Result<Option<CreditState>, sqlx::Error> {
     sqlx::query_as!(
         CreditState,

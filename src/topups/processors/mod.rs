@@ -1,28 +1,21 @@
-//! Payment processors. Each answers the same three questions; only their own files know their words.
+//! Payment processors. Each answers the same questions; only their own files know their words.
 
 pub mod sandbox;
+pub mod stripe;
 
-use sqlx::PgPool;
+use std::fmt;
+use std::sync::Arc;
 
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use url::Url;
+
+use super::fees::Schedule;
+use super::inbox::Event;
+use super::payment::{Payment, RefundSeen};
 use super::topup::TopUp;
 use crate::base::Usd;
-
-/// What a processor says of a payment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PaymentState {
-    Open,
-    Processing,
-    Paid,
-    Declined,
-}
-
-/// A payment as its processor tells it, fetched anew.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Payment {
-    pub reference: String,
-    pub total: Usd,
-    pub state: PaymentState,
-}
+use crate::base::ids::{OrgId, RefundId};
 
 /// Where a person goes to pay.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,25 +24,179 @@ pub struct Checkout {
     pub url: String,
 }
 
+/// A purchase to open a checkout for.
+#[derive(Clone, Debug)]
+pub struct Order<'a> {
+    pub topup: &'a TopUp,
+    /// The organization's name at this processor, where it has customers.
+    pub customer: Option<String>,
+    /// Keep the way to pay for charging it again, as the payer asked.
+    pub save: bool,
+    /// Where the person comes back to, having paid or not. Coming back credits nothing.
+    pub return_url: Url,
+}
+
+/// A charge without its payer being there.
+#[derive(Clone, Debug)]
+pub struct Charge<'a> {
+    pub topup: &'a TopUp,
+    pub customer: String,
+    /// The saved way to pay.
+    pub method: String,
+    /// Where the payer comes back to from confirming.
+    pub return_url: Url,
+}
+
+/// Money to send back.
+#[derive(Clone, Debug)]
+pub struct RefundOrder {
+    /// Also the idempotency key.
+    pub id: RefundId,
+    /// The payment, as [`Payment::payment_ref`] or else its reference.
+    pub payment: String,
+    pub amount: Usd,
+}
+
+/// Somebody to charge.
+#[derive(Clone, Debug)]
+pub struct NewCustomer {
+    pub org: OrgId,
+    pub name: String,
+    pub email: String,
+}
+
+/// Payments of a processor, oldest or newest first, as it likes.
+#[derive(Clone, Debug, Default)]
+pub struct PaymentPage {
+    pub payments: Vec<Payment>,
+    /// Ask again with this to get more.
+    pub next: Option<String>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessorError {
     /// Nobody knows whether it happened; ask again later, with the same id.
     #[error("the processor did not answer: {0}")]
     Unknown(String),
+    /// It certainly did not happen, for this reason.
+    #[error("the processor refused: {0}")]
+    Refused(String),
+    #[error("the processor cannot do this")]
+    Unsupported,
     #[error("this instance has no processor `{0}`")]
     Missing(String),
 }
 
-/// The processors of this instance.
-#[derive(Clone, Debug)]
+/// Why a delivered message is not believed. The reason is for the log, never for whoever sent it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WebhookError {
+    #[error("the signature is missing or wrong")]
+    Signature,
+    #[error("the message is too old or from the future")]
+    Stale,
+    #[error("the message is damaged: {0}")]
+    Damaged(&'static str),
+    #[error("the message is for another account or mode")]
+    Elsewhere,
+    /// Well signed, and about nothing that matters here: answered with success, not stored.
+    #[error("the message is about something else")]
+    Irrelevant,
+}
+
+/// Headers of a delivered message, by lower-case name.
+pub type Headers<'a> = &'a (dyn for<'n> Fn(&'n str) -> Option<&'a str>);
+
+/// A company or a server that takes payments. Every method that changes something is safe to repeat with the same
+/// order. No database connection may be held while one is awaited.
+#[async_trait]
+pub trait Processor: Send + Sync {
+    /// As in the fee schedule, the books and `/webhooks/{name}`.
+    fn name(&self) -> &'static str;
+
+    /// Whether what comes in may differ from what was asked, and is then credited by what came: true where payers
+    /// type amounts themselves.
+    fn amount_may_differ(&self) -> bool {
+        false
+    }
+
+    /// Whether money can be sent back by us.
+    fn can_refund(&self) -> bool {
+        false
+    }
+
+    /// Opens a checkout; with the same top-up again, the same one.
+    async fn checkout(&self, order: &Order<'_>) -> Result<Checkout, ProcessorError>;
+
+    /// The payment that something of the processor is about: a checkout, a payment, a refund, a dispute, a warning.
+    /// `None` when the processor does not know it or it is no payment of ours.
+    async fn fetch(&self, reference: &str) -> Result<Option<Payment>, ProcessorError>;
+
+    /// The payment of a purchase whose answer was lost, by what we had told the processor of it.
+    async fn find(&self, topup: &TopUp, customer: Option<&str>) -> Result<Option<Payment>, ProcessorError>;
+
+    /// Payments made since then, for comparing books.
+    async fn payments(&self, since: DateTime<Utc>, page: Option<&str>) -> Result<PaymentPage, ProcessorError>;
+
+    /// Reads a delivered message: verifies the signature over its raw bytes, its age, and that it is for us.
+    fn read_webhook(&self, headers: Headers<'_>, body: &[u8], now: DateTime<Utc>) -> Result<Event, WebhookError>;
+
+    /// Makes the organization known to the processor and returns its name there.
+    async fn customer(&self, _new: &NewCustomer) -> Result<Option<String>, ProcessorError> {
+        Ok(None)
+    }
+
+    /// Charges a saved way to pay. A decline is an answer, not an error.
+    async fn charge(&self, _charge: &Charge<'_>) -> Result<Payment, ProcessorError> {
+        Err(ProcessorError::Unsupported)
+    }
+
+    async fn refund(&self, _order: &RefundOrder) -> Result<RefundSeen, ProcessorError> {
+        Err(ProcessorError::Unsupported)
+    }
+
+    /// Gives up a payment that waits for its payer. What it is then, [`Processor::fetch`] says.
+    async fn cancel(&self, _payment: &str) -> Result<(), ProcessorError> {
+        Err(ProcessorError::Unsupported)
+    }
+
+    /// Makes the processor forget a saved way to pay. True also when it was gone.
+    async fn forget(&self, _method: &str) -> Result<(), ProcessorError> {
+        Err(ProcessorError::Unsupported)
+    }
+}
+
+/// The processors of this instance, and what they sell for how much.
+#[derive(Clone)]
 pub struct Processors {
+    list: Vec<Arc<dyn Processor>>,
     sandbox: Option<sandbox::Sandbox>,
+    pub schedule: Schedule,
+    /// Where browsers reach this instance.
+    pub public_url: Url,
+}
+
+impl fmt::Debug for Processors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.list.iter().map(|one| one.name())).finish()
+    }
 }
 
 impl Processors {
+    /// `fees` decides what of the processors' methods is offered.
     #[must_use]
-    pub fn new(pool: PgPool, dev: bool) -> Processors {
-        Processors { sandbox: dev.then(|| sandbox::Sandbox::new(pool)) }
+    pub fn new(
+        list: Vec<Arc<dyn Processor>>,
+        sandbox: Option<sandbox::Sandbox>,
+        fees: &super::fees::Fees,
+        public_url: Url,
+    ) -> Processors {
+        let mut list = list;
+        if let Some(sandbox) = &sandbox {
+            list.push(Arc::new(sandbox.clone()));
+        }
+        let names: Vec<&str> = list.iter().map(|one| one.name()).collect();
+        let schedule = Schedule::new(fees, &names);
+        Processors { list, sandbox, schedule, public_url }
     }
 
     #[must_use]
@@ -57,25 +204,22 @@ impl Processors {
         self.sandbox.as_ref()
     }
 
-    /// Opens a checkout; with the same top-up again, the same one.
-    ///
-    /// # Errors
-    /// See [`ProcessorError`].
-    pub async fn checkout(&self, topup: &TopUp) -> Result<Checkout, ProcessorError> {
-        match (topup.processor.as_str(), &self.sandbox) {
-            ("sandbox", Some(sandbox)) => sandbox.checkout(topup).await,
-            (other, _) => Err(ProcessorError::Missing(other.to_owned())),
-        }
+    pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Processor>> {
+        self.list.iter()
     }
 
-    /// Asks the processor for a payment.
-    ///
     /// # Errors
-    /// See [`ProcessorError`].
-    pub async fn fetch(&self, processor: &str, reference: &str) -> Result<Option<Payment>, ProcessorError> {
-        match (processor, &self.sandbox) {
-            ("sandbox", Some(sandbox)) => sandbox.fetch(reference).await,
-            (other, _) => Err(ProcessorError::Missing(other.to_owned())),
-        }
+    /// `Missing` when this instance has none of that name.
+    pub fn get(&self, name: &str) -> Result<&dyn Processor, ProcessorError> {
+        let found = self.list.iter().find(|one| one.name() == name);
+        found.map(AsRef::as_ref).ok_or_else(|| ProcessorError::Missing(name.to_owned()))
+    }
+
+    /// The address at which a person sees a purchase.
+    #[must_use]
+    pub fn topup_url(&self, topup: &TopUp) -> Url {
+        let mut url = self.public_url.clone();
+        url.set_path(&format!("/credits/topups/{}", topup.id));
+        url
     }
 }

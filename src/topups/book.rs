@@ -1,0 +1,180 @@
+//! Booking a payment: the only way in which a processor's word moves money. What the processor tells is compared with
+//! what the books hold, and the difference is posted, so booking the same word again, or an older one after a newer
+//! one, changes nothing.
+
+use std::fmt;
+
+use rust_decimal::RoundingStrategy;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+
+use super::payment::{Payment, PaymentState};
+use super::processors::Processor;
+use super::topup::{State, TopUp};
+use super::{methods, reversals, store};
+use crate::audit::{self, Action, Actor, Chain, Entry, Target};
+use crate::base::{Origin, Usd};
+use crate::ledger::{self, Code, HouseAccount, Posting};
+
+/// What booking came to, for the log and the inbox.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// No purchase of ours belongs to it.
+    Foreign,
+    /// It says what was known.
+    Nothing,
+    Changed(State),
+    /// Money came in that must not be credited by itself; the text says why.
+    Refused(String),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Foreign => f.write_str("no purchase of ours"),
+            Outcome::Nothing => f.write_str("changes nothing"),
+            Outcome::Changed(state) => f.write_str(state.as_str()),
+            Outcome::Refused(why) => write!(f, "refused: {why}"),
+        }
+    }
+}
+
+/// Books one payment in the caller's transaction.
+///
+/// # Errors
+/// Database errors, and postings that contradict earlier ones; the caller rolls back.
+pub async fn payment(conn: &mut PgConnection, by: &dyn Processor, payment: &Payment) -> anyhow::Result<Outcome> {
+    let Some(mut topup) = store::lock_of_payment(conn, by.name(), payment).await? else {
+        return Ok(Outcome::Foreign);
+    };
+    if let Some(why) = unfit(by, &topup, payment) {
+        tracing::error!(topup = %topup.id, why, "a payment does not fit its purchase; nothing was credited");
+        return Ok(Outcome::Refused(why));
+    }
+    let before = topup.state();
+    store::note_payment(conn, &topup, payment).await?;
+    if let Some(next) = before.after(&payment.state) {
+        advance(conn, &mut topup, next, payment).await?;
+    }
+    if topup.state().is_credited() {
+        reversals::book(conn, &mut topup, payment).await?;
+        settle_state(conn, &mut topup).await?;
+    }
+    if let Some(kind) = payment.fraud_warning.as_ref().filter(|_| topup.state().is_credited()) {
+        warn_of_fraud(conn, &topup, kind).await?;
+    }
+    if let Some(saved) = payment.saved.as_ref().filter(|_| topup.state().is_credited()) {
+        methods::keep(conn, topup.org, by.name(), saved).await?;
+    }
+    Ok(if topup.state() == before { Outcome::Nothing } else { Outcome::Changed(topup.state()) })
+}
+
+/// The payer's bank reports fraud: a dispute often follows, and a refund before it costs less. Who decides is the
+/// operator, so the log and a counter tell of it, once.
+async fn warn_of_fraud(conn: &mut PgConnection, topup: &TopUp, kind: &str) -> anyhow::Result<()> {
+    if store::set_fraud_warned(conn, topup).await? {
+        metrics::counter!("farebox_fraud_warnings_total", "processor" => topup.processor.clone()).increment(1);
+        tracing::warn!(topup = %topup.id, kind, "a payment was reported as fraud; consider a refund");
+        let entry = by_program(topup, Action::FraudWarned);
+        audit::record(conn, entry.change(Value::Null, json!({ "kind": kind }))).await?;
+    }
+    Ok(())
+}
+
+/// Brings the state of a credited purchase in line with what was taken back of it.
+pub async fn settle_state(conn: &mut PgConnection, topup: &mut TopUp) -> Result<(), sqlx::Error> {
+    let next = topup.credited_state();
+    if next != topup.state() {
+        store::set_state(conn, topup, next, "").await?;
+        next.as_str().clone_into(&mut topup.state);
+    }
+    Ok(())
+}
+
+fn unfit(by: &dyn Processor, topup: &TopUp, payment: &Payment) -> Option<String> {
+    if let Some(why) = &payment.unfit {
+        return Some(why.clone());
+    }
+    if payment.topup.is_some_and(|id| id != topup.id) {
+        return Some("it names another purchase".to_owned());
+    }
+    if topup.payment_ref.is_some() && payment.payment_ref.is_some() && topup.payment_ref != payment.payment_ref {
+        return Some("the purchase was paid by another payment".to_owned());
+    }
+    let other_checkout = topup.processor_ref.as_ref().is_some_and(|known| *known != payment.reference);
+    if other_checkout && payment.payment_ref.is_none() {
+        return Some("the purchase has another checkout".to_owned());
+    }
+    let credited = topup.state().is_credited();
+    let differs = payment.state == PaymentState::Paid && payment.received != topup.total && !credited;
+    let accepted = by.amount_may_differ() && credits_for(topup, payment.received).is_positive();
+    (differs && !accepted).then(|| format!("paid {} instead of {}", payment.received.exact(), topup.total.exact()))
+}
+
+/// What a sum buys at the rate of the purchase, rounded down to the cent.
+fn credits_for(topup: &TopUp, received: Usd) -> Usd {
+    let exact = received.amount() * topup.credits.amount() / topup.total.amount();
+    Usd::new(exact.round_dp_with_strategy(2, RoundingStrategy::ToZero))
+}
+
+/// An entry about a purchase that no person made.
+pub fn by_program(topup: &TopUp, action: Action) -> Entry {
+    let target = Target::new("topup", topup.id, "");
+    Entry::new(Chain::Org(topup.org), Actor::System, action, &Origin::here()).on(target)
+}
+
+async fn advance(conn: &mut PgConnection, topup: &mut TopUp, next: State, payment: &Payment) -> anyhow::Result<()> {
+    if next == State::Paid {
+        adjust(conn, topup, payment.received).await?;
+        credit(conn, topup).await?;
+    }
+    let failure = match &payment.state {
+        PaymentState::Failed { reason } => reason.as_str(),
+        _ => "",
+    };
+    store::set_state(conn, topup, next, failure).await?;
+    topup.state = next.as_str().to_owned();
+    if next == State::Paid {
+        let after = json!({ "credits": topup.credits.exact(), "total": topup.total.exact(), "method": topup.method });
+        let entry = by_program(topup, Action::TopupPaid);
+        audit::record(conn, entry.change(Value::Null, after)).await?;
+    }
+    Ok(())
+}
+
+/// Where payers type amounts themselves, what came is what counts.
+async fn adjust(conn: &mut PgConnection, topup: &mut TopUp, received: Usd) -> anyhow::Result<()> {
+    if received == topup.total {
+        return Ok(());
+    }
+    let credits = credits_for(topup, received);
+    (topup.credits, topup.fee, topup.total) = (credits, received - credits, received);
+    store::set_amounts(conn, topup).await?;
+    Ok(())
+}
+
+async fn credit(conn: &mut PgConnection, topup: &TopUp) -> anyhow::Result<()> {
+    let parts = [
+        (Code::TopUp, ledger::credit_account(topup.org), topup.credits),
+        (Code::TopUpFee, HouseAccount::FeeRevenue.id(), topup.fee),
+    ];
+    for (code, credit, amount) in parts.into_iter().filter(|(.., amount)| amount.is_positive()) {
+        let posting = Posting {
+            code,
+            reference: topup.id.to_string(),
+            debit: clearing(topup)?,
+            credit,
+            amount,
+            org: Some(topup.org),
+            memo: topup.method.clone(),
+        };
+        ledger::post(conn, posting).await?;
+    }
+    Ok(())
+}
+
+/// The clearing account of a purchase's processor.
+pub fn clearing(topup: &TopUp) -> anyhow::Result<crate::base::ids::AccountId> {
+    ledger::processor_account(&topup.processor)
+        .ok_or_else(|| anyhow::anyhow!("the books have no account for {}", topup.processor))
+}

@@ -1,0 +1,109 @@
+//! The janitor asks processors for what their messages did not tell: payments and refunds that are still open. Unknown
+//! is not failed, so nothing is decided here without the processor's word.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::processors::{Processor, Processors};
+use super::store::{self, OpenRefund};
+use super::topup::{State, TopUp};
+use super::{book, refund};
+
+/// How often the janitor looks for what is due.
+const EVERY: Duration = Duration::from_secs(5);
+/// What one round takes on; more wait for the next.
+const BATCH: i64 = 50;
+/// A purchase that no processor ever heard of is given up after this. It can still be paid later, should it appear.
+const UNHEARD_OF: chrono::Duration = chrono::Duration::hours(2);
+
+/// Runs until `stop`, in every process: rows are shared out by locks.
+pub async fn run(pool: PgPool, processors: Processors, stop: CancellationToken) {
+    loop {
+        if let Err(error) = round(&pool, &processors).await {
+            tracing::warn!(%error, "open payments were not looked through; trying again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// Asks for everything that is due, once. Each row is put off before it is asked for, so that a processor that hangs
+/// or a process that dies delays one row and loses none.
+///
+/// # Errors
+/// Database errors only.
+pub async fn round(pool: &PgPool, processors: &Processors) -> Result<usize, sqlx::Error> {
+    let mut conn = pool.acquire().await?;
+    let topups = store::due_topups(&mut conn, BATCH).await?;
+    let refunds = store::due_refunds(&mut conn, BATCH).await?;
+    drop(conn);
+    for topup in &topups {
+        if let Err(error) = ask_topup(pool, processors, topup).await {
+            tracing::warn!(topup = %topup.id, %error, "a payment was not learned of; it will be asked for again");
+        }
+    }
+    for open in &refunds {
+        if let Err(error) = ask_refund(pool, processors, open).await {
+            tracing::warn!(refund = %open.row.id, %error, "a refund was not learned of; it will be asked for again");
+        }
+    }
+    Ok(topups.len() + refunds.len())
+}
+
+async fn ask_topup(pool: &PgPool, processors: &Processors, topup: &TopUp) -> anyhow::Result<()> {
+    let by = processors.get(&topup.processor)?;
+    let payment = match &topup.processor_ref {
+        Some(reference) => by.fetch(reference).await?,
+        None => {
+            let mut conn = pool.acquire().await?;
+            let customer = store::customer(&mut conn, topup.org, &topup.processor).await?;
+            drop(conn);
+            by.find(topup, customer.as_deref()).await?
+        }
+    };
+    let mut tx = pool.begin().await?;
+    match payment {
+        Some(payment) => {
+            let outcome = book::payment(&mut tx, by, &payment).await?;
+            tracing::debug!(topup = %topup.id, %outcome, "a payment was asked for");
+        }
+        None => give_up(&mut tx, topup).await?,
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The processor answered that there is nothing. While the request could still be on its way, that means little.
+async fn give_up(conn: &mut sqlx::PgConnection, topup: &TopUp) -> anyhow::Result<()> {
+    let Some(locked) = store::lock(conn, topup.org, topup.id).await? else { return Ok(()) };
+    let now = store::now(conn).await?;
+    if locked.state() == State::Pending && now - locked.created_at > UNHEARD_OF {
+        store::set_state(conn, &locked, State::Expired, "The payment processor knows nothing of it.").await?;
+    }
+    Ok(())
+}
+
+async fn ask_refund(pool: &PgPool, processors: &Processors, open: &OpenRefund) -> anyhow::Result<()> {
+    let by: &dyn Processor = processors.get(&open.topup.processor)?;
+    if let Some(reference) = open.topup.payment_ref.as_ref().or(open.topup.processor_ref.as_ref()) {
+        // Perhaps it is known there, under our id.
+        if let Some(payment) = by.fetch(reference).await? {
+            let mut tx = pool.begin().await?;
+            book::payment(&mut tx, by, &payment).await?;
+            let row = store::refund_row(&mut tx, open.topup.org, open.row.id).await?;
+            tx.commit().await?;
+            let seen = payment.refunds.iter().any(|seen| seen.ours == Some(open.row.id));
+            if seen || row.is_none_or(|row| row.state != "pending") {
+                return Ok(());
+            }
+        }
+    }
+    match refund::ask(pool, by, &open.topup, &open.row).await {
+        Ok(_) | Err(refund::RefundError::Refused(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

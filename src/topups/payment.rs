@@ -1,0 +1,114 @@
+//! A payment as its processor tells it. Whatever made us ask, the answer is the whole state of one payment, so that
+//! it does not matter in which order messages arrive, or whether some never do.
+
+use chrono::{DateTime, Utc};
+
+use crate::base::Usd;
+use crate::base::ids::{RefundId, TopUpId};
+
+/// What a processor says of a payment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PaymentState {
+    /// Nobody has paid yet, but may.
+    Open,
+    /// Paid, not yet confirmed.
+    Processing,
+    /// Waits for its payer to confirm it at this address.
+    NeedsAction { url: String },
+    /// The money is there.
+    Paid,
+    /// It failed and will not succeed; the reason is for people.
+    Failed { reason: String },
+    /// Nobody paid in time.
+    Expired,
+}
+
+/// A payment, fetched anew.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Payment {
+    /// What it was opened as: a checkout, an invoice, a charge.
+    pub reference: String,
+    /// The payment itself, where it has another name.
+    pub payment_ref: Option<String>,
+    /// The purchase that we named when it was opened.
+    pub topup: Option<TopUpId>,
+    pub state: PaymentState,
+    /// What came in; zero unless paid.
+    pub received: Usd,
+    /// Why this can never be credited: another currency, another mode, another account.
+    pub unfit: Option<String>,
+    pub refunds: Vec<RefundSeen>,
+    pub disputes: Vec<DisputeSeen>,
+    /// The way to pay that it left behind to be charged again.
+    pub saved: Option<SavedMethod>,
+    /// The kind of fraud that the payer's bank reports, where it does.
+    pub fraud_warning: Option<String>,
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+impl Payment {
+    /// An open payment of a purchase, for processors to fill in.
+    #[must_use]
+    pub fn open(reference: String, topup: Option<TopUpId>) -> Payment {
+        Payment {
+            reference,
+            payment_ref: None,
+            topup,
+            state: PaymentState::Open,
+            received: Usd::ZERO,
+            unfit: None,
+            refunds: Vec::new(),
+            disputes: Vec::new(),
+            saved: None,
+            fraud_warning: None,
+            created_at: None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefundState {
+    Pending,
+    Succeeded,
+    Failed,
+}
+
+/// Money of a payment that goes or went back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefundSeen {
+    pub reference: String,
+    /// Which of our refunds it is; `None` when it was made at the processor.
+    pub ours: Option<RefundId>,
+    pub amount: Usd,
+    pub state: RefundState,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DisputeState {
+    /// The payer's bank asks; no money has moved.
+    Inquiry,
+    /// The money is taken until it is decided.
+    Open,
+    Won,
+    Lost,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DisputeSeen {
+    pub reference: String,
+    pub amount: Usd,
+    pub state: DisputeState,
+    pub reason: String,
+}
+
+/// A way to pay that a processor keeps for an organization.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SavedMethod {
+    pub reference: String,
+    /// The method of the fee schedule.
+    pub method: String,
+    /// How its owner recognizes it, such as `Visa ending in 4242`.
+    pub label: String,
+    /// `12/29`, or empty.
+    pub expires: String,
+}

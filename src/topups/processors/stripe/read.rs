@@ -1,0 +1,165 @@
+//! Stripe's objects in our words.
+
+use std::collections::HashMap;
+
+use chrono::DateTime;
+use stripe_shared::{
+    ApiErrorsCode, Charge, CheckoutSession, CheckoutSessionStatus, Dispute, DisputeStatus, PaymentIntent,
+    PaymentIntentSetupFutureUsage, PaymentIntentStatus, Refund,
+};
+use stripe_types::Currency;
+
+use super::{REFUND, TOPUP};
+use crate::base::Usd;
+use crate::base::ids::TopUpId;
+use crate::topups::payment::{DisputeSeen, DisputeState, Payment, PaymentState, RefundSeen, RefundState, SavedMethod};
+
+/// The purchase that an object names.
+pub fn topup_of(metadata: &HashMap<String, String>) -> Option<TopUpId> {
+    metadata.get(TOPUP)?.parse().ok()
+}
+
+fn unfit(currency: &Currency, livemode: bool, live: bool) -> Option<String> {
+    if *currency != Currency::USD {
+        return Some(format!("it is in {currency}, not in US dollars"));
+    }
+    (livemode != live).then(|| "it belongs to Stripe's other mode".to_owned())
+}
+
+/// A checkout, with its payment expanded once there is one.
+pub fn session(session: &CheckoutSession, live: bool) -> Payment {
+    let topup = session.metadata.as_ref().and_then(topup_of);
+    let over = session.status == Some(CheckoutSessionStatus::Complete);
+    let paid = session.payment_intent.as_ref().and_then(|intent| intent.as_object());
+    let mut payment = match paid {
+        Some(found) => intent(found, live),
+        None => Payment {
+            payment_ref: session.payment_intent.as_ref().map(|intent| intent.id().to_string()),
+            unfit: session.currency.as_ref().and_then(|currency| unfit(currency, session.livemode, live)),
+            created_at: DateTime::from_timestamp(session.created, 0),
+            ..Payment::open(String::new(), topup)
+        },
+    };
+    payment.reference = session.id.to_string();
+    payment.topup = topup;
+    payment.state = match payment.state {
+        // Somebody whose card was declined may try another one while the checkout is open.
+        PaymentState::Failed { .. } | PaymentState::NeedsAction { .. } if !over => PaymentState::Open,
+        state => state,
+    };
+    if session.status == Some(CheckoutSessionStatus::Expired) && payment.state != PaymentState::Paid {
+        payment.state = PaymentState::Expired;
+    }
+    payment
+}
+
+/// A payment by itself, with its last charge expanded.
+pub fn intent(intent: &PaymentIntent, live: bool) -> Payment {
+    let id = intent.id.to_string();
+    let charge = intent.latest_charge.as_ref().and_then(|charge| charge.as_object());
+    let state = state(intent);
+    let paid = state == PaymentState::Paid;
+    Payment {
+        payment_ref: Some(id.clone()),
+        received: if paid { Usd::from_cents(intent.amount_received) } else { Usd::ZERO },
+        state,
+        unfit: unfit(&intent.currency, intent.livemode, live),
+        saved: if paid { saved(intent, charge) } else { None },
+        created_at: DateTime::from_timestamp(intent.created, 0),
+        ..Payment::open(id, topup_of(&intent.metadata))
+    }
+}
+
+fn state(intent: &PaymentIntent) -> PaymentState {
+    match &intent.status {
+        PaymentIntentStatus::Succeeded => PaymentState::Paid,
+        PaymentIntentStatus::Processing => PaymentState::Processing,
+        PaymentIntentStatus::Canceled => PaymentState::Failed { reason: "The payment was cancelled.".to_owned() },
+        PaymentIntentStatus::RequiresAction => match next_url(intent) {
+            Some(url) => PaymentState::NeedsAction { url },
+            None => PaymentState::Open,
+        },
+        PaymentIntentStatus::RequiresPaymentMethod => match reason(intent) {
+            Some(reason) => PaymentState::Failed { reason },
+            None => PaymentState::Open,
+        },
+        _ => PaymentState::Open,
+    }
+}
+
+fn next_url(intent: &PaymentIntent) -> Option<String> {
+    intent.next_action.as_ref()?.redirect_to_url.as_ref()?.url.clone()
+}
+
+fn reason(intent: &PaymentIntent) -> Option<String> {
+    let error = intent.last_payment_error.as_ref()?;
+    Some(error.message.clone().unwrap_or_else(|| "The payment was declined.".to_owned()))
+}
+
+/// Whether the bank wants to see the payer before it pays.
+pub fn wants_payer(intent: &PaymentIntent) -> bool {
+    let error = intent.last_payment_error.as_ref();
+    error.is_some_and(|error| error.code == Some(ApiErrorsCode::AuthenticationRequired))
+}
+
+fn saved(intent: &PaymentIntent, charge: Option<&Charge>) -> Option<SavedMethod> {
+    if intent.setup_future_usage != Some(PaymentIntentSetupFutureUsage::OffSession) {
+        return None;
+    }
+    let reference = intent.payment_method.as_ref()?.id().to_string();
+    let details = charge?.payment_method_details.as_ref()?;
+    let ending = |name: &str, last4: Option<&String>| match last4 {
+        Some(last4) => format!("{name} ending in {last4}"),
+        None => name.to_owned(),
+    };
+    let (method, label, expires) = if let Some(card) = &details.card {
+        let brand = card.brand.as_deref().map_or_else(|| "Card".to_owned(), capitalized);
+        let expires = format!("{:02}/{:02}", card.exp_month, card.exp_year % 100);
+        ("card", ending(&brand, card.last4.as_ref()), expires)
+    } else if let Some(bank) = &details.us_bank_account {
+        let name = bank.bank_name.as_deref().unwrap_or("Bank account");
+        ("us_bank_account", ending(name, bank.last4.as_ref()), String::new())
+    } else if let Some(cash) = &details.cashapp {
+        (
+            "cashapp",
+            format!("Cash App {}", cash.cashtag.as_deref().unwrap_or_default()).trim().to_owned(),
+            String::new(),
+        )
+    } else if details.amazon_pay.is_some() {
+        ("amazon_pay", "Amazon Pay".to_owned(), String::new())
+    } else {
+        return None;
+    };
+    Some(SavedMethod { reference, method: method.to_owned(), label, expires })
+}
+
+fn capitalized(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+pub fn refund(refund: &Refund) -> RefundSeen {
+    RefundSeen {
+        reference: refund.id.to_string(),
+        ours: refund.metadata.as_ref().and_then(|metadata| metadata.get(REFUND)?.parse().ok()),
+        amount: Usd::from_cents(refund.amount),
+        state: match refund.status.as_deref() {
+            Some("succeeded") => RefundState::Succeeded,
+            Some("failed" | "canceled") => RefundState::Failed,
+            _ => RefundState::Pending,
+        },
+    }
+}
+
+/// `None` for one that took no money and never will.
+pub fn dispute(dispute: &Dispute) -> Option<DisputeSeen> {
+    let state = match &dispute.status {
+        DisputeStatus::Won => DisputeState::Won,
+        DisputeStatus::Lost => DisputeState::Lost,
+        DisputeStatus::NeedsResponse | DisputeStatus::UnderReview => DisputeState::Open,
+        DisputeStatus::WarningNeedsResponse | DisputeStatus::WarningUnderReview => DisputeState::Inquiry,
+        _ => return None,
+    };
+    let reason = dispute.reason.replace('_', " ");
+    Some(DisputeSeen { reference: dispute.id.to_string(), amount: Usd::from_cents(dispute.amount), state, reason })
+}

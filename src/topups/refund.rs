@@ -1,0 +1,164 @@
+//! Sending money back because a person asks for it. The credits are taken first, in a transaction of their own; then
+//! the processor is asked; what it never answered is asked again by the janitor, with the same id.
+
+use chrono::{DateTime, Duration, Utc};
+use serde_json::{Value, json};
+use sqlx::{PgConnection, PgPool};
+
+use super::payment::RefundState;
+use super::processors::{Processor, ProcessorError, Processors, RefundOrder};
+use super::store::{self, RefundRow};
+use super::topup::{State, TopUp};
+use super::{book, reversals};
+use crate::audit::{self, Action, Entry, Target};
+use crate::base::Usd;
+use crate::base::ids::{OrgId, PersonId, RefundId, TopUpId};
+use crate::ledger;
+
+/// How long the payer may take unused credits back.
+const OWNER_MAY_WITHIN: Duration = Duration::hours(24);
+
+/// Who sends money back.
+#[derive(Clone, Debug)]
+pub enum By {
+    /// The payer's organization: unused credits, within a day, the fee is kept.
+    Owner(PersonId),
+    /// Whoever runs the instance: any part of what came in, any time.
+    Operator,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RefundError {
+    #[error("There is no such payment.")]
+    NotFound,
+    #[error("Only a payment that came in can be refunded.")]
+    NotPaid,
+    #[error("Credits can be returned within 24 hours of the payment. Ask whoever runs this instance.")]
+    TooLate,
+    #[error("All of its credits are used, held by running calls, or were returned before.")]
+    NothingLeft,
+    #[error("At most {} of this payment is left to refund.", .0.display())]
+    TooMuch(Usd),
+    #[error("The amount must be whole cents, above zero.")]
+    Amount,
+    #[error("This way to pay cannot be refunded from here.")]
+    Unsupported,
+    /// The processor refused; the credits are back.
+    #[error("The payment processor refused the refund: {0} Your credits were put back.")]
+    Refused(String),
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Internal(#[from] anyhow::Error),
+}
+
+/// What can be returned to its payer now: unused credits of a recent payment whose method can.
+#[must_use]
+pub fn refundable(topup: &TopUp, available: Usd, processors: &Processors, now: DateTime<Utc>) -> Usd {
+    let can = processors.get(&topup.processor).is_ok_and(Processor::can_refund);
+    let recent = topup.paid_at.is_some_and(|at| now - at <= OWNER_MAY_WITHIN);
+    if topup.state() != State::Paid || !can || !recent {
+        return Usd::ZERO;
+    }
+    let unused = (topup.credits - topup.refunded).min(available).max(Usd::ZERO);
+    Usd::new(unused.amount().round_dp_with_strategy(2, rust_decimal::RoundingStrategy::ToZero))
+}
+
+/// Takes the credits, asks the processor, and writes down how it ended. `amount` of `None` is all that can be.
+///
+/// # Errors
+/// See [`RefundError`]. An answer that never came is no error: the refund is pending.
+pub async fn refund(
+    pool: &PgPool,
+    processors: &Processors,
+    (org, topup): (OrgId, TopUpId),
+    amount: Option<Usd>,
+    by: By,
+    entry: Entry,
+) -> Result<RefundState, RefundError> {
+    let mut tx = pool.begin().await?;
+    let mut topup = store::lock(&mut tx, org, topup).await?.ok_or(RefundError::NotFound)?;
+    let processor = processors.get(&topup.processor).map_err(|_| RefundError::Unsupported)?;
+    let amount = allowed(&mut tx, &topup, processors, amount, &by).await?;
+    let (origin, person) = match by {
+        By::Owner(person) => ("owner", Some(person)),
+        By::Operator => ("operator", None),
+    };
+    let row = reversals::take(&mut tx, &mut topup, RefundId::fresh(), amount, origin, person).await?;
+    let entry = Entry { action: Action::RefundAsked, ..entry }.on(Target::new("topup", topup.id, ""));
+    audit::record(&mut tx, entry.change(Value::Null, json!({ "amount": amount.exact() }))).await?;
+    tx.commit().await?;
+    ask(pool, processor, &topup, &row).await
+}
+
+async fn allowed(
+    conn: &mut PgConnection,
+    topup: &TopUp,
+    processors: &Processors,
+    amount: Option<Usd>,
+    by: &By,
+) -> Result<Usd, RefundError> {
+    let processor = processors.get(&topup.processor).map_err(|_| RefundError::Unsupported)?;
+    if !processor.can_refund() {
+        return Err(RefundError::Unsupported);
+    }
+    if !topup.state().is_credited() {
+        return Err(RefundError::NotPaid);
+    }
+    let most = match by {
+        By::Operator => topup.kept(),
+        By::Owner(_) => {
+            let available = ledger::lock_credit(conn, topup.org).await?.map_or(Usd::ZERO, |credit| credit.available());
+            let now = store::now(conn).await?;
+            if topup.paid_at.is_none_or(|at| now - at > OWNER_MAY_WITHIN) {
+                return Err(RefundError::TooLate);
+            }
+            refundable(topup, available, processors, now)
+        }
+    };
+    let amount = amount.unwrap_or(most);
+    if !most.is_positive() {
+        return Err(RefundError::NothingLeft);
+    }
+    if !amount.is_positive() || amount.whole_cents().is_none() {
+        return Err(RefundError::Amount);
+    }
+    if amount > most {
+        return Err(RefundError::TooMuch(most));
+    }
+    Ok(amount)
+}
+
+/// Asks the processor for a refund that is written down. Asking again with the same id is safe.
+///
+/// # Errors
+/// `Refused` when it certainly did not happen; the credits are back then. Database errors.
+pub async fn ask(
+    pool: &PgPool,
+    processor: &dyn Processor,
+    topup: &TopUp,
+    row: &RefundRow,
+) -> Result<RefundState, RefundError> {
+    let payment = topup.payment_ref.clone().or_else(|| topup.processor_ref.clone()).ok_or(RefundError::Unsupported)?;
+    let order = RefundOrder { id: row.id, payment, amount: row.amount };
+    let answer = processor.refund(&order).await;
+    let (state, reference, failure) = match &answer {
+        Ok(seen) => (seen.state, Some(seen.reference.as_str()), ""),
+        Err(ProcessorError::Unknown(why)) => {
+            tracing::warn!(refund = %row.id, why, "a refund was not answered; it will be asked for again");
+            return Ok(RefundState::Pending);
+        }
+        Err(ProcessorError::Refused(why)) => (RefundState::Failed, None, why.as_str()),
+        Err(ProcessorError::Unsupported | ProcessorError::Missing(_)) => (RefundState::Failed, None, "not supported"),
+    };
+    let mut tx = pool.begin().await?;
+    let mut locked = store::lock(&mut tx, topup.org, topup.id).await?.ok_or(RefundError::NotFound)?;
+    let current = store::refund_row(&mut tx, topup.org, row.id).await?.ok_or(RefundError::NotFound)?;
+    reversals::settle(&mut tx, &mut locked, &current, state, reference, failure).await?;
+    book::settle_state(&mut tx, &mut locked).await?;
+    tx.commit().await?;
+    match answer {
+        Err(_) => Err(RefundError::Refused(failure.to_owned())),
+        Ok(_) => Ok(state),
+    }
+}

@@ -1,0 +1,266 @@
+//! Purchases.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::base::Usd;
+use crate::base::ids::{OrgId, PersonId, TopUpId};
+use crate::topups::fees::{Method, Quote};
+use crate::topups::payment::Payment;
+use crate::topups::processors::Checkout;
+use crate::topups::topup::{State, TopUp};
+
+/// A purchase to write down.
+#[derive(Clone, Copy, Debug)]
+pub struct NewTopUp<'a> {
+    pub org: OrgId,
+    pub id: TopUpId,
+    pub method: &'a Method,
+    pub quote: Quote,
+    /// `person` or `auto`.
+    pub origin: &'static str,
+    pub by: Option<PersonId>,
+}
+
+/// False when there is one of this id, or when the organization has an open automatic one and this is another.
+pub async fn insert(conn: &mut PgConnection, new: &NewTopUp<'_>) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "insert into topup (org_id, id, method, processor, credits, fee, total, state, created_by, origin, ask_at)
+         values ($1, $2, $3, $4, $5, $6, $7, 'pending', $8, $9, now() + interval '1 minute')
+         on conflict do nothing",
+        new.org.0,
+        new.id.0,
+        new.method.slug,
+        new.method.processor,
+        new.quote.credits.amount(),
+        new.quote.fee.amount(),
+        new.quote.total.amount(),
+        new.by.map(|person| person.0),
+        new.origin,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// What the processor opened. What a message told before is not overwritten.
+pub async fn set_checkout(
+    conn: &mut PgConnection,
+    org: OrgId,
+    id: TopUpId,
+    checkout: &Checkout,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update topup set processor_ref = coalesce(processor_ref, $3), checkout_url = $4, updated_at = now()
+         where org_id = $1 and id = $2",
+        org.0,
+        id.0,
+        checkout.reference,
+        checkout.url,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// One purchase of an organization.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Option<TopUp>, sqlx::Error> {
+    sqlx::query_as!(
+        TopUp,
+        r#"select t.org_id as "org: OrgId", t.id as "id: TopUpId", method, processor, credits as "credits: Usd",
+            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
+            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, p.name as "payer?", t.created_at,
+            paid_at
+           from topup t left join person p on p.id = t.created_by
+           where t.org_id = $1 and t.id = $2"#,
+        org.0,
+        id.0,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Purchases of an organization, newest first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list(
+    conn: &mut PgConnection,
+    org: OrgId,
+    before: Option<TopUpId>,
+    limit: i64,
+) -> Result<Vec<TopUp>, sqlx::Error> {
+    sqlx::query_as!(
+        TopUp,
+        r#"select t.org_id as "org: OrgId", t.id as "id: TopUpId", method, processor, credits as "credits: Usd",
+            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
+            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, p.name as "payer?", t.created_at,
+            paid_at
+           from topup t left join person p on p.id = t.created_by
+           where t.org_id = $1 and ($2::uuid is null or t.id < $2)
+           order by t.id desc limit $3"#,
+        org.0,
+        before.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// One purchase, locked until the transaction ends.
+pub async fn lock(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Option<TopUp>, sqlx::Error> {
+    sqlx::query_as!(
+        TopUp,
+        r#"select org_id as "org: OrgId", id as "id: TopUpId", method, processor, credits as "credits: Usd",
+            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
+            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, null::text as payer, created_at, paid_at
+           from topup where org_id = $1 and id = $2 for update"#,
+        org.0,
+        id.0,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// The purchase of a payment, locked until the transaction ends: by the name that we gave it, or by its own. A message
+/// can come before the answer to the request that caused it.
+pub async fn lock_of_payment(
+    conn: &mut PgConnection,
+    processor: &str,
+    payment: &Payment,
+) -> Result<Option<TopUp>, sqlx::Error> {
+    sqlx::query_as!(
+        TopUp,
+        r#"select org_id as "org: OrgId", id as "id: TopUpId", method, processor, credits as "credits: Usd",
+            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
+            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, null::text as payer, created_at, paid_at
+           from topup
+           where processor = $1 and (id = $2 or ($2::uuid is null and (processor_ref = $3 or payment_ref = $4)))
+           order by id limit 1 for update"#,
+        processor,
+        payment.topup.map(|id| id.0),
+        payment.reference,
+        payment.payment_ref,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Names of the payment that were not known yet, and where to confirm it.
+pub async fn note_payment(conn: &mut PgConnection, topup: &TopUp, payment: &Payment) -> Result<(), sqlx::Error> {
+    let confirm = match &payment.state {
+        crate::topups::payment::PaymentState::NeedsAction { url } => Some(url.as_str()),
+        _ => None,
+    };
+    sqlx::query!(
+        "update topup set processor_ref = coalesce(processor_ref, $3), payment_ref = coalesce(payment_ref, $4),
+            checkout_url = coalesce($5, checkout_url)
+         where org_id = $1 and id = $2
+            and (processor_ref is null or (payment_ref is null and $4::text is not null) or $5::text is not null)",
+        topup.org.0,
+        topup.id.0,
+        payment.reference,
+        payment.payment_ref,
+        confirm,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Changes the state. The first time that money came in gives the receipt its number; an end needs no more asking.
+pub async fn set_state(conn: &mut PgConnection, topup: &TopUp, state: State, failure: &str) -> Result<(), sqlx::Error> {
+    if state == State::Paid && topup.receipt_number.is_none() {
+        sqlx::query!(
+            "with next as (update receipt_counter set last = last + 1 returning last)
+             update topup set receipt_number = next.last, paid_at = now() from next where org_id = $1 and id = $2",
+            topup.org.0,
+            topup.id.0,
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    sqlx::query!(
+        "update topup set state = $3, failure = $4, updated_at = now(),
+            ask_at = case when $3 = 'pending' then ask_at end
+         where org_id = $1 and id = $2",
+        topup.org.0,
+        topup.id.0,
+        state.as_str(),
+        failure,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What came in instead of what was asked.
+pub async fn set_amounts(conn: &mut PgConnection, topup: &TopUp) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update topup set credits = $3, fee = $4, total = $5 where org_id = $1 and id = $2",
+        topup.org.0,
+        topup.id.0,
+        topup.credits.amount(),
+        topup.fee.amount(),
+        topup.total.amount(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn set_taken_back(conn: &mut PgConnection, topup: &TopUp) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update topup set refunded = $3, disputed = $4, updated_at = now() where org_id = $1 and id = $2",
+        topup.org.0,
+        topup.id.0,
+        topup.refunded.amount(),
+        topup.disputed.amount(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// False when it was known.
+pub async fn set_fraud_warned(conn: &mut PgConnection, topup: &TopUp) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "update topup set fraud_warned_at = now() where org_id = $1 and id = $2 and fraud_warned_at is null",
+        topup.org.0,
+        topup.id.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Purchases whose processor is to be asked now, put off before they are returned: every two minutes in the first
+/// three hours, in which people pay, then every hour, and after a month never again.
+pub async fn due_topups(conn: &mut PgConnection, limit: i64) -> Result<Vec<TopUp>, sqlx::Error> {
+    sqlx::query_as!(
+        TopUp,
+        r#"with due as (
+            select org_id, id from topup where ask_at <= now() and state = 'pending'
+            order by ask_at limit $1 for update skip locked
+           )
+           update topup t set asked = asked + 1, ask_at = case
+                when t.created_at > now() - interval '3 hours' then now() + interval '2 minutes'
+                when t.created_at > now() - interval '31 days' then now() + interval '1 hour'
+            end
+           from due where t.org_id = due.org_id and t.id = due.id
+           returning t.org_id as "org: OrgId", t.id as "id: TopUpId", method, processor, credits as "credits: Usd",
+            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
+            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, null::text as payer, created_at, paid_at"#,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The time of the database, by which windows are measured.
+pub async fn now(conn: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::Error> {
+    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await
+}
