@@ -179,16 +179,6 @@ pub struct ProviderButton {
     pub label: String,
 }
 
-/// After `POST /oidc/...`: the browser goes on by itself; the link is for one that does not.
-#[derive(Clone, Debug, Default, Template)]
-#[template(path = "accounts/leaving.html")]
-pub struct Leaving {
-    pub page: PublicPage,
-    pub label: String,
-    pub host: String,
-    pub url: String,
-}
-
 /// A sign-in by a provider that came to nothing: what happened, and a way back.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "accounts/identity_problem.html")]

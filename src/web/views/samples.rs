@@ -231,11 +231,14 @@ fn identity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let email = || "ada@northwind.example".to_owned();
     let step_up = accounts::StepUp { page, email: email(), providers: providers.clone(), ..Default::default() };
     push(out, "step_up_elsewhere", &step_up)?;
-    let leaving = accounts::Leaving {
+    let leaving = super::Away {
         page: public(theme, "On the way to Google"),
         label: "Google".into(),
         host: "accounts.google.com".into(),
         url: "https://accounts.google.com/".into(),
+        explanation: "You sign in there and come back here.".into(),
+        back_href: "/sign-in".into(),
+        back_label: "Back to sign in".into(),
     };
     push(out, "leaving", &leaving)?;
     let problem = accounts::IdentityProblem {
@@ -516,10 +519,26 @@ fn topup_form() -> TopupForm {
     TopupForm {
         id: "top_01".into(),
         amount: Field::of("25.00"),
-        methods: vec![
-            Choice::new("card", "Card", "5.5%, at least $0.80", true),
-            Choice::new("crypto", "Crypto", "5%", false),
+        problem: String::new(),
+        groups: vec![
+            topups::MethodGroup {
+                summary: String::new(),
+                methods: vec![
+                    Choice::new("card", "Card", "Credit or debit card, Apple Pay, Google Pay.", true),
+                    Choice::new("us_bank_account", "US bank account", "ACH debit. Arrives in about four days.", false),
+                    Choice::new("cashapp", "Cash App Pay", "Confirmed in the Cash App.", false),
+                    Choice::new("amazon_pay", "Amazon Pay", "With what your Amazon account holds.", false),
+                ],
+                open: true,
+            },
+            topups::MethodGroup {
+                summary: "Use crypto".into(),
+                methods: vec![Choice::new("btcpay", "Bitcoin", "On-chain or Lightning.", false)],
+                open: false,
+            },
         ],
+        may_save: true,
+        save: false,
         range: "Between $5 and $5,000.".into(),
         quote: Some(Quote {
             credits: usd("$25.00"),
@@ -569,8 +588,25 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             amount: usd("$40.00"),
         }],
         may_move: true,
+        methods: vec![
+            topups::MethodRow {
+                id: "pay_01".into(),
+                label: "Visa ending in 4242".into(),
+                note: "Expires 12/29".into(),
+                is_default: true,
+            },
+            topups::MethodRow {
+                id: "pay_02".into(),
+                label: "First National Bank of the Northern Territories ending in 6789".into(),
+                note: String::new(),
+                is_default: false,
+            },
+        ],
     };
     push(out, "credits", &index)?;
+    let mut away = index.clone();
+    away.form.problem = "The payment processor does not answer. Nothing was charged.".into();
+    push(out, "credits_processor_away", &away)?;
     let mut empty = index.clone();
     empty.history.clear();
     empty.moves.clear();
@@ -608,6 +644,35 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         ..show.clone()
     };
     push(out, "topup_paid", &done)?;
+    let returned = topups::Show {
+        headline: "$25.00 added, $12.00 returned".into(),
+        refund_href: Some("/credits/topups/top_01/refund".into()),
+        refunds: vec![topups::RefundRow {
+            time: when("2 min ago"),
+            amount: usd("$12.00"),
+            state: Badge::new("warn", "clock", "On its way"),
+            note: "Unused credits".into(),
+        }],
+        origin: "Auto top-up".into(),
+        ..done.clone()
+    };
+    push(out, "topup_returned", &returned)?;
+    let refund = topups::Refund {
+        shell: shell(theme, "credits", "Return unused credits", ""),
+        id: "top_01".into(),
+        amount: usd("$12.00"),
+        credits: usd("$25.00"),
+        fee: usd("$1.38"),
+        method: "Card".into(),
+        until: when("tomorrow"),
+    };
+    push(out, "topup_refund", &refund)?;
+    let remove = topups::MethodRemove {
+        shell: shell(theme, "credits", "Remove a payment method", ""),
+        id: "pay_01".into(),
+        label: "Visa ending in 4242".into(),
+    };
+    push(out, "payment_method_remove", &remove)?;
     let failed = topups::Show {
         state: Badge::new("bad", "circle-x", "Failed"),
         headline: "The payment was declined".into(),

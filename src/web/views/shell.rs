@@ -115,3 +115,16 @@ pub struct PublicPage {
     /// `system`, `light` or `dark`.
     pub theme: String,
 }
+
+/// A page that goes on to another site by itself; the link is for browsers that do not.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "components/away.html")]
+pub struct Away {
+    pub page: PublicPage,
+    pub label: String,
+    pub host: String,
+    pub url: String,
+    pub explanation: String,
+    pub back_href: String,
+    pub back_label: String,
+}
