@@ -115,11 +115,14 @@ async fn index_view(
 }
 
 fn method_view(method: &MethodRow) -> views::MethodRow {
-    let expires = Some(&method.expires).filter(|text| !text.is_empty());
+    let name = method_name(&method.method);
     views::MethodRow {
         id: method.id.to_string(),
         label: method.label.clone(),
-        note: expires.map(|text| format!("Expires {text}")).unwrap_or_default(),
+        note: match method.expires.as_str() {
+            "" => name.to_owned(),
+            expires => format!("{name}, expires {expires}"),
+        },
         is_default: method.is_default,
     }
 }
@@ -379,6 +382,9 @@ fn told(topup: &TopUp) -> (String, String) {
 
 fn refund_view(refund: &RefundView, now: DateTime<Utc>, zone: chrono_tz::Tz) -> views::RefundRow {
     let (state, note) = match (refund.state.as_str(), refund.origin.as_str()) {
+        ("failed", _) if !refund.failure.is_empty() => {
+            (Badge::new("bad", "circle-x", "Failed"), refund.failure.as_str())
+        }
         ("failed", _) => (Badge::new("bad", "circle-x", "Failed"), "It did not arrive; the credits are back."),
         (state, origin) => (
             match state {
