@@ -37,6 +37,8 @@ use crate::topups::{ApplyEvent, SettleSandboxPayment, janitor};
 use crate::web::App;
 use crate::{db, jobs, orgs, routes};
 
+mod stand_ins;
+
 /// Connections that are slow to send a request's head are closed.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -102,7 +104,9 @@ pub struct Parts {
 ///
 /// # Errors
 /// When a part cannot be started; the text says what to do.
-pub async fn serve(config: Config, url: &Secret<String>) -> anyhow::Result<()> {
+pub async fn serve(mut config: Config, url: &Secret<String>) -> anyhow::Result<()> {
+    // Kept until the end, because dropping them stops them.
+    let _stand_ins = if config.stand_ins { Some(stand_ins::start(&mut config).await?) } else { None };
     let pools = Pools::open(url.expose()).context("FAREBOX_DATABASE_URL is no Postgres URL")?;
     wait_for_database(&pools.general).await?;
     db::migrate(&pools.general).await.context("the schema could not be brought up to date")?;

@@ -165,7 +165,7 @@ fn form_view(processors: &Processors, asked: &Asked) -> views::TopupForm {
         save: asked.save,
         range: format!("Between {} and {}.", whole(schedule.min), whole(schedule.max)),
         quote,
-        sandbox: processors.sandbox().is_some(),
+        sandbox: chosen.is_some_and(|method| method.processor == "sandbox"),
     }
 }
 
@@ -320,11 +320,13 @@ async fn own_topup(app: &App, member: &Billing, id: &str) -> Result<TopUp, PageE
 pub async fn show(
     app: web::Data<App>,
     processors: web::Data<Processors>,
-    member: Billing,
+    mut member: Billing,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let topup = own_topup(&app, &member, &id).await?;
     let mut conn = member.tenant(&app).await?;
+    // Read after the purchase, so that a page which says that credits came shows them in the balance too.
+    member.0.credit = ledger::credit_state(&mut conn, topup.org).await?;
     let refunds = store::refunds(&mut conn, member.org_id(), topup.id).await?;
     drop(conn);
     let (headline, explanation) = told(&topup);

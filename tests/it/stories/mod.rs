@@ -15,6 +15,7 @@ mod production;
 mod settlement;
 mod shutdown;
 mod sign_up;
+mod stripe;
 mod teams;
 mod top_up;
 mod upstream_faults;
