@@ -34,6 +34,8 @@ pub async fn mailbox(app: web::Data<App>, request: HttpRequest) -> Result<HttpRe
             .into_iter()
             .map(|mail| views::MailRow {
                 href: format!("/dev/mailbox/{}", mail.id),
+                error: mail.last_error,
+                dead: mail.dead_at.is_some(),
                 subject: mail.subject,
                 to: mail.recipient,
                 time: when(mail.created_at, now, chrono_tz::UTC),
@@ -63,6 +65,8 @@ pub async fn message(
         links: links(&app.public_url, &mail.text),
         subject: mail.subject,
         text: mail.text,
+        error: mail.last_error,
+        dead: mail.dead_at.is_some(),
     })
 }
 

@@ -8,6 +8,7 @@ mod disconnects;
 mod email_change;
 mod leaving;
 mod limits;
+mod mail;
 mod metered_call;
 mod nodes;
 mod picture;
