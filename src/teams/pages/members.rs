@@ -261,6 +261,7 @@ pub async fn change_role(
 /// `NotFound` for somebody who is no member; mistakes are shown beside their field.
 pub async fn change_cap(
     app: web::Data<App>,
+    _recent: Recent,
     manager: Manager,
     id: web::Path<String>,
     Protected(form): Protected<CapForm>,
