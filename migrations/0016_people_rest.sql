@@ -14,3 +14,7 @@ begin
             and j.key = 'mail:mail_' || replace(m.id::text, '-', '');
     end if;
 end $$;
+
+-- In which English somebody reads; it decides how dates and times are written.
+alter table person
+    add column locale text not null default 'en-GB' constraint person_locale check (locale in ('en-US', 'en-GB'));

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use url::Url;
 
+use crate::base::Viewer;
 use crate::base::ids::MailId;
 use crate::mail;
 use crate::web::present::when;
@@ -38,7 +39,7 @@ pub async fn mailbox(app: web::Data<App>, request: HttpRequest) -> Result<HttpRe
                 dead: mail.dead_at.is_some(),
                 subject: mail.subject,
                 to: mail.recipient,
-                time: when(mail.created_at, now, chrono_tz::UTC),
+                time: when(mail.created_at, now, Viewer::ANYBODY),
             })
             .collect(),
     })
@@ -61,7 +62,7 @@ pub async fn message(
         page: public_page(&app, &request, &mail.subject),
         from: "Farebox".to_owned(),
         to: mail.recipient,
-        time: when(mail.created_at, app.clock.now(), chrono_tz::UTC),
+        time: when(mail.created_at, app.clock.now(), Viewer::ANYBODY),
         links: links(&app.public_url, &mail.text),
         subject: mail.subject,
         text: mail.text,

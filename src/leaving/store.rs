@@ -206,7 +206,7 @@ pub async fn erase_personal(conn: &mut PgConnection, person: PersonId) -> Result
 pub async fn erase_person(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update person set email = 'deleted', email_canonical = 'deleted:' || id::text, name = 'Deleted account',
-            password_hash = null, email_verified_at = null, time_zone = 'UTC', theme = 'system'
+            password_hash = null, email_verified_at = null, time_zone = 'UTC', theme = 'system', locale = default
          where id = $1",
         person.0,
     )

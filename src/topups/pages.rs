@@ -12,9 +12,9 @@ use super::start::StartError;
 use super::topup::{State, TopUp};
 use super::{Outcome, store};
 use crate::activity;
-use crate::base::Usd;
 use crate::base::ids::{OrgId, TopUpId};
 use crate::base::paging::{Rows, fetch_limit};
+use crate::base::{Usd, Viewer};
 use crate::ledger::{self, Moved};
 use crate::orgs::{self, Billing};
 use crate::web::present::{amount, when};
@@ -63,8 +63,8 @@ async fn index_view(
     before: Option<TopUpId>,
 ) -> Result<views::Index, PageError> {
     let mut conn = member.tenant(app).await?;
-    let (now, zone) = (app.clock.now(), member.person().zone());
-    let spent = activity::summary(&mut conn, member.org_id(), now, zone, &activity::Slice::default()).await?;
+    let (now, viewer) = (app.clock.now(), member.person().viewer());
+    let spent = activity::summary(&mut conn, member.org_id(), now, viewer.zone, &activity::Slice::default()).await?;
     let topups = Rows::of(store::list(&mut conn, member.org_id(), before, fetch_limit(ROWS)).await?, ROWS);
     let available = member.credit.available();
     let moves = ledger::moves(&mut conn, member.org_id(), MOVES).await?;
@@ -72,7 +72,7 @@ async fn index_view(
     let names = orgs::org_names(&mut conn, &others).await?;
     Ok(views::Index {
         may_move: member.org.is_team(),
-        moves: moves.iter().map(|one| move_view(one, &names, now, zone)).collect(),
+        moves: moves.iter().map(|one| move_view(one, &names, now, viewer)).collect(),
         shell: member.shell("credits", "Credits", "What your organization can spend, and what it has bought."),
         available: amount(available),
         held: amount(member.credit.held),
@@ -85,14 +85,14 @@ async fn index_view(
             newest_href: before.map(|_| "/credits".to_owned()),
             note: String::new(),
         },
-        history: topups.rows.iter().map(|topup| row_view(topup, now, zone)).collect(),
+        history: topups.rows.iter().map(|topup| row_view(topup, now, viewer)).collect(),
     })
 }
 
-fn move_view(one: &Moved, names: &HashMap<OrgId, String>, now: DateTime<Utc>, zone: chrono_tz::Tz) -> views::MoveRow {
+fn move_view(one: &Moved, names: &HashMap<OrgId, String>, now: DateTime<Utc>, viewer: Viewer) -> views::MoveRow {
     let other = names.get(&one.other).map_or("an organization that is gone", String::as_str);
     let way = if one.amount.is_negative() { "To" } else { "From" };
-    views::MoveRow { time: when(one.at, now, zone), what: format!("{way} {other}"), amount: amount(one.amount) }
+    views::MoveRow { time: when(one.at, now, viewer), what: format!("{way} {other}"), amount: amount(one.amount) }
 }
 
 /// How long the credits last at the pace of the last seven days, in words; empty without spending.
@@ -167,10 +167,10 @@ fn method_name(slug: &str) -> String {
     fees::METHODS.iter().find(|method| method.slug == slug).map_or(slug, |method| method.name).to_owned()
 }
 
-fn row_view(topup: &TopUp, now: DateTime<Utc>, zone: chrono_tz::Tz) -> views::TopupRow {
+fn row_view(topup: &TopUp, now: DateTime<Utc>, viewer: Viewer) -> views::TopupRow {
     views::TopupRow {
         href: format!("/credits/topups/{}", topup.id),
-        time: when(topup.created_at, now, zone),
+        time: when(topup.created_at, now, viewer),
         amount: amount(topup.credits),
         fee: amount(topup.fee),
         method: method_name(&topup.method),
@@ -257,7 +257,7 @@ pub async fn show(app: web::Data<App>, member: Billing, id: web::Path<String>) -
         fee: amount(topup.fee),
         total: amount(topup.total),
         method: method_name(&topup.method),
-        started: when(topup.created_at, app.clock.now(), member.person().zone()),
+        started: when(topup.created_at, app.clock.now(), member.person().viewer()),
         poll: state == State::Pending,
         pay_href: topup.checkout_url.clone().filter(|_| state == State::Pending),
         receipt_href: topup.paid_at.map(|_| receipt_href(topup.id)),
@@ -277,7 +277,7 @@ pub async fn receipt(app: web::Data<App>, member: Billing, id: web::Path<String>
         shell: member.shell("credits", "Receipt", "For your records; print it or save it as a PDF."),
         number: topup.id.to_string(),
         state: state_badge(topup.state()),
-        paid_at: when(paid_at, app.clock.now(), member.person().zone()),
+        paid_at: when(paid_at, app.clock.now(), member.person().viewer()),
         org_name: member.org.name.clone(),
         payer: topup.payer.clone().unwrap_or_default(),
         method: method_name(&topup.method),

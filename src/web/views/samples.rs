@@ -78,6 +78,7 @@ pub(super) fn shell(theme: &str, section: &'static str, title: &str, description
         csrf: "sample-token".into(),
         flash: None,
         theme: theme.into(),
+        lang: "en-GB",
         dev: true,
     }
 }
@@ -211,6 +212,10 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             Choice::new("system", "System", "As your device", true),
             Choice::new("light", "Light", "", false),
             Choice::new("dark", "Dark", "", false),
+        ],
+        locales: vec![
+            Choice::new("en-US", "English (United States)", "", false),
+            Choice::new("en-GB", "English (United Kingdom)", "", true),
         ],
         time_zones: vec![Choice::new("UTC", "UTC", "", true), Choice::new("Europe/Paris", "Europe/Paris", "", false)],
     };

@@ -6,6 +6,7 @@ mod contract;
 mod crashes;
 mod disconnects;
 mod email_change;
+mod language;
 mod leaving;
 mod limits;
 mod mail;
