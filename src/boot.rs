@@ -26,7 +26,7 @@ use crate::gateway::query_api::QueryApi;
 use crate::gateway::spool::Spool;
 use crate::gateway::{self, Gateway, GatewayParts, HttpClient, HttpClientConfig, Settler, Timeouts, UpstreamKeys};
 use crate::keys::KeyCache;
-use crate::leaving::EraseAccount;
+use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
 use crate::teams::DeleteOrg;
@@ -265,6 +265,7 @@ async fn spawn_background(
             .define_job::<ApplyEvent>()
             .define_job::<SettleSandboxPayment>()
             .define_job::<EraseAccount>()
+            .define_job::<EraseCalls>()
             .define_job::<DeleteOrg>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));

@@ -19,9 +19,9 @@ use super::{Outcome, store};
 use crate::accounts::Recent;
 use crate::activity;
 use crate::audit::Action;
-use crate::base::Usd;
 use crate::base::ids::{OrgId, PaymentMethodId, TopUpId};
 use crate::base::paging::{Rows, fetch_limit};
+use crate::base::{Usd, Viewer};
 use crate::ledger::{self, Moved};
 use crate::orgs::{self, Billing};
 use crate::web::page::with_status;
@@ -86,8 +86,8 @@ async fn index_view(
     before: Option<TopUpId>,
 ) -> Result<views::Index, PageError> {
     let mut conn = member.tenant(app).await?;
-    let (now, zone) = (app.clock.now(), member.person().zone());
-    let spent = activity::summary(&mut conn, member.org_id(), now, zone, &activity::Slice::default()).await?;
+    let (now, viewer) = (app.clock.now(), member.person().viewer());
+    let spent = activity::summary(&mut conn, member.org_id(), now, viewer.zone, &activity::Slice::default()).await?;
     let topups = Rows::of(store::list(&mut conn, member.org_id(), before, fetch_limit(ROWS)).await?, ROWS);
     let available = member.credit.available();
     let moves = ledger::moves(&mut conn, member.org_id(), MOVES).await?;
@@ -97,7 +97,7 @@ async fn index_view(
     Ok(views::Index {
         methods: methods.iter().map(method_view).collect(),
         may_move: member.org.is_team(),
-        moves: moves.iter().map(|one| move_view(one, &names, now, zone)).collect(),
+        moves: moves.iter().map(|one| move_view(one, &names, now, viewer)).collect(),
         shell: member.shell("credits", "Credits", "What your organization can spend, and what it has bought."),
         available: amount(available),
         held: amount(member.credit.held),
@@ -110,7 +110,7 @@ async fn index_view(
             newest_href: before.map(|_| "/credits".to_owned()),
             note: String::new(),
         },
-        history: topups.rows.iter().map(|topup| row_view(topup, now, zone)).collect(),
+        history: topups.rows.iter().map(|topup| row_view(topup, now, viewer)).collect(),
     })
 }
 
@@ -127,10 +127,10 @@ fn method_view(method: &MethodRow) -> views::MethodRow {
     }
 }
 
-fn move_view(one: &Moved, names: &HashMap<OrgId, String>, now: DateTime<Utc>, zone: chrono_tz::Tz) -> views::MoveRow {
+fn move_view(one: &Moved, names: &HashMap<OrgId, String>, now: DateTime<Utc>, viewer: Viewer) -> views::MoveRow {
     let other = names.get(&one.other).map_or("an organization that is gone", String::as_str);
     let way = if one.amount.is_negative() { "To" } else { "From" };
-    views::MoveRow { time: when(one.at, now, zone), what: format!("{way} {other}"), amount: amount(one.amount) }
+    views::MoveRow { time: when(one.at, now, viewer), what: format!("{way} {other}"), amount: amount(one.amount) }
 }
 
 /// How long the credits last at the pace of the last seven days, in words; empty without spending.
@@ -215,10 +215,10 @@ fn state_badge(state: State) -> Badge {
     }
 }
 
-fn row_view(topup: &TopUp, now: DateTime<Utc>, zone: chrono_tz::Tz) -> views::TopupRow {
+fn row_view(topup: &TopUp, now: DateTime<Utc>, viewer: Viewer) -> views::TopupRow {
     views::TopupRow {
         href: format!("/credits/topups/{}", topup.id),
-        time: when(topup.created_at, now, zone),
+        time: when(topup.created_at, now, viewer),
         amount: amount(topup.credits),
         fee: amount(topup.fee),
         method: method_name(&topup.method).to_owned(),
@@ -331,7 +331,7 @@ pub async fn show(
     drop(conn);
     let (headline, explanation) = told(&topup);
     let state = topup.state();
-    let (now, zone) = (app.clock.now(), member.person().zone());
+    let (now, viewer) = (app.clock.now(), member.person().viewer());
     let may_return = refundable(&topup, member.credit.available(), &processors, now).is_positive();
     html(&views::Show {
         shell: member.shell("credits", "Payment", "What became of this payment."),
@@ -343,13 +343,13 @@ pub async fn show(
         fee: amount(topup.fee),
         total: amount(topup.total),
         method: method_name(&topup.method).to_owned(),
-        started: when(topup.created_at, now, zone),
+        started: when(topup.created_at, now, viewer),
         poll: state == State::Pending,
         pay_href: topup.checkout_url.clone().filter(|_| state == State::Pending),
         receipt_href: topup.paid_at.map(|_| receipt_href(topup.id)),
         retry: matches!(state, State::Failed | State::Expired),
         refund_href: may_return.then(|| format!("/credits/topups/{}/refund", topup.id)),
-        refunds: refunds.iter().map(|refund| refund_view(refund, now, zone)).collect(),
+        refunds: refunds.iter().map(|refund| refund_view(refund, now, viewer)).collect(),
         origin: if topup.is_auto() { "Auto top-up".to_owned() } else { String::new() },
         id: topup.id.to_string(),
     })
@@ -382,7 +382,7 @@ fn told(topup: &TopUp) -> (String, String) {
     (headline, explanation)
 }
 
-fn refund_view(refund: &RefundView, now: DateTime<Utc>, zone: chrono_tz::Tz) -> views::RefundRow {
+fn refund_view(refund: &RefundView, now: DateTime<Utc>, viewer: Viewer) -> views::RefundRow {
     let (state, note) = match (refund.state.as_str(), refund.origin.as_str()) {
         ("failed", _) if !refund.failure.is_empty() => {
             (Badge::new("bad", "circle-x", "Failed"), refund.failure.as_str())
@@ -401,7 +401,7 @@ fn refund_view(refund: &RefundView, now: DateTime<Utc>, zone: chrono_tz::Tz) -> 
         ),
     };
     views::RefundRow {
-        time: when(refund.created_at, now, zone),
+        time: when(refund.created_at, now, viewer),
         amount: amount(refund.amount),
         state,
         note: note.to_owned(),
@@ -419,7 +419,7 @@ pub async fn refund_form(
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let topup = own_topup(&app, &member, &id).await?;
-    let (now, zone) = (app.clock.now(), member.person().zone());
+    let (now, viewer) = (app.clock.now(), member.person().viewer());
     let sum = refundable(&topup, member.credit.available(), &processors, now);
     let Some(paid_at) = topup.paid_at.filter(|_| sum.is_positive()) else {
         let mut response = see_other(&format!("/credits/topups/{}", topup.id));
@@ -434,7 +434,7 @@ pub async fn refund_form(
         credits: amount(topup.credits),
         fee: amount(topup.fee),
         method: method_name(&topup.method).to_owned(),
-        until: when(until, now, zone),
+        until: when(until, now, viewer),
     })
 }
 
@@ -546,7 +546,7 @@ pub async fn receipt(app: web::Data<App>, member: Billing, id: web::Path<String>
         shell: member.shell("credits", "Receipt", "For your records; print it or save it as a PDF."),
         number: topup.id.to_string(),
         state: state_badge(topup.state()),
-        paid_at: when(paid_at, app.clock.now(), member.person().zone()),
+        paid_at: when(paid_at, app.clock.now(), member.person().viewer()),
         org_name: member.org.name.clone(),
         payer: topup.payer.clone().unwrap_or_default(),
         method: method_name(&topup.method).to_owned(),

@@ -78,6 +78,7 @@ pub(super) fn shell(theme: &str, section: &'static str, title: &str, description
         csrf: "sample-token".into(),
         flash: None,
         theme: theme.into(),
+        lang: "en-GB",
         dev: true,
     }
 }
@@ -211,6 +212,10 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             Choice::new("system", "System", "As your device", true),
             Choice::new("light", "Light", "", false),
             Choice::new("dark", "Dark", "", false),
+        ],
+        locales: vec![
+            Choice::new("en-US", "English (United States)", "", false),
+            Choice::new("en-GB", "English (United Kingdom)", "", true),
         ],
         time_zones: vec![Choice::new("UTC", "UTC", "", true), Choice::new("Europe/Paris", "Europe/Paris", "", false)],
     };
@@ -983,8 +988,12 @@ fn other_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         subject: "Confirm your address for Farebox".into(),
         to: "ada@northwind.example".into(),
         time: when("1 min ago"),
+        ..dev::MailRow::default()
     };
-    push(out, "mailbox", &dev::Mailbox { page: public(theme, "Mailbox"), messages: vec![mail] })?;
+    let refused = || "the mail server did not take the mail: 550 no such mailbox".to_owned();
+    let dead = dev::MailRow { error: refused(), dead: true, ..mail.clone() };
+    let failed = dev::MailRow { error: refused(), ..mail.clone() };
+    push(out, "mailbox", &dev::Mailbox { page: public(theme, "Mailbox"), messages: vec![mail, failed, dead] })?;
     push(out, "mailbox_empty", &dev::Mailbox { page: public(theme, "Mailbox"), messages: Vec::new() })?;
     let message = dev::Message {
         page: public(theme, "Confirm your address for Farebox"),
@@ -993,6 +1002,8 @@ fn other_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         to: "ada@northwind.example".into(),
         time: when("1 min ago"),
         text: emails::verify(&link_mail())?.text,
+        error: refused(),
+        dead: true,
         links: vec![Link {
             href: "/verify?token=t".into(),
             label: "Open the link of this mail".into(),
