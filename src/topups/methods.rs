@@ -55,7 +55,8 @@ pub async fn choose_default(
     Ok(())
 }
 
-/// Forgets a way to pay, at the processor first: what is gone here must not be chargeable there.
+/// Forgets a way to pay, at the processor first: what is gone here must not be chargeable there. One that auto top-up
+/// charges is kept: with it the rule would end unnoticed, and calls with the last credit.
 ///
 /// # Errors
 /// See [`MethodError`].
@@ -67,6 +68,9 @@ pub async fn remove(
 ) -> Result<(), MethodError> {
     let mut conn = pool.acquire().await?;
     let method = store::payment_method(&mut conn, acting.org, id).await?.ok_or(MethodError::NotFound)?;
+    if store::is_charged_by_rule(&mut conn, acting.org, id).await? {
+        return Err(MethodError::InUse);
+    }
     drop(conn);
     processors.get(&method.processor)?.forget(&method.processor_ref).await?;
     let mut tx = pool.begin().await?;

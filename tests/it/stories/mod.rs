@@ -8,6 +8,7 @@ mod disconnects;
 mod email_change;
 mod leaving;
 mod limits;
+mod low_balance;
 mod metered_call;
 mod nodes;
 mod picture;
