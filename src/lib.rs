@@ -23,6 +23,7 @@ pub mod overview;
 pub mod pictures;
 pub mod reference;
 pub mod routes;
+pub mod stand_ins;
 pub mod teams;
 pub mod topups;
 pub mod web;

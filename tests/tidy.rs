@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// the pairs in [`SIDEWAYS`].
 const ROWS: &[&[&str]] = &[
     &["base"],
-    &["db", "web", "jobs"],
+    &["db", "web", "jobs", "stand_ins"],
     &["mail", "audit", "pictures"],
     &["ledger", "catalog"],
     &["accounts"],
@@ -37,6 +37,7 @@ const HTTP_FILES: &[&str] = &["extract.rs", "pages.rs", "api.rs", "webhook.rs", 
 /// Whole folders and single files that speak HTTP besides.
 const HTTP_PLACES: &[&str] = &[
     "src/web/",
+    "src/stand_ins/",
     "src/overview/",
     "src/teams/pages/",
     "src/reference/",
@@ -57,7 +58,7 @@ const BANNED: &[(&str, &str, &[&str])] = &[
 
 /// No float may touch money.
 const MONEY_PLACES: &[&str] =
-    &["src/base/money.rs", "src/ledger/", "src/topups/", "src/catalog/", "src/activity/store"];
+    &["src/base/money.rs", "src/ledger/", "src/topups/", "src/catalog/", "src/stand_ins/", "src/activity/store"];
 /// Seconds of an interval are no money.
 const FLOATS_ALLOWED: &[&str] = &["src/ledger/store/holds.rs"];
 

@@ -1,0 +1,110 @@
+//! What the bank says against a charge: disputes, and warnings of fraud before them.
+
+use serde_json::{Value, json};
+
+use super::books::Work;
+use super::error::Refusal;
+use super::events::tell;
+use super::form::Form;
+use super::lists::{self, Filter};
+use super::objects::{number, text};
+
+/// A week to answer a dispute, in seconds.
+const TO_ANSWER: i64 = 7 * 24 * 60 * 60;
+
+/// The bank takes money back. Stripe would take a fee besides; the stand-in knows no fees.
+pub fn open(work: &mut Work, intent: &str, amount: Option<i64>) -> Result<Value, Refusal> {
+    let charge = paid_charge(work, intent)?;
+    let id = text(&charge, "id").to_owned();
+    let amount = amount.unwrap_or_else(|| number(&charge, "amount"));
+    if !(1..=number(&charge, "amount")).contains(&amount) {
+        return Err(Refusal::invalid("A dispute is about 1 cent to the whole charge.").param("amount"));
+    }
+    if charge["disputed"] == true {
+        return Err(Refusal::invalid("This charge is disputed already.").code("charge_disputed"));
+    }
+    let kind = text(&charge["payment_method_details"], "type");
+    let mut dispute = work.new_object("dispute");
+    dispute["amount"] = json!(amount);
+    dispute["charge"] = json!(id);
+    dispute["currency"] = charge["currency"].clone();
+    dispute["payment_intent"] = json!(intent);
+    dispute["evidence_details"]["due_by"] = json!(work.now() + TO_ANSWER);
+    if kind == "card" {
+        let brand = charge["payment_method_details"]["card"]["brand"].clone();
+        dispute["payment_method_details"] = json!({
+            "type": "card",
+            "card": { "brand": brand, "case_type": "chargeback", "network": brand, "network_reason_code": "10.4" },
+        });
+    }
+    let dispute = work.keep(dispute);
+    work.set(&id, json!({ "disputed": true }));
+    move_funds(work, &dispute, -amount, "adjustment", "dispute");
+    tell(work, "charge.dispute.created", &dispute);
+    tell(work, "charge.dispute.funds_withdrawn", &dispute);
+    Ok(work.now_is(&dispute))
+}
+
+fn paid_charge(work: &Work, intent: &str) -> Result<Value, Refusal> {
+    let charge = super::intents::latest_charge(work, intent, None)?;
+    if charge["status"] == "succeeded" { Ok(charge) } else { Err(Refusal::invalid("This payment has not been paid.")) }
+}
+
+fn move_funds(work: &mut Work, dispute: &str, cents: i64, kind: &str, category: &str) {
+    let row = work.now_is(dispute);
+    let moved = work.move_balance(cents, kind, category, dispute, text(&row, "currency"));
+    let mut rows = row["balance_transactions"].as_array().cloned().unwrap_or_default();
+    rows.push(work.now_is(&moved));
+    work.set(dispute, json!({ "balance_transactions": rows }));
+}
+
+/// The bank has decided.
+pub fn close(work: &mut Work, id: &str, won: bool) -> Result<Value, Refusal> {
+    let dispute = work.find("dispute", id)?;
+    if !is_open(&dispute) {
+        return Err(Refusal::invalid(format!("This dispute is {} already.", text(&dispute, "status"))));
+    }
+    work.set(id, json!({ "status": if won { "won" } else { "lost" } }));
+    if won {
+        move_funds(work, id, number(&dispute, "amount"), "adjustment", "dispute_reversal");
+        tell(work, "charge.dispute.funds_reinstated", id);
+    }
+    tell(work, "charge.dispute.closed", id);
+    Ok(work.now_is(id))
+}
+
+fn is_open(dispute: &Value) -> bool {
+    !matches!(text(dispute, "status"), "won" | "lost")
+}
+
+/// Whether the money of a charge is in a dispute, or was lost in one.
+pub fn blocks_refunds(work: &Work, charge: &str) -> bool {
+    work.books.all("dispute").any(|dispute| text(dispute, "charge") == charge && dispute["status"] != "won")
+}
+
+/// A card network says that a charge is probably fraud. No money moves.
+pub fn warn(work: &mut Work, intent: &str) -> Result<Value, Refusal> {
+    let charge = paid_charge(work, intent)?;
+    let mut warning = work.new_object("radar.early_fraud_warning");
+    warning["charge"] = charge["id"].clone();
+    warning["actionable"] = json!(charge["refunded"] != true && charge["disputed"] != true);
+    let id = work.keep(warning);
+    tell(work, "radar.early_fraud_warning.created", &id);
+    Ok(work.now_is(&id))
+}
+
+pub fn list(work: &Work, form: &Form) -> Result<Value, Refusal> {
+    form.only(&lists::with_paging(&["charge", "payment_intent"]))?;
+    let filter = Filter { equal: &["charge", "payment_intent"], also: &|_| true };
+    lists::list(work, form, "dispute", "/v1/disputes", &filter)
+}
+
+pub fn list_warnings(work: &Work, form: &Form) -> Result<Value, Refusal> {
+    form.only(&lists::with_paging(&["charge", "payment_intent"]))?;
+    let of_intent = |warning: &Value| {
+        form.text("payment_intent")
+            .is_none_or(|intent| work.now_is(text(warning, "charge"))["payment_intent"] == intent)
+    };
+    let filter = Filter { equal: &["charge"], also: &of_intent };
+    lists::list(work, form, "radar.early_fraud_warning", "/v1/radar/early_fraud_warnings", &filter)
+}
