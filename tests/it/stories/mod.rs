@@ -1,5 +1,6 @@
 //! Short stories about what somebody can see.
 
+mod auto_topup;
 mod catalog;
 mod clients;
 mod contract;

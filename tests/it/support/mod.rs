@@ -7,6 +7,7 @@ pub mod fake_upstream;
 pub mod farebox;
 pub mod http;
 pub mod lab;
+pub mod shop;
 pub mod size;
 pub mod team;
 pub mod visitor;
