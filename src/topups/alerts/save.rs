@@ -18,13 +18,14 @@ pub async fn save(conn: &mut PgConnection, acting: &Acting<'_>, alert: Alert) ->
     let alert = alert.checked()?;
     acting.lock(conn, Permission::HandleCredits).await?;
     let before = store::alert(conn, acting.org).await?;
-    if before == alert {
-        return Ok(());
-    }
+    // Also where nothing else changes: an organization that an older version made has no watch yet.
     if alert.enabled {
         ledger::set_watch(conn, acting.org, WatchKind::LowBalance, Threshold::once(alert.below)).await?;
     } else {
         ledger::clear_watch(conn, acting.org, WatchKind::LowBalance).await?;
+    }
+    if before == alert {
+        return Ok(());
     }
     store::save_alert(conn, acting.org, &alert).await?;
     // Addresses are personal, so they stand in the part of the entry that can be erased.

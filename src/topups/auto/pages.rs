@@ -259,7 +259,9 @@ async fn edit_view(
         shell: member.shell("credits", "Set auto top-up", "When it buys, how much, with what, and how much at most."),
         methods: methods
             .iter()
-            .map(|method| Choice::new(&method.id.to_string(), &method.label, &expires(method), method.id == chosen.id))
+            .map(|method| {
+                Choice::new(&method.id.to_string(), &method.label, &note(method, schedule), method.id == chosen.id)
+            })
             .collect(),
         range: format!("Between {} and {}. The fee is added: {fee}.", whole(schedule.min), whole(schedule.max)),
         at_once: member.credit.posted < below,
@@ -272,8 +274,12 @@ async fn edit_view(
     }))
 }
 
-fn expires(method: &MethodRow) -> String {
-    if method.expires.is_empty() { String::new() } else { format!("expires {}", method.expires) }
+/// When it expires, or how it pays: with some, credits arrive days later.
+fn note(saved: &MethodRow, schedule: &Schedule) -> String {
+    match saved.expires.as_str() {
+        "" => offered(schedule, saved).map(|method| method.note.to_owned()).unwrap_or_default(),
+        expires => format!("expires {expires}"),
+    }
 }
 
 /// `GET /credits/auto/edit`

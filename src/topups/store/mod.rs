@@ -10,9 +10,8 @@ mod topups;
 
 pub use alerts::{alert, erase_alert, save_alert};
 pub use auto::{
-    AttemptRow, AutoCharged, attempted_method, attempts, auto_charged, has_open_auto, insert_attempt,
-    is_charged_by_rule, lock_rule, next_day, note_failure, note_success, rule, save_rule, set_attempt_reason,
-    stop_rule,
+    AttemptRow, attempted_method, attempts, auto_charged, has_open_auto, insert_attempt, is_charged_by_rule, lock_rule,
+    next_day, note_failure, note_success, rule, save_rule, set_attempt_reason, stop_rule,
 };
 pub use events::{insert_event, mark_applied, pending_event};
 pub use methods::{

@@ -68,7 +68,7 @@ fn auto_edit(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         credits: Field::of("50.00"),
         methods: vec![
             Choice::new("pay_01", "Visa ending in 4242", "expires 12/34", true),
-            Choice::new("pay_02", "STRIPE TEST BANK ending in 6789", "", false),
+            Choice::new("pay_02", "STRIPE TEST BANK ending in 6789", "The credits arrive in about four days.", false),
         ],
         cap_day: Field::of("200.00"),
         cap_month: Field::of("1,000.00"),
