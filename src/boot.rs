@@ -30,10 +30,11 @@ use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
 use crate::teams::DeleteOrg;
+use crate::topups::auto::{TellOfAutoTopup, TryAutoTopup};
 use crate::topups::processors::sandbox::Sandbox;
 use crate::topups::processors::stripe::Stripe;
 use crate::topups::processors::{Processor, Processors};
-use crate::topups::{ApplyEvent, SettleSandboxPayment, janitor};
+use crate::topups::{ApplyEvent, BalanceCrossed, SettleSandboxPayment, janitor};
 use crate::web::App;
 use crate::{db, jobs, orgs, routes};
 
@@ -263,6 +264,9 @@ async fn spawn_background(
             .define_job::<NoteFailedSignIn>()
             .define_job::<StartRecovery>()
             .define_job::<ApplyEvent>()
+            .define_job::<BalanceCrossed>()
+            .define_job::<TryAutoTopup>()
+            .define_job::<TellOfAutoTopup>()
             .define_job::<SettleSandboxPayment>()
             .define_job::<EraseAccount>()
             .define_job::<EraseCalls>()

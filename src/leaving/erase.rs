@@ -12,7 +12,7 @@ use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Origin;
 use crate::base::ids::PersonId;
 use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
-use crate::{keys, orgs};
+use crate::{keys, orgs, topups};
 
 /// An account that cannot be erased yet is looked at again after so long.
 const AGAIN_SECONDS: i32 = 24 * 60 * 60;
@@ -75,6 +75,9 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
         let entry =
             entry.on(Target::new("person", person, "")).change(json!(null), json!({ "keys_disabled": stopped }));
         audit::record(conn, entry).await?;
+    }
+    if let Some(org) = store::personal_org(conn, person).await? {
+        topups::auto::erase(conn, org).await?;
     }
     store::erase_mails(conn, person).await?;
     store::erase_traces(conn, person).await?;

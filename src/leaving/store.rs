@@ -183,6 +183,12 @@ pub async fn freeze_if_empty(conn: &mut PgConnection, org: OrgId) -> Result<(), 
     Ok(())
 }
 
+pub async fn personal_org(conn: &mut PgConnection, person: PersonId) -> Result<Option<OrgId>, sqlx::Error> {
+    sqlx::query_scalar!(r#"select org_id as "org: OrgId" from personal_org where person_id = $1"#, person.0)
+        .fetch_optional(conn)
+        .await
+}
+
 /// The personal organization loses its name and its keys.
 pub async fn erase_personal(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!(

@@ -525,6 +525,7 @@ pub async fn remove_method(
     let (good, text) = match methods::remove(&app.db, &processors, &member.acting(), &method).await {
         Ok(()) => (true, format!("{} was removed.", method.label)),
         Err(MethodError::Database(error)) => return Err(error.into()),
+        Err(error @ MethodError::InUse) => (false, error.to_string()),
         Err(MethodError::Processor(error)) => {
             tracing::warn!(%error, "a payment method was not removed");
             (false, "The payment processor does not answer, so nothing was removed. Try again in a moment.".to_owned())

@@ -204,6 +204,8 @@ async fn money(inspector: &mut Inspector<'_>, town: &Town) {
         ("payment-failed", town.payment("failed").await),
         ("checkout", pending.replace("/credits/topups/", "/sandbox/checkout/")),
         ("payment-pending", pending),
+        ("auto-topup", "/credits/auto".to_owned()),
+        ("balance-alert", "/settings/balance".to_owned()),
     ];
     for (name, path) in visits {
         inspector.visit(name, &path).await;

@@ -1,5 +1,6 @@
 //! Short stories about what somebody can see.
 
+mod auto_topup;
 mod catalog;
 mod clients;
 mod contract;
@@ -9,6 +10,7 @@ mod email_change;
 mod language;
 mod leaving;
 mod limits;
+mod low_balance;
 mod mail;
 mod metered_call;
 mod nodes;
