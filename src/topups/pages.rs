@@ -6,7 +6,9 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use sqlx::PgConnection;
 
+use super::auto;
 use super::fees::{self, Family, Method, Schedule, method_name};
 use super::methods::{self, MethodError};
 use super::payment::RefundState;
@@ -94,7 +96,9 @@ async fn index_view(
     let others: Vec<OrgId> = moves.iter().map(|one| one.other).collect();
     let names = orgs::org_names(&mut conn, &others).await?;
     let methods = store::payment_methods(&mut conn, member.org_id()).await?;
+    let rules = rules(&mut conn, member.org_id()).await?;
     Ok(views::Index {
+        rules,
         methods: methods.iter().map(method_view).collect(),
         may_move: member.org.is_team(),
         moves: moves.iter().map(|one| move_view(one, &names, now, viewer)).collect(),
@@ -112,6 +116,27 @@ async fn index_view(
         },
         history: topups.rows.iter().map(|topup| row_view(topup, now, viewer)).collect(),
     })
+}
+
+/// What happens by itself with the balance.
+async fn rules(conn: &mut PgConnection, org: OrgId) -> Result<Vec<views::RuleLine>, sqlx::Error> {
+    let state = |on| if on { Badge::new("good", "circle-check", "On") } else { Badge::new("", "ban", "Off") };
+    let (buys, sentence) = auto::pages::summary(conn, org).await?;
+    let alert = store::alert(conn, org).await?;
+    let tells = match alert.enabled {
+        true => format!("Mails when credits fall below {}.", alert.below.display()),
+        false => "Nobody is told when credits run low.".to_owned(),
+    };
+    let line = |title: &str, on, text, href: &str| views::RuleLine {
+        title: title.to_owned(),
+        state: state(on),
+        text,
+        href: href.to_owned(),
+    };
+    Ok(vec![
+        line("Auto top-up", buys, sentence, "/credits/auto"),
+        line("Low-balance alert", alert.enabled, tells, "/settings/balance"),
+    ])
 }
 
 fn method_view(method: &MethodRow) -> views::MethodRow {

@@ -79,6 +79,20 @@ fn sentence(rule: &Rule, label: Option<&str>) -> String {
     format!("When credits fall below {}, buy {} with {with}.", rule.below.display(), rule.credits.display())
 }
 
+/// The rule in one line, for other pages.
+///
+/// # Errors
+/// Database errors only.
+pub async fn summary(conn: &mut PgConnection, org: OrgId) -> Result<(bool, String), sqlx::Error> {
+    match store::rule(conn, org).await? {
+        Some(rule) if rule.enabled => {
+            let method = store::payment_method(conn, org, rule.method).await?;
+            Ok((true, sentence(&rule, method.map(|method| method.label).as_deref())))
+        }
+        _ => Ok((false, "Buys credits by itself before they are used up.".to_owned())),
+    }
+}
+
 fn stopped(rule: &Rule) -> String {
     match rule.stopped_reason.as_str() {
         "" => String::new(),

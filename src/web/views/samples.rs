@@ -594,6 +594,20 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             amount: usd("$40.00"),
         }],
         may_move: true,
+        rules: vec![
+            topups::RuleLine {
+                title: "Auto top-up".into(),
+                state: Badge::new("good", "circle-check", "On"),
+                text: "When credits fall below $10.00, buy $50.00 with Visa ending in 4242.".into(),
+                href: "/credits/auto".into(),
+            },
+            topups::RuleLine {
+                title: "Low-balance alert".into(),
+                state: Badge::new("", "ban", "Off"),
+                text: "Nobody is told when credits run low.".into(),
+                href: "/settings/balance".into(),
+            },
+        ],
         methods: vec![
             topups::MethodRow {
                 id: "pay_01".into(),
