@@ -158,6 +158,7 @@ pub async fn index(
                 .map(|last| query.address("/settings/audit", &last.seq.to_string(), "")),
             newest_href: filter.before.map(|_| query.address("/settings/audit", "", "")),
             note: String::new(),
+            ..Pager::default()
         },
     })
 }
