@@ -14,14 +14,14 @@ use crate::base::paging::{Rows, fetch_limit};
 use crate::keys::{self, shown};
 use crate::ledger::{self, MeterState};
 use crate::orgs::{self, Invitation, Lasts, Manager, MemberRow, Role};
-use crate::web::present::{amount, when};
+use crate::web::present::{amount, day, when};
 use crate::web::views::teams as views;
 use crate::web::views::{Choice, Field, Pager};
 use crate::web::{App, PageError, html, see_other};
 
 const PATH: &str = "/settings/members";
-/// Members of one page.
-const MEMBERS: u16 = 50;
+/// Members of one page. On a phone each is a card, and the form that invites comes after them.
+const MEMBERS: u16 = 25;
 /// Open invitations of one page. They stand above the form that makes another, so they are fewer.
 const INVITATIONS: u16 = 20;
 /// Longer than any name; an address that is longer is found by its beginning.
@@ -138,7 +138,7 @@ async fn view(app: &App, manager: &Manager, place: &Place, asked: Asked) -> Resu
         ),
         search: place.search.clone(),
         pager: place.members(&members, all),
-        members: member_views(app, manager, &mut conn, org, &members.rows).await?,
+        members: member_views(manager, &mut conn, org, &members.rows).await?,
         invitations_pager: place.invitations(&invitations, open),
         invitations: invitations.rows.iter().map(|one| invitation_view(app, manager, one)).collect(),
         email: asked.email,
@@ -156,7 +156,6 @@ async fn view(app: &App, manager: &Manager, place: &Place, asked: Asked) -> Resu
 }
 
 async fn member_views(
-    app: &App,
     manager: &Manager,
     conn: &mut sqlx::PgConnection,
     org: OrgId,
@@ -166,7 +165,7 @@ async fn member_views(
     let meters = ledger::meter_states(conn, org, &meters).await?;
     let meters: HashMap<MeterId, MeterState> = meters.into_iter().map(|meter| (meter.id, meter)).collect();
     let counts = keys::counts(conn, org).await?;
-    let (now, viewer) = (app.clock.now(), manager.person().viewer());
+    let viewer = manager.person().viewer();
     let row = |member: &MemberRow| {
         let meter = meters.get(&member.meter);
         views::MemberRow {
@@ -175,7 +174,7 @@ async fn member_views(
             href: href(member.person),
             you: member.person == manager.person().id,
             role: member.role().label().to_owned(),
-            joined: when(member.joined_at, now, viewer),
+            joined: day(member.joined_at, viewer),
             meter: meter.and_then(|meter| shown::bar(&member.name, meter, viewer.locale)),
             used: amount(meter.map_or(Usd::ZERO, |meter| meter.spent.total)),
             keys: thousands(&counts.get(&member.person).copied().unwrap_or(0).to_string()),

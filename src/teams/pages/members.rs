@@ -11,7 +11,7 @@ use crate::base::ids::PersonId;
 use crate::keys::{self, shown};
 use crate::ledger::{self, Limits};
 use crate::orgs::{self, Manager, MemberRow, Owner, Permission, Role};
-use crate::web::present::{amount, when};
+use crate::web::present::{amount, day};
 use crate::web::views::teams as views;
 use crate::web::views::{Choice, Field};
 use crate::web::{App, EmptyForm, PageError, Protected, flash, html, see_other, unprocessable};
@@ -89,13 +89,13 @@ async fn member_view(
     let cap = cap.unwrap_or(&stored);
     let why = role_why(manager, member, orgs::count_owners(&mut conn, org).await?);
     let (you, owner) = (member.person == manager.person().id, member.role() == Role::Owner);
-    let (owns, now, viewer) = (manager.may(Permission::Own), app.clock.now(), manager.person().viewer());
+    let (owns, viewer) = (manager.may(Permission::Own), manager.person().viewer());
     let offered = Role::ALL.into_iter().filter(|role| owns || *role != Role::Owner);
     Ok(views::Member {
         shell: manager.shell("members", &member.name, ""),
         href: href(member.person),
         email: member.email.clone(),
-        joined: when(member.joined_at, now, viewer),
+        joined: day(member.joined_at, viewer),
         used: amount(meter.map_or(Usd::ZERO, |meter| meter.spent.total)),
         meter: meter.and_then(|meter| shown::bar(&member.name, meter, viewer.locale)),
         keys: keys::count(&mut conn, org, Some(member.person)).await?.to_string(),

@@ -5,6 +5,7 @@ mod chromium;
 mod comfort;
 mod elsewhere;
 mod failures;
+mod lists;
 mod overflow;
 mod pages;
 mod security;

@@ -9,6 +9,7 @@ mod email_change;
 mod language;
 mod leaving;
 mod limits;
+mod lists;
 mod mail;
 mod metered_call;
 mod nodes;
