@@ -5,6 +5,7 @@ mod clients;
 mod contract;
 mod crashes;
 mod disconnects;
+mod edge;
 mod email_change;
 mod language;
 mod leaving;
