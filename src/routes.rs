@@ -184,7 +184,7 @@ fn security(service: &mut web::ServiceConfig) {
 
 /// Organizations, their people, and what is written down of them.
 fn organizations(service: &mut web::ServiceConfig) {
-    use teams::pages::{audit, credits, invitations, members, organization};
+    use teams::pages::{audit, credits, invitations, list, members, organization};
     service
         .route("/invitations/accept", web::post().to(invitations::accept))
         .route("/organizations", web::post().to(organization::create))
@@ -200,7 +200,7 @@ fn organizations(service: &mut web::ServiceConfig) {
         .route("/settings/organization/delete", web::get().to(organization::delete_form))
         .route("/settings/organization/delete", web::post().to(organization::delete))
         .route("/settings/organization/keep", web::post().to(organization::keep))
-        .route("/settings/members", web::get().to(members::index))
+        .route("/settings/members", web::get().to(list::index))
         .route("/settings/members/invitations", web::post().to(invitations::invite))
         .route("/settings/members/invitations/{invitation}/resend", web::post().to(invitations::resend))
         .route("/settings/members/invitations/{invitation}/revoke", web::post().to(invitations::revoke))

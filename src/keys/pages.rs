@@ -91,6 +91,7 @@ fn pager(keys: &Rows<Key>, search: &str, before: Option<KeyId>, count: i64) -> P
         older_href: keys.rows.last().filter(|_| keys.more).map(|last| address(Some(last.id))),
         newest_href: before.map(|_| address(None)),
         note: if search.is_empty() { total } else { format!("Those of {total} that match") },
+        ..Pager::default()
     }
 }
 

@@ -38,6 +38,7 @@ pub use move_credits::{MoveError, move_credits};
 pub use org::{MAX_MEMBERS, MemberRow, Org, OrgName, UNDO_FOR};
 pub use role::{Permission, Role};
 pub use store::{
-    ask_deletion, count_owners, delete_membership, erase, find_org, hold_role, is_due, is_invited, is_open, lock_org,
-    member_meter, member_row, member_rows, members, open_invitations, org_names, set_role, undo_deletion,
+    ask_deletion, count_invitations, count_members, count_owners, delete_membership, erase, find_org, hold_role,
+    is_due, is_invited, is_open, lock_org, member_meter, member_page, member_row, member_rows, members,
+    open_invitations, org_names, set_role, undo_deletion,
 };

@@ -81,8 +81,10 @@ pub async fn save_profile(
     let locale = Locale::parse(&form.locale)
         .ok_or_else(|| PageError::Invalid("This language is not in the list. Nothing was saved.".into()))?;
     let theme = Theme::parse(&form.theme);
-    let mut conn = app.db.acquire().await?;
-    accounts::set_profile(&mut conn, member.person().id, name, Viewer { zone, locale }, theme).await?;
+    let mut tx = app.db.begin().await?;
+    let chosen = (Viewer { zone, locale }, theme);
+    accounts::change_profile(&mut tx, member.person(), name, chosen, &member.origin).await?;
+    tx.commit().await?;
     let mut response = see_other("/settings/profile");
     flash::set(&mut response, &app, true, "Your profile is saved.");
     Ok(response)

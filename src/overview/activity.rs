@@ -170,6 +170,7 @@ fn pager(asked: &Asked, rows: &Rows<activity::LogRow>, all: i64) -> Pager {
         older_href: older.map(|rest| asked.here(&rest)),
         newest_href: asked.filter.before.map(|_| asked.here(&asked.filter.query())),
         note: format!("{} of {all} calls", rows.rows.len()),
+        ..Pager::default()
     }
 }
 

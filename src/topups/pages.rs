@@ -113,6 +113,7 @@ async fn index_view(
             older_href: topups.rows.last().filter(|_| topups.more).map(|last| format!("/credits?before={}", last.id)),
             newest_href: before.map(|_| "/credits".to_owned()),
             note: String::new(),
+            ..Pager::default()
         },
         history: topups.rows.iter().map(|topup| row_view(topup, now, viewer)).collect(),
     })

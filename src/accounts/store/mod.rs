@@ -115,8 +115,14 @@ pub async fn set_password(conn: &mut PgConnection, id: PersonId, hash: &str) -> 
     Ok(())
 }
 
-/// # Errors
-/// Database errors only.
+/// Keeps a better hash of the same password, unless another one was set meanwhile.
+pub async fn replace_hash(conn: &mut PgConnection, id: PersonId, old: &str, new: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("update person set password_hash = $3 where id = $1 and password_hash = $2", id.0, old, new)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 pub async fn set_profile(
     conn: &mut PgConnection,
     id: PersonId,

@@ -158,6 +158,7 @@ pub async fn index(
                 .map(|last| query.address("/settings/audit", &last.seq.to_string(), "")),
             newest_href: filter.before.map(|_| query.address("/settings/audit", "", "")),
             note: String::new(),
+            ..Pager::default()
         },
     })
 }
@@ -219,7 +220,7 @@ fn changes(before: &str, after: &str, viewer: Viewer) -> Vec<String> {
         .collect()
 }
 
-/// `GET /settings/audit/export?format=`: what is filtered, at most the newest [`MAX_EXPORT`] entries, times in UTC.
+/// `GET /settings/audit/export?format=`: what is filtered, at most the newest [`MAX_EXPORT`] entries, times in UTC. The export is noted in the log.
 ///
 /// # Errors
 /// `Invalid` for a filter or a format that cannot be read, and database errors.
@@ -243,7 +244,10 @@ pub async fn export(
         entries.extend(rows);
     }
     entries.truncate(MAX_EXPORT);
-    drop(conn);
+    // Who took the log with them stands in it, too.
+    let entry = member.acting().entry(Action::LogExported);
+    audit::record(&mut conn, entry.change(Value::Null, json!({ "file": name, "entries": entries.len() }))).await?;
+    conn.commit().await?;
     let body = if name == "audit.csv" { csv(&entries) } else { as_json(&entries).to_string() };
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, kind))

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::members::{Asked, index_view};
+use super::list::{Asked, first_page};
 use super::{of_team, told};
 use crate::accounts::{self, Links, SignedIn};
 use crate::base::ids::InvitationId;
@@ -59,7 +59,7 @@ pub async fn invite(
 
 async fn again(app: &App, manager: &Manager, form: InviteForm, error: String) -> Result<HttpResponse, PageError> {
     let asked = Asked { email: Field::wrong(form.email, error), role: form.role, lasts: form.lasts };
-    unprocessable(&index_view(app, manager, asked).await?)
+    unprocessable(&first_page(app, manager, asked).await?)
 }
 
 fn parse(id: &str) -> Result<InvitationId, PageError> {

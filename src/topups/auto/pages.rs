@@ -70,6 +70,7 @@ pub async fn index(
             older_href: older.map(|last| format!("{HERE}?before={}", last.id)),
             newest_href: before.map(|_| HERE.to_owned()),
             note: String::new(),
+            by_name: false,
         },
     })
 }

@@ -587,6 +587,7 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             older_href: Some("/credits?before=top_00".into()),
             newest_href: None,
             note: "4 of 19 payments".into(),
+            ..Pager::default()
         },
         moves: vec![topups::MoveRow {
             time: when("2 days ago"),
@@ -761,7 +762,7 @@ fn key_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             row("Old importer", Some(meter("$0.08", "$20.00", 0, "")), Badge::new("", "ban", "Disabled"), false),
         ],
         search: String::new(),
-        pager: Pager { older_href: None, newest_href: None, note: "5 keys".into() },
+        pager: Pager { older_href: None, newest_href: None, note: "5 keys".into(), ..Pager::default() },
     };
     push(out, "keys", &index)?;
     let shell_of = |title: &str, text: &str| shell(theme, "keys", title, text);
@@ -858,6 +859,7 @@ fn activity_index(theme: &str) -> activity::Index {
             older_href: Some("/activity?before=call_00".into()),
             newest_href: Some("/activity".into()),
             note: "50 of 4,120 calls".into(),
+            ..Pager::default()
         },
     }
 }

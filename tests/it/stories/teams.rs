@@ -518,12 +518,14 @@ async fn the_log_is_filtered_paged_and_exported() {
     assert!(csv.body.contains(",'=HYPERLINK(1),"), "{}", csv.body);
     let json = grace.get("/settings/audit/export?format=json").await.body;
     let entries: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    assert_eq!(entries.as_array().map(Vec::len), Some(64), "created, invited, joined, a key, sixty names");
-    assert_eq!(entries[0]["after"]["name"], "Engines 59");
+    assert_eq!(entries.as_array().map(Vec::len), Some(65), "created, invited, joined, a key, sixty names, an export");
+    assert_eq!(entries[0]["action"], "organization.log_exported");
+    assert_eq!(entries[0]["after"]["entries"], 1);
+    assert_eq!(entries[1]["after"]["name"], "Engines 59");
     assert_eq!(
         farebox
             .text("select count(*)::text from audit_entry e join org o on o.id = e.chain_id where o.kind = 'team'")
             .await,
-        "64"
+        "66"
     );
 }

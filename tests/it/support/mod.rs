@@ -3,6 +3,7 @@
 pub mod authenticator;
 pub mod cards;
 pub mod cluster;
+pub mod crowd;
 pub mod fake_oidc;
 pub mod fake_smtp;
 pub mod fake_upstream;
