@@ -26,7 +26,7 @@ use crate::gateway::query_api::QueryApi;
 use crate::gateway::spool::Spool;
 use crate::gateway::{self, Gateway, GatewayParts, HttpClient, HttpClientConfig, Settler, Timeouts, UpstreamKeys};
 use crate::keys::KeyCache;
-use crate::leaving::EraseAccount;
+use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
 use crate::teams::DeleteOrg;
@@ -37,6 +37,8 @@ use crate::topups::processors::{Processor, Processors};
 use crate::topups::{ApplyEvent, BalanceCrossed, SettleSandboxPayment, janitor};
 use crate::web::App;
 use crate::{db, jobs, orgs, routes};
+
+mod stand_ins;
 
 /// Connections that are slow to send a request's head are closed.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -103,7 +105,9 @@ pub struct Parts {
 ///
 /// # Errors
 /// When a part cannot be started; the text says what to do.
-pub async fn serve(config: Config, url: &Secret<String>) -> anyhow::Result<()> {
+pub async fn serve(mut config: Config, url: &Secret<String>) -> anyhow::Result<()> {
+    // Kept until the end, because dropping them stops them.
+    let _stand_ins = if config.stand_ins { Some(stand_ins::start(&mut config).await?) } else { None };
     let pools = Pools::open(url.expose()).context("FAREBOX_DATABASE_URL is no Postgres URL")?;
     wait_for_database(&pools.general).await?;
     db::migrate(&pools.general).await.context("the schema could not be brought up to date")?;
@@ -265,6 +269,7 @@ async fn spawn_background(
             .define_job::<TellOfAutoTopup>()
             .define_job::<SettleSandboxPayment>()
             .define_job::<EraseAccount>()
+            .define_job::<EraseCalls>()
             .define_job::<DeleteOrg>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));

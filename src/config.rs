@@ -93,6 +93,8 @@ pub struct Config {
     pub providers: Vec<ProviderSettings>,
     /// `FAREBOX_STRIPE_*`: payment processors; `FAREBOX_FEE_<METHOD>`, `FAREBOX_PURCHASE_MIN`, `_MAX`: what a purchase costs.
     pub payments: PaymentSettings,
+    /// `FAREBOX_STAND_INS`: `true` starts pretend payment processors for those that are not set up; development only.
+    pub stand_ins: bool,
     /// Effective values for `config check`, secrets hidden.
     pub shown: Vec<(String, String)>,
 }
@@ -123,6 +125,7 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_GOOGLE_CLIENT_ID", false),
     ("FAREBOX_GOOGLE_CLIENT_SECRET", true),
     ("FAREBOX_GOOGLE_ISSUER", false),
+    ("FAREBOX_STAND_INS", false),
     ("FAREBOX_PURCHASE_MIN", false),
     ("FAREBOX_PURCHASE_MAX", false),
     ("FAREBOX_STRIPE_SECRET_KEY", true),
@@ -264,6 +267,7 @@ impl Config {
             sign_up: identity::sign_up(sources)?,
             providers: identity::providers(sources, environment)?,
             payments: payments::read(sources, environment)?,
+            stand_ins: payments::stand_ins(sources, environment)?,
             shown: Vec::new(),
         };
         config.check()?;
@@ -312,6 +316,7 @@ impl Config {
             "FAREBOX_SHUTDOWN_SECONDS" => self.shutdown_grace.as_secs().to_string(),
             "FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS" => self.timeout_first_byte.as_secs().to_string(),
             "FAREBOX_TIMEOUT_IDLE_SECONDS" => self.timeout_idle.as_secs().to_string(),
+            "FAREBOX_STAND_INS" => self.stand_ins.to_string(),
             name if payments::is_described(name) => payments::describe(name, &self.payments, sources),
             name if identity::is_described(name) => identity::describe(name, self, sources),
             _ => String::new(),

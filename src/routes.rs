@@ -1,5 +1,7 @@
 //! Every URL of Farebox in one table, grouped by who may call it.
 
+use std::time::Duration;
+
 use actix_web::http::header;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -10,7 +12,10 @@ use crate::base::secret::Digest;
 use crate::boot::Readiness;
 use crate::gateway;
 use crate::web::{App, csrf, headers, static_files};
-use crate::{accounts, dev, keys, leaving, orgs, overview, reference, teams, topups};
+use crate::{accounts, dev, keys, leaving, mail, orgs, overview, reference, teams, topups};
+
+/// Load balancers and monitoring do not wait longer for the database.
+const DATABASE_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Adds every route.
 pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
@@ -130,6 +135,11 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/credits", web::get().to(topups::pages::index))
         .route("/credits/topups", web::post().to(topups::pages::create))
         .route("/credits/topups/{topup}", web::get().to(topups::pages::show))
+        .route("/credits/topups/{topup}/refund", web::get().to(topups::pages::refund_form))
+        .route("/credits/topups/{topup}/refund", web::post().to(topups::pages::refund))
+        .route("/credits/methods/{method}/default", web::post().to(topups::pages::default_method))
+        .route("/credits/methods/{method}/remove", web::get().to(topups::pages::remove_method_form))
+        .route("/credits/methods/{method}/remove", web::post().to(topups::pages::remove_method))
         .route("/credits/topups/{topup}/receipt", web::get().to(topups::pages::receipt))
         .route("/credits/auto", web::get().to(topups::auto::pages::index))
         .route("/credits/auto", web::post().to(topups::auto::pages::turn_on))
@@ -229,7 +239,7 @@ async fn readyz(app: web::Data<App>, readiness: web::Data<Readiness>) -> HttpRes
         return HttpResponse::ServiceUnavailable().body("stopping\n");
     }
     let asked = sqlx::query("select 1").execute(&app.db);
-    match tokio::time::timeout(std::time::Duration::from_secs(2), asked).await {
+    match tokio::time::timeout(DATABASE_ANSWERS, asked).await {
         Ok(Ok(_)) => HttpResponse::Ok().body("ready\n"),
         Ok(Err(_)) | Err(_) => HttpResponse::ServiceUnavailable().body("the database does not answer\n"),
     }
@@ -242,7 +252,7 @@ pub struct Metrics {
     pub token: Option<Secret<String>>,
 }
 
-async fn metrics(request: HttpRequest, metrics: web::Data<Metrics>) -> HttpResponse {
+async fn metrics(app: web::Data<App>, request: HttpRequest, metrics: web::Data<Metrics>) -> HttpResponse {
     let allowed = match &metrics.token {
         Some(token) => bears(&request, token),
         None => request.peer_addr().is_some_and(|peer| peer.ip().is_loopback()),
@@ -250,7 +260,17 @@ async fn metrics(request: HttpRequest, metrics: web::Data<Metrics>) -> HttpRespo
     if !allowed {
         return HttpResponse::Unauthorized().body("FAREBOX_METRICS_TOKEN is needed\n");
     }
+    count_dead_letters(&app).await;
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4")).body(metrics.handle.render())
+}
+
+/// Counted where it is asked, for every node may be the one that gave a mail up or put it back. While the database is
+/// away the last number stays.
+async fn count_dead_letters(app: &App) {
+    let counted = async { mail::count_dead(&mut *app.db.acquire().await?).await };
+    if let Ok(Ok(dead)) = tokio::time::timeout(DATABASE_ANSWERS, counted).await {
+        metrics::gauge!("farebox_mail_dead_letters").set(f64::from(i32::try_from(dead).unwrap_or(i32::MAX)));
+    }
 }
 
 fn bears(request: &HttpRequest, token: &Secret<String>) -> bool {

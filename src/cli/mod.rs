@@ -5,6 +5,7 @@ mod books;
 mod catalog;
 mod database;
 mod issue;
+mod mail;
 mod people;
 
 use std::path::PathBuf;
@@ -35,6 +36,9 @@ enum Command {
     /// Check the audit log.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Look at mails that could not be sent, and send them anew.
+    #[command(subcommand)]
+    Mail(mail::Mail),
     /// Make accounts.
     #[command(subcommand)]
     User(people::User),
@@ -107,6 +111,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Migrate => database.connect().await.map(|_| ExitCode::SUCCESS),
             Command::Ledger(command) => books::run(command, &database).await,
             Command::Audit(command) => audit::run(command, &database).await,
+            Command::Mail(command) => mail::run(command, &database).await,
             Command::User(command) => people::user(command, &database).await,
             Command::Credits(command) => people::credits(command, &database).await,
             Command::Keys(command) => issue::run(command, &database).await,

@@ -46,6 +46,17 @@ pub fn read(sources: &Sources, environment: Environment) -> Result<PaymentSettin
     Ok(PaymentSettings { fees: fees(sources)?, stripe: stripe(sources, environment)? })
 }
 
+/// # Errors
+/// When pretend money is asked for in production.
+pub fn stand_ins(sources: &Sources, environment: Environment) -> Result<bool, ConfigError> {
+    const NAME: &str = "FAREBOX_STAND_INS";
+    let asked = sources.parse(NAME, false, "`true` or `false`")?;
+    if asked && environment == Environment::Production {
+        return Err(wrong(NAME, "must not be set in production: its money is pretend"));
+    }
+    Ok(asked)
+}
+
 fn fees(sources: &Sources) -> Result<Fees, ConfigError> {
     let mut fees = Fees::default();
     for (name, text) in &sources.values {

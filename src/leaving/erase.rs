@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
+use super::EraseCalls;
+use super::erase_calls::CALLS_END_WITHIN_SECONDS;
 use super::store;
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Origin;
@@ -66,6 +68,8 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
         orgs::lock_org(conn, org).await?;
         orgs::delete_membership(conn, org, person).await?;
         let stopped = keys::disable_all_of(conn, org, person).await?;
+        let entry = |action| Entry::new(Chain::Org(org), Actor::System, action, &here);
+        orgs::revoke_all_of(conn, org, person, entry).await?;
         store::freeze_if_empty(conn, org).await?;
         let entry = Entry::new(Chain::Org(org), Actor::System, Action::MemberLeft, &here);
         let entry =
@@ -81,5 +85,7 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
     store::erase_person(conn, person).await?;
     store::mark_erased(conn, person).await?;
     audit::erase_person(conn, person).await?;
+    let calls = EraseCalls { person };
+    jobs::enqueue_after(conn, &calls, &calls.key(), CALLS_END_WITHIN_SECONDS).await?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::payment::SavedMethod;
 use super::processors::{ProcessorError, Processors};
-use super::store;
+use super::store::{self, MethodRow};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Origin;
 use crate::base::ids::{OrgId, PaymentMethodId};
@@ -13,9 +13,7 @@ use crate::orgs::Acting;
 
 #[derive(Debug, thiserror::Error)]
 pub enum MethodError {
-    #[error("There is no such payment method.")]
-    NotFound,
-    #[error("Auto top-up charges this payment method. Choose another one there first.")]
+    #[error("Auto top-up charges this payment method. Choose another one there first, or switch it off.")]
     InUse,
     #[error(transparent)]
     Processor(#[from] ProcessorError),
@@ -42,40 +40,38 @@ pub async fn keep(
 /// Makes a way to pay the one that is offered first.
 ///
 /// # Errors
-/// `NotFound`, and database errors.
+/// Database errors only.
 pub async fn choose_default(
     conn: &mut PgConnection,
     acting: &Acting<'_>,
-    id: PaymentMethodId,
-) -> Result<(), MethodError> {
-    let method = store::payment_method(conn, acting.org, id).await?.ok_or(MethodError::NotFound)?;
-    store::set_default_method(conn, acting.org, id).await?;
-    let target = Target::new("payment_method", id, &method.label);
-    audit::record(conn, acting.entry(Action::PaymentMethodDefault).on(target)).await?;
-    Ok(())
+    method: &MethodRow,
+) -> Result<(), sqlx::Error> {
+    store::set_default_method(conn, acting.org, method.id).await?;
+    let target = Target::new("payment_method", method.id, &method.label);
+    audit::record(conn, acting.entry(Action::PaymentMethodDefault).on(target)).await
 }
 
 /// Forgets a way to pay, at the processor first: what is gone here must not be chargeable there. One that auto top-up
 /// charges is kept: with it the rule would end unnoticed, and calls with the last credit.
 ///
 /// # Errors
-/// See [`MethodError`].
+/// See [`MethodError`]. Nothing is removed then.
 pub async fn remove(
     pool: &PgPool,
     processors: &Processors,
     acting: &Acting<'_>,
-    id: PaymentMethodId,
+    method: &MethodRow,
 ) -> Result<(), MethodError> {
     let mut conn = pool.acquire().await?;
-    let method = store::payment_method(&mut conn, acting.org, id).await?.ok_or(MethodError::NotFound)?;
-    if store::is_charged_by_rule(&mut conn, acting.org, id).await? {
+    if store::is_charged_by_rule(&mut conn, acting.org, method.id).await? {
         return Err(MethodError::InUse);
     }
+    // No connection is held while the processor is asked.
     drop(conn);
     processors.get(&method.processor)?.forget(&method.processor_ref).await?;
     let mut tx = pool.begin().await?;
-    if store::remove_method(&mut tx, acting.org, id).await? {
-        let target = Target::new("payment_method", id, &method.label);
+    if store::remove_method(&mut tx, acting.org, method.id).await? {
+        let target = Target::new("payment_method", method.id, &method.label);
         audit::record(&mut tx, acting.entry(Action::PaymentMethodRemoved).on(target)).await?;
     }
     tx.commit().await?;

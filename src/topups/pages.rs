@@ -2,25 +2,35 @@
 
 use std::collections::HashMap;
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::fees::{self, Method, Schedule, method_name};
-use super::processors::Processors;
+use super::fees::{self, Family, Method, Schedule, method_name};
+use super::methods::{self, MethodError};
+use super::payment::RefundState;
+use super::processors::{ProcessorError, Processors};
+use super::refund::{By, OWNER_MAY_WITHIN, RefundError, refundable};
 use super::start::{Purchase, StartError};
+use super::store::{MethodRow, RefundView};
 use super::topup::{State, TopUp};
 use super::{Outcome, store};
+use crate::accounts::Recent;
 use crate::activity;
-use crate::base::Usd;
-use crate::base::ids::{OrgId, TopUpId};
+use crate::audit::Action;
+use crate::base::ids::{OrgId, PaymentMethodId, TopUpId};
 use crate::base::paging::{Rows, fetch_limit};
+use crate::base::{Usd, Viewer};
 use crate::ledger::{self, Moved};
 use crate::orgs::{self, Billing};
+use crate::web::page::with_status;
 use crate::web::present::{amount, when};
 use crate::web::views::topups as views;
 use crate::web::views::{Badge, Choice, Field, Pager};
-use crate::web::{App, PageError, Protected, html, public_page, see_other, unprocessable};
+use crate::web::{
+    App, Destination, EmptyForm, PageError, Protected, away, flash, html, public_page, see_other, unprocessable,
+};
 
 const ROWS: u16 = 20;
 /// Moves between organizations that are shown, the newest.
@@ -32,6 +42,8 @@ pub struct IndexQuery {
     amount: String,
     #[serde(default)]
     method: String,
+    #[serde(default)]
+    save: String,
     #[serde(default)]
     before: String,
 }
@@ -46,7 +58,13 @@ pub async fn index(
     member: Billing,
     query: web::Query<IndexQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let asked = Asked { id: TopUpId::fresh().to_string(), amount: query.amount.clone(), method: query.method.clone() };
+    let asked = Asked {
+        id: TopUpId::fresh().to_string(),
+        amount: query.amount.clone(),
+        method: query.method.clone(),
+        save: query.save == "1",
+        problem: String::new(),
+    };
     html(&index_view(&app, &processors, &member, &asked, query.before.parse().ok()).await?)
 }
 
@@ -55,6 +73,9 @@ struct Asked {
     id: String,
     amount: String,
     method: String,
+    save: bool,
+    /// Why the payment page was not reached.
+    problem: String,
 }
 
 async fn index_view(
@@ -65,16 +86,18 @@ async fn index_view(
     before: Option<TopUpId>,
 ) -> Result<views::Index, PageError> {
     let mut conn = member.tenant(app).await?;
-    let (now, zone) = (app.clock.now(), member.person().zone());
-    let spent = activity::summary(&mut conn, member.org_id(), now, zone, &activity::Slice::default()).await?;
+    let (now, viewer) = (app.clock.now(), member.person().viewer());
+    let spent = activity::summary(&mut conn, member.org_id(), now, viewer.zone, &activity::Slice::default()).await?;
     let topups = Rows::of(store::list(&mut conn, member.org_id(), before, fetch_limit(ROWS)).await?, ROWS);
     let available = member.credit.available();
     let moves = ledger::moves(&mut conn, member.org_id(), MOVES).await?;
     let others: Vec<OrgId> = moves.iter().map(|one| one.other).collect();
     let names = orgs::org_names(&mut conn, &others).await?;
+    let methods = store::payment_methods(&mut conn, member.org_id()).await?;
     Ok(views::Index {
+        methods: methods.iter().map(method_view).collect(),
         may_move: member.org.is_team(),
-        moves: moves.iter().map(|one| move_view(one, &names, now, zone)).collect(),
+        moves: moves.iter().map(|one| move_view(one, &names, now, viewer)).collect(),
         shell: member.shell("credits", "Credits", "What your organization can spend, and what it has bought."),
         available: amount(available),
         held: amount(member.credit.held),
@@ -87,14 +110,27 @@ async fn index_view(
             newest_href: before.map(|_| "/credits".to_owned()),
             note: String::new(),
         },
-        history: topups.rows.iter().map(|topup| row_view(topup, now, zone)).collect(),
+        history: topups.rows.iter().map(|topup| row_view(topup, now, viewer)).collect(),
     })
 }
 
-fn move_view(one: &Moved, names: &HashMap<OrgId, String>, now: DateTime<Utc>, zone: chrono_tz::Tz) -> views::MoveRow {
+fn method_view(method: &MethodRow) -> views::MethodRow {
+    let name = method_name(&method.method);
+    views::MethodRow {
+        id: method.id.to_string(),
+        label: method.label.clone(),
+        note: match method.expires.as_str() {
+            "" => name.to_owned(),
+            expires => format!("{name}, expires {expires}"),
+        },
+        is_default: method.is_default,
+    }
+}
+
+fn move_view(one: &Moved, names: &HashMap<OrgId, String>, now: DateTime<Utc>, viewer: Viewer) -> views::MoveRow {
     let other = names.get(&one.other).map_or("an organization that is gone", String::as_str);
     let way = if one.amount.is_negative() { "To" } else { "From" };
-    views::MoveRow { time: when(one.at, now, zone), what: format!("{way} {other}"), amount: amount(one.amount) }
+    views::MoveRow { time: when(one.at, now, viewer), what: format!("{way} {other}"), amount: amount(one.amount) }
 }
 
 /// How long the credits last at the pace of the last seven days, in words; empty without spending.
@@ -123,15 +159,34 @@ fn form_view(processors: &Processors, asked: &Asked) -> views::TopupForm {
     views::TopupForm {
         id: asked.id.clone(),
         amount: field,
-        methods: schedule
-            .methods()
-            .iter()
-            .map(|method| Choice::new(method.slug, method.name, method.note, Some(method) == chosen))
-            .collect(),
+        problem: asked.problem.clone(),
+        groups: groups(schedule, chosen),
+        may_save: chosen.is_some_and(|method| method.family == Family::Reusable),
+        save: asked.save,
         range: format!("Between {} and {}.", whole(schedule.min), whole(schedule.max)),
         quote,
-        sandbox: processors.sandbox().is_some(),
+        sandbox: chosen.is_some_and(|method| method.processor == "sandbox"),
     }
+}
+
+/// Ways to pay that can be charged again stand open; the others behind their names.
+fn groups(schedule: &Schedule, chosen: Option<&Method>) -> Vec<views::MethodGroup> {
+    let families =
+        [(Family::Reusable, ""), (Family::Crypto, "Use crypto"), (Family::OneTime, "Use one-time payment methods")];
+    let mut groups: Vec<views::MethodGroup> = Vec::new();
+    for (family, summary) in families {
+        let of_family = schedule.methods().iter().filter(|method| method.family == family);
+        let methods: Vec<Choice> = of_family
+            .map(|method| Choice::new(method.slug, method.name, method.note, Some(method) == chosen))
+            .collect();
+        let open = chosen.is_some_and(|method| method.family == family);
+        // What is alone needs no door in front of it.
+        let summary = if groups.is_empty() { String::new() } else { summary.to_owned() };
+        if !methods.is_empty() {
+            groups.push(views::MethodGroup { summary, methods, open });
+        }
+    }
+    groups
 }
 
 fn read_amount(text: &str, schedule: &Schedule, method: &Method) -> Result<fees::Quote, String> {
@@ -160,10 +215,10 @@ fn state_badge(state: State) -> Badge {
     }
 }
 
-fn row_view(topup: &TopUp, now: DateTime<Utc>, zone: chrono_tz::Tz) -> views::TopupRow {
+fn row_view(topup: &TopUp, now: DateTime<Utc>, viewer: Viewer) -> views::TopupRow {
     views::TopupRow {
         href: format!("/credits/topups/{}", topup.id),
-        time: when(topup.created_at, now, zone),
+        time: when(topup.created_at, now, viewer),
         amount: amount(topup.credits),
         fee: amount(topup.fee),
         method: method_name(&topup.method).to_owned(),
@@ -182,6 +237,8 @@ pub struct StartForm {
     id: String,
     amount: String,
     method: String,
+    #[serde(default)]
+    save: String,
 }
 
 /// `POST /credits/topups`
@@ -191,6 +248,7 @@ pub struct StartForm {
 pub async fn create(
     app: web::Data<App>,
     processors: web::Data<Processors>,
+    request: HttpRequest,
     member: Billing,
     Protected(form): Protected<StartForm>,
 ) -> Result<HttpResponse, PageError> {
@@ -198,17 +256,54 @@ pub async fn create(
     let schedule = &processors.schedule;
     let method =
         schedule.method(&form.method).ok_or_else(|| PageError::Invalid("This way to pay is not offered.".into()))?;
-    let Ok(quote) = read_amount(&form.amount, schedule, method) else {
-        let asked = Asked { id: form.id, amount: form.amount, method: form.method };
-        return unprocessable(&index_view(&app, &processors, &member, &asked, None).await?);
+    let save = form.save == "1" && method.family == Family::Reusable;
+    let quote = read_amount(&form.amount, schedule, method);
+    let asked = |problem| Asked { id: form.id, amount: form.amount, method: form.method, save, problem };
+    let Ok(quote) = quote else {
+        return unprocessable(&index_view(&app, &processors, &member, &asked(String::new()), None).await?);
     };
-    match super::start(&app.db, &processors, &member.acting(), Purchase { id, method, quote, save: false }).await {
-        Ok(topup) => Ok(see_other(&topup.checkout_url.unwrap_or_else(|| format!("/credits/topups/{id}")))),
-        Err(StartError::Differs) => Err(PageError::Invalid(
-            "This form was used for another purchase. Go back to Credits and start anew.".into(),
-        )),
-        Err(StartError::Database(error)) => Err(error.into()),
-        Err(StartError::Processor(error)) => Err(PageError::Internal(error.into())),
+    let started = super::start(&app.db, &processors, &member.acting(), Purchase { id, method, quote, save }).await;
+    let problem = match started {
+        Ok(topup) => return onward(&app, &request, &topup),
+        Err(StartError::Differs) => {
+            return Err(PageError::Invalid(
+                "This form was used for another purchase. Go back to Credits and start anew.".into(),
+            ));
+        }
+        Err(StartError::Database(error)) => return Err(error.into()),
+        Err(StartError::Processor(error)) => error,
+    };
+    tracing::warn!(topup = %id, error = %problem, "a payment page could not be opened");
+    let (status, text) = match problem {
+        ProcessorError::Refused(_) | ProcessorError::Unsupported | ProcessorError::Missing(_) => (
+            StatusCode::BAD_GATEWAY,
+            "The payment processor refused to open a payment page. Nothing was charged. Try another way to pay, or ask whoever runs this instance.",
+        ),
+        // The same id goes into the form again, so that a second try cannot become a second purchase.
+        ProcessorError::Unknown(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The payment processor does not answer. Nothing was charged. Send the form again in a moment.",
+        ),
+    };
+    with_status(status, &index_view(&app, &processors, &member, &asked(text.to_owned()), None).await?)
+}
+
+/// To the payment page, wherever it is.
+fn onward(app: &App, request: &HttpRequest, topup: &TopUp) -> Result<HttpResponse, PageError> {
+    let here = format!("/credits/topups/{}", topup.id);
+    let pay = topup.checkout_url.as_deref().filter(|_| topup.state() == State::Pending);
+    let Some(url) = pay else { return Ok(see_other(&here)) };
+    match url::Url::parse(url) {
+        Ok(url) => {
+            let to = Destination {
+                label: "the payment page",
+                url: &url,
+                explanation: "You pay there and come back here. Farebox never sees your card.",
+                back: (&here, "Leave without paying"),
+            };
+            away(app, request, to)
+        }
+        Err(_) => Ok(see_other(url)),
     }
 }
 
@@ -222,25 +317,22 @@ async fn own_topup(app: &App, member: &Billing, id: &str) -> Result<TopUp, PageE
 ///
 /// # Errors
 /// `NotFound` for what is not this organization's.
-pub async fn show(app: web::Data<App>, member: Billing, id: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn show(
+    app: web::Data<App>,
+    processors: web::Data<Processors>,
+    mut member: Billing,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     let topup = own_topup(&app, &member, &id).await?;
-    let (headline, explanation) = match topup.state() {
-        State::Pending => (
-            "Waiting for the payment".to_owned(),
-            "The credits arrive when the payment is confirmed. You can leave this page; nothing is lost.".to_owned(),
-        ),
-        State::Paid => (
-            format!("{} added", topup.credits.display()),
-            "The payment is confirmed and the credits can be spent now.".to_owned(),
-        ),
-        State::Failed => {
-            ("The payment failed".to_owned(), format!("{} No credits were added. You can try again.", topup.failure))
-        }
-        State::Expired => ("The payment expired".to_owned(), "Nothing was paid and no credits were added.".to_owned()),
-        State::Refunded => ("Refunded".to_owned(), "The credits were taken back and the payment returned.".to_owned()),
-        State::Disputed => ("Disputed".to_owned(), "The credits are on hold until the dispute is decided.".to_owned()),
-    };
+    let mut conn = member.tenant(&app).await?;
+    // Read after the purchase, so that a page which says that credits came shows them in the balance too.
+    member.0.credit = ledger::credit_state(&mut conn, topup.org).await?;
+    let refunds = store::refunds(&mut conn, member.org_id(), topup.id).await?;
+    drop(conn);
+    let (headline, explanation) = told(&topup);
     let state = topup.state();
+    let (now, viewer) = (app.clock.now(), member.person().viewer());
+    let may_return = refundable(&topup, member.credit.available(), &processors, now).is_positive();
     html(&views::Show {
         shell: member.shell("credits", "Payment", "What became of this payment."),
         href: format!("/credits/topups/{}", topup.id),
@@ -251,13 +343,197 @@ pub async fn show(app: web::Data<App>, member: Billing, id: web::Path<String>) -
         fee: amount(topup.fee),
         total: amount(topup.total),
         method: method_name(&topup.method).to_owned(),
-        started: when(topup.created_at, app.clock.now(), member.person().zone()),
+        started: when(topup.created_at, now, viewer),
         poll: state == State::Pending,
         pay_href: topup.checkout_url.clone().filter(|_| state == State::Pending),
         receipt_href: topup.paid_at.map(|_| receipt_href(topup.id)),
         retry: matches!(state, State::Failed | State::Expired),
+        refund_href: may_return.then(|| format!("/credits/topups/{}/refund", topup.id)),
+        refunds: refunds.iter().map(|refund| refund_view(refund, now, viewer)).collect(),
+        origin: if topup.is_auto() { "Auto top-up".to_owned() } else { String::new() },
         id: topup.id.to_string(),
     })
+}
+
+fn told(topup: &TopUp) -> (String, String) {
+    let (headline, explanation) = match topup.state() {
+        State::Pending => (
+            "Waiting for the payment".to_owned(),
+            "The credits arrive when the payment is confirmed. You can leave this page; nothing is lost.".to_owned(),
+        ),
+        State::Paid if topup.refunded.is_positive() => (
+            format!("{} added, {} returned", topup.credits.display(), topup.refunded.display()),
+            "A part of the payment went back. The rest can be spent.".to_owned(),
+        ),
+        State::Paid => (
+            format!("{} added", topup.credits.display()),
+            "The payment is confirmed and the credits can be spent now.".to_owned(),
+        ),
+        State::Failed => {
+            ("The payment failed".to_owned(), format!("{} No credits were added. You can try again.", topup.failure))
+        }
+        State::Expired => ("The payment expired".to_owned(), "Nothing was paid and no credits were added.".to_owned()),
+        State::Refunded => ("Refunded".to_owned(), "The credits were taken back and the payment returned.".to_owned()),
+        State::Disputed => (
+            "Disputed".to_owned(),
+            "The payer's bank contests this payment, so its credits were taken back. They return if the bank decides for it.".to_owned(),
+        ),
+    };
+    (headline, explanation)
+}
+
+fn refund_view(refund: &RefundView, now: DateTime<Utc>, viewer: Viewer) -> views::RefundRow {
+    let (state, note) = match (refund.state.as_str(), refund.origin.as_str()) {
+        ("failed", _) if !refund.failure.is_empty() => {
+            (Badge::new("bad", "circle-x", "Failed"), refund.failure.as_str())
+        }
+        ("failed", _) => (Badge::new("bad", "circle-x", "Failed"), "It did not arrive; the credits are back."),
+        (state, origin) => (
+            match state {
+                "succeeded" => Badge::new("good", "circle-check", "Returned"),
+                _ => Badge::new("warn", "clock", "On its way"),
+            },
+            match origin {
+                "owner" => "Unused credits",
+                "operator" => "By whoever runs this instance",
+                _ => "By the payment processor",
+            },
+        ),
+    };
+    views::RefundRow {
+        time: when(refund.created_at, now, viewer),
+        amount: amount(refund.amount),
+        state,
+        note: note.to_owned(),
+    }
+}
+
+/// `GET /credits/topups/{id}/refund`
+///
+/// # Errors
+/// `NotFound` for what is not this organization's.
+pub async fn refund_form(
+    app: web::Data<App>,
+    processors: web::Data<Processors>,
+    member: Billing,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let topup = own_topup(&app, &member, &id).await?;
+    let (now, viewer) = (app.clock.now(), member.person().viewer());
+    let sum = refundable(&topup, member.credit.available(), &processors, now);
+    let Some(paid_at) = topup.paid_at.filter(|_| sum.is_positive()) else {
+        let mut response = see_other(&format!("/credits/topups/{}", topup.id));
+        flash::set(&mut response, &app, false, "Nothing of this payment can be returned from here.");
+        return Ok(response);
+    };
+    let until = paid_at + OWNER_MAY_WITHIN;
+    html(&views::Refund {
+        shell: member.shell("credits", "Return unused credits", "What goes back, and what does not."),
+        id: topup.id.to_string(),
+        amount: amount(sum),
+        credits: amount(topup.credits),
+        fee: amount(topup.fee),
+        method: method_name(&topup.method).to_owned(),
+        until: when(until, now, viewer),
+    })
+}
+
+/// `POST /credits/topups/{id}/refund`
+///
+/// # Errors
+/// `NotFound` for what is not this organization's; what stands against it is told on the page.
+pub async fn refund(
+    app: web::Data<App>,
+    processors: web::Data<Processors>,
+    member: Billing,
+    id: web::Path<String>,
+    Protected(EmptyForm {}): Protected<EmptyForm>,
+) -> Result<HttpResponse, PageError> {
+    let topup = own_topup(&app, &member, &id).await?;
+    let acting = member.acting();
+    let entry = acting.entry(Action::RefundAsked);
+    let by = By::Owner(acting.person.id);
+    let (good, text) = match super::refund(&app.db, &processors, (acting.org, topup.id), None, by, entry).await {
+        Ok(RefundState::Succeeded) => (true, "The unused credits were returned.".to_owned()),
+        Ok(_) => (true, "The unused credits are on their way back.".to_owned()),
+        Err(RefundError::Database(error)) => return Err(error.into()),
+        Err(RefundError::Internal(error)) => return Err(error.into()),
+        Err(error) => (false, error.to_string()),
+    };
+    let mut response = see_other(&format!("/credits/topups/{}", topup.id));
+    flash::set(&mut response, &app, good, &text);
+    Ok(response)
+}
+
+async fn own_method(app: &App, member: &Billing, id: &str) -> Result<MethodRow, PageError> {
+    let id: PaymentMethodId = id.parse().map_err(|_| PageError::NotFound)?;
+    let mut conn = member.tenant(app).await?;
+    store::payment_method(&mut conn, member.org_id(), id).await?.ok_or(PageError::NotFound)
+}
+
+/// `POST /credits/methods/{method}/default`
+///
+/// # Errors
+/// `NotFound` for what is not this organization's.
+pub async fn default_method(
+    app: web::Data<App>,
+    _recent: Recent,
+    member: Billing,
+    id: web::Path<String>,
+    Protected(EmptyForm {}): Protected<EmptyForm>,
+) -> Result<HttpResponse, PageError> {
+    let method = own_method(&app, &member, &id).await?;
+    let mut tx = member.tenant(&app).await?;
+    methods::choose_default(&mut tx, &member.acting(), &method).await?;
+    tx.commit().await?;
+    let mut response = see_other("/credits");
+    flash::set(&mut response, &app, true, &format!("{} is the default now.", method.label));
+    Ok(response)
+}
+
+/// `GET /credits/methods/{method}/remove`
+///
+/// # Errors
+/// `NotFound` for what is not this organization's.
+pub async fn remove_method_form(
+    app: web::Data<App>,
+    _recent: Recent,
+    member: Billing,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let method = own_method(&app, &member, &id).await?;
+    html(&views::MethodRemove {
+        shell: member.shell("credits", "Remove a payment method", "What this means."),
+        id: method.id.to_string(),
+        label: method.label,
+    })
+}
+
+/// `POST /credits/methods/{method}/remove`
+///
+/// # Errors
+/// `NotFound` for what is not this organization's.
+pub async fn remove_method(
+    app: web::Data<App>,
+    processors: web::Data<Processors>,
+    _recent: Recent,
+    member: Billing,
+    id: web::Path<String>,
+    Protected(EmptyForm {}): Protected<EmptyForm>,
+) -> Result<HttpResponse, PageError> {
+    let method = own_method(&app, &member, &id).await?;
+    let (good, text) = match methods::remove(&app.db, &processors, &member.acting(), &method).await {
+        Ok(()) => (true, format!("{} was removed.", method.label)),
+        Err(error @ MethodError::InUse) => (false, error.to_string()),
+        Err(MethodError::Database(error)) => return Err(error.into()),
+        Err(MethodError::Processor(error)) => {
+            tracing::warn!(%error, "a payment method was not removed");
+            (false, "The payment processor does not answer, so nothing was removed. Try again in a moment.".to_owned())
+        }
+    };
+    let mut response = see_other("/credits");
+    flash::set(&mut response, &app, good, &text);
+    Ok(response)
 }
 
 /// `GET /credits/topups/{id}/receipt`
@@ -271,7 +547,7 @@ pub async fn receipt(app: web::Data<App>, member: Billing, id: web::Path<String>
         shell: member.shell("credits", "Receipt", "For your records; print it or save it as a PDF."),
         number: topup.id.to_string(),
         state: state_badge(topup.state()),
-        paid_at: when(paid_at, app.clock.now(), member.person().zone()),
+        paid_at: when(paid_at, app.clock.now(), member.person().viewer()),
         org_name: member.org.name.clone(),
         payer: topup.payer.clone().unwrap_or_default(),
         method: method_name(&topup.method).to_owned(),

@@ -16,7 +16,7 @@ use crate::base::ids::{OrgId, PersonId, RefundId, TopUpId};
 use crate::ledger;
 
 /// How long the payer may take unused credits back.
-const OWNER_MAY_WITHIN: Duration = Duration::hours(24);
+pub const OWNER_MAY_WITHIN: Duration = Duration::hours(24);
 
 /// Who sends money back.
 #[derive(Clone, Debug)]

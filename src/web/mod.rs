@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod assets;
+pub mod away;
 pub mod client;
 pub mod cookies;
 pub mod csrf;
@@ -17,6 +18,7 @@ pub mod upload;
 pub mod views;
 
 pub use app::App;
+pub use away::{Destination, away};
 pub use error::PageError;
 pub use form::{EmptyForm, Protected};
 pub use page::{html, public_page, see_other, unprocessable};

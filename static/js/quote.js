@@ -22,6 +22,7 @@ if (form && slot) {
     running?.abort();
     running = new AbortController();
     const data = new URLSearchParams({ amount: form.elements.amount.value, method: form.elements.method.value });
+    if (form.elements.save?.checked) data.set("save", "1");
     try {
       const answer = await fetch(`${form.dataset.quote}?${data}`, { signal: running.signal, headers: { "HX-Request": "true" } });
       if (!answer.ok) return;

@@ -89,6 +89,11 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/credits/topups", Member),
     ("get", "/credits/topups/{topup}", Owner("topup")),
     ("get", "/credits/topups/{topup}/receipt", Owner("topup")),
+    ("get", "/credits/topups/{topup}/refund", Owner("topup")),
+    ("post", "/credits/topups/{topup}/refund", Owner("topup")),
+    ("post", "/credits/methods/{method}/default", Owner("method")),
+    ("get", "/credits/methods/{method}/remove", Owner("method")),
+    ("post", "/credits/methods/{method}/remove", Owner("method")),
     ("get", "/credits/auto", Member),
     ("post", "/credits/auto", Member),
     ("get", "/credits/auto/edit", Member),
@@ -207,6 +212,7 @@ pub struct Owned {
     call: String,
     key: Key,
     topup: String,
+    method: String,
     session: String,
     passkey: String,
     org: String,
@@ -220,6 +226,7 @@ impl Owned {
             "call" => &self.call,
             "key" => &self.key.id,
             "topup" => &self.topup,
+            "method" => &self.method,
             "session" => &self.session,
             "passkey" => &self.passkey,
             "org" => &self.org,
@@ -234,6 +241,7 @@ impl Owned {
         unused_id(match kind {
             "call" => "gen-",
             "key" => "key_",
+            "method" => "pay_",
             "session" => "ses_",
             "passkey" => "pky_",
             "org" => "org_",
@@ -266,7 +274,24 @@ async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Own
     team::invite(visitor, "dora@example.com", "billing").await;
     let invitation = between(&visitor.get("/settings/members").await.body, "/settings/members/invitations/inv_", "/");
     team::open(visitor, &key.org).await;
-    Owned { call, key, topup, session, passkey, org, person, invitation: format!("inv_{invitation}") }
+    let method = payment_method(farebox, &key.org).await;
+    Owned { call, key, topup, method, session, passkey, org, person, invitation: format!("inv_{invitation}") }
+}
+
+/// A saved way to pay of an organization, as a payment leaves one.
+async fn payment_method(farebox: &Farebox, org: &str) -> String {
+    use farebox::base::ids::{OrgId, PaymentMethodId};
+    let (id, org): (_, OrgId) = (PaymentMethodId::fresh(), org.parse().expect("an id"));
+    sqlx::query(
+        "insert into payment_method (org_id, id, processor, processor_ref, method, label)
+         values ($1, $2, 'sandbox', $2::text, 'card', 'Visa ending in 4242')",
+    )
+    .bind(org.0)
+    .bind(id.0)
+    .execute(&farebox.pool)
+    .await
+    .expect("a row");
+    id.to_string()
 }
 
 /// A second session of a member, and a passkey. The key itself is of no use here.
@@ -365,7 +390,7 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
         let garbage = send(&mut eve, method, &path_of(path, "x"), &token).await;
         assert_eq!(garbage.status, 404, "{method} {path}");
     }
-    assert_eq!(kinds.len(), 8);
+    assert_eq!(kinds.len(), 9);
 
     // Nothing of it was done, and none of it is on a stranger's pages.
     assert_eq!(

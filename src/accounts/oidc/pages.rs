@@ -1,6 +1,6 @@
 //! To a provider and back.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ use crate::base::ids::SessionId;
 use crate::web::error::local_path;
 use crate::web::page::with_status;
 use crate::web::views::accounts as views;
-use crate::web::{App, PageError, Protected, client, cookies, csrf, flash, public_page, see_other};
+use crate::web::{App, Destination, PageError, Protected, away, client, cookies, csrf, flash, public_page, see_other};
 
 /// Longer ones are no answer of a provider.
 const MAX_ANSWER: usize = 4_096;
@@ -101,18 +101,13 @@ async fn start(
         Err(BeginError::Database(error)) => return Err(error.into()),
         Err(BeginError::Seal(error)) => return Err(PageError::Internal(anyhow::Error::new(error))),
     };
-    // A redirect would be the answer to a form, and our own policy lets forms lead nowhere else.
-    let view = views::Leaving {
-        page: public_page(app, request, &format!("On the way to {}", provider.settings.label)),
-        label: provider.settings.label.clone(),
-        host: url.host_str().unwrap_or_default().to_owned(),
-        url: url.to_string(),
+    let to = Destination {
+        label: &provider.settings.label,
+        url: &url,
+        explanation: "You sign in there and come back here. Farebox never sees the password you use there.",
+        back: ("/sign-in", "Back to sign in"),
     };
-    let mut response = with_status(StatusCode::OK, &view)?;
-    let refresh = header::HeaderValue::from_str(&format!("0;url={url}"))
-        .map_err(|_| PageError::Internal(anyhow::anyhow!("an address is no header")))?;
-    response.headers_mut().insert(header::HeaderName::from_static("refresh"), refresh);
-    Ok(response)
+    away(app, request, to)
 }
 
 #[derive(Deserialize, Default)]

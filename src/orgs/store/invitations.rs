@@ -140,6 +140,31 @@ pub async fn end_invitation(
     Ok(())
 }
 
+/// An invitation that was taken back with the others of who sent it.
+pub struct Revoked {
+    pub id: InvitationId,
+    pub email: String,
+    pub role: String,
+}
+
+/// Takes back every open invitation that somebody sent. There are at most [`MAX_OPEN`](super::super::invitation::MAX_OPEN).
+pub async fn end_invitations_of(
+    conn: &mut PgConnection,
+    org: OrgId,
+    inviter: PersonId,
+) -> Result<Vec<Revoked>, sqlx::Error> {
+    sqlx::query_as!(
+        Revoked,
+        r#"update invitation set ended_at = now(), ended_as = 'revoked'
+           where org_id = $1 and invited_by = $2 and ended_at is null and expires_at > now()
+           returning id as "id: InvitationId", email, role"#,
+        org.0,
+        inviter.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// A new token for one more mail.
 pub async fn renew_invitation(
     conn: &mut PgConnection,

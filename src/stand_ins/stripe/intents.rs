@@ -49,7 +49,9 @@ pub fn check_amount(cents: i64, param: &str) -> Result<(), Refusal> {
 
 /// The methods that a request allows; `card` if it says nothing.
 pub fn types(form: &Form) -> Result<Vec<String>, Refusal> {
-    let types = form.texts("payment_method_types");
+    // Newer versions of the API say what is allowed, older ones what there is.
+    let mut types = form.texts("allowed_payment_method_types");
+    types.extend(form.texts("payment_method_types"));
     if let Some(unknown) = types.iter().find(|kind| !methods::KNOWN.contains(&kind.as_str())) {
         let message = format!("The payment method type '{unknown}' is not known to this stand-in.");
         return Err(Refusal::invalid(message).param("payment_method_types"));

@@ -18,6 +18,8 @@ const CLOCK_SLACK: i64 = 60;
 const MAX_ITEMS: usize = 100;
 
 const CREATE: &[&str] = &[
+    "adaptive_pricing",
+    "allowed_payment_method_types",
     "billing_address_collection",
     "cancel_url",
     "client_reference_id",

@@ -44,7 +44,7 @@ pub(super) async fn index_view(app: &App, manager: &Manager, asked: Asked) -> Re
     let meters: HashMap<MeterId, MeterState> = meters.into_iter().map(|meter| (meter.id, meter)).collect();
     let counts = keys::counts(&mut conn, org).await?;
     let invitations = orgs::open_invitations(&mut conn, org, MAX_SHOWN).await?;
-    let (now, zone) = (app.clock.now(), manager.person().zone());
+    let (now, viewer) = (app.clock.now(), manager.person().viewer());
     let row = |member: &MemberRow| {
         let meter = meters.get(&member.meter);
         views::MemberRow {
@@ -53,8 +53,8 @@ pub(super) async fn index_view(app: &App, manager: &Manager, asked: Asked) -> Re
             href: href(member.person),
             you: member.person == manager.person().id,
             role: member.role().label().to_owned(),
-            joined: when(member.joined_at, now, zone),
-            meter: meter.and_then(|meter| shown::bar(&member.name, meter)),
+            joined: when(member.joined_at, now, viewer),
+            meter: meter.and_then(|meter| shown::bar(&member.name, meter, viewer.locale)),
             used: amount(meter.map_or(Usd::ZERO, |meter| meter.spent.total)),
             keys: thousands(&counts.get(&member.person).copied().unwrap_or(0).to_string()),
         }
@@ -73,8 +73,8 @@ pub(super) async fn index_view(app: &App, manager: &Manager, asked: Asked) -> Re
                 email: one.email.clone(),
                 role: one.role().label().to_owned(),
                 by: one.inviter.clone().unwrap_or_else(|| "somebody".to_owned()),
-                sent: when(one.sent_at, now, zone),
-                expires: when(one.expires_at, now, zone),
+                sent: when(one.sent_at, now, viewer),
+                expires: when(one.expires_at, now, viewer),
                 may_resend: one.may_resend(now),
             })
             .collect(),
@@ -174,15 +174,15 @@ async fn member_view(
     let cap = cap.unwrap_or(&stored);
     let why = role_why(manager, member, orgs::count_owners(&mut conn, org).await?);
     let (you, owner) = (member.person == manager.person().id, member.role() == Role::Owner);
-    let (owns, now, zone) = (manager.may(Permission::Own), app.clock.now(), manager.person().zone());
+    let (owns, now, viewer) = (manager.may(Permission::Own), app.clock.now(), manager.person().viewer());
     let offered = Role::ALL.into_iter().filter(|role| owns || *role != Role::Owner);
     Ok(views::Member {
         shell: manager.shell("members", &member.name, ""),
         href: href(member.person),
         email: member.email.clone(),
-        joined: when(member.joined_at, now, zone),
+        joined: when(member.joined_at, now, viewer),
         used: amount(meter.map_or(Usd::ZERO, |meter| meter.spent.total)),
-        meter: meter.and_then(|meter| shown::bar(&member.name, meter)),
+        meter: meter.and_then(|meter| shown::bar(&member.name, meter, viewer.locale)),
         keys: keys::count(&mut conn, org, Some(member.person)).await?.to_string(),
         you,
         role_choices: match why {
@@ -261,6 +261,7 @@ pub async fn change_role(
 /// `NotFound` for somebody who is no member; mistakes are shown beside their field.
 pub async fn change_cap(
     app: web::Data<App>,
+    _recent: Recent,
     manager: Manager,
     id: web::Path<String>,
     Protected(form): Protected<CapForm>,

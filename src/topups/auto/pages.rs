@@ -8,9 +8,9 @@ use sqlx::PgConnection;
 use super::limits::{CONFIRM_WITHIN, MAX_DECLINES};
 use super::rule::{Rule, RuleError, Wanted, offered};
 use crate::accounts::Recent;
-use crate::base::Usd;
 use crate::base::ids::{OrgId, PaymentMethodId, TopUpId};
 use crate::base::paging::{Rows, fetch_limit};
+use crate::base::{Usd, Viewer};
 use crate::orgs::Billing;
 use crate::topups::fees::Schedule;
 use crate::topups::processors::Processors;
@@ -41,7 +41,7 @@ pub async fn index(
     query: web::Query<IndexQuery>,
 ) -> Result<HttpResponse, PageError> {
     let (org, before) = (member.org_id(), query.before.parse::<TopUpId>().ok());
-    let (now, zone) = (app.clock.now(), member.person().zone());
+    let (now, viewer) = (app.clock.now(), member.person().viewer());
     let mut conn = member.tenant(&app).await?;
     let rule = store::rule(&mut conn, org).await?;
     let methods = usable(&mut conn, org, &processors.schedule).await?;
@@ -65,7 +65,7 @@ pub async fn index(
         missing: missing(&processors.schedule, &methods).to_owned(),
         may_save_method: can_charge(&processors.schedule),
         caps,
-        attempts: attempts.rows.iter().map(|row| attempt_view(row, now, zone)).collect(),
+        attempts: attempts.rows.iter().map(|row| attempt_view(row, now, viewer)).collect(),
         pager: Pager {
             older_href: older.map(|last| format!("{HERE}?before={}", last.id)),
             newest_href: before.map(|_| HERE.to_owned()),
@@ -96,7 +96,7 @@ fn missing(schedule: &Schedule, methods: &[MethodRow]) -> &'static str {
     if !can_charge(schedule) {
         "This instance takes no payments that can be repeated without you. Whoever runs it can set up a card processor."
     } else if methods.is_empty() {
-        "There is no saved payment method yet. Top up once with “Keep for auto top-up” ticked; then come back here."
+        "There is no saved payment method yet. Top up once with “Keep it for auto top-up” ticked; then come back here."
     } else {
         ""
     }
@@ -119,7 +119,7 @@ async fn caps_view(conn: &mut PgConnection, rule: &Rule) -> Result<views::Caps, 
     })
 }
 
-fn attempt_view(row: &AttemptRow, now: DateTime<Utc>, zone: chrono_tz::Tz) -> views::AttemptRow {
+fn attempt_view(row: &AttemptRow, now: DateTime<Utc>, viewer: Viewer) -> views::AttemptRow {
     let state = row.state.as_deref().and_then(State::parse);
     let waits = format!("The bank asks for a confirmation, for {} hours at most.", CONFIRM_WITHIN.num_hours());
     let (badge, reason) = match state {
@@ -134,7 +134,7 @@ fn attempt_view(row: &AttemptRow, now: DateTime<Utc>, zone: chrono_tz::Tz) -> vi
         Some(State::Disputed) => (Badge::new("bad", "triangle-alert", "Disputed"), String::new()),
     };
     views::AttemptRow {
-        time: when(row.created_at, now, zone),
+        time: when(row.created_at, now, viewer),
         credits: amount(row.credits),
         method: row.label.clone(),
         state: badge,

@@ -104,7 +104,7 @@ pub enum WebhookError {
 }
 
 /// Headers of a delivered message, by lower-case name.
-pub type Headers<'a> = &'a (dyn for<'n> Fn(&'n str) -> Option<&'a str>);
+pub type Headers<'a> = &'a dyn for<'n> Fn(&'n str) -> Option<&'a str>;
 
 /// A company or a server that takes payments. Every method that changes something is safe to repeat with the same
 /// order. No database connection may be held while one is awaited.

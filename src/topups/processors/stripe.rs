@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError, StripeRequest};
 use stripe_checkout::checkout_session as checkout;
+use stripe_core::charge::RetrieveCharge;
 use stripe_core::customer::CreateCustomer;
 use stripe_core::dispute::ListDispute;
 use stripe_core::payment_intent as intent;
@@ -126,8 +127,15 @@ impl Stripe {
     async fn warned(&self, reference: &str) -> Result<Option<Payment>, ProcessorError> {
         let request = RetrieveRadarEarlyFraudWarning::new(reference);
         let Some(warning) = found(request.send(&self.client).await)? else { return Ok(None) };
-        let Some(intent) = warning.payment_intent.as_ref() else { return Ok(None) };
-        let payment = self.fetch(intent.id().as_str()).await?;
+        let intent = match warning.payment_intent.as_ref() {
+            Some(intent) => Some(intent.id().to_string()),
+            None => {
+                let charge = RetrieveCharge::new(warning.charge.id().as_str()).send(&self.client).await;
+                found(charge)?.and_then(|charge| charge.payment_intent.map(|intent| intent.id().to_string()))
+            }
+        };
+        let Some(intent) = intent else { return Ok(None) };
+        let payment = self.fetch(&intent).await?;
         Ok(payment.map(|payment| Payment { fraud_warning: Some(warning.fraud_type.clone()), ..payment }))
     }
 

@@ -29,7 +29,7 @@ pub mod topup_rules;
 pub mod topups;
 
 pub use common::{Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When};
-pub use shell::{Flash, PublicPage, Shell};
+pub use shell::{Away, Flash, PublicPage, Shell};
 
 #[cfg(test)]
 mod tests;

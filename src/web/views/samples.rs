@@ -79,6 +79,7 @@ pub(super) fn shell(theme: &str, section: &'static str, title: &str, description
         csrf: "sample-token".into(),
         flash: None,
         theme: theme.into(),
+        lang: "en-GB",
         dev: true,
     }
 }
@@ -213,6 +214,10 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             Choice::new("light", "Light", "", false),
             Choice::new("dark", "Dark", "", false),
         ],
+        locales: vec![
+            Choice::new("en-US", "English (United States)", "", false),
+            Choice::new("en-GB", "English (United Kingdom)", "", true),
+        ],
         time_zones: vec![Choice::new("UTC", "UTC", "", true), Choice::new("Europe/Paris", "Europe/Paris", "", false)],
     };
     push(out, "profile", &profile)
@@ -232,11 +237,14 @@ fn identity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let email = || "ada@northwind.example".to_owned();
     let step_up = accounts::StepUp { page, email: email(), providers: providers.clone(), ..Default::default() };
     push(out, "step_up_elsewhere", &step_up)?;
-    let leaving = accounts::Leaving {
+    let leaving = super::Away {
         page: public(theme, "On the way to Google"),
         label: "Google".into(),
         host: "accounts.google.com".into(),
         url: "https://accounts.google.com/".into(),
+        explanation: "You sign in there and come back here.".into(),
+        back_href: "/sign-in".into(),
+        back_label: "Back to sign in".into(),
     };
     push(out, "leaving", &leaving)?;
     let problem = accounts::IdentityProblem {
@@ -517,10 +525,26 @@ fn topup_form() -> TopupForm {
     TopupForm {
         id: "top_01".into(),
         amount: Field::of("25.00"),
-        methods: vec![
-            Choice::new("card", "Card", "5.5%, at least $0.80", true),
-            Choice::new("crypto", "Crypto", "5%", false),
+        problem: String::new(),
+        groups: vec![
+            topups::MethodGroup {
+                summary: String::new(),
+                methods: vec![
+                    Choice::new("card", "Card", "Credit or debit card, Apple Pay, Google Pay.", true),
+                    Choice::new("us_bank_account", "US bank account", "ACH debit. Arrives in about four days.", false),
+                    Choice::new("cashapp", "Cash App Pay", "Confirmed in the Cash App.", false),
+                    Choice::new("amazon_pay", "Amazon Pay", "With what your Amazon account holds.", false),
+                ],
+                open: true,
+            },
+            topups::MethodGroup {
+                summary: "Use crypto".into(),
+                methods: vec![Choice::new("btcpay", "Bitcoin", "On-chain or Lightning.", false)],
+                open: false,
+            },
         ],
+        may_save: true,
+        save: false,
         range: "Between $5 and $5,000.".into(),
         quote: Some(Quote {
             credits: usd("$25.00"),
@@ -570,8 +594,25 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             amount: usd("$40.00"),
         }],
         may_move: true,
+        methods: vec![
+            topups::MethodRow {
+                id: "pay_01".into(),
+                label: "Visa ending in 4242".into(),
+                note: "Expires 12/29".into(),
+                is_default: true,
+            },
+            topups::MethodRow {
+                id: "pay_02".into(),
+                label: "First National Bank of the Northern Territories ending in 6789".into(),
+                note: String::new(),
+                is_default: false,
+            },
+        ],
     };
     push(out, "credits", &index)?;
+    let mut away = index.clone();
+    away.form.problem = "The payment processor does not answer. Nothing was charged.".into();
+    push(out, "credits_processor_away", &away)?;
     let mut empty = index.clone();
     empty.history.clear();
     empty.moves.clear();
@@ -609,6 +650,35 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         ..show.clone()
     };
     push(out, "topup_paid", &done)?;
+    let returned = topups::Show {
+        headline: "$25.00 added, $12.00 returned".into(),
+        refund_href: Some("/credits/topups/top_01/refund".into()),
+        refunds: vec![topups::RefundRow {
+            time: when("2 min ago"),
+            amount: usd("$12.00"),
+            state: Badge::new("warn", "clock", "On its way"),
+            note: "Unused credits".into(),
+        }],
+        origin: "Auto top-up".into(),
+        ..done.clone()
+    };
+    push(out, "topup_returned", &returned)?;
+    let refund = topups::Refund {
+        shell: shell(theme, "credits", "Return unused credits", ""),
+        id: "top_01".into(),
+        amount: usd("$12.00"),
+        credits: usd("$25.00"),
+        fee: usd("$1.38"),
+        method: "Card".into(),
+        until: when("tomorrow"),
+    };
+    push(out, "topup_refund", &refund)?;
+    let remove = topups::MethodRemove {
+        shell: shell(theme, "credits", "Remove a payment method", ""),
+        id: "pay_01".into(),
+        label: "Visa ending in 4242".into(),
+    };
+    push(out, "payment_method_remove", &remove)?;
     let failed = topups::Show {
         state: Badge::new("bad", "circle-x", "Failed"),
         headline: "The payment was declined".into(),
@@ -919,8 +989,12 @@ fn other_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         subject: "Confirm your address for Farebox".into(),
         to: "ada@northwind.example".into(),
         time: when("1 min ago"),
+        ..dev::MailRow::default()
     };
-    push(out, "mailbox", &dev::Mailbox { page: public(theme, "Mailbox"), messages: vec![mail] })?;
+    let refused = || "the mail server did not take the mail: 550 no such mailbox".to_owned();
+    let dead = dev::MailRow { error: refused(), dead: true, ..mail.clone() };
+    let failed = dev::MailRow { error: refused(), ..mail.clone() };
+    push(out, "mailbox", &dev::Mailbox { page: public(theme, "Mailbox"), messages: vec![mail, failed, dead] })?;
     push(out, "mailbox_empty", &dev::Mailbox { page: public(theme, "Mailbox"), messages: Vec::new() })?;
     let message = dev::Message {
         page: public(theme, "Confirm your address for Farebox"),
@@ -929,6 +1003,8 @@ fn other_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         to: "ada@northwind.example".into(),
         time: when("1 min ago"),
         text: emails::verify(&link_mail())?.text,
+        error: refused(),
+        dead: true,
         links: vec![Link {
             href: "/verify?token=t".into(),
             label: "Open the link of this mail".into(),

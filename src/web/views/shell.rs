@@ -72,6 +72,8 @@ pub struct Shell {
     pub flash: Option<Flash>,
     /// `system`, `light` or `dark`.
     pub theme: String,
+    /// The language tag of the page.
+    pub lang: &'static str,
     /// True outside production: shows the development mark and the link to the mailbox.
     pub dev: bool,
 }
@@ -114,4 +116,17 @@ pub struct PublicPage {
     pub dev: bool,
     /// `system`, `light` or `dark`.
     pub theme: String,
+}
+
+/// A page that goes on to another site by itself; the link is for browsers that do not.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "components/away.html")]
+pub struct Away {
+    pub page: PublicPage,
+    pub label: String,
+    pub host: String,
+    pub url: String,
+    pub explanation: String,
+    pub back_href: String,
+    pub back_label: String,
 }

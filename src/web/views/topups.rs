@@ -25,6 +25,29 @@ pub struct Index {
     pub moves: Vec<MoveRow>,
     /// True where credits of one's own organization can be moved to this one.
     pub may_move: bool,
+    /// Ways to pay that may be charged again, the default one first.
+    pub methods: Vec<MethodRow>,
+}
+
+/// A saved way to pay.
+#[derive(Clone, Debug, Default)]
+pub struct MethodRow {
+    pub id: String,
+    /// Such as `Visa ending in 4242`.
+    pub label: String,
+    /// Such as `Expires 12/29`, or empty.
+    pub note: String,
+    pub is_default: bool,
+}
+
+/// Ways to pay of one family.
+#[derive(Clone, Debug, Default)]
+pub struct MethodGroup {
+    /// Such as `Use crypto`; empty for those that are always shown.
+    pub summary: String,
+    pub methods: Vec<Choice>,
+    /// True when the chosen one is among them.
+    pub open: bool,
 }
 
 /// Credits that moved.
@@ -43,7 +66,12 @@ pub struct TopupForm {
     /// A fresh id, so that sending the form twice buys once.
     pub id: String,
     pub amount: Field,
-    pub methods: Vec<Choice>,
+    /// What went wrong on the way to the payment page; empty for nothing.
+    pub problem: String,
+    pub groups: Vec<MethodGroup>,
+    /// True when the chosen way to pay can be kept for auto top-up.
+    pub may_save: bool,
+    pub save: bool,
     /// Such as `Between $5 and $5,000.`
     pub range: String,
     /// `None` while the amount is missing or wrong.
@@ -102,6 +130,45 @@ pub struct Show {
     pub receipt_href: Option<String>,
     /// True when it failed or expired.
     pub retry: bool,
+    /// Where unused credits can be returned, while they can.
+    pub refund_href: Option<String>,
+    /// What went back, newest first.
+    pub refunds: Vec<RefundRow>,
+    /// Such as `Auto top-up`; empty when a person paid.
+    pub origin: String,
+}
+
+/// Money that goes or went back.
+#[derive(Clone, Debug, Default)]
+pub struct RefundRow {
+    pub time: When,
+    pub amount: Amount,
+    pub state: Badge,
+    /// Who wanted it, or why it failed.
+    pub note: String,
+}
+
+/// `GET /credits/topups/{id}/refund`: what is returned, before it is.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "topups/refund.html")]
+pub struct Refund {
+    pub shell: Shell,
+    pub id: String,
+    pub amount: Amount,
+    pub credits: Amount,
+    pub fee: Amount,
+    pub method: String,
+    /// Until when this is possible.
+    pub until: When,
+}
+
+/// `GET /credits/methods/{id}/remove`.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "topups/method_remove.html")]
+pub struct MethodRemove {
+    pub shell: Shell,
+    pub id: String,
+    pub label: String,
 }
 
 /// `GET /sandbox/checkout/{id}`. Field: `outcome` of `paid`, `declined` or `delayed`.

@@ -4,6 +4,7 @@ mod axe;
 mod chromium;
 mod comfort;
 mod elsewhere;
+mod money;
 mod overflow;
 mod pages;
 mod security;

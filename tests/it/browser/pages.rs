@@ -21,7 +21,16 @@ pub struct Inspector<'a> {
     wrong: String,
 }
 
-impl Inspector<'_> {
+impl<'a> Inspector<'a> {
+    pub fn new(browser: &'a Browser) -> Inspector<'a> {
+        Inspector { browser, axe: axe::source(), wrong: String::new() }
+    }
+
+    /// Everything that was wrong with the pages that were seen.
+    pub fn verdict(self) {
+        assert!(self.wrong.is_empty(), "{}", self.wrong);
+    }
+
     pub async fn visit(&mut self, name: &str, path: &str) {
         self.browser.open(path).await;
         self.look(name).await;
@@ -64,7 +73,7 @@ impl Inspector<'_> {
 async fn every_page_fits_and_can_be_used_by_everybody() {
     let town = Town::build().await;
     let browser = Browser::start(&town.farebox.base).await;
-    let mut inspector = Inspector { browser: &browser, axe: axe::source(), wrong: String::new() };
+    let mut inspector = Inspector::new(&browser);
     strangers(&mut inspector, &town).await;
     browser.open("/sign-in").await;
     browser.press("Continue with Google").await;
@@ -89,9 +98,8 @@ async fn every_page_fits_and_can_be_used_by_everybody() {
     super::teams::pages(&mut inspector, &town).await;
     // Last, because it renews the session.
     security(&mut inspector).await;
-    let Inspector { wrong, .. } = inspector;
     comfort::check(&browser, &town).await;
-    assert!(wrong.is_empty(), "{wrong}");
+    inspector.verdict();
 }
 
 /// Pages for people who are not signed in.

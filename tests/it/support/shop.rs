@@ -1,72 +1,186 @@
-//! A Farebox that takes cards, with the stand-in for Stripe beside it.
+//! A Farebox that sells, and the stand-in of the card processor that takes the money.
 
-use farebox::base::ids::{OrgId, PaymentMethodId};
-use farebox::stand_ins::stripe::{StripeOptions, StripeStandIn};
+use std::net::SocketAddr;
+
+use farebox::base::Usd;
+use farebox::stand_ins::stripe::{PayAs, StripeOptions, StripeStandIn, Switches};
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
-use url::Url;
+use sha2::Sha256;
 
-use super::{Farebox, Key, Options};
+use super::farebox::{Farebox, Options};
+use super::visitor::{Visitor, between, form};
 
-pub const STRIPE_KEY: &str = "sk_test_0123456789abcdef";
-pub const STRIPE_WEBHOOK_SECRET: &str = "whsec_0123456789abcdef";
+pub const KEY: &str = "sk_test_shop";
+pub const SECRET: &str = "whsec_of_the_shop";
+/// The one before; both hold while they change.
+pub const OLD_SECRET: &str = "whsec_of_last_year";
 
-/// Starts the stand-in. Whom it tells, [`tell`] says.
-pub async fn stripe() -> StripeStandIn {
-    let options = StripeOptions {
-        secret_key: STRIPE_KEY.to_owned(),
-        webhook_url: None,
-        webhook_secrets: Vec::new(),
-        state_file: None,
-        account: "acct_standin".to_owned(),
-        livemode: false,
-    };
-    StripeStandIn::start(([127, 0, 0, 1], 0).into(), options).await.expect("the stand-in")
+/// A purchase whose payment page is open.
+#[derive(Clone, Debug)]
+pub struct Bought {
+    /// `top_...`
+    pub topup: String,
+    /// Stripe's checkout session.
+    pub session: String,
 }
 
-/// Settings of a process that takes cards there.
-pub fn with_cards(stripe: &StripeStandIn, database_url: Option<&str>) -> Options {
-    Options {
-        database_url: database_url.map(str::to_owned),
-        env: vec![
-            ("FAREBOX_STRIPE_SECRET_KEY", STRIPE_KEY.to_owned()),
-            ("FAREBOX_STRIPE_WEBHOOK_SECRET", STRIPE_WEBHOOK_SECRET.to_owned()),
-            ("FAREBOX_STRIPE_URL", stripe.url().to_string()),
-        ],
-        ..Options::default()
+pub struct Shop {
+    pub stripe: StripeStandIn,
+}
+
+impl Shop {
+    pub async fn open() -> Shop {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let options = StripeOptions {
+            secret_key: KEY.to_owned(),
+            webhook_url: None,
+            webhook_secrets: vec![SECRET.to_owned()],
+            state_file: None,
+            account: "acct_shop".to_owned(),
+            livemode: false,
+        };
+        Shop { stripe: StripeStandIn::start(listen, options).await.expect("a stand-in") }
+    }
+
+    /// How a process that sells here is started.
+    pub fn options(&self) -> Options {
+        let env = vec![
+            ("FAREBOX_STRIPE_SECRET_KEY", KEY.to_owned()),
+            ("FAREBOX_STRIPE_WEBHOOK_SECRET", format!("{SECRET},{OLD_SECRET}")),
+            ("FAREBOX_STRIPE_URL", self.stripe.url().to_string()),
+        ];
+        Options { env, ..Options::default() }
+    }
+
+    /// A process that sells here and gets the messages.
+    pub async fn farebox(&self) -> Farebox {
+        let farebox = Farebox::with(self.options()).await;
+        self.deliver_to(&farebox);
+        farebox
+    }
+
+    pub fn deliver_to(&self, farebox: &Farebox) {
+        let url = farebox.url("/webhooks/stripe").parse().expect("an address");
+        self.stripe.set_webhook(Some(url), vec![SECRET.to_owned()]);
+    }
+
+    /// Messages are kept back until a test delivers them.
+    pub fn hold_messages(&self) {
+        self.stripe.set_switches(Switches { hold_events: true, ..Switches::default() });
+    }
+
+    /// Up to the payment page.
+    pub async fn start(&self, visitor: &mut Visitor<'_>, amount: &str, method: &str, save: bool) -> Bought {
+        let page = visitor.get("/credits").await;
+        let fields = form(&page.body, "/credits/topups");
+        let mut fields: Vec<(&str, &str)> =
+            fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let token = fields.iter().find(|(name, _)| *name == "csrf_token").expect("a token").1.to_owned();
+        fields.retain(|(name, _)| *name == "id");
+        fields.extend([("amount", amount), ("method", method)]);
+        if save {
+            fields.push(("save", "1"));
+        }
+        let bought = visitor.post(&token, "/credits/topups", &fields).await;
+        assert_eq!(bought.status, 200, "{}\n{}", bought.body, visitor.log());
+        let topup = between(&bought.body, "/credits/topups/", "\"");
+        let session = between(&bought.body, "/pay/", "\"");
+        assert!(topup.starts_with("top_") && session.starts_with("cs_"), "{}", bought.body);
+        Bought { topup, session }
+    }
+
+    /// Up to the money, without its message having been delivered if those are held.
+    pub async fn buy(&self, visitor: &mut Visitor<'_>, amount: &str, method: &str) -> Bought {
+        let bought = self.start(visitor, amount, method, false).await;
+        self.stripe.pay(&bought.session, PayAs::Succeed).expect("a payment");
+        bought
+    }
+
+    pub fn intent(&self, bought: &Bought) -> String {
+        self.stripe.intent_of(&bought.session).expect("a payment")
+    }
+
+    /// What Stripe holds is what the books say that it holds, to the cent.
+    pub async fn agrees(&self, farebox: &Farebox) {
+        let booked = clearing(farebox, "processor:stripe").await;
+        assert_eq!(booked, Usd::from_cents(self.stripe.balance()), "the books, and what Stripe holds");
+        farebox.books_are_clean().await;
     }
 }
 
-/// Lets the stand-in deliver its events to this process.
-pub fn tell(stripe: &StripeStandIn, farebox: &Farebox) {
-    let url = Url::parse(&farebox.url("/webhooks/stripe")).expect("a URL");
-    stripe.set_webhook(Some(url), vec![STRIPE_WEBHOOK_SECRET.to_owned()]);
-}
-
-async fn post(farebox: &Farebox, stripe: &StripeStandIn, path: &str, form: &[(&str, &str)]) -> Value {
-    let url = stripe.url().join(path).expect("a URL");
-    let answer = farebox.http.post(url).bearer_auth(STRIPE_KEY).form(form).send().await.expect("an answer");
-    answer.json().await.expect("JSON")
-}
-
-/// A card that the key's organization has saved at the processor; `name` is one of Stripe's names of test cards.
-pub async fn saved_card(farebox: &Farebox, stripe: &StripeStandIn, key: &Key, name: &str) -> PaymentMethodId {
-    let customer = post(farebox, stripe, "/v1/customers", &[("email", "ada@example.com")]).await;
-    let customer = customer["id"].as_str().expect("a customer");
-    let path = format!("/v1/payment_methods/{name}/attach");
-    let method = post(farebox, stripe, &path, &[("customer", customer)]).await;
-    let method = method["id"].as_str().expect("a method").to_owned();
-    let (org, id): (OrgId, _) = (key.org.parse().expect("an id"), PaymentMethodId::fresh());
-    sqlx::query(
-        "with c as (insert into processor_customer (org_id, processor, reference) values ($1, 'stripe', $3))
-         insert into payment_method (org_id, id, processor, processor_ref, method, label, expires)
-         values ($1, $2, 'stripe', $4, 'card', 'Visa ending in 4242', '12/34')",
+/// What a processor holds for us by our books.
+pub async fn clearing(farebox: &Farebox, account: &str) -> Usd {
+    let sum: rust_decimal::Decimal = sqlx::query_scalar(
+        "select coalesce(sum(case when t.debit_account = a.id then t.amount else -t.amount end), 0)
+         from ledger_account a left join transfer t on a.id in (t.debit_account, t.credit_account) where a.name = $1",
     )
-    .bind(org.0)
-    .bind(id.0)
-    .bind(customer)
-    .bind(&method)
-    .execute(&farebox.pool)
+    .bind(account)
+    .fetch_one(&farebox.pool)
     .await
-    .expect("a card");
-    id
+    .expect("a sum");
+    Usd::new(sum)
+}
+
+/// The header with which a message is signed at a moment.
+pub fn signature(secret: &str, seconds: i64, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key");
+    mac.update(format!("{seconds}.").as_bytes());
+    mac.update(body);
+    format!("t={seconds},v1={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+pub fn now() -> i64 {
+    farebox::base::Clock::system().now().timestamp()
+}
+
+/// Delivers a message as it stands. The status that it is answered with.
+pub async fn deliver(farebox: &Farebox, processor: &str, header: &str, body: Vec<u8>) -> u16 {
+    let request = farebox.http.post(farebox.url(&format!("/webhooks/{processor}"))).header("stripe-signature", header);
+    request.body(body).send().await.expect("an answer").status().as_u16()
+}
+
+/// Delivers a message, signed now.
+pub async fn deliver_signed(farebox: &Farebox, event: &Value) -> u16 {
+    let body = event.to_string().into_bytes();
+    deliver(farebox, "stripe", &signature(SECRET, now(), &body), body).await
+}
+
+/// Waits until every stored message is applied, at most a minute.
+pub async fn applied(farebox: &Farebox) {
+    for _ in 0..1_200 {
+        let open: i64 = sqlx::query_scalar("select count(*) from processor_event where applied_at is null")
+            .fetch_one(&farebox.pool)
+            .await
+            .expect("a count");
+        if open == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("messages were not applied\n{}", farebox.log());
+}
+
+/// Waits until a query answers this, at most half a minute.
+pub async fn becomes(farebox: &Farebox, query: &'static str, wanted: &str) {
+    let mut last = String::new();
+    for _ in 0..600 {
+        last = farebox.text(query).await;
+        if last == wanted {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let events = farebox.text("select string_agg(kind || chr(58) || outcome, chr(10)) from processor_event").await;
+    panic!("{query}: {last}, not {wanted}\n{events}\n{}", farebox.log());
+}
+
+/// The janitor finds that its time has come.
+pub async fn minutes_pass(farebox: &Farebox) {
+    for statement in [
+        "update topup set ask_at = now() where ask_at is not null",
+        "update refund set ask_at = now() where ask_at is not null",
+    ] {
+        sqlx::query(statement).execute(&farebox.pool).await.expect("a clock");
+    }
 }

@@ -37,6 +37,11 @@ impl<'a> Visitor<'a> {
         visitor
     }
 
+    /// What the program said meanwhile.
+    pub fn log(&self) -> String {
+        self.farebox.log()
+    }
+
     pub fn cookies(&self) -> &[(String, String)] {
         &self.cookies
     }

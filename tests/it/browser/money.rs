@@ -1,0 +1,91 @@
+//! Paying by hand: through the payment page of a processor and back.
+
+use super::Browser;
+use super::pages::Inspector;
+use crate::support::shop::{Shop, becomes};
+use crate::support::visitor::Visitor;
+
+/// Chooses an amount and a way to pay, and goes to the payment page.
+async fn buy(browser: &Browser, amount: &str, method: &str, group: &str, button: &str) {
+    browser.open("/credits").await;
+    browser.fill("#amount", amount).await;
+    if !group.is_empty() {
+        browser.press(group).await;
+    }
+    browser.click(&format!("input[name=method][value={method}]")).await;
+    browser.shows(button).await;
+    browser.press(button).await;
+    browser.shows("no money moves").await;
+}
+
+async fn balance(browser: &Browser) -> String {
+    browser.find(".org-balance .num").await.text().await.expect("a balance")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_pays_in_every_way_takes_some_back_and_sees_it_all() {
+    let shop = Shop::open().await;
+    let farebox = shop.farebox().await;
+    let ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
+    let browser = Browser::start(&farebox.base).await;
+    browser.open("/sign-in").await;
+    browser.take_cookies(ada.cookies()).await;
+    let mut inspector = Inspector::new(&browser);
+    inspector.visit("money-credits", "/credits").await;
+
+    // Coming back too early credits nothing, and the payment page can be reached again.
+    buy(&browser, "20", "card", "", "Buy $20.00 for $21.10").await;
+    browser.press("Cancel").await;
+    browser.shows("Waiting for the payment").await;
+    assert_eq!(balance(&browser).await, "$0.00");
+    inspector.look("money-early").await;
+    browser.press("Go to the payment page").await;
+    browser.press("Decline").await;
+    browser.shows("declined").await;
+    browser.press("Succeed").await;
+    browser.shows("$20.00 added").await;
+    assert_eq!(balance(&browser).await, "$20.00");
+    let paid = browser.path().await;
+    // The processor's page said 402 to the declined card.
+    browser.errors().await;
+
+    // A way that is paid once.
+    buy(&browser, "100", "alipay", "Use one-time payment methods", "Buy $100.00 for $105.50").await;
+    browser.press("Succeed").await;
+    browser.shows("$100.00 added").await;
+
+    // One that is kept, and forgotten again.
+    browser.open("/credits").await;
+    browser.fill("#amount", "10").await;
+    browser.shows("Buy $10.00 for $10.80").await;
+    browser.click("input[name=save]").await;
+    browser.press("Buy $10.00 for $10.80").await;
+    browser.press("Succeed").await;
+    browser.shows("$10.00 added").await;
+    becomes(&farebox, "select count(*)::text from payment_method", "1").await;
+    inspector.visit("money-saved", "/credits").await;
+    browser.shows("Visa ending in 4242").await;
+    browser.press("Remove").await;
+    inspector.look("money-remove").await;
+    browser.press("Remove it").await;
+    browser.shows("was removed").await;
+
+    // Unused credits go back; the fee does not.
+    browser.open(&paid).await;
+    browser.press("Return unused credits").await;
+    browser.shows("Fee, kept").await;
+    inspector.look("money-refund").await;
+    browser.press("Return $20.00").await;
+    browser.shows("were returned").await;
+    becomes(&farebox, "select state from topup where credits = 20", "refunded").await;
+    browser.open(&paid).await;
+    browser.shows("Refunded").await;
+    inspector.look("money-refunded").await;
+    browser.press("Receipt").await;
+    browser.shows("$21.10").await;
+    inspector.look("money-receipt").await;
+    inspector.visit("money-history", "/credits").await;
+    assert_eq!(balance(&browser).await, "$110.00");
+    shop.agrees(&farebox).await;
+    inspector.verdict();
+}
