@@ -66,6 +66,7 @@ pub async fn remove(
     if store::is_charged_by_rule(&mut conn, acting.org, method.id).await? {
         return Err(MethodError::InUse);
     }
+    // No connection is held while the processor is asked.
     drop(conn);
     processors.get(&method.processor)?.forget(&method.processor_ref).await?;
     let mut tx = pool.begin().await?;

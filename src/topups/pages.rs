@@ -550,6 +550,7 @@ pub async fn remove_method(
     let method = own_method(&app, &member, &id).await?;
     let (good, text) = match methods::remove(&app.db, &processors, &member.acting(), &method).await {
         Ok(()) => (true, format!("{} was removed.", method.label)),
+        Err(error @ MethodError::InUse) => (false, error.to_string()),
         Err(MethodError::Database(error)) => return Err(error.into()),
         Err(error @ MethodError::InUse) => (false, error.to_string()),
         Err(MethodError::Processor(error)) => {

@@ -111,7 +111,7 @@ fn missing(schedule: &Schedule, methods: &[MethodRow]) -> &'static str {
     if !can_charge(schedule) {
         "This instance takes no payments that can be repeated without you. Whoever runs it can set up a card processor."
     } else if methods.is_empty() {
-        "There is no saved payment method yet. Top up once with “Keep for auto top-up” ticked; then come back here."
+        "There is no saved payment method yet. Top up once with “Keep it for auto top-up” ticked; then come back here."
     } else {
         ""
     }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use farebox::base::Usd;
 use farebox::base::ids::PaymentMethodId;
-use farebox::stand_ins::stripe::{StripeStandIn, Switches};
+use farebox::stand_ins::stripe::{PayAs, Switches};
 
 use super::low_balance::{call_at_once, correct, jobs_are_done, org};
+use crate::support::shop::{Shop, becomes};
 use crate::support::visitor::{Page, Visitor};
-use crate::support::{Farebox, Key, cards, scale};
+use crate::support::{Farebox, Key, Options, scale};
 
 const PASSWORD: &str = "correct horse battery";
 const CHARGE: &str = "POST /v1/payment_intents";
@@ -17,7 +18,7 @@ const TOTAL: i64 = 2_110;
 
 /// Ada, her key, and her card.
 struct Town {
-    stripe: StripeStandIn,
+    shop: Shop,
     farebox: Farebox,
     key: Key,
     card: PaymentMethodId,
@@ -25,20 +26,41 @@ struct Town {
 }
 
 impl Town {
-    /// With so many credits, and no rule yet.
-    async fn build(credits: &str) -> Town {
-        let stripe = cards::stripe().await;
-        let farebox = Farebox::with(cards::with_cards(&stripe, None)).await;
-        cards::tell(&stripe, &farebox);
-        let cookies = Visitor::member(&farebox, "ada@example.com", PASSWORD).await.cookies().to_vec();
-        let key = farebox.key("ada@example.com", credits, &[]).await;
-        let card = cards::saved_card(&farebox, &stripe, &key, "pm_card_visa").await;
-        Town { stripe, farebox, key, card, cookies }
+    /// With $30, of which she bought $20 with a card that was kept, and no rule yet.
+    async fn build() -> Town {
+        let shop = Shop::open().await;
+        let farebox = shop.farebox().await;
+        let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+        let key = farebox.key("ada@example.com", "10", &[]).await;
+        let bought = shop.start(&mut ada, "20", "card", true).await;
+        shop.stripe.pay(&bought.session, PayAs::Succeed).expect("a payment");
+        becomes(&farebox, "select posted::text from credit", "30.000000000000").await;
+        let cookies = ada.cookies().to_vec();
+        let card: uuid::Uuid =
+            sqlx::query_scalar("select id from payment_method").fetch_one(&farebox.pool).await.expect("a card");
+        Town { shop, farebox, key, card: PaymentMethodId(card), cookies }
+    }
+
+    /// Another process on the same database.
+    async fn another(&self) -> Farebox {
+        let database_url = Some(self.farebox.database_url.clone());
+        Farebox::with(Options { database_url, ..self.shop.options() }).await
+    }
+
+    /// Automatic charges that reached the processor.
+    fn tried(&self) -> usize {
+        self.intents().len()
+    }
+
+    /// Their payments, oldest first; the one before them all was hers.
+    fn intents(&self) -> Vec<String> {
+        let all = self.shop.stripe.objects("payment_intent");
+        all.iter().skip(1).map(|intent| intent["id"].as_str().expect("an id").to_owned()).collect()
     }
 
     /// With $30, and the rule: below $10, buy $20, at most these sums a day and a month.
     async fn with_rule(cap_day: &str, cap_month: &str) -> Town {
-        let town = Town::build("30").await;
+        let town = Town::build().await;
         let page = town.set("10", "20", cap_day, cap_month).await;
         assert_eq!(page.status, 303, "{}", page.body);
         town
@@ -107,21 +129,6 @@ impl Town {
         self.run("update graphile_worker._private_jobs set run_at = now() where key like 'auto_topup:%:retry:%'").await;
     }
 
-    /// The books are clean, and hold of the processor's money what it holds for us.
-    async fn agrees(&self) {
-        self.farebox.books_are_clean().await;
-        let held = self
-            .farebox
-            .text(
-                "select (coalesce(sum(amount) filter (where debit_account = a.id), 0)
-                    - coalesce(sum(amount) filter (where credit_account = a.id), 0))::text
-                 from transfer, ledger_account a where a.name = 'processor:stripe'",
-            )
-            .await;
-        let held = Usd::parse(&held).expect("an amount").whole_cents();
-        assert_eq!(held, Some(self.stripe.balance()), "left: the books; right: the processor");
-    }
-
     async fn mailed(&self, kind: &'static str) -> Vec<(String, String)> {
         jobs_are_done(&self.farebox).await;
         sqlx::query_as("select recipient, text_body from mail where kind = $1 order by id")
@@ -139,7 +146,7 @@ fn charges(switches: Switches) -> Switches {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crossing_is_one_charge_however_many_calls_and_processes_cross_at_once() {
     let town = Town::with_rule("100000", "1000000").await;
-    let second = Farebox::with(cards::with_cards(&town.stripe, Some(&town.farebox.database_url))).await;
+    let second = town.another().await;
     let runs = scale(3, 50);
     for run in 1..=runs {
         town.bring_to("10.50").await;
@@ -147,9 +154,9 @@ async fn a_crossing_is_one_charge_however_many_calls_and_processes_cross_at_once
         town.turns(&vec!["paid"; run]).await;
         assert_eq!(town.posted().await, Usd::from_hundredths(2_850), "run {run}: $10.50 less 200 cents and $20 more");
     }
-    assert_eq!(town.stripe.balance(), TOTAL * i64::try_from(runs).expect("a number"));
-    assert_eq!(town.stripe.objects("payment_intent").len(), runs, "nothing else was tried");
-    town.agrees().await;
+    assert_eq!(town.shop.stripe.balance(), TOTAL * i64::try_from(runs + 1).expect("a number"));
+    assert_eq!(town.tried(), runs, "nothing else was tried");
+    town.shop.agrees(&town.farebox).await;
     let page = town.ada().get("/credits/auto").await.body;
     assert!(page.contains("When credits fall below $10.00, buy $20.00 with Visa ending in 4242."), "{page}");
     assert_eq!(page.matches(">Paid<").count(), runs.min(20), "{page}");
@@ -165,7 +172,7 @@ async fn one_purchase_after_another_until_it_is_enough() {
     town.bring_to("15").await;
     town.turns(&["paid"; 3]).await;
     assert_eq!(town.posted().await, Usd::from_whole(55));
-    town.agrees().await;
+    town.shop.agrees(&town.farebox).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -176,8 +183,8 @@ async fn caps_hold_whatever_goes_back_and_are_told_of_once_a_day() {
         town.bring_to("9").await;
         town.turns(&vec!["paid"; run]).await;
     }
-    let intent = town.stripe.objects("payment_intent")[0]["id"].as_str().expect("an id").to_owned();
-    town.stripe.refund(&intent, None).expect("a refund");
+    let intent = town.intents().remove(0);
+    town.shop.stripe.refund(&intent, None).expect("a refund");
     town.turns(&["refunded", "paid"]).await;
     for _ in 0..2 {
         // It falls twice, and nothing is bought.
@@ -200,14 +207,14 @@ async fn caps_hold_whatever_goes_back_and_are_told_of_once_a_day() {
     let new_month = town.farebox.text("select (extract(day from now() at time zone 'utc') = 1)::text").await == "true";
     town.run("update graphile_worker._private_jobs set run_at = now() where key like 'auto_topup:%:day:%'").await;
     if new_month {
-        return town.agrees().await;
+        return town.shop.agrees(&town.farebox).await;
     }
     town.turns(&["refunded", "paid", "paid"]).await;
     town.bring_to("9").await;
     town.turns(&["refunded", "paid", "paid"]).await;
     let page = town.ada().get("/credits/auto").await.body;
     assert!(page.contains("The cap of $63.30 a month is reached."), "{page}");
-    town.agrees().await;
+    town.shop.agrees(&town.farebox).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -217,18 +224,18 @@ async fn a_process_that_is_killed_between_charge_and_credit_credits_once() {
     for run in 1..=runs {
         // The charge is made, its answer comes when nobody is there any more, and no event tells of it.
         let switches = Switches { late: 1, late_by_ms: 5_000, hold_events: true, ..Switches::default() };
-        town.stripe.set_switches(charges(switches));
+        town.shop.stripe.set_switches(charges(switches));
         town.bring_to("9").await;
         for _ in 0..200 {
-            if town.stripe.objects("payment_intent").len() == run {
+            if town.tried() == run {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        assert_eq!(town.stripe.objects("payment_intent").len(), run, "{}", town.farebox.log());
+        assert_eq!(town.tried(), run, "{}", town.farebox.log());
         town.farebox.kill();
         assert_eq!(town.farebox.text("select count(*)::text from topup where state = 'pending'").await, "1");
-        town.farebox = Farebox::with(cards::with_cards(&town.stripe, Some(&town.farebox.database_url))).await;
+        town.farebox = town.another().await;
         town.ask_now().await;
         // The job that died with its process is only run again after half a minute; it must not be waited for.
         for _ in 0..300 {
@@ -241,14 +248,14 @@ async fn a_process_that_is_killed_between_charge_and_credit_credits_once() {
         assert_eq!(town.posted().await, Usd::from_whole(29));
         if run % 2 == 0 {
             // What the processor had to tell comes late, and again.
-            cards::tell(&town.stripe, &town.farebox);
-            town.stripe.deliver_all().await;
-            town.stripe.deliver_all().await;
+            town.shop.deliver_to(&town.farebox);
+            town.shop.stripe.deliver_all().await;
+            town.shop.stripe.deliver_all().await;
         }
     }
     jobs_are_done(&town.farebox).await;
-    assert_eq!(town.stripe.balance(), TOTAL * i64::try_from(runs).expect("a number"));
-    town.agrees().await;
+    assert_eq!(town.shop.stripe.balance(), TOTAL * i64::try_from(runs + 1).expect("a number"));
+    town.shop.agrees(&town.farebox).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -260,12 +267,12 @@ async fn a_charge_without_an_answer_stays_open_and_is_booked_once() {
         ("not done, and the answer is an error", Switches { fail_before_work: 1, ..Switches::default() }, 0),
         ("too many requests", Switches { rate_limit: 1, ..Switches::default() }, 0),
     ] {
-        let before = town.stripe.objects("payment_intent").len();
-        town.stripe.set_switches(charges(Switches { hold_events: true, ..switches }));
+        let before = town.tried();
+        town.shop.stripe.set_switches(charges(Switches { hold_events: true, ..switches }));
         town.bring_to("9").await;
         states.push("pending");
         town.turns(&states).await;
-        assert_eq!(town.stripe.objects("payment_intent").len() - before, made, "{name}");
+        assert_eq!(town.tried() - before, made, "{name}");
         assert_eq!(town.posted().await, Usd::from_whole(9), "{name}: nothing is guessed");
         // Another crossing finds the open attempt and adds none.
         town.bring_to("11").await;
@@ -275,34 +282,34 @@ async fn a_charge_without_an_answer_stays_open_and_is_booked_once() {
         states.pop();
         states.push("paid");
         town.turns(&states).await;
-        assert_eq!(town.stripe.objects("payment_intent").len() - before, 1, "{name}");
+        assert_eq!(town.tried() - before, 1, "{name}");
         assert_eq!(town.posted().await, Usd::from_whole(29), "{name}");
     }
-    town.stripe.set_switches(Switches::default());
-    town.agrees().await;
+    town.shop.stripe.set_switches(Switches::default());
+    town.shop.agrees(&town.farebox).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_charge_that_nobody_heard_of_is_given_up_and_tried_again_later() {
     let town = Town::with_rule("1000", "1000").await;
-    town.stripe.set_switches(charges(Switches { fail_before_work: 1, ..Switches::default() }));
+    town.shop.stripe.set_switches(charges(Switches { fail_before_work: 1, ..Switches::default() }));
     town.bring_to("9").await;
     town.turns(&["pending"]).await;
     // Long ago: the number may be forgotten there, so it is not sent again.
     town.run("update topup set created_at = created_at - interval '3 hours', ask_at = now() where state = 'pending'")
         .await;
     town.turns(&["expired"]).await;
-    assert_eq!(town.stripe.objects("payment_intent").len(), 0);
+    assert_eq!(town.tried(), 0);
     assert_eq!(town.farebox.text("select declines::text || enabled from auto_topup").await, "0true", "nobody declined");
     town.an_hour_passes().await;
     town.turns(&["expired", "paid"]).await;
-    town.agrees().await;
+    town.shop.agrees(&town.farebox).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_declines_in_a_row_switch_it_off_and_say_so() {
     let town = Town::with_rule("1000", "1000").await;
-    town.stripe.set_switches(Switches { decline: 2, ..Switches::default() });
+    town.shop.stripe.set_switches(Switches { decline: 2, ..Switches::default() });
     town.bring_to("9").await;
     town.turns(&["failed"]).await;
     town.an_hour_passes().await;
@@ -313,7 +320,7 @@ async fn three_declines_in_a_row_switch_it_off_and_say_so() {
     assert_eq!(town.farebox.text("select declines::text from auto_topup").await, "0");
 
     let insufficient = Switches { decline: 9, decline_code: "insufficient_funds".into(), ..Switches::default() };
-    town.stripe.set_switches(insufficient);
+    town.shop.stripe.set_switches(insufficient);
     town.bring_to("9").await;
     town.turns(&["failed", "failed", "paid", "failed"]).await;
     let waiting = town
@@ -337,18 +344,18 @@ async fn three_declines_in_a_row_switch_it_off_and_say_so() {
         "select count(*)::text from audit_entry where action = 'credits.auto_topup_stopped' and actor_kind = 'system'";
     assert_eq!(town.farebox.text(logged).await, "1");
     // Off is off.
-    town.stripe.set_switches(Switches::default());
+    town.shop.stripe.set_switches(Switches::default());
     town.bring_to("20").await;
     town.bring_to("9").await;
     assert_eq!(town.states().await.len(), 6);
-    town.agrees().await;
+    town.shop.agrees(&town.farebox).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payment_that_the_bank_asks_about_is_mailed_confirmed_or_given_up() {
     let town = Town::with_rule("1000", "1000").await;
     // Asked for without the payer, and again with them.
-    town.stripe.set_switches(Switches { authenticate: 2, ..Switches::default() });
+    town.shop.stripe.set_switches(Switches { authenticate: 2, ..Switches::default() });
     town.bring_to("9").await;
     let mut mails = Vec::new();
     for _ in 0..100 {
@@ -366,12 +373,12 @@ async fn a_payment_that_the_bank_asks_about_is_mailed_confirmed_or_given_up() {
     town.ask_now().await;
     town.turns(&["pending"]).await;
     assert_eq!(town.mailed("auto_topup_confirm").await.len(), 1, "asking again tells nobody again");
-    let intent = town.stripe.objects("payment_intent")[0]["id"].as_str().expect("an id").to_owned();
-    town.stripe.authenticate(&intent, true).expect("confirmed");
+    let intent = town.intents().remove(0);
+    town.shop.stripe.authenticate(&intent, true).expect("confirmed");
     town.turns(&["paid"]).await;
     assert_eq!(town.posted().await, Usd::from_whole(29));
 
-    town.stripe.set_switches(Switches { authenticate: 2, ..Switches::default() });
+    town.shop.stripe.set_switches(Switches { authenticate: 2, ..Switches::default() });
     town.bring_to("9").await;
     town.turns(&["paid", "pending"]).await;
     town.run("update topup set created_at = created_at - interval '24 hours', ask_at = now() where state = 'pending'")
@@ -379,7 +386,7 @@ async fn a_payment_that_the_bank_asks_about_is_mailed_confirmed_or_given_up() {
     town.turns(&["paid", "failed"]).await;
     let reason = town.farebox.text("select failure from topup where state = 'failed'").await;
     assert_eq!(reason, "Nobody confirmed it within 23 hours, so it was cancelled.");
-    town.agrees().await;
+    town.shop.agrees(&town.farebox).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -401,13 +408,13 @@ async fn off_is_off_even_between_the_crossing_and_its_job() {
         town.bring_to("9").await;
     }
     assert_eq!(town.states().await, [""; 0]);
-    assert_eq!(town.stripe.objects("payment_intent").len(), 0);
+    assert_eq!(town.tried(), 0);
     assert_eq!(town.farebox.text("select count(*)::text from auto_topup_attempt").await, "0");
     // On again, for what is below: at once, and the old crossing once more does nothing.
     let on = town.set("10", "20", "1000", "1000").await;
     assert_eq!(on.status, 303, "{}", on.body);
     town.turns(&["paid"]).await;
-    town.agrees().await;
+    town.shop.agrees(&town.farebox).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -423,12 +430,12 @@ async fn a_frozen_or_ending_organization_is_charged_nothing() {
         town.bring_to("9").await;
         assert_eq!(town.states().await, [""; 0], "{closing}");
     }
-    assert_eq!(town.stripe.objects("payment_intent").len(), 0);
+    assert_eq!(town.tried(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rule_that_makes_no_sense_is_explained_and_changing_it_asks_who_one_is() {
-    let town = Town::build("30").await;
+    let town = Town::build().await;
     for (below, credits, cap_day, cap_month, told) in [
         ("0.50", "20", "100", "1000", "At least $1.00"),
         ("10", "1", "100", "1000", "between $5.00"),
@@ -457,10 +464,23 @@ async fn a_rule_that_makes_no_sense_is_explained_and_changing_it_asks_who_one_is
     assert_eq!(town.farebox.text("select enabled::text from auto_topup").await, "false");
     let log = "select string_agg(action, ' ' order by seq) from audit_entry where action like 'credits.auto%'";
     assert_eq!(town.farebox.text(log).await, "credits.auto_topup_changed credits.auto_topup_stopped");
-    // Somebody else's card is no choice.
+    // Without the card there is no choice.
     town.run("update session set authenticated_at = now()").await;
     town.run("update payment_method set removed_at = now()").await;
     assert_eq!(town.ada().get("/credits/auto/edit").await.location, "/credits/auto");
     let page = town.ada().get("/credits/auto").await.body;
     assert!(page.contains("There is no saved payment method yet."), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_card_that_the_rule_charges_is_kept_until_the_rule_is_off() {
+    let town = Town::with_rule("100", "1000").await;
+    let (page, action) = ("/settings/profile", format!("/credits/methods/{}/remove", town.card));
+    town.ada().submit(page, &action, &[]).await;
+    assert_eq!(town.farebox.text("select count(*)::text from payment_method where removed_at is null").await, "1");
+    let told = town.ada().get("/credits").await.status;
+    assert_eq!(told, 200);
+    town.ada().submit("/credits/auto", "/credits/auto/off", &[]).await;
+    town.ada().submit(page, &action, &[]).await;
+    assert_eq!(town.farebox.text("select count(*)::text from payment_method where removed_at is null").await, "0");
 }

@@ -1,7 +1,6 @@
 //! What the tests share.
 
 pub mod authenticator;
-pub mod cards;
 pub mod cluster;
 pub mod crowd;
 pub mod fake_oidc;
