@@ -27,6 +27,8 @@ pub mod auto;
 pub mod janitor;
 pub mod pages;
 pub mod processors;
+pub mod refunds;
+pub mod saved;
 pub mod webhook;
 
 pub use apply::ApplyEvent;

@@ -10,18 +10,15 @@ use sqlx::PgConnection;
 
 use super::auto;
 use super::fees::{self, Family, Method, Schedule, method_name};
-use super::methods::{self, MethodError};
-use super::payment::RefundState;
 use super::processors::{ProcessorError, Processors};
-use super::refund::{By, OWNER_MAY_WITHIN, RefundError, refundable};
+use super::refund::refundable;
+use super::refunds::pages::refund_view;
+use super::saved::pages::method_view;
 use super::start::{Purchase, StartError};
-use super::store::{MethodRow, RefundView};
 use super::topup::{State, TopUp};
 use super::{Outcome, store};
-use crate::accounts::Recent;
 use crate::activity;
-use crate::audit::Action;
-use crate::base::ids::{OrgId, PaymentMethodId, TopUpId};
+use crate::base::ids::{OrgId, TopUpId};
 use crate::base::paging::{Rows, fetch_limit};
 use crate::base::{Usd, Viewer};
 use crate::ledger::{self, Moved};
@@ -30,9 +27,7 @@ use crate::web::page::with_status;
 use crate::web::present::{amount, when};
 use crate::web::views::topups as views;
 use crate::web::views::{Badge, Choice, Field, Pager};
-use crate::web::{
-    App, Destination, EmptyForm, PageError, Protected, away, flash, html, public_page, see_other, unprocessable,
-};
+use crate::web::{App, Destination, PageError, Protected, away, html, public_page, see_other, unprocessable};
 
 const ROWS: u16 = 20;
 /// Moves between organizations that are shown, the newest.
@@ -138,19 +133,6 @@ async fn rules(conn: &mut PgConnection, org: OrgId) -> Result<Vec<views::RuleLin
         line("Auto top-up", buys, sentence, "/credits/auto"),
         line("Low-balance alert", alert.enabled, tells, "/settings/balance"),
     ])
-}
-
-fn method_view(method: &MethodRow) -> views::MethodRow {
-    let name = method_name(&method.method);
-    views::MethodRow {
-        id: method.id.to_string(),
-        label: method.label.clone(),
-        note: match method.expires.as_str() {
-            "" => name.to_owned(),
-            expires => format!("{name}, expires {expires}"),
-        },
-        is_default: method.is_default,
-    }
 }
 
 fn move_view(one: &Moved, names: &HashMap<OrgId, String>, now: DateTime<Utc>, viewer: Viewer) -> views::MoveRow {
@@ -333,7 +315,11 @@ fn onward(app: &App, request: &HttpRequest, topup: &TopUp) -> Result<HttpRespons
     }
 }
 
-async fn own_topup(app: &App, member: &Billing, id: &str) -> Result<TopUp, PageError> {
+/// A purchase of the organization that is open.
+///
+/// # Errors
+/// `NotFound` for what is not this organization's.
+pub async fn own_topup(app: &App, member: &Billing, id: &str) -> Result<TopUp, PageError> {
     let id: TopUpId = id.parse().map_err(|_| PageError::NotFound)?;
     let mut conn = member.tenant(app).await?;
     store::find(&mut conn, member.org_id(), id).await?.ok_or(PageError::NotFound)
@@ -406,161 +392,6 @@ fn told(topup: &TopUp) -> (String, String) {
         ),
     };
     (headline, explanation)
-}
-
-fn refund_view(refund: &RefundView, now: DateTime<Utc>, viewer: Viewer) -> views::RefundRow {
-    let (state, note) = match (refund.state.as_str(), refund.origin.as_str()) {
-        ("failed", _) if !refund.failure.is_empty() => {
-            (Badge::new("bad", "circle-x", "Failed"), refund.failure.as_str())
-        }
-        ("failed", _) => (Badge::new("bad", "circle-x", "Failed"), "It did not arrive; the credits are back."),
-        (state, origin) => (
-            match state {
-                "succeeded" => Badge::new("good", "circle-check", "Returned"),
-                _ => Badge::new("warn", "clock", "On its way"),
-            },
-            match origin {
-                "owner" => "Unused credits",
-                "operator" => "By whoever runs this instance",
-                _ => "By the payment processor",
-            },
-        ),
-    };
-    views::RefundRow {
-        time: when(refund.created_at, now, viewer),
-        amount: amount(refund.amount),
-        state,
-        note: note.to_owned(),
-    }
-}
-
-/// `GET /credits/topups/{id}/refund`
-///
-/// # Errors
-/// `NotFound` for what is not this organization's.
-pub async fn refund_form(
-    app: web::Data<App>,
-    processors: web::Data<Processors>,
-    member: Billing,
-    id: web::Path<String>,
-) -> Result<HttpResponse, PageError> {
-    let topup = own_topup(&app, &member, &id).await?;
-    let (now, viewer) = (app.clock.now(), member.person().viewer());
-    let sum = refundable(&topup, member.credit.available(), &processors, now);
-    let Some(paid_at) = topup.paid_at.filter(|_| sum.is_positive()) else {
-        let mut response = see_other(&format!("/credits/topups/{}", topup.id));
-        flash::set(&mut response, &app, false, "Nothing of this payment can be returned from here.");
-        return Ok(response);
-    };
-    let until = paid_at + OWNER_MAY_WITHIN;
-    html(&views::Refund {
-        shell: member.shell("credits", "Return unused credits", "What goes back, and what does not."),
-        id: topup.id.to_string(),
-        amount: amount(sum),
-        credits: amount(topup.credits),
-        fee: amount(topup.fee),
-        method: method_name(&topup.method).to_owned(),
-        until: when(until, now, viewer),
-    })
-}
-
-/// `POST /credits/topups/{id}/refund`
-///
-/// # Errors
-/// `NotFound` for what is not this organization's; what stands against it is told on the page.
-pub async fn refund(
-    app: web::Data<App>,
-    processors: web::Data<Processors>,
-    member: Billing,
-    id: web::Path<String>,
-    Protected(EmptyForm {}): Protected<EmptyForm>,
-) -> Result<HttpResponse, PageError> {
-    let topup = own_topup(&app, &member, &id).await?;
-    let acting = member.acting();
-    let entry = acting.entry(Action::RefundAsked);
-    let by = By::Owner(acting.person.id);
-    let (good, text) = match super::refund(&app.db, &processors, (acting.org, topup.id), None, by, entry).await {
-        Ok(RefundState::Succeeded) => (true, "The unused credits were returned.".to_owned()),
-        Ok(_) => (true, "The unused credits are on their way back.".to_owned()),
-        Err(RefundError::Database(error)) => return Err(error.into()),
-        Err(RefundError::Internal(error)) => return Err(error.into()),
-        Err(error) => (false, error.to_string()),
-    };
-    let mut response = see_other(&format!("/credits/topups/{}", topup.id));
-    flash::set(&mut response, &app, good, &text);
-    Ok(response)
-}
-
-async fn own_method(app: &App, member: &Billing, id: &str) -> Result<MethodRow, PageError> {
-    let id: PaymentMethodId = id.parse().map_err(|_| PageError::NotFound)?;
-    let mut conn = member.tenant(app).await?;
-    store::payment_method(&mut conn, member.org_id(), id).await?.ok_or(PageError::NotFound)
-}
-
-/// `POST /credits/methods/{method}/default`
-///
-/// # Errors
-/// `NotFound` for what is not this organization's.
-pub async fn default_method(
-    app: web::Data<App>,
-    _recent: Recent,
-    member: Billing,
-    id: web::Path<String>,
-    Protected(EmptyForm {}): Protected<EmptyForm>,
-) -> Result<HttpResponse, PageError> {
-    let method = own_method(&app, &member, &id).await?;
-    let mut tx = member.tenant(&app).await?;
-    methods::choose_default(&mut tx, &member.acting(), &method).await?;
-    tx.commit().await?;
-    let mut response = see_other("/credits");
-    flash::set(&mut response, &app, true, &format!("{} is the default now.", method.label));
-    Ok(response)
-}
-
-/// `GET /credits/methods/{method}/remove`
-///
-/// # Errors
-/// `NotFound` for what is not this organization's.
-pub async fn remove_method_form(
-    app: web::Data<App>,
-    _recent: Recent,
-    member: Billing,
-    id: web::Path<String>,
-) -> Result<HttpResponse, PageError> {
-    let method = own_method(&app, &member, &id).await?;
-    html(&views::MethodRemove {
-        shell: member.shell("credits", "Remove a payment method", "What this means."),
-        id: method.id.to_string(),
-        label: method.label,
-    })
-}
-
-/// `POST /credits/methods/{method}/remove`
-///
-/// # Errors
-/// `NotFound` for what is not this organization's.
-pub async fn remove_method(
-    app: web::Data<App>,
-    processors: web::Data<Processors>,
-    _recent: Recent,
-    member: Billing,
-    id: web::Path<String>,
-    Protected(EmptyForm {}): Protected<EmptyForm>,
-) -> Result<HttpResponse, PageError> {
-    let method = own_method(&app, &member, &id).await?;
-    let (good, text) = match methods::remove(&app.db, &processors, &member.acting(), &method).await {
-        Ok(()) => (true, format!("{} was removed.", method.label)),
-        Err(error @ MethodError::InUse) => (false, error.to_string()),
-        Err(MethodError::Database(error)) => return Err(error.into()),
-        Err(error @ MethodError::InUse) => (false, error.to_string()),
-        Err(MethodError::Processor(error)) => {
-            tracing::warn!(%error, "a payment method was not removed");
-            (false, "The payment processor does not answer, so nothing was removed. Try again in a moment.".to_owned())
-        }
-    };
-    let mut response = see_other("/credits");
-    flash::set(&mut response, &app, good, &text);
-    Ok(response)
 }
 
 /// `GET /credits/topups/{id}/receipt`
