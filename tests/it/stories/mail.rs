@@ -31,7 +31,7 @@ async fn gives_up(farebox: &Farebox) {
         .execute(&farebox.pool)
         .await
         .expect("done");
-        if farebox.text("select dead_at::text from mail").await != "" {
+        if !farebox.text("select dead_at::text from mail").await.is_empty() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
