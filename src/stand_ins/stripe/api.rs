@@ -13,7 +13,7 @@ use super::dispatch::dispatch;
 use super::error::Refusal;
 use super::form::Form;
 use super::idempotency::{Answer, Turn};
-use super::objects::{API_VERSION, random_letters};
+use super::objects::{API_RELEASE, API_VERSION, random_letters};
 use super::stand_in::{Seen, Shared};
 use super::switches::{Fault, Switches};
 
@@ -140,6 +140,11 @@ fn authorized(shared: &Shared, request: &HttpRequest) -> Result<(), Refusal> {
         Some(("Basic", coded)) => basic(coded),
         _ => None,
     };
+    if let Some(version) = head(request, "stripe-version").filter(|version| !version.ends_with(API_RELEASE)) {
+        let message =
+            format!("This stand-in speaks {API_VERSION}, not {version}. Send that in Stripe-Version, or nothing.");
+        return Err(Refusal::invalid(message));
+    }
     let right = key.is_some_and(|key| bool::from(key.as_bytes().ct_eq(shared.key.expose().as_bytes())));
     if right {
         return Ok(());

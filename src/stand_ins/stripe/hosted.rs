@@ -131,7 +131,7 @@ fn intent(work: &mut Work, session: &Value, customer: Option<&str>) -> String {
         return intent;
     }
     let mut fields = private.intent_data;
-    for field in ["payment_method_types", "payment_method_options", "currency"] {
+    for field in ["allowed_payment_method_types", "payment_method_types", "payment_method_options", "currency"] {
         fields.insert(field.to_owned(), session[field].clone());
     }
     fields.insert("amount".to_owned(), session["amount_total"].clone());

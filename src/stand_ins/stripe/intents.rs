@@ -16,6 +16,7 @@ const MIN_CENTS: i64 = 50;
 const MAX_CENTS: i64 = 99_999_999;
 
 const CREATE: &[&str] = &[
+    "allowed_payment_method_types",
     "amount",
     "currency",
     "automatic_payment_methods",
@@ -23,6 +24,7 @@ const CREATE: &[&str] = &[
     "customer",
     "description",
     "error_on_requires_action",
+    "excluded_payment_method_types",
     "metadata",
     "off_session",
     "payment_method",
@@ -47,18 +49,6 @@ pub fn check_amount(cents: i64, param: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The methods that a request allows; `card` if it says nothing.
-pub fn types(form: &Form) -> Result<Vec<String>, Refusal> {
-    // Newer versions of the API say what is allowed, older ones what there is.
-    let mut types = form.texts("allowed_payment_method_types");
-    types.extend(form.texts("payment_method_types"));
-    if let Some(unknown) = types.iter().find(|kind| !methods::KNOWN.contains(&kind.as_str())) {
-        let message = format!("The payment method type '{unknown}' is not known to this stand-in.");
-        return Err(Refusal::invalid(message).param("payment_method_types"));
-    }
-    Ok(if types.is_empty() { vec!["card".to_owned()] } else { types })
-}
-
 /// A new intent that is not tried yet.
 pub fn make(work: &mut Work, fields: Value) -> String {
     let mut intent = work.new_object("payment_intent");
@@ -78,15 +68,17 @@ pub fn create(work: &mut Work, form: &Form) -> Result<Value, Refusal> {
     let mut fields = described(work, form)?;
     fields["amount"] = json!(amount);
     fields["currency"] = json!(form.required("currency")?);
-    let automatic = automatic(form)?;
-    fields["payment_method_types"] = json!(types(form)?);
-    fields["automatic_payment_methods"] = automatic.clone();
+    let kept = fields["setup_future_usage"].is_string();
+    let offer = methods::offer(form, form.text("currency"), kept)?;
+    let leads_away = automatic(form, &mut fields, &offer)?;
+    fields["allowed_payment_method_types"] = offer.allowed;
+    fields["excluded_payment_method_types"] = offer.excluded;
+    fields["payment_method_types"] = json!(offer.kinds);
     if !confirm && form.has("off_session") {
         return Err(Refusal::invalid("off_session needs confirm=true.").param("off_session"));
     }
-    let redirects = automatic["allow_redirects"] == "always";
-    if confirm && redirects && !off_session(form)? && form.text("return_url").is_none() {
-        let message = "Some automatic payment methods lead elsewhere. Send return_url, or automatic_payment_methods[allow_redirects]=never.";
+    if confirm && leads_away && !off_session(form)? && form.text("return_url").is_none() {
+        let message = "Some of the payment methods lead elsewhere. Send return_url, or allow only methods that do not.";
         return Err(Refusal::invalid(message).param("return_url"));
     }
     let method = form.text("payment_method").map(|name| usable(work, name, &fields)).transpose()?;
@@ -104,15 +96,17 @@ pub fn create(work: &mut Work, form: &Form) -> Result<Value, Refusal> {
     }
 }
 
-/// Which methods Stripe chooses: its own choice, if the request names none.
-fn automatic(form: &Form) -> Result<Value, Refusal> {
+/// Whether Stripe chooses the methods, which it does unless the request names some. Gives whether one of them leads to
+/// another page.
+fn automatic(form: &Form, fields: &mut Value, offer: &methods::Offer) -> Result<bool, Refusal> {
     let part = form.part("automatic_payment_methods");
     part.only(&["enabled", "allow_redirects"])?;
-    if form.has("payment_method_types") || part.flag("enabled")? == Some(false) {
-        return Ok(Value::Null);
-    }
     let redirects = part.choice("allow_redirects", &["always", "never"])?.unwrap_or("always");
-    Ok(json!({ "allow_redirects": redirects, "enabled": true }))
+    if offer.allowed.is_null() && part.flag("enabled")? != Some(false) {
+        fields["automatic_payment_methods"] = json!({ "allow_redirects": redirects, "enabled": true });
+    }
+    let lead_away = offer.kinds.iter().any(|kind| !matches!(kind.as_str(), "card" | "us_bank_account"));
+    Ok(redirects == "always" && lead_away)
 }
 
 fn described(work: &Work, form: &Form) -> Result<Value, Refusal> {
@@ -142,9 +136,9 @@ fn usable(work: &mut Work, name: &str, intent: &Value) -> Result<String, Refusal
     }
     let kind = text(&method, "type");
     let allowed = intent["payment_method_types"].as_array();
-    let free = intent["automatic_payment_methods"].is_object();
-    if !free && !allowed.is_some_and(|types| types.iter().any(|one| one == kind)) {
-        let message = format!("The payment does not allow methods of the type {kind}. Add it to payment_method_types.");
+    if !allowed.is_some_and(|types| types.iter().any(|one| one == kind)) {
+        let message =
+            format!("The payment does not allow methods of the type {kind}. Add it to allowed_payment_method_types.");
         return Err(Refusal::invalid(message).param("payment_method"));
     }
     Ok(id)

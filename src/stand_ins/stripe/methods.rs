@@ -23,6 +23,53 @@ pub fn is_reusable(kind: &str) -> bool {
     REUSABLE.contains(&kind)
 }
 
+/// Those that take dollars only.
+const DOLLARS: &[&str] = &["us_bank_account", "cashapp", "amazon_pay"];
+
+/// Which methods a request wants, and which of them it gets.
+#[derive(Debug, PartialEq)]
+pub struct Offer {
+    /// As `allowed_payment_method_types` says; null for all.
+    pub allowed: Value,
+    pub excluded: Value,
+    /// Those that fit.
+    pub kinds: Vec<String>,
+}
+
+/// The methods that fit a request. What does not fit its currency, or cannot be kept where the request wants that, is left
+/// out without a word, as at Stripe; all methods of the stand-in count as turned on in its dashboard.
+pub fn offer(form: &Form, currency: Option<&str>, kept: bool) -> Result<Offer, Refusal> {
+    if form.has("payment_method_types") {
+        let message =
+            "payment_method_types is gone since the API version 2026-09-30.endive: send allowed_payment_method_types.";
+        let refusal = Refusal::invalid(message).code("payment_method_types_no_longer_supported");
+        return Err(refusal.param("payment_method_types"));
+    }
+    let (allowed, excluded) = (form.texts("allowed_payment_method_types"), form.texts("excluded_payment_method_types"));
+    if let Some(unknown) = allowed.iter().chain(&excluded).find(|kind| !KNOWN.contains(&kind.as_str())) {
+        let message = format!("The payment method type '{unknown}' is not known to this stand-in.");
+        return Err(Refusal::invalid(message).param("allowed_payment_method_types"));
+    }
+    let exclusive = ["allowed_payment_method_types", "excluded_payment_method_types", "automatic_payment_methods"];
+    if !allowed.is_empty() && exclusive.iter().filter(|name| form.has(name)).count() > 1 {
+        let message = "allowed_payment_method_types goes neither with excluded_payment_method_types nor with automatic_payment_methods.";
+        return Err(Refusal::invalid(message).param("allowed_payment_method_types"));
+    }
+    let wanted: Vec<String> =
+        if allowed.is_empty() { KNOWN.iter().map(|kind| (*kind).to_owned()).collect() } else { allowed.clone() };
+    let fits = |kind: &str| {
+        let currency = currency.is_none_or(|currency| currency == "usd" || !DOLLARS.contains(&kind));
+        currency && (!kept || is_reusable(kind)) && !excluded.iter().any(|one| one == kind)
+    };
+    let kinds: Vec<String> = wanted.into_iter().filter(|kind| fits(kind)).collect();
+    if kinds.is_empty() {
+        let message = "None of the payment methods fits the currency and the rest of the request.";
+        return Err(Refusal::invalid(message).param("allowed_payment_method_types"));
+    }
+    let told = |list: Vec<String>| if list.is_empty() { Value::Null } else { json!(list) };
+    Ok(Offer { allowed: told(allowed), excluded: told(excluded), kinds })
+}
+
 /// Stripe's names for test methods: brand or kind, last digits, how charging ends.
 fn test_method(name: &str) -> Option<(&'static str, &'static str, Temper)> {
     let declines = |code: &str| Temper::Declines(code.to_owned());

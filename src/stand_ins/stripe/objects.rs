@@ -8,6 +8,8 @@ use crate::base::secret::random_bytes;
 
 /// The version of Stripe's API whose shapes these are.
 pub const API_VERSION: &str = "2026-09-30.endive";
+/// Versions of this name differ only in what is added.
+pub const API_RELEASE: &str = ".endive";
 
 /// Letters and digits of an id after its prefix.
 const ID_LENGTH: usize = 24;

@@ -27,6 +27,7 @@ const CREATE: &[&str] = &[
     "customer",
     "customer_creation",
     "customer_email",
+    "excluded_payment_method_types",
     "expires_at",
     "line_items",
     "locale",
@@ -52,16 +53,21 @@ const INTENT_DATA: &[&str] = &[
 pub fn create(work: &mut Work, form: &Form) -> Result<Value, Refusal> {
     form.only(CREATE)?;
     let mode = form.choice("mode", &["payment", "setup"])?.ok_or_else(|| Refusal::missing_parameter("mode"))?;
-    let types = intents::types(form)?;
-    let mut session = common(work, form, &types)?;
+    let mut session = common(work, form)?;
     session["mode"] = json!(mode);
-    session["payment_method_types"] = json!(types);
-    let intent_data = intent_data(form, &types)?;
+    let intent_data = intent_data(form)?;
     let id = text(&session, "id").to_owned();
     let title = if mode == "payment" { price(&mut session, form)? } else { "Save a payment method".to_owned() };
     if mode == "setup" {
         session["payment_status"] = json!("no_payment_required");
-        session["currency"] = json!(form.text("currency"));
+        session["currency"] = json!(form.required("currency")?);
+    }
+    let kept = mode == "setup" || intent_data.get("setup_future_usage").is_some_and(Value::is_string);
+    let offer = methods::offer(form, session["currency"].as_str(), kept)?;
+    session["allowed_payment_method_types"] = offer.allowed;
+    session["excluded_payment_method_types"] = offer.excluded;
+    session["payment_method_types"] = json!(offer.kinds);
+    if mode == "setup" {
         session["setup_intent"] = json!(setup(work, form, &session)?);
     }
     session["url"] = json!(format!("{}/pay/{id}", work.house.base));
@@ -78,7 +84,7 @@ pub fn create(work: &mut Work, form: &Form) -> Result<Value, Refusal> {
     Ok(work.now_is(&id))
 }
 
-fn common(work: &Work, form: &Form, types: &[String]) -> Result<Value, Refusal> {
+fn common(work: &Work, form: &Form) -> Result<Value, Refusal> {
     let mut session = work.new_object("checkout.session");
     session["success_url"] =
         json!(address(form, "success_url")?.ok_or_else(|| Refusal::missing_parameter("success_url"))?);
@@ -99,7 +105,7 @@ fn common(work: &Work, form: &Form, types: &[String]) -> Result<Value, Refusal> 
         if customer.is_some() { Value::Null } else { json!(making.unwrap_or("if_required")) };
     session["metadata"] = Value::Object(form.metadata()?.unwrap_or_default());
     session["expires_at"] = json!(expiry(work, form)?);
-    session["payment_method_options"] = options(form, types)?;
+    session["payment_method_options"] = options(form)?;
     session["saved_payment_method_options"] = saved(form)?;
     Ok(session)
 }
@@ -126,7 +132,7 @@ fn expiry(work: &Work, form: &Form) -> Result<i64, Refusal> {
 }
 
 /// What is said about single methods. Those that cannot be charged again must not be kept.
-fn options(form: &Form, types: &[String]) -> Result<Value, Refusal> {
+fn options(form: &Form) -> Result<Value, Refusal> {
     let part = form.part("payment_method_options");
     part.only(methods::KNOWN)?;
     for kind in part.names() {
@@ -134,18 +140,15 @@ fn options(form: &Form, types: &[String]) -> Result<Value, Refusal> {
         own.only(&["setup_future_usage", "client", "request_three_d_secure", "verification_method"])?;
         let usage = own.choice("setup_future_usage", &["none", "on_session", "off_session"])?;
         if usage.is_some_and(|usage| usage != "none") && !methods::is_reusable(kind) {
-            return Err(not_reusable(kind, &own.name("setup_future_usage")));
+            let param = own.name("setup_future_usage");
+            let message = format!("Methods of the type {kind} cannot be charged again: leave {param} out.");
+            return Err(Refusal::invalid(message).param(&param));
+        }
+        if kind == "wechat_pay" && own.choice("client", &["web"])?.is_none() {
+            return Err(Refusal::missing_parameter(&own.name("client")));
         }
     }
-    let wechat = part.part("wechat_pay");
-    if types.iter().any(|kind| kind == "wechat_pay") && wechat.choice("client", &["web"])?.is_none() {
-        return Err(Refusal::missing_parameter("payment_method_options[wechat_pay][client]"));
-    }
     Ok(part.as_told())
-}
-
-fn not_reusable(kind: &str, param: &str) -> Refusal {
-    Refusal::invalid(format!("Methods of the type {kind} cannot be charged again: leave {param} out.")).param(param)
 }
 
 fn saved(form: &Form) -> Result<Value, Refusal> {
@@ -164,13 +167,10 @@ fn saved(form: &Form) -> Result<Value, Refusal> {
 }
 
 /// What the payment intent will have.
-fn intent_data(form: &Form, types: &[String]) -> Result<Map<String, Value>, Refusal> {
+fn intent_data(form: &Form) -> Result<Map<String, Value>, Refusal> {
     let part = form.part("payment_intent_data");
     part.only(INTENT_DATA)?;
-    let usage = part.choice("setup_future_usage", &["on_session", "off_session"])?;
-    if let (Some(_), Some(kind)) = (usage, types.iter().find(|kind| !methods::is_reusable(kind))) {
-        return Err(not_reusable(kind, "payment_intent_data[setup_future_usage]"));
-    }
+    part.choice("setup_future_usage", &["on_session", "off_session"])?;
     let mut fields = Map::new();
     for name in INTENT_DATA.iter().filter(|name| **name != "metadata") {
         fields.insert((*name).to_owned(), json!(part.text(name)));
@@ -222,6 +222,7 @@ fn setup(work: &mut Work, form: &Form, session: &Value) -> Result<String, Refusa
         "customer": session["customer"],
         "description": part.text("description"),
         "metadata": part.metadata()?.unwrap_or_default(),
+        "allowed_payment_method_types": session["allowed_payment_method_types"],
         "payment_method_types": session["payment_method_types"],
     });
     Ok(setups::make(work, fields))

@@ -38,11 +38,13 @@ pub fn create(work: &mut Work, form: &Form) -> Result<Value, Refusal> {
     if let Some(customer) = customer {
         work.named("customer", customer, "customer")?;
     }
+    let offer = methods::offer(form, None, true)?;
     let fields = json!({
+        "allowed_payment_method_types": offer.allowed,
         "customer": customer,
         "description": form.text("description"),
         "metadata": form.metadata()?.unwrap_or_default(),
-        "payment_method_types": super::intents::types(form)?,
+        "payment_method_types": offer.kinds,
         "usage": form.choice("usage", &["off_session", "on_session"])?.unwrap_or("off_session"),
     });
     let method = form.text("payment_method").map(|name| methods::named(work, name, "payment_method")).transpose()?;

@@ -40,7 +40,7 @@ impl Town {
     fn session(&mut self, kind: &str, more: &str) -> String {
         let body = format!(
             "mode=payment&success_url=https://shop.example/done?s={{CHECKOUT_SESSION_ID}}&cancel_url=https://shop.example/back\
-             &payment_method_types[]={kind}&line_items[0][quantity]=1&line_items[0][price_data][currency]=usd\
+             &allowed_payment_method_types[]={kind}&line_items[0][quantity]=1&line_items[0][price_data][currency]=usd\
              &line_items[0][price_data][unit_amount]=2110&line_items[0][price_data][product_data][name]=Credits{more}"
         );
         let session = self.call("POST", "checkout/sessions", &body).expect("a session");
@@ -247,12 +247,24 @@ fn ids_are_answered_as_objects_when_asked() {
 #[test]
 fn what_cannot_be_kept_for_later_is_not_promised() {
     let mut town = Town::new();
-    let body = "mode=payment&success_url=https://shop.example/done&payment_method_types[]=alipay\
+    let body = "mode=payment&success_url=https://shop.example/done&allowed_payment_method_types[]=alipay\
                 &payment_method_options[alipay][setup_future_usage]=off_session\
                 &line_items[0][quantity]=1&line_items[0][price_data][currency]=usd\
                 &line_items[0][price_data][unit_amount]=2110&line_items[0][price_data][product_data][name]=Credits";
     let refusal = town.call("POST", "checkout/sessions", body).expect_err("not reusable");
     assert_eq!(refusal.body()["error"]["param"], "payment_method_options[alipay][setup_future_usage]");
+}
+
+#[test]
+fn methods_that_do_not_fit_are_left_out_and_the_old_way_to_choose_them_is_refused() {
+    let mut town = Town::new();
+    let all = "&allowed_payment_method_types[]=wechat_pay&allowed_payment_method_types[]=cashapp";
+    let session = town.session("card", &format!("{all}&payment_intent_data[setup_future_usage]=off_session"));
+    assert_eq!(town.object(&session)["payment_method_types"], json!(["card", "cashapp"]));
+    let refusal = town.call("POST", "payment_intents", "amount=500&currency=usd&payment_method_types[]=card");
+    assert_eq!(refusal.expect_err("gone").reason(), "payment_method_types_no_longer_supported");
+    let none = town.call("POST", "payment_intents", "amount=500&currency=eur&allowed_payment_method_types[]=cashapp");
+    assert_eq!(none.expect_err("nothing fits").status(), 400);
 }
 
 #[test]
