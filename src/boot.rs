@@ -30,6 +30,7 @@ use crate::leaving::EraseAccount;
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
 use crate::teams::DeleteOrg;
+use crate::topups::codes::{self, CodeKey};
 use crate::topups::processors::sandbox::Sandbox;
 use crate::topups::processors::stripe::Stripe;
 use crate::topups::processors::{Processor, Processors};
@@ -93,6 +94,7 @@ pub struct Parts {
     pub keys: KeyCache,
     pub shelf: Shelf,
     pub processors: Processors,
+    pub codes: CodeKey,
     pub gateway: Gateway,
     pub query_api: QueryApi,
     pub readiness: Readiness,
@@ -218,6 +220,7 @@ async fn build(
         query_api: QueryApi::new(pools.general.clone(), shelf.clone()),
         shelf,
         processors,
+        codes: CodeKey::new(derived_key(&config.secret_key, codes::KEY_PURPOSE)),
         gateway,
         readiness: Readiness::default(),
         metrics,
@@ -364,6 +367,7 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.keys.clone()))
         .app_data(web::Data::new(parts.shelf.clone()))
         .app_data(web::Data::new(parts.processors.clone()))
+        .app_data(web::Data::new(parts.codes.clone()))
         .app_data(web::Data::new(parts.gateway.clone()))
         .app_data(web::Data::new(parts.query_api.clone()))
         .app_data(web::Data::new(parts.readiness.clone()))

@@ -136,6 +136,8 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/credits/methods/{method}/remove", web::get().to(topups::pages::remove_method_form))
         .route("/credits/methods/{method}/remove", web::post().to(topups::pages::remove_method))
         .route("/credits/topups/{topup}/receipt", web::get().to(topups::pages::receipt))
+        .route("/credits/redeem", web::get().to(topups::codes::pages::form))
+        .route("/credits/redeem", web::post().to(topups::codes::pages::send))
         .route("/settings/profile", web::get().to(orgs::pages::profile))
         .route("/settings/profile", web::post().to(orgs::pages::save_profile))
         .route("/settings/picture", web::post().to(orgs::account::pages::save_picture))

@@ -92,6 +92,10 @@ id_types! {
     DisputeId = "dsp_";
     /// A way to pay that may be charged again.
     PaymentMethodId = "pay_";
+    /// Redemption codes that were made together.
+    BatchId = "bat_";
+    /// One use of a redemption code.
+    RedemptionId = "rdm_";
     /// A row of the ledger that moved money.
     TransferId = "tra_";
     /// A ledger account.

@@ -3,6 +3,7 @@
 mod audit;
 mod books;
 mod catalog;
+mod codes;
 mod database;
 mod issue;
 mod people;
@@ -41,6 +42,9 @@ enum Command {
     /// Give credits.
     #[command(subcommand)]
     Credits(people::Credits),
+    /// Make, list and revoke redemption codes.
+    #[command(subcommand)]
+    Codes(codes::Codes),
     /// Issue keys.
     #[command(subcommand)]
     Keys(issue::Keys),
@@ -109,6 +113,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Audit(command) => audit::run(command, &database).await,
             Command::User(command) => people::user(command, &database).await,
             Command::Credits(command) => people::credits(command, &database).await,
+            Command::Codes(command) => codes::run(command, &config, &database).await,
             Command::Keys(command) => issue::run(command, &database).await,
             Command::Catalog(command) => catalog::run(command, &database).await,
             Command::Providers(command) => catalog::providers(command, &config, &database).await,

@@ -20,6 +20,7 @@ mod start;
 mod store;
 mod topup;
 
+pub mod codes;
 pub mod janitor;
 pub mod pages;
 pub mod processors;
@@ -34,5 +35,5 @@ pub use payment::{DisputeSeen, DisputeState, Payment, PaymentState, RefundSeen, 
 pub use processors::sandbox::{Outcome, SettleSandboxPayment};
 pub use refund::{By, RefundError, refund};
 pub use start::{Purchase, StartError, start};
-pub use store::{find, list};
+pub use store::{drifted_codes, find, list};
 pub use topup::{State, TopUp};

@@ -94,6 +94,8 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/credits/methods/{method}/default", Owner("method")),
     ("get", "/credits/methods/{method}/remove", Owner("method")),
     ("post", "/credits/methods/{method}/remove", Owner("method")),
+    ("get", "/credits/redeem", Member),
+    ("post", "/credits/redeem", Member),
     ("get", "/invitations", Anybody),
     ("post", "/invitations/accept", Member),
     ("post", "/invitations/decline", Anybody),

@@ -31,6 +31,8 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("post", "/credits/methods/{method}/default", "OAB-"),
     ("get", "/credits/methods/{method}/remove", "OAB-"),
     ("post", "/credits/methods/{method}/remove", "OAB-"),
+    ("get", "/credits/redeem", "OAB-"),
+    ("post", "/credits/redeem", "OAB-"),
     ("get", "/sandbox/checkout/{topup}", "OAB-"),
     ("post", "/sandbox/checkout/{topup}", "OAB-"),
     ("get", "/credits/move", "OAB-"),

@@ -1,10 +1,15 @@
 //! Every query about money in: purchases, messages of processors, what goes back, and saved ways to pay.
 
+mod codes;
 mod events;
 mod methods;
 mod reversals;
 mod topups;
 
+pub use codes::{
+    CodeRow, Redemption, RedemptionView, batches, count_code_failures, count_redemptions, count_use, drifted_codes,
+    insert_batch, insert_code_failures, insert_redemption, lock_code, redemption, redemptions, revoke_batch,
+};
 pub use events::{insert_event, mark_applied, pending_event};
 pub use methods::{
     MethodRow, customer, insert_method, payment_method, payment_methods, remove_method, set_customer,

@@ -32,6 +32,7 @@ pub fn samples(theme: &str) -> askama::Result<Vec<Sample>> {
     activity_pages(theme, &mut out)?;
     model_pages(theme, &mut out)?;
     super::team_samples::push_all(theme, &mut out)?;
+    super::money_samples::push_all(theme, &mut out)?;
     other_pages(theme, &mut out)?;
     error_pages(theme, &mut out)?;
     mail_samples(&mut out)?;

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod clients;
+mod codes;
 mod contract;
 mod crashes;
 mod disconnects;
