@@ -34,7 +34,7 @@ use crate::topups::codes::{self, CodeKey};
 use crate::topups::processors::sandbox::Sandbox;
 use crate::topups::processors::stripe::Stripe;
 use crate::topups::processors::{Processor, Processors};
-use crate::topups::{ApplyEvent, SettleSandboxPayment, janitor};
+use crate::topups::{ApplyEvent, SettleSandboxPayment, billing, janitor};
 use crate::web::App;
 use crate::{db, jobs, orgs, routes};
 
@@ -197,6 +197,7 @@ async fn build(
         None => Mailer::Outbox,
     };
     let processors = processors(config, &pools.general)?;
+    billing::introduce(&mut *pools.general.acquire().await?, &config.seller).await?;
     let providers = Providers::new(&config.providers, sealer.clone())?;
     let watcher =
         Watcher { keys: keys.clone(), shelf: shelf.clone(), upstream_keys, sealer, pool: pools.general.clone() };

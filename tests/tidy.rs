@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// the pairs in [`SIDEWAYS`].
 const ROWS: &[&[&str]] = &[
     &["base"],
-    &["db", "web", "jobs", "stand_ins"],
+    &["db", "web", "jobs", "stand_ins", "paper"],
     &["mail", "audit", "pictures"],
     &["ledger", "catalog"],
     &["accounts"],
@@ -21,8 +21,9 @@ const ROWS: &[&[&str]] = &[
     &["overview", "reference", "dev"],
     &["config", "routes", "boot", "cli"],
 ];
-/// `gateway` settles into `activity`; the last row is wired together.
+/// The end of an organization is the end of its billing details; the last row is wired together.
 const SIDEWAYS: &[(&str, &str)] = &[
+    ("teams", "topups"),
     ("routes", "boot"),
     ("boot", "routes"),
     ("boot", "config"),

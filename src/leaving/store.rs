@@ -113,7 +113,9 @@ pub async fn erase_mails(conn: &mut PgConnection, person: PersonId) -> Result<()
         "update mail set recipient = '', subject = '', text_body = '', html_body = '', last_error = ''
          where lower(recipient) = (select email_canonical from person where id = $1)
             or (kind in ('confirm_email', 'email_changed') and lower(recipient) in (
-                select unnest(array[lower(old_email), new_canonical]) from email_change where person_id = $1))",
+                select unnest(array[lower(old_email), new_canonical]) from email_change where person_id = $1))
+            or (kind = 'receipt' and lower(recipient) in (
+                select lower(b.email) from billing_details b join personal_org o using (org_id) where o.person_id = $1))",
         person.0,
     )
     .execute(conn)
@@ -183,11 +185,17 @@ pub async fn freeze_if_empty(conn: &mut PgConnection, org: OrgId) -> Result<(), 
     Ok(())
 }
 
-/// The personal organization loses its name and its keys.
+/// The personal organization loses its name, its keys and its billing details. Receipts stay, because the law wants them.
 pub async fn erase_personal(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update api_key k set deleted_at = coalesce(k.deleted_at, now()), name = 'Deleted', updated_at = now()
          from personal_org p where p.person_id = $1 and k.org_id = p.org_id",
+        person.0,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "delete from billing_details where org_id in (select org_id from personal_org where person_id = $1)",
         person.0,
     )
     .execute(&mut *conn)

@@ -14,6 +14,7 @@ use crate::ledger;
 use crate::orgs::mails;
 use crate::orgs::{self, Acting, MAX_MEMBERS, OrgError, Permission, UNDO_FOR};
 use crate::pictures;
+use crate::topups;
 
 /// What a deleted organization is called where its number still stands.
 const ERASED_NAME: &str = "Deleted organization";
@@ -83,6 +84,7 @@ async fn delete(conn: &mut PgConnection, org: OrgId) -> Result<(), String> {
         return Err("calls of this organization are still open; it is tried again".to_owned());
     }
     orgs::erase(conn, org, ERASED_NAME).await.map_err(text)?;
+    topups::billing::forget(conn, org).await.map_err(text)?;
     pictures::remove(conn, pictures::Owner::Org(org)).await.map_err(text)?;
     let keys = keys::erase_all(conn, org).await.map_err(text)?;
     audit::erase_chain(conn, Chain::Org(org)).await.map_err(text)?;

@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use super::payment::{Payment, PaymentState};
 use super::processors::Processor;
 use super::topup::{State, TopUp};
-use super::{methods, reversals, store};
+use super::{billing, methods, reversals, store};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::{Origin, Usd};
 use crate::ledger::{self, Code, HouseAccount, Posting};
@@ -135,6 +135,7 @@ async fn advance(conn: &mut PgConnection, topup: &mut TopUp, next: State, paymen
     store::set_state(conn, topup, next, failure).await?;
     topup.state = next.as_str().to_owned();
     if next == State::Paid {
+        billing::issue(conn, topup).await?;
         let after = json!({ "credits": topup.credits.exact(), "total": topup.total.exact(), "method": topup.method });
         let entry = by_program(topup, Action::TopupPaid);
         audit::record(conn, entry.change(Value::Null, after)).await?;

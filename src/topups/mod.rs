@@ -20,6 +20,7 @@ mod start;
 mod store;
 mod topup;
 
+pub mod billing;
 pub mod codes;
 pub mod janitor;
 pub mod pages;

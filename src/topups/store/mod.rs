@@ -1,11 +1,15 @@
 //! Every query about money in: purchases, messages of processors, what goes back, and saved ways to pay.
 
+mod billing;
 mod codes;
 mod events;
 mod methods;
 mod reversals;
 mod topups;
 
+pub use billing::{
+    billing_details, delete_billing_details, insert_receipt, insert_seller, receipt, seller, set_billing_details,
+};
 pub use codes::{
     CodeRow, Redemption, RedemptionView, batches, count_code_failures, count_redemptions, count_use, drifted_codes,
     insert_batch, insert_code_failures, insert_redemption, lock_code, redemption, redemptions, revoke_batch,

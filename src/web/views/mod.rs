@@ -8,6 +8,7 @@
 pub mod accounts;
 pub mod activity;
 pub mod api;
+pub mod billing;
 pub mod catalog;
 pub mod chart;
 pub mod codes;

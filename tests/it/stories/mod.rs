@@ -13,6 +13,7 @@ mod metered_call;
 mod nodes;
 mod picture;
 mod production;
+mod receipts;
 mod settlement;
 mod shutdown;
 mod sign_up;
