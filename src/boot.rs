@@ -34,7 +34,7 @@ use crate::topups::codes::{self, CodeKey};
 use crate::topups::processors::sandbox::Sandbox;
 use crate::topups::processors::stripe::Stripe;
 use crate::topups::processors::{Processor, Processors};
-use crate::topups::{ApplyEvent, SettleSandboxPayment, billing, janitor};
+use crate::topups::{ApplyEvent, SettleSandboxPayment, billing, janitor, reconcile};
 use crate::web::App;
 use crate::{db, jobs, orgs, routes};
 
@@ -230,7 +230,10 @@ async fn build(
 }
 
 /// The payment processors that are configured, and pretend payments in development.
-fn processors(config: &Config, pool: &PgPool) -> anyhow::Result<Processors> {
+///
+/// # Errors
+/// When the settings of one make no client.
+pub fn processors(config: &Config, pool: &PgPool) -> anyhow::Result<Processors> {
     let mut list: Vec<Arc<dyn Processor>> = Vec::new();
     if let Some(settings) = &config.payments.stripe {
         list.push(Arc::new(Stripe::new(settings)?));
@@ -272,7 +275,8 @@ async fn spawn_background(
             .define_job::<DeleteOrg>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
-    handle.spawn(janitor::run(pools.general.clone(), asked, stop.clone()));
+    handle.spawn(janitor::run(pools.general.clone(), asked.clone(), stop.clone()));
+    handle.spawn(reconcile::daily(pools.general.clone(), asked, stop.clone()));
     Ok(())
 }
 

@@ -96,6 +96,8 @@ id_types! {
     BatchId = "bat_";
     /// One use of a redemption code.
     RedemptionId = "rdm_";
+    /// One comparison of the books with those of a payment processor.
+    RunId = "run_";
     /// A row of the ledger that moved money.
     TransferId = "tra_";
     /// A ledger account.

@@ -7,6 +7,7 @@ mod codes;
 mod database;
 mod issue;
 mod people;
+mod topups;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +46,9 @@ enum Command {
     /// Make, list and revoke redemption codes.
     #[command(subcommand)]
     Codes(codes::Codes),
+    /// Look at purchases, refund them, and compare the books with the payment processors.
+    #[command(subcommand)]
+    Topups(topups::TopUps),
     /// Issue keys.
     #[command(subcommand)]
     Keys(issue::Keys),
@@ -114,6 +118,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::User(command) => people::user(command, &database).await,
             Command::Credits(command) => people::credits(command, &database).await,
             Command::Codes(command) => codes::run(command, &config, &database).await,
+            Command::Topups(command) => topups::run(command, &config, &database).await,
             Command::Keys(command) => issue::run(command, &database).await,
             Command::Catalog(command) => catalog::run(command, &database).await,
             Command::Providers(command) => catalog::providers(command, &config, &database).await,

@@ -25,6 +25,7 @@ pub mod codes;
 pub mod janitor;
 pub mod pages;
 pub mod processors;
+pub mod reconcile;
 pub mod webhook;
 
 pub use apply::ApplyEvent;
@@ -36,5 +37,5 @@ pub use payment::{DisputeSeen, DisputeState, Payment, PaymentState, RefundSeen, 
 pub use processors::sandbox::{Outcome, SettleSandboxPayment};
 pub use refund::{By, RefundError, refund};
 pub use start::{Purchase, StartError, start};
-pub use store::{drifted_codes, find, list};
+pub use store::{disputes, drifted_codes, events, find, find_anywhere, list, list_anywhere, refunds};
 pub use topup::{State, TopUp};

@@ -4,6 +4,8 @@ mod billing;
 mod codes;
 mod events;
 mod methods;
+mod operate;
+mod reconcile;
 mod reversals;
 mod topups;
 
@@ -18,6 +20,11 @@ pub use events::{insert_event, mark_applied, pending_event};
 pub use methods::{
     MethodRow, customer, insert_method, payment_method, payment_methods, remove_method, set_customer,
     set_default_method,
+};
+pub use operate::{disputes, events, find_anywhere, list_anywhere};
+pub use reconcile::{
+    Begun, RunTotals, begin_due_run, begin_run, end_run, findings, insert_finding, last_runs, reconciliation,
+    renew_run, to_compare,
 };
 pub use reversals::{
     DisputeRow, NewRefund, OpenRefund, RefundRow, RefundView, due_refunds, insert_dispute, insert_refund, lock_dispute,

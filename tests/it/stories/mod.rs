@@ -14,6 +14,7 @@ mod nodes;
 mod picture;
 mod production;
 mod receipts;
+mod reconcile;
 mod settlement;
 mod shutdown;
 mod sign_up;
