@@ -26,15 +26,16 @@ use crate::gateway::query_api::QueryApi;
 use crate::gateway::spool::Spool;
 use crate::gateway::{self, Gateway, GatewayParts, HttpClient, HttpClientConfig, Settler, Timeouts, UpstreamKeys};
 use crate::keys::KeyCache;
-use crate::leaving::EraseAccount;
+use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
 use crate::teams::DeleteOrg;
+use crate::topups::auto::{TellOfAutoTopup, TryAutoTopup};
 use crate::topups::codes::{self, CodeKey};
 use crate::topups::processors::sandbox::Sandbox;
 use crate::topups::processors::stripe::Stripe;
 use crate::topups::processors::{Processor, Processors};
-use crate::topups::{ApplyEvent, SettleSandboxPayment, billing, janitor, reconcile};
+use crate::topups::{ApplyEvent, BalanceCrossed, SettleSandboxPayment, billing, janitor, reconcile};
 use crate::web::App;
 use crate::{db, jobs, orgs, routes};
 
@@ -270,8 +271,12 @@ async fn spawn_background(
             .define_job::<NoteFailedSignIn>()
             .define_job::<StartRecovery>()
             .define_job::<ApplyEvent>()
+            .define_job::<BalanceCrossed>()
+            .define_job::<TryAutoTopup>()
+            .define_job::<TellOfAutoTopup>()
             .define_job::<SettleSandboxPayment>()
             .define_job::<EraseAccount>()
+            .define_job::<EraseCalls>()
             .define_job::<DeleteOrg>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));

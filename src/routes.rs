@@ -1,5 +1,7 @@
 //! Every URL of Farebox in one table, grouped by who may call it.
 
+use std::time::Duration;
+
 use actix_web::http::header;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -10,7 +12,10 @@ use crate::base::secret::Digest;
 use crate::boot::Readiness;
 use crate::gateway;
 use crate::web::{App, csrf, headers, static_files};
-use crate::{accounts, dev, keys, leaving, orgs, overview, reference, teams, topups};
+use crate::{accounts, dev, keys, leaving, mail, orgs, overview, reference, teams, topups};
+
+/// Load balancers and monitoring do not wait longer for the database.
+const DATABASE_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Adds every route.
 pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
@@ -130,11 +135,17 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/credits", web::get().to(topups::pages::index))
         .route("/credits/topups", web::post().to(topups::pages::create))
         .route("/credits/topups/{topup}", web::get().to(topups::pages::show))
-        .route("/credits/topups/{topup}/refund", web::get().to(topups::pages::refund_form))
-        .route("/credits/topups/{topup}/refund", web::post().to(topups::pages::refund))
-        .route("/credits/methods/{method}/default", web::post().to(topups::pages::default_method))
-        .route("/credits/methods/{method}/remove", web::get().to(topups::pages::remove_method_form))
-        .route("/credits/methods/{method}/remove", web::post().to(topups::pages::remove_method))
+        .route("/credits/topups/{topup}/refund", web::get().to(topups::refunds::pages::refund_form))
+        .route("/credits/topups/{topup}/refund", web::post().to(topups::refunds::pages::refund))
+        .route("/credits/methods/{method}/default", web::post().to(topups::saved::pages::default_method))
+        .route("/credits/methods/{method}/remove", web::get().to(topups::saved::pages::remove_method_form))
+        .route("/credits/methods/{method}/remove", web::post().to(topups::saved::pages::remove_method))
+        .route("/credits/auto", web::get().to(topups::auto::pages::index))
+        .route("/credits/auto", web::post().to(topups::auto::pages::turn_on))
+        .route("/credits/auto/edit", web::get().to(topups::auto::pages::edit))
+        .route("/credits/auto/off", web::post().to(topups::auto::pages::turn_off))
+        .route("/settings/balance", web::get().to(topups::alerts::pages::show))
+        .route("/settings/balance", web::post().to(topups::alerts::pages::save))
         .route("/credits/topups/{topup}/receipt", web::get().to(topups::billing::pages::receipt))
         .route("/credits/topups/{topup}/receipt.pdf", web::get().to(topups::billing::pages::receipt_pdf))
         .route("/settings/billing", web::get().to(topups::billing::pages::form))
@@ -178,7 +189,7 @@ fn security(service: &mut web::ServiceConfig) {
 
 /// Organizations, their people, and what is written down of them.
 fn organizations(service: &mut web::ServiceConfig) {
-    use teams::pages::{audit, credits, invitations, members, organization};
+    use teams::pages::{audit, credits, invitations, list, members, organization};
     service
         .route("/invitations/accept", web::post().to(invitations::accept))
         .route("/organizations", web::post().to(organization::create))
@@ -194,7 +205,7 @@ fn organizations(service: &mut web::ServiceConfig) {
         .route("/settings/organization/delete", web::get().to(organization::delete_form))
         .route("/settings/organization/delete", web::post().to(organization::delete))
         .route("/settings/organization/keep", web::post().to(organization::keep))
-        .route("/settings/members", web::get().to(members::index))
+        .route("/settings/members", web::get().to(list::index))
         .route("/settings/members/invitations", web::post().to(invitations::invite))
         .route("/settings/members/invitations/{invitation}/resend", web::post().to(invitations::resend))
         .route("/settings/members/invitations/{invitation}/revoke", web::post().to(invitations::revoke))
@@ -233,7 +244,7 @@ async fn readyz(app: web::Data<App>, readiness: web::Data<Readiness>) -> HttpRes
         return HttpResponse::ServiceUnavailable().body("stopping\n");
     }
     let asked = sqlx::query("select 1").execute(&app.db);
-    match tokio::time::timeout(std::time::Duration::from_secs(2), asked).await {
+    match tokio::time::timeout(DATABASE_ANSWERS, asked).await {
         Ok(Ok(_)) => HttpResponse::Ok().body("ready\n"),
         Ok(Err(_)) | Err(_) => HttpResponse::ServiceUnavailable().body("the database does not answer\n"),
     }
@@ -246,7 +257,7 @@ pub struct Metrics {
     pub token: Option<Secret<String>>,
 }
 
-async fn metrics(request: HttpRequest, metrics: web::Data<Metrics>) -> HttpResponse {
+async fn metrics(app: web::Data<App>, request: HttpRequest, metrics: web::Data<Metrics>) -> HttpResponse {
     let allowed = match &metrics.token {
         Some(token) => bears(&request, token),
         None => request.peer_addr().is_some_and(|peer| peer.ip().is_loopback()),
@@ -254,7 +265,17 @@ async fn metrics(request: HttpRequest, metrics: web::Data<Metrics>) -> HttpRespo
     if !allowed {
         return HttpResponse::Unauthorized().body("FAREBOX_METRICS_TOKEN is needed\n");
     }
+    count_dead_letters(&app).await;
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4")).body(metrics.handle.render())
+}
+
+/// Counted where it is asked, for every node may be the one that gave a mail up or put it back. While the database is
+/// away the last number stays.
+async fn count_dead_letters(app: &App) {
+    let counted = async { mail::count_dead(&mut *app.db.acquire().await?).await };
+    if let Ok(Ok(dead)) = tokio::time::timeout(DATABASE_ANSWERS, counted).await {
+        metrics::gauge!("farebox_mail_dead_letters").set(f64::from(i32::try_from(dead).unwrap_or(i32::MAX)));
+    }
 }
 
 fn bears(request: &HttpRequest, token: &Secret<String>) -> bool {

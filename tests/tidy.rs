@@ -15,15 +15,15 @@ const ROWS: &[&[&str]] = &[
     &["orgs"],
     &["activity"],
     &["keys"],
-    &["topups", "teams"],
+    &["topups"],
+    &["teams"],
     &["leaving"],
     &["gateway"],
     &["overview", "reference", "dev"],
     &["config", "routes", "boot", "cli"],
 ];
-/// The end of an organization is the end of its billing details; the last row is wired together.
+/// `gateway` settles into `activity`; the last row is wired together.
 const SIDEWAYS: &[(&str, &str)] = &[
-    ("teams", "topups"),
     ("routes", "boot"),
     ("boot", "routes"),
     ("boot", "config"),

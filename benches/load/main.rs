@@ -38,6 +38,9 @@ struct Args {
     /// Only the pass-through proxy: what the machine gives, and how much that varies.
     #[arg(long)]
     baseline_only: bool,
+    /// As which kind of database user the program works.
+    #[arg(long, value_enum, default_value_t = subject::DatabaseUser::Ordinary)]
+    database_user: subject::DatabaseUser,
     /// Given by cargo to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -60,7 +63,8 @@ fn main() -> anyhow::Result<()> {
     }
     let keys = ORGANIZATIONS * KEYS_PER_ORGANIZATION;
     println!("starting Postgres and Farebox, making {keys} keys of {ORGANIZATIONS} organizations");
-    let subject = Subject::start(upstream.address, ORGANIZATIONS, KEYS_PER_ORGANIZATION)?;
+    let starting = Subject::start(upstream.address, ORGANIZATIONS, KEYS_PER_ORGANIZATION, args.database_user);
+    let subject = runtime.block_on(starting)?;
     let targets = measure::Targets::new(upstream.address, proxy.address, &subject);
 
     let first = runtime.block_on(measure::all(&plan, &targets, &subject))?;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use farebox::db::embedded::{DATABASE, Embedded, Options, Profile};
+use sqlx::{Connection, PgConnection};
 
 use crate::client;
 
@@ -35,12 +36,20 @@ pub struct Subject {
 impl Subject {
     /// # Errors
     /// When Postgres or Farebox does not start, or a command fails; the text shows what it said.
-    pub fn start(upstream: SocketAddr, organizations: usize, keys_each: usize) -> anyhow::Result<Self> {
+    pub async fn start(
+        upstream: SocketAddr,
+        organizations: usize,
+        keys_each: usize,
+        user: DatabaseUser,
+    ) -> anyhow::Result<Self> {
         let files = tempfile::tempdir()?;
         // The temporary place that Postgres's own user may enter, but with every commit on the disk.
         let options = Options { profile: Profile::Durable, ..Options::temporary() };
         let postgres = Embedded::start(options)?;
-        let database_url = postgres.url(DATABASE);
+        let database_url = match user {
+            DatabaseUser::Ordinary => ordinary(&postgres).await?,
+            DatabaseUser::Superuser => postgres.url(DATABASE),
+        };
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
         let program = Program { files: files.path().to_owned(), database_url: database_url.clone(), address };
 
@@ -67,6 +76,33 @@ impl Subject {
     pub fn postgres_pid(&self) -> anyhow::Result<u32> {
         self.postgres.pid().context("Postgres is down")
     }
+}
+
+/// As whom the program works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum DatabaseUser {
+    /// Who owns the tables and nothing else: row-level security counts, as where operators run it.
+    Ordinary,
+    /// Whom row-level security does not concern, to see what it costs.
+    Superuser,
+}
+
+/// A database of a user who may do nothing else on this server.
+async fn ordinary(postgres: &Embedded) -> anyhow::Result<String> {
+    const NAME: &str = "farebox_load";
+    let mut db = PgConnection::connect(&postgres.url(DATABASE)).await?;
+    for statement in [
+        "create role farebox_tenant nologin",
+        "create role farebox_load login",
+        "grant farebox_tenant to farebox_load",
+        "create database farebox_load owner farebox_load",
+    ] {
+        sqlx::query(statement).execute(&mut db).await.context(statement)?;
+    }
+    let url = postgres.url(NAME);
+    let mine = url.replace("user=farebox", &format!("user={NAME}"));
+    ensure!(mine != url, "the address of the database names no user");
+    Ok(mine)
 }
 
 struct Program {

@@ -8,6 +8,7 @@
 //! - An account works only after its address is proven, by the link together with the password.
 
 mod change_password;
+mod common_password;
 mod device;
 mod factor;
 mod failed;
@@ -15,6 +16,7 @@ mod mails;
 mod password;
 mod person;
 mod policy;
+mod profile;
 mod recover;
 mod session;
 mod sessions;
@@ -42,6 +44,7 @@ pub use mails::{Links, tell};
 pub use password::{Hasher, Password, PasswordError};
 pub use person::{Person, Theme};
 pub use policy::{SignUpPolicy, SignUpRules, may_sign_up};
+pub use profile::change_profile;
 pub use recover::{StartRecovery, reset_password, start_recovery};
 pub use session::{Session, SessionSecret, SessionSeen};
 pub use sessions::{end_other_sessions, end_session, history, sessions, sign_out_others, unlisted_failures};
@@ -50,6 +53,6 @@ pub use sign_in::{
 };
 pub use sign_up::{NewPerson, create_verified, sign_up};
 pub use step_up::{Asks, asks, renew, step_up, step_up_with_passkey};
-pub use store::{find_by_email, find_person, set_profile};
+pub use store::{find_by_email, find_person};
 pub use throttle::Throttle;
 pub use verify_email::verify_email;

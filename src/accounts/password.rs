@@ -5,6 +5,7 @@ use std::sync::Arc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use tokio::sync::Semaphore;
 
+use super::common_password::is_common;
 use crate::base::Secret;
 
 /// 64 MiB, three passes, one lane: above the least that OWASP's password storage cheat sheet asks for.
@@ -27,11 +28,13 @@ pub enum PasswordError {
     TooLong,
     #[error("must not be the e-mail address")]
     IsTheAddress,
+    #[error("is one of those that are guessed first; take a few words in a row")]
+    TooCommon,
 }
 
 impl Password {
     /// # Errors
-    /// When it is too short, too long, or the address itself.
+    /// When it is too short, too long, the address itself, or one that everybody guesses first.
     pub fn choose(text: &str, email: &str) -> Result<Password, PasswordError> {
         if text.chars().count() < MIN_LENGTH {
             return Err(PasswordError::TooShort);
@@ -41,6 +44,9 @@ impl Password {
         }
         if text.eq_ignore_ascii_case(email) {
             return Err(PasswordError::IsTheAddress);
+        }
+        if is_common(text) {
+            return Err(PasswordError::TooCommon);
         }
         Ok(Password(Secret::new(text.to_owned())))
     }
@@ -102,9 +108,40 @@ impl Hasher {
     }
 }
 
+/// Whether a stored hash was made with less, or other, work than new ones are.
+#[must_use]
+pub fn is_outdated(hash: &str) -> bool {
+    !hash.starts_with(&format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$"))
+}
+
 fn hash_now(argon2: &Argon2<'_>, password: &Secret<String>) -> anyhow::Result<String> {
     let hash: argon2::PasswordHash = argon2
         .hash_password(password.expose().as_bytes())
         .map_err(|error| anyhow::anyhow!("the password could not be hashed: {error}"))?;
     Ok(hash.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_that_may_be_chosen_is_long_and_not_everybodys() {
+        let choose = |text: &str| Password::choose(text, "ada@example.com").err();
+        assert_eq!(choose("short"), Some(PasswordError::TooShort));
+        assert_eq!(choose(&"x".repeat(257)), Some(PasswordError::TooLong));
+        assert_eq!(choose("ADA@example.com"), Some(PasswordError::IsTheAddress));
+        assert_eq!(choose("PassWord1"), Some(PasswordError::TooCommon));
+        assert_eq!(choose("a few words in a row"), None);
+        assert_eq!(choose(&"é".repeat(128)), None, "long ones are welcome, and counted as they are stored");
+    }
+
+    #[tokio::test]
+    async fn a_fresh_hash_is_not_outdated_and_a_weaker_one_is() {
+        let hasher = Hasher::new().expect("a hasher");
+        let hash = hasher.hash(Password::entered("a few words in a row")).await.expect("a hash");
+        assert!(!is_outdated(&hash), "{hash}");
+        assert!(is_outdated(&hash.replace("m=65536", "m=19456")));
+        assert!(is_outdated("$2b$12$a-hash-of-another-kind"));
+    }
 }

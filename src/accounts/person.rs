@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::base::ids::PersonId;
+use crate::base::{Locale, Viewer};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Theme {
@@ -38,6 +39,8 @@ pub struct Person {
     pub name: String,
     pub time_zone: String,
     pub theme: String,
+    /// A language tag that [`Locale`] knows.
+    pub locale: String,
     pub verified_at: Option<DateTime<Utc>>,
     pub password_hash: Option<String>,
 }
@@ -49,6 +52,12 @@ impl std::fmt::Debug for Person {
 }
 
 impl Person {
+    /// How this person reads times.
+    #[must_use]
+    pub fn viewer(&self) -> Viewer {
+        Viewer { zone: self.zone(), locale: Locale::parse(&self.locale).unwrap_or_default() }
+    }
+
     /// The zone in which this person reads times; UTC when the stored name is unknown.
     #[must_use]
     pub fn zone(&self) -> chrono_tz::Tz {

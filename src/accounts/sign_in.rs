@@ -8,7 +8,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::device::Device;
 use super::factor::{Factor, Factors};
-use super::password::{Hasher, Password};
+use super::password::{Hasher, Password, is_outdated};
 use super::person::Person;
 use super::session::{ABSOLUTE, Session, SessionSecret};
 use super::throttle::{Throttle, Throttled};
@@ -88,7 +88,20 @@ pub async fn sign_in(
     }
     let finished = finish(&mut tx, links, &person, Factor::Password, origin).await?;
     tx.commit().await?;
+    hash_anew(conn, hasher, &person, password).await;
     Ok(finished)
+}
+
+/// Hashes of earlier versions become as strong as new ones when their password is shown. Signing in does not fail over it.
+async fn hash_anew(conn: &mut PgConnection, hasher: &Hasher, person: &Person, password: &str) {
+    let Some(old) = person.password_hash.as_deref().filter(|hash| is_outdated(hash)) else { return };
+    let renewed = async {
+        let new = hasher.hash(Password::entered(password)).await?;
+        anyhow::Ok(store::replace_hash(conn, person.id, old, &new).await?)
+    };
+    if let Err(error) = renewed.await {
+        tracing::warn!(person = %person.id, %error, "an old password hash was not renewed");
+    }
 }
 
 async fn admit(

@@ -48,18 +48,18 @@ pub async fn step_up(
 ) -> Result<SessionSecret, SignInError> {
     let person = store::find_person(conn, session.person.id).await?.ok_or(SignInError::WrongPassword)?;
     let throttle = Throttle::of(&origin.ip, &person.email.to_lowercase());
-    match throttle.state(conn).await? {
-        Throttled::Open => {}
-        // As at sign-in: a flood from elsewhere does not keep the owner out.
-        Throttled::Account
-            if store::is_known_device(conn, person.id, &Device::of(&origin.user_agent, &origin.ip)).await? => {}
-        Throttled::Account | Throttled::Network => return Err(SignInError::TooMany),
-    }
-    if !hasher.check(Password::entered(password), person.password_hash.as_deref()).await? {
-        throttle.note_failure(conn).await?;
+    admit(conn, &throttle, person.id, origin).await?;
+    let fits = hasher.check(Password::entered(password), person.password_hash.as_deref()).await?;
+    let mut tx = conn.begin().await?;
+    // Again, as at sign-in, because guesses that were sent at once all got this far before the first was counted. Whose
+    // they are is known here, so they come one after another.
+    store::lock_person(&mut tx, person.id).await?;
+    admit(&mut tx, &throttle, person.id, origin).await?;
+    if !fits {
+        throttle.note_failure(&mut tx).await?;
+        tx.commit().await?;
         return Err(SignInError::WrongPassword);
     }
-    let mut tx = conn.begin().await?;
     let mut with = vec![Factor::Password];
     if two_factor::is_on(&mut tx, person.id).await? {
         match two_factor::check(&mut tx, factors, &person, code, now, origin).await {
@@ -74,6 +74,24 @@ pub async fn step_up(
     let secret = renew_with(&mut tx, session, &with, origin).await?;
     tx.commit().await?;
     Ok(secret)
+}
+
+async fn admit(
+    conn: &mut PgConnection,
+    throttle: &Throttle,
+    person: PersonId,
+    origin: &Origin,
+) -> Result<(), SignInError> {
+    match throttle.state(conn).await? {
+        Throttled::Open => Ok(()),
+        // As at sign-in: a flood from elsewhere does not keep the owner out.
+        Throttled::Account
+            if store::is_known_device(conn, person, &Device::of(&origin.user_agent, &origin.ip)).await? =>
+        {
+            Ok(())
+        }
+        Throttled::Account | Throttled::Network => Err(SignInError::TooMany),
+    }
 }
 
 /// Checks a passkey of whoever is signed in, and gives their session a new secret.

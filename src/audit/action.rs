@@ -61,6 +61,7 @@ actions! {
     OrgDeletionAsked = "organization.deletion_asked", "Asked to delete the organization";
     OrgDeletionUndone = "organization.deletion_undone", "Kept the organization";
     OrgDeleted = "organization.deleted", "The organization was deleted";
+    LogExported = "organization.log_exported", "Exported the audit log";
     OwnershipTransferred = "organization.ownership_transferred", "Transferred ownership";
     MemberInvited = "member.invited", "Invited somebody";
     InvitationResent = "member.invitation_resent", "Sent an invitation again";

@@ -54,6 +54,15 @@ impl EmailAddress {
     }
 }
 
+/// An address as it is shown to those whom it does not concern: `a…@example.com`. Takes any text.
+#[must_use]
+pub fn masked(address: &str) -> String {
+    match address.split_once('@') {
+        Some((local, domain)) => format!("{}…@{domain}", local.chars().take(1).collect::<String>()),
+        None => "another address".to_owned(),
+    }
+}
+
 impl fmt::Display for EmailAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -85,5 +94,11 @@ mod tests {
         for bad in ["", "a", "a@", "@b.c", "a@b", "a b@c.de", "a@b.c\r\nBcc: x@y.z", "a@b.c,d@e.f"] {
             assert!(EmailAddress::parse(bad).is_err(), "{bad:?} was accepted");
         }
+    }
+
+    #[test]
+    fn a_masked_address_keeps_its_first_letter_and_its_domain() {
+        assert_eq!(masked("grace@example.com"), "g…@example.com");
+        assert_eq!(masked("nonsense"), "another address");
     }
 }

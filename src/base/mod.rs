@@ -9,9 +9,11 @@ pub mod paging;
 pub mod seal;
 pub mod secret;
 pub mod slug;
+pub mod viewer;
 
 pub use clock::Clock;
 pub use email_address::EmailAddress;
 pub use money::Usd;
 pub use origin::Origin;
 pub use secret::{Digest, Secret};
+pub use viewer::{Locale, Viewer};

@@ -6,6 +6,7 @@ mod catalog;
 mod codes;
 mod database;
 mod issue;
+mod mail;
 mod people;
 mod topups;
 
@@ -37,6 +38,9 @@ enum Command {
     /// Check the audit log.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Look at mails that could not be sent, and send them anew.
+    #[command(subcommand)]
+    Mail(mail::Mail),
     /// Make accounts.
     #[command(subcommand)]
     User(people::User),
@@ -115,6 +119,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Migrate => database.connect().await.map(|_| ExitCode::SUCCESS),
             Command::Ledger(command) => books::run(command, &database).await,
             Command::Audit(command) => audit::run(command, &database).await,
+            Command::Mail(command) => mail::run(command, &database).await,
             Command::User(command) => people::user(command, &database).await,
             Command::Credits(command) => people::credits(command, &database).await,
             Command::Codes(command) => codes::run(command, &config, &database).await,

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use url::Url;
 
+use crate::base::Viewer;
 use crate::base::ids::MailId;
 use crate::mail;
 use crate::web::present::when;
@@ -34,9 +35,11 @@ pub async fn mailbox(app: web::Data<App>, request: HttpRequest) -> Result<HttpRe
             .into_iter()
             .map(|mail| views::MailRow {
                 href: format!("/dev/mailbox/{}", mail.id),
+                error: mail.last_error,
+                dead: mail.dead_at.is_some(),
                 subject: mail.subject,
                 to: mail.recipient,
-                time: when(mail.created_at, now, chrono_tz::UTC),
+                time: when(mail.created_at, now, Viewer::ANYBODY),
             })
             .collect(),
     })
@@ -59,10 +62,12 @@ pub async fn message(
         page: public_page(&app, &request, &mail.subject),
         from: "Farebox".to_owned(),
         to: mail.recipient,
-        time: when(mail.created_at, app.clock.now(), chrono_tz::UTC),
+        time: when(mail.created_at, app.clock.now(), Viewer::ANYBODY),
         links: links(&app.public_url, &mail.text),
         subject: mail.subject,
         text: mail.text,
+        error: mail.last_error,
+        dead: mail.dead_at.is_some(),
     })
 }
 

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::issue::{IssueError, Issued};
@@ -14,14 +13,14 @@ use super::key_form::{Asked, KeyForm};
 use super::revoke::EnableError;
 use super::shown::{Tightest, bar};
 use super::store;
-use crate::base::Usd;
 use crate::base::ids::{KeyId, MeterId};
 use crate::base::money::thousands;
 use crate::base::paging::{Rows, fetch_limit};
+use crate::base::{Usd, Viewer};
 use crate::catalog::Shelf;
 use crate::ledger::{self, MeterState};
 use crate::orgs::KeyUser;
-use crate::web::present::{amount, day, time_of_day, when};
+use crate::web::present::{amount, day, when};
 use crate::web::snippets::{Example, MODEL_PLACEHOLDER};
 use crate::web::views::keys as views;
 use crate::web::views::{Badge, Field, Pager};
@@ -52,7 +51,7 @@ pub async fn index(
 ) -> Result<HttpResponse, PageError> {
     let search: String = query.q.chars().filter(|c| !c.is_control()).take(MAX_SEARCH).collect();
     let (search, before) = (search.trim(), query.before.parse().ok());
-    let (now, zone, org) = (app.clock.now(), member.person().zone(), member.org_id());
+    let (now, viewer, org) = (app.clock.now(), member.person().viewer(), member.org_id());
     let mut conn = member.tenant(&app).await?;
     let keys = match search {
         "" => store::list(&mut conn, org, member.keys_of(), before, fetch_limit(ROWS)).await?,
@@ -70,7 +69,7 @@ pub async fn index(
             "What programs show to spend your credits. Each key stops at its own limit.",
         ),
         pager: pager(&keys, search, before, count),
-        keys: keys.rows.iter().map(|key| row(key, meters.get(&key.meter()), now, zone)).collect(),
+        keys: keys.rows.iter().map(|key| row(key, meters.get(&key.meter()), now, viewer)).collect(),
         search: search.to_owned(),
     })
 }
@@ -92,21 +91,22 @@ fn pager(keys: &Rows<Key>, search: &str, before: Option<KeyId>, count: i64) -> P
         older_href: keys.rows.last().filter(|_| keys.more).map(|last| address(Some(last.id))),
         newest_href: before.map(|_| address(None)),
         note: if search.is_empty() { total } else { format!("Those of {total} that match") },
+        ..Pager::default()
     }
 }
 
-fn row(key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>, zone: Tz) -> views::KeyRow {
+fn row(key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>, viewer: Viewer) -> views::KeyRow {
     views::KeyRow {
         id: key.id.to_string(),
         name: key.name.clone(),
         masked: key.label.clone(),
         activity_href: format!("/activity?key={}", key.id),
-        meter: meter.and_then(|meter| bar(&key.name, meter)),
+        meter: meter.and_then(|meter| bar(&key.name, meter, viewer.locale)),
         used: amount(spent(meter)),
-        last_used: meter.and_then(|meter| meter.last_used_at).map(|at| when(at, now, zone)),
+        last_used: meter.and_then(|meter| meter.last_used_at).map(|at| when(at, now, viewer)),
         maker: key.maker.clone().unwrap_or_else(|| "another program".to_owned()),
-        expires: key.expires_at.map(|at| day(at, zone)),
-        expires_time: key.expires_at.map(|at| time_of_day(at, zone)).unwrap_or_default(),
+        expires: key.expires_at.map(|at| day(at, viewer)),
+        expires_time: key.expires_at.map(|at| viewer.time_in_zone(at)).unwrap_or_default(),
         state: state_badge(key, meter, now),
         enabled: key.disabled_at.is_none(),
     }
@@ -176,7 +176,7 @@ pub async fn create(
              keep it, delete it and create another.",
         ));
     };
-    let zone = member.person().zone();
+    let viewer = member.person().viewer();
     let (base_url, catalog) = (app.url("/api/v1"), shelf.current());
     let key = issued.plain.reveal();
     let model = catalog.example().map_or(MODEL_PLACEHOLDER, |listed| listed.model.slug.as_str());
@@ -186,7 +186,7 @@ pub async fn create(
         name,
         limit: limit.map_or_else(|| "No limit of its own".to_owned(), Usd::display),
         reset: limit.map_or_else(|| "Never".to_owned(), |_| reset.in_words()),
-        expires: expires_at.map_or_else(|| "Never".to_owned(), |at| when(at, now, zone).exact),
+        expires: expires_at.map_or_else(|| "Never".to_owned(), |at| when(at, now, viewer).exact),
         snippets: Example { base_url: &base_url, key, model }.languages_and_programs(),
         base_url: base_url.clone(),
     })?;
@@ -282,12 +282,12 @@ pub async fn confirm_delete(
     let mut conn = member.tenant(&app).await?;
     let meters = ledger::meter_states(&mut conn, key.org, &[key.meter()]).await?;
     let meter = meters.first();
-    let (now, zone) = (app.clock.now(), member.person().zone());
+    let (now, viewer) = (app.clock.now(), member.person().viewer());
     html(&views::ConfirmDelete {
         shell: member.shell("keys", &format!("Delete “{}”", key.name), ""),
         id: key.id.to_string(),
         used: amount(spent(meter)),
-        last_used: meter.and_then(|meter| meter.last_used_at).map(|at| when(at, now, zone)),
+        last_used: meter.and_then(|meter| meter.last_used_at).map(|at| when(at, now, viewer)),
         enabled: key.disabled_at.is_none(),
         masked: key.label,
         name: key.name,

@@ -1,8 +1,8 @@
 //! Limits in words and bars.
 
-use chrono::{Datelike, Days, Months, NaiveDate, Weekday};
+use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime, Weekday};
 
-use crate::base::Usd;
+use crate::base::{Locale, Usd};
 use crate::ledger::{Limits, MeterState, Window};
 use crate::web::present::amount;
 use crate::web::views::Meter;
@@ -67,11 +67,12 @@ pub fn next_start(window: Window, today: NaiveDate) -> Option<NaiveDate> {
 
 /// The bar of a meter's tightest limit; `None` without limits.
 #[must_use]
-pub fn bar(name: &str, meter: &MeterState) -> Option<Meter> {
+pub fn bar(name: &str, meter: &MeterState, locale: Locale) -> Option<Meter> {
     let tightest = Tightest::of(meter)?;
     let mut notes = Vec::new();
     if let Some(start) = next_start(tightest.window, meter.today) {
-        notes.push(format!("Starts again {}, 00:00 UTC", start.format("%a %-d %b")));
+        let (day, midnight) = (start.format(locale.weekday()), NaiveTime::MIN.format(locale.time()));
+        notes.push(format!("Starts again {day}, {midnight} UTC"));
     }
     if !tightest.held.is_zero() {
         notes.push(format!("{} held by running calls", tightest.held.display()));

@@ -5,12 +5,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
+use super::EraseCalls;
+use super::erase_calls::CALLS_END_WITHIN_SECONDS;
 use super::store;
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Origin;
 use crate::base::ids::PersonId;
 use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
-use crate::{keys, orgs};
+use crate::{keys, orgs, topups};
 
 /// An account that cannot be erased yet is looked at again after so long.
 const AGAIN_SECONDS: i32 = 24 * 60 * 60;
@@ -66,17 +68,29 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
         orgs::lock_org(conn, org).await?;
         orgs::delete_membership(conn, org, person).await?;
         let stopped = keys::disable_all_of(conn, org, person).await?;
+        let entry = |action| Entry::new(Chain::Org(org), Actor::System, action, &here);
+        orgs::revoke_all_of(conn, org, person, entry).await?;
         store::freeze_if_empty(conn, org).await?;
         let entry = Entry::new(Chain::Org(org), Actor::System, Action::MemberLeft, &here);
         let entry =
             entry.on(Target::new("person", person, "")).change(json!(null), json!({ "keys_disabled": stopped }));
         audit::record(conn, entry).await?;
     }
+    let personal = store::personal_org(conn, person).await?;
+    if let Some(org) = personal {
+        topups::auto::erase(conn, org).await?;
+    }
     store::erase_mails(conn, person).await?;
+    if let Some(org) = personal {
+        // Receipts stay, because tax law wants them.
+        topups::billing::forget(conn, org).await?;
+    }
     store::erase_traces(conn, person).await?;
     store::erase_personal(conn, person).await?;
     store::erase_person(conn, person).await?;
     store::mark_erased(conn, person).await?;
     audit::erase_person(conn, person).await?;
+    let calls = EraseCalls { person };
+    jobs::enqueue_after(conn, &calls, &calls.key(), CALLS_END_WITHIN_SECONDS).await?;
     Ok(())
 }

@@ -89,7 +89,7 @@ pub async fn leaving(app: web::Data<App>, person: SignedIn, request: HttpRequest
     html(&views::Leaving {
         page: public_page(&app, &request, "Your account is closed"),
         name: person.person().name.clone(),
-        due: present::when(due, app.clock.now(), person.person().zone()),
+        due: present::when(due, app.clock.now(), person.person().viewer()),
     })
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use crate::base::Usd;
-use crate::base::ids::{OrgId, PersonId};
+use crate::base::ids::{CallId, KeyId, OrgId, PersonId};
 use crate::db::interval;
 
 pub async fn lock_person(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
@@ -110,7 +110,7 @@ pub async fn freeze_personal(conn: &mut PgConnection, person: PersonId, frozen: 
 /// What mails to a person said, and to whom.
 pub async fn erase_mails(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update mail set recipient = '', subject = '', text_body = '', html_body = '', last_error = ''
+        "update mail set recipient = '', subject = '', text_body = '', html_body = '', last_error = '', dead_at = null
          where lower(recipient) = (select email_canonical from person where id = $1)
             or (kind in ('confirm_email', 'email_changed') and lower(recipient) in (
                 select unnest(array[lower(old_email), new_canonical]) from email_change where person_id = $1))
@@ -185,17 +185,17 @@ pub async fn freeze_if_empty(conn: &mut PgConnection, org: OrgId) -> Result<(), 
     Ok(())
 }
 
-/// The personal organization loses its name, its keys and its billing details. Receipts stay, because the law wants them.
+pub async fn personal_org(conn: &mut PgConnection, person: PersonId) -> Result<Option<OrgId>, sqlx::Error> {
+    sqlx::query_scalar!(r#"select org_id as "org: OrgId" from personal_org where person_id = $1"#, person.0)
+        .fetch_optional(conn)
+        .await
+}
+
+/// The personal organization loses its name and its keys.
 pub async fn erase_personal(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update api_key k set deleted_at = coalesce(k.deleted_at, now()), name = 'Deleted', updated_at = now()
          from personal_org p where p.person_id = $1 and k.org_id = p.org_id",
-        person.0,
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "delete from billing_details where org_id in (select org_id from personal_org where person_id = $1)",
         person.0,
     )
     .execute(&mut *conn)
@@ -214,7 +214,7 @@ pub async fn erase_personal(conn: &mut PgConnection, person: PersonId) -> Result
 pub async fn erase_person(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update person set email = 'deleted', email_canonical = 'deleted:' || id::text, name = 'Deleted account',
-            password_hash = null, email_verified_at = null, time_zone = 'UTC', theme = 'system'
+            password_hash = null, email_verified_at = null, time_zone = 'UTC', theme = 'system', locale = default
          where id = $1",
         person.0,
     )
@@ -226,4 +226,54 @@ pub async fn erase_person(conn: &mut PgConnection, person: PersonId) -> Result<(
 pub async fn mark_erased(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!("update account_deletion set erased_at = now() where person_id = $1", person.0).execute(conn).await?;
     Ok(())
+}
+
+/// Keys that a person made anywhere, with their organizations, in a fixed order; those up to `after` are left out. One's
+/// own organization has no others.
+pub async fn keys_of(
+    conn: &mut PgConnection,
+    person: PersonId,
+    after: Option<(OrgId, KeyId)>,
+    limit: i64,
+) -> Result<Vec<(OrgId, KeyId)>, sqlx::Error> {
+    let (org, key) = after.unzip();
+    let rows = sqlx::query!(
+        r#"select org_id as "org: OrgId", id as "key: KeyId" from api_key
+           where (created_by = $1 or org_id in (select org_id from personal_org where person_id = $1))
+            and ($2::uuid is null or (org_id, id) > ($2, $3::uuid))
+           order by org_id, id limit $4"#,
+        person.0,
+        org.map(|org| org.0),
+        key.map(|key| key.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.org, row.key)).collect())
+}
+
+/// What the next calls of a key tell of who made them. Returns the last one that was looked at; `None` at the end.
+pub async fn erase_calls(
+    conn: &mut PgConnection,
+    org: OrgId,
+    key: KeyId,
+    after: Option<CallId>,
+    limit: i64,
+) -> Result<Option<CallId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"with batch as (
+              select id from usage where org_id = $1 and key_id = $2 and ($3::uuid is null or id > $3)
+              order by id limit $4
+           ), erased as (
+              update usage u set referer = '', user_agent = '' from batch b
+              where u.org_id = $1 and u.id = b.id and (u.referer <> '' or u.user_agent <> '')
+           )
+           select id as "id: CallId" from batch order by id desc limit 1"#,
+        org.0,
+        key.0,
+        after.map(|id| id.0),
+        limit,
+    )
+    .fetch_optional(conn)
+    .await
 }

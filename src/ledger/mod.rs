@@ -7,7 +7,8 @@
 //!   every meter of the call, all or none, and never beyond what is posted or what a limit leaves.
 //! - A hold ends exactly once. Whoever deletes its row settles or releases it.
 //! - A settlement never takes more from a customer than was held; the excess is `operator_loss`.
-//! - Rows are locked in one order everywhere: holds, then credits by organization, then meters by id.
+//! - Rows are locked in one order everywhere: holds, then credits by organization, then meters by id. A watch is
+//!   changed only under the lock of its organization's credit.
 //!
 //! Only `store.rs` writes money rows. The ledger knows no HTTP, no models and no payment processors.
 
@@ -24,6 +25,7 @@ mod settle;
 mod store;
 mod sweep;
 mod transfer;
+mod watch;
 
 pub use account::{HouseAccount, processor_account};
 pub use group::{GroupCommit, GroupError};
@@ -35,7 +37,9 @@ pub use reconcile::{Drift, Report, verify};
 pub use reserve::{Desk, DeskConfig};
 pub use settle::{Ended, Ending, settle, settle_without_hold};
 pub use store::{
-    CreditState, Line, Moved, credit_state, lines_of, lock_credit, meter_states, meters_near_limit, moves, net_of,
+    CreditState, Line, Moved, credit_state, find_watch, lines_of, lock_credit, meter_states, meters_near_limit, moves,
+    net_of,
 };
 pub use sweep::sweep;
 pub use transfer::{Code, credit_account};
+pub use watch::{Threshold, Watch, WatchKind, clear_watch, set_watch};

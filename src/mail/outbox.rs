@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 
 use super::send::SendMail;
 use crate::base::EmailAddress;
+use crate::base::email_address::masked;
 use crate::base::ids::MailId;
 use crate::jobs;
 
@@ -40,9 +41,14 @@ pub async fn enqueue(conn: &mut PgConnection, mail: NewMail) -> Result<(), sqlx:
     .execute(&mut *conn)
     .await?;
     if written.rows_affected() == 1 {
-        jobs::enqueue(conn, &SendMail { mail: id }, &format!("mail:{id}")).await?;
+        jobs::enqueue(conn, &SendMail { mail: id }, &job_key(id)).await?;
     }
     Ok(())
+}
+
+/// One mail has one job, also when it is tried anew.
+pub fn job_key(id: MailId) -> String {
+    format!("mail:{id}")
 }
 
 /// A mail as the outbox keeps it.
@@ -57,6 +63,22 @@ pub struct StoredMail {
     pub created_at: DateTime<Utc>,
     pub sent_at: Option<DateTime<Utc>>,
     pub last_error: String,
+    /// Since when it is a dead letter: it used up its tries.
+    pub dead_at: Option<DateTime<Utc>>,
+}
+
+impl StoredMail {
+    /// Who gets it, for those whom it does not concern.
+    #[must_use]
+    pub fn masked_recipient(&self) -> String {
+        masked(&self.recipient)
+    }
+
+    /// What a mail server said, which often repeats the address.
+    #[must_use]
+    pub fn without_recipient(&self, said: &str) -> String {
+        said.replace(&self.recipient, &self.masked_recipient())
+    }
 }
 
 /// The newest mails, for the development mailbox.
@@ -67,7 +89,7 @@ pub async fn latest(conn: &mut PgConnection, limit: i64) -> Result<Vec<StoredMai
     sqlx::query_as!(
         StoredMail,
         r#"select id as "id: MailId", kind, recipient, subject, text_body as text, html_body as html, created_at,
-            sent_at, last_error
+            sent_at, last_error, dead_at
            from mail order by created_at desc, id desc limit $1"#,
         limit,
     )
@@ -81,7 +103,7 @@ pub async fn one(conn: &mut PgConnection, id: MailId) -> Result<Option<StoredMai
     sqlx::query_as!(
         StoredMail,
         r#"select id as "id: MailId", kind, recipient, subject, text_body as text, html_body as html, created_at,
-            sent_at, last_error
+            sent_at, last_error, dead_at
            from mail where id = $1"#,
         id.0,
     )
@@ -92,7 +114,7 @@ pub async fn one(conn: &mut PgConnection, id: MailId) -> Result<Option<StoredMai
 /// Notes that a mail left. What it said is forgotten where a link in it may still be valid.
 pub async fn mark_sent(conn: &mut PgConnection, id: MailId, forget: bool) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update mail set sent_at = now(), attempts = attempts + 1, last_error = '',
+        "update mail set sent_at = now(), dead_at = null, attempts = attempts + 1, last_error = '',
             text_body = case when $2 then '' else text_body end,
             html_body = case when $2 then '' else html_body end
          where id = $1",
@@ -110,4 +132,45 @@ pub async fn mark_failed(conn: &mut PgConnection, id: MailId, error: &str) -> Re
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// Notes that the try which begins is the last one.
+pub async fn mark_dead(conn: &mut PgConnection, id: MailId) -> Result<(), sqlx::Error> {
+    sqlx::query!("update mail set dead_at = coalesce(dead_at, now()) where id = $1 and sent_at is null", id.0)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Dead letters, the oldest first; those of `after` and before are left out.
+///
+/// # Errors
+/// Database errors only.
+pub async fn dead(conn: &mut PgConnection, after: Option<MailId>, limit: i64) -> Result<Vec<StoredMail>, sqlx::Error> {
+    sqlx::query_as!(
+        StoredMail,
+        r#"select id as "id: MailId", kind, recipient, subject, text_body as text, html_body as html, created_at,
+            sent_at, last_error, dead_at
+           from mail where dead_at is not null and ($1::uuid is null or id > $1) order by id limit $2"#,
+        after.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// How many dead letters there are.
+///
+/// # Errors
+/// Database errors only.
+pub async fn count_dead(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"select count(*) as "count!" from mail where dead_at is not null"#).fetch_one(conn).await
+}
+
+/// False when the mail is no dead letter.
+pub async fn revive(conn: &mut PgConnection, id: MailId) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!("update mail set dead_at = null where id = $1 and dead_at is not null", id.0)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
 }

@@ -11,7 +11,7 @@ use crate::accounts::Person;
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Origin;
 use crate::base::ids::{MeterId, OrgId, SessionId};
-use crate::ledger::{self, Limits, MeterKind};
+use crate::ledger::{self, Limits, MeterKind, Threshold, WatchKind};
 
 /// Makes an organization for several people, with its credit account; whoever makes it owns it. The id comes with the
 /// form, so that the same form sent twice makes one. Runs in the caller's transaction.
@@ -36,6 +36,7 @@ pub async fn create(
     let meter = MeterId::fresh();
     store::insert_membership(conn, id, person.id, Role::Owner.as_str(), meter).await?;
     ledger::open_credit(conn, id).await?;
+    ledger::set_watch(conn, id, WatchKind::LowBalance, Threshold::DEFAULT).await?;
     ledger::create_meter(conn, id, meter, MeterKind::Member, Limits::default(), false).await?;
     let entry = Entry::new(Chain::Org(id), Actor::Person(person.id), Action::OrgCreated, origin)
         .named(&person.name)

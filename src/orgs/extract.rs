@@ -116,10 +116,10 @@ impl Member {
                 members: self.may(Permission::ManageMembers) && self.org.is_team(),
                 audit: self.may(Permission::SeeAuditLog),
             },
-            closing: self.org.delete_after.map(|at| Closing {
-                on: at.with_timezone(&person.zone()).format("%-d %b %Y, %H:%M %Z").to_string(),
-                may_undo: self.may(Permission::Own),
-            }),
+            closing: self
+                .org
+                .delete_after
+                .map(|at| Closing { on: person.viewer().moment_in_zone(at), may_undo: self.may(Permission::Own) }),
             balance: available.display(),
             balance_exact: available.display_exact(),
             person_name: person.name.clone(),
@@ -129,6 +129,7 @@ impl Member {
             csrf: self.csrf.clone(),
             flash: self.flash.clone(),
             theme: person.theme.clone(),
+            lang: person.viewer().locale.tag(),
             dev: self.dev,
         }
     }

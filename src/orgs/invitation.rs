@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::role::Role;
+use crate::base::email_address::masked;
 use crate::base::ids::{InvitationId, OrgId};
 
 /// Open invitations that one organization may have, so that nobody uses it to send mail to the world.
@@ -79,13 +80,10 @@ impl Invitation {
         self.sends <= MAX_RESENDS && now - self.sent_at >= RESEND_AFTER
     }
 
-    /// The address without what a stranger with the link could use: `a…@example.com`.
+    /// The address without what a stranger with the link could use.
     #[must_use]
     pub fn masked_email(&self) -> String {
-        match self.email.split_once('@') {
-            Some((local, domain)) => format!("{}…@{domain}", local.chars().take(1).collect::<String>()),
-            None => "another address".to_owned(),
-        }
+        masked(&self.email)
     }
 }
 

@@ -11,9 +11,9 @@ use super::role::{Permission, Role};
 use super::{OrgError, store};
 use crate::accounts;
 use crate::accounts::Links;
-use crate::audit::{self, Action, Target};
+use crate::audit::{self, Action, Entry, Target};
 use crate::base::EmailAddress;
-use crate::base::ids::InvitationId;
+use crate::base::ids::{InvitationId, OrgId, PersonId};
 use crate::base::secret::{Digest, random_token};
 
 fn target(id: InvitationId, email: &str) -> Target {
@@ -118,4 +118,23 @@ pub async fn revoke(conn: &mut PgConnection, acting: &Acting<'_>, id: Invitation
     let entry = acting.entry(Action::InvitationRevoked).on(target(id, &invitation.email));
     audit::record(conn, entry.change(json!({ "role": invitation.role }), Value::Null)).await?;
     Ok(invitation.email)
+}
+
+/// Takes back every open invitation of somebody who may not invite any more. Runs in the transaction that ends their
+/// right; `entry` begins an entry of the organization's log in the name of who did that. Says how many there were.
+///
+/// # Errors
+/// Database errors only.
+pub async fn revoke_all_of(
+    conn: &mut PgConnection,
+    org: OrgId,
+    inviter: PersonId,
+    entry: impl Fn(Action) -> Entry,
+) -> Result<usize, sqlx::Error> {
+    let revoked = store::end_invitations_of(conn, org, inviter).await?;
+    for one in &revoked {
+        let entry = entry(Action::InvitationRevoked).on(target(one.id, &one.email));
+        audit::record(conn, entry.change(json!({ "role": one.role, "invited_by": inviter }), Value::Null)).await?;
+    }
+    Ok(revoked.len())
 }

@@ -6,9 +6,9 @@ use super::invitation::Invitation;
 use super::org::MemberRow;
 use super::role::Role;
 use crate::accounts::Links;
-use crate::base::EmailAddress;
 use crate::base::Secret;
 use crate::base::ids::MailId;
+use crate::base::{EmailAddress, Viewer};
 use crate::mail::{self, NewMail};
 use crate::web::views::emails::{self, NoticeMail};
 
@@ -41,7 +41,7 @@ pub async fn invitation(
         lines: vec![format!("{who} invites you to {org} on {}.", links.instance())],
         facts: vec![
             ("Your role".into(), format!("{}: {}", role.label(), role.note())),
-            ("Open until".into(), invitation.expires_at.format("%-d %b %Y, %H:%M UTC").to_string()),
+            ("Open until".into(), Viewer::ANYBODY.moment_in_zone(invitation.expires_at)),
         ],
         action: "See the invitation".into(),
         link: links.with_token("/invitations", token.expose()),

@@ -6,7 +6,8 @@
 //! - Who may do what stands in one table, [`role::TABLE`]. A handler asks for a proof of it ([`extract`]), and a change
 //!   looks at the role again under the lock of the organization ([`Acting`]).
 //! - An organization for several people has at least one owner. A personal one has one person for good.
-//! - An invitation is bound to its address, works once, and is stored as the digest of its token.
+//! - An invitation is bound to its address, works once, and is stored as the digest of its token. It ends with the right of
+//!   who sent it to invite.
 
 mod acting;
 mod create;
@@ -31,12 +32,13 @@ pub use create::{close, create, open, rename};
 pub use enter::enter_personal;
 pub use extract::{Billing, KeyUser, Manager, Member, Owner};
 pub use invitation::{Invitation, Lasts, MAX_RESENDS};
-pub use invite::{invite, resend, revoke};
+pub use invite::{invite, resend, revoke, revoke_all_of};
 pub use join::{accept, decline, invitation_of, is_for};
 pub use move_credits::{MoveError, move_credits};
 pub use org::{MAX_MEMBERS, MemberRow, Org, OrgName, UNDO_FOR};
 pub use role::{Permission, Role};
 pub use store::{
-    ask_deletion, count_owners, delete_membership, erase, find_org, hold_role, is_due, is_invited, lock_org,
-    member_meter, member_row, member_rows, members, open_invitations, org_names, set_role, undo_deletion,
+    ask_deletion, count_invitations, count_members, count_owners, delete_membership, erase, find_org, hold_role,
+    is_due, is_invited, is_open, lock_org, member_meter, member_page, member_row, member_rows, members,
+    open_invitations, org_names, set_role, undo_deletion,
 };

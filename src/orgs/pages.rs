@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::Member;
 use crate::accounts::{self, Theme};
+use crate::base::{Locale, Viewer};
 use crate::web::views::accounts as views;
 use crate::web::views::{Choice, Field};
 use crate::web::{App, PageError, Protected, flash, html, see_other, unprocessable};
@@ -21,6 +22,8 @@ pub struct ProfileForm {
     theme: String,
     #[serde(default)]
     time_zone: String,
+    #[serde(default)]
+    locale: String,
 }
 
 /// The page with what stands in the database.
@@ -30,6 +33,7 @@ pub(super) fn current(member: &Member) -> views::Profile {
         name: person.name.clone(),
         theme: person.theme.clone(),
         time_zone: person.zone().name().to_owned(),
+        locale: person.viewer().locale.tag().to_owned(),
     };
     view(member, &form, "")
 }
@@ -37,11 +41,12 @@ pub(super) fn current(member: &Member) -> views::Profile {
 fn view(member: &Member, form: &ProfileForm, name_error: &str) -> views::Profile {
     let theme = Theme::parse(&form.theme);
     views::Profile {
-        shell: member.shell("profile", "Profile", "How you appear here, and how times are shown to you."),
+        shell: member.shell("profile", "Profile", "How you appear here, and how pages are shown to you."),
         name: Field::wrong(&form.name, name_error),
         email: member.person().email.clone(),
         picture_error: String::new(),
         themes: THEMES.map(|(one, label, note)| Choice::new(one.as_str(), label, note, one == theme)).to_vec(),
+        locales: Locale::ALL.map(|one| Choice::new(one.tag(), one.label(), "", one.tag() == form.locale)).to_vec(),
         time_zones: chrono_tz::TZ_VARIANTS
             .iter()
             .map(|zone| Choice::new(zone.name(), &zone.name().replace('_', " "), "", zone.name() == form.time_zone))
@@ -73,9 +78,13 @@ pub async fn save_profile(
     }
     let zone: chrono_tz::Tz =
         form.time_zone.parse().map_err(|_| PageError::Invalid("This time zone is not in the list.".into()))?;
+    let locale = Locale::parse(&form.locale)
+        .ok_or_else(|| PageError::Invalid("This language is not in the list. Nothing was saved.".into()))?;
     let theme = Theme::parse(&form.theme);
-    let mut conn = app.db.acquire().await?;
-    accounts::set_profile(&mut conn, member.person().id, name, zone.name(), theme.as_str()).await?;
+    let mut tx = app.db.begin().await?;
+    let chosen = (Viewer { zone, locale }, theme);
+    accounts::change_profile(&mut tx, member.person(), name, chosen, &member.origin).await?;
+    tx.commit().await?;
     let mut response = see_other("/settings/profile");
     flash::set(&mut response, &app, true, "Your profile is saved.");
     Ok(response)

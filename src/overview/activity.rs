@@ -13,10 +13,10 @@ use super::call_detail;
 use super::call_rows::{KeyNames, call_row, keys_of, name_of};
 use super::charts::{compact, draw, range, total};
 use crate::activity::{self, Chart, Group, LogFilter, MAX_COUNTED, Metric, Period, STATUSES, Slice, Totals};
-use crate::base::Usd;
 use crate::base::ids::{CallId, KeyId, OrgId, PersonId};
 use crate::base::money::thousands;
 use crate::base::paging::Rows;
+use crate::base::{Usd, Viewer};
 use crate::keys;
 use crate::orgs::Member;
 use crate::web::present::when;
@@ -74,21 +74,21 @@ pub async fn index(app: web::Data<App>, member: Member, request: HttpRequest) ->
         // Whoever sees only their own calls asks for nobody else's.
         asked.filter.member = None;
     }
-    let (now, zone, org) = (app.clock.now(), member.person().zone(), member.org_id());
+    let (now, viewer, org) = (app.clock.now(), member.person().viewer(), member.org_id());
     let shell = member.shell("activity", "Activity", "Every call, what it cost, and where the credits went.");
     let mut conn = member.tenant(&app).await?;
     if activity::log(&mut conn, org, &LogFilter { member: own, ..LogFilter::default() }, 1).await?.rows.is_empty() {
         return html(&views::Index { shell, ..views::Index::default() });
     }
-    let span = activity::period_span(asked.period, now, zone);
+    let span = activity::period_span(asked.period, now, viewer.zone);
     let bounded = LogFilter { member: own.or(asked.filter.member), ..asked.filter.clone() };
     let shown = LogFilter { from: Some(span.from), ..bounded.clone() };
     let rows = activity::log(&mut conn, org, &shown, ROWS).await?;
     let all = activity::count(&mut conn, org, &LogFilter { before: None, ..shown }).await?;
-    let choices = Choices::load(&mut conn, org, &bounded, now, zone).await?;
+    let choices = Choices::load(&mut conn, org, &bounded, now, viewer.zone).await?;
     let mut names = keys::labels(&mut conn, org, own, &keys_of(&rows.rows)).await?;
     names.extend(choices.keys.iter().cloned());
-    let cards = cards(&mut conn, org, (&asked, &bounded.slice()), &names, now, zone).await?;
+    let cards = cards(&mut conn, org, (&asked, &bounded.slice()), &names, now, viewer).await?;
     html(&views::Index {
         shell,
         any_calls: true,
@@ -96,21 +96,21 @@ pub async fn index(app: web::Data<App>, member: Member, request: HttpRequest) ->
         groups: group_links(&asked),
         period: asked.period.as_str().to_owned(),
         group: asked.group.as_str().to_owned(),
-        range: range_words(&asked, now, zone),
-        updated: when(now, now, zone),
+        range: range_words(&asked, now, viewer),
+        updated: when(now, now, viewer),
         cards,
         models: choices.models(&asked.filter),
         keys: choices.keys(&asked.filter),
         statuses: status_choices(&asked.filter),
         chips: chips(&asked, &names),
         clear_href: asked.here(""),
-        calls: rows.rows.iter().map(|row| call_row(row, &names, now, zone)).collect(),
+        calls: rows.rows.iter().map(|row| call_row(row, &names, now, viewer)).collect(),
         pager: pager(&asked, &rows, all),
     })
 }
 
-fn range_words(asked: &Asked, now: DateTime<Utc>, zone: Tz) -> String {
-    let range = range(&activity::edges(asked.period, now, zone), asked.period, zone);
+fn range_words(asked: &Asked, now: DateTime<Utc>, viewer: Viewer) -> String {
+    let range = range(&activity::edges(asked.period, now, viewer.zone), asked.period, viewer);
     if asked.filter.status.is_none() { range } else { format!("{range} Charts and sums count calls of every status.") }
 }
 
@@ -170,6 +170,7 @@ fn pager(asked: &Asked, rows: &Rows<activity::LogRow>, all: i64) -> Pager {
         older_href: older.map(|rest| asked.here(&rest)),
         newest_href: asked.filter.before.map(|_| asked.here(&asked.filter.query())),
         note: format!("{} of {all} calls", rows.rows.len()),
+        ..Pager::default()
     }
 }
 
@@ -230,13 +231,13 @@ async fn cards(
     (asked, slice): (&Asked, &Slice),
     names: &KeyNames,
     now: DateTime<Utc>,
-    zone: Tz,
+    viewer: Viewer,
 ) -> Result<Vec<views::ChartCard>, sqlx::Error> {
-    let span = activity::period_span(asked.period, now, zone);
+    let span = activity::period_span(asked.period, now, viewer.zone);
     let totals = activity::totals(conn, org, span, slice).await?;
     let mut charts = Vec::new();
     for metric in [Metric::Spend, Metric::Tokens, Metric::Requests] {
-        charts.push(activity::chart(conn, org, (asked.period, asked.group, metric), slice, now, zone).await?);
+        charts.push(activity::chart(conn, org, (asked.period, asked.group, metric), slice, now, viewer.zone).await?);
     }
     let makers = match asked.group {
         Group::Member => keys::makers(conn, org, &people_of(&charts)).await?,
@@ -246,7 +247,7 @@ async fn cards(
     for chart in &charts {
         let (metric, title) = (chart.metric, measure_label(chart.metric));
         let mut drawn =
-            draw(chart, (asked.period, asked.group), zone, |name| series_name(asked.group, name, names, &makers));
+            draw(chart, (asked.period, asked.group), viewer, |name| series_name(asked.group, name, names, &makers));
         palette.paint(&mut drawn);
         cards.push(views::ChartCard {
             title: title.to_owned(),
@@ -320,5 +321,5 @@ pub async fn show(app: web::Data<App>, member: Member, id: web::Path<String>) ->
     let title = if detail.model.is_empty() { &detail.model_asked } else { &detail.model };
     let shell = member.shell("activity", &format!("Call to {title}"), "");
     let key = name_of(&names, detail.key);
-    html(&call_detail::view(shell, &detail, key, maker, app.clock.now(), member.person().zone()))
+    html(&call_detail::view(shell, &detail, key, maker, app.clock.now(), member.person().viewer()))
 }

@@ -1,25 +1,31 @@
 //! One call, explained.
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use serde::Deserialize;
 
 use super::call_rows::{count, speed, status_badge};
 use super::models::dollars;
 use crate::activity::{self, Detail, PriceLine};
-use crate::base::Usd;
+use crate::base::{Usd, Viewer};
 use crate::web::present::{amount, when};
 use crate::web::views::activity::{Attempt, CostLine, Show};
 use crate::web::views::{Fact, Shell};
 
-pub fn view(shell: Shell, call: &Detail, key: String, maker: Option<String>, now: DateTime<Utc>, zone: Tz) -> Show {
+pub fn view(
+    shell: Shell,
+    call: &Detail,
+    key: String,
+    maker: Option<String>,
+    now: DateTime<Utc>,
+    viewer: Viewer,
+) -> Show {
     Show {
         shell,
         status: status_badge(&call.status, call.cancelled),
         note: note(call),
         cost: amount(call.cost),
         cost_lines: cost_lines(call),
-        price_note: price_note(call, zone),
+        price_note: price_note(call, viewer),
         held: amount(call.hold),
         returned_label: "Returned".to_owned(),
         returned: amount((call.hold - call.cost).max(Usd::ZERO)),
@@ -27,7 +33,7 @@ pub fn view(shell: Shell, call: &Detail, key: String, maker: Option<String>, now
         facts: facts(call, maker),
         key_href: Some(format!("/activity?key={}", call.key)),
         key,
-        time: when(call.created_at, now, zone),
+        time: when(call.created_at, now, viewer),
         timings: timings(call),
         request_id: call.request_id.clone(),
     }
@@ -88,13 +94,10 @@ fn cost_line(line: &PriceLine) -> CostLine {
     }
 }
 
-fn price_note(call: &Detail, zone: Tz) -> String {
+fn price_note(call: &Detail, viewer: Viewer) -> String {
     call.price.as_ref().map_or_else(
         || "No price was fixed, because no provider took the call.".to_owned(),
-        |price| {
-            let since = price.since.with_timezone(&zone).format("%-d %B %Y");
-            format!("Prices of {since}, version {}.", price.version)
-        },
+        |price| format!("Prices of {}, version {}.", viewer.day(price.since), price.version),
     )
 }
 

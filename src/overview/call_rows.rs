@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 
 use crate::activity::LogRow;
+use crate::base::Viewer;
 use crate::base::ids::KeyId;
 use crate::base::money::thousands;
 use crate::web::present::{amount, when};
@@ -30,11 +30,11 @@ pub fn name_of(names: &KeyNames, key: KeyId) -> String {
     names.get(&key).cloned().unwrap_or_else(|| UNKNOWN_KEY.to_owned())
 }
 
-pub fn call_row(row: &LogRow, names: &KeyNames, now: DateTime<Utc>, zone: Tz) -> CallRow {
+pub fn call_row(row: &LogRow, names: &KeyNames, now: DateTime<Utc>, viewer: Viewer) -> CallRow {
     let tokens = |number: i64| if row.has_tokens() { count(number) } else { String::new() };
     CallRow {
         href: format!("/activity/{}", row.call),
-        time: when(row.created_at, now, zone),
+        time: when(row.created_at, now, viewer),
         model: row.shown_model().to_owned(),
         provider: if row.is_byok { format!("{}, your own key", row.provider) } else { row.provider.clone() },
         app: row.app.clone(),

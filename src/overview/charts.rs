@@ -6,22 +6,23 @@ use rust_decimal::Decimal;
 
 use super::models::dollars;
 use crate::activity::{Chart, Group, Metric, Period, Series};
+use crate::base::Viewer;
 use crate::base::money::{SCALE, thousands};
 use crate::web::present::amount;
 use crate::web::views::Amount;
 use crate::web::views::chart::{self, Bucket, OTHER};
 
 /// Draws a chart. `name` says what a series is called; the rest is always called the same.
-pub fn draw(chart: &Chart, view: (Period, Group), zone: Tz, name: impl Fn(&str) -> String) -> chart::Chart {
+pub fn draw(chart: &Chart, view: (Period, Group), viewer: Viewer, name: impl Fn(&str) -> String) -> chart::Chart {
     let (period, group) = view;
-    let zone = bucket_zone(&chart.edges, zone);
+    let viewer = Viewer { zone: bucket_zone(&chart.edges, viewer.zone), ..viewer };
     let label = format!("{} per {} by {}", measure(chart.metric), unit(period).to_lowercase(), group.as_str());
     let buckets: Vec<Bucket> = chart
         .edges
         .windows(2)
         .enumerate()
         .filter_map(|(at, pair)| match pair {
-            [from, to] => Some(bucket(chart, at, (*from, *to), period, zone)),
+            [from, to] => Some(bucket(chart, at, (*from, *to), period, viewer)),
             _ => None,
         })
         .collect();
@@ -100,34 +101,30 @@ fn bucket_zone(edges: &[DateTime<Utc>], zone: Tz) -> Tz {
     if days && off { Tz::UTC } else { zone }
 }
 
-fn bucket(chart: &Chart, at: usize, span: (DateTime<Utc>, DateTime<Utc>), period: Period, zone: Tz) -> Bucket {
-    let (from, to) = (span.0.with_timezone(&zone), span.1.with_timezone(&zone));
+fn bucket(chart: &Chart, at: usize, span: (DateTime<Utc>, DateTime<Utc>), period: Period, viewer: Viewer) -> Bucket {
+    let (from, to) = span;
     let (label, span) = match period {
-        Period::Hour => (from.format("%H:%M").to_string(), from.format("%-d %b %Y, %H:%M %Z").to_string()),
-        Period::Day => (
-            from.format("%H:%M").to_string(),
-            format!("{} to {}", from.format("%-d %b %Y, %H:%M"), to.format("%H:%M %Z")),
-        ),
-        _ => (from.format("%-d %b").to_string(), from.format("%-d %b %Y, %Z").to_string()),
+        Period::Hour => (viewer.time(from), viewer.moment_in_zone(from)),
+        Period::Day => (viewer.time(from), format!("{} to {}", viewer.moment(from), viewer.time_in_zone(to))),
+        _ => (viewer.short_day(from), viewer.day_in_zone(from)),
     };
     let values = chart.series.iter().map(|one| one.values.get(at).map_or(0, |value| chart.cell(*value).0)).collect();
     Bucket { label, span, values }
 }
 
 /// The span of a chart in words, such as `16 Nov to 22 Nov 2026, UTC.`
-pub fn range(edges: &[DateTime<Utc>], period: Period, zone: Tz) -> String {
-    let zone = bucket_zone(edges, zone);
-    let (Some(from), Some(to)) = (edges.first(), edges.last()) else { return String::new() };
-    let from = from.with_timezone(&zone);
+pub fn range(edges: &[DateTime<Utc>], period: Period, viewer: Viewer) -> String {
+    let zone = bucket_zone(edges, viewer.zone);
+    let viewer = Viewer { zone, ..viewer };
+    let (Some(&from), Some(&to)) = (edges.first(), edges.last()) else { return String::new() };
     if matches!(period, Period::Hour | Period::Day) {
-        let to = to.with_timezone(&zone);
-        return format!("{} to {}, {zone}.", from.format("%-d %b %Y, %H:%M"), to.format("%-d %b, %H:%M"));
+        return format!("{} to {}, {zone}.", viewer.moment(from), viewer.short(to));
     }
-    let last = (*to - TimeDelta::seconds(1)).with_timezone(&zone);
-    if last.date_naive() == from.date_naive() {
-        return format!("{}, {zone}.", from.format("%-d %b %Y"));
+    let last = to - TimeDelta::seconds(1);
+    if viewer.day(last) == viewer.day(from) {
+        return format!("{}, {zone}.", viewer.day(from));
     }
-    format!("{} to {}, {zone}.", from.format("%-d %b"), last.format("%-d %b %Y"))
+    format!("{} to {}, {zone}.", viewer.short_day(from), viewer.day(last))
 }
 
 #[cfg(test)]
@@ -150,6 +147,7 @@ mod tests {
         let edges = |zone| crate::activity::edges(Period::Week, now, zone);
         let (kolkata, berlin) = (chrono_tz::Asia::Kolkata, chrono_tz::Europe::Berlin);
         assert_eq!(bucket_zone(&edges(kolkata), kolkata), Tz::UTC);
-        assert_eq!(range(&edges(berlin), Period::Week, berlin), "16 Nov to 22 Nov 2026, Europe/Berlin.");
+        let reader = Viewer { zone: berlin, ..Viewer::ANYBODY };
+        assert_eq!(range(&edges(berlin), Period::Week, reader), "16 Nov to 22 Nov 2026, Europe/Berlin.");
     }
 }

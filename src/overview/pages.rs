@@ -2,14 +2,13 @@
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use sqlx::PgConnection;
 
 use super::call_rows::{call_row, keys_of};
 use super::charts::draw;
 use crate::activity::{self, Group, LogFilter, Metric, Period, Slice, Summary};
-use crate::base::Usd;
 use crate::base::ids::{KeyId, OrgId, PersonId};
+use crate::base::{Locale, Usd, Viewer};
 use crate::catalog::Shelf;
 use crate::keys::{self, shown};
 use crate::ledger::{self, MeterKind};
@@ -34,20 +33,20 @@ const LOW_DAYS: u64 = 3;
 /// # Errors
 /// Database errors only.
 pub async fn index(app: web::Data<App>, shelf: web::Data<Shelf>, member: Member) -> Result<HttpResponse, PageError> {
-    let (now, zone, org) = (app.clock.now(), member.person().zone(), member.org_id());
+    let (now, viewer, org) = (app.clock.now(), member.person().viewer(), member.org_id());
     let slice = Slice { member: member.calls_of(), ..Slice::default() };
     let mut conn = member.tenant(&app).await?;
-    let spent = activity::summary(&mut conn, org, now, zone, &slice).await?;
+    let spent = activity::summary(&mut conn, org, now, viewer.zone, &slice).await?;
     let has_keys = keys::count(&mut conn, org, member.keys_of()).await? > 0;
-    let near = near_limit(&mut conn, org, member.keys_of()).await?;
-    let calls = recent_calls(&mut conn, org, member.calls_of(), now, zone).await?;
+    let near = near_limit(&mut conn, org, member.keys_of(), viewer.locale).await?;
+    let calls = recent_calls(&mut conn, org, member.calls_of(), now, viewer).await?;
     let spend = match calls.is_empty() {
         true => None,
         false => {
             let view = (Period::ThirtyDays, Group::Model);
             let measured = (view.0, view.1, Metric::Spend);
-            let chart = activity::chart(&mut conn, org, measured, &slice, now, zone).await?;
-            Some(draw(&chart, view, zone, |name| if name.is_empty() { "no model".into() } else { name.to_owned() }))
+            let chart = activity::chart(&mut conn, org, measured, &slice, now, viewer.zone).await?;
+            Some(draw(&chart, view, viewer, |name| if name.is_empty() { "no model".into() } else { name.to_owned() }))
         }
     };
     let available = member.credit.available();
@@ -115,17 +114,18 @@ async fn recent_calls(
     org: OrgId,
     member: Option<PersonId>,
     now: DateTime<Utc>,
-    zone: Tz,
+    viewer: Viewer,
 ) -> Result<Vec<CallRow>, sqlx::Error> {
     let rows = activity::log(conn, org, &LogFilter { member, ..LogFilter::default() }, RECENT_CALLS).await?.rows;
     let names = keys::labels(conn, org, member, &keys_of(&rows)).await?;
-    Ok(rows.iter().map(|row| call_row(row, &names, now, zone)).collect())
+    Ok(rows.iter().map(|row| call_row(row, &names, now, viewer)).collect())
 }
 
 async fn near_limit(
     conn: &mut PgConnection,
     org: OrgId,
     maker: Option<PersonId>,
+    locale: Locale,
 ) -> Result<Vec<views::KeyNear>, sqlx::Error> {
     let percent = shown::NEAR_PERCENT;
     let meters = ledger::meters_near_limit(conn, org, MeterKind::Key, percent, NEAR_CANDIDATES).await?;
@@ -134,7 +134,7 @@ async fn near_limit(
     let names = keys::live(conn, org, maker, &ids).await?;
     let near = meters.iter().zip(ids).filter_map(|(meter, id)| {
         let name = names.get(&id)?;
-        let bar = shown::bar(name, meter).filter(|bar| bar.percent >= percent)?;
+        let bar = shown::bar(name, meter, locale).filter(|bar| bar.percent >= percent)?;
         Some(views::KeyNear { name: name.clone(), href: format!("/activity?key={id}"), meter: bar })
     });
     Ok(near.take(NEAR_KEYS).collect())

@@ -35,7 +35,8 @@ pub(super) async fn may_lose_owner(
     Ok(())
 }
 
-/// Gives somebody another role. One that has no keys stops those that they made. Runs in the caller's transaction.
+/// Gives somebody another role. One that has no keys stops those that they made, and one that may not invite takes back
+/// their open invitations. Runs in the caller's transaction.
 ///
 /// # Errors
 /// `LastOwner`, `NotFound`, and those of [`Acting::lock_team`].
@@ -61,6 +62,9 @@ pub async fn change_role(
         true => 0,
         false => keys::disable_all_of(conn, acting.org, person).await?,
     };
+    if !after.may(Permission::ManageMembers) {
+        orgs::revoke_all_of(conn, acting.org, person, |action| acting.entry(action)).await?;
+    }
     mails::role_changed(conn, links, &member, &locked.name, (before, after)).await?;
     let entry = acting.entry(Action::RoleChanged).on(target(&member));
     let after = match stopped {

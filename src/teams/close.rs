@@ -6,8 +6,8 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::accounts::Links;
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
-use crate::base::Origin;
 use crate::base::ids::OrgId;
+use crate::base::{Origin, Viewer};
 use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use crate::keys;
 use crate::ledger;
@@ -29,7 +29,7 @@ pub async fn ask_deletion(conn: &mut PgConnection, acting: &Acting<'_>, links: &
     let at = orgs::ask_deletion(conn, acting.org, UNDO_FOR).await?;
     let seconds = i32::try_from(UNDO_FOR.num_seconds()).unwrap_or(i32::MAX);
     jobs::enqueue_after(conn, &DeleteOrg { org: acting.org }, &format!("delete_org:{}", acting.org), seconds).await?;
-    let on = at.format("%-d %b %Y, %H:%M UTC").to_string();
+    let on = Viewer::ANYBODY.moment_in_zone(at);
     for member in orgs::member_rows(conn, acting.org, MAX_MEMBERS).await? {
         mails::will_be_deleted(conn, links, &member, &locked.name, &acting.person.name, &on).await?;
     }
@@ -85,6 +85,7 @@ async fn delete(conn: &mut PgConnection, org: OrgId) -> Result<(), String> {
     }
     orgs::erase(conn, org, ERASED_NAME).await.map_err(text)?;
     topups::billing::forget(conn, org).await.map_err(text)?;
+    topups::auto::erase(conn, org).await.map_err(text)?;
     pictures::remove(conn, pictures::Owner::Org(org)).await.map_err(text)?;
     let keys = keys::erase_all(conn, org).await.map_err(text)?;
     audit::erase_chain(conn, Chain::Org(org)).await.map_err(text)?;

@@ -11,8 +11,8 @@ use crate::keys;
 use crate::orgs::mails;
 use crate::orgs::{self, Acting, MemberRow, OrgError, Permission};
 
-/// Takes somebody out. Their keys here stop in the same transaction, on every node within a second of its end; calls that
-/// run end and are settled as always.
+/// Takes somebody out. Their keys here stop in the same transaction, on every node within a second of its end, and open
+/// invitations that they sent are revoked; calls that run end and are settled as always.
 ///
 /// # Errors
 /// `LastOwner`, `NotFound` (also for oneself: leaving is another thing), and those of [`Acting::lock_team`].
@@ -36,7 +36,7 @@ pub async fn remove(
     Ok(member)
 }
 
-/// Goes. The same becomes of the keys as when somebody is removed.
+/// Goes. The same becomes of keys and invitations as when somebody is removed.
 ///
 /// # Errors
 /// `Personal`, `LastOwner`, and database errors.
@@ -57,5 +57,6 @@ pub async fn leave(conn: &mut PgConnection, acting: &Acting<'_>) -> Result<(), O
 /// The membership first: whoever is making a key holds it, and their key is then among those that are stopped.
 async fn take_out(conn: &mut PgConnection, acting: &Acting<'_>, person: PersonId) -> Result<u64, sqlx::Error> {
     orgs::delete_membership(conn, acting.org, person).await?;
+    orgs::revoke_all_of(conn, acting.org, person, |action| acting.entry(action)).await?;
     keys::disable_all_of(conn, acting.org, person).await
 }

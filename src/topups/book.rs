@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use super::payment::{Payment, PaymentState};
 use super::processors::Processor;
 use super::topup::{State, TopUp};
-use super::{billing, methods, reversals, store};
+use super::{auto, billing, methods, reversals, store};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::{Origin, Usd};
 use crate::ledger::{self, Code, HouseAccount, Posting};
@@ -53,6 +53,9 @@ pub async fn payment(conn: &mut PgConnection, by: &dyn Processor, payment: &Paym
     }
     let before = topup.state();
     store::note_payment(conn, &topup, payment).await?;
+    if topup.is_auto() {
+        auto::wants_payer(conn, &topup, payment).await?;
+    }
     if let Some(next) = before.after(&payment.state) {
         advance(conn, &mut topup, next, payment).await?;
     }
@@ -134,6 +137,9 @@ async fn advance(conn: &mut PgConnection, topup: &mut TopUp, next: State, paymen
     };
     store::set_state(conn, topup, next, failure).await?;
     topup.state = next.as_str().to_owned();
+    if topup.is_auto() {
+        auto::ended(conn, topup, next, failure).await?;
+    }
     if next == State::Paid {
         billing::issue(conn, topup).await?;
         let after = json!({ "credits": topup.credits.exact(), "total": topup.total.exact(), "method": topup.method });

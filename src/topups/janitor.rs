@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::processors::{Processor, Processors};
 use super::store::{self, OpenRefund};
 use super::topup::{State, TopUp};
-use super::{book, refund};
+use super::{auto, book, refund};
 
 /// How often the janitor looks for what is due.
 const EVERY: Duration = Duration::from_secs(5);
@@ -56,14 +56,18 @@ pub async fn round(pool: &PgPool, processors: &Processors) -> Result<usize, sqlx
 
 async fn ask_topup(pool: &PgPool, processors: &Processors, topup: &TopUp) -> anyhow::Result<()> {
     let by = processors.get(&topup.processor)?;
+    let mut conn = pool.acquire().await?;
+    let now = store::now(&mut conn).await?;
+    let customer = store::customer(&mut conn, topup.org, &topup.processor).await?;
+    drop(conn);
     let payment = match &topup.processor_ref {
         Some(reference) => by.fetch(reference).await?,
-        None => {
-            let mut conn = pool.acquire().await?;
-            let customer = store::customer(&mut conn, topup.org, &topup.processor).await?;
-            drop(conn);
-            by.find(topup, customer.as_deref()).await?
-        }
+        None => by.find(topup, customer.as_deref()).await?,
+    };
+    let payment = match payment {
+        Some(payment) if auto::is_abandoned(topup, &payment, now) => auto::abandon(by, payment).await?,
+        None if topup.is_auto() => auto::charge_again(pool, processors, topup, now).await?,
+        told => told,
     };
     let mut tx = pool.begin().await?;
     match payment {
@@ -82,7 +86,11 @@ async fn give_up(conn: &mut sqlx::PgConnection, topup: &TopUp) -> anyhow::Result
     let Some(locked) = store::lock(conn, topup.org, topup.id).await? else { return Ok(()) };
     let now = store::now(conn).await?;
     if locked.state() == State::Pending && now - locked.created_at > UNHEARD_OF {
-        store::set_state(conn, &locked, State::Expired, "The payment processor knows nothing of it.").await?;
+        let reason = "The payment processor knows nothing of it.";
+        store::set_state(conn, &locked, State::Expired, reason).await?;
+        if locked.is_auto() {
+            auto::ended(conn, &locked, State::Expired, reason).await?;
+        }
     }
     Ok(())
 }

@@ -13,6 +13,8 @@ use crate::orgs::Acting;
 
 #[derive(Debug, thiserror::Error)]
 pub enum MethodError {
+    #[error("Auto top-up charges this payment method. Choose another one there first, or switch it off.")]
+    InUse,
     #[error(transparent)]
     Processor(#[from] ProcessorError),
     #[error(transparent)]
@@ -49,7 +51,8 @@ pub async fn choose_default(
     audit::record(conn, acting.entry(Action::PaymentMethodDefault).on(target)).await
 }
 
-/// Forgets a way to pay, at the processor first: what is gone here must not be chargeable there.
+/// Forgets a way to pay, at the processor first: what is gone here must not be chargeable there. One that auto top-up
+/// charges is kept: with it the rule would end unnoticed, and calls with the last credit.
 ///
 /// # Errors
 /// See [`MethodError`]. Nothing is removed then.
@@ -59,6 +62,12 @@ pub async fn remove(
     acting: &Acting<'_>,
     method: &MethodRow,
 ) -> Result<(), MethodError> {
+    let mut conn = pool.acquire().await?;
+    if store::is_charged_by_rule(&mut conn, acting.org, method.id).await? {
+        return Err(MethodError::InUse);
+    }
+    // No connection is held while the processor is asked.
+    drop(conn);
     processors.get(&method.processor)?.forget(&method.processor_ref).await?;
     let mut tx = pool.begin().await?;
     if store::remove_method(&mut tx, acting.org, method.id).await? {

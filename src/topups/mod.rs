@@ -10,8 +10,10 @@
 
 mod apply;
 mod book;
+mod crossed;
 mod fees;
 mod inbox;
+mod mails;
 mod methods;
 mod payment;
 mod refund;
@@ -20,15 +22,20 @@ mod start;
 mod store;
 mod topup;
 
+pub mod alerts;
+pub mod auto;
 pub mod billing;
 pub mod codes;
 pub mod janitor;
 pub mod pages;
 pub mod processors;
 pub mod reconcile;
+pub mod refunds;
+pub mod saved;
 pub mod webhook;
 
 pub use apply::ApplyEvent;
+pub use crossed::BalanceCrossed;
 pub use fees::{
     Family, FeeKind, FeeRule, Fees, MAX_PURCHASE, METHODS, MIN_PURCHASE, Method, Quote, Schedule, method_name,
 };

@@ -6,31 +6,28 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use sqlx::PgConnection;
 
+use super::auto;
 use super::fees::{self, Family, Method, Schedule, method_name};
-use super::methods::{self, MethodError};
-use super::payment::RefundState;
 use super::processors::{ProcessorError, Processors};
-use super::refund::{By, OWNER_MAY_WITHIN, RefundError, refundable};
+use super::refund::refundable;
+use super::refunds::pages::refund_view;
+use super::saved::pages::method_view;
 use super::start::{Purchase, StartError};
-use super::store::{MethodRow, RefundView};
 use super::topup::{State, TopUp};
 use super::{Outcome, store};
-use crate::accounts::Recent;
 use crate::activity;
-use crate::audit::Action;
-use crate::base::Usd;
-use crate::base::ids::{OrgId, PaymentMethodId, TopUpId};
+use crate::base::ids::{OrgId, TopUpId};
 use crate::base::paging::{Rows, fetch_limit};
+use crate::base::{Usd, Viewer};
 use crate::ledger::{self, Moved};
 use crate::orgs::{self, Billing};
 use crate::web::page::with_status;
 use crate::web::present::{amount, when};
 use crate::web::views::topups as views;
 use crate::web::views::{Badge, Choice, Field, Pager};
-use crate::web::{
-    App, Destination, EmptyForm, PageError, Protected, away, flash, html, public_page, see_other, unprocessable,
-};
+use crate::web::{App, Destination, PageError, Protected, away, html, public_page, see_other, unprocessable};
 
 const ROWS: u16 = 20;
 /// Moves between organizations that are shown, the newest.
@@ -86,18 +83,20 @@ async fn index_view(
     before: Option<TopUpId>,
 ) -> Result<views::Index, PageError> {
     let mut conn = member.tenant(app).await?;
-    let (now, zone) = (app.clock.now(), member.person().zone());
-    let spent = activity::summary(&mut conn, member.org_id(), now, zone, &activity::Slice::default()).await?;
+    let (now, viewer) = (app.clock.now(), member.person().viewer());
+    let spent = activity::summary(&mut conn, member.org_id(), now, viewer.zone, &activity::Slice::default()).await?;
     let topups = Rows::of(store::list(&mut conn, member.org_id(), before, fetch_limit(ROWS)).await?, ROWS);
     let available = member.credit.available();
     let moves = ledger::moves(&mut conn, member.org_id(), MOVES).await?;
     let others: Vec<OrgId> = moves.iter().map(|one| one.other).collect();
     let names = orgs::org_names(&mut conn, &others).await?;
     let methods = store::payment_methods(&mut conn, member.org_id()).await?;
+    let rules = rules(&mut conn, member.org_id()).await?;
     Ok(views::Index {
+        rules,
         methods: methods.iter().map(method_view).collect(),
         may_move: member.org.is_team(),
-        moves: moves.iter().map(|one| move_view(one, &names, now, zone)).collect(),
+        moves: moves.iter().map(|one| move_view(one, &names, now, viewer)).collect(),
         shell: member.shell("credits", "Credits", "What your organization can spend, and what it has bought."),
         available: amount(available),
         held: amount(member.credit.held),
@@ -109,28 +108,37 @@ async fn index_view(
             older_href: topups.rows.last().filter(|_| topups.more).map(|last| format!("/credits?before={}", last.id)),
             newest_href: before.map(|_| "/credits".to_owned()),
             note: String::new(),
+            ..Pager::default()
         },
-        history: topups.rows.iter().map(|topup| row_view(topup, now, zone)).collect(),
+        history: topups.rows.iter().map(|topup| row_view(topup, now, viewer)).collect(),
     })
 }
 
-fn method_view(method: &MethodRow) -> views::MethodRow {
-    let name = method_name(&method.method);
-    views::MethodRow {
-        id: method.id.to_string(),
-        label: method.label.clone(),
-        note: match method.expires.as_str() {
-            "" => name.to_owned(),
-            expires => format!("{name}, expires {expires}"),
-        },
-        is_default: method.is_default,
-    }
+/// What happens by itself with the balance.
+async fn rules(conn: &mut PgConnection, org: OrgId) -> Result<Vec<views::RuleLine>, sqlx::Error> {
+    let state = |on| if on { Badge::new("good", "circle-check", "On") } else { Badge::new("", "ban", "Off") };
+    let (buys, sentence) = auto::pages::summary(conn, org).await?;
+    let alert = store::alert(conn, org).await?;
+    let tells = match alert.enabled {
+        true => format!("Mails when credits fall below {}.", alert.below.display()),
+        false => "Nobody is told when credits run low.".to_owned(),
+    };
+    let line = |title: &str, on, text, href: &str| views::RuleLine {
+        title: title.to_owned(),
+        state: state(on),
+        text,
+        href: href.to_owned(),
+    };
+    Ok(vec![
+        line("Auto top-up", buys, sentence, "/credits/auto"),
+        line("Low-balance alert", alert.enabled, tells, "/settings/balance"),
+    ])
 }
 
-fn move_view(one: &Moved, names: &HashMap<OrgId, String>, now: DateTime<Utc>, zone: chrono_tz::Tz) -> views::MoveRow {
+fn move_view(one: &Moved, names: &HashMap<OrgId, String>, now: DateTime<Utc>, viewer: Viewer) -> views::MoveRow {
     let other = names.get(&one.other).map_or("an organization that is gone", String::as_str);
     let way = if one.amount.is_negative() { "To" } else { "From" };
-    views::MoveRow { time: when(one.at, now, zone), what: format!("{way} {other}"), amount: amount(one.amount) }
+    views::MoveRow { time: when(one.at, now, viewer), what: format!("{way} {other}"), amount: amount(one.amount) }
 }
 
 /// How long the credits last at the pace of the last seven days, in words; empty without spending.
@@ -215,10 +223,10 @@ fn state_badge(state: State) -> Badge {
     }
 }
 
-fn row_view(topup: &TopUp, now: DateTime<Utc>, zone: chrono_tz::Tz) -> views::TopupRow {
+fn row_view(topup: &TopUp, now: DateTime<Utc>, viewer: Viewer) -> views::TopupRow {
     views::TopupRow {
         href: format!("/credits/topups/{}", topup.id),
-        time: when(topup.created_at, now, zone),
+        time: when(topup.created_at, now, viewer),
         amount: amount(topup.credits),
         fee: amount(topup.fee),
         method: method_name(&topup.method).to_owned(),
@@ -307,7 +315,11 @@ fn onward(app: &App, request: &HttpRequest, topup: &TopUp) -> Result<HttpRespons
     }
 }
 
-async fn own_topup(app: &App, member: &Billing, id: &str) -> Result<TopUp, PageError> {
+/// A purchase of the organization that is open.
+///
+/// # Errors
+/// `NotFound` for what is not this organization's.
+pub async fn own_topup(app: &App, member: &Billing, id: &str) -> Result<TopUp, PageError> {
     let id: TopUpId = id.parse().map_err(|_| PageError::NotFound)?;
     let mut conn = member.tenant(app).await?;
     store::find(&mut conn, member.org_id(), id).await?.ok_or(PageError::NotFound)
@@ -331,7 +343,7 @@ pub async fn show(
     drop(conn);
     let (headline, explanation) = told(&topup);
     let state = topup.state();
-    let (now, zone) = (app.clock.now(), member.person().zone());
+    let (now, viewer) = (app.clock.now(), member.person().viewer());
     let may_return = refundable(&topup, member.credit.available(), &processors, now).is_positive();
     html(&views::Show {
         shell: member.shell("credits", "Payment", "What became of this payment."),
@@ -343,13 +355,13 @@ pub async fn show(
         fee: amount(topup.fee),
         total: amount(topup.total),
         method: method_name(&topup.method).to_owned(),
-        started: when(topup.created_at, now, zone),
+        started: when(topup.created_at, now, viewer),
         poll: state == State::Pending,
         pay_href: topup.checkout_url.clone().filter(|_| state == State::Pending),
         receipt_href: topup.paid_at.map(|_| receipt_href(topup.id)),
         retry: matches!(state, State::Failed | State::Expired),
         refund_href: may_return.then(|| format!("/credits/topups/{}/refund", topup.id)),
-        refunds: refunds.iter().map(|refund| refund_view(refund, now, zone)).collect(),
+        refunds: refunds.iter().map(|refund| refund_view(refund, now, viewer)).collect(),
         origin: if topup.is_auto() { "Auto top-up".to_owned() } else { String::new() },
         id: topup.id.to_string(),
     })
@@ -380,159 +392,6 @@ fn told(topup: &TopUp) -> (String, String) {
         ),
     };
     (headline, explanation)
-}
-
-fn refund_view(refund: &RefundView, now: DateTime<Utc>, zone: chrono_tz::Tz) -> views::RefundRow {
-    let (state, note) = match (refund.state.as_str(), refund.origin.as_str()) {
-        ("failed", _) if !refund.failure.is_empty() => {
-            (Badge::new("bad", "circle-x", "Failed"), refund.failure.as_str())
-        }
-        ("failed", _) => (Badge::new("bad", "circle-x", "Failed"), "It did not arrive; the credits are back."),
-        (state, origin) => (
-            match state {
-                "succeeded" => Badge::new("good", "circle-check", "Returned"),
-                _ => Badge::new("warn", "clock", "On its way"),
-            },
-            match origin {
-                "owner" => "Unused credits",
-                "operator" => "By whoever runs this instance",
-                _ => "By the payment processor",
-            },
-        ),
-    };
-    views::RefundRow {
-        time: when(refund.created_at, now, zone),
-        amount: amount(refund.amount),
-        state,
-        note: note.to_owned(),
-    }
-}
-
-/// `GET /credits/topups/{id}/refund`
-///
-/// # Errors
-/// `NotFound` for what is not this organization's.
-pub async fn refund_form(
-    app: web::Data<App>,
-    processors: web::Data<Processors>,
-    member: Billing,
-    id: web::Path<String>,
-) -> Result<HttpResponse, PageError> {
-    let topup = own_topup(&app, &member, &id).await?;
-    let (now, zone) = (app.clock.now(), member.person().zone());
-    let sum = refundable(&topup, member.credit.available(), &processors, now);
-    let Some(paid_at) = topup.paid_at.filter(|_| sum.is_positive()) else {
-        let mut response = see_other(&format!("/credits/topups/{}", topup.id));
-        flash::set(&mut response, &app, false, "Nothing of this payment can be returned from here.");
-        return Ok(response);
-    };
-    let until = paid_at + OWNER_MAY_WITHIN;
-    html(&views::Refund {
-        shell: member.shell("credits", "Return unused credits", "What goes back, and what does not."),
-        id: topup.id.to_string(),
-        amount: amount(sum),
-        credits: amount(topup.credits),
-        fee: amount(topup.fee),
-        method: method_name(&topup.method).to_owned(),
-        until: when(until, now, zone),
-    })
-}
-
-/// `POST /credits/topups/{id}/refund`
-///
-/// # Errors
-/// `NotFound` for what is not this organization's; what stands against it is told on the page.
-pub async fn refund(
-    app: web::Data<App>,
-    processors: web::Data<Processors>,
-    member: Billing,
-    id: web::Path<String>,
-    Protected(EmptyForm {}): Protected<EmptyForm>,
-) -> Result<HttpResponse, PageError> {
-    let topup = own_topup(&app, &member, &id).await?;
-    let acting = member.acting();
-    let entry = acting.entry(Action::RefundAsked);
-    let by = By::Owner(acting.person.id);
-    let (good, text) = match super::refund(&app.db, &processors, (acting.org, topup.id), None, by, entry).await {
-        Ok(RefundState::Succeeded) => (true, "The unused credits were returned.".to_owned()),
-        Ok(_) => (true, "The unused credits are on their way back.".to_owned()),
-        Err(RefundError::Database(error)) => return Err(error.into()),
-        Err(RefundError::Internal(error)) => return Err(error.into()),
-        Err(error) => (false, error.to_string()),
-    };
-    let mut response = see_other(&format!("/credits/topups/{}", topup.id));
-    flash::set(&mut response, &app, good, &text);
-    Ok(response)
-}
-
-async fn own_method(app: &App, member: &Billing, id: &str) -> Result<MethodRow, PageError> {
-    let id: PaymentMethodId = id.parse().map_err(|_| PageError::NotFound)?;
-    let mut conn = member.tenant(app).await?;
-    store::payment_method(&mut conn, member.org_id(), id).await?.ok_or(PageError::NotFound)
-}
-
-/// `POST /credits/methods/{method}/default`
-///
-/// # Errors
-/// `NotFound` for what is not this organization's.
-pub async fn default_method(
-    app: web::Data<App>,
-    _recent: Recent,
-    member: Billing,
-    id: web::Path<String>,
-    Protected(EmptyForm {}): Protected<EmptyForm>,
-) -> Result<HttpResponse, PageError> {
-    let method = own_method(&app, &member, &id).await?;
-    let mut tx = member.tenant(&app).await?;
-    methods::choose_default(&mut tx, &member.acting(), &method).await?;
-    tx.commit().await?;
-    let mut response = see_other("/credits");
-    flash::set(&mut response, &app, true, &format!("{} is the default now.", method.label));
-    Ok(response)
-}
-
-/// `GET /credits/methods/{method}/remove`
-///
-/// # Errors
-/// `NotFound` for what is not this organization's.
-pub async fn remove_method_form(
-    app: web::Data<App>,
-    _recent: Recent,
-    member: Billing,
-    id: web::Path<String>,
-) -> Result<HttpResponse, PageError> {
-    let method = own_method(&app, &member, &id).await?;
-    html(&views::MethodRemove {
-        shell: member.shell("credits", "Remove a payment method", "What this means."),
-        id: method.id.to_string(),
-        label: method.label,
-    })
-}
-
-/// `POST /credits/methods/{method}/remove`
-///
-/// # Errors
-/// `NotFound` for what is not this organization's.
-pub async fn remove_method(
-    app: web::Data<App>,
-    processors: web::Data<Processors>,
-    _recent: Recent,
-    member: Billing,
-    id: web::Path<String>,
-    Protected(EmptyForm {}): Protected<EmptyForm>,
-) -> Result<HttpResponse, PageError> {
-    let method = own_method(&app, &member, &id).await?;
-    let (good, text) = match methods::remove(&app.db, &processors, &member.acting(), &method).await {
-        Ok(()) => (true, format!("{} was removed.", method.label)),
-        Err(MethodError::Database(error)) => return Err(error.into()),
-        Err(MethodError::Processor(error)) => {
-            tracing::warn!(%error, "a payment method was not removed");
-            (false, "The payment processor does not answer, so nothing was removed. Try again in a moment.".to_owned())
-        }
-    };
-    let mut response = see_other("/credits");
-    flash::set(&mut response, &app, good, &text);
-    Ok(response)
 }
 
 /// `GET /sandbox/checkout/{id}`: stands for the processor's own page.

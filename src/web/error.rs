@@ -43,9 +43,19 @@ impl From<sqlx::Error> for PageError {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => {
                 PageError::Unavailable(error)
             }
+            sqlx::Error::Database(ref said) if said.code().is_some_and(|code| goes_away(&code)) => {
+                PageError::Unavailable(error)
+            }
             other => PageError::Internal(anyhow::Error::new(other)),
         }
     }
+}
+
+/// Whether a server with this SQLSTATE is stopping, starting, or full: its last words on a connection, or its first.
+fn goes_away(code: &str) -> bool {
+    const TOO_MANY_CONNECTIONS: &str = "53300";
+    // Class 08 is the connection's, class 57P an operator's intervention.
+    code.starts_with("08") || code.starts_with("57P") || code == TOO_MANY_CONNECTIONS
 }
 
 impl ResponseError for PageError {

@@ -1,10 +1,9 @@
 //! How amounts and moments are shown.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 use super::views::common::{Amount, When};
-use crate::base::Usd;
+use crate::base::{Usd, Viewer};
 
 /// An amount, short, with its exact value behind it.
 #[must_use]
@@ -14,11 +13,10 @@ pub fn amount(usd: Usd) -> Amount {
 
 /// A moment, told from now where that is clearer, exact in the reader's zone behind it.
 #[must_use]
-pub fn when(at: DateTime<Utc>, now: DateTime<Utc>, zone: Tz) -> When {
-    let local = at.with_timezone(&zone);
+pub fn when(at: DateTime<Utc>, now: DateTime<Utc>, viewer: Viewer) -> When {
     let age = now - at;
     let (text, relative) = if age < TimeDelta::zero() {
-        (local.format("%-d %b %Y, %H:%M").to_string(), false)
+        (viewer.moment(at), false)
     } else if age < TimeDelta::minutes(1) {
         ("just now".to_owned(), true)
     } else if age < TimeDelta::hours(1) {
@@ -26,26 +24,15 @@ pub fn when(at: DateTime<Utc>, now: DateTime<Utc>, zone: Tz) -> When {
     } else if age < TimeDelta::hours(24) {
         (format!("{} h ago", age.num_hours()), true)
     } else {
-        (local.format("%-d %b, %H:%M").to_string(), false)
+        (viewer.short(at), false)
     };
-    When { text, exact: exact(at, zone), iso: at.to_rfc3339(), relative }
+    When { text, exact: viewer.exact(at), iso: at.to_rfc3339(), relative }
 }
 
 /// The day of a moment that matters as a date, such as `1 Jun 2027`.
 #[must_use]
-pub fn day(at: DateTime<Utc>, zone: Tz) -> When {
-    let text = at.with_timezone(&zone).format("%-d %b %Y").to_string();
-    When { text, exact: exact(at, zone), iso: at.to_rfc3339(), relative: false }
-}
-
-/// The time on that day with its zone, such as `14:03 UTC`.
-#[must_use]
-pub fn time_of_day(at: DateTime<Utc>, zone: Tz) -> String {
-    at.with_timezone(&zone).format("%H:%M %Z").to_string()
-}
-
-fn exact(at: DateTime<Utc>, zone: Tz) -> String {
-    at.with_timezone(&zone).format("%-d %b %Y, %H:%M:%S %Z").to_string()
+pub fn day(at: DateTime<Utc>, viewer: Viewer) -> When {
+    When { text: viewer.day(at), exact: viewer.exact(at), iso: at.to_rfc3339(), relative: false }
 }
 
 /// One or two letters for a round mark.

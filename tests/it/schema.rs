@@ -7,6 +7,10 @@ use crate::support::{Farebox, cluster};
 /// Money is stored under these names.
 const MONEY: &[&str] = &[
     "amount",
+    "below",
+    "rearm_at",
+    "cap_day",
+    "cap_month",
     "posted",
     "held",
     "cost",

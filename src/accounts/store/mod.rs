@@ -5,11 +5,11 @@ mod places;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
-use super::person::Person;
+use super::person::{Person, Theme};
 use super::session::{IDLE, Session, TOUCH_EVERY};
-use crate::base::EmailAddress;
 use crate::base::ids::{PersonId, PictureId, SessionId};
 use crate::base::secret::Digest;
+use crate::base::{EmailAddress, Viewer};
 use crate::db::interval;
 
 pub use places::{
@@ -22,7 +22,7 @@ pub use places::{
 pub async fn find_by_email(conn: &mut PgConnection, email: &EmailAddress) -> Result<Option<Person>, sqlx::Error> {
     sqlx::query_as!(
         Person,
-        r#"select id as "id: PersonId", email, name, time_zone, theme, email_verified_at as verified_at, password_hash
+        r#"select id as "id: PersonId", email, name, time_zone, theme, locale, email_verified_at as verified_at, password_hash
            from person where email_canonical = $1"#,
         email.canonical(),
     )
@@ -115,18 +115,31 @@ pub async fn set_password(conn: &mut PgConnection, id: PersonId, hash: &str) -> 
     Ok(())
 }
 
-/// # Errors
-/// Database errors only.
+/// Keeps a better hash of the same password, unless another one was set meanwhile.
+pub async fn replace_hash(conn: &mut PgConnection, id: PersonId, old: &str, new: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("update person set password_hash = $3 where id = $1 and password_hash = $2", id.0, old, new)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 pub async fn set_profile(
     conn: &mut PgConnection,
     id: PersonId,
     name: &str,
-    time_zone: &str,
-    theme: &str,
+    viewer: Viewer,
+    theme: Theme,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query!("update person set name = $2, time_zone = $3, theme = $4 where id = $1", id.0, name, time_zone, theme)
-        .execute(conn)
-        .await?;
+    sqlx::query!(
+        "update person set name = $2, time_zone = $3, locale = $4, theme = $5 where id = $1",
+        id.0,
+        name,
+        viewer.zone.name(),
+        viewer.locale.tag(),
+        theme.as_str(),
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -156,7 +169,7 @@ pub async fn token_owner(
 ) -> Result<Option<Person>, sqlx::Error> {
     sqlx::query_as!(
         Person,
-        r#"select p.id as "id: PersonId", email, name, time_zone, theme, email_verified_at as verified_at, password_hash
+        r#"select p.id as "id: PersonId", email, name, time_zone, theme, locale, email_verified_at as verified_at, password_hash
            from one_time_token t join person p on p.id = t.person_id
            where t.digest = $1 and t.purpose = $2 and t.used_at is null and t.expires_at > now()"#,
         digest.as_bytes(),
@@ -205,7 +218,7 @@ pub async fn insert_session(
 /// The session of a cookie, if it still stands.
 pub async fn find_session(conn: &mut PgConnection, digest: &Digest) -> Result<Option<Session>, sqlx::Error> {
     let row = sqlx::query!(
-        r#"select s.id as "id: SessionId", s.last_seen_at, s.authenticated_at, p.id as "person: PersonId", email, name, time_zone, theme,
+        r#"select s.id as "id: SessionId", s.last_seen_at, s.authenticated_at, p.id as "person: PersonId", email, name, time_zone, theme, locale,
             email_verified_at, f.id as "picture?: PictureId", d.due_at as "leaves_at?"
            from session s join person p on p.id = s.person_id
            left join picture f on f.owner_kind = 'person' and f.owner_id = p.id
@@ -228,6 +241,7 @@ pub async fn find_session(conn: &mut PgConnection, digest: &Digest) -> Result<Op
             name: row.name,
             time_zone: row.time_zone,
             theme: row.theme,
+            locale: row.locale,
             verified_at: row.email_verified_at,
             password_hash: None,
         },
@@ -262,7 +276,7 @@ pub async fn renew_session(conn: &mut PgConnection, id: SessionId, digest: &Dige
 pub async fn find_person(conn: &mut PgConnection, id: PersonId) -> Result<Option<Person>, sqlx::Error> {
     sqlx::query_as!(
         Person,
-        r#"select id as "id: PersonId", email, name, time_zone, theme, email_verified_at as verified_at, password_hash
+        r#"select id as "id: PersonId", email, name, time_zone, theme, locale, email_verified_at as verified_at, password_hash
            from person where id = $1"#,
         id.0,
     )

@@ -53,7 +53,7 @@ pub async fn insert_half(
 /// Who showed a first factor, and which.
 pub async fn find_half(conn: &mut PgConnection, digest: &Digest) -> Result<Option<(Person, String)>, sqlx::Error> {
     let row = sqlx::query!(
-        r#"select h.first, p.id as "id: PersonId", email, name, time_zone, theme, email_verified_at
+        r#"select h.first, p.id as "id: PersonId", email, name, time_zone, theme, locale, email_verified_at
            from half_sign_in h join person p on p.id = h.person_id where h.digest = $1 and h.expires_at > now()"#,
         digest.as_bytes(),
     )
@@ -66,6 +66,7 @@ pub async fn find_half(conn: &mut PgConnection, digest: &Digest) -> Result<Optio
             name: row.name,
             time_zone: row.time_zone,
             theme: row.theme,
+            locale: row.locale,
             verified_at: row.email_verified_at,
             password_hash: None,
         };

@@ -6,6 +6,7 @@ mod holds;
 mod meters;
 mod settlement;
 mod transfers;
+mod watches;
 
 pub use audit::{
     audit_counts, drifted_credit_holds, drifted_credits, drifted_meter_holds, orphan_transfers, overdue_holds,
@@ -16,3 +17,4 @@ pub use holds::{EndedHold, end_holds, expired_holds, hold_all, lock_books};
 pub use meters::{MeterChange, insert_meter, meter_states, meters_near_limit, update_limits};
 pub use settlement::apply;
 pub use transfers::{Line, Moved, NewTransfer, insert_or_find_transfer, lines_of, moves, net_of};
+pub use watches::{delete_watch, find_watch, upsert_watch};

@@ -10,6 +10,7 @@ use crate::accounts::passkeys::{self, KnownPasskey};
 use crate::accounts::two_factor::{self, ConfirmError, RecoveryCodes};
 use crate::accounts::{self, Device, Factor, Factors, Links, Recent, SessionSeen};
 use crate::audit::{Action, Recorded};
+use crate::base::Viewer;
 use crate::base::ids::SessionId;
 use crate::orgs::Member;
 use crate::web::views::security as views;
@@ -25,16 +26,16 @@ pub(super) const NO_PASSKEYS: &str =
 /// Shows moments to one reader.
 struct Reader {
     now: DateTime<Utc>,
-    zone: chrono_tz::Tz,
+    viewer: Viewer,
 }
 
 impl Reader {
     fn of(app: &App, member: &Member) -> Reader {
-        Reader { now: app.clock.now(), zone: member.person().zone() }
+        Reader { now: app.clock.now(), viewer: member.person().viewer() }
     }
 
     fn when(&self, at: DateTime<Utc>) -> When {
-        present::when(at, self.now, self.zone)
+        present::when(at, self.now, self.viewer)
     }
 
     fn passkey(&self, passkey: KnownPasskey) -> views::PasskeyRow {

@@ -32,9 +32,13 @@ pub async fn expire_invitations(conn: &mut PgConnection, org: OrgId) -> Result<(
 }
 
 pub async fn count_invitations(conn: &mut PgConnection, org: OrgId) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(r#"select count(*) as "count!" from invitation where org_id = $1 and ended_at is null"#, org.0,)
-        .fetch_one(conn)
-        .await
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from invitation
+           where org_id = $1 and ended_at is null and expires_at > now()"#,
+        org.0,
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// How many were made in the last twenty-four hours, whatever became of them.
@@ -72,17 +76,23 @@ pub async fn insert_invitation(
     .await
 }
 
-/// The open invitations of an organization, newest first.
-pub async fn open_invitations(conn: &mut PgConnection, org: OrgId, most: i64) -> Result<Vec<Invitation>, sqlx::Error> {
+/// The open invitations of an organization, newest first; only those that are older than `before`.
+pub async fn open_invitations(
+    conn: &mut PgConnection,
+    org: OrgId,
+    before: Option<InvitationId>,
+    most: i64,
+) -> Result<Vec<Invitation>, sqlx::Error> {
     sqlx::query_as!(
         Invitation,
         r#"select i.org_id as "org: OrgId", i.id as "id: InvitationId", i.email, i.role, i.sends, i.sent_at,
             i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?"
            from invitation i join org o on o.id = i.org_id left join person p on p.id = i.invited_by
-           where i.org_id = $1 and i.ended_at is null and i.expires_at > now()
+           where i.org_id = $1 and i.ended_at is null and i.expires_at > now() and ($3::uuid is null or i.id < $3)
            order by i.id desc limit $2"#,
         org.0,
         most,
+        before.map(|id| id.0),
     )
     .fetch_all(conn)
     .await
@@ -138,6 +148,31 @@ pub async fn end_invitation(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// An invitation that was taken back with the others of who sent it.
+pub struct Revoked {
+    pub id: InvitationId,
+    pub email: String,
+    pub role: String,
+}
+
+/// Takes back every open invitation that somebody sent. There are at most [`MAX_OPEN`](super::super::invitation::MAX_OPEN).
+pub async fn end_invitations_of(
+    conn: &mut PgConnection,
+    org: OrgId,
+    inviter: PersonId,
+) -> Result<Vec<Revoked>, sqlx::Error> {
+    sqlx::query_as!(
+        Revoked,
+        r#"update invitation set ended_at = now(), ended_as = 'revoked'
+           where org_id = $1 and invited_by = $2 and ended_at is null and expires_at > now()
+           returning id as "id: InvitationId", email, role"#,
+        org.0,
+        inviter.0,
+    )
+    .fetch_all(conn)
+    .await
 }
 
 /// A new token for one more mail.

@@ -73,6 +73,36 @@ pub async fn member_rows(conn: &mut PgConnection, org: OrgId, most: i64) -> Resu
     .await
 }
 
+/// Members whose name or address contains `search`, by role and name. Those up to `after` are left out; there is nobody
+/// when that one is no member any more.
+pub async fn member_page(
+    conn: &mut PgConnection,
+    org: OrgId,
+    search: &str,
+    after: Option<PersonId>,
+    limit: i64,
+) -> Result<Vec<MemberRow>, sqlx::Error> {
+    sqlx::query_as!(
+        MemberRow,
+        r#"select p.id as "person: PersonId", p.name, p.email, m.role, m.meter_id as "meter: MeterId",
+            m.created_at as joined_at
+           from membership m join person p on p.id = m.person_id
+           where m.org_id = $1
+            and ($2 = '' or strpos(lower(p.name), lower($2)) > 0 or strpos(lower(p.email), lower($2)) > 0)
+            and ($3::uuid is null
+                or (array_position(array['owner', 'admin', 'billing', 'member'], m.role), lower(p.name), p.id) > (
+                    select array_position(array['owner', 'admin', 'billing', 'member'], m.role), lower(p.name), p.id
+                    from membership m join person p on p.id = m.person_id where m.org_id = $1 and m.person_id = $3))
+           order by array_position(array['owner', 'admin', 'billing', 'member'], m.role), lower(p.name), p.id limit $4"#,
+        org.0,
+        search,
+        after.map(|person| person.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 pub async fn member_row(
     conn: &mut PgConnection,
     org: OrgId,

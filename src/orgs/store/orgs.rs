@@ -155,6 +155,20 @@ pub async fn is_due(conn: &mut PgConnection, org: OrgId) -> Result<bool, sqlx::E
     .await
 }
 
+/// Whether an organization may spend and be charged: it is there, nobody asked for its end, and nothing froze it.
+///
+/// # Errors
+/// Database errors only.
+pub async fn is_open(conn: &mut PgConnection, org: OrgId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select from org
+            where id = $1 and deleted_at is null and delete_after is null and frozen_at is null) as "open!""#,
+        org.0,
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Ends an organization: its name, its members and its invitations go.
 pub async fn erase(conn: &mut PgConnection, org: OrgId, name: &str) -> Result<(), sqlx::Error> {
     sqlx::query!("update org set deleted_at = now(), name = $2 where id = $1", org.0, name).execute(&mut *conn).await?;

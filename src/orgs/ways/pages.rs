@@ -33,7 +33,7 @@ async fn view(
     let stored = accounts::find_person(&mut conn, person.id).await?.ok_or(PageError::NotFound)?;
     let has_password = stored.password_hash.is_some();
     let has_passkey = accounts::passkeys::has_any(&mut conn, person.id).await?;
-    let (now, zone) = (app.clock.now(), person.zone());
+    let (now, viewer) = (app.clock.now(), person.viewer());
     let free = providers.iter().filter(|provider| {
         let issuer = &provider.settings.issuer;
         !identities.iter().any(|identity| identity.issuer == *issuer)
@@ -54,8 +54,8 @@ async fn view(
                 id: identity.id.to_string(),
                 label: label_of(providers, identity),
                 email: identity.email.clone(),
-                linked: present::when(identity.linked_at, now, zone),
-                last_used: identity.last_used_at.map(|at| present::when(at, now, zone)),
+                linked: present::when(identity.linked_at, now, viewer),
+                last_used: identity.last_used_at.map(|at| present::when(at, now, viewer)),
                 usable: providers.of_issuer(&identity.issuer).is_some(),
                 only_way: !has_password && !has_passkey && identities.len() == 1,
             })

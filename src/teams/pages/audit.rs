@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::audit::{self, Action, Chain, Filter, Recorded};
+use crate::base::Viewer;
 use crate::base::ids::PersonId;
 use crate::base::money::thousands;
 use crate::base::paging::{Rows, fetch_limit};
@@ -128,8 +129,8 @@ pub async fn index(
     Reader(member): Reader,
     query: web::Query<AuditQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let (now, zone, org) = (app.clock.now(), member.person().zone(), member.org_id());
-    let filter = query.filter(zone)?;
+    let (now, viewer, org) = (app.clock.now(), member.person().viewer(), member.org_id());
+    let filter = query.filter(viewer.zone)?;
     let mut conn = member.tenant(&app).await?;
     let rows = Rows::of(audit::page(&mut conn, Chain::Org(org), &filter, fetch_limit(ROWS)).await?, ROWS);
     let people = orgs::members(&mut conn, org).await?;
@@ -145,7 +146,7 @@ pub async fn index(
         from: Field::of(&query.from),
         until: Field::of(&query.until),
         filtered: query.is_on(),
-        entries: rows.rows.iter().map(|entry| row(entry, now, zone)).collect(),
+        entries: rows.rows.iter().map(|entry| row(entry, now, viewer)).collect(),
         csv_href: query.address("/settings/audit/export", "", "csv"),
         json_href: query.address("/settings/audit/export", "", "json"),
         export_most: thousands(&MAX_EXPORT.to_string()),
@@ -157,18 +158,19 @@ pub async fn index(
                 .map(|last| query.address("/settings/audit", &last.seq.to_string(), "")),
             newest_href: filter.before.map(|_| query.address("/settings/audit", "", "")),
             note: String::new(),
+            ..Pager::default()
         },
     })
 }
 
-fn row(entry: &Recorded, now: DateTime<Utc>, zone: Tz) -> views::AuditRow {
+fn row(entry: &Recorded, now: DateTime<Utc>, viewer: Viewer) -> views::AuditRow {
     let personal = entry.personal();
     views::AuditRow {
-        time: when(entry.at, now, zone),
+        time: when(entry.at, now, viewer),
         actor: actor(entry),
         action: Badge::new("", "", label(entry)),
         target: personal.target.clone(),
-        changes: changes(&entry.before, &entry.after, zone),
+        changes: changes(&entry.before, &entry.after, viewer),
         origin: personal.ip,
     }
 }
@@ -192,14 +194,14 @@ fn actor(entry: &Recorded) -> String {
 }
 
 /// What changed, one line each: names that only one side has, and values that differ.
-fn changes(before: &str, after: &str, zone: Tz) -> Vec<String> {
+fn changes(before: &str, after: &str, viewer: Viewer) -> Vec<String> {
     let read = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
     let (before, after) = (read(before), read(after));
     let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
     let value = |side: &Map<String, Value>, name: &str| match side.get(name) {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(match DateTime::parse_from_rfc3339(text) {
-            Ok(at) => at.with_timezone(&zone).format("%-d %b %Y, %H:%M %Z").to_string(),
+            Ok(at) => viewer.moment_in_zone(at.to_utc()),
             Err(_) => text.chars().take(MAX_SHOWN).collect::<String>(),
         }),
         Some(other) => Some(other.to_string().chars().take(MAX_SHOWN).collect()),
@@ -218,7 +220,7 @@ fn changes(before: &str, after: &str, zone: Tz) -> Vec<String> {
         .collect()
 }
 
-/// `GET /settings/audit/export?format=`: what is filtered, at most the newest [`MAX_EXPORT`] entries, times in UTC.
+/// `GET /settings/audit/export?format=`: what is filtered, at most the newest [`MAX_EXPORT`] entries, times in UTC. The export is noted in the log.
 ///
 /// # Errors
 /// `Invalid` for a filter or a format that cannot be read, and database errors.
@@ -242,7 +244,10 @@ pub async fn export(
         entries.extend(rows);
     }
     entries.truncate(MAX_EXPORT);
-    drop(conn);
+    // Who took the log with them stands in it, too.
+    let entry = member.acting().entry(Action::LogExported);
+    audit::record(&mut conn, entry.change(Value::Null, json!({ "file": name, "entries": entries.len() }))).await?;
+    conn.commit().await?;
     let body = if name == "audit.csv" { csv(&entries) } else { as_json(&entries).to_string() };
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, kind))
@@ -322,12 +327,13 @@ mod tests {
 
     #[test]
     fn changes_are_told_in_words() {
-        let lines = changes(r#"{"role":"member","same":1}"#, r#"{"role":"admin","same":1,"keys_disabled":2}"#, Tz::UTC);
+        let lines =
+            changes(r#"{"role":"member","same":1}"#, r#"{"role":"admin","same":1,"keys_disabled":2}"#, Viewer::ANYBODY);
         assert_eq!(lines, ["role: member → admin", "keys disabled: 2"]);
-        assert_eq!(changes(r#"{"total":"5"}"#, r#"{"total":null}"#, Tz::UTC), ["total: 5 → none"]);
-        let until = changes("", r#"{"until":"2026-11-30T03:56:05.561436Z"}"#, Tz::UTC);
+        assert_eq!(changes(r#"{"total":"5"}"#, r#"{"total":null}"#, Viewer::ANYBODY), ["total: 5 → none"]);
+        let until = changes("", r#"{"until":"2026-11-30T03:56:05.561436Z"}"#, Viewer::ANYBODY);
         assert_eq!(until, ["until: 30 Nov 2026, 03:56 UTC"]);
-        assert!(changes("", "", Tz::UTC).is_empty());
+        assert!(changes("", "", Viewer::ANYBODY).is_empty());
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::members::{Asked, index_view};
+use super::list::{Asked, first_page};
 use super::{of_team, told};
 use crate::accounts::{self, Links, SignedIn};
-use crate::base::EmailAddress;
 use crate::base::ids::InvitationId;
+use crate::base::{EmailAddress, Viewer};
 use crate::orgs::{self, Invitation, Lasts, Manager, OrgError, Role};
 use crate::web::views::Field;
 use crate::web::views::teams::{self as views, InvitationState};
@@ -59,7 +59,7 @@ pub async fn invite(
 
 async fn again(app: &App, manager: &Manager, form: InviteForm, error: String) -> Result<HttpResponse, PageError> {
     let asked = Asked { email: Field::wrong(form.email, error), role: form.role, lasts: form.lasts };
-    unprocessable(&index_view(app, manager, asked).await?)
+    unprocessable(&first_page(app, manager, asked).await?)
 }
 
 fn parse(id: &str) -> Result<InvitationId, PageError> {
@@ -144,7 +144,7 @@ fn view(
         inviter: invitation.inviter.clone().unwrap_or_else(|| "Somebody".to_owned()),
         role: role.label().to_owned(),
         role_note: role.note().to_owned(),
-        expires: invitation.expires_at.format("%-d %b %Y, %H:%M UTC").to_string(),
+        expires: Viewer::ANYBODY.moment_in_zone(invitation.expires_at),
         signed_in_as: person.map(|person| person.person().email.clone()).unwrap_or_default(),
         invited: invitation.masked_email(),
         sign_in_href: format!("/sign-in?next=%2Finvitations%3Ftoken%3D{token}"),

@@ -1,108 +1,23 @@
-//! The list of members, and what can be changed about one.
-
-use std::collections::HashMap;
+//! One member, and what can be changed about them.
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::{of_team, roles, told};
+use super::{of_team, told};
 use crate::accounts::Links;
 use crate::accounts::Recent;
 use crate::base::Usd;
-use crate::base::ids::{MeterId, PersonId};
-use crate::base::money::thousands;
+use crate::base::ids::PersonId;
 use crate::keys::{self, shown};
-use crate::ledger::{self, Limits, MeterState};
-use crate::orgs::{self, Lasts, MAX_MEMBERS, Manager, MemberRow, Owner, Permission, Role};
-use crate::web::present::{amount, when};
+use crate::ledger::{self, Limits};
+use crate::orgs::{self, Manager, MemberRow, Owner, Permission, Role};
+use crate::web::present::{amount, day};
 use crate::web::views::teams as views;
 use crate::web::views::{Choice, Field};
 use crate::web::{App, EmptyForm, PageError, Protected, flash, html, see_other, unprocessable};
 
-/// Open invitations that the page shows: as many as there may be.
-const MAX_SHOWN: i64 = 100;
-
-/// What the form of an invitation held.
-pub(super) struct Asked {
-    pub email: Field,
-    pub role: String,
-    pub lasts: String,
-}
-
-impl Default for Asked {
-    fn default() -> Asked {
-        Asked { email: Field::default(), role: Role::Member.as_str().to_owned(), lasts: "7".to_owned() }
-    }
-}
-
-pub(super) async fn index_view(app: &App, manager: &Manager, asked: Asked) -> Result<views::Members, PageError> {
-    let org = manager.org_id();
-    let mut conn = manager.tenant(app).await?;
-    let members = orgs::member_rows(&mut conn, org, MAX_MEMBERS).await?;
-    let meters: Vec<MeterId> = members.iter().map(|member| member.meter).collect();
-    let meters = ledger::meter_states(&mut conn, org, &meters).await?;
-    let meters: HashMap<MeterId, MeterState> = meters.into_iter().map(|meter| (meter.id, meter)).collect();
-    let counts = keys::counts(&mut conn, org).await?;
-    let invitations = orgs::open_invitations(&mut conn, org, MAX_SHOWN).await?;
-    let (now, zone) = (app.clock.now(), manager.person().zone());
-    let row = |member: &MemberRow| {
-        let meter = meters.get(&member.meter);
-        views::MemberRow {
-            name: member.name.clone(),
-            email: member.email.clone(),
-            href: href(member.person),
-            you: member.person == manager.person().id,
-            role: member.role().label().to_owned(),
-            joined: when(member.joined_at, now, zone),
-            meter: meter.and_then(|meter| shown::bar(&member.name, meter)),
-            used: amount(meter.map_or(Usd::ZERO, |meter| meter.spent.total)),
-            keys: thousands(&counts.get(&member.person).copied().unwrap_or(0).to_string()),
-        }
-    };
-    Ok(views::Members {
-        shell: manager.shell(
-            "members",
-            "Members",
-            "Who shares this balance, what they may do, and what they may spend.",
-        ),
-        members: members.iter().map(row).collect(),
-        invitations: invitations
-            .iter()
-            .map(|one| views::InvitationRow {
-                id: one.id.to_string(),
-                email: one.email.clone(),
-                role: one.role().label().to_owned(),
-                by: one.inviter.clone().unwrap_or_else(|| "somebody".to_owned()),
-                sent: when(one.sent_at, now, zone),
-                expires: when(one.expires_at, now, zone),
-                may_resend: one.may_resend(now),
-            })
-            .collect(),
-        email: asked.email,
-        role_choices: [Role::Member, Role::Billing, Role::Admin]
-            .map(|role| Choice::new(role.as_str(), role.label(), role.note(), role.as_str() == asked.role))
-            .to_vec(),
-        lasts_choices: Lasts::ALL
-            .map(|lasts| {
-                let days = lasts.days().to_string();
-                Choice::new(&days, lasts.label(), "", days == asked.lasts)
-            })
-            .to_vec(),
-        roles: roles(),
-    })
-}
-
-fn href(person: PersonId) -> String {
+pub(super) fn href(person: PersonId) -> String {
     format!("/settings/members/{person}")
-}
-
-/// `GET /settings/members`
-///
-/// # Errors
-/// `NotFound` in a personal organization.
-pub async fn index(app: web::Data<App>, manager: Manager) -> Result<HttpResponse, PageError> {
-    of_team(&manager)?;
-    html(&index_view(&app, &manager, Asked::default()).await?)
 }
 
 async fn find(app: &App, manager: &Manager, id: &str) -> Result<MemberRow, PageError> {
@@ -174,15 +89,15 @@ async fn member_view(
     let cap = cap.unwrap_or(&stored);
     let why = role_why(manager, member, orgs::count_owners(&mut conn, org).await?);
     let (you, owner) = (member.person == manager.person().id, member.role() == Role::Owner);
-    let (owns, now, zone) = (manager.may(Permission::Own), app.clock.now(), manager.person().zone());
+    let (owns, viewer) = (manager.may(Permission::Own), manager.person().viewer());
     let offered = Role::ALL.into_iter().filter(|role| owns || *role != Role::Owner);
     Ok(views::Member {
         shell: manager.shell("members", &member.name, ""),
         href: href(member.person),
         email: member.email.clone(),
-        joined: when(member.joined_at, now, zone),
+        joined: day(member.joined_at, viewer),
         used: amount(meter.map_or(Usd::ZERO, |meter| meter.spent.total)),
-        meter: meter.and_then(|meter| shown::bar(&member.name, meter)),
+        meter: meter.and_then(|meter| shown::bar(&member.name, meter, viewer.locale)),
         keys: keys::count(&mut conn, org, Some(member.person)).await?.to_string(),
         you,
         role_choices: match why {
@@ -261,6 +176,7 @@ pub async fn change_role(
 /// `NotFound` for somebody who is no member; mistakes are shown beside their field.
 pub async fn change_cap(
     app: web::Data<App>,
+    _recent: Recent,
     manager: Manager,
     id: web::Path<String>,
     Protected(form): Protected<CapForm>,

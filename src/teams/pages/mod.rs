@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod credits;
 pub mod invitations;
+pub mod list;
 pub mod members;
 pub mod organization;
 

@@ -1,5 +1,8 @@
-//! Every query about money in: purchases, messages of processors, what goes back, and saved ways to pay.
+//! Every query about money in: purchases, messages of processors, what goes back, saved ways to pay, auto top-up and
+//! the low-balance alert.
 
+mod alerts;
+mod auto;
 mod billing;
 mod codes;
 mod events;
@@ -9,6 +12,11 @@ mod reconcile;
 mod reversals;
 mod topups;
 
+pub use alerts::{alert, erase_alert, save_alert};
+pub use auto::{
+    AttemptRow, attempted_method, attempts, auto_charged, has_open_auto, insert_attempt, is_charged_by_rule, lock_rule,
+    next_day, note_failure, note_success, rule, save_rule, set_attempt_reason, stop_rule,
+};
 pub use billing::{
     billing_details, delete_billing_details, insert_receipt, insert_seller, receipt, seller, set_billing_details,
 };

@@ -155,7 +155,7 @@ pub struct EmailLink {
     pub problem: String,
 }
 
-/// `GET /settings/profile`. Fields: `name`, `theme`, `time_zone`.
+/// `GET /settings/profile`. Fields: `name`, `theme`, `locale`, `time_zone`.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "accounts/profile.html")]
 pub struct Profile {
@@ -167,6 +167,8 @@ pub struct Profile {
     /// Values `system`, `light`, `dark`.
     pub themes: Vec<Choice>,
     /// IANA names.
+    /// Languages, each with its form of dates and times.
+    pub locales: Vec<Choice>,
     pub time_zones: Vec<Choice>,
 }
 

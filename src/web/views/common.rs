@@ -146,7 +146,7 @@ pub struct Fact {
     pub mono: bool,
 }
 
-/// Keyset paging: from newest to older.
+/// Keyset paging: from newest to older, or from A to Z.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "components/pager.html")]
 pub struct Pager {
@@ -156,6 +156,8 @@ pub struct Pager {
     pub newest_href: Option<String>,
     /// Such as `50 of 1,204 calls`.
     pub note: String,
+    /// The rows stand by name, so the links say `First` and `Next`.
+    pub by_name: bool,
 }
 
 impl HtmlSafe for Pager {}

@@ -22,6 +22,10 @@ pub struct MailRow {
     pub subject: String,
     pub to: String,
     pub time: When,
+    /// Why it was not sent, if it was tried.
+    pub error: String,
+    /// It is not tried any more.
+    pub dead: bool,
 }
 
 /// `GET /dev/mailbox/{id}`.
@@ -33,6 +37,10 @@ pub struct Message {
     pub from: String,
     pub to: String,
     pub time: When,
+    /// Why it was not sent, if it was tried.
+    pub error: String,
+    /// It is not tried any more.
+    pub dead: bool,
     /// The plain text body.
     pub text: String,
     /// Links of the body, to follow by a click.

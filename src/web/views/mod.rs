@@ -22,11 +22,13 @@ pub mod keys;
 pub mod leaving;
 mod money_samples;
 pub mod overview;
+mod rule_samples;
 pub mod samples;
 pub mod security;
 pub mod shell;
 mod team_samples;
 pub mod teams;
+pub mod topup_rules;
 pub mod topups;
 
 pub use common::{Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When};

@@ -33,6 +33,7 @@ pub fn samples(theme: &str) -> askama::Result<Vec<Sample>> {
     model_pages(theme, &mut out)?;
     super::team_samples::push_all(theme, &mut out)?;
     super::money_samples::push_all(theme, &mut out)?;
+    super::rule_samples::push_all(theme, &mut out)?;
     other_pages(theme, &mut out)?;
     error_pages(theme, &mut out)?;
     mail_samples(&mut out)?;
@@ -79,6 +80,7 @@ pub(super) fn shell(theme: &str, section: &'static str, title: &str, description
         csrf: "sample-token".into(),
         flash: None,
         theme: theme.into(),
+        lang: "en-GB",
         dev: true,
     }
 }
@@ -212,6 +214,10 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             Choice::new("system", "System", "As your device", true),
             Choice::new("light", "Light", "", false),
             Choice::new("dark", "Dark", "", false),
+        ],
+        locales: vec![
+            Choice::new("en-US", "English (United States)", "", false),
+            Choice::new("en-GB", "English (United Kingdom)", "", true),
         ],
         time_zones: vec![Choice::new("UTC", "UTC", "", true), Choice::new("Europe/Paris", "Europe/Paris", "", false)],
     };
@@ -582,6 +588,7 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             older_href: Some("/credits?before=top_00".into()),
             newest_href: None,
             note: "4 of 19 payments".into(),
+            ..Pager::default()
         },
         moves: vec![topups::MoveRow {
             time: when("2 days ago"),
@@ -589,6 +596,20 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             amount: usd("$40.00"),
         }],
         may_move: true,
+        rules: vec![
+            topups::RuleLine {
+                title: "Auto top-up".into(),
+                state: Badge::new("good", "circle-check", "On"),
+                text: "When credits fall below $10.00, buy $50.00 with Visa ending in 4242.".into(),
+                href: "/credits/auto".into(),
+            },
+            topups::RuleLine {
+                title: "Low-balance alert".into(),
+                state: Badge::new("", "ban", "Off"),
+                text: "Nobody is told when credits run low.".into(),
+                href: "/settings/balance".into(),
+            },
+        ],
         methods: vec![
             topups::MethodRow {
                 id: "pay_01".into(),
@@ -728,7 +749,7 @@ fn key_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             row("Old importer", Some(meter("$0.08", "$20.00", 0, "")), Badge::new("", "ban", "Disabled"), false),
         ],
         search: String::new(),
-        pager: Pager { older_href: None, newest_href: None, note: "5 keys".into() },
+        pager: Pager { older_href: None, newest_href: None, note: "5 keys".into(), ..Pager::default() },
     };
     push(out, "keys", &index)?;
     let shell_of = |title: &str, text: &str| shell(theme, "keys", title, text);
@@ -825,6 +846,7 @@ fn activity_index(theme: &str) -> activity::Index {
             older_href: Some("/activity?before=call_00".into()),
             newest_href: Some("/activity".into()),
             note: "50 of 4,120 calls".into(),
+            ..Pager::default()
         },
     }
 }
@@ -970,8 +992,12 @@ fn other_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         subject: "Confirm your address for Farebox".into(),
         to: "ada@northwind.example".into(),
         time: when("1 min ago"),
+        ..dev::MailRow::default()
     };
-    push(out, "mailbox", &dev::Mailbox { page: public(theme, "Mailbox"), messages: vec![mail] })?;
+    let refused = || "the mail server did not take the mail: 550 no such mailbox".to_owned();
+    let dead = dev::MailRow { error: refused(), dead: true, ..mail.clone() };
+    let failed = dev::MailRow { error: refused(), ..mail.clone() };
+    push(out, "mailbox", &dev::Mailbox { page: public(theme, "Mailbox"), messages: vec![mail, failed, dead] })?;
     push(out, "mailbox_empty", &dev::Mailbox { page: public(theme, "Mailbox"), messages: Vec::new() })?;
     let message = dev::Message {
         page: public(theme, "Confirm your address for Farebox"),
@@ -980,6 +1006,8 @@ fn other_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         to: "ada@northwind.example".into(),
         time: when("1 min ago"),
         text: emails::verify(&link_mail())?.text,
+        error: refused(),
+        dead: true,
         links: vec![Link {
             href: "/verify?token=t".into(),
             label: "Open the link of this mail".into(),

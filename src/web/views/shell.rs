@@ -72,6 +72,8 @@ pub struct Shell {
     pub flash: Option<Flash>,
     /// `system`, `light` or `dark`.
     pub theme: String,
+    /// The language tag of the page.
+    pub lang: &'static str,
     /// True outside production: shows the development mark and the link to the mailbox.
     pub dev: bool,
 }

@@ -97,6 +97,14 @@ fn people(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             "Members",
             "Who shares this balance, what they may do, and what they may spend.",
         ),
+        search: String::new(),
+        pager: Pager {
+            older_href: Some("/settings/members?after=usr_1".into()),
+            newest_href: None,
+            note: "50 of 312 members".into(),
+            by_name: true,
+        },
+        invitations_pager: Pager { note: "1 open invitation".into(), ..Pager::default() },
         members: vec![
             row("Ada Martin", "ada@northwind.example", "Owner", None),
             row("Grace Hopper", "grace@northwind.example", "Member", Some(meter())),

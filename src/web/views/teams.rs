@@ -65,8 +65,12 @@ pub struct Delete {
 #[template(path = "teams/members.html")]
 pub struct Members {
     pub shell: Shell,
+    /// What was looked for among the members.
+    pub search: String,
     pub members: Vec<MemberRow>,
+    pub pager: Pager,
     pub invitations: Vec<InvitationRow>,
+    pub invitations_pager: Pager,
     pub email: Field,
     pub role_choices: Vec<Choice>,
     pub lasts_choices: Vec<Choice>,

@@ -27,6 +27,17 @@ pub struct Index {
     pub may_move: bool,
     /// Ways to pay that may be charged again, the default one first.
     pub methods: Vec<MethodRow>,
+    /// What happens by itself with the balance.
+    pub rules: Vec<RuleLine>,
+}
+
+/// Something that happens by itself, in one line.
+#[derive(Clone, Debug, Default)]
+pub struct RuleLine {
+    pub title: String,
+    pub state: Badge,
+    pub text: String,
+    pub href: String,
 }
 
 /// A saved way to pay.

@@ -4,6 +4,8 @@ mod axe;
 mod chromium;
 mod comfort;
 mod elsewhere;
+mod failures;
+mod lists;
 mod money;
 mod overflow;
 mod pages;

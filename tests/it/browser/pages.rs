@@ -181,6 +181,12 @@ async fn members(inspector: &mut Inspector<'_>, town: &Town) {
     for (name, path) in visits {
         inspector.visit(name, &path).await;
     }
+    // Times are longer where they have a half of the day.
+    town.read_as("en-US").await;
+    for (name, path) in [("activity-us", "/activity?period=24h"), ("keys-us", "/keys"), ("overview-us", "/")] {
+        inspector.visit(name, path).await;
+    }
+    town.read_as("en-GB").await;
     let browser = inspector.browser;
     browser.open("/keys/new").await;
     browser.fill("#name", "Zapier").await;
@@ -206,6 +212,8 @@ async fn money(inspector: &mut Inspector<'_>, town: &Town) {
         ("payment-failed", town.payment("failed").await),
         ("checkout", pending.replace("/credits/topups/", "/sandbox/checkout/")),
         ("payment-pending", pending),
+        ("auto-topup", "/credits/auto".to_owned()),
+        ("balance-alert", "/settings/balance".to_owned()),
     ];
     for (name, path) in visits {
         inspector.visit(name, &path).await;

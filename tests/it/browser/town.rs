@@ -91,6 +91,12 @@ impl Town {
         }
     }
 
+    /// Ada chooses another language.
+    pub async fn read_as(&self, locale: &str) {
+        let chosen = sqlx::query("update person set locale = $1 where email = $2").bind(locale).bind(EMAIL);
+        chosen.execute(&self.farebox.pool).await.expect("chosen");
+    }
+
     /// The path that the server printed for the first operator.
     pub fn claim(&self) -> String {
         let log = self.farebox.log();

@@ -78,7 +78,17 @@ async fn what_tells_who_somebody_was_is_erased_and_the_books_stay() {
     let mut ada = Visitor::member(&farebox, EMAIL, PASSWORD).await;
     ada.get("/").await;
     let key = farebox.key(EMAIL, "10", &[]).await;
-    farebox.chat(&key, "sandbox/echo", "hi", json!({})).await;
+    let body = json!({ "model": "sandbox/echo", "messages": [{ "role": "user", "content": "hi" }] });
+    for _ in 0..3 {
+        let call = farebox.http.post(farebox.url("/api/v1/chat/completions")).bearer_auth(&key.text).json(&body);
+        let call = call.header("user-agent", "Adas-program/1").header("http-referer", "https://ada.example/notes");
+        // The sums are kept by the name of the app, so that one stays.
+        let call = call.header("x-title", "Notes");
+        assert_eq!(call.send().await.expect("an answer").status(), 200);
+    }
+    farebox.holds_are_closed().await;
+    let calls = "select count(*)::text from usage where user_agent = 'Adas-program/1' and referer <> ''";
+    assert_eq!(farebox.text(calls).await, "3");
     let spent = farebox.text("select sum(cost)::text from usage").await;
     ada.submit("/settings/email", "/settings/email", &[("email", "later@example.com")]).await;
     assert_eq!(delete(&mut ada).await.status, 303);
@@ -93,6 +103,16 @@ async fn what_tells_who_somebody_was_is_erased_and_the_books_stay() {
     assert_eq!(ada.get("/").await.location, "/sign-in");
     assert!(matches!(farebox.chat(&key, "sandbox/echo", "hi", json!({})).await.status().as_u16(), 401 | 403));
 
+    // Once the calls of then have ended, an hour later.
+    run(&farebox, "update graphile_worker._private_jobs set run_at = now() where key like 'erase_calls:%'").await;
+    for _ in 0..100 {
+        if farebox.text(calls).await == "0" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(farebox.text("select count(*)::text from usage where referer = '' and user_agent = ''").await, "3");
+
     // Nothing in the whole database names the address or the person any more.
     let tables: Vec<String> = sqlx::query_scalar(
         "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -104,7 +124,8 @@ async fn what_tells_who_somebody_was_is_erased_and_the_books_stay() {
     assert!(tables.len() > 20);
     for table in tables {
         let found: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-            "select count(*) from {table} t where t::text ilike '%{EMAIL}%' or t::text ilike '%later@example.com%'"
+            "select count(*) from {table} t where t::text ilike '%{EMAIL}%' or t::text ilike '%later@example.com%'
+             or t::text ilike '%ada.example%' or t::text ilike '%Adas-program%'"
         )))
         .fetch_one(&farebox.pool)
         .await

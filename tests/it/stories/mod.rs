@@ -1,14 +1,20 @@
 //! Short stories about what somebody can see.
 
+mod auto_topup;
 mod catalog;
 mod clients;
 mod codes;
 mod contract;
 mod crashes;
 mod disconnects;
+mod edge;
 mod email_change;
+mod language;
 mod leaving;
 mod limits;
+mod lists;
+mod low_balance;
+mod mail;
 mod metered_call;
 mod nodes;
 mod picture;

@@ -216,6 +216,39 @@ async fn whoever_is_removed_has_no_working_key_and_no_way_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invitation_ends_with_the_right_of_who_sent_it() {
+    let farebox = Farebox::start().await;
+    let (mut ada, mut grace, _) = pair(&farebox, "admin").await;
+    let page = format!("/settings/members/{}", team::person(&farebox, "grace@example.com").await);
+    let open = "select coalesce(string_agg(email, ' ' order by email), '') from invitation where ended_at is null";
+    assert_eq!(team::invite(&mut ada, "kept@example.com", "member").await.status, 303);
+
+    // A role that may not invite.
+    assert_eq!(team::invite(&mut grace, "one@example.com", "admin").await.status, 303);
+    let link = mailed_link(&farebox, "one@example.com").await;
+    assert!(grace.get(&link).await.body.contains("Join Analytical Engines"));
+    ada.submit(&page, &format!("{page}/role"), &[("role", "billing")]).await;
+    assert!(grace.get(&link).await.body.contains("no longer works"));
+    ada.submit(&page, &format!("{page}/role"), &[("role", "admin")]).await;
+
+    // Being removed, and going.
+    assert_eq!(team::invite(&mut grace, "two@example.com", "admin").await.status, 303);
+    assert_eq!(farebox.text(open).await, "kept@example.com two@example.com");
+    ada.submit(&format!("{page}/remove"), &format!("{page}/remove"), &[]).await;
+    assert_eq!(farebox.text(open).await, "kept@example.com");
+    team::bring_in(&farebox, &mut ada, &mut grace, "grace@example.com", "admin").await;
+    assert_eq!(team::invite(&mut grace, "three@example.com", "member").await.status, 303);
+    let left = grace.submit("/settings/organization", "/settings/organization/leave", &[("leave", "yes")]).await;
+    assert_eq!(left.location, "/", "{}", left.body);
+    assert_eq!(farebox.text(open).await, "kept@example.com");
+    let revoked = "select string_agg(email, ' ' order by email) from invitation where ended_as = 'revoked'";
+    assert_eq!(farebox.text(revoked).await, "one@example.com three@example.com two@example.com");
+    let logged = "select count(*)::text from audit_entry where action = 'member.invitation_revoked'";
+    assert_eq!(farebox.text(logged).await, "3");
+    audit_is_whole(&farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spend_cap_stops_all_keys_of_a_member_and_forgets_nothing() {
     let farebox = Farebox::start().await;
     let (mut ada, mut grace, _) = pair(&farebox, "member").await;
@@ -265,14 +298,20 @@ async fn there_is_always_an_owner_and_dangerous_things_ask_who_one_is() {
         .await
         .expect("time passes");
     let transfer = format!("/settings/members/{hers}/transfer");
-    let asked = ada.submit("/settings/profile", &transfer, &[("name", "Analytical Engines")]).await;
-    assert!(asked.location.starts_with("/step-up"), "{}", asked.location);
+    let cap = format!("/settings/members/{hers}/cap");
+    for (action, field) in [(&transfer, ("name", "Analytical Engines")), (&cap, ("total", "7"))] {
+        let asked = ada.submit("/settings/profile", action, &[field]).await;
+        assert!(asked.location.starts_with("/step-up"), "{action}: {}", asked.location);
+    }
+    assert_eq!(farebox.text("select count(*)::text from meter where limit_total = 7").await, "0");
     for path in [&transfer, &format!("/settings/members/{hers}"), "/settings/organization/delete"] {
         assert!(ada.get(path).await.location.starts_with("/step-up"), "{path}");
     }
     ada.submit("/step-up", "/step-up", &[("password", PASSWORD)]).await;
     let wrong = ada.submit(&transfer, &transfer, &[("name", "Something else")]).await;
     assert_eq!(wrong.status, 422);
+    assert_eq!(ada.submit("/settings/members", &cap, &[("total", "7")]).await.status, 303);
+    assert_eq!(farebox.text("select count(*)::text from meter where limit_total = 7").await, "1");
     let done = ada.submit(&transfer, &transfer, &[("name", "Analytical Engines")]).await;
     assert_eq!(done.status, 303, "{}", done.body);
     let roles = "select string_agg(p.email || '=' || m.role, ' ' order by p.email) from membership m
@@ -479,12 +518,14 @@ async fn the_log_is_filtered_paged_and_exported() {
     assert!(csv.body.contains(",'=HYPERLINK(1),"), "{}", csv.body);
     let json = grace.get("/settings/audit/export?format=json").await.body;
     let entries: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    assert_eq!(entries.as_array().map(Vec::len), Some(64), "created, invited, joined, a key, sixty names");
-    assert_eq!(entries[0]["after"]["name"], "Engines 59");
+    assert_eq!(entries.as_array().map(Vec::len), Some(65), "created, invited, joined, a key, sixty names, an export");
+    assert_eq!(entries[0]["action"], "organization.log_exported");
+    assert_eq!(entries[0]["after"]["entries"], 1);
+    assert_eq!(entries[1]["after"]["name"], "Engines 59");
     assert_eq!(
         farebox
             .text("select count(*)::text from audit_entry e join org o on o.id = e.chain_id where o.kind = 'team'")
             .await,
-        "64"
+        "66"
     );
 }

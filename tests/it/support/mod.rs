@@ -2,7 +2,9 @@
 
 pub mod authenticator;
 pub mod cluster;
+pub mod crowd;
 pub mod fake_oidc;
+pub mod fake_smtp;
 pub mod fake_upstream;
 pub mod farebox;
 pub mod http;

@@ -1,0 +1,78 @@
+//! Telling the readers that credits are low.
+
+use std::collections::HashSet;
+
+use sqlx::{PgConnection, PgPool};
+
+use super::alert::Alert;
+use crate::accounts::Links;
+use crate::activity::{self, Slice};
+use crate::base::Usd;
+use crate::base::ids::OrgId;
+use crate::ledger::{self, WatchKind};
+use crate::orgs::{self, MAX_MEMBERS, Role};
+use crate::topups::mails::{self, Reader, fact};
+use crate::topups::{pages, store};
+use crate::web::views::emails::NoticeMail;
+
+/// Writes the mails of one crossing, in one transaction. Nothing when the alert was switched off meanwhile.
+///
+/// # Errors
+/// Database errors, and templates that cannot be written.
+pub async fn tell(pool: &PgPool, links: &Links, org: OrgId, crossing: i64) -> anyhow::Result<()> {
+    let mut tx = pool.begin().await?;
+    if ledger::find_watch(&mut tx, org, WatchKind::LowBalance).await?.is_none() {
+        return Ok(());
+    }
+    let alert = store::alert(&mut tx, org).await?;
+    let Some(name) = orgs::find_org(&mut tx, org).await? else { return Ok(()) };
+    let readers = readers(&mut tx, org, &alert).await?;
+    let notice = notice(&mut tx, links, org, &name, alert.below).await?;
+    mails::write(&mut tx, &format!("low_balance:{org}:{crossing}"), "low_balance", readers, &notice).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn readers(conn: &mut PgConnection, org: OrgId, alert: &Alert) -> Result<Vec<Reader>, sqlx::Error> {
+    let members = orgs::member_rows(conn, org, MAX_MEMBERS).await?;
+    let told = |role| (alert.to_owners && role == Role::Owner) || (alert.to_billing && role == Role::Billing);
+    let members = members.iter().filter(|member| told(member.role())).filter_map(Reader::of);
+    let more = alert.more.iter().map(|email| Reader { name: String::new(), email: email.clone() });
+    let mut known = HashSet::new();
+    Ok(members.chain(more).filter(|reader| known.insert(reader.email.canonical())).collect())
+}
+
+async fn notice(
+    conn: &mut PgConnection,
+    links: &Links,
+    org: OrgId,
+    name: &str,
+    below: Usd,
+) -> Result<NoticeMail, sqlx::Error> {
+    let now = store::now(conn).await?;
+    let credit = ledger::credit_state(conn, org).await?;
+    let spent = activity::summary(conn, org, now, chrono_tz::UTC, &Slice::default()).await?;
+    let mut facts = vec![
+        fact("Credits now", credit.posted),
+        fact("Of these held by running calls", credit.held),
+        fact("Spent in the last seven days", spent.last_seven_days),
+    ];
+    let lasts = pages::lasts(spent.days_left(credit.available()));
+    facts.extend((!lasts.is_empty()).then(|| ("Pace".to_owned(), lasts)));
+    Ok(NoticeMail {
+        subject: format!("Credits of {name} fell below {}", below.display()),
+        name: String::new(),
+        lines: vec![format!(
+            "The credits of {name} on {} fell below {}. When they are used up, calls are refused.",
+            links.instance(),
+            below.display()
+        )],
+        facts,
+        action: "Add credits".into(),
+        link: links.to("/credits"),
+        footer:
+            "This is told once, and again only after the credits were well above the amount. The amount and who is \
+                 told stand under Settings, Low-balance alert; owners, admins and billing members can change them."
+                .into(),
+    })
+}

@@ -1,0 +1,75 @@
+//! What follows from how an attempt ended, in the transaction that wrote the end down.
+
+use serde_json::json;
+use sqlx::PgConnection;
+
+use super::attempt::TryAutoTopup;
+use super::cause::Cause;
+use super::limits::{MAX_DECLINES, RETRY_AFTER_SECONDS};
+use super::rule::Rule;
+use super::tell::About;
+use crate::audit::{self, Action, Actor, Chain, Entry};
+use crate::base::Origin;
+use crate::base::ids::TopUpId;
+use crate::ledger::{self, WatchKind};
+use crate::topups::payment::{Payment, PaymentState};
+use crate::topups::store;
+use crate::topups::topup::{State, TopUp};
+
+/// An automatic purchase changed to this state: whether to go on, to try again later, or to stop.
+///
+/// # Errors
+/// Database errors only.
+pub async fn ended(conn: &mut PgConnection, topup: &TopUp, state: State, reason: &str) -> anyhow::Result<()> {
+    let org = topup.org;
+    // The credit first, as everywhere; a payment that came in has locked it already.
+    ledger::lock_credit(conn, org).await?;
+    let Some(rule) = store::lock_rule(conn, org).await? else { return Ok(()) };
+    match state {
+        State::Paid => {
+            store::note_success(conn, org).await?;
+            if rule.enabled {
+                TryAutoTopup { org, cause: Cause::After(topup.id) }.enqueue(conn, 0).await?;
+            }
+        }
+        State::Failed => declined(conn, &rule, topup.id, reason).await?,
+        // Nobody declined anything: the processor never heard of it.
+        State::Expired => retry_later(conn, &rule, topup.id, rule.declines).await?,
+        State::Pending | State::Refunded | State::Disputed => {}
+    }
+    Ok(())
+}
+
+/// One more decline of a locked rule: tries again later, or gives up.
+pub async fn declined(conn: &mut PgConnection, rule: &Rule, attempt: TopUpId, reason: &str) -> anyhow::Result<()> {
+    let declines = rule.declines + 1;
+    if declines < MAX_DECLINES || !rule.enabled {
+        return Ok(retry_later(conn, rule, attempt, declines).await?);
+    }
+    ledger::clear_watch(conn, rule.org, WatchKind::AutoTopup).await?;
+    store::stop_rule(conn, rule.org, reason).await?;
+    About::Stopped { attempt }.enqueue(conn, rule.org).await?;
+    let entry = Entry::new(Chain::Org(rule.org), Actor::System, Action::AutoTopupStopped, &Origin::here());
+    let after = json!({ "enabled": false, "declines": declines, "reason": reason });
+    Ok(audit::record(conn, entry.change(rule.shown(), after)).await?)
+}
+
+async fn retry_later(conn: &mut PgConnection, rule: &Rule, attempt: TopUpId, declines: i32) -> Result<(), sqlx::Error> {
+    if !rule.enabled {
+        return Ok(());
+    }
+    store::note_failure(conn, rule.org, declines, RETRY_AFTER_SECONDS).await?;
+    TryAutoTopup { org: rule.org, cause: Cause::Retry(attempt) }.enqueue(conn, RETRY_AFTER_SECONDS).await
+}
+
+/// Tells, once, that a bank wants its customer to confirm an automatic charge. `topup` is as it was before.
+///
+/// # Errors
+/// Database errors only.
+pub async fn wants_payer(conn: &mut PgConnection, topup: &TopUp, payment: &Payment) -> Result<(), sqlx::Error> {
+    let asks = matches!(payment.state, PaymentState::NeedsAction { .. });
+    if asks && topup.state() == State::Pending && topup.checkout_url.is_none() {
+        About::Confirm { attempt: topup.id }.enqueue(conn, topup.org).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! What people are mailed about auto top-up, each thing once.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgPool};
+
+use super::limits::{CONFIRM_WITHIN, MAX_DECLINES};
+use super::rule::Rule;
+use crate::accounts::Links;
+use crate::base::ids::{OrgId, TopUpId};
+use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
+use crate::ledger;
+use crate::orgs::{self, MAX_MEMBERS, Role};
+use crate::topups::mails::{self, Reader, fact};
+use crate::topups::processors::Processors;
+use crate::topups::store;
+use crate::topups::topup::State;
+use crate::web::views::emails::NoticeMail;
+
+const PAGE: &str = "/credits/auto";
+
+/// What there is to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// Too many declines in a row; the last attempt.
+    Stopped { attempt: TopUpId },
+    /// A cap is reached, and nothing is bought before this day.
+    Capped { until: NaiveDate },
+    /// A bank asks its customer.
+    Confirm { attempt: TopUpId },
+}
+
+impl About {
+    /// Adds the job that tells of it, in the caller's transaction.
+    pub async fn enqueue(self, conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
+        jobs::enqueue(conn, &TellOfAutoTopup { org, about: self }, &self.event(org)).await
+    }
+
+    /// Its name, for ever.
+    fn event(self, org: OrgId) -> String {
+        match self {
+            About::Stopped { attempt } => format!("auto_topup_stopped:{org}:{attempt}"),
+            About::Capped { until } => format!("auto_topup_capped:{org}:{until}"),
+            About::Confirm { attempt } => format!("auto_topup_confirm:{org}:{attempt}"),
+        }
+    }
+}
+
+/// The job that writes the mails about one thing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TellOfAutoTopup {
+    pub org: OrgId,
+    pub about: About,
+}
+
+impl TaskHandler for TellOfAutoTopup {
+    const IDENTIFIER: &'static str = "tell_of_auto_topup";
+
+    async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
+        let pool = context.get_ext::<PgPool>().ok_or("no database")?;
+        let processors = context.get_ext::<Processors>().ok_or("no processors")?;
+        let links = Links { base: processors.public_url.clone() };
+        tell(pool, &links, self.org, self.about).await.map_err(|error| {
+            tracing::error!(org = %self.org, %error, "mails about auto top-up were not written yet");
+            error.to_string()
+        })
+    }
+}
+
+async fn tell(pool: &PgPool, links: &Links, org: OrgId, about: About) -> anyhow::Result<()> {
+    let mut tx = pool.begin().await?;
+    let Some(name) = orgs::find_org(&mut tx, org).await? else { return Ok(()) };
+    let Some(rule) = store::rule(&mut tx, org).await? else { return Ok(()) };
+    let (kind, notice) = match about {
+        About::Stopped { .. } => ("auto_topup_stopped", Some(stopped(&mut tx, links, &rule, &name).await?)),
+        About::Capped { until } => ("auto_topup_capped", Some(capped(&mut tx, links, &rule, &name, until).await?)),
+        About::Confirm { attempt } => ("auto_topup_confirm", confirm(&mut tx, links, org, &name, attempt).await?),
+    };
+    if let Some(notice) = notice {
+        let readers = readers(&mut tx, &rule).await?;
+        mails::write(&mut tx, &about.event(org), kind, readers, &notice).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The owners, and whoever set the rule while they are a member who may.
+async fn readers(conn: &mut PgConnection, rule: &Rule) -> Result<Vec<Reader>, sqlx::Error> {
+    let members = orgs::member_rows(conn, rule.org, MAX_MEMBERS).await?;
+    let may = |role: Role| role.may(orgs::Permission::HandleCredits);
+    let told = members
+        .iter()
+        .filter(|member| member.role() == Role::Owner || (Some(member.person) == rule.set_by && may(member.role())));
+    Ok(told.filter_map(Reader::of).collect())
+}
+
+async fn stopped(conn: &mut PgConnection, links: &Links, rule: &Rule, name: &str) -> Result<NoticeMail, sqlx::Error> {
+    let credit = ledger::credit_state(conn, rule.org).await?;
+    Ok(NoticeMail {
+        subject: format!("Auto top-up of {name} is switched off"),
+        lines: vec![format!(
+            "{MAX_DECLINES} charges in a row failed, so auto top-up of {name} on {} is switched off. Nothing is bought \
+             until somebody switches it on again. Choose another payment method, or add credits yourself.",
+            links.instance()
+        )],
+        facts: vec![("Last reason".into(), rule.stopped_reason.clone()), fact("Credits now", credit.posted)],
+        action: "See auto top-up".into(),
+        link: links.to(PAGE),
+        footer: "You get this because you own the organization or set auto top-up.".into(),
+        ..NoticeMail::default()
+    })
+}
+
+async fn capped(
+    conn: &mut PgConnection,
+    links: &Links,
+    rule: &Rule,
+    name: &str,
+    until: NaiveDate,
+) -> Result<NoticeMail, sqlx::Error> {
+    let credit = ledger::credit_state(conn, rule.org).await?;
+    let charged = store::auto_charged(conn, rule.org).await?;
+    Ok(NoticeMail {
+        subject: format!("Auto top-up of {name} reached its cap"),
+        lines: vec![format!(
+            "The credits of {name} on {} are below {}, but a cap of auto top-up is reached, so nothing was bought. It \
+             looks again on {}. Until then you can raise the cap or add credits yourself.",
+            links.instance(),
+            rule.below.display(),
+            until.format("%-d %b %Y, 00:00 UTC")
+        )],
+        facts: vec![
+            fact("Credits now", credit.posted),
+            fact("Charged today", charged.today),
+            fact("Cap of a day", rule.cap_day),
+            fact("Charged this month", charged.this_month),
+            fact("Cap of a month", rule.cap_month),
+        ],
+        action: "See auto top-up".into(),
+        link: links.to(PAGE),
+        footer: "This is told once a day at most. You get it because you own the organization or set auto top-up."
+            .into(),
+        ..NoticeMail::default()
+    })
+}
+
+/// `None` when it was confirmed or given up meanwhile.
+async fn confirm(
+    conn: &mut PgConnection,
+    links: &Links,
+    org: OrgId,
+    name: &str,
+    attempt: TopUpId,
+) -> Result<Option<NoticeMail>, sqlx::Error> {
+    let topup = store::find(conn, org, attempt).await?.filter(|topup| topup.state() == State::Pending);
+    Ok(topup.map(|topup| NoticeMail {
+        subject: format!("Confirm a payment for {name}"),
+        lines: vec![format!(
+            "Auto top-up of {name} on {} wants to buy credits, and the bank asks its customer to confirm the payment. The \
+             credits arrive when that is done. After {} hours it is cancelled.",
+            links.instance(),
+            CONFIRM_WITHIN.num_hours()
+        )],
+        facts: vec![fact("Credits", topup.credits), fact("To pay", topup.total)],
+        action: "See the payment".into(),
+        link: links.to(&format!("/credits/topups/{attempt}")),
+        footer: "Whoever the payment method belongs to can confirm it, after signing in. If nobody knows of it, switch \
+                 auto top-up off."
+            .into(),
+        ..NoticeMail::default()
+    }))
+}

@@ -1,0 +1,3 @@
+//! Pages about money that goes back. What happens is in `refund` and `reversals`.
+
+pub mod pages;

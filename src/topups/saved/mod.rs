@@ -1,0 +1,3 @@
+//! Pages about saved ways to pay. What happens is in `methods`.
+
+pub mod pages;
