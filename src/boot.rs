@@ -31,10 +31,11 @@ use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
 use crate::teams::DeleteOrg;
 use crate::topups::auto::{TellOfAutoTopup, TryAutoTopup};
+use crate::topups::codes::{self, CodeKey};
 use crate::topups::processors::sandbox::Sandbox;
 use crate::topups::processors::stripe::Stripe;
 use crate::topups::processors::{Processor, Processors};
-use crate::topups::{ApplyEvent, BalanceCrossed, SettleSandboxPayment, janitor};
+use crate::topups::{ApplyEvent, BalanceCrossed, SettleSandboxPayment, billing, janitor, reconcile};
 use crate::web::App;
 use crate::{db, jobs, orgs, routes};
 
@@ -94,6 +95,7 @@ pub struct Parts {
     pub keys: KeyCache,
     pub shelf: Shelf,
     pub processors: Processors,
+    pub codes: CodeKey,
     pub gateway: Gateway,
     pub query_api: QueryApi,
     pub readiness: Readiness,
@@ -196,6 +198,7 @@ async fn build(
         None => Mailer::Outbox,
     };
     let processors = processors(config, &pools.general)?;
+    billing::introduce(&mut *pools.general.acquire().await?, &config.seller).await?;
     let providers = Providers::new(&config.providers, sealer.clone())?;
     let watcher =
         Watcher { keys: keys.clone(), shelf: shelf.clone(), upstream_keys, sealer, pool: pools.general.clone() };
@@ -219,6 +222,7 @@ async fn build(
         query_api: QueryApi::new(pools.general.clone(), shelf.clone()),
         shelf,
         processors,
+        codes: CodeKey::new(derived_key(&config.secret_key, codes::KEY_PURPOSE)),
         gateway,
         readiness: Readiness::default(),
         metrics,
@@ -227,7 +231,10 @@ async fn build(
 }
 
 /// The payment processors that are configured, and pretend payments in development.
-fn processors(config: &Config, pool: &PgPool) -> anyhow::Result<Processors> {
+///
+/// # Errors
+/// When the settings of one make no client.
+pub fn processors(config: &Config, pool: &PgPool) -> anyhow::Result<Processors> {
     let mut list: Vec<Arc<dyn Processor>> = Vec::new();
     if let Some(settings) = &config.payments.stripe {
         list.push(Arc::new(Stripe::new(settings)?));
@@ -273,7 +280,8 @@ async fn spawn_background(
             .define_job::<DeleteOrg>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
-    handle.spawn(janitor::run(pools.general.clone(), asked, stop.clone()));
+    handle.spawn(janitor::run(pools.general.clone(), asked.clone(), stop.clone()));
+    handle.spawn(reconcile::daily(pools.general.clone(), asked, stop.clone()));
     Ok(())
 }
 
@@ -369,6 +377,7 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.keys.clone()))
         .app_data(web::Data::new(parts.shelf.clone()))
         .app_data(web::Data::new(parts.processors.clone()))
+        .app_data(web::Data::new(parts.codes.clone()))
         .app_data(web::Data::new(parts.gateway.clone()))
         .app_data(web::Data::new(parts.query_api.clone()))
         .app_data(web::Data::new(parts.readiness.clone()))

@@ -12,11 +12,13 @@ use sha2::{Digest as _, Sha256};
 use crate::accounts::SignUpPolicy;
 use crate::accounts::oidc::ProviderSettings;
 use crate::base::Secret;
+use crate::topups::billing::Seller;
 
 pub use payments::PaymentSettings;
 
 mod identity;
 mod payments;
+mod seller;
 
 /// Where a value came from, and how to read one: environment, `*_FILE`, TOML.
 pub struct Sources {
@@ -93,6 +95,8 @@ pub struct Config {
     pub providers: Vec<ProviderSettings>,
     /// `FAREBOX_STRIPE_*`: payment processors; `FAREBOX_FEE_<METHOD>`, `FAREBOX_PURCHASE_MIN`, `_MAX`: what a purchase costs.
     pub payments: PaymentSettings,
+    /// `FAREBOX_SELLER_NAME`, `_ADDRESS`, `_TAX_ID`, `_EMAIL`: who sells here, as receipts name them.
+    pub seller: Seller,
     /// `FAREBOX_STAND_INS`: `true` starts pretend payment processors for those that are not set up; development only.
     pub stand_ins: bool,
     /// Effective values for `config check`, secrets hidden.
@@ -126,6 +130,10 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_GOOGLE_CLIENT_SECRET", true),
     ("FAREBOX_GOOGLE_ISSUER", false),
     ("FAREBOX_STAND_INS", false),
+    ("FAREBOX_SELLER_NAME", false),
+    ("FAREBOX_SELLER_ADDRESS", false),
+    ("FAREBOX_SELLER_TAX_ID", false),
+    ("FAREBOX_SELLER_EMAIL", false),
     ("FAREBOX_PURCHASE_MIN", false),
     ("FAREBOX_PURCHASE_MAX", false),
     ("FAREBOX_STRIPE_SECRET_KEY", true),
@@ -247,6 +255,7 @@ impl Config {
         let mut config = Config {
             environment,
             listen,
+            seller: seller::read(sources, &public_url)?,
             public_url,
             database_url: sources.get("FAREBOX_DATABASE_URL").map(|url| Secret::new(url.to_owned())),
             secret_key: secret_key(sources, environment, &data_dir)?,
@@ -317,6 +326,7 @@ impl Config {
             "FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS" => self.timeout_first_byte.as_secs().to_string(),
             "FAREBOX_TIMEOUT_IDLE_SECONDS" => self.timeout_idle.as_secs().to_string(),
             "FAREBOX_STAND_INS" => self.stand_ins.to_string(),
+            name if seller::is_described(name) => seller::describe(name, &self.seller),
             name if payments::is_described(name) => payments::describe(name, &self.payments, sources),
             name if identity::is_described(name) => identity::describe(name, self, sources),
             _ => String::new(),

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod mail;
 pub mod orgs;
 pub mod overview;
+pub mod paper;
 pub mod pictures;
 pub mod reference;
 pub mod routes;

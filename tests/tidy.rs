@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// the pairs in [`SIDEWAYS`].
 const ROWS: &[&[&str]] = &[
     &["base"],
-    &["db", "web", "jobs", "stand_ins"],
+    &["db", "web", "jobs", "stand_ins", "paper"],
     &["mail", "audit", "pictures"],
     &["ledger", "catalog"],
     &["accounts"],

@@ -93,6 +93,7 @@ actions! {
     KeyEnabled = "key.enabled", "Enabled a key";
     KeyDeleted = "key.deleted", "Deleted a key";
     CodesMade = "house.codes_made", "Made redemption codes";
+    CodesRevoked = "house.codes_revoked", "Revoked redemption codes";
     OperatorMade = "house.operator_made", "Made an operator";
     CatalogApplied = "house.catalog_applied", "Changed the catalog";
 }

@@ -92,6 +92,12 @@ id_types! {
     DisputeId = "dsp_";
     /// A way to pay that may be charged again.
     PaymentMethodId = "pay_";
+    /// Redemption codes that were made together.
+    BatchId = "bat_";
+    /// One use of a redemption code.
+    RedemptionId = "rdm_";
+    /// One comparison of the books with those of a payment processor.
+    RunId = "run_";
     /// A row of the ledger that moved money.
     TransferId = "tra_";
     /// A ledger account.

@@ -3,10 +3,12 @@
 mod audit;
 mod books;
 mod catalog;
+mod codes;
 mod database;
 mod issue;
 mod mail;
 mod people;
+mod topups;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +47,12 @@ enum Command {
     /// Give credits.
     #[command(subcommand)]
     Credits(people::Credits),
+    /// Make, list and revoke redemption codes.
+    #[command(subcommand)]
+    Codes(codes::Codes),
+    /// Look at purchases, refund them, and compare the books with the payment processors.
+    #[command(subcommand)]
+    Topups(topups::TopUps),
     /// Issue keys.
     #[command(subcommand)]
     Keys(issue::Keys),
@@ -114,6 +122,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Mail(command) => mail::run(command, &database).await,
             Command::User(command) => people::user(command, &database).await,
             Command::Credits(command) => people::credits(command, &database).await,
+            Command::Codes(command) => codes::run(command, &config, &database).await,
+            Command::Topups(command) => topups::run(command, &config, &database).await,
             Command::Keys(command) => issue::run(command, &database).await,
             Command::Catalog(command) => catalog::run(command, &database).await,
             Command::Providers(command) => catalog::providers(command, &config, &database).await,

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::base::Usd;
 use crate::ledger::{self, Drift, Report};
+use crate::topups;
 
 /// Between two audits.
 pub const EVERY: Duration = Duration::from_mins(1);
@@ -38,6 +39,7 @@ pub async fn verify(conn: &mut PgConnection) -> Result<Report, sqlx::Error> {
     for (rule, differences) in checks {
         report.drifts.extend(differences.into_iter().map(|one| Drift::of(rule, one.subject, one.expected, one.found)));
     }
+    report.drifts.extend(topups::drifted_codes(conn).await?);
     Ok(report)
 }
 

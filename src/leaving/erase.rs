@@ -76,10 +76,15 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
             entry.on(Target::new("person", person, "")).change(json!(null), json!({ "keys_disabled": stopped }));
         audit::record(conn, entry).await?;
     }
-    if let Some(org) = store::personal_org(conn, person).await? {
+    let personal = store::personal_org(conn, person).await?;
+    if let Some(org) = personal {
         topups::auto::erase(conn, org).await?;
     }
     store::erase_mails(conn, person).await?;
+    if let Some(org) = personal {
+        // Receipts stay, because tax law wants them.
+        topups::billing::forget(conn, org).await?;
+    }
     store::erase_traces(conn, person).await?;
     store::erase_personal(conn, person).await?;
     store::erase_person(conn, person).await?;

@@ -113,7 +113,9 @@ pub async fn erase_mails(conn: &mut PgConnection, person: PersonId) -> Result<()
         "update mail set recipient = '', subject = '', text_body = '', html_body = '', last_error = '', dead_at = null
          where lower(recipient) = (select email_canonical from person where id = $1)
             or (kind in ('confirm_email', 'email_changed') and lower(recipient) in (
-                select unnest(array[lower(old_email), new_canonical]) from email_change where person_id = $1))",
+                select unnest(array[lower(old_email), new_canonical]) from email_change where person_id = $1))
+            or (kind = 'receipt' and lower(recipient) in (
+                select lower(b.email) from billing_details b join personal_org o using (org_id) where o.person_id = $1))",
         person.0,
     )
     .execute(conn)

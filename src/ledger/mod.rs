@@ -36,7 +36,10 @@ pub use post::{PostError, Posted, Posting, post};
 pub use reconcile::{Drift, Report, verify};
 pub use reserve::{Desk, DeskConfig};
 pub use settle::{Ended, Ending, settle, settle_without_hold};
-pub use store::{CreditState, Moved, credit_state, find_watch, lock_credit, meter_states, meters_near_limit, moves};
+pub use store::{
+    CreditState, Line, Moved, credit_state, find_watch, lines_of, lock_credit, meter_states, meters_near_limit, moves,
+    net_of,
+};
 pub use sweep::sweep;
 pub use transfer::{Code, credit_account};
 pub use watch::{Threshold, Watch, WatchKind, clear_watch, set_watch};

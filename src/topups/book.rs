@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use super::payment::{Payment, PaymentState};
 use super::processors::Processor;
 use super::topup::{State, TopUp};
-use super::{auto, methods, reversals, store};
+use super::{auto, billing, methods, reversals, store};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::{Origin, Usd};
 use crate::ledger::{self, Code, HouseAccount, Posting};
@@ -141,6 +141,7 @@ async fn advance(conn: &mut PgConnection, topup: &mut TopUp, next: State, paymen
         auto::ended(conn, topup, next, failure).await?;
     }
     if next == State::Paid {
+        billing::issue(conn, topup).await?;
         let after = json!({ "credits": topup.credits.exact(), "total": topup.total.exact(), "method": topup.method });
         let entry = by_program(topup, Action::TopupPaid);
         audit::record(conn, entry.change(Value::Null, after)).await?;

@@ -24,9 +24,12 @@ mod topup;
 
 pub mod alerts;
 pub mod auto;
+pub mod billing;
+pub mod codes;
 pub mod janitor;
 pub mod pages;
 pub mod processors;
+pub mod reconcile;
 pub mod refunds;
 pub mod saved;
 pub mod webhook;
@@ -41,5 +44,5 @@ pub use payment::{DisputeSeen, DisputeState, Payment, PaymentState, RefundSeen, 
 pub use processors::sandbox::{Outcome, SettleSandboxPayment};
 pub use refund::{By, RefundError, refund};
 pub use start::{Purchase, StartError, start};
-pub use store::{find, list};
+pub use store::{disputes, drifted_codes, events, find, find_anywhere, list, list_anywhere, refunds};
 pub use topup::{State, TopUp};

@@ -1,4 +1,4 @@
-//! The credits page, a purchase, the pretend payment page, and receipts.
+//! The credits page, a purchase, and the pretend payment page.
 
 use std::collections::HashMap;
 
@@ -392,28 +392,6 @@ fn told(topup: &TopUp) -> (String, String) {
         ),
     };
     (headline, explanation)
-}
-
-/// `GET /credits/topups/{id}/receipt`
-///
-/// # Errors
-/// `NotFound` for what is not this organization's or not paid.
-pub async fn receipt(app: web::Data<App>, member: Billing, id: web::Path<String>) -> Result<HttpResponse, PageError> {
-    let topup = own_topup(&app, &member, &id).await?;
-    let paid_at = topup.paid_at.ok_or(PageError::NotFound)?;
-    html(&views::Receipt {
-        shell: member.shell("credits", "Receipt", "For your records; print it or save it as a PDF."),
-        number: topup.id.to_string(),
-        state: state_badge(topup.state()),
-        paid_at: when(paid_at, app.clock.now(), member.person().viewer()),
-        org_name: member.org.name.clone(),
-        payer: topup.payer.clone().unwrap_or_default(),
-        method: method_name(&topup.method).to_owned(),
-        credits: amount(topup.credits),
-        fee: amount(topup.fee),
-        total: amount(topup.total),
-        sandbox: topup.processor == "sandbox",
-    })
 }
 
 /// `GET /sandbox/checkout/{id}`: stands for the processor's own page.

@@ -16,5 +16,5 @@ pub use credits::{CreditChange, CreditState, credit_state, insert_credit, lock_c
 pub use holds::{EndedHold, end_holds, expired_holds, hold_all, lock_books};
 pub use meters::{MeterChange, insert_meter, meter_states, meters_near_limit, update_limits};
 pub use settlement::apply;
-pub use transfers::{Moved, NewTransfer, insert_or_find_transfer, moves};
+pub use transfers::{Line, Moved, NewTransfer, insert_or_find_transfer, lines_of, moves, net_of};
 pub use watches::{delete_watch, find_watch, upsert_watch};

@@ -96,3 +96,60 @@ pub async fn moves(conn: &mut PgConnection, org: OrgId, limit: i64) -> Result<Ve
     .fetch_all(conn)
     .await
 }
+
+/// What an account got by the transfers of these codes and references, less what it gave by them.
+///
+/// # Errors
+/// Database errors only.
+pub async fn net_of(
+    conn: &mut PgConnection,
+    account: AccountId,
+    references: &[(Code, String)],
+) -> Result<Usd, sqlx::Error> {
+    let (codes, references) = columns(references);
+    sqlx::query_scalar!(
+        r#"select coalesce(sum(case when debit_account = $1 then amount else -amount end), 0) as "net!: Usd"
+           from transfer where (code, reference) in (select * from unnest($2::text[], $3::text[]))
+            and $1 in (debit_account, credit_account)"#,
+        account.0,
+        &codes,
+        &references,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+fn columns(references: &[(Code, String)]) -> (Vec<String>, Vec<String>) {
+    references.iter().map(|(code, reference)| (code.as_str().to_owned(), reference.clone())).unzip()
+}
+
+/// A transfer as an operator reads it.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub at: DateTime<Utc>,
+    pub code: String,
+    /// Names of the accounts.
+    pub debit: String,
+    pub credit: String,
+    pub amount: Usd,
+}
+
+/// The transfers of these codes and references, oldest first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn lines_of(conn: &mut PgConnection, references: &[(Code, String)]) -> Result<Vec<Line>, sqlx::Error> {
+    let (codes, references) = columns(references);
+    sqlx::query_as!(
+        Line,
+        r#"select t.created_at as at, t.code, coalesce(d.name, '') as "debit!", coalesce(c.name, '') as "credit!",
+            t.amount as "amount: Usd"
+           from transfer t left join ledger_account d on d.id = t.debit_account
+           left join ledger_account c on c.id = t.credit_account
+           where (t.code, t.reference) in (select * from unnest($1::text[], $2::text[])) order by t.id"#,
+        &codes,
+        &references,
+    )
+    .fetch_all(conn)
+    .await
+}

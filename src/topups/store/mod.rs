@@ -3,8 +3,12 @@
 
 mod alerts;
 mod auto;
+mod billing;
+mod codes;
 mod events;
 mod methods;
+mod operate;
+mod reconcile;
 mod reversals;
 mod topups;
 
@@ -13,10 +17,22 @@ pub use auto::{
     AttemptRow, attempted_method, attempts, auto_charged, has_open_auto, insert_attempt, is_charged_by_rule, lock_rule,
     next_day, note_failure, note_success, rule, save_rule, set_attempt_reason, stop_rule,
 };
+pub use billing::{
+    billing_details, delete_billing_details, insert_receipt, insert_seller, receipt, seller, set_billing_details,
+};
+pub use codes::{
+    CodeRow, Redemption, RedemptionView, batches, count_code_failures, count_redemptions, count_use, drifted_codes,
+    insert_batch, insert_code_failures, insert_redemption, lock_code, redemption, redemptions, revoke_batch,
+};
 pub use events::{insert_event, mark_applied, pending_event};
 pub use methods::{
     MethodRow, customer, insert_method, payment_method, payment_methods, remove_method, set_customer,
     set_default_method,
+};
+pub use operate::{disputes, events, find_anywhere, list_anywhere};
+pub use reconcile::{
+    Begun, RunTotals, begin_due_run, begin_run, end_run, findings, insert_finding, last_runs, reconciliation,
+    renew_run, to_compare,
 };
 pub use reversals::{
     DisputeRow, NewRefund, OpenRefund, RefundRow, RefundView, due_refunds, insert_dispute, insert_refund, lock_dispute,

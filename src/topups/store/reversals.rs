@@ -32,6 +32,7 @@ pub struct RefundRow {
 /// A refund as its organization sees it.
 #[derive(Clone, Debug)]
 pub struct RefundView {
+    pub id: RefundId,
     pub amount: Usd,
     pub state: String,
     pub origin: String,
@@ -115,7 +116,7 @@ pub async fn refund_row(conn: &mut PgConnection, org: OrgId, id: RefundId) -> Re
 pub async fn refunds(conn: &mut PgConnection, org: OrgId, topup: TopUpId) -> Result<Vec<RefundView>, sqlx::Error> {
     sqlx::query_as!(
         RefundView,
-        r#"select amount as "amount: Usd", state, origin, failure, created_at
+        r#"select id as "id: RefundId", amount as "amount: Usd", state, origin, failure, created_at
            from refund where org_id = $1 and topup_id = $2 order by id desc limit 100"#,
         org.0,
         topup.0,

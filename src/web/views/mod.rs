@@ -8,8 +8,10 @@
 pub mod accounts;
 pub mod activity;
 pub mod api;
+pub mod billing;
 pub mod catalog;
 pub mod chart;
+pub mod codes;
 pub mod common;
 pub mod dev;
 pub mod emails;
@@ -18,6 +20,7 @@ pub mod filters;
 mod icons;
 pub mod keys;
 pub mod leaving;
+mod money_samples;
 pub mod overview;
 mod rule_samples;
 pub mod samples;

@@ -32,6 +32,7 @@ pub fn samples(theme: &str) -> askama::Result<Vec<Sample>> {
     activity_pages(theme, &mut out)?;
     model_pages(theme, &mut out)?;
     super::team_samples::push_all(theme, &mut out)?;
+    super::money_samples::push_all(theme, &mut out)?;
     super::rule_samples::push_all(theme, &mut out)?;
     other_pages(theme, &mut out)?;
     error_pages(theme, &mut out)?;
@@ -713,21 +714,7 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         fee: usd("$1.38"),
         total: usd("$26.38"),
     };
-    push(out, "sandbox_checkout", &checkout)?;
-    let receipt = topups::Receipt {
-        shell: shell(theme, "credits", "Receipt", ""),
-        number: "FB-2026-000117".into(),
-        state: paid(),
-        paid_at: when("3 days ago"),
-        org_name: "Northwind Studio".into(),
-        payer: "Ada Martin, ada@northwind.example".into(),
-        method: "Card".into(),
-        credits: usd("$100.00"),
-        fee: usd("$5.50"),
-        total: usd("$105.50"),
-        sandbox: true,
-    };
-    push(out, "receipt", &receipt)
+    push(out, "sandbox_checkout", &checkout)
 }
 
 fn key_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {

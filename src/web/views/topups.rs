@@ -1,4 +1,4 @@
-//! Credits: the balance, buying more, payments and receipts.
+//! Credits: the balance, buying more, and payments.
 
 use askama::Template;
 
@@ -193,21 +193,4 @@ pub struct SandboxCheckout {
     pub credits: Amount,
     pub fee: Amount,
     pub total: Amount,
-}
-
-/// A receipt, made for printing.
-#[derive(Clone, Debug, Default, Template)]
-#[template(path = "topups/receipt.html")]
-pub struct Receipt {
-    pub shell: Shell,
-    pub number: String,
-    pub state: Badge,
-    pub paid_at: When,
-    pub org_name: String,
-    pub payer: String,
-    pub method: String,
-    pub credits: Amount,
-    pub fee: Amount,
-    pub total: Amount,
-    pub sandbox: bool,
 }

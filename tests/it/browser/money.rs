@@ -1,7 +1,9 @@
 //! Paying by hand: through the payment page of a processor and back.
 
-use super::Browser;
+use serde_json::json;
+
 use super::pages::Inspector;
+use super::{Browser, overflow};
 use crate::support::shop::{Shop, becomes};
 use crate::support::visitor::Visitor;
 
@@ -84,6 +86,11 @@ async fn somebody_pays_in_every_way_takes_some_back_and_sees_it_all() {
     browser.press("Receipt").await;
     browser.shows("$21.10").await;
     inspector.look("money-receipt").await;
+    // As it comes out of a printer.
+    browser.devtools("Emulation.setEmulatedMedia", json!({ "media": "print" })).await;
+    overflow::screenshot(&browser, "money-receipt-print").await;
+    assert!(!browser.text().await.contains("Overview"), "the menu is not printed");
+    browser.devtools("Emulation.setEmulatedMedia", json!({ "media": "" })).await;
     inspector.visit("money-history", "/credits").await;
     assert_eq!(balance(&browser).await, "$110.00");
     shop.agrees(&farebox).await;

@@ -205,6 +205,8 @@ async fn money(inspector: &mut Inspector<'_>, town: &Town) {
         ("credits", "/credits".to_owned()),
         ("credits-quote", "/credits?amount=25&method=sandbox_card".to_owned()),
         ("credits-wrong", "/credits?amount=2,5,0&method=sandbox_card".to_owned()),
+        ("redeem", "/credits/redeem".to_owned()),
+        ("billing", "/settings/billing".to_owned()),
         ("receipt", format!("{paid}/receipt")),
         ("payment-paid", paid),
         ("payment-failed", town.payment("failed").await),

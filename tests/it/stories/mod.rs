@@ -3,6 +3,7 @@
 mod auto_topup;
 mod catalog;
 mod clients;
+mod codes;
 mod contract;
 mod crashes;
 mod disconnects;
@@ -18,6 +19,8 @@ mod metered_call;
 mod nodes;
 mod picture;
 mod production;
+mod receipts;
+mod reconcile;
 mod settlement;
 mod shutdown;
 mod sign_up;

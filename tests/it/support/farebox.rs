@@ -35,6 +35,7 @@ pub struct Farebox {
     pub pool: PgPool,
     pub http: reqwest::Client,
     data_dir: PathBuf,
+    env: Vec<(&'static str, String)>,
     _temp: Option<TempDir>,
 }
 
@@ -76,7 +77,8 @@ impl Farebox {
         let log = std::fs::File::create(data_dir.join(format!("log-{port}"))).expect("a log");
         let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("the program starts");
         let pool = PgPool::connect(&database_url).await.expect("the database");
-        let mut farebox = Farebox { child, base, database_url, pool, http: http::client(), data_dir, _temp: temp };
+        let (env, http) = (options.env, http::client());
+        let mut farebox = Farebox { child, base, database_url, pool, http, data_dir, env, _temp: temp };
         farebox.wait_until_ready().await;
         farebox
     }
@@ -109,17 +111,28 @@ impl Farebox {
         self.data_dir.clone()
     }
 
+    /// Another command of the program, on the same database and with the same settings.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = command(&self.database_url, &self.data_dir);
+        command.args(arguments).envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Starts a command, for those who want to see it die.
+    pub fn cli_start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the command starts")
+    }
+
     /// Runs another command of the program on the same database.
     pub async fn cli(&self, arguments: &[&str]) -> Output {
-        let mut command = command(&self.database_url, &self.data_dir);
-        command.args(arguments);
+        let mut command = self.command(arguments);
         tokio::task::spawn_blocking(move || command.output()).await.expect("a thread").expect("the command runs")
     }
 
     /// The same, with a line on its standard input.
     pub async fn cli_with(&self, arguments: &[&str], input: &str) -> Output {
-        let mut command = command(&self.database_url, &self.data_dir);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let input = format!("{input}\n");
         let run = move || {
             let mut child = command.spawn().expect("the command starts");

@@ -1,0 +1,104 @@
+//! Writing receipts, who sells, and who buys.
+
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+
+use super::details::Details;
+use super::document::receipt_number;
+use super::seller::Seller;
+use crate::audit::{self, Action};
+use crate::base::EmailAddress;
+use crate::base::ids::OrgId;
+use crate::mail::{self, NewMail};
+use crate::orgs::{Acting, OrgError, Permission};
+use crate::topups::fees::method_name;
+use crate::topups::store;
+use crate::topups::topup::TopUp;
+use crate::web::views::emails::{self, NoticeMail};
+
+/// Writes down who sells here, unless that is what was written last. Receipts from now on name them.
+///
+/// # Errors
+/// Database errors only.
+pub async fn introduce(conn: &mut PgConnection, seller: &Seller) -> Result<(), sqlx::Error> {
+    if store::seller(conn).await?.as_ref() != Some(seller) {
+        store::insert_seller(conn, seller).await?;
+    }
+    Ok(())
+}
+
+/// Writes the receipt of a purchase whose money has just come in, and mails it where the organization wants it. Writing
+/// it again changes nothing.
+///
+/// # Errors
+/// Database errors, and a mail that cannot be written.
+pub async fn issue(conn: &mut PgConnection, topup: &TopUp) -> anyhow::Result<()> {
+    let Some(number) = store::insert_receipt(conn, topup).await? else { return Ok(()) };
+    let details = store::billing_details(conn, topup.org).await?;
+    if let Ok(to) = EmailAddress::parse(&details.email) {
+        let seller = store::seller(conn).await?.unwrap_or_default();
+        mail_receipt(conn, topup, number, to, &seller).await?;
+    }
+    Ok(())
+}
+
+async fn mail_receipt(
+    conn: &mut PgConnection,
+    topup: &TopUp,
+    number: i64,
+    to: EmailAddress,
+    seller: &Seller,
+) -> anyhow::Result<()> {
+    let number = receipt_number(number);
+    let fact = |name: &str, value: String| (name.to_owned(), value);
+    let notice = NoticeMail {
+        subject: format!("Receipt {number} for {}", topup.total.display()),
+        lines: vec![format!("A payment to {} came in.", seller.name)],
+        facts: vec![
+            fact("Receipt", number),
+            fact("Prepaid credits", topup.credits.display()),
+            fact("Fee", topup.fee.display()),
+            fact("Total", topup.total.display()),
+            fact("Paid with", method_name(&topup.method).to_owned()),
+        ],
+        action: "Open the receipt".into(),
+        link: match seller.site.as_str() {
+            "" => String::new(),
+            site => format!("{}/credits/topups/{}/receipt", site.trim_end_matches('/'), topup.id),
+        },
+        footer: "The page has the receipt to print and as a PDF, for those who handle the credits of the \
+                 organization. This address is in its billing details."
+            .into(),
+        ..NoticeMail::default()
+    };
+    let written = emails::notice(&notice)?;
+    let event = format!("receipt:{}", topup.id);
+    let new = NewMail { event, kind: "receipt", to, subject: written.subject, text: written.text, html: written.html };
+    Ok(mail::enqueue(conn, new).await?)
+}
+
+/// Keeps what an organization wants on its receipts from now on.
+///
+/// # Errors
+/// `NotAllowed` when the role was taken away meanwhile, and database errors.
+pub async fn save(conn: &mut PgConnection, acting: &Acting<'_>, details: &Details) -> Result<(), OrgError> {
+    acting.lock(conn, Permission::HandleCredits).await?;
+    let before = store::billing_details(conn, acting.org).await?;
+    let changed = details.differences(&before);
+    if changed.is_empty() {
+        return Ok(());
+    }
+    store::set_billing_details(conn, acting.org, details).await?;
+    // The log keeps which fields, not what stands in them.
+    let entry = acting.entry(Action::BillingChanged).change(Value::Null, json!({ "changed": changed }));
+    audit::record(conn, entry).await?;
+    Ok(())
+}
+
+/// Erases the billing details of an organization that ends. Its receipts stay.
+///
+/// # Errors
+/// Database errors only.
+pub async fn forget(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
+    store::delete_billing_details(conn, org).await
+}

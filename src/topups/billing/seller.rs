@@ -1,0 +1,27 @@
+//! Who runs this instance and sells its credits.
+
+/// As receipts name the house. Everything but the name may be empty.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Seller {
+    pub name: String,
+    /// Lines, with line ends between.
+    pub address: String,
+    pub tax_id: String,
+    pub email: String,
+    /// Where it is reached, such as `https://ai.example.com/`.
+    pub site: String,
+}
+
+impl Seller {
+    /// What stands on a receipt, a line each.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let tax = if self.tax_id.is_empty() { String::new() } else { format!("Tax id {}", self.tax_id) };
+        let lines = std::iter::once(self.name.as_str())
+            .chain(self.address.lines())
+            .chain([tax.as_str(), self.email.as_str(), self.site.as_str()])
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned);
+        lines.collect()
+    }
+}

@@ -1,0 +1,102 @@
+//! What operators look at, of whichever organization.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::base::Usd;
+use crate::base::ids::{DisputeId, OrgId, TopUpId};
+use crate::topups::topup::TopUp;
+
+/// A purchase by its id alone.
+///
+/// # Errors
+/// Database errors only.
+pub async fn find_anywhere(conn: &mut PgConnection, id: TopUpId) -> Result<Option<TopUp>, sqlx::Error> {
+    let org = sqlx::query_scalar!(r#"select org_id as "org: OrgId" from topup where id = $1"#, id.0)
+        .fetch_optional(&mut *conn)
+        .await?;
+    match org {
+        Some(org) => super::find(conn, org, id).await,
+        None => Ok(None),
+    }
+}
+
+/// Purchases, newest first: of one organization or of all, in one state or in any.
+///
+/// # Errors
+/// Database errors only.
+pub async fn list_anywhere(
+    conn: &mut PgConnection,
+    org: Option<OrgId>,
+    state: Option<&str>,
+    limit: i64,
+) -> Result<Vec<TopUp>, sqlx::Error> {
+    sqlx::query_as!(
+        TopUp,
+        r#"select t.org_id as "org: OrgId", t.id as "id: TopUpId", method, processor, credits as "credits: Usd",
+            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
+            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, p.name as "payer?", t.created_at,
+            paid_at
+           from topup t left join person p on p.id = t.created_by
+           where ($1::uuid is null or t.org_id = $1) and ($2::text is null or t.state = $2)
+           order by t.id desc limit $3"#,
+        org.map(|org| org.0),
+        state,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// A dispute of a purchase.
+#[derive(Clone, Debug)]
+pub struct DisputeView {
+    pub id: DisputeId,
+    pub amount: Usd,
+    pub state: String,
+    pub reason: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Disputes of a purchase, newest first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn disputes(conn: &mut PgConnection, org: OrgId, topup: TopUpId) -> Result<Vec<DisputeView>, sqlx::Error> {
+    sqlx::query_as!(
+        DisputeView,
+        r#"select id as "id: DisputeId", amount as "amount: Usd", state, reason, created_at
+           from dispute where org_id = $1 and topup_id = $2 order by id desc limit 100"#,
+        org.0,
+        topup.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// A message of a processor about a purchase.
+#[derive(Clone, Debug)]
+pub struct EventView {
+    pub received_at: DateTime<Utc>,
+    pub id: String,
+    pub kind: String,
+    pub applied_at: Option<DateTime<Utc>>,
+    pub outcome: String,
+}
+
+/// The messages about a purchase's checkout and payment, oldest first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn events(conn: &mut PgConnection, topup: &TopUp) -> Result<Vec<EventView>, sqlx::Error> {
+    sqlx::query_as!(
+        EventView,
+        "select received_at, id, kind, applied_at, outcome from processor_event
+         where processor = $1 and object_ref in ($2, $3) order by received_at, id limit 200",
+        topup.processor,
+        topup.processor_ref,
+        topup.payment_ref,
+    )
+    .fetch_all(conn)
+    .await
+}
