@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub mod authenticator;
+pub mod clients;
 pub mod cluster;
 pub mod fake_oidc;
 pub mod fake_upstream;
