@@ -2,6 +2,7 @@
 
 mod shop;
 mod stripe_faults;
+mod stripe_pages;
 mod stripe_sdk;
 mod stripe_shapes;
 mod stripe_types;
