@@ -20,5 +20,6 @@ mod roles;
 mod schema;
 mod second_factor;
 mod settle;
+mod stand_ins;
 mod stories;
 mod support;

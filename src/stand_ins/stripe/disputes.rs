@@ -73,13 +73,19 @@ pub fn close(work: &mut Work, id: &str, won: bool) -> Result<Value, Refusal> {
     Ok(work.now_is(id))
 }
 
-fn is_open(dispute: &Value) -> bool {
+/// Whether the bank has not decided yet.
+pub fn is_open(dispute: &Value) -> bool {
     !matches!(text(dispute, "status"), "won" | "lost")
+}
+
+/// The disputes about a charge, newest first.
+pub fn of_charge<'a>(work: &'a Work, charge: &'a str) -> impl Iterator<Item = &'a Value> {
+    work.books.all("dispute").filter(move |dispute| text(dispute, "charge") == charge)
 }
 
 /// Whether the money of a charge is in a dispute, or was lost in one.
 pub fn blocks_refunds(work: &Work, charge: &str) -> bool {
-    work.books.all("dispute").any(|dispute| text(dispute, "charge") == charge && dispute["status"] != "won")
+    of_charge(work, charge).any(|dispute| dispute["status"] != "won")
 }
 
 /// A card network says that a charge is probably fraud. No money moves.

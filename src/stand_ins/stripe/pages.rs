@@ -1,5 +1,7 @@
 //! Pages for people: the hosted payment page, the bank's page, and a desk where a developer plays everybody else.
 
+use std::collections::BTreeSet;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, web};
 use askama::Template;
@@ -93,7 +95,8 @@ fn shown(cents: i64, currency: &str) -> String {
 /// A page whose forms may only lead to ourselves and these addresses.
 fn page(status: StatusCode, view: &impl Template, leads_to: &[String]) -> HttpResponse {
     let origins = leads_to.iter().filter_map(|url| Url::parse(url).ok()).map(|url| url.origin().ascii_serialization());
-    let origins: Vec<String> = origins.collect();
+    let origins: BTreeSet<String> = origins.collect();
+    let origins: Vec<String> = origins.into_iter().collect();
     let policy = format!(
         "default-src 'none'; style-src 'self'; form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",
         origins.join(" ")
@@ -263,7 +266,8 @@ fn desk_page(work: &Work, message: Option<String>) -> HttpResponse {
 
 fn payment(work: &Work, intent: &Value) -> Payment {
     let charge = intent["latest_charge"].as_str().map(|id| work.now_is(id)).unwrap_or_default();
-    let actions: &[(&str, &str)] = match (text(intent, "status"), charge["disputed"] == true) {
+    let in_dispute = disputes::of_charge(work, text(&charge, "id")).any(disputes::is_open);
+    let actions: &[(&str, &str)] = match (text(intent, "status"), in_dispute) {
         ("processing", _) => &[("come", "Money comes"), ("fail", "Money does not come")],
         ("succeeded", false) => &[("refund", "Refund"), ("dispute", "Dispute"), ("warn", "Warn of fraud")],
         ("succeeded", true) => &[("won", "Dispute is won"), ("lost", "Dispute is lost")],
@@ -304,7 +308,8 @@ fn perform(work: &mut Work, intent: &str, action: &str) -> Result<(), Refusal> {
         "dispute" => disputes::open(work, intent, None).map(drop),
         "warn" => disputes::warn(work, intent).map(drop),
         "won" | "lost" => {
-            let dispute = work.books.all("dispute").find(|dispute| dispute["payment_intent"] == intent);
+            let charge = intents::latest_charge(work, intent, None)?;
+            let dispute = disputes::of_charge(work, text(&charge, "id")).next();
             let dispute = dispute.map(|dispute| text(dispute, "id").to_owned()).unwrap_or_default();
             disputes::close(work, &dispute, action == "won").map(drop)
         }

@@ -174,7 +174,7 @@ impl Shared {
     /// Delivers what is due until the stand-in stops.
     async fn deliver_forever(self: Arc<Shared>) {
         while !self.stopped.load(Ordering::Acquire) {
-            let (due, copies, wait) = self.due();
+            let (due, copies) = self.due();
             for one in due {
                 let mut taken = false;
                 for _ in 0..copies.max(1) {
@@ -183,6 +183,8 @@ impl Shared {
                 }
                 self.delivered(&one.event, taken);
             }
+            // Asked only now, for what was not taken is due again soon.
+            let wait = self.until_next();
             tokio::select! {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(wait) => {}
@@ -200,21 +202,26 @@ impl Shared {
         }
     }
 
-    /// What is due, how often each is sent, and how long until the next.
-    fn due(&self) -> (Vec<webhooks::Waiting>, u32, Duration) {
+    /// What is due, and how often each is sent.
+    fn due(&self) -> (Vec<webhooks::Waiting>, u32) {
         let mut books = locked(&self.books);
-        let now_ms = self.now_ms();
         if books.switches.hold_events {
-            return (Vec::new(), 0, LONGEST_WAIT);
+            return (Vec::new(), 0);
         }
-        let mut due = books.queue.lend_due(now_ms);
+        let mut due = books.queue.lend_due(self.now_ms());
         if books.switches.newest_first {
             due.reverse();
         }
-        let next = books.queue.next_due_ms().map_or(LONGEST_WAIT, |at| {
-            Duration::from_millis(u64::try_from(at - now_ms).unwrap_or_default()).min(LONGEST_WAIT)
-        });
-        (due, books.switches.copies, next)
+        (due, books.switches.copies)
+    }
+
+    /// How long until something is due; held events wait for somebody's hand.
+    fn until_next(&self) -> Duration {
+        let books = locked(&self.books);
+        let next = books.queue.next_due_ms().filter(|_| !books.switches.hold_events);
+        next.map_or(LONGEST_WAIT, |at| {
+            Duration::from_millis(u64::try_from(at - self.now_ms()).unwrap_or_default()).min(LONGEST_WAIT)
+        })
     }
 }
 

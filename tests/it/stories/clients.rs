@@ -1,22 +1,9 @@
 //! The official clients of OpenAI, unchanged, with nothing but the base URL and the key set.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::support::Farebox;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Where `script/bootstrap test` installs the clients.
-#[expect(clippy::disallowed_methods, reason = "where cargo builds, not a setting of the program")]
-fn installed(path: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir));
-    let place = target.join("clients").join(path);
-    assert!(place.exists(), "{} is not installed: run script/bootstrap test", place.display());
-    place
-}
+use crate::support::clients::{installed, root};
 
 async fn passes(mut command: Command) {
     let farebox = Farebox::start().await;

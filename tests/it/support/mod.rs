@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub mod authenticator;
+pub mod clients;
 pub mod cluster;
 pub mod crowd;
 pub mod fake_oidc;
