@@ -7,7 +7,7 @@ use subsetter::GlyphRemapper;
 use ttf_parser::Face;
 
 /// The glyphs that a text uses, with the letter and the width of each.
-pub type Used = BTreeMap<u16, (char, f32)>;
+pub type Letters = BTreeMap<u16, (char, f32)>;
 
 /// Under the SIL Open Font License 1.1 and, the last one, the Apache License 2.0: see `fonts/NOTICE.md`.
 static FILES: [(&str, &[u8]); 3] = [
@@ -91,7 +91,7 @@ impl Used {
     }
 
     /// The used part of a font, with the character and the width of each new number; `None` when it is not used.
-    pub fn part(&self, font: usize) -> Option<(&GlyphRemapper, &Used)> {
+    pub fn part(&self, font: usize) -> Option<(&GlyphRemapper, &Letters)> {
         let letters = self.letters.get(font).filter(|letters| !letters.is_empty())?;
         Some((self.remappers.get(font)?, letters))
     }
