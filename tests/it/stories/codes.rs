@@ -127,7 +127,7 @@ async fn fifty_at_once_on_two_nodes_get_one_single_use_code_once() {
         cookies.push(member(&one, &format!("person{number}")).await.cookies().to_vec());
     }
     let attempt = |number: usize, code: String| {
-        let at = if number % 2 == 0 { &one } else { &two };
+        let at = if number.is_multiple_of(2) { &one } else { &two };
         let mut visitor = Visitor::with_cookies(at, &cookies[number % people]);
         async move { redeem(&mut visitor, &code).await.status }
     };
@@ -158,7 +158,7 @@ async fn a_form_that_is_sent_again_redeems_once() {
     let mut ada = member(&one, "ada").await;
     let (token, id) = (ada.token("/credits/redeem").await, RedemptionId::fresh().to_string());
     let sent = |number: usize, code: String| {
-        let mut visitor = Visitor::with_cookies(if number % 2 == 0 { &one } else { &two }, ada.cookies());
+        let mut visitor = Visitor::with_cookies(if number.is_multiple_of(2) { &one } else { &two }, ada.cookies());
         let (token, id) = (token.clone(), id.clone());
         async move { visitor.post(&token, "/credits/redeem", &[("id", &id), ("code", &code)]).await.status }
     };
