@@ -35,7 +35,9 @@ if (form && slot) {
       if (error.name !== "AbortError") console.warn("quote not refreshed", error.message);
     }
   };
-  form.addEventListener("input", () => {
+  form.addEventListener("input", (event) => {
+    // Keeping a card costs nothing, and asking would put another button under the hand that goes on to it.
+    if (event.target.name === "save") return;
     clearTimeout(timer);
     timer = setTimeout(() => ask(false), WAIT_MS);
   });

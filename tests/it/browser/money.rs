@@ -10,11 +10,12 @@ use crate::support::visitor::Visitor;
 /// Chooses an amount and a way to pay, and goes to the payment page.
 async fn buy(browser: &Browser, amount: &str, method: &str, group: &str, button: &str) {
     browser.open("/credits").await;
-    browser.fill("#amount", amount).await;
     if !group.is_empty() {
         browser.press(group).await;
     }
     browser.click(&format!("input[name=method][value={method}]")).await;
+    // Last, so that the button which appears is the one that stays.
+    browser.fill("#amount", amount).await;
     browser.shows(button).await;
     browser.press(button).await;
     browser.shows("no money moves").await;
