@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,8 @@ use super::{auto, book, refund};
 const EVERY: Duration = Duration::from_secs(5);
 /// What one round takes on; more wait for the next.
 const BATCH: i64 = 50;
+/// Questions under way at the same time.
+const AT_ONCE: usize = 8;
 /// A purchase that no processor ever heard of is given up after this. It can still be paid later, should it appear.
 const UNHEARD_OF: chrono::Duration = chrono::Duration::hours(2);
 
@@ -41,17 +44,21 @@ pub async fn round(pool: &PgPool, processors: &Processors) -> Result<usize, sqlx
     let topups = store::due_topups(&mut conn, BATCH).await?;
     let refunds = store::due_refunds(&mut conn, BATCH).await?;
     drop(conn);
-    for topup in &topups {
-        if let Err(error) = ask_topup(pool, processors, topup).await {
+    let asked = topups.len() + refunds.len();
+    // Side by side, so that a processor that hangs does not keep the others' payments waiting.
+    let each = stream::iter(topups).for_each_concurrent(AT_ONCE, |topup| async move {
+        if let Err(error) = ask_topup(pool, processors, &topup).await {
             tracing::warn!(topup = %topup.id, %error, "a payment was not learned of; it will be asked for again");
         }
-    }
-    for open in &refunds {
-        if let Err(error) = ask_refund(pool, processors, open).await {
+    });
+    each.await;
+    let each = stream::iter(refunds).for_each_concurrent(AT_ONCE, |open| async move {
+        if let Err(error) = ask_refund(pool, processors, &open).await {
             tracing::warn!(refund = %open.row.id, %error, "a refund was not learned of; it will be asked for again");
         }
-    }
-    Ok(topups.len() + refunds.len())
+    });
+    each.await;
+    Ok(asked)
 }
 
 async fn ask_topup(pool: &PgPool, processors: &Processors, topup: &TopUp) -> anyhow::Result<()> {
