@@ -15,6 +15,7 @@ use super::refund::refundable;
 use super::refunds::pages::refund_view;
 use super::saved::pages::method_view;
 use super::start::{Purchase, StartError};
+use super::store::RedemptionView;
 use super::topup::{State, TopUp};
 use super::{Outcome, store};
 use crate::activity;
@@ -32,6 +33,8 @@ use crate::web::{App, Destination, PageError, Protected, away, html, public_page
 const ROWS: u16 = 20;
 /// Moves between organizations that are shown, the newest.
 const MOVES: i64 = 20;
+/// Redeemed codes that are shown, the newest.
+const REDEEMED: i64 = 20;
 
 #[derive(Default, Deserialize)]
 pub struct IndexQuery {
@@ -92,8 +95,10 @@ async fn index_view(
     let names = orgs::org_names(&mut conn, &others).await?;
     let methods = store::payment_methods(&mut conn, member.org_id()).await?;
     let rules = rules(&mut conn, member.org_id()).await?;
+    let redeemed = store::redemptions(&mut conn, member.org_id(), REDEEMED).await?;
     Ok(views::Index {
         rules,
+        redeemed: redeemed.iter().map(|one| redeemed_view(one, now, viewer)).collect(),
         methods: methods.iter().map(method_view).collect(),
         may_move: member.org.is_team(),
         moves: moves.iter().map(|one| move_view(one, &names, now, viewer)).collect(),
@@ -133,6 +138,14 @@ async fn rules(conn: &mut PgConnection, org: OrgId) -> Result<Vec<views::RuleLin
         line("Auto top-up", buys, sentence, "/credits/auto"),
         line("Low-balance alert", alert.enabled, tells, "/settings/balance"),
     ])
+}
+
+fn redeemed_view(one: &RedemptionView, now: DateTime<Utc>, viewer: Viewer) -> views::RedeemedRow {
+    views::RedeemedRow {
+        time: when(one.at, now, viewer),
+        amount: amount(one.amount),
+        by: one.by.clone().unwrap_or_else(|| "somebody who is gone".to_owned()),
+    }
 }
 
 fn move_view(one: &Moved, names: &HashMap<OrgId, String>, now: DateTime<Utc>, viewer: Viewer) -> views::MoveRow {
@@ -270,7 +283,8 @@ pub async fn create(
     let Ok(quote) = quote else {
         return unprocessable(&index_view(&app, &processors, &member, &asked(String::new()), None).await?);
     };
-    let started = super::start(&app.db, &processors, &member.acting(), Purchase { id, method, quote, save }).await;
+    let started =
+        super::start::start(&app.db, &processors, &member.acting(), Purchase { id, method, quote, save }).await;
     let problem = match started {
         Ok(topup) => return onward(&app, &request, &topup),
         Err(StartError::Differs) => {
@@ -306,7 +320,7 @@ fn onward(app: &App, request: &HttpRequest, topup: &TopUp) -> Result<HttpRespons
             let to = Destination {
                 label: "the payment page",
                 url: &url,
-                explanation: "You pay there and come back here. Farebox never sees your card.",
+                explanation: "You pay there and come back here. Farebox never sees what you pay with.",
                 back: (&here, "Leave without paying"),
             };
             away(app, request, to)

@@ -36,7 +36,7 @@ async fn view(app: &App, member: &Billing, alert: &Alert) -> Result<views::Alert
     let spent = activity::summary(&mut conn, member.org_id(), now, zone, &Slice::default()).await?;
     let more: Vec<String> = alert.more.iter().map(ToString::to_string).collect();
     Ok(views::Alert {
-        shell: member.shell("balance", "Low-balance alert", "A mail before the credits are used up."),
+        shell: member.shell("credits", "Low-balance alert", "A mail before the credits are used up."),
         enabled: alert.enabled,
         below: Field::of(alert.below.display().trim_start_matches('$')),
         owners: alert.to_owners,

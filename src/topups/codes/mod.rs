@@ -16,7 +16,7 @@ mod throttle;
 
 pub mod pages;
 
-pub use super::store::{RedemptionView, batches, redemptions};
+pub use super::store::batches;
 pub use code::{CodeError, CodeKey, KEY_PURPOSE, PlainCode};
 pub use make::{Batch, MAX_CODES, MakeError, NewBatch, make, revoke};
 pub use redeem::{RedeemError, Redeemed, redeem};

@@ -39,7 +39,6 @@ pub struct Redemption {
 /// One use of a code, as the history of credits shows it.
 #[derive(Clone, Debug)]
 pub struct RedemptionView {
-    pub id: RedemptionId,
     pub amount: Usd,
     /// Who redeemed it.
     pub by: Option<String>,
@@ -186,7 +185,7 @@ pub async fn insert_redemption(
 pub async fn redemptions(conn: &mut PgConnection, org: OrgId, limit: i64) -> Result<Vec<RedemptionView>, sqlx::Error> {
     sqlx::query_as!(
         RedemptionView,
-        r#"select r.id as "id: RedemptionId", r.amount as "amount: Usd", p.name as "by?", r.created_at as at
+        r#"select r.amount as "amount: Usd", p.name as "by?", r.created_at as at
            from redemption r left join person p on p.id = r.redeemed_by
            where r.org_id = $1 order by r.id desc limit $2"#,
         org.0,

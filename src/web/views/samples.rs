@@ -596,6 +596,7 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             amount: usd("$40.00"),
         }],
         may_move: true,
+        redeemed: vec![topups::RedeemedRow { time: when("yesterday"), amount: usd("$10.00"), by: "Ada Martin".into() }],
         rules: vec![
             topups::RuleLine {
                 title: "Auto top-up".into(),

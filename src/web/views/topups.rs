@@ -29,6 +29,16 @@ pub struct Index {
     pub methods: Vec<MethodRow>,
     /// What happens by itself with the balance.
     pub rules: Vec<RuleLine>,
+    /// Codes that were redeemed, newest first.
+    pub redeemed: Vec<RedeemedRow>,
+}
+
+/// A code that was redeemed.
+#[derive(Clone, Debug, Default)]
+pub struct RedeemedRow {
+    pub time: When,
+    pub amount: Amount,
+    pub by: String,
 }
 
 /// Something that happens by itself, in one line.

@@ -47,6 +47,7 @@ async fn a_code_gives_its_credits_once_and_is_read_forgivingly() {
     let page = redeem(&mut ada, &format!(" {} ", code.to_lowercase().replace('-', " "))).await;
     assert_eq!((page.status, page.location.as_str()), (303, "/credits"), "{}", page.body);
     assert!(ada.get("/credits").await.body.contains("$10.00 added to"));
+    assert!(ada.get("/credits").await.body.contains("Redeemed codes"), "it stays in the history");
 
     let again = redeem(&mut ada, code).await;
     assert_eq!(again.status, 422);
