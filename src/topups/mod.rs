@@ -36,13 +36,10 @@ pub mod webhook;
 
 pub use apply::ApplyEvent;
 pub use crossed::BalanceCrossed;
-pub use fees::{
-    Family, FeeKind, FeeRule, Fees, MAX_PURCHASE, METHODS, MIN_PURCHASE, Method, Quote, Schedule, method_name,
-};
+pub use fees::{FeeRule, Fees, METHODS, method_name};
 pub use inbox::{Event, receive};
-pub use payment::{DisputeSeen, DisputeState, Payment, PaymentState, RefundSeen, RefundState, SavedMethod};
+pub use payment::RefundState;
 pub use processors::sandbox::{Outcome, SettleSandboxPayment};
 pub use refund::{By, RefundError, refund};
-pub use start::{Purchase, StartError, start};
 pub use store::{disputes, drifted_codes, events, find, find_anywhere, list, list_anywhere, refunds};
 pub use topup::{State, TopUp};

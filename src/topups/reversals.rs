@@ -45,7 +45,7 @@ pub async fn take(
     by: Option<PersonId>,
 ) -> anyhow::Result<RefundRow> {
     let (credits, fee) = topup.split(amount);
-    post_back(conn, topup, Code::Refund, &id.to_string(), credits, fee).await?;
+    post(conn, topup, Code::Refund, &id.to_string(), credits, fee).await?;
     topup.refunded += amount;
     store::set_taken_back(conn, topup).await?;
     let new = NewRefund { id, amount, credits, fee, origin, by };
@@ -77,7 +77,7 @@ pub async fn settle(
         return Ok(());
     }
     if state == RefundState::Failed {
-        post_return(conn, topup, Code::RefundFailed, &row.id.to_string(), row.credits, row.fee).await?;
+        post(conn, topup, Code::RefundFailed, &row.id.to_string(), row.credits, row.fee).await?;
         topup.refunded -= row.amount;
         store::set_taken_back(conn, topup).await?;
     }
@@ -115,11 +115,11 @@ async fn dispute(conn: &mut PgConnection, topup: &mut TopUp, seen: &DisputeSeen)
     let reference = row.id.to_string();
     if takes && !taken {
         (credits, fee) = topup.split(seen.amount);
-        post_back(conn, topup, Code::Dispute, &reference, credits, fee).await?;
+        post(conn, topup, Code::Dispute, &reference, credits, fee).await?;
         topup.disputed += seen.amount;
     }
     if taken && seen.state == DisputeState::Won {
-        post_return(conn, topup, Code::DisputeWon, &reference, credits, fee).await?;
+        post(conn, topup, Code::DisputeWon, &reference, credits, fee).await?;
         topup.disputed -= credits + fee;
     }
     store::set_taken_back(conn, topup).await?;
@@ -130,8 +130,9 @@ async fn dispute(conn: &mut PgConnection, topup: &mut TopUp, seen: &DisputeSeen)
     Ok(())
 }
 
-/// Credits and fee go back to the processor. This may take a balance below zero: the money is gone either way.
-async fn post_back(
+/// Moves credits and fee between their accounts and the processor's, each as a transfer of its own. A refund and a
+/// dispute go to the processor, even below zero, for the money is gone either way; what ends them comes back.
+async fn post(
     conn: &mut PgConnection,
     topup: &TopUp,
     code: Code,
@@ -140,37 +141,13 @@ async fn post_back(
     fee: Usd,
 ) -> anyhow::Result<()> {
     let clearing = clearing(topup)?;
-    let sides = [
-        (reference.to_owned(), ledger::credit_account(topup.org), clearing, credits),
-        (format!("{reference}:fee"), HouseAccount::FeeRevenue.id(), clearing, fee),
+    let comes_back = matches!(code, Code::RefundFailed | Code::DisputeWon);
+    let parts = [
+        (reference.to_owned(), ledger::credit_account(topup.org), credits),
+        (format!("{reference}:fee"), HouseAccount::FeeRevenue.id(), fee),
     ];
-    post_all(conn, topup, code, sides).await
-}
-
-/// The opposite of [`post_back`].
-async fn post_return(
-    conn: &mut PgConnection,
-    topup: &TopUp,
-    code: Code,
-    reference: &str,
-    credits: Usd,
-    fee: Usd,
-) -> anyhow::Result<()> {
-    let clearing = clearing(topup)?;
-    let sides = [
-        (reference.to_owned(), clearing, ledger::credit_account(topup.org), credits),
-        (format!("{reference}:fee"), clearing, HouseAccount::FeeRevenue.id(), fee),
-    ];
-    post_all(conn, topup, code, sides).await
-}
-
-async fn post_all(
-    conn: &mut PgConnection,
-    topup: &TopUp,
-    code: Code,
-    sides: [(String, crate::base::ids::AccountId, crate::base::ids::AccountId, Usd); 2],
-) -> anyhow::Result<()> {
-    for (reference, debit, credit, amount) in sides.into_iter().filter(|(.., amount)| amount.is_positive()) {
+    for (reference, ours, amount) in parts.into_iter().filter(|(.., amount)| amount.is_positive()) {
+        let (debit, credit) = if comes_back { (clearing, ours) } else { (ours, clearing) };
         let org = Some(topup.org);
         let posting = Posting { code, reference, debit, credit, amount, org, memo: topup.id.to_string() };
         ledger::post(conn, posting).await?;

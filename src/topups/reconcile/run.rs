@@ -71,10 +71,7 @@ pub async fn run(
     let by = processors.get(processor).map_err(|_| RunError::Missing(processor.to_owned()))?;
     let mut conn = pool.acquire().await?;
     let window = TimeDelta::days(i64::from(days.clamp(1, MAX_DAYS)));
-    let begun = match when {
-        When::Now => store::begin_run(&mut conn, processor, window, LEASE).await?,
-        When::IfDue => store::begin_due_run(&mut conn, processor, window, LEASE).await?,
-    };
+    let begun = store::begin_run(&mut conn, processor, window, LEASE, when == When::IfDue).await?;
     let Some(begun) = begun else { return Err(RunError::Busy(processor.to_owned())) };
     drop(conn);
     let mut work = Work { pool, by, begun, totals: RunTotals::default(), seen: HashSet::new(), findings: 0 };

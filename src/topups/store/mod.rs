@@ -31,8 +31,7 @@ pub use methods::{
 };
 pub use operate::{disputes, events, find_anywhere, list_anywhere};
 pub use reconcile::{
-    Begun, RunTotals, begin_due_run, begin_run, end_run, findings, insert_finding, last_runs, reconciliation,
-    renew_run, to_compare,
+    Begun, RunTotals, begin_run, end_run, findings, insert_finding, last_runs, reconciliation, renew_run, to_compare,
 };
 pub use reversals::{
     DisputeRow, NewRefund, OpenRefund, RefundRow, RefundView, due_refunds, insert_dispute, insert_refund, lock_dispute,

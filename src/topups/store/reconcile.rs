@@ -46,42 +46,21 @@ async fn tidy_runs(conn: &mut PgConnection, processor: &str) -> Result<(), sqlx:
     Ok(())
 }
 
-/// Begins a run, unless another process runs one.
+/// Begins a run, unless another process runs one. With `only_if_due` that is a day after the last complete run, and an
+/// hour after an incomplete one.
 pub async fn begin_run(
     conn: &mut PgConnection,
     processor: &str,
     window: TimeDelta,
     lease: TimeDelta,
-) -> Result<Option<Begun>, sqlx::Error> {
-    tidy_runs(conn, processor).await?;
-    sqlx::query_as!(
-        Begun,
-        r#"insert into reconciliation (id, processor, since, state, lease_until)
-           values ($1, $2, now() - $3::interval, 'running', now() + $4::interval)
-           on conflict (processor) where state = 'running' do nothing
-           returning id as "id: RunId", since, started_at"#,
-        RunId::fresh().0,
-        processor,
-        interval(window),
-        interval(lease),
-    )
-    .fetch_optional(conn)
-    .await
-}
-
-/// As [`begin_run`], a day after the last complete run, and an hour after an incomplete one.
-pub async fn begin_due_run(
-    conn: &mut PgConnection,
-    processor: &str,
-    window: TimeDelta,
-    lease: TimeDelta,
+    only_if_due: bool,
 ) -> Result<Option<Begun>, sqlx::Error> {
     tidy_runs(conn, processor).await?;
     sqlx::query_as!(
         Begun,
         r#"insert into reconciliation (id, processor, since, state, lease_until)
            select $1, $2, now() - $3::interval, 'running', now() + $4::interval
-           where not exists (select from reconciliation where processor = $2
+           where not $5 or not exists (select from reconciliation where processor = $2
                 and ((state = 'complete' and started_at > now() - interval '1 day')
                     or started_at > now() - interval '1 hour'))
            on conflict (processor) where state = 'running' do nothing
@@ -90,6 +69,7 @@ pub async fn begin_due_run(
         processor,
         interval(window),
         interval(lease),
+        only_if_due,
     )
     .fetch_optional(conn)
     .await
