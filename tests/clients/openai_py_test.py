@@ -10,10 +10,10 @@ Prints a line for each test and ends with 0 if all passed.
 
 import os
 import sys
-import traceback
 from decimal import Decimal
 
 import openai
+import runner
 
 BASE_URL = os.environ["FAREBOX_BASE_URL"]
 MODEL = os.environ.get("FAREBOX_MODEL", "sandbox/echo")
@@ -190,18 +190,7 @@ TESTS = [
 
 
 def main():
-    failed = 0
-    for test in TESTS:
-        name = test.__name__.replace("_", " ")
-        try:
-            test()
-            print(f"ok      {name}")
-        except Exception:
-            failed += 1
-            print(f"FAILED  {name}")
-            traceback.print_exc(file=sys.stdout)
-    print(f"{len(TESTS) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    return runner.run(TESTS)
 
 
 if __name__ == "__main__":

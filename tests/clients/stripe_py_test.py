@@ -14,9 +14,9 @@ import os
 import queue
 import sys
 import threading
-import traceback
 import urllib.parse
 
+import runner
 import stripe
 
 BASE_URL = os.environ["STRIPE_BASE_URL"].rstrip("/")
@@ -209,18 +209,7 @@ TESTS = [
 def main():
     shop = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["STRIPE_WEBHOOK_PORT"])), Shop)
     threading.Thread(target=shop.serve_forever, daemon=True).start()
-    failed = 0
-    for test in TESTS:
-        name = test.__name__.replace("_", " ")
-        try:
-            test()
-            print(f"ok      {name}")
-        except Exception:
-            failed += 1
-            print(f"FAILED  {name}")
-            traceback.print_exc(file=sys.stdout)
-    print(f"{len(TESTS) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    return runner.run(TESTS)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ use farebox::base::ids::{OrgId, TopUpId};
 
 use crate::support::Farebox;
 use crate::support::farebox::Key;
+use crate::support::shop::applied_within;
 
 async fn topup(farebox: &Farebox, key: &Key, total_elsewhere: &str) -> TopUpId {
     let (org, id): (OrgId, TopUpId) = (key.org.parse().expect("an id"), TopUpId::fresh());
@@ -36,20 +37,6 @@ async fn deliver(farebox: &Farebox, id: TopUpId, event: &str) {
     tx.commit().await.expect("committed");
 }
 
-async fn applied(farebox: &Farebox) {
-    for _ in 0..300 {
-        let open: i64 = sqlx::query_scalar("select count(*) from processor_event where applied_at is null")
-            .fetch_one(&farebox.pool)
-            .await
-            .expect("a count");
-        if open == 0 {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("messages were not applied\n{}", farebox.log());
-}
-
 #[tokio::test]
 async fn a_payment_told_a_hundred_times_gives_its_credits_once() {
     let farebox = Farebox::start().await;
@@ -60,7 +47,7 @@ async fn a_payment_told_a_hundred_times_gives_its_credits_once() {
         async move { deliver(farebox, id, &format!("evt_{}", number % 10)).await }
     };
     futures_util::future::join_all((0..100).map(tell)).await;
-    applied(&farebox).await;
+    applied_within(&farebox, 15).await;
     assert_eq!(farebox.text("select posted::text from credit").await, "20.000000000000");
     assert_eq!(farebox.text("select count(*)::text from transfer").await, "2", "credits and fee");
     assert_eq!(farebox.text("select state from topup").await, "paid");
@@ -73,7 +60,7 @@ async fn a_payment_of_another_amount_credits_nothing() {
     let key = farebox.key("ada@example.com", "", &[]).await;
     let id = topup(&farebox, &key, "0.01").await;
     deliver(&farebox, id, "evt_1").await;
-    applied(&farebox).await;
+    applied_within(&farebox, 15).await;
     assert_eq!(farebox.text("select count(*)::text from transfer").await, "0");
     assert_eq!(farebox.text("select state from topup").await, "pending");
     assert!(farebox.text("select outcome from processor_event").await.starts_with("refused"));

@@ -148,7 +148,12 @@ pub async fn deliver_signed(farebox: &Farebox, event: &Value) -> u16 {
 
 /// Waits until every stored message is applied, at most a minute.
 pub async fn applied(farebox: &Farebox) {
-    for _ in 0..1_200 {
+    applied_within(farebox, 60).await;
+}
+
+/// Waits until every stored message is applied, at most so many seconds.
+pub async fn applied_within(farebox: &Farebox, seconds: u32) {
+    for _ in 0..seconds * 20 {
         let open: i64 = sqlx::query_scalar("select count(*) from processor_event where applied_at is null")
             .fetch_one(&farebox.pool)
             .await
