@@ -1,4 +1,6 @@
-//! Every query about the audit log.
+//! Every query about the audit log. Those about its anchors are in [`anchors`].
+
+mod anchors;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -6,6 +8,11 @@ use uuid::Uuid;
 
 use super::entry::{Chain, Recorded};
 use crate::base::ids::PersonId;
+
+pub use anchors::{
+    anchor_is_due, anchored_heads, anchors, heads_that_moved_back, insert_anchor, last_anchor, lock_anchors, moment,
+    moved_heads,
+};
 
 /// The end of a chain.
 pub struct Head {
