@@ -15,7 +15,9 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::accounts::oidc::Providers;
-use crate::accounts::{Factors, Hasher, NoteFailedSignIn, SignUpRules, StartRecovery, operator};
+use crate::accounts::operator::{self, Anchoring};
+use crate::accounts::{Factors, Hasher, Links, NoteFailedSignIn, SignUpRules, StartRecovery};
+use crate::audit::{self, AnchorKey};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, EmailAddress, Secret};
 use crate::catalog::{self, CatalogFile, Missing, Shelf};
@@ -36,7 +38,7 @@ use crate::topups::processors::sandbox::Sandbox;
 use crate::topups::processors::stripe::Stripe;
 use crate::topups::processors::{Processor, Processors};
 use crate::topups::{ApplyEvent, BalanceCrossed, SettleSandboxPayment, billing, janitor, reconcile};
-use crate::web::App;
+use crate::web::{App, Hosts};
 use crate::{db, jobs, orgs, routes};
 
 mod stand_ins;
@@ -212,7 +214,9 @@ async fn build(
             public_url: config.public_url.clone(),
             dev,
             form_key: derived_key(&config.secret_key, "forms"),
-            trusted_proxies: config.trusted_proxies,
+            proxies: config.trusted_proxies.clone(),
+            hosts: Hosts::new(&config.public_url, &config.extra_hosts, dev),
+            session_idle: config.session_idle,
         },
         hasher: Hasher::new()?,
         providers,
@@ -282,7 +286,19 @@ async fn spawn_background(
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
     handle.spawn(janitor::run(pools.general.clone(), asked.clone(), stop.clone()));
     handle.spawn(reconcile::daily(pools.general.clone(), asked, stop.clone()));
+    handle.spawn(operator::anchor_daily(pools.general.clone(), anchoring(config), stop.clone()));
     Ok(())
+}
+
+/// How the audit logs of this instance are anchored.
+#[must_use]
+pub fn anchoring(config: &Config) -> Anchoring {
+    Anchoring {
+        key: AnchorKey(derived_key(&config.secret_key, audit::KEY_PURPOSE)),
+        data_dir: config.data_dir.clone(),
+        mail_to: config.anchor_mail.clone(),
+        instance: Links { base: config.public_url.clone() }.instance(),
+    }
 }
 
 /// A new instance starts with the catalog that is shipped.

@@ -57,6 +57,8 @@ pub struct ClientFacts {
     pub app: String,
     pub referer: String,
     pub user_agent: String,
+    /// How often the request has passed through Farebox before.
+    pub hops: u8,
 }
 
 impl Gateway {
@@ -167,6 +169,7 @@ impl Gateway {
             referer: facts.referer,
             user_agent: facts.user_agent,
             created_at: self.0.clock.now(),
+            hops: facts.hops,
         }
     }
 }

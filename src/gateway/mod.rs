@@ -19,6 +19,7 @@ mod count;
 mod error;
 mod estimate;
 mod forward;
+mod hops;
 mod http_client;
 mod meter;
 mod providers;

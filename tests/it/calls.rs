@@ -102,6 +102,7 @@ impl Tenant {
             referer: String::new(),
             user_agent: "test".into(),
             created_at,
+            hops: 0,
         }
     }
 

@@ -25,7 +25,7 @@ use super::providers::{Failure, Fault, UpstreamKeys};
 use super::route::{Candidate, Health};
 use super::settle::{Durable, Receipt, Settler};
 use super::wire::{Stamp, UsageOut, error_chunk, normalise_whole, usage_chunk, with_usage};
-use super::{Call, Ended};
+use super::{Attempt, Call, Ended};
 use crate::base::Usd;
 use bill::Bill;
 use client::Client;
@@ -131,6 +131,8 @@ async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
         Bill::nothing(&progress, &end, told)
     });
     let stamp = stamp(&job, &progress);
+    // The last one is what the error itself is about.
+    let before = progress.attempts.split_last().map_or(&[][..], |(_, before)| before).to_vec();
     let tokens = bill.ended.tokens;
     let receipt = deps.settler.settle(job.call, job.hold, bill.ended).await;
     let usage = UsageOut::new(tokens, receipt.charged, &bill.lines);
@@ -139,7 +141,7 @@ async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
         Durable::Lost => End::Failed(Failure::new(Fault::Internal, "the settlement could not be stored")),
         Durable::Committed | Durable::Spooled => end,
     };
-    deliver(end, &mut client, progress.answer, &stamp, &usage).await;
+    deliver(end, &mut client, (progress.answer, &before), &stamp, &usage).await;
 }
 
 /// The HTTP status that the client has got, or will get.
@@ -166,10 +168,16 @@ fn stamp(job: &Job, progress: &Progress) -> Stamp {
 }
 
 /// The last bytes, after the settlement.
-async fn deliver(end: End, client: &mut Client, answer: Option<Map<String, Value>>, stamp: &Stamp, usage: &UsageOut) {
+async fn deliver(
+    end: End,
+    client: &mut Client,
+    (answer, failed_before): (Option<Map<String, Value>>, &[Attempt]),
+    stamp: &Stamp,
+    usage: &UsageOut,
+) {
     match (end, answer) {
         (End::Failed(failure), _) => {
-            let error = failure.to_error(&stamp.provider);
+            let error = failure.to_error(&stamp.provider).after(failed_before);
             // Asking again would cost again.
             let error = if usage.charged.is_positive() { error.without_retry() } else { error };
             if client.is_open() {

@@ -83,6 +83,7 @@ fn job(streamed: bool, offers: Vec<Offer>) -> Job {
         referer: String::new(),
         user_agent: String::new(),
         created_at: crate::base::Clock::system().now(),
+        hops: 0,
     };
     let listed = listed("a/b", offers);
     let candidates = (0..listed.offers.len()).filter_map(|index| Candidate::new(Arc::clone(&listed), index));
