@@ -211,6 +211,8 @@ const AROUND_THE_WALL: &[(&str, usize)] = &[
     ("src/teams/pages/credits.rs", 2),
     // An organization that is made, and which one is open, are nobody's yet.
     ("src/teams/pages/organization.rs", 3),
+    // An invitation comes from an organization that is not open here.
+    ("src/overview/pages.rs", 1),
     // Whoever is invited is no member yet.
     ("src/teams/pages/invitations.rs", 4),
 ];
