@@ -48,6 +48,7 @@ pub(in crate::gateway) fn offer(model: &str, slug: &str, prompt: &str, completio
             upstream_model: "up".into(),
             context_length: 100_000,
             max_output: Some(4_000),
+            image_tokens: None,
             quantization: None,
             supported_parameters: vec!["max_tokens".into()],
             enabled: true,
