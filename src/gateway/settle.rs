@@ -23,6 +23,7 @@ use super::call::{Call, Ended};
 use super::spool::Spool;
 use crate::activity::UsageRow;
 use crate::base::Usd;
+use crate::base::ids::CallId;
 use crate::ledger::GroupCommit;
 
 /// Calls settled in one transaction.
@@ -71,6 +72,12 @@ impl Settlement {
         let charged = self.ended.cost.min(self.hold);
         Receipt { charged, overrun: self.ended.cost - charged, durable }
     }
+}
+
+/// The call of a line of the spool; `None` for what is no settlement.
+#[must_use]
+pub fn call_of(line: &str) -> Option<CallId> {
+    serde_json::from_str::<Settlement>(line).ok().map(|settlement| settlement.call.id)
 }
 
 /// The row of a call that nobody came back to settle: nothing was charged.
