@@ -14,6 +14,7 @@ mod catalog_stories;
 mod fake_upstream;
 mod fits;
 mod identity;
+mod incidents;
 mod isolation;
 mod query_api;
 mod roles;
