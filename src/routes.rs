@@ -7,11 +7,12 @@ use actix_web::middleware::{Compress, from_fn};
 use actix_web::{HttpRequest, HttpResponse, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::accounts::kept_form;
 use crate::base::Secret;
 use crate::base::secret::Digest;
 use crate::boot::Readiness;
 use crate::gateway;
-use crate::web::{App, csrf, headers, static_files};
+use crate::web::{App, csrf, headers, hosts, static_files};
 use crate::{accounts, dev, keys, leaving, mail, orgs, overview, reference, teams, topups};
 
 /// Load balancers and monitoring do not wait longer for the database.
@@ -39,19 +40,23 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
     // For payment processors, who sign what they send.
     service.service(
         web::scope("/webhooks")
+            .wrap(from_fn(hosts::only_ours))
             .wrap(from_fn(headers::every_response))
             .app_data(web::PayloadConfig::new(topups::webhook::MAX_BODY))
             .route("/{processor}", web::post().to(topups::webhook::receive)),
     );
     service.service(
         web::scope("/static")
+            .wrap(from_fn(hosts::only_ours))
             .wrap(from_fn(headers::every_response))
             .wrap(Compress::default())
             .route("/{path:.*}", web::get().to(static_files::get)),
     );
     service.service(
         web::scope("")
+            .wrap(from_fn(kept_form::keep))
             .wrap(from_fn(csrf::guard))
+            .wrap(from_fn(hosts::only_ours))
             .wrap(from_fn(headers::every_page))
             .wrap(from_fn(headers::every_response))
             .wrap(Compress::default())
@@ -118,6 +123,7 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/operator/claim", web::post().to(accounts::operator::pages::claim))
         .route("/step-up", web::get().to(accounts::two_factor::pages::step_up_form))
         .route("/step-up", web::post().to(accounts::two_factor::pages::step_up))
+        .route("/step-up/continue", web::get().to(kept_form::pages::show))
         .route("/step-up/passkey/start", web::post().to(accounts::two_factor::pages::step_up_passkey_start))
         .route("/step-up/passkey", web::post().to(accounts::two_factor::pages::step_up_passkey))
         .route("/sign-out", web::post().to(accounts::pages::sign_out))
@@ -175,6 +181,7 @@ fn security(service: &mut web::ServiceConfig) {
         .route("/settings/security/sessions/{session}/end", web::post().to(page::end_session))
         .route("/settings/security/two-factor", web::get().to(page::setup))
         .route("/settings/security/two-factor", web::post().to(page::begin))
+        .route("/settings/security/two-factor/passkeys", web::post().to(page::require_passkey))
         .route("/settings/security/two-factor/confirm", web::post().to(page::confirm))
         .route("/settings/security/two-factor/off", web::get().to(page::off_form))
         .route("/settings/security/two-factor/off", web::post().to(page::off))

@@ -163,6 +163,14 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         "step_up",
         &accounts::StepUp { page, email: email(), next: "/keys".into(), has_password: true, ..Default::default() },
     )?;
+    let kept = accounts::KeptForm {
+        page: public(theme, "Go on where you were"),
+        shown: vec![("Role".into(), "Admin".into()), ("Cap month".into(), "250.00".into())],
+        action: "/settings/members/usr_1/role".into(),
+        back: "/settings/members/usr_1".into(),
+        fields: vec![("role".into(), "admin".into())],
+    };
+    push(out, "kept_form", &kept)?;
     identity_pages(theme, out)?;
     let page = public(theme, "Set a new password");
     push(out, "reset_password", &accounts::ResetPassword { page, token: "t".into(), ..Default::default() })?;
@@ -427,6 +435,7 @@ fn security_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let full = security::Security {
         shell: shell("Security"),
         on_since: Some(when("12 Nov, 10:00")),
+        with_app: true,
         codes_left: "2 of 10".into(),
         codes_low: true,
         passkeys: vec![security::PasskeyRow {
@@ -1068,6 +1077,13 @@ fn other_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
 
 fn error_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let id = || "req_01JD4Q8Z6W0V2N7K5M3P1R9T".to_owned();
+    let misdirected = errors::Misdirected {
+        page: public(theme, "This request is not answered"),
+        request_id: id(),
+        code: "421".into(),
+        reason: crate::web::hosts::Refused::OtherHost.text(),
+    };
+    push(out, "error_421", &misdirected)?;
     push(out, "error_404", &errors::NotFound { page: public(theme, "Page not found"), request_id: id() })?;
     let reason = "The form was open for too long, so it was not accepted. Nothing was changed.".into();
     push(out, "error_403", &errors::Forbidden { page: public(theme, "Not allowed"), request_id: id(), reason })?;
