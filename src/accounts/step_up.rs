@@ -60,6 +60,8 @@ pub async fn step_up(
     let mut tx = conn.begin().await?;
     // Again, as at sign-in, because guesses that were sent at once all got this far before the first was counted. Whose
     // they are is known here, so they come one after another.
+    // The same lock as at sign-in, so that guesses which are spread over both wait for each other too.
+    throttle.lock(&mut tx).await?;
     store::lock_person(&mut tx, person.id).await?;
     admit(&mut tx, &throttle, person.id, origin).await?;
     if !fits {

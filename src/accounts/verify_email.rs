@@ -35,7 +35,9 @@ pub async fn verify_email(
     let fits = hasher.check(Password::entered(password), person.password_hash.as_deref()).await?;
     // Only from here on, because hashing takes its time.
     let mut tx = conn.begin().await?;
-    // Again, as at sign-in: guesses that were sent at once all got this far before the first was counted.
+    // Again, as at sign-in and under the same lock: guesses that were sent at once all got this far before the first was
+    // counted.
+    throttle.lock(&mut tx).await?;
     store::lock_person(&mut tx, person.id).await?;
     if throttle.is_closed(&mut tx).await? {
         return Err(SignInError::TooMany);

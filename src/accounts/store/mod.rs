@@ -324,6 +324,13 @@ pub async fn count_failures(conn: &mut PgConnection, subject: &str, within: Time
     .await
 }
 
+/// Tries of one subject wait for each other at this lock, which ends with the transaction.
+pub async fn lock_subject(tx: &mut PgConnection, subject: &str) -> Result<(), sqlx::Error> {
+    // Unchecked, because it answers nothing.
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))").bind(subject).execute(tx).await?;
+    Ok(())
+}
+
 pub async fn insert_failures(conn: &mut PgConnection, subjects: &[String]) -> Result<(), sqlx::Error> {
     sqlx::query!("insert into sign_in_failure (subject) select * from unnest($1::text[])", subjects)
         .execute(&mut *conn)

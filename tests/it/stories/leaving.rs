@@ -91,7 +91,7 @@ async fn what_tells_who_somebody_was_is_erased_and_the_books_stay() {
     assert_eq!(farebox.text(calls).await, "3");
     let apps = "select string_agg(app || ':' || n, ' ' order by app) from
                 (select app, sum(requests)::text n from usage_hour group by app) h";
-    assert_eq!(farebox.text(apps).await, "ada.example:1 Notes:2");
+    assert_eq!(farebox.text(apps).await, "Notes:2 ada.example:1");
     let spent = farebox.text("select sum(cost)::text from usage").await;
     ada.submit("/settings/email", "/settings/email", &[("email", "later@example.com")]).await;
     assert_eq!(delete(&mut ada).await.status, 303);

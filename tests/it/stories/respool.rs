@@ -36,7 +36,7 @@ async fn what_could_not_be_written_is_put_back_and_charged_once() {
     }
     assert_eq!(files(&dead), 1, "{}", farebox.log());
     let (ok, told) = ledger(&farebox, "dead").await;
-    assert!(ok && told.contains("call call_") && told.contains("1 lines"), "{told}");
+    assert!(ok && told.contains("call gen-") && told.contains("1 lines"), "{told}");
     assert_eq!(farebox.text("select count(*)::text from usage").await, "0");
 
     // A line that is no settlement stays, and is told.
