@@ -118,17 +118,22 @@ impl Gateway {
 
     async fn complete(&self, call: Call, caller: &Caller, mut request: ChatRequest) -> Answer {
         let started = Instant::now();
-        match self.admit(&call, caller, &mut request).await {
-            Ok(Admitted { hold, steps, conversation }) => {
-                let job = Job { call, hold, body: request.body, added: request.added, steps, conversation };
-                // The sender is dropped unused only when the process goes down.
-                forward::start(&self.0.deps, job).await.unwrap_or_else(|_| Answer::Error(ApiError::unavailable()))
+        let (this, caller, streamed) = (self.clone(), caller.clone(), call.streamed);
+        // On the main runtime as a whole: each change to another thread and back costs as much as routing the call.
+        let admission = async move {
+            match this.admit(&call, &caller, &mut request).await {
+                Ok(Admitted { hold, steps, conversation }) => {
+                    Ok(Job { call, hold, body: request.body, added: request.added, steps, conversation })
+                }
+                Err(error) => {
+                    this.0.settler.reject(call, rejected(&error, started)).await;
+                    Err(error)
+                }
             }
-            Err(error) => {
-                self.0.settler.reject(call, rejected(&error, started)).await;
-                Answer::Error(error)
-            }
-        }
+        };
+        let answer = forward::start(&self.0.deps, streamed, admission);
+        // The sender is dropped unused only when the process goes down.
+        answer.await.unwrap_or_else(|_| Answer::Error(ApiError::unavailable()))
     }
 
     /// Fills in what the request leaves open, finds who may answer, bounds the price and holds that much.
@@ -160,7 +165,7 @@ impl Gateway {
             most: bound.most,
             least: bound.least,
             // The sweeper logs the call by this if the process dies.
-            memo: HoldMemo { call: call.clone() }.to_text(),
+            memo: HoldMemo::text_of(call),
         };
         let granted = self.0.desk.reserve(want).await.map_err(|refused| {
             ApiError::from_refusal(&refused, bound.asked_tokens, |left| affordable(&found, prompt, request, left))

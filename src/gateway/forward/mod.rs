@@ -113,11 +113,23 @@ pub(super) struct Job {
     pub steps: Vec<Step>,
 }
 
-/// Starts the exchange. The answer arrives when there is one to send, or not at all if the process is going down.
-pub(super) fn start(deps: &Arc<Deps>, job: Job) -> oneshot::Receiver<Answer> {
+/// Starts the exchange of a call, as soon as it is admitted. The answer arrives when there is one to send, or not at all
+/// if the process is going down.
+pub(super) fn start(
+    deps: &Arc<Deps>,
+    streamed: bool,
+    admission: impl Future<Output = Result<Job, ApiError>> + Send + 'static,
+) -> oneshot::Receiver<Answer> {
     let (head, answer) = oneshot::channel();
-    let client = Client::new(head, job.call.streamed, deps.timeouts);
-    deps.tasks.spawn_on(run(Arc::clone(deps), job, client), &deps.handle);
+    let mut client = Client::new(head, streamed, deps.timeouts);
+    let own = Arc::clone(deps);
+    let call = async move {
+        match admission.await {
+            Ok(job) => run(own, job, client).await,
+            Err(error) => client.refuse(error),
+        }
+    };
+    deps.tasks.spawn_on(call, &deps.handle);
     answer
 }
 
