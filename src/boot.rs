@@ -25,7 +25,7 @@ use crate::db::listen::{Heard, Hearing};
 use crate::gateway::query_api::QueryApi;
 use crate::gateway::spool::Spool;
 use crate::gateway::{self, Gateway, GatewayParts, HttpClient, HttpClientConfig, Settler, Timeouts, UpstreamKeys};
-use crate::keys::KeyCache;
+use crate::keys::{KeyCache, Pace};
 use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
@@ -184,6 +184,7 @@ async fn build(
     })?;
     let gateway = Gateway::new(GatewayParts {
         desk,
+        pace: Pace::start(&handle, pools.admission.clone()),
         settler: settler.clone(),
         shelf: shelf.clone(),
         http,

@@ -20,12 +20,13 @@ use super::{Call, Ended, Status};
 use crate::base::ids::CallId;
 use crate::base::{Clock, Usd};
 use crate::catalog::{Catalog, Shelf, affordable_completion};
-use crate::keys::Caller;
+use crate::keys::{Caller, Pace, PaceError};
 use crate::ledger::{Desk, Want};
 
 /// What a gateway is made of.
 pub struct GatewayParts {
     pub desk: Desk,
+    pub pace: Pace,
     pub settler: Settler,
     pub shelf: Shelf,
     pub http: HttpClient,
@@ -44,6 +45,7 @@ pub struct Gateway(Arc<Inner>);
 
 struct Inner {
     desk: Desk,
+    pace: Pace,
     settler: Settler,
     shelf: Shelf,
     clock: Clock,
@@ -73,6 +75,7 @@ impl Gateway {
         };
         Gateway(Arc::new(Inner {
             desk: parts.desk,
+            pace: parts.pace,
             settler: parts.settler,
             shelf: parts.shelf,
             clock: parts.clock,
@@ -123,7 +126,11 @@ impl Gateway {
             // What could not be settled yet fills its room on disk; another call might be lost.
             return Err(ApiError::unavailable());
         }
-        let found = self.route(request)?;
+        self.0.pace.begin(caller).await.map_err(|error| match error {
+            PaceError::TooMany { per_minute, wait } => ApiError::too_many_calls(per_minute, wait),
+            PaceError::Unavailable => ApiError::unavailable(),
+        })?;
+        let found = self.route(caller, request)?;
         let prompt = prompt_bound(&request.body);
         let bound = estimate(&found, prompt, request.cap, request.choices)
             .ok_or_else(|| ApiError::unprocessable("The request is larger than any model can take."))?;
@@ -142,12 +149,13 @@ impl Gateway {
         Ok((granted.amount, steps(found, prompt, request, granted.amount)))
     }
 
-    fn route(&self, request: &ChatRequest) -> Result<Vec<Candidate>, ApiError> {
+    fn route(&self, caller: &Caller, request: &ChatRequest) -> Result<Vec<Candidate>, ApiError> {
         let asked = Asked {
             models: &request.models,
             preferences: &request.preferences,
             body: &request.body,
             has_cap: request.cap.is_some(),
+            allowed: caller.rules.models.as_ref(),
         };
         let mut draw = |below: u64| rand::rng().random_range(0..below.max(1));
         candidates(&self.catalog(), &asked, &self.0.deps.health, Instant::now(), &mut draw)

@@ -26,6 +26,9 @@ pub enum AuthError {
     Disabled,
     #[error("the organization is frozen")]
     Frozen,
+    /// Somebody stopped every key of the organization.
+    #[error("all keys of the organization are stopped")]
+    Stopped,
     /// It was asked to delete the organization.
     #[error("the organization is being deleted")]
     Closing,
@@ -71,6 +74,9 @@ impl KeyCache {
         }
         if found.closing {
             return Err(AuthError::Closing);
+        }
+        if found.stopped {
+            return Err(AuthError::Stopped);
         }
         Ok(found)
     }

@@ -10,7 +10,7 @@ use futures_util::future::LocalBoxFuture;
 use super::authenticate::{AuthError, KeyCache};
 use super::caller::Caller;
 use super::store::Found;
-use crate::web::App;
+use crate::web::{App, client};
 
 /// A request that brought a valid key.
 #[derive(Clone)]
@@ -30,6 +30,9 @@ pub enum NotAuthenticated {
     Missing,
     #[error(transparent)]
     Refused(AuthError),
+    /// The key is good, but not from this address.
+    #[error("the key may not be used from {0}")]
+    Elsewhere(String),
 }
 
 /// The key that a request carries, as `Authorization: Bearer` or, for Anthropic's clients, `x-api-key`.
@@ -50,7 +53,14 @@ pub async fn authenticate(request: &HttpRequest) -> Result<Authenticated, NotAut
     else {
         return Err(NotAuthenticated::Missing);
     };
-    cache.authenticate(key, app.clock.now()).await.map(Authenticated).map_err(NotAuthenticated::Refused)
+    let found = cache.authenticate(key, app.clock.now()).await.map_err(NotAuthenticated::Refused)?;
+    if let Some(networks) = &found.caller.rules.networks {
+        let address = client::address(app, request);
+        if !address.is_some_and(|address| networks.contain(address)) {
+            return Err(NotAuthenticated::Elsewhere(client::ip(app, request)));
+        }
+    }
+    Ok(Authenticated(found))
 }
 
 /// For handlers outside the gateway that only need to know whether there is a caller.

@@ -124,11 +124,9 @@ impl KeyForm {
         let reset = self.reset();
         let days = self.lifetime().and_then(|(_, _, days)| days);
         let new = NewKey {
-            name,
-            kind: KeyKind::Inference,
             limits: reset.limits(limit),
-            include_byok: false,
             expires_at: days.map(|days| now + TimeDelta::days(days)),
+            ..NewKey::named(name, KeyKind::Inference)
         };
         Ok(Asked { new, limit, reset })
     }

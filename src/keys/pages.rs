@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::issue::{IssueError, Issued};
 use super::key::{Key, KeyState};
 use super::key_form::{Asked, KeyForm};
+use super::listing::{Listing, Order};
 use super::revoke::EnableError;
 use super::shown::{Tightest, bar};
 use super::store;
@@ -27,8 +28,6 @@ use crate::web::views::{Badge, Field, Pager};
 use crate::web::{App, EmptyForm, PageError, Protected, flash, html, see_other, unprocessable};
 
 const ROWS: u16 = 50;
-/// Longer than any name.
-const MAX_SEARCH: usize = 80;
 /// A key that ends within this time is marked, so that its program can get another one before.
 const EXPIRES_SOON: chrono::TimeDelta = chrono::TimeDelta::days(7);
 
@@ -37,7 +36,11 @@ pub struct IndexQuery {
     #[serde(default)]
     q: String,
     #[serde(default)]
-    before: String,
+    show: String,
+    #[serde(default)]
+    sort: String,
+    #[serde(default)]
+    after: String,
 }
 
 /// `GET /keys`
@@ -49,15 +52,10 @@ pub async fn index(
     member: KeyUser,
     query: web::Query<IndexQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let search: String = query.q.chars().filter(|c| !c.is_control()).take(MAX_SEARCH).collect();
-    let (search, before) = (search.trim(), query.before.parse().ok());
+    let listing = Listing::read(member.keys_of(), &query.q, &query.show, &query.sort, &query.after);
     let (now, viewer, org) = (app.clock.now(), member.person().viewer(), member.org_id());
     let mut conn = member.tenant(&app).await?;
-    let keys = match search {
-        "" => store::list(&mut conn, org, member.keys_of(), before, fetch_limit(ROWS)).await?,
-        text => store::search(&mut conn, org, member.keys_of(), text, before, fetch_limit(ROWS)).await?,
-    };
-    let keys = Rows::of(keys, ROWS);
+    let keys = Rows::of(store::list(&mut conn, org, &listing, fetch_limit(ROWS)).await?, ROWS);
     let ids: Vec<MeterId> = keys.rows.iter().map(Key::meter).collect();
     let meters = ledger::meter_states(&mut conn, org, &ids).await?;
     let meters: HashMap<MeterId, MeterState> = meters.into_iter().map(|meter| (meter.id, meter)).collect();
@@ -68,30 +66,19 @@ pub async fn index(
             "Keys",
             "What programs show to spend your credits. Each key stops at its own limit.",
         ),
-        pager: pager(&keys, search, before, count),
+        pager: pager(&keys, &listing, count),
         keys: keys.rows.iter().map(|key| row(key, meters.get(&key.meter()), now, viewer)).collect(),
-        search: search.to_owned(),
+        search: listing.text.clone(),
     })
 }
 
-fn pager(keys: &Rows<Key>, search: &str, before: Option<KeyId>, count: i64) -> Pager {
-    let address = |before: Option<KeyId>| {
-        let pairs = [
-            ("q", Some(search.to_owned()).filter(|text| !text.is_empty())),
-            ("before", before.map(|id| id.to_string())),
-        ];
-        let pairs: Vec<_> = pairs.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))).collect();
-        match serde_urlencoded::to_string(pairs) {
-            Ok(query) if !query.is_empty() => format!("/keys?{query}"),
-            _ => "/keys".to_owned(),
-        }
-    };
+fn pager(keys: &Rows<Key>, listing: &Listing, count: i64) -> Pager {
     let total = format!("{} {}", thousands(&count.to_string()), if count == 1 { "key" } else { "keys" });
     Pager {
-        older_href: keys.rows.last().filter(|_| keys.more).map(|last| address(Some(last.id))),
-        newest_href: before.map(|_| address(None)),
-        note: if search.is_empty() { total } else { format!("Those of {total} that match") },
-        ..Pager::default()
+        older_href: keys.rows.last().filter(|_| keys.more).map(|last| listing.address(Some(last.id))),
+        newest_href: listing.after.map(|_| listing.address(None)),
+        note: if listing.is_filtered() { format!("Those of {total} that match") } else { total },
+        by_name: listing.order == Order::Name,
     }
 }
 
@@ -119,6 +106,7 @@ fn spent(meter: Option<&MeterState>) -> Usd {
 fn state_badge(key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>) -> Badge {
     let at_limit = meter.and_then(Tightest::of).is_some_and(|tightest| tightest.is_reached());
     match key.state(now) {
+        KeyState::Unclaimed => Badge::new("", "ticket", "Not claimed"),
         KeyState::Disabled => Badge::new("", "ban", "Disabled"),
         KeyState::Expired => Badge::new("", "clock", "Expired"),
         KeyState::Active if at_limit => Badge::new("warn", "ban", "At its limit"),

@@ -18,12 +18,18 @@ pub fn origin(app: &App, request: &HttpRequest) -> Origin {
 /// the last entry comes from the nearest proxy, and what stands before is anybody's claim.
 #[must_use]
 pub fn ip(app: &App, request: &HttpRequest) -> String {
+    address(app, request).map(|ip| ip.to_string()).unwrap_or_default()
+}
+
+/// As [`ip`], for comparing. `None` when nothing is known of it.
+#[must_use]
+pub fn address(app: &App, request: &HttpRequest) -> Option<IpAddr> {
     let peer = request.peer_addr().map(|peer| peer.ip());
     let claimed = match usize::from(app.trusted_proxies) {
         0 => None,
         proxies => forwarded(request, proxies),
     };
-    claimed.or(peer).map(|ip| ip.to_canonical().to_string()).unwrap_or_default()
+    claimed.or(peer).map(|ip| ip.to_canonical())
 }
 
 fn forwarded(request: &HttpRequest, proxies: usize) -> Option<IpAddr> {

@@ -11,6 +11,7 @@ use super::preferences::MaxPrice;
 use super::{Health, Preferences, Sort};
 use crate::catalog::{Catalog, ListedModel, Offer, Price};
 use crate::gateway::error::ApiError;
+use crate::keys::Models;
 
 /// Endpoints of one call.
 const MAX_CANDIDATES: usize = 32;
@@ -49,12 +50,14 @@ pub(crate) struct Asked<'a> {
     /// The fields that the upstream will see; their names are the parameters in use.
     pub body: &'a Map<String, Value>,
     pub has_cap: bool,
+    /// The only models that the key may call; `None`: any.
+    pub allowed: Option<&'a Models>,
 }
 
 /// The endpoints that may answer, in the order in which they are asked. `draw(n)` is a random number below `n`.
 ///
 /// # Errors
-/// 404 where no model is known or the conditions leave nobody; 503 where a model has no endpoint in use.
+/// 403 where the key may call none of the models; 404 where no model is known or the conditions leave nobody; 503 where a model has no endpoint in use.
 pub(crate) fn candidates(
     catalog: &Catalog,
     asked: &Asked<'_>,
@@ -63,14 +66,20 @@ pub(crate) fn candidates(
     draw: &mut dyn FnMut(u64) -> u64,
 ) -> Result<Vec<Candidate>, ApiError> {
     let (mut found, mut known, mut served) = (Vec::new(), false, false);
+    let mut barred = None;
     for name in asked.models {
         let Some((listed, variant)) = find(catalog, name) else { continue };
+        if asked.allowed.is_some_and(|allowed| !allowed.allow(listed.model.slug.as_str())) {
+            barred = barred.or(Some(name));
+            continue;
+        }
         known = true;
         served |= listed.is_open();
         found.extend(of_model(listed, variant, asked, health, now, draw));
     }
     if found.is_empty() {
         return Err(match (known, served) {
+            (false, _) if barred.is_some() => ApiError::model_not_allowed(barred.map_or("", String::as_str)),
             (false, _) => ApiError::model_not_found(asked.models.first().map_or("", String::as_str)),
             (true, false) => ApiError::nobody_serves(),
             (true, true) => ApiError::no_allowed_provider(),

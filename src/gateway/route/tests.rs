@@ -81,7 +81,7 @@ pub(in crate::gateway) fn candidate(offer: Offer) -> Candidate {
 fn asked(offers: Vec<Offer>, preferences: Value, body: Value, variant: Variant, health: &Health) -> Vec<String> {
     let preferences = Preferences::parse(Some(&preferences)).expect("preferences");
     let body = body.as_object().cloned().unwrap_or_default();
-    let asked = Asked { models: &[], preferences: &preferences, body: &body, has_cap: false };
+    let asked = Asked { models: &[], preferences: &preferences, body: &body, has_cap: false, allowed: None };
     let found = of_model(&listed("a/b", offers), variant, &asked, health, Instant::now(), &mut |_| 0);
     found.iter().map(|candidate| candidate.provider_slug().to_owned()).collect()
 }
