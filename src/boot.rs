@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::accounts::oidc::Providers;
-use crate::accounts::{Factors, Hasher, NoteFailedSignIn, SignUpRules, StartRecovery, operator};
+use crate::accounts::{Factors, Hasher, Links, NoteFailedSignIn, SignUpRules, StartRecovery, operator};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, EmailAddress, Secret};
 use crate::catalog::{self, CatalogFile, Missing, Shelf};
@@ -25,7 +25,7 @@ use crate::db::listen::{Heard, Hearing};
 use crate::gateway::query_api::QueryApi;
 use crate::gateway::spool::Spool;
 use crate::gateway::{self, Gateway, GatewayParts, HttpClient, HttpClientConfig, Settler, Timeouts, UpstreamKeys};
-use crate::keys::{KeyCache, Pace};
+use crate::keys::{self, KeyCache, Pace};
 use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
@@ -281,6 +281,8 @@ async fn spawn_background(
             .define_job::<DeleteOrg>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
+    let links = Links { base: config.public_url.clone() };
+    handle.spawn(keys::watch_for_alarms(pools.general.clone(), links, stop.clone()));
     handle.spawn(janitor::run(pools.general.clone(), asked.clone(), stop.clone()));
     handle.spawn(reconcile::daily(pools.general.clone(), asked, stop.clone()));
     Ok(())

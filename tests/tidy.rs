@@ -40,6 +40,7 @@ const HTTP_PLACES: &[&str] = &[
     "src/stand_ins/",
     "src/overview/",
     "src/teams/pages/",
+    "src/keys/pages/",
     "src/reference/",
     "src/dev/",
     "src/gateway/respond.rs",

@@ -88,7 +88,8 @@ pub(super) async fn lock(
 }
 
 fn apply(key: &mut Key, changes: &Changes) {
-    let Changes { name, limits: _, include_byok: _, expires_at, models, networks, per_minute, preset } = changes.clone();
+    let Changes { name, limits: _, include_byok: _, expires_at, models, networks, per_minute, preset } =
+        changes.clone();
     if let Some(name) = name {
         name.as_str().clone_into(&mut key.name);
     }

@@ -15,6 +15,7 @@ mod fake_upstream;
 mod fits;
 mod identity;
 mod isolation;
+mod keyring;
 mod query_api;
 mod roles;
 mod schema;

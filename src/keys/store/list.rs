@@ -42,12 +42,7 @@ macro_rules! page {
 ///
 /// # Errors
 /// Database errors only.
-pub async fn list(
-    conn: &mut PgConnection,
-    org: OrgId,
-    listing: &Listing,
-    limit: i64,
-) -> Result<Vec<Key>, sqlx::Error> {
+pub async fn list(conn: &mut PgConnection, org: OrgId, listing: &Listing, limit: i64) -> Result<Vec<Key>, sqlx::Error> {
     let sought = listing.sought();
     let pieces = pieces(&sought);
     let (maker, after) = (listing.maker.map(|maker| maker.0), listing.after.map(|after| after.0));

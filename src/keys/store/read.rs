@@ -41,6 +41,59 @@ pub async fn counts(conn: &mut PgConnection, org: OrgId) -> Result<HashMap<Perso
     Ok(rows.into_iter().map(|row| (row.maker, row.count)).collect())
 }
 
+/// As [`count`], of keys that call models, but never further than `most`.
+///
+/// # Errors
+/// Database errors only.
+pub async fn count_up_to(
+    conn: &mut PgConnection,
+    org: OrgId,
+    maker: Option<PersonId>,
+    most: i64,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from (
+            select from api_key where org_id = $1 and deleted_at is null and kind = 'inference'
+                and ($2::uuid is null or created_by = $2)
+            limit $3
+           ) k"#,
+        org.0,
+        maker.map(|person| person.0),
+        most,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Those who made these keys stay what they are in the organization until the transaction ends.
+pub async fn hold_makers(conn: &mut PgConnection, org: OrgId, ids: &[KeyId]) -> Result<(), sqlx::Error> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
+    sqlx::query_scalar!(
+        "select person_id from membership where org_id = $1 and person_id in (
+            select created_by from api_key where org_id = $1 and id = any($2)
+         ) order by person_id for share",
+        org.0,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
+}
+
+/// Nobody else changes these keys until the transaction ends. Always in one order, and before anything is written to
+/// the log, so that two who change several keys wait for each other and never both.
+pub async fn lock_all(conn: &mut PgConnection, org: OrgId, ids: &[KeyId]) -> Result<(), sqlx::Error> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
+    sqlx::query_scalar!(
+        "select id from api_key where org_id = $1 and id = any($2) order by id for update",
+        org.0,
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
+}
+
 /// Whether an organization has more keys than that, without counting them all.
 pub async fn has_more_than(conn: &mut PgConnection, org: OrgId, most: i64) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
