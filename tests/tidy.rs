@@ -212,6 +212,9 @@ const AROUND_THE_WALL: &[(&str, usize)] = &[
     ("src/teams/pages/credits.rs", 2),
     // An organization that is made, and which one is open, are nobody's yet.
     ("src/teams/pages/organization.rs", 3),
+    // Whoever holds a link to a key, or one that stops it, need not be a member.
+    ("src/keys/pages/claim.rs", 2),
+    ("src/keys/pages/alarm.rs", 2),
     // Whoever is invited is no member yet.
     ("src/teams/pages/invitations.rs", 4),
 ];

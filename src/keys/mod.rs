@@ -46,5 +46,5 @@ pub use revoke::{EnableError, delete, disable, enable};
 pub use rotate::{Grace, MAX_GRACE_HOURS, RotateError, rotate};
 pub use rules::{Models, Network, Networks, PerMinute, RuleError, Rules};
 pub use store::Found;
-pub use store::{count, counts, disable_all_of, erase_all, find, labels, live, makers};
+pub use store::{count, count_up_to, counts, disable_all_of, erase_all, find, labels, live, makers};
 pub use switch::{resume_all, stop_all};

@@ -21,9 +21,9 @@ pub struct Link {
     token: String,
 }
 
-/// Links carry a secret, so no other site hears where a browser came from.
+/// The address of the page is a secret, so nothing that it loads or leads to hears more of it than the site.
 pub(super) fn without_referrer(mut response: HttpResponse) -> HttpResponse {
-    let value = header::HeaderValue::from_static("no-referrer");
+    let value = header::HeaderValue::from_static("strict-origin");
     response.headers_mut().insert(header::REFERRER_POLICY, value);
     response
 }

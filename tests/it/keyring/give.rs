@@ -81,6 +81,9 @@ async fn a_friend_claims_a_key_once_without_an_account() {
         }
         assert!(!page.body.contains("sk-fb-v1-"));
     }
+    let answer = farebox.http.get(farebox.url(&link)).send().await.expect("an answer");
+    let policy = answer.headers().get("referrer-policy").and_then(|value| value.to_str().ok());
+    assert_eq!(policy, Some("strict-origin"), "nothing that the page loads hears of its address");
     let page = claim(&mut friend, &link).await;
     assert_eq!(page.status, 200, "{}", page.body);
     let key = Key { text: shown(&page), org: String::new(), id: id.clone() };
