@@ -61,6 +61,7 @@ async fn keys_are_made_edited_rotated_stopped_and_done_to_several() {
     let ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
     farebox.cli(&["credits", "grant", "--email", "ada@example.com", "--amount", "50"]).await;
     let browser = Browser::start(&farebox.base).await;
+    browser.open("/sign-in").await;
     browser.take_cookies(ada.cookies()).await;
     let mut inspector = Inspector::new(&browser);
     inspector.visit("keys-empty", "/keys").await;
@@ -178,6 +179,7 @@ async fn a_friend_without_an_account_claims_a_key_and_sees_what_it_has_left() {
     let ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
     farebox.cli(&["credits", "grant", "--email", "ada@example.com", "--amount", "50"]).await;
     let browser = Browser::start(&farebox.base).await;
+    browser.open("/sign-in").await;
     browser.take_cookies(ada.cookies()).await;
     let mut inspector = Inspector::new(&browser);
     inspector.visit("key-give", "/keys/give").await;

@@ -195,8 +195,7 @@ async fn whoever_holds_a_key_sees_what_is_its_own_and_nothing_else() {
         assert_eq!(page.status, 200);
         for part in [
             "For Noor",
-            "$0.30 <span",
-            "of <span class=\"num\" title=\"$0.50",
+            "<span class=\"num\">$0.30</span> <span class=\"muted\">of <span class=\"num\">$0.50</span>",
             "Each month",
             "30 calls",
             "sandbox/penny",
