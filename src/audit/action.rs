@@ -100,6 +100,12 @@ actions! {
     KeysStopped = "key.all_stopped", "Stopped all keys";
     KeysResumed = "key.all_resumed", "Let all keys go on";
     KeySpendUnusual = "key.spend_unusual", "A key spent far more than usual";
+    PreferencesChanged = "settings.preferences_changed", "Changed the routing settings";
+    PresetCreated = "preset.created", "Created a preset";
+    PresetChanged = "preset.changed", "Changed a preset";
+    PresetRolledBack = "preset.rolled_back", "Rolled a preset back";
+    PresetArchived = "preset.archived", "Archived a preset";
+    PresetRestored = "preset.restored", "Took an archived preset back";
     CodesMade = "house.codes_made", "Made redemption codes";
     CodesRevoked = "house.codes_revoked", "Revoked redemption codes";
     OperatorMade = "house.operator_made", "Made an operator";

@@ -12,7 +12,7 @@ use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Origin;
 use crate::base::ids::PersonId;
 use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
-use crate::{keys, orgs, topups};
+use crate::{keys, orgs, presets, topups};
 
 /// An account that cannot be erased yet is looked at again after so long.
 const AGAIN_SECONDS: i32 = 24 * 60 * 60;
@@ -79,6 +79,7 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
     let personal = store::personal_org(conn, person).await?;
     if let Some(org) = personal {
         topups::auto::erase(conn, org).await?;
+        presets::erase(conn, org).await?;
     }
     store::erase_mails(conn, person).await?;
     if let Some(org) = personal {
