@@ -29,7 +29,7 @@ use crate::gateway::spool::Spool;
 use crate::gateway::{
     self, Gateway, GatewayParts, HttpClient, HttpClientConfig, InstanceDefaults, Settler, Timeouts, UpstreamKeys,
 };
-use crate::keys::KeyCache;
+use crate::keys::{self, KeyCache, Pace};
 use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
@@ -194,6 +194,7 @@ async fn build(
     let memory = Memory::new(pools.general.clone(), hearing.clone());
     let gateway = Gateway::new(GatewayParts {
         desk,
+        pace: Pace::start(&handle, pools.admission.clone()),
         settler: settler.clone(),
         shelf: shelf.clone(),
         memory: memory.clone(),
@@ -302,6 +303,8 @@ async fn spawn_background(
             .define_job::<DeleteOrg>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
+    let links = Links { base: config.public_url.clone() };
+    handle.spawn(keys::watch_for_alarms(pools.general.clone(), links, stop.clone()));
     handle.spawn(janitor::run(pools.general.clone(), asked.clone(), stop.clone()));
     handle.spawn(reconcile::daily(pools.general.clone(), asked, stop.clone()));
     handle.spawn(operator::anchor_daily(pools.general.clone(), anchoring(config), stop.clone()));

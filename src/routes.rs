@@ -62,6 +62,7 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
             .wrap(Compress::default())
             .configure(anybody)
             .configure(members)
+            .configure(api_keys)
             .configure(security)
             .configure(organizations)
             .configure(|service| {
@@ -106,6 +107,13 @@ fn anybody(service: &mut web::ServiceConfig) {
         .route("/oidc/{provider}/callback", web::get().to(accounts::oidc::pages::callback))
         .route("/invitations", web::get().to(teams::pages::invitations::show))
         .route("/invitations/decline", web::post().to(teams::pages::invitations::decline))
+        .route("/claim", web::get().to(keys::pages::claim::show))
+        .route("/claim", web::post().to(keys::pages::claim::claim))
+        .route("/key", web::get().to(keys::pages::holder::show))
+        .route("/key", web::post().to(keys::pages::holder::open))
+        .route("/key/close", web::post().to(keys::pages::holder::close))
+        .route("/alarm", web::get().to(keys::pages::alarm::show))
+        .route("/alarm", web::post().to(keys::pages::alarm::stop))
         .route("/docs/api", web::get().to(reference::pages::show))
         .route("/openapi.json", web::get().to(reference::pages::document));
 }
@@ -131,13 +139,6 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/activity/{call}", web::get().to(overview::activity::show))
         .route("/models", web::get().to(overview::models::index))
         .route("/models/{author}/{name}", web::get().to(overview::models::show))
-        .route("/keys", web::get().to(keys::pages::index))
-        .route("/keys", web::post().to(keys::pages::create))
-        .route("/keys/new", web::get().to(keys::pages::new_form))
-        .route("/keys/{key}/disable", web::post().to(keys::pages::disable))
-        .route("/keys/{key}/enable", web::post().to(keys::pages::enable))
-        .route("/keys/{key}/delete", web::get().to(keys::pages::confirm_delete))
-        .route("/keys/{key}/delete", web::post().to(keys::pages::delete))
         .route("/credits", web::get().to(topups::pages::index))
         .route("/credits/topups", web::post().to(topups::pages::create))
         .route("/credits/topups/{topup}", web::get().to(topups::pages::show))
@@ -169,6 +170,32 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/account/keep", web::post().to(leaving::pages::keep))
         .route("/settings/email", web::get().to(orgs::account::pages::email_form))
         .route("/settings/email", web::post().to(orgs::account::pages::email));
+}
+
+/// Keys of the organization that is open, or one's own among them.
+fn api_keys(service: &mut web::ServiceConfig) {
+    use keys::pages::{forms, give, list, rotate, several, show, switch};
+    service
+        .route("/keys", web::get().to(list::index))
+        .route("/keys", web::post().to(forms::create))
+        .route("/keys/new", web::get().to(forms::new_form))
+        .route("/keys/give", web::get().to(give::form))
+        .route("/keys/give", web::post().to(give::give))
+        .route("/keys/several", web::post().to(several::change))
+        .route("/keys/stop", web::get().to(switch::form))
+        .route("/keys/stop", web::post().to(switch::stop))
+        .route("/keys/resume", web::post().to(switch::resume))
+        .route("/keys/{key}", web::get().to(show::show))
+        .route("/keys/{key}/edit", web::get().to(forms::edit_form))
+        .route("/keys/{key}/edit", web::post().to(forms::edit))
+        .route("/keys/{key}/rotate", web::get().to(rotate::form))
+        .route("/keys/{key}/rotate", web::post().to(rotate::rotate))
+        .route("/keys/{key}/link", web::post().to(give::again))
+        .route("/keys/{key}/unlink", web::post().to(give::revoke))
+        .route("/keys/{key}/disable", web::post().to(show::disable))
+        .route("/keys/{key}/enable", web::post().to(show::enable))
+        .route("/keys/{key}/delete", web::get().to(show::confirm_delete))
+        .route("/keys/{key}/delete", web::post().to(show::delete));
 }
 
 /// A person's own security. What changes it asks them to show again who they are.

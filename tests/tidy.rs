@@ -41,6 +41,7 @@ const HTTP_PLACES: &[&str] = &[
     "src/stand_ins/",
     "src/overview/",
     "src/teams/pages/",
+    "src/keys/pages/",
     "src/presets/pages/",
     "src/reference/",
     "src/dev/",
@@ -210,6 +211,9 @@ const AROUND_THE_WALL: &[(&str, usize)] = &[
     ("src/teams/pages/organization.rs", 3),
     // An invitation comes from an organization that is not open here.
     ("src/overview/pages.rs", 1),
+    // Whoever holds a link to a key, or one that stops it, need not be a member.
+    ("src/keys/pages/claim.rs", 2),
+    ("src/keys/pages/alarm.rs", 2),
     // Whoever is invited is no member yet.
     ("src/teams/pages/invitations.rs", 4),
 ];

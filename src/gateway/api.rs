@@ -64,6 +64,12 @@ pub async fn any_caller(request: &HttpRequest) -> Result<Authenticated, ApiError
         NotAuthenticated::Refused(AuthError::Closing) => {
             ApiError::forbidden("This organization will be deleted, so its keys are refused. An owner can undo that.")
         }
+        NotAuthenticated::Elsewhere(address) => {
+            ApiError::forbidden(format!("This API key may not be used from the address {address}."))
+        }
+        NotAuthenticated::Refused(AuthError::Stopped) => {
+            ApiError::forbidden("All keys of this organization are stopped. An owner or admin can let them go on.")
+        }
         NotAuthenticated::Refused(AuthError::Unavailable(error)) => {
             tracing::warn!(%error, "a key could not be looked up");
             ApiError::unavailable()

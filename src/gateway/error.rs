@@ -142,6 +142,21 @@ impl ApiError {
         ApiError::new(403, "permission_denied", message).without_retry()
     }
 
+    /// 403: the model exists, but not for this key.
+    #[must_use]
+    pub fn model_not_allowed(model: &str) -> ApiError {
+        let shown: String = model.chars().filter(|c| !c.is_control()).take(120).collect();
+        let message = format!("This API key may not call the model {shown}. GET /models lists those that it may call.");
+        ApiError::new(403, "permission_denied", message).with("limit_source", "allowed_models").without_retry()
+    }
+
+    /// 429: the key began as many calls as it may in this minute.
+    #[must_use]
+    pub fn too_many_calls(per_minute: u32, wait: u32) -> ApiError {
+        let message = format!("This API key may begin {per_minute} calls a minute. Try again in {wait} seconds.");
+        ApiError::new(429, "rate_limit_exceeded", message).with("limit_source", "requests_per_minute").retry_after(wait)
+    }
+
     /// 404: no such model.
     #[must_use]
     pub fn model_not_found(model: &str) -> ApiError {

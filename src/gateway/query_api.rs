@@ -10,21 +10,22 @@ mod models;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::{HttpResponse, web};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
+use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use sqlx::{PgPool, Postgres, Transaction};
 
 use self::models::Listed;
-use super::api::AnyCaller;
+use super::api::{AnyCaller, any_caller};
 use super::error::ApiError;
 use super::wire::schema::ErrorBody;
 use crate::base::Usd;
 use crate::base::ids::CallId;
 use crate::catalog::{Catalog, Shelf};
 use crate::db;
-use crate::keys::Caller;
+use crate::keys::extract::Authenticated;
+use crate::keys::{Caller, Models};
 
 pub use account::{CreditsBody, KeyBody};
 pub use generation::GenerationBody;
@@ -63,10 +64,10 @@ impl QueryApi {
         }
     }
 
-    /// The list of models as JSON.
+    /// The list of models as JSON; where a key may call only some, of those.
     #[must_use]
-    pub fn models(&self, query: &ModelQuery) -> Bytes {
-        self.listed().page(query)
+    pub fn models(&self, query: &ModelQuery, allowed: Option<&Models>) -> Bytes {
+        self.listed().page(query, allowed)
     }
 
     /// A key's limits and spending as JSON.
@@ -138,6 +139,8 @@ struct Data<T> {
 fn public(body: Bytes) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, "application/json")).insert_header((CACHE_CONTROL, "public, max-age=60"));
+    // A key may see less.
+    response.insert_header((VARY, "authorization, x-api-key"));
     response.body(body)
 }
 
@@ -154,7 +157,7 @@ fn to_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
     })
 }
 
-/// Lists the models that can be called, newest first. Needs no key. Without `limit` and `offset` the list is whole.
+/// Lists the models that can be called, newest first. Needs no key; with one that may call only some, it lists those. Without `limit` and `offset` the list is whole.
 ///
 /// # Errors
 /// 400 for a number that cannot be read.
@@ -172,10 +175,20 @@ fn to_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
 )]
 pub async fn list_models(
     api: web::Data<QueryApi>,
+    request: HttpRequest,
     query: Result<web::Query<ModelQuery>, actix_web::Error>,
 ) -> Result<HttpResponse, ApiError> {
     let query = query.map_err(|_| ApiError::invalid("The query of the address could not be read."))?;
-    Ok(public(api.models(&query)))
+    Ok(match allowed(&request).await {
+        Some(caller) => private(api.models(&query, caller.caller().rules.models.as_ref())),
+        None => public(api.models(&query, None)),
+    })
+}
+
+/// The key of a request, if it may call only some of the models. The list needs no key, so a wrong one is no error.
+async fn allowed(request: &HttpRequest) -> Option<Authenticated> {
+    let found = any_caller(request).await.ok()?;
+    found.caller().rules.models.is_some().then_some(found)
 }
 
 /// Counts the models that can be called. Needs no key.
@@ -183,8 +196,11 @@ pub async fn list_models(
 /// # Errors
 /// None of its own.
 #[utoipa::path(get, path = "/api/v1/models/count", tag = "Models", responses((status = 200, body = CountBody)))]
-pub async fn count_models(api: web::Data<QueryApi>) -> Result<HttpResponse, ApiError> {
-    Ok(public(to_bytes(&CountBody::of(&api.catalog()))?))
+pub async fn count_models(api: web::Data<QueryApi>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Ok(match allowed(&request).await {
+        Some(caller) => private(to_bytes(&CountBody::of(&api.catalog(), caller.caller().rules.models.as_ref()))?),
+        None => public(to_bytes(&CountBody::of(&api.catalog(), None))?),
+    })
 }
 
 /// Lists where a model runs, with the limits and prices there. Needs no key.

@@ -13,7 +13,11 @@ use crate::base::{EmailAddress, Viewer};
 use crate::mail::{self, NewMail};
 use crate::web::views::emails::{self, NoticeMail};
 
-async fn write(
+/// Writes a notice to somebody, once for each event.
+///
+/// # Errors
+/// Database errors, and templates that cannot be written.
+pub async fn write(
     conn: &mut PgConnection,
     event: String,
     kind: &'static str,

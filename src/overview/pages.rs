@@ -39,7 +39,7 @@ pub async fn index(app: web::Data<App>, shelf: web::Data<Shelf>, member: Member)
     let invited = orgs::waiting_for(&mut *app.db.acquire().await?, member.person()).await?;
     let mut conn = member.tenant(&app).await?;
     let spent = activity::summary(&mut conn, org, now, viewer.zone, &slice).await?;
-    let has_keys = keys::count(&mut conn, org, member.keys_of()).await? > 0;
+    let has_keys = keys::count_up_to(&mut conn, org, member.keys_of(), 1).await? > 0;
     let near = near_limit(&mut conn, org, member.keys_of(), viewer.locale).await?;
     let calls = recent_calls(&mut conn, org, member.calls_of(), now, viewer).await?;
     let spend = match calls.is_empty() {

@@ -1,5 +1,7 @@
 //! Who is at the other end of the connection.
 
+use std::net::IpAddr;
+
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
@@ -16,11 +18,16 @@ pub fn origin(app: &App, request: &HttpRequest) -> Origin {
 /// claim.
 #[must_use]
 pub fn ip(app: &App, request: &HttpRequest) -> String {
-    let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
-    let Some(peer) = peer else { return String::new() };
+    address(app, request).map(|ip| ip.to_string()).unwrap_or_default()
+}
+
+/// As [`ip`], for comparing. `None` when nothing is known of it.
+#[must_use]
+pub fn address(app: &App, request: &HttpRequest) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip().to_canonical();
     let written = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
     let written: Vec<&str> = written.flat_map(|value| value.split(',')).collect();
-    app.proxies.client(peer, &written).to_string()
+    Some(app.proxies.client(peer, &written))
 }
 
 #[must_use]

@@ -16,6 +16,7 @@ mod fits;
 mod identity;
 mod incidents;
 mod isolation;
+mod keyring;
 mod query_api;
 mod roles;
 mod schema;

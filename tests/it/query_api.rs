@@ -23,7 +23,9 @@ fn caller(tenant: &Tenant) -> Caller {
         meters: vec![tenant.key_meter, tenant.member_meter],
         hash: "00".repeat(32),
         provisioning: false,
+        powers: farebox::keys::Powers::of(farebox::keys::KeyKind::Inference),
         expires_at: None,
+        rules: farebox::keys::Rules::default(),
     }
 }
 
@@ -41,7 +43,7 @@ fn json(bytes: &[u8]) -> Value {
 
 pub async fn the_list_of_models_has_what_every_client_demands(pool: PgPool) {
     let api = api(&pool).await;
-    let list = json(&api.models(&ModelQuery::default()));
+    let list = json(&api.models(&ModelQuery::default(), None));
     let models = list["data"].as_array().expect("a list");
     assert_eq!(list["total_count"], models.len());
     assert!(list["links"]["next"].is_null() && list["object"] == "list");
@@ -60,11 +62,11 @@ pub async fn the_list_of_models_has_what_every_client_demands(pool: PgPool) {
         assert!(model["supported_parameters"].is_array() && model["top_provider"].is_object());
     }
     let tools = ModelQuery { supported_parameters: Some("tools".into()), ..ModelQuery::default() };
-    assert!(json(&api.models(&tools))["data"].as_array().expect("a list").len() <= models.len());
-    let first = json(&api.models(&ModelQuery { limit: Some(1), ..ModelQuery::default() }));
+    assert!(json(&api.models(&tools, None))["data"].as_array().expect("a list").len() <= models.len());
+    let first = json(&api.models(&ModelQuery { limit: Some(1), ..ModelQuery::default() }, None));
     assert_eq!(first["data"].as_array().map(Vec::len), Some(1));
     assert_eq!(first["links"]["next"], "/api/v1/models?limit=1&offset=1");
-    let none = json(&api.models(&ModelQuery { q: Some("no such model".into()), ..ModelQuery::default() }));
+    let none = json(&api.models(&ModelQuery { q: Some("no such model".into()), ..ModelQuery::default() }, None));
     assert_eq!(none["total_count"], 0);
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::catalog::{Catalog, ListedModel, Modality, Offer, Price};
+use crate::keys::Models;
 
 /// Models on one page at most.
 const MAX_LIMIT: usize = 1_000;
@@ -23,9 +24,17 @@ pub struct ModelQuery {
 /// The list of models of one catalog, as bytes.
 pub struct Listed {
     catalog: Catalog,
-    /// With what is searched, in lower case.
-    models: Vec<(String, Vec<String>, Vec<u8>)>,
+    models: Vec<Line>,
     whole: Bytes,
+}
+
+/// One model of the list.
+struct Line {
+    slug: String,
+    /// What is searched, in lower case.
+    searched: String,
+    parameters: Vec<String>,
+    json: Vec<u8>,
 }
 
 impl Listed {
@@ -33,11 +42,12 @@ impl Listed {
         let open = catalog.open_models().filter_map(|listed| {
             // Only strings and numbers: this cannot fail, and a model that did would be missed less than the list.
             let json = serde_json::to_vec(&ModelInfo::of(listed)?).ok()?;
-            let searched = format!("{}\n{}", listed.model.slug, listed.model.name).to_lowercase();
-            Some((searched, listed.model.supported_parameters.clone(), json))
+            let slug = listed.model.slug.to_string();
+            let searched = format!("{slug}\n{}", listed.model.name).to_lowercase();
+            Some(Line { slug, searched, parameters: listed.model.supported_parameters.clone(), json })
         });
         let models: Vec<_> = open.collect();
-        let whole = body(models.iter().map(|(_, _, json)| json.as_slice()), models.len(), None);
+        let whole = body(models.iter().map(|line| line.json.as_slice()), models.len(), None);
         Listed { catalog, models, whole }
     }
 
@@ -46,7 +56,8 @@ impl Listed {
         std::ptr::eq(self.catalog.models(), catalog.models())
     }
 
-    pub fn page(&self, query: &ModelQuery) -> Bytes {
+    /// What `query` asks for, of the models that are allowed; of all of them without such a list.
+    pub fn page(&self, query: &ModelQuery, allowed: Option<&Models>) -> Bytes {
         let text = query.q.as_deref().map(str::to_lowercase).filter(|text| !text.is_empty());
         let wanted: Vec<&str> = query
             .supported_parameters
@@ -54,15 +65,16 @@ impl Listed {
             .map(|names| names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect())
             .unwrap_or_default();
         let paged = query.limit.is_some() || query.offset.is_some();
-        if text.is_none() && wanted.is_empty() && !paged {
+        if text.is_none() && wanted.is_empty() && !paged && allowed.is_none() {
             return self.whole.clone();
         }
         let found: Vec<&[u8]> = self
             .models
             .iter()
-            .filter(|(searched, _, _)| text.as_ref().is_none_or(|text| searched.contains(text.as_str())))
-            .filter(|(_, known, _)| wanted.iter().all(|name| known.iter().any(|one| one == name)))
-            .map(|(_, _, json)| json.as_slice())
+            .filter(|line| text.as_ref().is_none_or(|text| line.searched.contains(text.as_str())))
+            .filter(|line| allowed.is_none_or(|allowed| allowed.allow(&line.slug)))
+            .filter(|line| wanted.iter().all(|name| line.parameters.iter().any(|one| one == name)))
+            .map(|line| line.json.as_slice())
             .collect();
         if !paged {
             return body(found.iter().copied(), found.len(), None);
@@ -253,8 +265,10 @@ pub struct Count {
 }
 
 impl CountBody {
-    pub fn of(catalog: &Catalog) -> CountBody {
-        CountBody { data: Count { count: catalog.open_models().count() } }
+    pub fn of(catalog: &Catalog, allowed: Option<&Models>) -> CountBody {
+        let may = |slug: &str| allowed.is_none_or(|allowed| allowed.allow(slug));
+        let count = catalog.open_models().filter(|listed| may(listed.model.slug.as_str())).count();
+        CountBody { data: Count { count } }
     }
 }
 

@@ -9,7 +9,7 @@ use super::shell::{Flash, Menu, OrgLink, PublicPage, Shell};
 use super::topups::{Quote, TopupForm, TopupRow};
 use super::{
     Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When, accounts, activity, api,
-    catalog, dev, emails, errors, keys, leaving, overview, security, topups,
+    catalog, dev, emails, errors, leaving, overview, security, topups,
 };
 
 /// A rendered sample and the name of its file.
@@ -28,7 +28,7 @@ pub fn samples(theme: &str) -> askama::Result<Vec<Sample>> {
     security_pages(theme, &mut out)?;
     overview_pages(theme, &mut out)?;
     credit_pages(theme, &mut out)?;
-    key_pages(theme, &mut out)?;
+    super::key_samples::all(theme, &snippets, &mut out)?;
     activity_pages(theme, &mut out)?;
     model_pages(theme, &mut out)?;
     super::team_samples::push_all(theme, &mut out)?;
@@ -72,6 +72,7 @@ pub(super) fn shell(theme: &str, section: &'static str, title: &str, description
         ],
         menu: Menu { keys: true, credits: true, members: true, audit: true },
         closing: None,
+        stopped: None,
         balance: "$112.40".into(),
         balance_exact: "$112.402918250000".into(),
         person_name: "Ada Martin".into(),
@@ -726,81 +727,6 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         total: usd("$26.38"),
     };
     push(out, "sandbox_checkout", &checkout)
-}
-
-fn key_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
-    let active = || Badge::new("good", "check", "Active");
-    let row = |name: &str, meter: Option<Meter>, state: Badge, enabled: bool| keys::KeyRow {
-        id: "key_01".into(),
-        name: name.into(),
-        masked: "fb-v1-ab12…wxyz".into(),
-        activity_href: "/activity?key=key_01".into(),
-        meter,
-        used: rounded("$18.22", "$18.220411000000"),
-        last_used: enabled.then(|| when("2 min ago")),
-        maker: "Ada Martin".into(),
-        expires: None,
-        expires_time: String::new(),
-        state,
-        enabled,
-    };
-    let about = "What programs show to spend your credits. Each key stops at its own limit.";
-    let index = keys::Index {
-        shell: shell(theme, "keys", "Keys", about),
-        keys: vec![
-            row("Blog plugin", Some(meter("$1.24", "$10.00", 12, "Starts again 1 Dec, 00:00 UTC")), active(), true),
-            row("Nightly batch", Some(meter("$4.61", "$5.00", 92, "Starts again Monday, 00:00 UTC")), active(), true),
-            row("Laptop", None, active(), true),
-            row(
-                "Demo for Noor",
-                Some(meter("$2.00", "$2.00", 100, "")),
-                Badge::new("warn", "ban", "At its limit"),
-                true,
-            ),
-            row("Old importer", Some(meter("$0.08", "$20.00", 0, "")), Badge::new("", "ban", "Disabled"), false),
-        ],
-        search: String::new(),
-        pager: Pager { older_href: None, newest_href: None, note: "5 keys".into(), ..Pager::default() },
-    };
-    push(out, "keys", &index)?;
-    let shell_of = |title: &str, text: &str| shell(theme, "keys", title, text);
-    push(out, "keys_empty", &keys::Index { shell: shell_of("Keys", about), ..Default::default() })?;
-    let new = keys::New {
-        shell: shell_of("Create a key", "A key for one program, with a limit of its own."),
-        form_id: "key_01".into(),
-        name: Field::of("Blog plugin"),
-        limit: Field::wrong("ten", "Write an amount in dollars, such as 10 or 2.50. No key was made."),
-        resets: vec![
-            Choice::new("never", "Never", "One budget in all", true),
-            Choice::new("daily", "Each day", "00:00 UTC", false),
-            Choice::new("weekly", "Each week", "Monday, 00:00 UTC", false),
-            Choice::new("monthly", "Each month", "On the 1st, 00:00 UTC", false),
-        ],
-        expiries: vec![Choice::new("never", "Never", "", true), Choice::new("30d", "In 30 days", "", false)],
-    };
-    push(out, "key_new", &new)?;
-    let key = "fb-v1-SAMPLE0000000000000000000000000000000000000000000000000000wxyz";
-    let issued = keys::Issued {
-        shell: shell_of("Your new key", "Copy it now: it is not shown again."),
-        key: key.into(),
-        name: "Blog plugin".into(),
-        limit: "$10.00".into(),
-        reset: "On the 1st, 00:00 UTC".into(),
-        expires: "Never".into(),
-        base_url: "https://ai.northwind.example/api/v1".into(),
-        snippets: snippets(key),
-    };
-    push(out, "key_issued", &issued)?;
-    let delete = keys::ConfirmDelete {
-        shell: shell_of("Delete “Blog plugin”", ""),
-        id: "key_01".into(),
-        name: "Blog plugin".into(),
-        masked: "fb-v1-ab12…wxyz".into(),
-        used: rounded("$18.22", "$18.220411000000"),
-        last_used: Some(when("2 min ago")),
-        enabled: true,
-    };
-    push(out, "key_delete", &delete)
 }
 
 fn activity_index(theme: &str) -> activity::Index {
