@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::{App as HttpApp, HttpServer, web};
 use anyhow::Context;
@@ -24,11 +24,16 @@ use crate::db::Pools;
 use crate::db::listen::{Heard, Hearing};
 use crate::gateway::query_api::QueryApi;
 use crate::gateway::spool::Spool;
-use crate::gateway::{self, Gateway, GatewayParts, HttpClient, HttpClientConfig, Settler, Timeouts, UpstreamKeys};
+use crate::gateway::{
+    self, Gateway, GatewayParts, HttpClient, HttpClientConfig, InstanceDefaults, Settler, Timeouts, UpstreamKeys,
+};
 use crate::keys::KeyCache;
 use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
+use crate::presets::Memory;
+use crate::presets::pages::preferences::Instance;
+use crate::routing::Health;
 use crate::teams::DeleteOrg;
 use crate::topups::auto::{TellOfAutoTopup, TryAutoTopup};
 use crate::topups::codes::{self, CodeKey};
@@ -39,7 +44,7 @@ use crate::topups::{
     ApplyEvent, BalanceCrossed, ForgetCustomers, RefundWarned, SettleSandboxPayment, billing, janitor, reconcile,
 };
 use crate::web::App;
-use crate::{db, jobs, orgs, routes};
+use crate::{db, jobs, orgs, presets, routes};
 
 mod stand_ins;
 
@@ -99,6 +104,7 @@ pub struct Parts {
     pub processors: Processors,
     pub codes: CodeKey,
     pub gateway: Gateway,
+    pub instance: Instance,
     pub query_api: QueryApi,
     pub readiness: Readiness,
     pub metrics: PrometheusHandle,
@@ -184,10 +190,15 @@ async fn build(
         allow_private: config.allow_private_upstreams,
         ..HttpClientConfig::default()
     })?;
+    let health = Health::new(Instant::now());
+    let memory = Memory::new(pools.general.clone(), hearing.clone());
     let gateway = Gateway::new(GatewayParts {
         desk,
         settler: settler.clone(),
         shelf: shelf.clone(),
+        memory: memory.clone(),
+        health: health.clone(),
+        defaults: InstanceDefaults { model: config.default_model.clone(), sort: config.default_sort },
         http,
         keys: upstream_keys.clone(),
         tasks: tasks.clone(),
@@ -202,8 +213,14 @@ async fn build(
     let processors = processors(config, &pools.general)?;
     billing::introduce(&mut *pools.general.acquire().await?, &config.seller).await?;
     let providers = Providers::new(&config.providers, sealer.clone())?;
-    let watcher =
-        Watcher { keys: keys.clone(), shelf: shelf.clone(), upstream_keys, sealer, pool: pools.general.clone() };
+    let watcher = Watcher {
+        keys: keys.clone(),
+        memory,
+        shelf: shelf.clone(),
+        upstream_keys,
+        sealer,
+        pool: pools.general.clone(),
+    };
     handle
         .spawn(db::listen::listen(pools.general.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
     spawn_background(config, pools, stop, mailer, &processors, &settler, spool).await?;
@@ -221,6 +238,7 @@ async fn build(
         rules: SignUpRules { policy: config.sign_up.clone(), invited },
         factors,
         keys,
+        instance: Instance { health, model: config.default_model.clone(), sort: config.default_sort },
         query_api: QueryApi::new(pools.general.clone(), shelf.clone()),
         shelf,
         processors,
@@ -302,11 +320,12 @@ async fn stock_catalog(pool: &PgPool) -> anyhow::Result<()> {
     Ok(())
 }
 
-const CHANNELS: [&str; 3] = ["key_changed", "org_changed", catalog::CHANGED_CHANNEL];
+const CHANNELS: [&str; 4] = ["key_changed", "org_changed", presets::CHANGED_CHANNEL, catalog::CHANGED_CHANNEL];
 
 /// Forgets what other nodes changed.
 struct Watcher {
     keys: KeyCache,
+    memory: Memory,
     shelf: Shelf,
     upstream_keys: UpstreamKeys,
     sealer: Sealer,
@@ -318,9 +337,11 @@ impl Watcher {
         match heard {
             Heard::Message { channel, payload } if channel == "key_changed" => self.keys.forget(&payload),
             Heard::Message { channel, .. } if channel == "org_changed" => self.keys.forget_all(),
+            Heard::Message { channel, payload } if channel == presets::CHANGED_CHANNEL => self.memory.forget(&payload),
             Heard::Message { .. } => self.reload(),
             Heard::Gap => {
                 self.keys.forget_all();
+                self.memory.forget_all();
                 self.reload();
             }
         }
@@ -384,6 +405,7 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.processors.clone()))
         .app_data(web::Data::new(parts.codes.clone()))
         .app_data(web::Data::new(parts.gateway.clone()))
+        .app_data(web::Data::new(parts.instance.clone()))
         .app_data(web::Data::new(parts.query_api.clone()))
         .app_data(web::Data::new(parts.readiness.clone()))
         .app_data(web::Data::new(routes::Metrics {

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::accounts::SignUpPolicy;
 use crate::accounts::oidc::ProviderSettings;
 use crate::base::Secret;
+use crate::routing::Sort;
 use crate::topups::billing::Seller;
 
 pub use payments::PaymentSettings;
@@ -87,6 +88,11 @@ pub struct Config {
     pub timeout_first_byte: Duration,
     /// `FAREBOX_TIMEOUT_IDLE_SECONDS`: an upstream stream that is silent for this long is given up; default 60.
     pub timeout_idle: Duration,
+    /// `FAREBOX_DEFAULT_MODEL`: for calls that name no model, where neither a preset nor the organization does.
+    pub default_model: Option<String>,
+    /// `FAREBOX_DEFAULT_SORT`: how providers are ordered where nobody says: `balanced` (default), `price`, `throughput`,
+    /// `latency`.
+    pub default_sort: Option<Sort>,
     /// `FAREBOX_SIGN_UP`: who may make an account: `open` (default), `closed`, `domains` or `invitation`; with `domains`,
     /// `FAREBOX_SIGN_UP_DOMAINS` lists them.
     pub sign_up: SignUpPolicy,
@@ -124,6 +130,8 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_SHUTDOWN_SECONDS", false),
     ("FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS", false),
     ("FAREBOX_TIMEOUT_IDLE_SECONDS", false),
+    ("FAREBOX_DEFAULT_MODEL", false),
+    ("FAREBOX_DEFAULT_SORT", false),
     ("FAREBOX_SIGN_UP", false),
     ("FAREBOX_SIGN_UP_DOMAINS", false),
     ("FAREBOX_GOOGLE_CLIENT_ID", false),
@@ -206,6 +214,12 @@ impl Sources {
     }
 }
 
+fn default_sort(sources: &Sources) -> Result<Option<Sort>, ConfigError> {
+    let Some(word) = sources.get("FAREBOX_DEFAULT_SORT") else { return Ok(None) };
+    let wrong = || wrong("FAREBOX_DEFAULT_SORT", "must be `balanced`, `price`, `throughput` or `latency`");
+    Sort::parse(word).map(Some).ok_or_else(wrong)
+}
+
 fn is_setting(name: &str) -> bool {
     SETTINGS.iter().any(|(setting, _)| *setting == name) || identity::is_setting(name) || payments::is_setting(name)
 }
@@ -274,6 +288,8 @@ impl Config {
             shutdown_grace: sources.seconds("FAREBOX_SHUTDOWN_SECONDS", 130, 1, 3_600)?,
             timeout_first_byte: sources.seconds("FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS", 120, 1, 900)?,
             timeout_idle: sources.seconds("FAREBOX_TIMEOUT_IDLE_SECONDS", 60, 1, 900)?,
+            default_model: sources.get("FAREBOX_DEFAULT_MODEL").map(str::to_owned),
+            default_sort: default_sort(sources)?,
             sign_up: identity::sign_up(sources)?,
             providers: identity::providers(sources, environment)?,
             payments: payments::read(sources, environment)?,
@@ -326,6 +342,8 @@ impl Config {
             "FAREBOX_SHUTDOWN_SECONDS" => self.shutdown_grace.as_secs().to_string(),
             "FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS" => self.timeout_first_byte.as_secs().to_string(),
             "FAREBOX_TIMEOUT_IDLE_SECONDS" => self.timeout_idle.as_secs().to_string(),
+            "FAREBOX_DEFAULT_MODEL" => self.default_model.clone().unwrap_or_default(),
+            "FAREBOX_DEFAULT_SORT" => self.default_sort.unwrap_or_default().as_str().to_owned(),
             "FAREBOX_STAND_INS" => self.stand_ins.to_string(),
             name if seller::is_described(name) => seller::describe(name, &self.seller),
             name if payments::is_described(name) => payments::describe(name, &self.payments, sources),

@@ -12,7 +12,7 @@ use crate::base::secret::Digest;
 use crate::boot::Readiness;
 use crate::gateway;
 use crate::web::{App, csrf, headers, static_files};
-use crate::{accounts, dev, keys, leaving, mail, orgs, overview, reference, teams, topups};
+use crate::{accounts, dev, keys, leaving, mail, orgs, overview, presets, reference, teams, topups};
 
 /// Load balancers and monitoring do not wait longer for the database.
 const DATABASE_ANSWERS: Duration = Duration::from_secs(2);
@@ -219,6 +219,8 @@ fn organizations(service: &mut web::ServiceConfig) {
         .route("/settings/members/{person}/remove", web::post().to(members::remove))
         .route("/settings/members/{person}/transfer", web::get().to(members::transfer_form))
         .route("/settings/members/{person}/transfer", web::post().to(members::transfer))
+        .route("/settings/preferences", web::get().to(presets::pages::preferences::show))
+        .route("/settings/preferences", web::post().to(presets::pages::preferences::save))
         .route("/settings/audit", web::get().to(audit::index))
         .route("/settings/audit/export", web::get().to(audit::export));
 }

@@ -92,6 +92,12 @@ actions! {
     KeyDisabled = "key.disabled", "Disabled a key";
     KeyEnabled = "key.enabled", "Enabled a key";
     KeyDeleted = "key.deleted", "Deleted a key";
+    PreferencesChanged = "settings.preferences_changed", "Changed the routing settings";
+    PresetCreated = "preset.created", "Created a preset";
+    PresetChanged = "preset.changed", "Changed a preset";
+    PresetRolledBack = "preset.rolled_back", "Rolled a preset back";
+    PresetArchived = "preset.archived", "Archived a preset";
+    PresetRestored = "preset.restored", "Took an archived preset back";
     CodesMade = "house.codes_made", "Made redemption codes";
     CodesRevoked = "house.codes_revoked", "Revoked redemption codes";
     OperatorMade = "house.operator_made", "Made an operator";

@@ -82,6 +82,8 @@ id_types! {
     IdentityId = "idn_";
     /// An inference or provisioning key.
     KeyId = "key_";
+    /// A preset, or one of its versions.
+    PresetId = "pst_";
     /// One metered call; the generation id that clients see.
     CallId = "gen-";
     /// A purchase of credits.

@@ -7,12 +7,12 @@ use rand::RngExt;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
+use super::defaults::{InstanceDefaults, fill_in};
 use super::error::ApiError;
-use super::estimate::{PromptBound, bounds, estimate, length, prompt_bound};
+use super::estimate::{Estimate, PromptBound, bounds, estimate, length, prompt_bound};
 use super::forward::{self, Answer, Deps, Job, Step, Timeouts};
 use super::http_client::HttpClient;
 use super::providers::UpstreamKeys;
-use super::route::{Asked, Candidate, Health, candidates};
 use super::settle::Settler;
 use super::sweep::HoldMemo;
 use super::wire::ChatRequest;
@@ -22,12 +22,19 @@ use crate::base::{Clock, Usd};
 use crate::catalog::{Catalog, Shelf, affordable_completion};
 use crate::keys::Caller;
 use crate::ledger::{Desk, Want};
+use crate::presets::Memory;
+use crate::routing::{Asked, Candidate, Conversation, Conversations, Health, Policy, candidates};
 
 /// What a gateway is made of.
 pub struct GatewayParts {
     pub desk: Desk,
     pub settler: Settler,
     pub shelf: Shelf,
+    /// Settings and presets of organizations.
+    pub memory: Memory,
+    pub defaults: InstanceDefaults,
+    /// How endpoints did of late; pages look at it, too.
+    pub health: Health,
     pub http: HttpClient,
     pub keys: UpstreamKeys,
     /// Tracks running calls, so that a shutdown can wait for them.
@@ -46,6 +53,8 @@ struct Inner {
     desk: Desk,
     settler: Settler,
     shelf: Shelf,
+    memory: Memory,
+    defaults: InstanceDefaults,
     clock: Clock,
     deps: Arc<Deps>,
 }
@@ -66,7 +75,8 @@ impl Gateway {
             http: parts.http,
             keys: parts.keys,
             settler: Arc::new(parts.settler.clone()),
-            health: Health::new(Instant::now()),
+            health: parts.health,
+            conversations: Conversations::default(),
             timeouts: parts.timeouts,
             handle: parts.handle,
             tasks: parts.tasks,
@@ -75,6 +85,8 @@ impl Gateway {
             desk: parts.desk,
             settler: parts.settler,
             shelf: parts.shelf,
+            memory: parts.memory,
+            defaults: parts.defaults,
             clock: parts.clock,
             deps: Arc::new(deps),
         }))
@@ -102,11 +114,11 @@ impl Gateway {
         (id, answer)
     }
 
-    async fn complete(&self, call: Call, caller: &Caller, request: ChatRequest) -> Answer {
+    async fn complete(&self, call: Call, caller: &Caller, mut request: ChatRequest) -> Answer {
         let started = Instant::now();
-        match self.admit(&call, caller, &request).await {
-            Ok((hold, steps)) => {
-                let job = Job { call, hold, body: request.body, steps };
+        match self.admit(&call, caller, &mut request).await {
+            Ok(Admitted { hold, steps, conversation }) => {
+                let job = Job { call, hold, body: request.body, added: request.added, steps, conversation };
                 // The sender is dropped unused only when the process goes down.
                 forward::start(&self.0.deps, job).await.unwrap_or_else(|_| Answer::Error(ApiError::unavailable()))
             }
@@ -117,16 +129,28 @@ impl Gateway {
         }
     }
 
-    /// Finds who may answer, bounds the price and holds that much.
-    async fn admit(&self, call: &Call, caller: &Caller, request: &ChatRequest) -> Result<(Usd, Vec<Step>), ApiError> {
+    /// Fills in what the request leaves open, finds who may answer, bounds the price and holds that much.
+    async fn admit(&self, call: &Call, caller: &Caller, request: &mut ChatRequest) -> Result<Admitted, ApiError> {
         if self.0.settler.is_full() {
             // What could not be settled yet fills its room on disk; another call might be lost.
             return Err(ApiError::unavailable());
         }
-        let found = self.route(request)?;
+        let defaults = self.0.memory.of(caller.org).await.map_err(|error| {
+            tracing::warn!(%error, "the settings of an organization could not be read");
+            ApiError::unavailable()
+        })?;
+        let policy = fill_in(request, None, &defaults, &self.0.defaults)?;
+        let request = &*request;
+        let (found, conversation) = self.route(caller, request, &policy)?;
         let prompt = prompt_bound(&request.body);
         let bound = estimate(&found, prompt, request.cap, request.choices)
             .ok_or_else(|| ApiError::unprocessable("The request is larger than any model can take."))?;
+        let bound = match request.max_cost {
+            Some(cap) if bound.least > cap => return Err(ApiError::over_cap(bound.least, cap)),
+            // The cap is what is held at most, and nobody is charged more than was held.
+            Some(cap) => Estimate { most: bound.most.min(cap), ..bound },
+            None => bound,
+        };
         let want = Want {
             call: call.id,
             org: caller.org,
@@ -139,18 +163,31 @@ impl Gateway {
         let granted = self.0.desk.reserve(want).await.map_err(|refused| {
             ApiError::from_refusal(&refused, bound.asked_tokens, |left| affordable(&found, prompt, request, left))
         })?;
-        Ok((granted.amount, steps(found, prompt, request, granted.amount)))
+        let steps = steps(found, prompt, request, granted.amount);
+        Ok(Admitted { hold: granted.amount, steps, conversation })
     }
 
-    fn route(&self, request: &ChatRequest) -> Result<Vec<Candidate>, ApiError> {
+    fn route(
+        &self,
+        caller: &Caller,
+        request: &ChatRequest,
+        policy: &Policy,
+    ) -> Result<(Vec<Candidate>, Conversation), ApiError> {
+        let conversations = &self.0.deps.conversations;
+        let session = request.session.as_deref();
+        let conversation = conversations.of(caller.org, session, &request.models, &request.body);
         let asked = Asked {
             models: &request.models,
             preferences: &request.preferences,
+            policy,
             body: &request.body,
             has_cap: request.cap.is_some(),
+            last: conversations.last(conversation),
         };
         let mut draw = |below: u64| rand::rng().random_range(0..below.max(1));
         candidates(&self.catalog(), &asked, &self.0.deps.health, Instant::now(), &mut draw)
+            .map(|found| (found, conversation))
+            .map_err(|none| ApiError::from_no_route(&none))
     }
 
     fn call(&self, id: CallId, caller: &Caller, facts: ClientFacts, request: &ChatRequest) -> Call {
@@ -161,7 +198,7 @@ impl Gateway {
             member: caller.created_by,
             meters: caller.meters.iter().map(|meter| meter.0).collect(),
             request_id: facts.request_id,
-            model_asked: request.model().chars().take(MAX_MODEL).collect(),
+            model_asked: request.asked.chars().take(MAX_MODEL).collect(),
             streamed: request.stream,
             app: facts.app,
             referer: facts.referer,
@@ -169,6 +206,13 @@ impl Gateway {
             created_at: self.0.clock.now(),
         }
     }
+}
+
+/// A call that may be made.
+struct Admitted {
+    hold: Usd,
+    steps: Vec<Step>,
+    conversation: Conversation,
 }
 
 /// Longest name of a model that is logged.

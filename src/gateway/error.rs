@@ -7,11 +7,14 @@ use serde_json::{Map, Value, json};
 
 use crate::base::Usd;
 use crate::ledger::{Refused, Window};
+use crate::routing::{NoRoute, Why};
 
 /// Seconds after which a client may try again when the ledger or every provider is away.
 const RETRY_SOON: u32 = 2;
 /// No client is told to wait longer than this: some give up at more.
 const MAX_RETRY_AFTER: u32 = 120;
+/// Providers that an error says something about.
+const MAX_WHY: usize = 32;
 /// Longest piece of an upstream's error that is passed on.
 const MAX_RAW: usize = 4_096;
 
@@ -143,6 +146,40 @@ impl ApiError {
     pub fn model_not_found(model: &str) -> ApiError {
         let shown: String = model.chars().filter(|c| !c.is_control()).take(120).collect();
         ApiError::new(404, "not_found", format!("Model {shown} was not found.")).without_retry()
+    }
+
+    /// 404: a preset that cannot be used. `whose` says why it was asked for, where the caller did not name it.
+    #[must_use]
+    pub fn no_preset(slug: &str, whose: &str, archived: bool) -> ApiError {
+        let shown: String = slug.chars().filter(|c| !c.is_control()).take(60).collect();
+        let how = if archived { "is archived; an admin can take it back" } else { "was not found" };
+        ApiError::new(404, "not_found", format!("The preset {shown}{whose} {how}.")).without_retry()
+    }
+
+    /// 402: the call could cost more than the cap that it or its preset sets.
+    #[must_use]
+    pub fn over_cap(needed: Usd, cap: Usd) -> ApiError {
+        let message = format!(
+            "This call could cost {}, and its price cap is {}. Ask for fewer max_tokens, or raise the cap.",
+            needed.display(),
+            cap.display()
+        );
+        ApiError::new(402, "payment_required", message).with("limit_source", "max_cost").without_retry()
+    }
+
+    /// From the route: why nobody can be asked.
+    #[must_use]
+    pub fn from_no_route(none: &NoRoute) -> ApiError {
+        match none {
+            NoRoute::Unknown(model) => ApiError::model_not_found(model),
+            NoRoute::NobodyServes => ApiError::nobody_serves(),
+            NoRoute::NobodyAllowed(why) => {
+                let why = why.iter().filter(|(_, why)| *why != Why::NoKey).take(MAX_WHY);
+                let why: Map<String, Value> =
+                    why.map(|(provider, why)| (provider.clone(), why.in_words().into())).collect();
+                ApiError::no_allowed_provider().with("left_out", why)
+            }
+        }
     }
 
     /// 404: the model exists, but the request's own conditions leave no endpoint.

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::route::Candidate;
 use crate::base::Usd;
 use crate::catalog::{Bounds, Offer, affordable_completion, upper_bound};
+use crate::routing::Candidate;
 
 /// An answer shorter than this is not worth a call.
 const SMALL_ANSWER: u64 = 16;
@@ -139,7 +139,7 @@ pub(super) fn length(held: Usd, prompt: PromptBound, offer: &Offer, cap: Option<
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::gateway::route::tests::{candidate, offer};
+    use crate::routing::tests::{candidate, offer};
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -1,6 +1,7 @@
 //! The gateway: money out. One metered call from the request to the last byte.
 //!
-//! The way of a call: `wire` reads the request, `route` orders the endpoints that may answer it, `estimate`
+//! The way of a call: `wire` reads the request, `defaults` fills in what presets
+//! and settings add, `routing` orders the endpoints that may answer it, `estimate`
 //! bounds its price, the ledger's desk holds that much, `forward` owns the exchange with the upstream, `meter`
 //! folds what comes back into tokens, the settler ends the hold, and only then the client gets the last bytes.
 //!
@@ -16,6 +17,7 @@ pub mod api;
 pub mod call;
 mod chat;
 mod count;
+mod defaults;
 mod error;
 mod estimate;
 mod forward;
@@ -25,7 +27,6 @@ mod providers;
 pub mod query_api;
 pub mod reconcile;
 mod respond;
-mod route;
 pub mod settle;
 pub mod spool;
 pub mod surface;
@@ -34,9 +35,9 @@ pub mod wire;
 
 pub use call::{Attempt, Call, CountedBy, Ended, Status, Tokens};
 pub use chat::{ClientFacts, Gateway, GatewayParts};
+pub use defaults::InstanceDefaults;
 pub use error::ApiError;
 pub use forward::{Answer, Settles, Timeouts};
 pub use http_client::{ForbiddenAddress, HttpClient, HttpClientConfig, HttpClientError, is_public};
 pub use providers::UpstreamKeys;
-pub use route::{Health, MaxPrice, Preferences, Sort, Speed};
 pub use settle::{Durable, Receipt, Settler};

@@ -12,7 +12,7 @@ use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Origin;
 use crate::base::ids::PersonId;
 use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
-use crate::{keys, orgs, topups};
+use crate::{keys, orgs, presets, topups};
 
 /// An account that cannot be erased yet is looked at again after so long.
 const AGAIN_SECONDS: i32 = 24 * 60 * 60;
@@ -80,6 +80,7 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
     if let Some(org) = personal {
         topups::auto::erase(conn, org).await?;
         topups::forget_customers(conn, org).await?;
+        presets::erase(conn, org).await?;
     }
     store::erase_mails(conn, person).await?;
     if let Some(org) = personal {

@@ -225,6 +225,8 @@ proofs! {
     Billing = HandleCredits;
     /// A proof of somebody who may invite, remove and change people.
     Manager = ManageMembers;
+    /// A proof of somebody who may change the settings and presets of the organization.
+    SettingsEditor = ManageSettings;
     /// A proof of an owner.
     Owner = Own;
 }

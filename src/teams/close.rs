@@ -14,6 +14,7 @@ use crate::ledger;
 use crate::orgs::mails;
 use crate::orgs::{self, Acting, MAX_MEMBERS, OrgError, Permission, UNDO_FOR};
 use crate::pictures;
+use crate::presets;
 use crate::topups;
 
 /// What a deleted organization is called where its number still stands.
@@ -87,6 +88,7 @@ async fn delete(conn: &mut PgConnection, org: OrgId) -> Result<(), String> {
     topups::billing::forget(conn, org).await.map_err(text)?;
     topups::auto::erase(conn, org).await.map_err(text)?;
     topups::forget_customers(conn, org).await.map_err(text)?;
+    presets::erase(conn, org).await.map_err(text)?;
     pictures::remove(conn, pictures::Owner::Org(org)).await.map_err(text)?;
     let keys = keys::erase_all(conn, org).await.map_err(text)?;
     audit::erase_chain(conn, Chain::Org(org)).await.map_err(text)?;

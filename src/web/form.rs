@@ -21,6 +21,31 @@ pub struct Protected<T>(pub T);
 #[derive(Deserialize)]
 pub struct EmptyForm {}
 
+/// The fields of a form or of an address, where a name may come several times. Taken as `Vec<(String, String)>`.
+#[derive(Clone, Default, Debug)]
+pub struct Fields(Vec<(String, String)>);
+
+impl From<Vec<(String, String)>> for Fields {
+    fn from(pairs: Vec<(String, String)>) -> Fields {
+        Fields(pairs)
+    }
+}
+
+impl Fields {
+    /// The first of this name; empty where there is none.
+    #[must_use]
+    pub fn one(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// All of this name that are not empty, trimmed.
+    #[must_use]
+    pub fn all(&self, name: &str) -> Vec<String> {
+        let named = self.0.iter().filter(|(known, value)| known == name && !value.trim().is_empty());
+        named.map(|(_, value)| value.trim().to_owned()).collect()
+    }
+}
+
 impl<T: DeserializeOwned + 'static> FromRequest for Protected<T> {
     type Error = PageError;
     type Future = LocalBoxFuture<'static, Result<Self, PageError>>;

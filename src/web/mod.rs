@@ -20,6 +20,6 @@ pub mod views;
 pub use app::App;
 pub use away::{Destination, away};
 pub use error::PageError;
-pub use form::{EmptyForm, Protected};
+pub use form::{EmptyForm, Fields, Protected};
 pub use page::{html, public_page, see_other, unprocessable};
 pub use upload::Upload;

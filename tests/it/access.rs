@@ -135,6 +135,8 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/settings/members/{person}/remove", Owner("person")),
     ("get", "/settings/members/{person}/transfer", Owner("person")),
     ("post", "/settings/members/{person}/transfer", Owner("person")),
+    ("get", "/settings/preferences", Member),
+    ("post", "/settings/preferences", Member),
     ("get", "/settings/audit", Member),
     ("get", "/settings/audit/export", Member),
     ("get", "/settings/profile", Member),

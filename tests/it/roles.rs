@@ -74,6 +74,8 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("post", "/settings/members/{person}/remove", "OA--"),
     ("get", "/settings/members/{person}/transfer", "O---"),
     ("post", "/settings/members/{person}/transfer", "O---"),
+    ("get", "/settings/preferences", "OA-M"),
+    ("post", "/settings/preferences", "OA--"),
     ("get", "/settings/audit", "OAB-"),
     ("get", "/settings/audit/export", "OAB-"),
     // About whoever is signed in, whatever their role.

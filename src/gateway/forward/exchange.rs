@@ -9,6 +9,7 @@ use crate::gateway::Attempt;
 use crate::gateway::meter::Meter;
 use crate::gateway::providers::{Failure, Fault, Line, Question, Reply, Source, ask};
 use crate::gateway::wire::{Normalised, Stamp, event, normalise_chunk};
+use crate::routing::Took;
 
 /// Endpoints that one call asks at most.
 const MAX_TRIES: usize = 8;
@@ -99,7 +100,7 @@ pub(super) async fn exchange(deps: &Deps, job: &Job, client: &mut Client, progre
         match tried {
             Ok(end) => {
                 if matches!(end, End::Complete) {
-                    answered(deps, step, progress);
+                    answered(deps, job, step, progress);
                 }
                 return end;
             }
@@ -120,17 +121,22 @@ pub(super) async fn exchange(deps: &Deps, job: &Job, client: &mut Client, progre
     End::Failed(last)
 }
 
-fn answered(deps: &Deps, step: &Step, progress: &mut Progress) {
+fn answered(deps: &Deps, job: &Job, step: &Step, progress: &mut Progress) {
     progress.note(step, Some(200), "");
-    let now = Instant::now();
-    let first = progress.first_token_at.unwrap_or(now);
-    deps.health.answered(
-        step.candidate.offer().id,
-        std::time::Instant::now(),
-        millis(progress.asked_at, first).into(),
-        millis(first, now).into(),
-        progress.meter.completion.unwrap_or(0),
-    );
+    let (asked, now) = (progress.asked_at, Instant::now());
+    // An answer in one piece does not show when it began.
+    let first = progress.first_token_at.filter(|_| progress.answer.is_none());
+    let took = Took {
+        first_token_ms: first.map(|first| millis(asked, first).into()),
+        writing_ms: millis(first.unwrap_or(asked), now).into(),
+        tokens: progress.meter.completion.unwrap_or(0),
+    };
+    let offer = step.candidate.offer();
+    deps.health.answered(offer.id, std::time::Instant::now(), took);
+    // Going back there is worth something only where what was read once is cheaper.
+    if offer.endpoint.price.cache_read.is_some() {
+        deps.conversations.remember(job.conversation, offer.id);
+    }
 }
 
 /// Asks one endpoint and passes on what it says.
@@ -146,7 +152,7 @@ async fn attempt(
     let first_byte = deadline.min(Instant::now() + deps.timeouts.first_byte);
     let line = Line { http: &deps.http, keys: &deps.keys, timeouts: &deps.timeouts, first_byte };
     let (cap, longest, stream) = (step.cap, step.longest, job.call.streamed);
-    let question = Question { candidate: &step.candidate, body: &job.body, cap, longest, stream };
+    let question = Question { candidate: &step.candidate, body: &job.body, added: &job.added, cap, longest, stream };
     // An answer in one piece is billed in full by everyone once it was asked for, so hanging up would save nothing.
     let may_cancel = stream && offer.provider.provider.cancel_stops_billing;
     match client.wait(ask(line, &question), deadline, may_cancel).await {

@@ -22,11 +22,11 @@ use tokio_util::task::TaskTracker;
 use super::error::ApiError;
 use super::http_client::HttpClient;
 use super::providers::{Failure, Fault, UpstreamKeys};
-use super::route::{Candidate, Health};
 use super::settle::{Durable, Receipt, Settler};
 use super::wire::{Stamp, UsageOut, error_chunk, normalise_whole, usage_chunk, with_usage};
 use super::{Call, Ended};
 use crate::base::Usd;
+use crate::routing::{Candidate, Conversation, Conversations, Health};
 use bill::Bill;
 use client::Client;
 use exchange::{End, Progress};
@@ -86,6 +86,7 @@ pub(super) struct Deps {
     pub keys: UpstreamKeys,
     pub settler: Arc<dyn Settles>,
     pub health: Health,
+    pub conversations: Conversations,
     pub timeouts: Timeouts,
     pub handle: Handle,
     pub tasks: TaskTracker,
@@ -105,6 +106,9 @@ pub(super) struct Job {
     pub call: Call,
     pub hold: Usd,
     pub body: Map<String, Value>,
+    /// Fields of the body that presets have added.
+    pub added: Vec<String>,
+    pub conversation: Conversation,
     /// In the order in which they are asked; at least one.
     pub steps: Vec<Step>,
 }

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use super::*;
 use crate::base::ids::{CallId, KeyId, OrgId};
 use crate::catalog::{ListedProvider, Offer, ProviderKind};
-use crate::gateway::route::tests::{listed, offer};
 use crate::gateway::settle::Durable;
 use crate::gateway::{CountedBy, HttpClientConfig, Status};
+use crate::routing::tests::{listed, offer};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -48,6 +48,7 @@ impl World {
             keys: UpstreamKeys::default(),
             settler: Arc::clone(&books) as Arc<dyn Settles>,
             health: Health::new(std::time::Instant::now()),
+            conversations: Conversations::default(),
             timeouts,
             handle: Handle::current(),
             tasks: TaskTracker::new(),
@@ -88,7 +89,9 @@ fn job(streamed: bool, offers: Vec<Offer>) -> Job {
     let candidates = (0..listed.offers.len()).filter_map(|index| Candidate::new(Arc::clone(&listed), index));
     let steps = candidates.map(|candidate| Step { candidate, cap: None, longest: 4_000 }).collect();
     let body = json!({"messages":[{"role":"user","content":"Hello, world!"}]});
-    Job { call, hold: Usd::from_cents(100), body: body.as_object().cloned().unwrap_or_default(), steps }
+    let body = body.as_object().cloned().unwrap_or_default();
+    let conversation = Conversations::default().of(call.org, None, &[], &body);
+    Job { call, hold: Usd::from_cents(100), body, added: Vec::new(), conversation, steps }
 }
 
 /// What an upstream does with a connection after it has read the question.

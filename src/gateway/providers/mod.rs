@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use super::forward::Timeouts;
 use super::http_client::HttpClient;
-use super::route::Candidate;
 use crate::catalog::ProviderKind;
+use crate::routing::Candidate;
 
 pub(super) use failure::{Failure, Fault};
 pub use keys::UpstreamKeys;
@@ -24,11 +24,27 @@ pub(super) struct Question<'a> {
     pub candidate: &'a Candidate,
     /// What the client sent, without the router's fields.
     pub body: &'a Map<String, Value>,
+    /// Fields of the body that a preset has added and not the client.
+    pub added: &'a [String],
     /// The longest answer, in tokens.
     pub cap: Option<u64>,
     /// The longest answer that the hold pays for; for protocols that demand a length.
     pub longest: u64,
     pub stream: bool,
+}
+
+impl Question<'_> {
+    /// Whether a field is sent to this endpoint: what only a preset asks for is left out where it is not known.
+    fn sends(&self, field: &str) -> bool {
+        let known = &self.candidate.offer().endpoint.supported_parameters;
+        let word = if field == "reasoning_effort" { "reasoning" } else { field };
+        !self.added.iter().any(|added| added == field) || known.iter().any(|known| known == word)
+    }
+
+    /// The fields that are sent to this endpoint.
+    fn fields(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.body.iter().filter(|(name, _)| self.added.is_empty() || self.sends(name))
+    }
 }
 
 /// What is needed to ask anybody.

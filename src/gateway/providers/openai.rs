@@ -170,14 +170,15 @@ fn body(question: &Question<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1_024);
     out.push(b'{');
     field(&mut out, "model", &question.candidate.offer().endpoint.upstream_model);
-    for (name, value) in question.body {
+    for (name, value) in question.fields() {
         // Another router understands these itself; everybody else knows only the effort.
         let is_reasoning = matches!(name.as_str(), "reasoning" | "include_reasoning");
         if !is_reasoning || slug == "openrouter" {
             field(&mut out, name, value);
         }
     }
-    let effort = question.body.get("reasoning").and_then(|reasoning| reasoning.get("effort")).filter(|e| e.is_string());
+    let reasoning = question.body.get("reasoning").filter(|_| question.sends("reasoning"));
+    let effort = reasoning.and_then(|reasoning| reasoning.get("effort")).filter(|e| e.is_string());
     if let Some(effort) = effort.filter(|_| slug != "openrouter" && !question.body.contains_key("reasoning_effort")) {
         field(&mut out, "reasoning_effort", effort);
     }
@@ -204,13 +205,13 @@ fn field(out: &mut Vec<u8>, name: &str, value: &impl serde::Serialize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::route::tests::{candidate, offer};
+    use crate::routing::tests::{candidate, offer};
     use serde_json::json;
 
     fn sent(slug: &str, body_in: &Value, cap: Option<u64>, stream: bool) -> Value {
         let candidate = candidate(offer("a/b", slug, "1", "2"));
         let map = body_in.as_object().cloned().unwrap_or_default();
-        let question = Question { candidate: &candidate, body: &map, cap, longest: 100, stream };
+        let question = Question { candidate: &candidate, body: &map, added: &[], cap, longest: 100, stream };
         serde_json::from_slice(&body(&question)).expect("valid JSON")
     }
 
@@ -223,6 +224,17 @@ mod tests {
                 "stream_options":{"include_usage":true}})
         );
         assert_eq!(sent("openai", &json!({}), Some(5), false), json!({"model":"up","max_completion_tokens":5}));
+    }
+
+    #[test]
+    fn what_a_preset_adds_is_left_out_where_it_is_not_known() {
+        let candidate = candidate(offer("a/b", "groq", "1", "2"));
+        let map = json!({"messages":[],"top_k":5,"temperature":1}).as_object().cloned().unwrap_or_default();
+        let added = ["top_k".to_owned()];
+        let question =
+            Question { candidate: &candidate, body: &map, added: &added, cap: None, longest: 100, stream: false };
+        let sent: Value = serde_json::from_slice(&body(&question)).expect("valid JSON");
+        assert_eq!(sent, json!({"model":"up","messages":[],"temperature":1}), "what the caller sent passes");
     }
 
     #[test]

@@ -170,14 +170,14 @@ fn read(body: &Map<String, Value>) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::route::tests::{candidate, offer};
+    use crate::routing::tests::{candidate, offer};
 
     fn answer(model: &str, body: &Value, cap: Option<u64>) -> Answer {
         let mut offer = offer("a/b", "sandbox", "1", "2");
         offer.endpoint.upstream_model = model.into();
         let candidate = candidate(offer);
         let body = body.as_object().cloned().unwrap_or_default();
-        Answer::to(&Question { candidate: &candidate, body: &body, cap, longest: 1_000, stream: false })
+        Answer::to(&Question { candidate: &candidate, body: &body, added: &[], cap, longest: 1_000, stream: false })
     }
 
     fn hi() -> Value {

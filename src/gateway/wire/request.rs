@@ -1,16 +1,20 @@
 //! What a client asks for: a typed view of what Farebox decides by, and the rest as it came.
 
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Map, Value};
 
 use super::bound::{MAX_DEPTH, check_depth};
+use crate::base::Usd;
 use crate::gateway::error::ApiError;
-use crate::gateway::route::Preferences;
+use crate::routing::Preferences;
 
 /// Bytes of a request body.
 pub(crate) const MAX_BODY: usize = 20_000_000;
 const MAX_MESSAGES: usize = 1_000;
 /// Answers to one prompt.
 const MAX_CHOICES: u64 = 16;
+/// Dollars; far above what any call costs.
+const MAX_COST: u32 = 1_000_000;
 /// Models to fall back on, the first included.
 const MAX_MODELS: usize = 16;
 
@@ -31,6 +35,7 @@ const ROUTER_FIELDS: &[&str] = &[
     "stream_options",
     "max_tokens",
     "max_completion_tokens",
+    "max_cost",
     "stop_server_tools_when",
     "image_config",
 ];
@@ -38,9 +43,17 @@ const ROUTER_FIELDS: &[&str] = &[
 /// A chat completion as it was asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct ChatRequest {
-    /// In the order in which they should be tried; at least one.
+    /// The model as it was asked for, with the preset that was named beside it.
+    pub asked: String,
+    /// In the order in which they should be tried; none where a preset or the organization decides.
     pub models: Vec<String>,
+    /// The slug of the preset that was named.
+    pub preset: Option<String>,
     pub preferences: Preferences,
+    /// What the call may cost at most.
+    pub max_cost: Option<Usd>,
+    /// What the caller calls the conversation.
+    pub session: Option<String>,
     pub stream: bool,
     /// The longest answer that the caller wants, in tokens.
     pub cap: Option<u64>,
@@ -48,6 +61,8 @@ pub(crate) struct ChatRequest {
     pub choices: u64,
     /// Everything that the upstream should see, unknown fields included.
     pub body: Map<String, Value>,
+    /// Fields of the body that presets have added. Endpoints that do not know one are asked without it.
+    pub added: Vec<String>,
 }
 
 impl ChatRequest {
@@ -70,8 +85,11 @@ impl ChatRequest {
     /// As for [`ChatRequest::parse`].
     pub(crate) fn from_map(mut body: Map<String, Value>) -> Result<ChatRequest, ApiError> {
         check_messages(&body)?;
-        let models = models(&body)?;
-        let preferences = Preferences::parse(body.get("provider"))?;
+        let mut models = models(&body)?;
+        let (asked, preset) = preset(&body, &mut models)?;
+        let preferences = Preferences::parse(body.get("provider")).map_err(|bad| ApiError::invalid(bad.0))?;
+        let max_cost = max_cost(&body)?;
+        let session = body.get("session_id").and_then(Value::as_str).map(str::to_owned);
         let stream = flag(&body, "stream")?;
         let cap = match (count(&body, "max_tokens")?, count(&body, "max_completion_tokens")?) {
             (Some(one), Some(other)) => Some(one.min(other)),
@@ -82,12 +100,8 @@ impl ChatRequest {
             return Err(ApiError::unprocessable(format!("At most {MAX_CHOICES} choices can be asked for.")));
         }
         body.retain(|name, _| !ROUTER_FIELDS.contains(&name.as_str()));
-        Ok(ChatRequest { models, preferences, stream, cap, choices, body })
-    }
-
-    /// The first model as it was asked for.
-    pub(crate) fn model(&self) -> &str {
-        self.models.first().map_or("", String::as_str)
+        let added = Vec::new();
+        Ok(ChatRequest { asked, models, preset, preferences, max_cost, session, stream, cap, choices, body, added })
     }
 }
 
@@ -127,13 +141,59 @@ fn models(body: &Map<String, Value>) -> Result<Vec<String>, ApiError> {
         Some(_) => return Err(ApiError::invalid("models is not an array.")),
     }
     models.retain(|model| !model.is_empty());
-    if models.is_empty() {
-        return Err(ApiError::invalid("model is missing."));
-    }
     if models.len() > MAX_MODELS {
         return Err(ApiError::unprocessable(format!("At most {MAX_MODELS} models can be named.")));
     }
     Ok(models)
+}
+
+/// Between a model and a preset, or before a preset alone.
+const PRESET_MARK: &str = "@preset/";
+
+/// How the model was asked for, and the preset that it or the field `preset` names; takes the preset out of the models.
+fn preset(body: &Map<String, Value>, models: &mut Vec<String>) -> Result<(String, Option<String>), ApiError> {
+    let named = match body.get("preset") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(slug)) => Some(slug.trim().strip_prefix(PRESET_MARK).unwrap_or(slug.trim()).to_owned())
+            .filter(|slug| !slug.is_empty()),
+        Some(_) => return Err(ApiError::invalid("preset is not a string.")),
+    };
+    let asked = models.first().cloned().unwrap_or_default();
+    let beside = asked.split_once(PRESET_MARK).map(|(model, slug)| (model.to_owned(), slug.to_owned()));
+    if let Some((model, slug)) = beside {
+        if named.as_ref().is_some_and(|named| *named != slug) {
+            return Err(ApiError::invalid("model and preset name two presets; one call can have only one."));
+        }
+        if model.is_empty() {
+            models.remove(0);
+        } else if let Some(first) = models.first_mut() {
+            *first = model;
+        }
+        return Ok((asked, Some(slug)));
+    }
+    if models.iter().any(|model| model.contains(PRESET_MARK)) {
+        return Err(ApiError::invalid("A preset can be named in model or in preset, not in models."));
+    }
+    let asked = match &named {
+        Some(slug) if asked.is_empty() => format!("{PRESET_MARK}{slug}"),
+        _ => asked,
+    };
+    Ok((asked, named))
+}
+
+/// An amount of dollars above zero; absent and null are the same.
+fn max_cost(body: &Map<String, Value>) -> Result<Option<Usd>, ApiError> {
+    let wrong = || ApiError::invalid("max_cost is not an amount of dollars above zero.");
+    let text = match body.get("max_cost") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::String(text)) => text.trim().to_owned(),
+        Some(_) => return Err(wrong()),
+    };
+    let amount = text.parse().or_else(|_| Decimal::from_scientific(&text)).map_err(|_| wrong())?;
+    // More digits than the books have would be less than nothing.
+    let amount = amount.round_dp_with_strategy(12, RoundingStrategy::ToZero);
+    if amount <= Decimal::ZERO || amount > Decimal::from(MAX_COST) { Err(wrong()) } else { Ok(Some(Usd::new(amount))) }
 }
 
 fn flag(body: &Map<String, Value>, name: &'static str) -> Result<bool, ApiError> {
@@ -190,7 +250,11 @@ mod tests {
             r#"{"model":"a/b"}"#,
             r#"{"model":"a/b","messages":[]}"#,
             r#"{"model":"a/b","messages":[1]}"#,
-            r#"{"messages":[{}]}"#,
+            r#"{"model":"a/b@preset/x","preset":"y","messages":[{}]}"#,
+            r#"{"models":["a/b","@preset/x"],"messages":[{}]}"#,
+            r#"{"preset":7,"messages":[{}]}"#,
+            r#"{"model":"a/b","messages":[{}],"max_cost":0}"#,
+            r#"{"model":"a/b","messages":[{}],"max_cost":"much"}"#,
             r#"{"model":7,"messages":[{}]}"#,
             r#"{"model":"a/b","messages":[{}],"max_tokens":0}"#,
             r#"{"model":"a/b","messages":[{}],"max_tokens":-1}"#,
@@ -203,5 +267,44 @@ mod tests {
         assert_eq!(parse(&format!(r#"{{"model":"a/b","messages":[{many}]}}"#)).err(), Some(422));
         let deep = format!(r#"{{"model":"a/b","messages":{}{}}}"#, "[".repeat(70), "]".repeat(70));
         assert_eq!(parse(&deep).err(), Some(422));
+    }
+
+    #[test]
+    fn a_preset_is_named_in_three_ways() {
+        let named = |text: &str| {
+            let request = parse(text).expect("a request");
+            (request.asked, request.models, request.preset)
+        };
+        let slug = || Some("copy-writer".to_owned());
+        assert_eq!(
+            named(r#"{"model":"@preset/copy-writer","messages":[{}]}"#),
+            ("@preset/copy-writer".into(), vec![], slug())
+        );
+        assert_eq!(
+            named(r#"{"model":"a/b:nitro@preset/copy-writer","messages":[{}]}"#),
+            ("a/b:nitro@preset/copy-writer".into(), vec!["a/b:nitro".into()], slug())
+        );
+        for preset in ["copy-writer", "@preset/copy-writer"] {
+            let text = format!(r#"{{"preset":"{preset}","messages":[{{}}]}}"#);
+            assert_eq!(named(&text), ("@preset/copy-writer".into(), vec![], slug()));
+        }
+        assert_eq!(
+            named(r#"{"model":"a/b","models":["c/d"],"preset":"copy-writer","messages":[{}]}"#),
+            ("a/b".into(), vec!["a/b".into(), "c/d".into()], slug())
+        );
+        assert_eq!(named(r#"{"messages":[{}]}"#), (String::new(), vec![], None));
+    }
+
+    #[test]
+    fn a_cap_on_the_cost_keeps_its_digits() {
+        let cost = |text: &str| {
+            parse(&format!(r#"{{"model":"a/b","messages":[{{}}],"max_cost":{text}}}"#))
+                .map(|r| r.max_cost.map(Usd::exact))
+        };
+        assert_eq!(cost("0.02"), Ok(Some("0.02".into())));
+        assert_eq!(cost("\"0.000123456789\""), Ok(Some("0.000123456789".into())));
+        assert_eq!(cost("1e-4"), Ok(Some("0.0001".into())));
+        assert_eq!(cost("null"), Ok(None));
+        assert_eq!(cost("1e-13"), Err(400));
     }
 }

@@ -22,6 +22,8 @@ pub mod keys;
 pub mod leaving;
 mod money_samples;
 pub mod overview;
+mod preset_samples;
+pub mod presets;
 mod rule_samples;
 pub mod samples;
 pub mod security;

@@ -34,6 +34,7 @@ pub fn samples(theme: &str) -> askama::Result<Vec<Sample>> {
     super::team_samples::push_all(theme, &mut out)?;
     super::money_samples::push_all(theme, &mut out)?;
     super::rule_samples::push_all(theme, &mut out)?;
+    super::preset_samples::push_all(theme, &mut out)?;
     other_pages(theme, &mut out)?;
     error_pages(theme, &mut out)?;
     mail_samples(&mut out)?;

@@ -27,11 +27,11 @@ pub(super) fn request(question: &Question<'_>) -> Result<Value, Failure> {
     }
     out.insert("messages".into(), Value::Array(messages));
     for name in ["temperature", "top_p", "top_k", "service_tier"] {
-        if let Some(value) = body.get(name).filter(|value| value.is_number()) {
+        if let Some(value) = body.get(name).filter(|value| value.is_number() && question.sends(name)) {
             out.insert(name.into(), value.clone());
         }
     }
-    match body.get("stop") {
+    match body.get("stop").filter(|_| question.sends("stop")) {
         Some(Value::String(stop)) => drop(out.insert("stop_sequences".into(), json!([stop]))),
         Some(Value::Array(stops)) => drop(out.insert("stop_sequences".into(), Value::Array(stops.clone()))),
         _ => {}
@@ -39,8 +39,12 @@ pub(super) fn request(question: &Question<'_>) -> Result<Value, Failure> {
     if let Some(user) = body.get("user").and_then(Value::as_str) {
         out.insert("metadata".into(), json!({ "user_id": user }));
     }
-    tools(body, &mut out);
-    thinking(body, max_tokens, &mut out);
+    if question.sends("tools") {
+        tools(body, &mut out);
+    }
+    if question.sends("reasoning") && question.sends("reasoning_effort") {
+        thinking(body, max_tokens, &mut out);
+    }
     if question.stream {
         out.insert("stream".into(), true.into());
     }
@@ -210,12 +214,12 @@ fn thinking(body: &Map<String, Value>, max_tokens: u64, out: &mut Map<String, Va
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gateway::route::tests::{candidate, offer};
+    use crate::routing::tests::{candidate, offer};
 
     fn translated(body: &Value, cap: Option<u64>) -> Result<Value, Failure> {
         let candidate = candidate(offer("a/b", "anthropic", "1", "2"));
         let body = body.as_object().cloned().unwrap_or_default();
-        request(&Question { candidate: &candidate, body: &body, cap, longest: 4_000, stream: true })
+        request(&Question { candidate: &candidate, body: &body, added: &[], cap, longest: 4_000, stream: true })
     }
 
     #[test]

@@ -1,32 +1,56 @@
 //! In which order the endpoints of a model are asked.
 
+use std::cmp::Reverse;
 use std::time::Instant;
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::candidates::{Candidate, is_named};
-use super::{Health, Sort};
+use super::{Asked, Health, Sort};
 use crate::catalog::Price;
 
-/// Named ones first as named, then the healthy ones as sorted, then those that failed a moment ago.
+/// Named ones first as named, then who answered this conversation before, then the healthy ones as sorted, then those
+/// that are slower than wanted, then those that failed a moment ago.
 pub(super) fn order(
     found: Vec<Candidate>,
     sort: Sort,
-    named: &[String],
+    asked: &Asked<'_>,
     health: &Health,
     now: Instant,
     draw: &mut dyn FnMut(u64) -> u64,
 ) -> Vec<Candidate> {
+    if found.len() < 2 {
+        return found;
+    }
+    let named = &asked.preferences.order;
     let position = |candidate: &Candidate| named.iter().position(|name| is_named(candidate.offer(), name));
     let (mut first, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|candidate| position(candidate).is_some());
     first.sort_by_key(|candidate| position(candidate));
     let (well, ill): (Vec<_>, Vec<_>) =
         rest.into_iter().partition(|candidate| health.is_well(candidate.offer().id, now));
-    for group in [well, ill] {
+    let (mut well, slow): (Vec<_>, Vec<_>) =
+        well.into_iter().partition(|candidate| is_fast_enough(candidate, asked, health, now));
+    // A sort that somebody asked for is obeyed; a draw may remember.
+    let last = well.iter().position(|candidate| sort == Sort::Balanced && asked.last == Some(candidate.offer().id));
+    if let Some(last) = last {
+        first.push(well.remove(last));
+    }
+    for group in [well, slow, ill] {
         first.extend(sorted(group, sort, health, now, draw));
     }
     first
+}
+
+/// Whether an endpoint is as fast as wanted, as far as is known.
+fn is_fast_enough(candidate: &Candidate, asked: &Asked<'_>, health: &Health, now: Instant) -> bool {
+    let (least, most) = (asked.preferences.min_throughput, asked.preferences.max_latency);
+    if least.is_none() && most.is_none() {
+        return true;
+    }
+    let speed = health.speed(candidate.offer().id, now).unwrap_or_default();
+    let fast = least.zip(speed.tokens_per_1000s).is_none_or(|(least, seen)| seen >= least);
+    fast && most.zip(speed.first_token_ms).is_none_or(|(most, seen)| seen <= most)
 }
 
 fn sorted(
@@ -36,18 +60,13 @@ fn sorted(
     now: Instant,
     draw: &mut dyn FnMut(u64) -> u64,
 ) -> Vec<Candidate> {
+    let speed = |candidate: &Candidate| health.speed(candidate.offer().id, now).unwrap_or_default();
     match sort {
         Sort::Balanced => return balanced(group, draw),
         Sort::Price => group.sort_by_key(|candidate| weight_price(&candidate.offer().endpoint.price)),
         // Who was not measured comes after who was; the catalog's order, cheapest first, decides among equals.
-        Sort::Throughput => {
-            group.sort_by_key(|candidate| {
-                std::cmp::Reverse(health.speed(candidate.offer().id, now).map(|s| s.tokens_per_1000s))
-            });
-        }
-        Sort::Latency => group.sort_by_key(|candidate| {
-            health.speed(candidate.offer().id, now).map_or(u64::MAX, |speed| speed.first_token_ms)
-        }),
+        Sort::Throughput => group.sort_by_cached_key(|candidate| Reverse(speed(candidate).tokens_per_1000s)),
+        Sort::Latency => group.sort_by_cached_key(|candidate| speed(candidate).first_token_ms.unwrap_or(u64::MAX)),
     }
     group
 }

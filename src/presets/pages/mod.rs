@@ -1,0 +1,3 @@
+//! The pages of settings.
+
+pub mod preferences;

@@ -1,0 +1,274 @@
+//! Who may answer a call.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rust_decimal::Decimal;
+use serde_json::{Map, Value};
+
+use super::order::order;
+use super::preferences::MaxPrice;
+use super::{Health, Policy, Preferences, Sort, Why};
+use crate::catalog::{Catalog, EndpointId, ListedModel, Offer, Price};
+
+/// Endpoints of one call.
+const MAX_CANDIDATES: usize = 32;
+
+/// One endpoint that may answer. Cloning it is cheap.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    model: Arc<ListedModel>,
+    index: usize,
+}
+
+impl Candidate {
+    /// `None` where the model has no such offer.
+    #[must_use]
+    pub fn new(model: Arc<ListedModel>, index: usize) -> Option<Candidate> {
+        model.offers.get(index)?;
+        Some(Candidate { model, index })
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the constructor has looked, and the list never changes")]
+    #[must_use]
+    pub fn offer(&self) -> &Offer {
+        &self.model.offers[self.index]
+    }
+
+    #[must_use]
+    pub fn model(&self) -> &str {
+        self.model.model.slug.as_str()
+    }
+
+    #[must_use]
+    pub fn provider_slug(&self) -> &str {
+        self.offer().provider.provider.slug.as_str()
+    }
+}
+
+/// What a call asks of its route.
+pub struct Asked<'a> {
+    pub models: &'a [String],
+    /// Those of the call, with what its presets add.
+    pub preferences: &'a Preferences,
+    pub policy: &'a Policy,
+    /// The fields that the upstream will see; their names are the parameters in use.
+    pub body: &'a Map<String, Value>,
+    pub has_cap: bool,
+    /// Who answered this conversation a moment ago, and has the beginning of it in its cache.
+    pub last: Option<EndpointId>,
+}
+
+impl Asked<'_> {
+    /// How endpoints are sorted where the variant of the model does not say.
+    pub(super) fn sort(&self) -> Option<Sort> {
+        self.preferences.sort.or(self.policy.sort)
+    }
+}
+
+/// Why a call has nobody to go to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NoRoute {
+    /// No such model; its name as it was asked for.
+    Unknown(String),
+    /// The model has no endpoint in use.
+    NobodyServes,
+    /// The conditions leave nobody, and why: each provider of the named models.
+    NobodyAllowed(Vec<(String, Why)>),
+}
+
+/// The endpoints that may answer, in the order in which they are asked. `draw(n)` is a random number below `n`.
+///
+/// # Errors
+/// See [`NoRoute`].
+pub fn candidates(
+    catalog: &Catalog,
+    asked: &Asked<'_>,
+    health: &Health,
+    now: Instant,
+    draw: &mut dyn FnMut(u64) -> u64,
+) -> Result<Vec<Candidate>, NoRoute> {
+    let models: Vec<_> = asked.models.iter().filter_map(|name| find(catalog, name)).collect();
+    let mut found = pooled(models.clone(), asked, health, now, draw);
+    if found.is_empty() {
+        return Err(nobody(asked, models));
+    }
+    found.truncate(if asked.preferences.one_try() { 1 } else { MAX_CANDIDATES });
+    Ok(found)
+}
+
+/// The endpoints of several models, one model after the other unless the sort counts across them.
+pub(super) fn pooled(
+    models: Vec<(&Arc<ListedModel>, Variant)>,
+    asked: &Asked<'_>,
+    health: &Health,
+    now: Instant,
+    draw: &mut dyn FnMut(u64) -> u64,
+) -> Vec<Candidate> {
+    if asked.preferences.across_models {
+        let pool = models.into_iter().flat_map(|(listed, variant)| allowed(listed, variant, asked)).collect();
+        return order(pool, asked.sort().unwrap_or_default(), asked, health, now, draw);
+    }
+    let mut found = Vec::new();
+    for (listed, variant) in models {
+        found.extend(of_model(listed, variant, asked, health, now, draw));
+    }
+    found
+}
+
+fn nobody(asked: &Asked<'_>, models: Vec<(&Arc<ListedModel>, Variant)>) -> NoRoute {
+    let (mut known, mut served, mut why) = (false, false, Vec::new());
+    for (listed, variant) in models {
+        known = true;
+        served |= listed.is_open();
+        why.extend(
+            left_out(listed, variant, asked)
+                .into_iter()
+                .map(|(candidate, why)| (candidate.provider_slug().to_owned(), why)),
+        );
+    }
+    match (known, served) {
+        (false, _) => NoRoute::Unknown(asked.models.first().cloned().unwrap_or_default()),
+        (true, false) => NoRoute::NobodyServes,
+        (true, true) => NoRoute::NobodyAllowed(why),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Variant {
+    Standard,
+    Free,
+    Sorted(Sort),
+}
+
+/// A model by its id, alias, or id with a variant behind a colon.
+pub(super) fn find<'a>(catalog: &'a Catalog, name: &str) -> Option<(&'a Arc<ListedModel>, Variant)> {
+    let (base, variant) = match name.rsplit_once(':') {
+        None => (name, Variant::Standard),
+        Some((base, "free")) => (base, Variant::Free),
+        Some((base, "nitro")) => (base, Variant::Sorted(Sort::Throughput)),
+        Some((base, "floor")) => (base, Variant::Sorted(Sort::Price)),
+        // Spellings of other routers that change nothing here.
+        Some((base, "online" | "thinking" | "extended" | "exacto")) => (base, Variant::Standard),
+        Some(_) => return None,
+    };
+    catalog.model(base).map(|listed| (listed, variant))
+}
+
+pub(super) fn of_model(
+    listed: &Arc<ListedModel>,
+    variant: Variant,
+    asked: &Asked<'_>,
+    health: &Health,
+    now: Instant,
+    draw: &mut dyn FnMut(u64) -> u64,
+) -> Vec<Candidate> {
+    order(allowed(listed, variant, asked), sort_of(variant, asked), asked, health, now, draw)
+}
+
+pub(super) fn sort_of(variant: Variant, asked: &Asked<'_>) -> Sort {
+    match variant {
+        Variant::Sorted(sort) => sort,
+        Variant::Standard | Variant::Free => asked.sort().unwrap_or_default(),
+    }
+}
+
+/// The endpoints of a model that may answer, cheapest first.
+pub(super) fn allowed(listed: &Arc<ListedModel>, variant: Variant, asked: &Asked<'_>) -> Vec<Candidate> {
+    let mut found: Vec<Candidate> =
+        every(listed).filter(|candidate| refusal(candidate.offer(), variant, asked).is_none()).collect();
+    if uses_tools(asked.body) && found.iter().any(knows_tools) {
+        found.retain(knows_tools);
+    }
+    found
+}
+
+/// The other endpoints of a model, and the first condition that leaves each out.
+pub(super) fn left_out(listed: &Arc<ListedModel>, variant: Variant, asked: &Asked<'_>) -> Vec<(Candidate, Why)> {
+    let may = allowed(listed, variant, asked);
+    let others = every(listed).filter(|candidate| !may.iter().any(|other| other.index == candidate.index));
+    let why = |candidate: Candidate| {
+        let why = refusal(candidate.offer(), variant, asked).unwrap_or(Why::NoTools);
+        (candidate, why)
+    };
+    others.map(why).collect()
+}
+
+fn every(listed: &Arc<ListedModel>) -> impl Iterator<Item = Candidate> {
+    (0..listed.offers.len()).filter_map(|index| Candidate::new(Arc::clone(listed), index))
+}
+
+fn refusal(offer: &Offer, variant: Variant, asked: &Asked<'_>) -> Option<Why> {
+    let (preferences, policy) = (asked.preferences, asked.policy);
+    let (provider, endpoint) = (&offer.provider.provider, &offer.endpoint);
+    let named = |names: &[String]| names.iter().any(|name| is_named(offer, name));
+    let quantization = endpoint.quantization.as_deref().unwrap_or("unknown");
+    let wanted = &preferences.quantizations;
+    let rules = [
+        (!offer.provider.is_open(), Why::NoKey),
+        (named(&policy.ignored), Why::Ignored),
+        (policy.limits(preferences) && !named(&policy.allowed), Why::NotAllowed),
+        (!preferences.only.is_empty() && !named(&preferences.only), Why::NotNamed),
+        (named(&preferences.ignore), Why::Refused),
+        (preferences.one_try() && !preferences.order.is_empty() && !named(&preferences.order), Why::NoFallback),
+        (preferences.deny_data_collection == Some(true) && provider.trains_on_inputs, Why::Trains),
+        (preferences.zero_retention == Some(true) && provider.retains_logs, Why::Retains),
+        (!wanted.is_empty() && !wanted.iter().any(|name| name == quantization), Why::Quantization),
+        (!is_within(&endpoint.price, &preferences.max_price), Why::Price),
+        (variant == Variant::Free && !is_free(&endpoint.price), Why::NotFree),
+    ];
+    let broken = rules.into_iter().find_map(|(broken, why)| broken.then_some(why));
+    broken.or_else(|| {
+        (preferences.require_parameters == Some(true))
+            .then(|| parameters(asked).filter(|name| !supports(offer, name)).map(str::to_owned).collect::<Vec<_>>())
+            .filter(|unknown| !unknown.is_empty())
+            .map(Why::Parameters)
+    })
+}
+
+/// By slug, or by name as some clients send it. `slug/fp8` means the endpoints of that quantization.
+pub(super) fn is_named(offer: &Offer, name: &str) -> bool {
+    let provider = &offer.provider.provider;
+    let (base, variant) = name.split_once('/').map_or((name, None), |(base, variant)| (base, Some(variant)));
+    let is_variant =
+        |wanted: &str| offer.endpoint.quantization.as_deref().is_some_and(|q| q.eq_ignore_ascii_case(wanted));
+    (provider.slug.as_str() == base && variant.is_none_or(is_variant)) || provider.name.eq_ignore_ascii_case(name)
+}
+
+fn is_within(price: &Price, max: &MaxPrice) -> bool {
+    let fits = |price: Decimal, max: Option<Decimal>| max.is_none_or(|max| price <= max);
+    fits(price.prompt.per_million(), max.prompt)
+        && fits(price.completion.per_million(), max.completion)
+        && fits(price.request.unwrap_or_default().amount(), max.request)
+        && fits(price.image.unwrap_or_default().amount(), max.image)
+}
+
+fn is_free(price: &Price) -> bool {
+    let parts = [Some(price.prompt), Some(price.completion), price.request, price.image];
+    parts.into_iter().flatten().all(|part| part.is_zero())
+}
+
+fn supports(offer: &Offer, parameter: &str) -> bool {
+    offer.endpoint.supported_parameters.iter().any(|known| known == parameter)
+}
+
+fn knows_tools(candidate: &Candidate) -> bool {
+    supports(candidate.offer(), "tools")
+}
+
+fn uses_tools(body: &Map<String, Value>) -> bool {
+    body.get("tools").and_then(Value::as_array).is_some_and(|tools| !tools.is_empty())
+}
+
+/// The parameters in use, in the catalog's words.
+fn parameters<'a>(asked: &'a Asked<'_>) -> impl Iterator<Item = &'a str> {
+    let cap = asked.has_cap.then_some("max_tokens");
+    let used = asked.body.iter().filter(|(_, value)| !value.is_null()).filter_map(|(name, _)| match name.as_str() {
+        "messages" | "user" | "metadata" | "n" | "store" | "service_tier" | "prompt_cache_key" => None,
+        "reasoning_effort" => Some("reasoning"),
+        "functions" => Some("tools"),
+        "function_call" => Some("tool_choice"),
+        name => Some(name),
+    });
+    cap.into_iter().chain(used)
+}

@@ -1,0 +1,24 @@
+//! What an organization lets its calls be answered by, whatever a call says.
+
+use super::{Preferences, Sort};
+
+/// The default lets everybody answer.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Policy {
+    /// Providers, by slug. Empty: all.
+    pub allowed: Vec<String>,
+    /// Whether a call that names `only` stays within `allowed`, or replaces it.
+    pub enforced: bool,
+    /// Providers, by slug, that are never asked.
+    pub ignored: Vec<String>,
+    /// Where the call does not say.
+    pub sort: Option<Sort>,
+}
+
+impl Policy {
+    /// Whether `allowed` counts for a call with these conditions.
+    #[must_use]
+    pub fn limits(&self, preferences: &Preferences) -> bool {
+        !self.allowed.is_empty() && (self.enforced || preferences.only.is_empty())
+    }
+}
