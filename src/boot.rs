@@ -42,7 +42,9 @@ use crate::topups::codes::{self, CodeKey};
 use crate::topups::processors::sandbox::Sandbox;
 use crate::topups::processors::stripe::Stripe;
 use crate::topups::processors::{Processor, Processors};
-use crate::topups::{ApplyEvent, BalanceCrossed, SettleSandboxPayment, billing, janitor, reconcile};
+use crate::topups::{
+    ApplyEvent, BalanceCrossed, ForgetCustomers, RefundWarned, SettleSandboxPayment, billing, janitor, reconcile,
+};
 use crate::web::{App, Hosts};
 use crate::{db, jobs, orgs, presets, routes};
 
@@ -263,7 +265,8 @@ pub fn processors(config: &Config, pool: &PgPool) -> anyhow::Result<Processors> 
         list.push(Arc::new(Stripe::new(settings)?));
     }
     let sandbox = (!config.is_production()).then(|| Sandbox::new(pool.clone()));
-    Ok(Processors::new(list, sandbox, &config.payments.fees, config.public_url.clone()))
+    let processors = Processors::new(list, sandbox, &config.payments.fees, config.public_url.clone());
+    Ok(processors.refunding_warned(config.payments.refund_warned))
 }
 
 fn invited<'c>(conn: &'c mut PgConnection, email: &'c EmailAddress) -> BoxFuture<'c, Result<bool, sqlx::Error>> {
@@ -297,6 +300,8 @@ async fn spawn_background(
             .define_job::<BalanceCrossed>()
             .define_job::<TryAutoTopup>()
             .define_job::<TellOfAutoTopup>()
+            .define_job::<ForgetCustomers>()
+            .define_job::<RefundWarned>()
             .define_job::<SettleSandboxPayment>()
             .define_job::<EraseAccount>()
             .define_job::<EraseCalls>()
@@ -306,7 +311,7 @@ async fn spawn_background(
     let links = Links { base: config.public_url.clone() };
     handle.spawn(keys::watch_for_alarms(pools.general.clone(), links, stop.clone()));
     handle.spawn(janitor::run(pools.general.clone(), asked.clone(), stop.clone()));
-    handle.spawn(reconcile::daily(pools.general.clone(), asked, stop.clone()));
+    handle.spawn(reconcile::daily(pools.general.clone(), asked, reconcile::Pace::default(), stop.clone()));
     handle.spawn(operator::anchor_daily(pools.general.clone(), anchoring(config), stop.clone()));
     Ok(())
 }

@@ -162,6 +162,7 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_STRIPE_SECRET_KEY", true),
     ("FAREBOX_STRIPE_WEBHOOK_SECRET", true),
     ("FAREBOX_STRIPE_URL", false),
+    ("FAREBOX_REFUND_ON_FRAUD_WARNING", false),
 ];
 
 /// Read by scripts and by the embedded server, not settings of the product.

@@ -9,7 +9,7 @@ use url::Url;
 use crate::base::Secret;
 use crate::config::{Config, derived_key};
 use crate::stand_ins::stripe::{StripeOptions, StripeStandIn};
-use crate::topups::processors::stripe::StripeSettings;
+use crate::topups::processors::stripe::{StripeSettings, TIMEOUT};
 
 /// Opens no account anywhere.
 const STRIPE_KEY: &str = "sk_test_stand_in";
@@ -45,6 +45,7 @@ pub async fn start(config: &mut Config) -> anyhow::Result<StandIns> {
             key: Secret::new(STRIPE_KEY.to_owned()),
             webhook_secrets: vec![Secret::new(signing)],
             url: stripe.url(),
+            timeout: TIMEOUT,
         });
         tracing::info!(url = %stripe.url(), "a stand-in for Stripe takes pretend money");
         started._stripe = Some(stripe);

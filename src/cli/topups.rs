@@ -144,6 +144,9 @@ fn report(run: &Run, findings: &[Finding]) {
             difference => format!("a DIFFERENCE of {}", difference.display_exact()),
         },
     );
+    if !run.fees.is_zero() {
+        println!("  it kept {} of them for itself, which is in neither", run.fees.display_exact());
+    }
     if !run.is_complete() {
         println!("  INCOMPLETE, to be run again: {}", run.failure);
     }
@@ -184,6 +187,9 @@ async fn show(conn: &mut PgConnection, id: TopUpId) -> anyhow::Result<()> {
     println!("{}", line(&topup));
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
     println!("  total {}, {} left of it", topup.total.display(), topup.kept().display());
+    if let Some(fee) = topup.processor_fee {
+        println!("  {} kept {} of it for itself; that is not in these books", topup.processor, fee.display());
+    }
     println!("  checkout {}, payment {}", text(&topup.processor_ref), text(&topup.payment_ref));
     if let Some(number) = topup.receipt_number {
         let paid = topup.paid_at.map(|at| at.format("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default();

@@ -2,10 +2,11 @@
 
 use super::{ConfigError, Environment, Sources, wrong};
 use crate::base::{Secret, Usd};
-use crate::topups::processors::stripe::StripeSettings;
+use crate::topups::processors::stripe::{StripeSettings, TIMEOUT};
 use crate::topups::{FeeRule, Fees, METHODS};
 
 const FEE: &str = "FAREBOX_FEE_";
+const REFUND_WARNED: &str = "FAREBOX_REFUND_ON_FRAUD_WARNING";
 /// While one secret is being replaced by another, both hold.
 const MAX_SECRETS: usize = 2;
 
@@ -14,6 +15,8 @@ const MAX_SECRETS: usize = 2;
 pub struct PaymentSettings {
     pub fees: Fees,
     pub stripe: Option<StripeSettings>,
+    /// Whether a payment that its bank reports as fraud is sent back by itself.
+    pub refund_warned: bool,
 }
 
 fn method_of(name: &str) -> Option<&'static str> {
@@ -27,7 +30,10 @@ pub fn is_setting(name: &str) -> bool {
 }
 
 pub fn is_described(name: &str) -> bool {
-    is_setting(name) || name.starts_with("FAREBOX_PURCHASE_") || name.starts_with("FAREBOX_STRIPE_")
+    is_setting(name)
+        || name == REFUND_WARNED
+        || name.starts_with("FAREBOX_PURCHASE_")
+        || name.starts_with("FAREBOX_STRIPE_")
 }
 
 /// The effective value of a setting that is no secret.
@@ -35,6 +41,7 @@ pub fn describe(name: &str, settings: &PaymentSettings, sources: &Sources) -> St
     match name {
         "FAREBOX_PURCHASE_MIN" => settings.fees.min.exact(),
         "FAREBOX_PURCHASE_MAX" => settings.fees.max.exact(),
+        REFUND_WARNED => settings.refund_warned.to_string(),
         "FAREBOX_STRIPE_URL" => settings.stripe.as_ref().map(|stripe| stripe.url.to_string()).unwrap_or_default(),
         _ => sources.get(name).unwrap_or_default().to_owned(),
     }
@@ -43,7 +50,8 @@ pub fn describe(name: &str, settings: &PaymentSettings, sources: &Sources) -> St
 /// # Errors
 /// Names the setting, what is wrong with it, and what it must be.
 pub fn read(sources: &Sources, environment: Environment) -> Result<PaymentSettings, ConfigError> {
-    Ok(PaymentSettings { fees: fees(sources)?, stripe: stripe(sources, environment)? })
+    let refund_warned = sources.parse(REFUND_WARNED, false, "`true` or `false`")?;
+    Ok(PaymentSettings { fees: fees(sources)?, stripe: stripe(sources, environment)?, refund_warned })
 }
 
 /// # Errors
@@ -101,7 +109,7 @@ fn stripe(sources: &Sources, environment: Environment) -> Result<Option<StripeSe
     let secrets = webhook_secrets(sources, SECRET, "of the endpoint in Stripe's dashboard, like whsec_...")?;
     let url = base_url(sources, URL, "https://api.stripe.com/", environment)?;
     let key = Secret::new(key.to_owned());
-    Ok(Some(StripeSettings { key, webhook_secrets: secrets, url }))
+    Ok(Some(StripeSettings { key, webhook_secrets: secrets, url, timeout: TIMEOUT }))
 }
 
 /// The secrets that sign a processor's messages: one, or two while they change.

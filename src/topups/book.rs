@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use super::payment::{Payment, PaymentState};
 use super::processors::Processor;
 use super::topup::{State, TopUp};
+use super::warned::RefundWarned;
 use super::{auto, billing, methods, reversals, store};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::{Origin, Usd};
@@ -62,6 +63,9 @@ pub async fn payment(conn: &mut PgConnection, by: &dyn Processor, payment: &Paym
     if topup.state().is_credited() {
         reversals::book(conn, &mut topup, payment).await?;
         settle_state(conn, &mut topup).await?;
+        if let Some(fee) = payment.processor_fee.filter(|fee| topup.processor_fee != Some(*fee)) {
+            store::set_processor_fee(conn, &topup, fee).await?;
+        }
     }
     if let Some(kind) = payment.fraud_warning.as_ref().filter(|_| topup.state().is_credited()) {
         warn_of_fraud(conn, &topup, kind).await?;
@@ -73,9 +77,10 @@ pub async fn payment(conn: &mut PgConnection, by: &dyn Processor, payment: &Paym
 }
 
 /// The payer's bank reports fraud: a dispute often follows, and a refund before it costs less. Who decides is the
-/// operator, so the log and a counter tell of it, once.
+/// operator, by a setting or by hand, so the log and a counter tell of it, once.
 async fn warn_of_fraud(conn: &mut PgConnection, topup: &TopUp, kind: &str) -> anyhow::Result<()> {
     if store::set_fraud_warned(conn, topup).await? {
+        RefundWarned { org: topup.org, topup: topup.id }.enqueue(conn).await?;
         metrics::counter!("farebox_fraud_warnings_total", "processor" => topup.processor.clone()).increment(1);
         tracing::warn!(topup = %topup.id, kind, "a payment was reported as fraud; consider a refund");
         let entry = by_program(topup, Action::FraudWarned);

@@ -100,6 +100,7 @@ async fn index_view(
         rules,
         redeemed: redeemed.iter().map(|one| redeemed_view(one, now, viewer)).collect(),
         methods: methods.iter().map(method_view).collect(),
+        may_keep: processors.schedule.reusable().next().is_some(),
         may_move: member.org.is_team(),
         moves: moves.iter().map(|one| move_view(one, &names, now, viewer)).collect(),
         shell: member.shell("credits", "Credits", "What your organization can spend, and what it has bought."),

@@ -43,6 +43,8 @@ pub struct Payment {
     pub saved: Option<SavedMethod>,
     /// The kind of fraud that the payer's bank reports, where it does.
     pub fraud_warning: Option<String>,
+    /// What the processor took of it for itself, disputes included, where it says so.
+    pub processor_fee: Option<Usd>,
     pub created_at: Option<DateTime<Utc>>,
 }
 
@@ -61,6 +63,7 @@ impl Payment {
             disputes: Vec::new(),
             saved: None,
             fraud_warning: None,
+            processor_fee: None,
             created_at: None,
         }
     }

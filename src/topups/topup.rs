@@ -75,6 +75,8 @@ pub struct TopUp {
     /// What went back of credits and fee together, and what is contested now.
     pub refunded: Usd,
     pub disputed: Usd,
+    /// What the processor kept for itself, where it said so; information, not in the books.
+    pub processor_fee: Option<Usd>,
     pub receipt_number: Option<i64>,
     pub payer: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -156,6 +158,7 @@ mod tests {
             origin: "person".into(),
             refunded: Usd::from_hundredths(refunded),
             disputed: Usd::ZERO,
+            processor_fee: None,
             receipt_number: None,
             payer: None,
             created_at: DateTime::default(),

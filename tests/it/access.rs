@@ -112,6 +112,9 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/credits/topups/{topup}/receipt", Owner("topup")),
     ("get", "/credits/topups/{topup}/refund", Owner("topup")),
     ("post", "/credits/topups/{topup}/refund", Owner("topup")),
+    ("post", "/credits/methods", Member),
+    ("get", "/credits/methods/new", Member),
+    ("get", "/credits/methods/keep/{setup}", Owner("setup")),
     ("post", "/credits/methods/{method}/default", Owner("method")),
     ("get", "/credits/methods/{method}/remove", Owner("method")),
     ("post", "/credits/methods/{method}/remove", Owner("method")),
@@ -242,6 +245,7 @@ pub struct Owned {
     key: Key,
     topup: String,
     method: String,
+    setup: String,
     session: String,
     passkey: String,
     org: String,
@@ -256,6 +260,7 @@ impl Owned {
             "key" => &self.key.id,
             "topup" => &self.topup,
             "method" => &self.method,
+            "setup" => &self.setup,
             "session" => &self.session,
             "passkey" => &self.passkey,
             "org" => &self.org,
@@ -271,6 +276,7 @@ impl Owned {
             "call" => "gen-",
             "key" => "key_",
             "method" => "pay_",
+            "setup" => "mst_",
             "session" => "ses_",
             "passkey" => "pky_",
             "org" => "org_",
@@ -304,7 +310,23 @@ async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Own
     let invitation = between(&visitor.get("/settings/members").await.body, "/settings/members/invitations/inv_", "/");
     team::open(visitor, &key.org).await;
     let method = payment_method(farebox, &key.org).await;
-    Owned { call, key, topup, method, session, passkey, org, person, invitation: format!("inv_{invitation}") }
+    let setup = method_setup(farebox, &key.org).await;
+    Owned { call, key, topup, method, setup, session, passkey, org, person, invitation: format!("inv_{invitation}") }
+}
+
+/// A way to pay that somebody of an organization is about to keep.
+async fn method_setup(farebox: &Farebox, org: &str) -> String {
+    use farebox::base::ids::{MethodSetupId, OrgId};
+    let (id, org): (_, OrgId) = (MethodSetupId::fresh(), org.parse().expect("an id"));
+    sqlx::query(
+        "insert into method_setup (org_id, id, processor, method, state) values ($1, $2, 'sandbox', 'card', 'over')",
+    )
+    .bind(org.0)
+    .bind(id.0)
+    .execute(&farebox.pool)
+    .await
+    .expect("a row");
+    id.to_string()
 }
 
 /// A saved way to pay of an organization, as a payment leaves one.
@@ -419,7 +441,7 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
         let garbage = send(&mut eve, method, &path_of(path, "x"), &token).await;
         assert_eq!(garbage.status, 404, "{method} {path}");
     }
-    assert_eq!(kinds.len(), 9);
+    assert_eq!(kinds.len(), 10);
 
     // Nothing of it was done, and none of it is on a stranger's pages.
     assert_eq!(

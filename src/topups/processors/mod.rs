@@ -12,10 +12,10 @@ use url::Url;
 
 use super::fees::Schedule;
 use super::inbox::Event;
-use super::payment::{Payment, RefundSeen};
+use super::payment::{Payment, RefundSeen, SavedMethod};
 use super::topup::TopUp;
 use crate::base::Usd;
-use crate::base::ids::{OrgId, RefundId};
+use crate::base::ids::{MethodSetupId, OrgId, RefundId};
 
 /// Where a person goes to pay.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,6 +47,28 @@ pub struct Charge<'a> {
     pub return_url: Url,
 }
 
+/// A way to pay to be kept without buying.
+#[derive(Clone, Debug)]
+pub struct SetupOrder {
+    /// Also the idempotency key.
+    pub id: MethodSetupId,
+    /// Of the fee schedule.
+    pub method: String,
+    pub customer: Option<String>,
+    /// Where the person comes back to. Coming back keeps nothing.
+    pub return_url: Url,
+}
+
+/// What became of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SetupState {
+    /// Its owner may still finish it.
+    Open,
+    Kept(SavedMethod),
+    /// It ended without anything to keep.
+    Over,
+}
+
 /// Money to send back.
 #[derive(Clone, Debug)]
 pub struct RefundOrder {
@@ -63,6 +85,14 @@ pub struct NewCustomer {
     pub org: OrgId,
     pub name: String,
     pub email: String,
+}
+
+/// Names of payments, such as [`Processor::fetch`] understands.
+#[derive(Clone, Debug, Default)]
+pub struct ReferencePage {
+    pub references: Vec<String>,
+    /// Ask again with this to get more.
+    pub next: Option<String>,
 }
 
 /// Payments of a processor, oldest or newest first, as it likes.
@@ -137,6 +167,12 @@ pub trait Processor: Send + Sync {
     /// Payments made since then, for comparing books.
     async fn payments(&self, since: DateTime<Utc>, page: Option<&str>) -> Result<PaymentPage, ProcessorError>;
 
+    /// Payments of which something went back since then, by a refund or a dispute, however old the payment is. Where
+    /// nothing goes back by itself, there are none.
+    async fn went_back(&self, _since: DateTime<Utc>, _page: Option<&str>) -> Result<ReferencePage, ProcessorError> {
+        Ok(ReferencePage::default())
+    }
+
     /// Reads a delivered message: verifies the signature over its raw bytes, its age, and that it is for us.
     fn read_webhook(&self, headers: Headers<'_>, body: &[u8], now: DateTime<Utc>) -> Result<Event, WebhookError>;
 
@@ -159,9 +195,25 @@ pub trait Processor: Send + Sync {
         Err(ProcessorError::Unsupported)
     }
 
+    /// Opens a page on which a way to pay is kept; with the same order again, the same one.
+    async fn setup(&self, _order: &SetupOrder) -> Result<Checkout, ProcessorError> {
+        Err(ProcessorError::Unsupported)
+    }
+
+    /// How that ended. `None` when the processor does not know it.
+    async fn setup_state(&self, _reference: &str) -> Result<Option<SetupState>, ProcessorError> {
+        Ok(None)
+    }
+
     /// Makes the processor forget a saved way to pay. True also when it was gone.
     async fn forget(&self, _method: &str) -> Result<(), ProcessorError> {
         Err(ProcessorError::Unsupported)
+    }
+
+    /// Makes the processor forget a customer, with every way to pay that it keeps. What was paid stays there, as the law
+    /// wants it. Also fine when it was forgotten before.
+    async fn forget_customer(&self, _customer: &str) -> Result<(), ProcessorError> {
+        Ok(())
     }
 }
 
@@ -173,6 +225,8 @@ pub struct Processors {
     pub schedule: Schedule,
     /// Where browsers reach this instance.
     pub public_url: Url,
+    /// Whether a payment that its bank reports as fraud is sent back by itself.
+    pub refund_warned: bool,
 }
 
 impl fmt::Debug for Processors {
@@ -196,7 +250,13 @@ impl Processors {
         }
         let names: Vec<&str> = list.iter().map(|one| one.name()).collect();
         let schedule = Schedule::new(fees, &names);
-        Processors { list, sandbox, schedule, public_url }
+        Processors { list, sandbox, schedule, public_url, refund_warned: false }
+    }
+
+    /// The same, sending payments back that are reported as fraud if `refund`.
+    #[must_use]
+    pub fn refunding_warned(self, refund: bool) -> Processors {
+        Processors { refund_warned: refund, ..self }
     }
 
     #[must_use]
@@ -218,8 +278,14 @@ impl Processors {
     /// The address at which a person sees a purchase.
     #[must_use]
     pub fn topup_url(&self, topup: &TopUp) -> Url {
+        self.url(&format!("/credits/topups/{}", topup.id))
+    }
+
+    /// One of our own pages, as browsers reach it.
+    #[must_use]
+    pub fn url(&self, path: &str) -> Url {
         let mut url = self.public_url.clone();
-        url.set_path(&format!("/credits/topups/{}", topup.id));
+        url.set_path(path);
         url
     }
 }

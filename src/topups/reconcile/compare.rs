@@ -20,6 +20,8 @@ pub struct Compared {
     /// What the processor holds of it, and what the books say.
     pub told: Usd,
     pub booked: Usd,
+    /// What the processor kept for itself.
+    pub fees: Usd,
     pub findings: Vec<Finding>,
 }
 
@@ -39,7 +41,7 @@ pub async fn payment(conn: &mut PgConnection, by: &dyn Processor, payment: &Paym
         let told = if payment.unfit.is_some() { Usd::ZERO } else { held_there(payment) };
         let finding = finding(FindingKind::Refused, &after, payment, why);
         // Its purchase is compared with the payment that it was paid by.
-        return Ok(Compared { topup: None, told, booked: Usd::ZERO, findings: vec![finding] });
+        return Ok(Compared { topup: None, told, findings: vec![finding], ..Compared::default() });
     }
     let mut findings = Vec::new();
     if after.state().is_credited() && !before.state().is_credited() {
@@ -58,7 +60,8 @@ pub async fn payment(conn: &mut PgConnection, by: &dyn Processor, payment: &Paym
         let detail = format!("the processor holds {}, the books say {}", told.display_exact(), booked.display_exact());
         findings.push(finding(FindingKind::Differs, &after, payment, detail));
     }
-    Ok(Compared { topup: Some(after.id), told, booked, findings })
+    let fees = after.processor_fee.unwrap_or_default();
+    Ok(Compared { topup: Some(after.id), told, booked, fees, findings })
 }
 
 /// A payment that is not paid is a finding only where its purchase was credited for it: an earlier try that failed is
@@ -74,7 +77,7 @@ async fn unpaid(conn: &mut PgConnection, payment: &Payment, topup: &TopUp) -> an
     let booked = held_here(conn, topup).await?;
     let detail = format!("the books say {}", booked.display_exact());
     let findings = vec![finding(FindingKind::NotPaid, topup, payment, detail)];
-    Ok(Compared { topup: Some(topup.id), told: Usd::ZERO, booked, findings })
+    Ok(Compared { topup: Some(topup.id), booked, findings, ..Compared::default() })
 }
 
 /// A purchase that was credited and that its processor does not know.
@@ -89,7 +92,7 @@ pub async fn unknown(conn: &mut PgConnection, topup: &TopUp) -> Result<Compared,
         reference: topup.payment_ref.clone().or_else(|| topup.processor_ref.clone()).unwrap_or_default(),
         detail: format!("the books say {}", booked.display_exact()),
     };
-    Ok(Compared { topup: Some(topup.id), told: Usd::ZERO, booked, findings: vec![finding] })
+    Ok(Compared { topup: Some(topup.id), booked, findings: vec![finding], ..Compared::default() })
 }
 
 fn finding(kind: FindingKind, topup: &TopUp, payment: &Payment, detail: String) -> Finding {

@@ -10,6 +10,25 @@ use crate::topups::payment::Payment;
 use crate::topups::processors::Checkout;
 use crate::topups::topup::{State, TopUp};
 
+/// Reads purchases, with the same columns everywhere: what comes before the `select`, what comes after its tables, where
+/// `t` is the purchase, and the values.
+macro_rules! read_topups {
+    ($before:tt, $after:tt $(, $value:expr)* $(,)?) => {
+        sqlx::query_as!(
+            $crate::topups::topup::TopUp,
+            $before
+                + r#" select t.org_id as "org: _", t.id as "id: _", t.method, t.processor, t.credits as "credits: _",
+                t.fee as "fee: _", t.total as "total: _", t.state, t.failure, t.processor_ref, t.payment_ref,
+                t.checkout_url, t.origin, t.refunded as "refunded: _", t.disputed as "disputed: _",
+                t.processor_fee as "processor_fee: _", t.receipt_number, p.name as "payer?", t.created_at, t.paid_at
+               from topup t left join person p on p.id = t.created_by "#
+                + $after
+            $(, $value)*
+        )
+    };
+}
+pub(super) use read_topups;
+
 /// A purchase to write down.
 #[derive(Clone, Copy, Debug)]
 pub struct NewTopUp<'a> {
@@ -68,19 +87,7 @@ pub async fn set_checkout(
 /// # Errors
 /// Database errors only.
 pub async fn find(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Option<TopUp>, sqlx::Error> {
-    sqlx::query_as!(
-        TopUp,
-        r#"select t.org_id as "org: OrgId", t.id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
-            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, p.name as "payer?", t.created_at,
-            paid_at
-           from topup t left join person p on p.id = t.created_by
-           where t.org_id = $1 and t.id = $2"#,
-        org.0,
-        id.0,
-    )
-    .fetch_optional(conn)
-    .await
+    read_topups!("", "where t.org_id = $1 and t.id = $2", org.0, id.0).fetch_optional(conn).await
 }
 
 /// Purchases of an organization, newest first.
@@ -93,15 +100,9 @@ pub async fn list(
     before: Option<TopUpId>,
     limit: i64,
 ) -> Result<Vec<TopUp>, sqlx::Error> {
-    sqlx::query_as!(
-        TopUp,
-        r#"select t.org_id as "org: OrgId", t.id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
-            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, p.name as "payer?", t.created_at,
-            paid_at
-           from topup t left join person p on p.id = t.created_by
-           where t.org_id = $1 and ($2::uuid is null or t.id < $2)
-           order by t.id desc limit $3"#,
+    read_topups!(
+        "",
+        "where t.org_id = $1 and ($2::uuid is null or t.id < $2) order by t.id desc limit $3",
         org.0,
         before.map(|id| id.0),
         limit,
@@ -112,17 +113,7 @@ pub async fn list(
 
 /// One purchase, locked until the transaction ends.
 pub async fn lock(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Option<TopUp>, sqlx::Error> {
-    sqlx::query_as!(
-        TopUp,
-        r#"select org_id as "org: OrgId", id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
-            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, null::text as payer, created_at, paid_at
-           from topup where org_id = $1 and id = $2 for update"#,
-        org.0,
-        id.0,
-    )
-    .fetch_optional(conn)
-    .await
+    read_topups!("", "where t.org_id = $1 and t.id = $2 for update of t", org.0, id.0).fetch_optional(conn).await
 }
 
 /// The purchase of a payment, locked until the transaction ends: by the name that we gave it, or by its own. A message
@@ -132,14 +123,11 @@ pub async fn lock_of_payment(
     processor: &str,
     payment: &Payment,
 ) -> Result<Option<TopUp>, sqlx::Error> {
-    sqlx::query_as!(
-        TopUp,
-        r#"select org_id as "org: OrgId", id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
-            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, null::text as payer, created_at, paid_at
-           from topup
-           where processor = $1 and (id = $2 or ($2::uuid is null and (processor_ref = $3 or payment_ref = $4)))
-           order by id limit 1 for update"#,
+    read_topups!(
+        "",
+        "where t.processor = $1
+            and (t.id = $2 or ($2::uuid is null and (t.processor_ref = $3 or t.payment_ref = $4)))
+         order by t.id limit 1 for update of t",
         processor,
         payment.topup.map(|id| id.0),
         payment.reference,
@@ -225,6 +213,19 @@ pub async fn set_taken_back(conn: &mut PgConnection, topup: &TopUp) -> Result<()
     Ok(())
 }
 
+/// What the processor kept for itself, as it says now.
+pub async fn set_processor_fee(conn: &mut PgConnection, topup: &TopUp, fee: Usd) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update topup set processor_fee = $3 where org_id = $1 and id = $2",
+        topup.org.0,
+        topup.id.0,
+        fee.amount(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// False when it was known.
 pub async fn set_fraud_warned(conn: &mut PgConnection, topup: &TopUp) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
@@ -240,20 +241,19 @@ pub async fn set_fraud_warned(conn: &mut PgConnection, topup: &TopUp) -> Result<
 /// Purchases whose processor is to be asked now, put off before they are returned: every two minutes in the first
 /// three hours, in which people pay, then every hour, and after a month never again.
 pub async fn due_topups(conn: &mut PgConnection, limit: i64) -> Result<Vec<TopUp>, sqlx::Error> {
-    sqlx::query_as!(
-        TopUp,
-        r#"with due as (
+    read_topups!(
+        "with due as (
             select org_id, id from topup where ask_at <= now() and state = 'pending'
             order by ask_at limit $1 for update skip locked
-           )
-           update topup t set asked = asked + 1, ask_at = case
+         ), put_off as (
+            update topup t set asked = asked + 1, ask_at = case
                 when t.created_at > now() - interval '3 hours' then now() + interval '2 minutes'
                 when t.created_at > now() - interval '31 days' then now() + interval '1 hour'
             end
-           from due where t.org_id = due.org_id and t.id = due.id
-           returning t.org_id as "org: OrgId", t.id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
-            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, null::text as payer, created_at, paid_at"#,
+            from due where t.org_id = due.org_id and t.id = due.id
+            returning t.org_id, t.id
+         )",
+        "join put_off d on d.org_id = t.org_id and d.id = t.id",
         limit,
     )
     .fetch_all(conn)

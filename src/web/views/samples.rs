@@ -636,6 +636,7 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
                 is_default: false,
             },
         ],
+        may_keep: true,
     };
     push(out, "credits", &index)?;
     let mut away = index.clone();
@@ -707,6 +708,24 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         label: "Visa ending in 4242".into(),
     };
     push(out, "payment_method_remove", &remove)?;
+    let kind = |value: &str, label: &str, selected| Choice::new(value, label, "", selected);
+    let new = topups::MethodNew {
+        shell: shell(theme, "credits", "Save a payment method", "For auto top-up, without buying anything now."),
+        id: "mst_01".into(),
+        methods: vec![kind("card", "Card", true), kind("us_bank_account", "US bank account", false)],
+        problem: String::new(),
+    };
+    push(out, "payment_method_new", &new)?;
+    let keep = topups::MethodKeep {
+        shell: shell(theme, "credits", "Save a payment method", "What became of it."),
+        href: "/credits/methods/keep/mst_01".into(),
+        state: Badge::new("good", "circle-check", "Saved"),
+        headline: "Visa ending in 4242 is saved".into(),
+        explanation: "Nothing was charged. Auto top-up can use it once somebody has switched that on.".into(),
+        is_kept: true,
+        ..Default::default()
+    };
+    push(out, "payment_method_kept", &keep)?;
     let failed = topups::Show {
         state: Badge::new("bad", "circle-x", "Failed"),
         headline: "The payment was declined".into(),

@@ -97,3 +97,76 @@ async fn somebody_pays_in_every_way_takes_some_back_and_sees_it_all() {
     shop.agrees(&farebox).await;
     inspector.verdict();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_keeps_a_card_switches_auto_top_up_on_and_off_and_redeems_a_code() {
+    let shop = Shop::open().await;
+    let farebox = shop.farebox().await;
+    let ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
+    let browser = Browser::start(&farebox.base).await;
+    browser.open("/sign-in").await;
+    browser.take_cookies(ada.cookies()).await;
+    let mut inspector = Inspector::new(&browser);
+
+    // A card, kept without buying.
+    inspector.visit("auto-nothing-saved", "/credits/auto").await;
+    browser.press("Save one").await;
+    browser.shows("Nothing is charged now").await;
+    inspector.look("auto-save-method").await;
+    browser.press("Go on to the payment processor").await;
+    browser.shows("no money moves").await;
+    browser.press("Save").await;
+    browser.shows("Visa ending in 4242 is saved").await;
+    inspector.look("auto-method-saved").await;
+
+    // A rule that makes no sense, then one that does: below the amount already, it buys at once.
+    browser.press("See auto top-up").await;
+    browser.press("Switch it on").await;
+    browser.shows("At most in a day").await;
+    for (field, value) in [("#below", "10"), ("#credits", "20"), ("#cap_day", "5"), ("#cap_month", "1000")] {
+        browser.fill(field, value).await;
+    }
+    browser.press("Switch it on").await;
+    browser.shows("At least $21.10").await;
+    browser.errors().await;
+    inspector.look("auto-wrong").await;
+    browser.fill("#cap_day", "100").await;
+    browser.press("Switch it on").await;
+    browser.shows("Auto top-up is on.").await;
+    becomes(&farebox, "select string_agg(origin || ' ' || state, ',') from topup", "auto paid").await;
+    browser.open("/credits/auto").await;
+    browser.shows("When credits fall below $10.00, buy $20.00 with Visa ending in 4242.").await;
+    browser.shows("Paid").await;
+    inspector.look("auto-on").await;
+    assert_eq!(balance(&browser).await, "$20.00");
+    browser.press("Switch it off").await;
+    browser.shows("Auto top-up is off.").await;
+    inspector.look("auto-off").await;
+    assert_eq!(farebox.text("select enabled::text from auto_topup").await, "false");
+
+    // A code: mistyped, right, and once more.
+    let made = farebox.cli(&["codes", "create", "--amount", "10"]).await;
+    let code = String::from_utf8_lossy(&made.stdout).trim().to_owned();
+    browser.open("/credits").await;
+    browser.press("Redeem a code").await;
+    browser.fill("#code", &code[..code.len() - 1]).await;
+    browser.press("Redeem").await;
+    browser.shows("five groups of four").await;
+    browser.errors().await;
+    inspector.look("redeem-mistyped").await;
+    browser.fill("#code", &code.to_lowercase()).await;
+    browser.press("Redeem").await;
+    browser.shows("$10.00 added to").await;
+    browser.shows("Redeemed codes").await;
+    assert_eq!(balance(&browser).await, "$30.00");
+    inspector.look("redeemed").await;
+    browser.open("/credits/redeem").await;
+    browser.fill("#code", &code).await;
+    browser.press("Redeem").await;
+    browser.shows("cannot be redeemed").await;
+    browser.errors().await;
+    inspector.look("redeemed-again").await;
+    inspector.visit("auto-history", "/credits").await;
+    shop.agrees(&farebox).await;
+    inspector.verdict();
+}

@@ -9,6 +9,7 @@ mod crashes;
 mod disconnects;
 mod edge;
 mod email_change;
+mod keeping;
 mod kept_form;
 mod language;
 mod leaving;
