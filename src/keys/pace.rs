@@ -3,8 +3,8 @@
 //! The count is a row in Postgres, so it is exact whoever asks. Calls that arrive together are counted together, and
 //! only those of keys with such a limit. A key that used up its minute is refused from memory until the next one begins.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
@@ -56,9 +56,9 @@ impl Pace {
     /// `pool` may commit without waiting for the disk.
     #[must_use]
     pub fn start(handle: &Handle, pool: PgPool) -> Pace {
-        let run = move |asks: Vec<Ask>| {
+        let run = move |asks: Arc<Vec<Ask>>| {
             let pool = pool.clone();
-            async move { begin_all(&pool, &asks).await }
+            async move { std::future::ready(begin_all(&pool, &asks).await) }
         };
         Pace {
             // A call that was counted and whose caller left has begun all the same.

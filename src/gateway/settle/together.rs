@@ -32,7 +32,7 @@ pub async fn settle_together(
 }
 
 /// The whole batch in one round trip and without a wait for the disk: what it comes to is worked out here, and a function
-/// of `migrations/0024_calls.sql` writes it if every hold is there as it was granted and no call has a row yet. `None`
+/// of `migrations/0028_calls.sql` writes it if every hold is there as it was granted and no call has a row yet. `None`
 /// when anything is different; nothing was written then.
 async fn at_once(lane: &Lane, jobs: &[Arc<Job>]) -> Result<Option<Vec<Receipt>>, sqlx::Error> {
     let mut seen = HashSet::with_capacity(jobs.len());

@@ -81,7 +81,7 @@ impl<'a> HoldLine<'a> {
 }
 
 /// Writes all these holds and raises `held` on their rows, or does nothing. False when something does not fit or does
-/// not exist. One call of a function of `migrations/0024_calls.sql`, so that the common case, in which a whole batch
+/// not exist. One call of a function of `migrations/0028_calls.sql`, so that the common case, in which a whole batch
 /// fits, costs one round trip; where it does not, [`lock_books`] and the rules of `decide` say who gets how much, and
 /// this writes that.
 pub async fn hold_all(conn: &mut PgConnection, held: &[(&Want, Granted)], ttl: Duration) -> Result<bool, sqlx::Error> {
