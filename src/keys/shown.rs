@@ -39,10 +39,16 @@ impl Tightest {
         u8::try_from((share * rust_decimal::Decimal::ONE_HUNDRED).trunc()).unwrap_or(100)
     }
 
+    /// What may still be spent, beside what running calls hold; never less than nothing.
+    #[must_use]
+    pub fn left(&self) -> Usd {
+        (self.limit - self.used - self.held).max(Usd::ZERO)
+    }
+
     /// Whether not even a call of the smallest price is admitted now.
     #[must_use]
     pub fn is_reached(&self) -> bool {
-        !(self.limit - self.used - self.held).is_positive()
+        self.left().is_zero()
     }
 }
 
@@ -94,7 +100,14 @@ pub fn bars(name: &str, meter: &MeterState, locale: Locale) -> Vec<LimitBar> {
             Window::Month => Limits { month: limit, ..none },
         };
         let alone = MeterState { limits, ..meter.clone() };
-        bar(name, &alone, locale).map(|meter| LimitBar { title: title_of(window).to_owned(), meter })
+        let left = Tightest::of(&alone)?.left();
+        let mut bar = bar(name, &alone, locale)?;
+        bar.note = [format!("{} left", left.display()), bar.note]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" · ");
+        Some(LimitBar { title: title_of(window).to_owned(), meter: bar })
     };
     WINDOWS.into_iter().filter_map(only).collect()
 }

@@ -20,7 +20,7 @@ use crate::web::views::keys as views;
 use crate::web::{App, EmptyForm, PageError, Protected, html};
 
 /// What a page says of a key about its organization's own provider accounts.
-pub(super) const BYOK: &str = "Calls on own provider accounts";
+pub(super) const BYOK: &str = "Own providers";
 
 /// `GET /keys/{key}`
 ///
@@ -87,7 +87,7 @@ fn facts(key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>, viewer: View
         facts.push(Fact { label: "Key".to_owned(), value: key.label.clone(), mono: true });
     }
     if let Some(until) = key.previous_until.filter(|until| *until > now) {
-        facts.push(fact("The old key works until", viewer.moment_in_zone(until)));
+        facts.push(fact("Old key until", viewer.moment_in_zone(until)));
     }
     facts.extend(may_do(key, meter, viewer));
     facts.push(fact("Made by", key.maker.clone().unwrap_or_else(|| "another program".to_owned())));
@@ -108,10 +108,10 @@ pub(super) fn may_do(key: &Key, meter: Option<&MeterState>, viewer: Viewer) -> V
     vec![
         fact("Expires", key.expires_at.map_or_else(|| "Never".to_owned(), |at| viewer.moment_in_zone(at))),
         fact("Models", list(models, "Every model")),
-        fact("From addresses", list(networks, "Every address")),
-        fact("Calls", pace.unwrap_or_else(|| "As many as the limits allow".to_owned())),
+        fact("Addresses", list(networks, "Every address")),
+        fact("Calls", pace.unwrap_or_else(|| "No pace set".to_owned())),
         fact("Preset", rules.preset.as_ref().map_or_else(|| "None".to_owned(), ToString::to_string)),
-        fact(BYOK, if byok { "Count against the limits" } else { "Do not count" }.to_owned()),
+        fact(BYOK, if byok { "Count too" } else { "Not counted" }.to_owned()),
     ]
 }
 
