@@ -175,7 +175,8 @@ impl Work<'_> {
             for reference in
                 page.references.iter().filter(|reference| !self.named.contains(*reference)).cloned().collect::<Vec<_>>()
             {
-                if let Some(payment) = self.fetch(&reference).await? {
+                // What went back of other programs' payments is none of ours, and was not listed.
+                if let Some(payment) = self.fetch(&reference).await?.filter(|payment| payment.topup.is_some()) {
                     self.compare(&payment).await?;
                 }
                 self.named.insert(reference);
