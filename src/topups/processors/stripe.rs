@@ -23,7 +23,8 @@ use stripe_types::Currency;
 use url::Url;
 
 use super::{
-    Charge, Checkout, Headers, NewCustomer, Order, PaymentPage, Processor, ProcessorError, RefundOrder, WebhookError,
+    Charge, Checkout, Headers, NewCustomer, Order, PaymentPage, Processor, ProcessorError, RefundOrder, Returns,
+    WebhookError,
 };
 use crate::base::Secret;
 use crate::topups::inbox::Event;
@@ -224,8 +225,8 @@ impl Processor for Stripe {
         "stripe"
     }
 
-    fn can_refund(&self) -> bool {
-        true
+    fn returns(&self) -> Returns {
+        Returns::Asked
     }
 
     async fn checkout(&self, order: &Order<'_>) -> Result<Checkout, ProcessorError> {

@@ -35,9 +35,9 @@ pub use reconcile::{
 };
 pub use reversals::{
     DisputeRow, NewRefund, OpenRefund, RefundRow, RefundView, due_refunds, insert_dispute, insert_refund, lock_dispute,
-    lock_refund, refund_row, refunds, set_dispute, set_refund,
+    lock_refund, refund_is_known, refund_row, refunds, set_dispute, set_refund,
 };
 pub use topups::{
-    NewTopUp, due_topups, find, insert, list, lock, lock_of_payment, note_payment, now, set_amounts, set_checkout,
-    set_fraud_warned, set_state, set_taken_back,
+    NewTopUp, due_topups, find, go_on_asking, insert, insert_more, list, lock, lock_of_payment, more_of, note_payment,
+    now, set_amounts, set_checkout, set_fraud_warned, set_seen, set_state, set_taken_back,
 };

@@ -34,7 +34,8 @@ pub async fn list_anywhere(
     sqlx::query_as!(
         TopUp,
         r#"select t.org_id as "org: OrgId", t.id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
+            fee as "fee: Usd", total as "total: Usd", asked_total as "asked: Usd", seen as "seen: Usd",
+            more_of as "more_of: TopUpId", state, failure, processor_ref, payment_ref, checkout_url, origin,
             refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, p.name as "payer?", t.created_at,
             paid_at
            from topup t left join person p on p.id = t.created_by

@@ -192,11 +192,16 @@ pub async fn to_compare(
     sqlx::query_as!(
         TopUp,
         r#"select org_id as "org: OrgId", id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
+            fee as "fee: Usd", total as "total: Usd", asked_total as "asked: Usd", seen as "seen: Usd",
+            more_of as "more_of: TopUpId", state, failure, processor_ref, payment_ref, checkout_url, origin,
             refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, null::text as payer, created_at, paid_at
            from topup t
            where processor = $1 and state in ('paid', 'refunded', 'disputed') and ($4::uuid is null or id > $4)
+            -- What came in later is compared with the purchase that it belongs to.
+            and more_of is null
             and ((paid_at >= $2 and paid_at < $3)
+                or exists (select from topup m where m.org_id = t.org_id and m.more_of = t.id
+                    and m.paid_at >= $2 and m.paid_at < $3)
                 or exists (select from dispute d where d.org_id = t.org_id and d.topup_id = t.id
                     and d.state in ('inquiry', 'open'))
                 or exists (select from refund r where r.org_id = t.org_id and r.topup_id = t.id and r.state = 'pending'))
