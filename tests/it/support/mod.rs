@@ -10,6 +10,7 @@ pub mod fake_upstream;
 pub mod farebox;
 pub mod http;
 pub mod lab;
+pub mod rail;
 pub mod routes;
 pub mod shop;
 pub mod size;
