@@ -39,6 +39,8 @@ use crate::routing::Health;
 use crate::teams::DeleteOrg;
 use crate::topups::auto::{TellOfAutoTopup, TryAutoTopup};
 use crate::topups::codes::{self, CodeKey};
+use crate::topups::processors::btcpay::BtcPay;
+use crate::topups::processors::coinbase::Coinbase;
 use crate::topups::processors::sandbox::Sandbox;
 use crate::topups::processors::stripe::Stripe;
 use crate::topups::processors::{Processor, Processors};
@@ -263,6 +265,12 @@ pub fn processors(config: &Config, pool: &PgPool) -> anyhow::Result<Processors> 
     let mut list: Vec<Arc<dyn Processor>> = Vec::new();
     if let Some(settings) = &config.payments.stripe {
         list.push(Arc::new(Stripe::new(settings)?));
+    }
+    if let Some(settings) = &config.payments.btcpay {
+        list.push(Arc::new(BtcPay::new(settings)?));
+    }
+    if let Some(settings) = &config.payments.coinbase {
+        list.push(Arc::new(Coinbase::new(settings)?));
     }
     let sandbox = (!config.is_production()).then(|| Sandbox::new(pool.clone()));
     let processors = Processors::new(list, sandbox, &config.payments.fees, config.public_url.clone());

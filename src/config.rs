@@ -111,7 +111,7 @@ pub struct Config {
     /// `FAREBOX_GOOGLE_CLIENT_ID`, `_CLIENT_SECRET`, and `FAREBOX_OIDC_<NAME>_ISSUER`, `_CLIENT_ID`, `_CLIENT_SECRET`,
     /// `_LABEL`: other accounts with which people sign in.
     pub providers: Vec<ProviderSettings>,
-    /// `FAREBOX_STRIPE_*`: payment processors; `FAREBOX_FEE_<METHOD>`, `FAREBOX_PURCHASE_MIN`, `_MAX`: what a purchase costs.
+    /// `FAREBOX_STRIPE_*`, `FAREBOX_BTCPAY_*`, `FAREBOX_COINBASE_*`: payment processors; `FAREBOX_FEE_<METHOD>`, `FAREBOX_PURCHASE_MIN`, `_MAX`: what a purchase costs.
     pub payments: PaymentSettings,
     /// `FAREBOX_SELLER_NAME`, `_ADDRESS`, `_TAX_ID`, `_EMAIL`: who sells here, as receipts name them.
     pub seller: Seller,
@@ -163,6 +163,15 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_STRIPE_WEBHOOK_SECRET", true),
     ("FAREBOX_STRIPE_URL", false),
     ("FAREBOX_REFUND_ON_FRAUD_WARNING", false),
+    ("FAREBOX_BTCPAY_URL", false),
+    ("FAREBOX_BTCPAY_STORE_ID", false),
+    ("FAREBOX_BTCPAY_API_KEY", true),
+    ("FAREBOX_BTCPAY_WEBHOOK_SECRET", true),
+    ("FAREBOX_BTCPAY_CONFIRMATIONS", false),
+    ("FAREBOX_COINBASE_KEY_ID", false),
+    ("FAREBOX_COINBASE_KEY_SECRET", true),
+    ("FAREBOX_COINBASE_WEBHOOK_SECRET", true),
+    ("FAREBOX_COINBASE_URL", false),
 ];
 
 /// Read by scripts and by the embedded server, not settings of the product.

@@ -21,6 +21,7 @@ mod refund;
 mod reversals;
 mod start;
 mod store;
+mod told;
 mod topup;
 mod warned;
 
@@ -43,7 +44,7 @@ pub use fees::{FeeRule, Fees, METHODS, method_name};
 pub use inbox::{Event, receive, tidy};
 pub use payment::{Payment, RefundState};
 pub use processors::sandbox::{Outcome, SettleSandboxPayment};
-pub use refund::{By, RefundError, refund};
-pub use store::{disputes, drifted_codes, events, find, find_anywhere, list, list_anywhere, refunds};
+pub use refund::{By, RefundError, record_sent, refund};
+pub use store::{disputes, drifted_codes, events, find, find_anywhere, list, list_anywhere, more_of, refunds};
 pub use topup::{State, TopUp};
 pub use warned::RefundWarned;

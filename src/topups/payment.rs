@@ -35,6 +35,8 @@ pub struct Payment {
     pub state: PaymentState,
     /// What came in; zero unless paid.
     pub received: Usd,
+    /// What has been seen so far, confirmed or not, where payers send amounts themselves.
+    pub seen: Usd,
     /// Why this can never be credited: another currency, another mode, another account.
     pub unfit: Option<String>,
     pub refunds: Vec<RefundSeen>,
@@ -58,6 +60,7 @@ impl Payment {
             topup,
             state: PaymentState::Open,
             received: Usd::ZERO,
+            seen: Usd::ZERO,
             unfit: None,
             refunds: Vec::new(),
             disputes: Vec::new(),

@@ -1,5 +1,8 @@
 //! Payment processors. Each answers the same questions; only their own files know their words.
 
+pub mod btcpay;
+pub mod coinbase;
+mod remote;
 pub mod sandbox;
 pub mod stripe;
 
@@ -136,6 +139,18 @@ pub enum WebhookError {
 /// Headers of a delivered message, by lower-case name.
 pub type Headers<'a> = &'a dyn for<'n> Fn(&'n str) -> Option<&'a str>;
 
+/// How money goes back through a processor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Returns {
+    Never,
+    /// We ask it to, for the payer's organization and for an operator.
+    Asked,
+    /// We ask it to, for an operator only: where money came from need not be where its payer can take it back.
+    AskedByOperator,
+    /// It cannot, or tells nobody: somebody sends it by hand, and an operator writes it down here.
+    ByHand,
+}
+
 /// A company or a server that takes payments. Every method that changes something is safe to repeat with the same
 /// order. No database connection may be held while one is awaited.
 #[async_trait]
@@ -143,15 +158,14 @@ pub trait Processor: Send + Sync {
     /// As in the fee schedule, the books and `/webhooks/{name}`.
     fn name(&self) -> &'static str;
 
-    /// Whether what comes in may differ from what was asked, and is then credited by what came: true where payers
-    /// type amounts themselves.
-    fn amount_may_differ(&self) -> bool {
+    /// Whether payers send amounts themselves: then what comes in may differ from what was asked, may come in parts
+    /// and after the end, and is credited by what came.
+    fn payers_choose(&self) -> bool {
         false
     }
 
-    /// Whether money can be sent back by us.
-    fn can_refund(&self) -> bool {
-        false
+    fn returns(&self) -> Returns {
+        Returns::Never
     }
 
     /// Opens a checkout; with the same top-up again, the same one.

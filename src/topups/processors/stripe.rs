@@ -24,7 +24,7 @@ use url::Url;
 
 use super::{
     Charge, Checkout, Headers, NewCustomer, Order, PaymentPage, Processor, ProcessorError, ReferencePage, RefundOrder,
-    SetupOrder, SetupState, WebhookError,
+    Returns, SetupOrder, SetupState, WebhookError,
 };
 use crate::base::{Secret, Usd};
 use crate::topups::inbox::Event;
@@ -240,8 +240,8 @@ impl Processor for Stripe {
         "stripe"
     }
 
-    fn can_refund(&self) -> bool {
-        true
+    fn returns(&self) -> Returns {
+        Returns::Asked
     }
 
     async fn checkout(&self, order: &Order<'_>) -> Result<Checkout, ProcessorError> {

@@ -196,7 +196,11 @@ pub async fn to_compare(
     read_topups!(
         "",
         "where t.processor = $1 and t.state in ('paid', 'refunded', 'disputed') and ($4::uuid is null or t.id > $4)
+            -- What came in later is compared with the purchase that it belongs to.
+            and t.more_of is null
             and ((t.paid_at >= $2 and t.paid_at < $3)
+                or exists (select from topup m where m.org_id = t.org_id and m.more_of = t.id
+                    and m.paid_at >= $2 and m.paid_at < $3)
                 or exists (select from dispute d where d.org_id = t.org_id and d.topup_id = t.id
                     and d.state in ('inquiry', 'open'))
                 or exists (select from refund r where r.org_id = t.org_id and r.topup_id = t.id and r.state = 'pending'))

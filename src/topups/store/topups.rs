@@ -18,7 +18,8 @@ macro_rules! read_topups {
             $crate::topups::topup::TopUp,
             $before
                 + r#" select t.org_id as "org: _", t.id as "id: _", t.method, t.processor, t.credits as "credits: _",
-                t.fee as "fee: _", t.total as "total: _", t.state, t.failure, t.processor_ref, t.payment_ref,
+                t.fee as "fee: _", t.total as "total: _", t.asked_total as "asked: _", t.seen as "seen: _",
+                t.more_of as "more_of: _", t.state, t.failure, t.processor_ref, t.payment_ref,
                 t.checkout_url, t.origin, t.refunded as "refunded: _", t.disputed as "disputed: _",
                 t.processor_fee as "processor_fee: _", t.receipt_number, p.name as "payer?", t.created_at, t.paid_at
                from topup t left join person p on p.id = t.created_by "#
@@ -70,7 +71,8 @@ pub async fn set_checkout(
     checkout: &Checkout,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update topup set processor_ref = coalesce(processor_ref, $3), checkout_url = $4, updated_at = now()
+        "update topup set processor_ref = coalesce(processor_ref, $3), updated_at = now(),
+            checkout_url = case when coalesce(processor_ref, $3) = $3 then $4 else checkout_url end
          where org_id = $1 and id = $2",
         org.0,
         id.0,
@@ -188,16 +190,79 @@ pub async fn set_state(conn: &mut PgConnection, topup: &TopUp, state: State, fai
 /// What came in instead of what was asked.
 pub async fn set_amounts(conn: &mut PgConnection, topup: &TopUp) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update topup set credits = $3, fee = $4, total = $5 where org_id = $1 and id = $2",
+        "update topup set credits = $3, fee = $4, total = $5, asked_total = $6 where org_id = $1 and id = $2",
         topup.org.0,
         topup.id.0,
         topup.credits.amount(),
         topup.fee.amount(),
         topup.total.amount(),
+        topup.asked.map(Usd::amount),
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// What was seen of a payment that is not credited.
+pub async fn set_seen(conn: &mut PgConnection, topup: &TopUp, seen: Usd) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update topup set seen = $3, updated_at = now() where org_id = $1 and id = $2",
+        topup.org.0,
+        topup.id.0,
+        seen.amount(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Goes on asking for a while after the end, for money that comes late.
+pub async fn go_on_asking(conn: &mut PgConnection, topup: &TopUp) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update topup set ask_at = now() + interval '1 hour' where org_id = $1 and id = $2",
+        topup.org.0,
+        topup.id.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Another payment of a credited purchase, as a purchase of its own that belongs to the first one.
+pub async fn insert_more(conn: &mut PgConnection, more: &TopUp) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into topup (org_id, id, method, processor, credits, fee, total, state, created_by, more_of)
+         select org_id, $3, method, processor, $4, $5, $6, 'pending', created_by, id from topup
+         where org_id = $1 and id = $2",
+        more.org.0,
+        more.more_of.map(|id| id.0),
+        more.id.0,
+        more.credits.amount(),
+        more.fee.amount(),
+        more.total.amount(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What came in for a purchase after it was credited, oldest first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn more_of(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Vec<TopUp>, sqlx::Error> {
+    sqlx::query_as!(
+        TopUp,
+        r#"select org_id as "org: OrgId", id as "id: TopUpId", method, processor, credits as "credits: Usd",
+            fee as "fee: Usd", total as "total: Usd", asked_total as "asked: Usd", seen as "seen: Usd",
+            more_of as "more_of: TopUpId", state, failure, processor_ref, payment_ref, checkout_url, origin,
+            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, null::text as payer, created_at, paid_at
+           from topup where org_id = $1 and more_of = $2 order by id limit 100"#,
+        org.0,
+        id.0,
+    )
+    .fetch_all(conn)
+    .await
 }
 
 pub async fn set_taken_back(conn: &mut PgConnection, topup: &TopUp) -> Result<(), sqlx::Error> {
@@ -239,14 +304,17 @@ pub async fn set_fraud_warned(conn: &mut PgConnection, topup: &TopUp) -> Result<
 }
 
 /// Purchases whose processor is to be asked now, put off before they are returned: every two minutes in the first
-/// three hours, in which people pay, then every hour, and after a month never again.
+/// three hours, in which people pay, then every hour, and after a month never again. What has ended and may still get
+/// money is asked for every hour until it is three days old: those who watch for late money do so for a day.
 pub async fn due_topups(conn: &mut PgConnection, limit: i64) -> Result<Vec<TopUp>, sqlx::Error> {
     read_topups!(
         "with due as (
-            select org_id, id from topup where ask_at <= now() and state = 'pending'
+            select org_id, id from topup where ask_at <= now()
             order by ask_at limit $1 for update skip locked
          ), put_off as (
             update topup t set asked = asked + 1, ask_at = case
+                when t.state <> 'pending' then
+                    case when t.created_at > now() - interval '3 days' then now() + interval '1 hour' end
                 when t.created_at > now() - interval '3 hours' then now() + interval '2 minutes'
                 when t.created_at > now() - interval '31 days' then now() + interval '1 hour'
             end

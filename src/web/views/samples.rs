@@ -692,6 +692,28 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         ..done.clone()
     };
     push(out, "topup_returned", &returned)?;
+    let part = topups::Show {
+        headline: "$52.63 of $105.26 has been seen".into(),
+        explanation: "Send the rest while the payment page is open. If its time runs out, what came in is credited at the same rate.".into(),
+        credits: usd("$100.00"),
+        fee: usd("$5.26"),
+        total: usd("$105.26"),
+        method: "Bitcoin".into(),
+        seen: Some(usd("$52.63")),
+        ..show.clone()
+    };
+    push(out, "topup_part", &part)?;
+    let twice = topups::Show {
+        headline: "$50.00 added".into(),
+        explanation: "$52.63 came in instead of $105.26. The credits follow what came in, at the same rate.".into(),
+        credits: usd("$50.00"),
+        fee: usd("$2.63"),
+        total: usd("$52.63"),
+        method: "Bitcoin".into(),
+        more: index.history.iter().take(1).cloned().collect(),
+        ..done.clone()
+    };
+    push(out, "topup_twice", &twice)?;
     let refund = topups::Refund {
         shell: shell(theme, "credits", "Return unused credits", ""),
         id: "top_01".into(),

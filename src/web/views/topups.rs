@@ -150,6 +150,12 @@ pub struct Show {
     pub poll: bool,
     /// Where to pay, while that is possible.
     pub pay_href: Option<String>,
+    /// What was seen of it and is not credited yet.
+    pub seen: Option<Amount>,
+    /// What came in for it after it was credited, oldest first.
+    pub more: Vec<TopupRow>,
+    /// The payment that this one came in later for.
+    pub first_href: Option<String>,
     pub receipt_href: Option<String>,
     /// True when it failed or expired.
     pub retry: bool,

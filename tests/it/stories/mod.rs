@@ -6,6 +6,8 @@ mod clients;
 mod codes;
 mod contract;
 mod crashes;
+mod crypto;
+mod crypto_edges;
 mod disconnects;
 mod edge;
 mod email_change;

@@ -11,6 +11,7 @@ pub mod farebox;
 pub mod http;
 pub mod lab;
 pub mod letters;
+pub mod rail;
 pub mod routes;
 pub mod shop;
 pub mod size;
