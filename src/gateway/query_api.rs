@@ -6,18 +6,19 @@
 mod account;
 mod generation;
 mod models;
+pub mod presets;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use sqlx::{PgPool, Postgres, Transaction};
 
 use self::models::Listed;
-use super::api::AnyCaller;
+use super::api::{AnyCaller, any_caller};
 use super::error::ApiError;
 use super::wire::schema::ErrorBody;
 use crate::base::Usd;
@@ -25,6 +26,7 @@ use crate::base::ids::CallId;
 use crate::catalog::{Catalog, Shelf};
 use crate::db;
 use crate::keys::Caller;
+use crate::presets::Memory;
 
 pub use account::{CreditsBody, KeyBody};
 pub use generation::GenerationBody;
@@ -40,14 +42,17 @@ pub struct QueryApi(Arc<Inner>);
 struct Inner {
     pool: PgPool,
     shelf: Shelf,
+    memory: Memory,
+    /// For presets that name no model, where the organization names none either.
+    default_model: Option<String>,
     /// The list of models as bytes, made once per catalog.
     listed: Mutex<Option<Arc<Listed>>>,
 }
 
 impl QueryApi {
     #[must_use]
-    pub fn new(pool: PgPool, shelf: Shelf) -> QueryApi {
-        QueryApi(Arc::new(Inner { pool, shelf, listed: Mutex::default() }))
+    pub fn new(pool: PgPool, shelf: Shelf, memory: Memory, default_model: Option<String>) -> QueryApi {
+        QueryApi(Arc::new(Inner { pool, shelf, memory, default_model, listed: Mutex::default() }))
     }
 
     fn catalog(&self) -> Catalog {
@@ -66,7 +71,20 @@ impl QueryApi {
     /// The list of models as JSON.
     #[must_use]
     pub fn models(&self, query: &ModelQuery) -> Bytes {
-        self.listed().page(query)
+        self.listed().page(query, &[])
+    }
+
+    /// The same, with the presets that a key may call before them.
+    ///
+    /// # Errors
+    /// 503 while the database is away.
+    pub async fn models_of(&self, caller: &Caller, query: &ModelQuery) -> Result<Bytes, ApiError> {
+        let defaults = answered(self.0.memory.of(caller.org)).await?;
+        let (catalog, instance) = (self.catalog(), self.0.default_model.as_deref());
+        let model = defaults.default_model.as_deref().or(instance);
+        let presets: Vec<_> =
+            defaults.presets().filter_map(|preset| models::of_preset(preset, &catalog, model)).collect();
+        Ok(self.listed().page(query, &presets))
     }
 
     /// A key's limits and spending as JSON.
@@ -154,7 +172,7 @@ fn to_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
     })
 }
 
-/// Lists the models that can be called, newest first. Needs no key. Without `limit` and `offset` the list is whole.
+/// Lists the models that can be called, newest first. Needs no key; with one, the presets that it may call come first. Without `limit` and `offset` the list is whole.
 ///
 /// # Errors
 /// 400 for a number that cannot be read.
@@ -171,11 +189,16 @@ fn to_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
     responses((status = 200, body = ModelsBody), (status = 400, body = ErrorBody)),
 )]
 pub async fn list_models(
+    request: HttpRequest,
     api: web::Data<QueryApi>,
     query: Result<web::Query<ModelQuery>, actix_web::Error>,
 ) -> Result<HttpResponse, ApiError> {
     let query = query.map_err(|_| ApiError::invalid("The query of the address could not be read."))?;
-    Ok(public(api.models(&query)))
+    // The list is for everybody, so a wrong key is no reason to refuse it.
+    match any_caller(&request).await {
+        Ok(caller) => Ok(private(api.models_of(caller.caller(), &query).await?)),
+        Err(_) => Ok(public(api.models(&query))),
+    }
 }
 
 /// Counts the models that can be called. Needs no key.

@@ -20,7 +20,7 @@ pub mod extract;
 pub mod pages;
 pub mod shown;
 
-pub use authenticate::{AuthError, KeyCache};
+pub use authenticate::{AuthError, KeyCache, caller};
 pub use by::By;
 pub use caller::Caller;
 pub use issue::{IssueError, Issued, NewKey, issue, issue_once};

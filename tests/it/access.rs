@@ -134,6 +134,18 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/settings/members/{person}/transfer", Owner("person")),
     ("get", "/settings/preferences", Member),
     ("post", "/settings/preferences", Member),
+    ("get", "/settings/presets", Member),
+    ("post", "/settings/presets", Member),
+    ("get", "/settings/presets/new", Member),
+    ("post", "/settings/presets/draft", Member),
+    ("get", "/settings/presets/{preset}", Owner("preset")),
+    ("post", "/settings/presets/{preset}", Owner("preset")),
+    ("get", "/settings/presets/{preset}/versions", Owner("preset")),
+    ("post", "/settings/presets/{preset}/versions", Owner("preset")),
+    ("post", "/settings/presets/{preset}/archive", Owner("preset")),
+    ("post", "/settings/presets/{preset}/restore", Owner("preset")),
+    ("get", "/settings/presets/{preset}/try", Owner("preset")),
+    ("post", "/settings/presets/{preset}/try", Owner("preset")),
     ("get", "/settings/audit", Member),
     ("get", "/settings/audit/export", Member),
     ("get", "/settings/profile", Member),
@@ -175,6 +187,13 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/credits", For::Key),
     ("get", "/generation", For::Key),
     ("get", "/models", Anybody),
+    ("get", "/presets", For::Key),
+    ("get", "/presets/{slug}", For::Key),
+    ("get", "/presets/{slug}/versions", For::Key),
+    ("get", "/presets/{slug}/versions/{version}", For::Key),
+    ("post", "/presets/{slug}/chat/completions", For::Key),
+    ("post", "/presets/{slug}/messages", For::Key),
+    ("post", "/presets/{slug}/responses", For::Key),
 ];
 
 const WEB: &str = include_str!("../../src/routes.rs");
@@ -200,7 +219,7 @@ fn written(source: &str) -> Vec<(String, String)> {
 fn every_route_is_in_the_table() {
     let key = |(method, path): &(String, String)| format!("{method} {path}");
     let (web, api) = (written(WEB), written(API));
-    assert!(web.len() >= 35 && api.len() == 9, "{} and {} routes were read", web.len(), api.len());
+    assert!(web.len() >= 35 && api.len() == 16, "{} and {} routes were read", web.len(), api.len());
     // Nothing is added in a way that is not read here.
     assert_eq!(WEB.matches("web::get()").count() + WEB.matches("web::post()").count(), web.len());
     assert_eq!(API.matches("web::get()").count() + API.matches("web::post()").count(), api.len());
@@ -225,6 +244,7 @@ pub struct Owned {
     org: String,
     person: String,
     invitation: String,
+    preset: String,
 }
 
 impl Owned {
@@ -239,6 +259,7 @@ impl Owned {
             "org" => &self.org,
             "person" => &self.person,
             "invitation" => &self.invitation,
+            "preset" => &self.preset,
             other => panic!("there is no {other}"),
         }
     }
@@ -254,6 +275,7 @@ impl Owned {
             "org" => "org_",
             "person" => "usr_",
             "invitation" => "inv_",
+            "preset" => "pst_",
             _ => "top_",
         })
     }
@@ -282,7 +304,11 @@ async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Own
     let invitation = between(&visitor.get("/settings/members").await.body, "/settings/members/invitations/inv_", "/");
     team::open(visitor, &key.org).await;
     let method = payment_method(farebox, &key.org).await;
-    Owned { call, key, topup, method, session, passkey, org, person, invitation: format!("inv_{invitation}") }
+    let preset = farebox::base::ids::PresetId::fresh().to_string();
+    let fields = [("id", preset.as_str()), ("name", "Hers alone"), ("models", "sandbox/echo")];
+    let made = visitor.submit("/settings/presets/new", "/settings/presets", &fields).await;
+    assert_eq!(made.status, 303, "{}", made.body);
+    Owned { call, key, topup, method, session, passkey, org, person, invitation: format!("inv_{invitation}"), preset }
 }
 
 /// A saved way to pay of an organization, as a payment leaves one.
@@ -397,7 +423,7 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
         let garbage = send(&mut eve, method, &path_of(path, "x"), &token).await;
         assert_eq!(garbage.status, 404, "{method} {path}");
     }
-    assert_eq!(kinds.len(), 9);
+    assert_eq!(kinds.len(), 10);
 
     // Nothing of it was done, and none of it is on a stranger's pages.
     assert_eq!(

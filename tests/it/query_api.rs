@@ -32,7 +32,8 @@ async fn api(pool: &PgPool) -> QueryApi {
     let file = farebox::catalog::CatalogFile::shipped().expect("the shipped catalog");
     farebox::catalog::apply(&mut conn, &file, farebox::catalog::Missing::Retire).await.expect("applied");
     drop(conn);
-    QueryApi::new(pool.clone(), Shelf::load(pool, true).await.expect("loaded"))
+    let memory = farebox::presets::Memory::new(pool.clone(), farebox::db::listen::Hearing::default());
+    QueryApi::new(pool.clone(), Shelf::load(pool, true).await.expect("loaded"), memory, None)
 }
 
 fn json(bytes: &[u8]) -> Value {

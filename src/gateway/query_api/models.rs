@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::catalog::{Catalog, ListedModel, Modality, Offer, Price};
+use crate::presets::Ready;
 
 /// Models on one page at most.
 const MAX_LIMIT: usize = 1_000;
@@ -20,11 +21,38 @@ pub struct ModelQuery {
     pub offset: Option<usize>,
 }
 
+/// What is searched, in lower case; the parameters that it knows; and its JSON.
+pub type Entry = (String, Vec<String>, Vec<u8>);
+
+/// A preset as programs see it that only know models: with the limits and prices of the model that it asks first.
+/// `None` where no model of it can be called.
+pub fn of_preset(preset: &Ready, catalog: &Catalog, default: Option<&str>) -> Option<Entry> {
+    let name = preset.models.first().map(String::as_str).or(default)?;
+    let base = name.rsplit_once(':').map_or(name, |(base, _)| base);
+    let listed = catalog.model(base).filter(|listed| listed.is_open())?;
+    let id = format!("@preset/{}", preset.slug);
+    let description = match preset.description.as_str() {
+        // Clients drop a model without one.
+        "" => format!("A preset that asks {name} first."),
+        text => text.to_owned(),
+    };
+    let info = ModelInfo {
+        name: preset.name.clone(),
+        owned_by: "preset".to_owned(),
+        created: preset.created,
+        description,
+        canonical_slug: id.clone(),
+        id,
+        ..ModelInfo::of(listed)?
+    };
+    let searched = format!("{}\n{}", info.id, info.name).to_lowercase();
+    Some((searched, listed.model.supported_parameters.clone(), serde_json::to_vec(&info).ok()?))
+}
+
 /// The list of models of one catalog, as bytes.
 pub struct Listed {
     catalog: Catalog,
-    /// With what is searched, in lower case.
-    models: Vec<(String, Vec<String>, Vec<u8>)>,
+    models: Vec<Entry>,
     whole: Bytes,
 }
 
@@ -46,7 +74,8 @@ impl Listed {
         std::ptr::eq(self.catalog.models(), catalog.models())
     }
 
-    pub fn page(&self, query: &ModelQuery) -> Bytes {
+    /// `presets` come first.
+    pub fn page(&self, query: &ModelQuery, presets: &[Entry]) -> Bytes {
         let text = query.q.as_deref().map(str::to_lowercase).filter(|text| !text.is_empty());
         let wanted: Vec<&str> = query
             .supported_parameters
@@ -54,12 +83,12 @@ impl Listed {
             .map(|names| names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect())
             .unwrap_or_default();
         let paged = query.limit.is_some() || query.offset.is_some();
-        if text.is_none() && wanted.is_empty() && !paged {
+        if text.is_none() && wanted.is_empty() && !paged && presets.is_empty() {
             return self.whole.clone();
         }
-        let found: Vec<&[u8]> = self
-            .models
+        let found: Vec<&[u8]> = presets
             .iter()
+            .chain(&self.models)
             .filter(|(searched, _, _)| text.as_ref().is_none_or(|text| searched.contains(text.as_str())))
             .filter(|(_, known, _)| wanted.iter().all(|name| known.iter().any(|one| one == name)))
             .map(|(_, _, json)| json.as_slice())

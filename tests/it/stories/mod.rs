@@ -19,6 +19,7 @@ mod metered_call;
 mod nodes;
 mod picture;
 mod preferences;
+mod presets;
 mod production;
 mod receipts;
 mod reconcile;
