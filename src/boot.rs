@@ -15,7 +15,9 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::accounts::oidc::Providers;
-use crate::accounts::{Factors, Hasher, NoteFailedSignIn, SignUpRules, StartRecovery, operator};
+use crate::accounts::operator::{self, Anchoring};
+use crate::accounts::{Factors, Hasher, Links, NoteFailedSignIn, SignUpRules, StartRecovery};
+use crate::audit::{self, AnchorKey};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, EmailAddress, Secret};
 use crate::catalog::{self, CatalogFile, Missing, Shelf};
@@ -27,7 +29,7 @@ use crate::gateway::spool::Spool;
 use crate::gateway::{
     self, Gateway, GatewayParts, HttpClient, HttpClientConfig, InstanceDefaults, Settler, Timeouts, UpstreamKeys,
 };
-use crate::keys::KeyCache;
+use crate::keys::{self, KeyCache, Pace};
 use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
@@ -37,11 +39,15 @@ use crate::routing::Health;
 use crate::teams::DeleteOrg;
 use crate::topups::auto::{TellOfAutoTopup, TryAutoTopup};
 use crate::topups::codes::{self, CodeKey};
+use crate::topups::processors::btcpay::BtcPay;
+use crate::topups::processors::coinbase::Coinbase;
 use crate::topups::processors::sandbox::Sandbox;
 use crate::topups::processors::stripe::Stripe;
 use crate::topups::processors::{Processor, Processors};
-use crate::topups::{ApplyEvent, BalanceCrossed, SettleSandboxPayment, billing, janitor, reconcile};
-use crate::web::App;
+use crate::topups::{
+    ApplyEvent, BalanceCrossed, ForgetCustomers, RefundWarned, SettleSandboxPayment, billing, janitor, reconcile,
+};
+use crate::web::{App, Hosts};
 use crate::{db, jobs, orgs, presets, routes};
 
 mod stand_ins;
@@ -192,6 +198,7 @@ async fn build(
     let memory = Memory::new(pools.general.clone(), hearing.clone());
     let gateway = Gateway::new(GatewayParts {
         desk,
+        pace: Pace::start(&handle, pools.admission.clone()),
         settler: settler.clone(),
         shelf: shelf.clone(),
         memory: memory.clone(),
@@ -229,7 +236,9 @@ async fn build(
             public_url: config.public_url.clone(),
             dev,
             form_key: derived_key(&config.secret_key, "forms"),
-            trusted_proxies: config.trusted_proxies,
+            proxies: config.trusted_proxies.clone(),
+            hosts: Hosts::new(&config.public_url, &config.extra_hosts, dev),
+            session_idle: config.session_idle,
         },
         hasher: Hasher::new()?,
         providers,
@@ -257,8 +266,15 @@ pub fn processors(config: &Config, pool: &PgPool) -> anyhow::Result<Processors> 
     if let Some(settings) = &config.payments.stripe {
         list.push(Arc::new(Stripe::new(settings)?));
     }
+    if let Some(settings) = &config.payments.btcpay {
+        list.push(Arc::new(BtcPay::new(settings)?));
+    }
+    if let Some(settings) = &config.payments.coinbase {
+        list.push(Arc::new(Coinbase::new(settings)?));
+    }
     let sandbox = (!config.is_production()).then(|| Sandbox::new(pool.clone()));
-    Ok(Processors::new(list, sandbox, &config.payments.fees, config.public_url.clone()))
+    let processors = Processors::new(list, sandbox, &config.payments.fees, config.public_url.clone());
+    Ok(processors.refunding_warned(config.payments.refund_warned))
 }
 
 fn invited<'c>(conn: &'c mut PgConnection, email: &'c EmailAddress) -> BoxFuture<'c, Result<bool, sqlx::Error>> {
@@ -292,15 +308,31 @@ async fn spawn_background(
             .define_job::<BalanceCrossed>()
             .define_job::<TryAutoTopup>()
             .define_job::<TellOfAutoTopup>()
+            .define_job::<ForgetCustomers>()
+            .define_job::<RefundWarned>()
             .define_job::<SettleSandboxPayment>()
             .define_job::<EraseAccount>()
             .define_job::<EraseCalls>()
             .define_job::<DeleteOrg>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
+    let links = Links { base: config.public_url.clone() };
+    handle.spawn(keys::watch_for_alarms(pools.general.clone(), links, stop.clone()));
     handle.spawn(janitor::run(pools.general.clone(), asked.clone(), stop.clone()));
-    handle.spawn(reconcile::daily(pools.general.clone(), asked, stop.clone()));
+    handle.spawn(reconcile::daily(pools.general.clone(), asked, reconcile::Pace::default(), stop.clone()));
+    handle.spawn(operator::anchor_daily(pools.general.clone(), anchoring(config), stop.clone()));
     Ok(())
+}
+
+/// How the audit logs of this instance are anchored.
+#[must_use]
+pub fn anchoring(config: &Config) -> Anchoring {
+    Anchoring {
+        key: AnchorKey(derived_key(&config.secret_key, audit::KEY_PURPOSE)),
+        data_dir: config.data_dir.clone(),
+        mail_to: config.anchor_mail.clone(),
+        instance: Links { base: config.public_url.clone() }.instance(),
+    }
 }
 
 /// A new instance starts with the catalog that is shipped.

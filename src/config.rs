@@ -7,16 +7,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine;
+use chrono::TimeDelta;
 use sha2::{Digest as _, Sha256};
 
 use crate::accounts::SignUpPolicy;
 use crate::accounts::oidc::ProviderSettings;
-use crate::base::Secret;
+use crate::base::{EmailAddress, Secret};
 use crate::routing::Sort;
 use crate::topups::billing::Seller;
+use crate::web::TrustedProxies;
 
 pub use payments::PaymentSettings;
 
+mod edge;
 mod identity;
 mod payments;
 mod seller;
@@ -34,6 +37,8 @@ pub enum ConfigError {
     Provider { name: String, problem: String },
     #[error("cannot read {path}: {problem}")]
     File { path: String, problem: String },
+    #[error("{0} and {0}_FILE are both set; set one of them")]
+    Twice(String),
     #[error("{0} is not a setting of Farebox; `farebox config check` lists them")]
     Unknown(String),
 }
@@ -72,8 +77,15 @@ pub struct Config {
     pub log_json: bool,
     /// `FAREBOX_METRICS_TOKEN`: bearer token of `/metrics`; without it `/metrics` answers only to this machine.
     pub metrics_token: Option<Secret<String>>,
-    /// `FAREBOX_TRUSTED_PROXIES`: how many reverse proxies stand before this process and set `X-Forwarded-For`; default 0.
-    pub trusted_proxies: u8,
+    /// `FAREBOX_EXTRA_HOSTS`: further names under which this instance is asked, besides that of its public address.
+    pub extra_hosts: Vec<String>,
+    /// `FAREBOX_SESSION_IDLE_MINUTES`: a session that is not used for so long has ended; 30 to 10080, default 10080 (a week).
+    pub session_idle: TimeDelta,
+    /// `FAREBOX_AUDIT_ANCHOR_MAIL`: a mailbox that gets the daily anchor of the audit logs.
+    pub anchor_mail: Option<EmailAddress>,
+    /// `FAREBOX_TRUSTED_PROXIES`: reverse proxies before this process, which set `X-Forwarded-For`: their networks, or how
+    /// many there are; default 0.
+    pub trusted_proxies: TrustedProxies,
     /// `FAREBOX_ALLOW_PRIVATE_UPSTREAMS`: `true` lets provider URLs point into private networks, for local models.
     pub allow_private_upstreams: bool,
     /// `FAREBOX_HOLD_TTL_SECONDS`: a hold whose process died is released after this; default 1100, above the longest call.
@@ -99,7 +111,7 @@ pub struct Config {
     /// `FAREBOX_GOOGLE_CLIENT_ID`, `_CLIENT_SECRET`, and `FAREBOX_OIDC_<NAME>_ISSUER`, `_CLIENT_ID`, `_CLIENT_SECRET`,
     /// `_LABEL`: other accounts with which people sign in.
     pub providers: Vec<ProviderSettings>,
-    /// `FAREBOX_STRIPE_*`: payment processors; `FAREBOX_FEE_<METHOD>`, `FAREBOX_PURCHASE_MIN`, `_MAX`: what a purchase costs.
+    /// `FAREBOX_STRIPE_*`, `FAREBOX_BTCPAY_*`, `FAREBOX_COINBASE_*`: payment processors; `FAREBOX_FEE_<METHOD>`, `FAREBOX_PURCHASE_MIN`, `_MAX`: what a purchase costs.
     pub payments: PaymentSettings,
     /// `FAREBOX_SELLER_NAME`, `_ADDRESS`, `_TAX_ID`, `_EMAIL`: who sells here, as receipts name them.
     pub seller: Seller,
@@ -123,6 +135,9 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_LOG_FORMAT", false),
     ("FAREBOX_METRICS_TOKEN", true),
     ("FAREBOX_TRUSTED_PROXIES", false),
+    ("FAREBOX_EXTRA_HOSTS", false),
+    ("FAREBOX_SESSION_IDLE_MINUTES", false),
+    ("FAREBOX_AUDIT_ANCHOR_MAIL", false),
     ("FAREBOX_ALLOW_PRIVATE_UPSTREAMS", false),
     ("FAREBOX_HOLD_TTL_SECONDS", false),
     ("FAREBOX_SWEEP_SECONDS", false),
@@ -147,6 +162,16 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_STRIPE_SECRET_KEY", true),
     ("FAREBOX_STRIPE_WEBHOOK_SECRET", true),
     ("FAREBOX_STRIPE_URL", false),
+    ("FAREBOX_REFUND_ON_FRAUD_WARNING", false),
+    ("FAREBOX_BTCPAY_URL", false),
+    ("FAREBOX_BTCPAY_STORE_ID", false),
+    ("FAREBOX_BTCPAY_API_KEY", true),
+    ("FAREBOX_BTCPAY_WEBHOOK_SECRET", true),
+    ("FAREBOX_BTCPAY_CONFIRMATIONS", false),
+    ("FAREBOX_COINBASE_KEY_ID", false),
+    ("FAREBOX_COINBASE_KEY_SECRET", true),
+    ("FAREBOX_COINBASE_WEBHOOK_SECRET", true),
+    ("FAREBOX_COINBASE_URL", false),
 ];
 
 /// Read by scripts and by the embedded server, not settings of the product.
@@ -171,8 +196,11 @@ impl Sources {
         if let Some(path) = given.remove("FAREBOX_CONFIG") {
             values = read_toml(Path::new(&path))?;
         }
-        if let Some(url) = given.remove("DATABASE_URL") {
+        if let Some(url) = given.remove("DATABASE_URL").filter(|_| !given.contains_key("FAREBOX_DATABASE_URL_FILE")) {
             given.entry("FAREBOX_DATABASE_URL".into()).or_insert(url);
+        }
+        if let Some(name) = given.keys().find(|name| given.contains_key(&format!("{name}_FILE"))) {
+            return Err(ConfigError::Twice(name.clone()));
         }
         for (name, value) in given {
             if OTHER_VARIABLES.contains(&name.as_str()) {
@@ -279,7 +307,10 @@ impl Config {
             log: sources.get("FAREBOX_LOG").unwrap_or("info").to_owned(),
             log_json,
             metrics_token: sources.get("FAREBOX_METRICS_TOKEN").map(|token| Secret::new(token.to_owned())),
-            trusted_proxies: sources.parse("FAREBOX_TRUSTED_PROXIES", 0, "a number of proxies from 0 to 255")?,
+            extra_hosts: edge::extra_hosts(sources)?,
+            session_idle: edge::session_idle(sources)?,
+            anchor_mail: edge::anchor_mail(sources)?,
+            trusted_proxies: edge::trusted_proxies(sources)?,
             allow_private_upstreams: sources.parse("FAREBOX_ALLOW_PRIVATE_UPSTREAMS", false, "`true` or `false`")?,
             hold_ttl: sources.seconds("FAREBOX_HOLD_TTL_SECONDS", 1_100, 1, 86_400)?,
             sweep_every: sources.seconds("FAREBOX_SWEEP_SECONDS", 5, 1, 3_600)?,
@@ -312,6 +343,9 @@ impl Config {
         if self.is_production() && self.smtp_url.is_none() {
             return Err(wrong("FAREBOX_SMTP_URL", "must be set in production: people verify their address by mail"));
         }
+        if self.is_production() {
+            edge::check_public_url(&self.public_url)?;
+        }
         if self.is_production() && self.database_url.is_none() {
             return Err(wrong(
                 "FAREBOX_DATABASE_URL",
@@ -333,7 +367,6 @@ impl Config {
             "FAREBOX_MAIL_FROM" => self.mail_from.clone(),
             "FAREBOX_LOG" => self.log.clone(),
             "FAREBOX_LOG_FORMAT" => if self.log_json { "json" } else { "text" }.to_owned(),
-            "FAREBOX_TRUSTED_PROXIES" => self.trusted_proxies.to_string(),
             "FAREBOX_ALLOW_PRIVATE_UPSTREAMS" => self.allow_private_upstreams.to_string(),
             "FAREBOX_HOLD_TTL_SECONDS" => self.hold_ttl.as_secs().to_string(),
             "FAREBOX_SWEEP_SECONDS" => self.sweep_every.as_secs().to_string(),
@@ -344,6 +377,7 @@ impl Config {
             "FAREBOX_DEFAULT_MODEL" => self.default_model.clone().unwrap_or_default(),
             "FAREBOX_DEFAULT_SORT" => self.default_sort.unwrap_or_default().as_str().to_owned(),
             "FAREBOX_STAND_INS" => self.stand_ins.to_string(),
+            name if edge::is_described(name) => edge::describe(name, self),
             name if seller::is_described(name) => seller::describe(name, &self.seller),
             name if payments::is_described(name) => payments::describe(name, &self.payments, sources),
             name if identity::is_described(name) => identity::describe(name, self, sources),
@@ -424,50 +458,4 @@ pub fn derived_key(secret: &Secret<[u8; 32]>, purpose: &str) -> Secret<[u8; 32]>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let dir = tempfile::tempdir().map_err(|e| ConfigError::Unknown(e.to_string()))?;
-        let mut given: BTreeMap<String, String> =
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        given.insert("FAREBOX_DATA_DIR".into(), dir.path().display().to_string());
-        Config::load(&Sources::from_map(given)?)
-    }
-
-    #[test]
-    fn nothing_needs_to_be_set_in_development() {
-        let config = load(&[]).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(config.public_url.as_str(), "http://127.0.0.1:8080/");
-        assert!(!config.is_production());
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        assert_eq!(load(&[("FAREBOX_LISTNE", "1")]).map(|_| ()), Err(ConfigError::Unknown("FAREBOX_LISTNE".into())));
-        for (name, value) in [
-            ("FAREBOX_ENV", "prod"),
-            ("FAREBOX_LISTEN", "8080"),
-            ("FAREBOX_PUBLIC_URL", "example.com"),
-            ("FAREBOX_SECRET_KEY", "abc"),
-            ("FAREBOX_HOLD_TTL_SECONDS", "0"),
-        ] {
-            let error = load(&[(name, value)]).map(|_| ()).err();
-            assert!(
-                matches!(&error, Some(ConfigError::Value { name: n, .. }) if *n == name),
-                "{name}={value}: {error:?}"
-            );
-        }
-        let production = load(&[("FAREBOX_ENV", "production")]).map(|_| ());
-        assert!(production.is_err(), "production starts without secrets");
-    }
-
-    #[test]
-    fn secrets_are_never_shown() {
-        let key = "ab".repeat(32);
-        let config = load(&[("FAREBOX_SECRET_KEY", &key), ("DATABASE_URL", "postgres://u:hunter2@h/d")])
-            .unwrap_or_else(|error| panic!("{error}"));
-        let shown = format!("{:?} {config:?}", config.shown);
-        assert!(!shown.contains("hunter2") && !shown.contains(&key), "{shown}");
-    }
-}
+mod tests;

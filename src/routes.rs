@@ -7,11 +7,12 @@ use actix_web::middleware::{Compress, from_fn};
 use actix_web::{HttpRequest, HttpResponse, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use crate::accounts::kept_form;
 use crate::base::Secret;
 use crate::base::secret::Digest;
 use crate::boot::Readiness;
 use crate::gateway;
-use crate::web::{App, csrf, headers, static_files};
+use crate::web::{App, csrf, headers, hosts, static_files};
 use crate::{accounts, dev, keys, leaving, mail, orgs, overview, presets, reference, teams, topups};
 
 /// Load balancers and monitoring do not wait longer for the database.
@@ -39,24 +40,29 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
     // For payment processors, who sign what they send.
     service.service(
         web::scope("/webhooks")
+            .wrap(from_fn(hosts::only_ours))
             .wrap(from_fn(headers::every_response))
             .app_data(web::PayloadConfig::new(topups::webhook::MAX_BODY))
             .route("/{processor}", web::post().to(topups::webhook::receive)),
     );
     service.service(
         web::scope("/static")
+            .wrap(from_fn(hosts::only_ours))
             .wrap(from_fn(headers::every_response))
             .wrap(Compress::default())
             .route("/{path:.*}", web::get().to(static_files::get)),
     );
     service.service(
         web::scope("")
+            .wrap(from_fn(kept_form::keep))
             .wrap(from_fn(csrf::guard))
+            .wrap(from_fn(hosts::only_ours))
             .wrap(from_fn(headers::every_page))
             .wrap(from_fn(headers::every_response))
             .wrap(Compress::default())
             .configure(anybody)
             .configure(members)
+            .configure(api_keys)
             .configure(security)
             .configure(organizations)
             .configure(|service| {
@@ -101,6 +107,13 @@ fn anybody(service: &mut web::ServiceConfig) {
         .route("/oidc/{provider}/callback", web::get().to(accounts::oidc::pages::callback))
         .route("/invitations", web::get().to(teams::pages::invitations::show))
         .route("/invitations/decline", web::post().to(teams::pages::invitations::decline))
+        .route("/claim", web::get().to(keys::pages::claim::show))
+        .route("/claim", web::post().to(keys::pages::claim::claim))
+        .route("/key", web::get().to(keys::pages::holder::show))
+        .route("/key", web::post().to(keys::pages::holder::open))
+        .route("/key/close", web::post().to(keys::pages::holder::close))
+        .route("/alarm", web::get().to(keys::pages::alarm::show))
+        .route("/alarm", web::post().to(keys::pages::alarm::stop))
         .route("/docs/api", web::get().to(reference::pages::show))
         .route("/openapi.json", web::get().to(reference::pages::document));
 }
@@ -118,6 +131,7 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/operator/claim", web::post().to(accounts::operator::pages::claim))
         .route("/step-up", web::get().to(accounts::two_factor::pages::step_up_form))
         .route("/step-up", web::post().to(accounts::two_factor::pages::step_up))
+        .route("/step-up/continue", web::get().to(kept_form::pages::show))
         .route("/step-up/passkey/start", web::post().to(accounts::two_factor::pages::step_up_passkey_start))
         .route("/step-up/passkey", web::post().to(accounts::two_factor::pages::step_up_passkey))
         .route("/sign-out", web::post().to(accounts::pages::sign_out))
@@ -125,18 +139,14 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/activity/{call}", web::get().to(overview::activity::show))
         .route("/models", web::get().to(overview::models::index))
         .route("/models/{author}/{name}", web::get().to(overview::models::show))
-        .route("/keys", web::get().to(keys::pages::index))
-        .route("/keys", web::post().to(keys::pages::create))
-        .route("/keys/new", web::get().to(keys::pages::new_form))
-        .route("/keys/{key}/disable", web::post().to(keys::pages::disable))
-        .route("/keys/{key}/enable", web::post().to(keys::pages::enable))
-        .route("/keys/{key}/delete", web::get().to(keys::pages::confirm_delete))
-        .route("/keys/{key}/delete", web::post().to(keys::pages::delete))
         .route("/credits", web::get().to(topups::pages::index))
         .route("/credits/topups", web::post().to(topups::pages::create))
         .route("/credits/topups/{topup}", web::get().to(topups::pages::show))
         .route("/credits/topups/{topup}/refund", web::get().to(topups::refunds::pages::refund_form))
         .route("/credits/topups/{topup}/refund", web::post().to(topups::refunds::pages::refund))
+        .route("/credits/methods", web::post().to(topups::saved::pages::begin))
+        .route("/credits/methods/new", web::get().to(topups::saved::pages::form))
+        .route("/credits/methods/keep/{setup}", web::get().to(topups::saved::pages::keep))
         .route("/credits/methods/{method}/default", web::post().to(topups::saved::pages::default_method))
         .route("/credits/methods/{method}/remove", web::get().to(topups::saved::pages::remove_method_form))
         .route("/credits/methods/{method}/remove", web::post().to(topups::saved::pages::remove_method))
@@ -165,6 +175,32 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/settings/email", web::post().to(orgs::account::pages::email));
 }
 
+/// Keys of the organization that is open, or one's own among them.
+fn api_keys(service: &mut web::ServiceConfig) {
+    use keys::pages::{forms, give, list, rotate, several, show, switch};
+    service
+        .route("/keys", web::get().to(list::index))
+        .route("/keys", web::post().to(forms::create))
+        .route("/keys/new", web::get().to(forms::new_form))
+        .route("/keys/give", web::get().to(give::form))
+        .route("/keys/give", web::post().to(give::give))
+        .route("/keys/several", web::post().to(several::change))
+        .route("/keys/stop", web::get().to(switch::form))
+        .route("/keys/stop", web::post().to(switch::stop))
+        .route("/keys/resume", web::post().to(switch::resume))
+        .route("/keys/{key}", web::get().to(show::show))
+        .route("/keys/{key}/edit", web::get().to(forms::edit_form))
+        .route("/keys/{key}/edit", web::post().to(forms::edit))
+        .route("/keys/{key}/rotate", web::get().to(rotate::form))
+        .route("/keys/{key}/rotate", web::post().to(rotate::rotate))
+        .route("/keys/{key}/link", web::post().to(give::again))
+        .route("/keys/{key}/unlink", web::post().to(give::revoke))
+        .route("/keys/{key}/disable", web::post().to(show::disable))
+        .route("/keys/{key}/enable", web::post().to(show::enable))
+        .route("/keys/{key}/delete", web::get().to(show::confirm_delete))
+        .route("/keys/{key}/delete", web::post().to(show::delete));
+}
+
 /// A person's own security. What changes it asks them to show again who they are.
 fn security(service: &mut web::ServiceConfig) {
     use orgs::security::pages as page;
@@ -175,6 +211,7 @@ fn security(service: &mut web::ServiceConfig) {
         .route("/settings/security/sessions/{session}/end", web::post().to(page::end_session))
         .route("/settings/security/two-factor", web::get().to(page::setup))
         .route("/settings/security/two-factor", web::post().to(page::begin))
+        .route("/settings/security/two-factor/passkeys", web::post().to(page::require_passkey))
         .route("/settings/security/two-factor/confirm", web::post().to(page::confirm))
         .route("/settings/security/two-factor/off", web::get().to(page::off_form))
         .route("/settings/security/two-factor/off", web::post().to(page::off))

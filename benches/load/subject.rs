@@ -63,7 +63,7 @@ impl Subject {
                 keys.push(program.issue_key(&format!("load{organization}@example.com"))?);
             }
         }
-        let app = program.serve()?;
+        let app = program.serve().await?;
         Ok(Self { address, database_url, keys, app, postgres, _files: files })
     }
 
@@ -152,7 +152,7 @@ impl Program {
         Ok(key.context("`farebox keys issue --json` printed no key")?.to_owned())
     }
 
-    fn serve(&self) -> anyhow::Result<Running> {
+    async fn serve(&self) -> anyhow::Result<Running> {
         let log = self.files.join("log");
         let mut command = self.command();
         command.arg("serve").stdout(File::create(&log)?).stderr(File::create(self.files.join("errors"))?);
@@ -165,7 +165,7 @@ impl Program {
             });
         }
         let mut app = Running { child: command.spawn().context(PROGRAM)? };
-        wait_until_ready(&mut app.child, self.address).with_context(|| self.last_words(&log))?;
+        wait_until_ready(&mut app.child, self.address).await.with_context(|| self.last_words(&log))?;
         Ok(app)
     }
 
@@ -176,18 +176,17 @@ impl Program {
     }
 }
 
-fn wait_until_ready(app: &mut Child, address: SocketAddr) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+async fn wait_until_ready(app: &mut Child, address: SocketAddr) -> anyhow::Result<()> {
     let deadline = Instant::now() + READY_LIMIT;
     let request = client::get(address, "/readyz");
     loop {
-        let ready = runtime.block_on(async { client::Connection::open(address).await?.call(&request, None).await });
+        let ready = async { client::Connection::open(address).await?.call(&request, None).await }.await;
         let Err(error) = ready else { return Ok(()) };
         if let Some(status) = app.try_wait()? {
             bail!("`farebox serve` ended with {status}");
         }
         ensure!(Instant::now() < deadline, "`farebox serve` is not ready: {error}");
-        std::thread::sleep(READY_POLL);
+        tokio::time::sleep(READY_POLL).await;
     }
 }
 

@@ -77,7 +77,7 @@ pub async fn current(request: &HttpRequest) -> Result<SignedIn, PageError> {
     let secret = cookies::read(request, cookies::session_name(app)).as_deref().and_then(SessionSecret::parse);
     let secret = secret.ok_or_else(signed_out)?;
     let mut conn = app.db.acquire().await?;
-    let session = store::find_session(&mut conn, &secret.digest()).await?.ok_or_else(signed_out)?;
+    let session = store::find_session(&mut conn, &secret.digest(), app.session_idle).await?.ok_or_else(signed_out)?;
     if app.clock.now() - session.last_seen_at > super::session::TOUCH_EVERY {
         store::touch_session(&mut conn, session.id).await?;
     }

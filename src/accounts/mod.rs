@@ -29,6 +29,7 @@ mod verify_email;
 
 pub mod email_change;
 pub mod extract;
+pub mod kept_form;
 pub mod oidc;
 pub mod operator;
 pub mod pages;

@@ -7,9 +7,7 @@ use crate::base::Secret;
 use crate::base::ids::{PictureId, SessionId};
 use crate::base::secret::{Digest, random_token};
 
-/// A session ends after so long without use ...
-pub const IDLE: TimeDelta = TimeDelta::days(7);
-/// ... and after so long in any case.
+/// A session ends after so long in any case. After how long without use is a setting.
 pub const ABSOLUTE: TimeDelta = TimeDelta::days(30);
 /// Use is noted at most this often.
 pub const TOUCH_EVERY: TimeDelta = TimeDelta::minutes(5);

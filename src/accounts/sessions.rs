@@ -1,5 +1,6 @@
 //! The browsers in which a person is signed in, and what happened to the account.
 
+use chrono::TimeDelta;
 use sqlx::{Connection as _, PgConnection};
 
 use super::session::{Session, SessionSeen};
@@ -36,12 +37,16 @@ pub const HISTORY: &[Action] = &[
     Action::PasskeyRemoved,
 ];
 
-/// The sessions that stand, the newest use first; at most fifty.
+/// The sessions that stand and were used within `idle`, the newest use first; at most fifty.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn sessions(conn: &mut PgConnection, person: PersonId) -> Result<Vec<SessionSeen>, sqlx::Error> {
-    store::sessions(conn, person, MAX_SHOWN).await
+pub async fn sessions(
+    conn: &mut PgConnection,
+    person: PersonId,
+    idle: TimeDelta,
+) -> Result<Vec<SessionSeen>, sqlx::Error> {
+    store::sessions(conn, person, idle, MAX_SHOWN).await
 }
 
 /// The newest entries of a person's own log.

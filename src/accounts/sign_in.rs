@@ -70,9 +70,10 @@ pub async fn sign_in(
     let person = store::find_by_email(conn, email).await?;
     let hash = person.as_ref().and_then(|person| person.password_hash.as_deref());
     let fits = hasher.check(Password::entered(password), hash).await?;
-    // Again, because guesses that were sent at once all got this far before the first was counted.
-    admit(conn, &throttle, email, origin).await?;
     let mut tx = conn.begin().await?;
+    // Again, and one after another, because guesses that were sent at once all got this far before the first was counted.
+    throttle.lock(&mut tx).await?;
+    admit(&mut tx, &throttle, email, origin).await?;
     let Some(person) = person.filter(|_| fits) else {
         throttle.note_failure(&mut tx).await?;
         // Left to a job, so that it takes as long for an address without an account.

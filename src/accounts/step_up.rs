@@ -21,6 +21,8 @@ pub struct Asks {
     pub password: bool,
     /// A code besides the password.
     pub code: bool,
+    /// It may be one of an app; else it is a recovery code.
+    pub app: bool,
     /// A passkey does instead of both.
     pub passkey: bool,
 }
@@ -30,7 +32,12 @@ pub struct Asks {
 pub async fn asks(conn: &mut PgConnection, person: PersonId) -> Result<Asks, sqlx::Error> {
     let stored = store::find_person(conn, person).await?;
     let password = stored.is_some_and(|person| person.password_hash.is_some());
-    Ok(Asks { password, code: two_factor::is_on(conn, person).await?, passkey: passkeys::has_any(conn, person).await? })
+    Ok(Asks {
+        password,
+        code: two_factor::is_on(conn, person).await?,
+        app: two_factor::has_app(conn, person).await?,
+        passkey: passkeys::has_any(conn, person).await?,
+    })
 }
 
 /// Checks the password of whoever is signed in, and a code where two-factor sign-in is on, and gives their session a
@@ -53,6 +60,8 @@ pub async fn step_up(
     let mut tx = conn.begin().await?;
     // Again, as at sign-in, because guesses that were sent at once all got this far before the first was counted. Whose
     // they are is known here, so they come one after another.
+    // The same lock as at sign-in, so that guesses which are spread over both wait for each other too.
+    throttle.lock(&mut tx).await?;
     store::lock_person(&mut tx, person.id).await?;
     admit(&mut tx, &throttle, person.id, origin).await?;
     if !fits {

@@ -68,6 +68,16 @@ impl Throttle {
         Ok(Throttled::Open)
     }
 
+    /// Lets tries of this account from this address come one after another until the caller's transaction ends, whether there
+    /// is such an account or not. Before every other lock of the transaction.
+    ///
+    /// # Errors
+    /// Database errors only.
+    pub async fn lock(&self, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let [_, (subject, ..), _] = &self.subjects;
+        store::lock_subject(tx, subject).await
+    }
+
     /// Whether another try must wait, for whatever reason.
     ///
     /// # Errors

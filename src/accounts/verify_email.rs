@@ -32,12 +32,21 @@ pub async fn verify_email(
     if throttle.is_closed(conn).await? {
         return Err(SignInError::TooMany);
     }
-    if !hasher.check(Password::entered(password), person.password_hash.as_deref()).await? {
-        throttle.note_failure(conn).await?;
+    let fits = hasher.check(Password::entered(password), person.password_hash.as_deref()).await?;
+    // Only from here on, because hashing takes its time.
+    let mut tx = conn.begin().await?;
+    // Again, as at sign-in and under the same lock: guesses that were sent at once all got this far before the first was
+    // counted.
+    throttle.lock(&mut tx).await?;
+    store::lock_person(&mut tx, person.id).await?;
+    if throttle.is_closed(&mut tx).await? {
+        return Err(SignInError::TooMany);
+    }
+    if !fits {
+        throttle.note_failure(&mut tx).await?;
+        tx.commit().await?;
         return Err(SignInError::WrongPassword);
     }
-    // Only from here on: a wrong password must stay counted, and hashing takes its time.
-    let mut tx = conn.begin().await?;
     if !store::use_token(&mut tx, &digest, "verify_email").await? {
         return Err(SignInError::WrongLink);
     }

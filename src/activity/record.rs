@@ -1,16 +1,18 @@
 //! Recording calls: their rows and the sums per hour, in the caller's transaction.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
-use super::store::{self, HourSums};
+use super::store::{self, HourLine, UsageLine};
 use super::usage::UsageRow;
+use crate::base::Usd;
 use crate::base::ids::{CallId, OrgId};
 
-/// Makes the texts of rows storable, writes them and adds them to the sums of their hours. Returns the calls that were new: one that has a
-/// row already keeps it and is not counted again.
+/// Makes the texts of rows storable, writes them and adds them to the sums of their hours. Returns the calls that
+/// were new: one that has a row already keeps it and is not counted again.
 ///
 /// # Errors
 /// Database errors only; the caller rolls back.
@@ -18,12 +20,28 @@ pub async fn record(conn: &mut PgConnection, rows: &mut [UsageRow]) -> Result<Ha
     if rows.is_empty() {
         return Ok(HashSet::new());
     }
+    make_ready(rows);
+    let mut distinct: Vec<&UsageRow> = rows.iter().collect();
+    distinct.dedup_by_key(|row| (row.org, row.call));
+    let lines: Vec<UsageLine<'_>> = distinct.iter().map(|row| UsageLine::of(row)).collect();
+    let new: HashSet<CallId> = store::insert_usage(conn, &lines).await?.into_iter().collect();
+    let counted = distinct.into_iter().filter(|row| new.contains(&row.call));
+    store::add_hours(conn, &store::hours(counted)).await?;
+    Ok(new)
+}
+
+/// The same rows as lines, for whoever writes a whole settlement at once: each call stands once in `rows`, and none has
+/// a row yet.
+#[must_use]
+pub fn lines(rows: &mut [UsageRow]) -> (Vec<UsageLine<'_>>, Vec<HourLine<'_>>) {
+    make_ready(rows);
+    (rows.iter().map(UsageLine::of).collect(), store::hours(rows.iter()))
+}
+
+/// In one order, so that two transactions that write the same calls wait for each other and never in a ring.
+fn make_ready(rows: &mut [UsageRow]) {
     rows.iter_mut().for_each(UsageRow::make_storable);
-    // In one order, so that two transactions that write the same calls wait for each other and never in a ring.
-    let mut sorted: Vec<&UsageRow> = rows.iter().collect();
-    sorted.sort_by_key(|row| (row.org, row.call));
-    sorted.dedup_by_key(|row| (row.org, row.call));
-    Ok(store::insert_usage(conn, &sorted).await?.into_iter().collect())
+    rows.sort_by_key(|row| (row.org, row.call));
 }
 
 /// Takes back the row of a call that was given up for lost, because its settlement turned up after all.
@@ -32,9 +50,24 @@ pub async fn record(conn: &mut PgConnection, rows: &mut [UsageRow]) -> Result<Ha
 /// # Errors
 /// Database errors only.
 pub async fn withdraw_abandoned(conn: &mut PgConnection, org: OrgId, call: CallId) -> Result<bool, sqlx::Error> {
-    let Some(key) = store::delete_abandoned(conn, org, call).await? else { return Ok(false) };
-    let taken = HourSums { requests: -1, failed: -1, ..HourSums::default() };
-    store::add_hours(conn, &BTreeMap::from([(key, taken)])).await?;
+    let Some(counted) = store::delete_abandoned(conn, org, call).await? else { return Ok(false) };
+    let taken = HourLine {
+        org,
+        hour: hour_of(counted.created_at),
+        key: counted.key,
+        model: &counted.model,
+        provider: &counted.provider,
+        app: &counted.app,
+        member: counted.member.unwrap_or(Uuid::nil()),
+        requests: -1,
+        failed: -1,
+        prompt: 0,
+        completion: 0,
+        reasoning: 0,
+        cached: 0,
+        cost: Usd::ZERO,
+    };
+    store::add_hours(conn, &[taken]).await?;
     Ok(true)
 }
 

@@ -92,6 +92,14 @@ actions! {
     KeyDisabled = "key.disabled", "Disabled a key";
     KeyEnabled = "key.enabled", "Enabled a key";
     KeyDeleted = "key.deleted", "Deleted a key";
+    KeyChanged = "key.changed", "Changed a key";
+    KeyRotated = "key.rotated", "Gave a key another secret";
+    KeyOffered = "key.offered", "Made a link to claim a key";
+    KeyOfferRevoked = "key.offer_revoked", "Revoked a link to claim a key";
+    KeyClaimed = "key.claimed", "A key was claimed";
+    KeysStopped = "key.all_stopped", "Stopped all keys";
+    KeysResumed = "key.all_resumed", "Let all keys go on";
+    KeySpendUnusual = "key.spend_unusual", "A key spent far more than usual";
     PreferencesChanged = "settings.preferences_changed", "Changed the routing settings";
     PresetCreated = "preset.created", "Created a preset";
     PresetChanged = "preset.changed", "Changed a preset";

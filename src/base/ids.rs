@@ -94,6 +94,8 @@ id_types! {
     DisputeId = "dsp_";
     /// A way to pay that may be charged again.
     PaymentMethodId = "pay_";
+    /// A way to pay that somebody wants to keep without buying.
+    MethodSetupId = "mst_";
     /// Redemption codes that were made together.
     BatchId = "bat_";
     /// One use of a redemption code.

@@ -41,6 +41,9 @@ pub struct Endpoint {
     /// The longest answer that the provider gives, in tokens, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output: Option<u32>,
+    /// The most tokens that one image comes to, where known. Calls hold that much for each image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_tokens: Option<u32>,
     /// How the weights are stored, such as `fp8`, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantization: Option<String>,
@@ -75,6 +78,7 @@ impl Endpoint {
         Flaw::unless(named, "upstream_model", "must not be empty or have control characters")?;
         check_tokens("context_length", Some(self.context_length))?;
         check_tokens("max_output", self.max_output)?;
+        check_tokens("image_tokens", self.image_tokens)?;
         let quantization = self.quantization.as_deref();
         Flaw::unless(quantization.is_none_or(|name| !name.trim().is_empty()), "quantization", "must not be empty")?;
         check_parameters(&self.supported_parameters)

@@ -1,11 +1,15 @@
 //! `farebox ledger`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Subcommand;
 
 use super::database::Database;
+use crate::config::Config;
 use crate::gateway;
+use crate::gateway::spool;
 
 #[derive(Subcommand)]
 pub enum Ledger {
@@ -13,14 +17,18 @@ pub enum Ledger {
     Verify,
     /// Release holds whose time has passed.
     Sweep,
+    /// List settlements of this node that could not be written and were put aside.
+    Dead,
+    /// Put them back, after their cause is mended. The running server writes them within a minute.
+    Respool,
 }
 
 /// # Errors
-/// When the database does not answer. A drift is no error but exit code 1.
-pub async fn run(command: Ledger, database: &Database) -> anyhow::Result<ExitCode> {
-    let pool = database.connect().await?;
+/// When the database does not answer, or the spool cannot be read. A drift is no error but exit code 1.
+pub async fn run(command: Ledger, config: &Config, database: &Database) -> anyhow::Result<ExitCode> {
     match command {
         Ledger::Verify => {
+            let pool = database.connect().await?;
             let mut tx = pool.begin().await?;
             // All sums must see one moment.
             sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
@@ -38,9 +46,35 @@ pub async fn run(command: Ledger, database: &Database) -> anyhow::Result<ExitCod
             Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Ledger::Sweep => {
-            let swept = gateway::sweep::sweep_once(&pool).await?;
+            let swept = gateway::sweep::sweep_once(&database.connect().await?).await?;
             println!("{swept} holds released");
             Ok(ExitCode::SUCCESS)
         }
+        Ledger::Dead => {
+            list_dead(&config.data_dir)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Ledger::Respool => {
+            let revived = spool::revive(&config.data_dir, |line| gateway::settle::call_of(line).is_some());
+            let revived = revived.context("the spool in FAREBOX_DATA_DIR")?;
+            println!("{} settlements put back, {} lines are none and stay aside", revived.back, revived.left);
+            Ok(if revived.left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
     }
+}
+
+fn list_dead(data_dir: &Path) -> anyhow::Result<()> {
+    let mut lines = 0;
+    for file in spool::dead(data_dir).context("the spool in FAREBOX_DATA_DIR")? {
+        println!("{}", file.path.display());
+        for line in &file.lines {
+            lines += 1;
+            match gateway::settle::call_of(line) {
+                Some(call) => println!("  call {call}"),
+                None => println!("  a line that is no settlement, or is damaged"),
+            }
+        }
+    }
+    println!("{lines} lines");
+    Ok(())
 }

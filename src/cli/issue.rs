@@ -55,7 +55,7 @@ pub async fn run(command: Keys, database: &Database) -> anyhow::Result<ExitCode>
     if let Some(credits) = credits {
         people::grant(&mut tx, &org, credits, "granted with a key", None).await?;
     }
-    let new = NewKey { name, kind: KeyKind::Inference, limits, include_byok: false, expires_at: expires };
+    let new = NewKey { limits, expires_at: expires, ..NewKey::named(name, KeyKind::Inference) };
     let origin = Origin::here();
     let by = By { actor: Actor::Operator, name: "", origin: &origin };
     let issued = keys::issue(&mut tx, &by, org.id, Some(person.id), Clock::system().now(), new).await?;

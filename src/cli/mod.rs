@@ -32,10 +32,10 @@ enum Command {
     Serve,
     /// Bring the database's schema up to date.
     Migrate,
-    /// Check the books, or release holds that expired.
+    /// Check the books, release holds that expired, or put settlements back that were put aside.
     #[command(subcommand)]
     Ledger(books::Ledger),
-    /// Check the audit log.
+    /// Check the audit logs, and take and print their anchors.
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Look at mails that could not be sent, and send them anew.
@@ -117,8 +117,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         match cli.command {
             Command::Serve => boot::serve(config, database.url()).await.map(|()| ExitCode::SUCCESS),
             Command::Migrate => database.connect().await.map(|_| ExitCode::SUCCESS),
-            Command::Ledger(command) => books::run(command, &database).await,
-            Command::Audit(command) => audit::run(command, &database).await,
+            Command::Ledger(command) => books::run(command, &config, &database).await,
+            Command::Audit(command) => audit::run(command, &config, &database).await,
             Command::Mail(command) => mail::run(command, &database).await,
             Command::User(command) => people::user(command, &database).await,
             Command::Credits(command) => people::credits(command, &database).await,

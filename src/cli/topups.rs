@@ -39,6 +39,10 @@ pub enum TopUps {
         /// In dollars; without it, all that is left.
         #[arg(long)]
         amount: Option<Usd>,
+        /// It was sent by hand already, and is found by this, such as a transaction's id: only write it down. For ways to
+        /// pay that cannot send back by themselves, such as BTCPay Server.
+        #[arg(long, value_name = "REFERENCE")]
+        sent: Option<String>,
     },
     /// Show a purchase with its transfers, refunds, disputes and messages.
     Show { topup: TopUpId },
@@ -67,8 +71,8 @@ pub async fn run(command: TopUps, config: &Config, database: &Database) -> anyho
             billing::introduce(&mut *pool.acquire().await?, &config.seller).await?;
             compare(&pool, &processors, processor, days).await
         }
-        TopUps::Refund { topup, amount } => {
-            refund(&pool, &boot::processors(config, &pool)?, topup, amount).await?;
+        TopUps::Refund { topup, amount, sent } => {
+            refund(&pool, &boot::processors(config, &pool)?, topup, amount, sent).await?;
             Ok(ExitCode::SUCCESS)
         }
         TopUps::Show { topup } => {
@@ -144,15 +148,29 @@ fn report(run: &Run, findings: &[Finding]) {
             difference => format!("a DIFFERENCE of {}", difference.display_exact()),
         },
     );
+    if !run.fees.is_zero() {
+        println!("  it kept {} of them for itself, which is in neither", run.fees.display_exact());
+    }
     if !run.is_complete() {
         println!("  INCOMPLETE, to be run again: {}", run.failure);
     }
 }
 
-async fn refund(pool: &sqlx::PgPool, processors: &Processors, id: TopUpId, amount: Option<Usd>) -> anyhow::Result<()> {
+async fn refund(
+    pool: &sqlx::PgPool,
+    processors: &Processors,
+    id: TopUpId,
+    amount: Option<Usd>,
+    sent: Option<String>,
+) -> anyhow::Result<()> {
     let found = topups::find_anywhere(&mut *pool.acquire().await?, id).await?;
     let topup = found.ok_or_else(|| anyhow::anyhow!("there is no purchase {id}; `farebox topups list` shows them"))?;
     let entry = Entry::new(Chain::Org(topup.org), Actor::Operator, Action::RefundAsked, &Origin::here());
+    if let Some(reference) = sent {
+        topups::record_sent(pool, processors, (topup.org, id), amount, &reference, entry).await?;
+        println!("{id}: written down");
+        return Ok(());
+    }
     let state = topups::refund(pool, processors, (topup.org, id), amount, By::Operator, entry).await?;
     match state {
         RefundState::Succeeded => println!("{id}: refunded"),
@@ -184,7 +202,19 @@ async fn show(conn: &mut PgConnection, id: TopUpId) -> anyhow::Result<()> {
     println!("{}", line(&topup));
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
     println!("  total {}, {} left of it", topup.total.display(), topup.kept().display());
+    if let Some(fee) = topup.processor_fee {
+        println!("  {} kept {} of it for itself; that is not in these books", topup.processor, fee.display());
+    }
     println!("  checkout {}, payment {}", text(&topup.processor_ref), text(&topup.payment_ref));
+    if topup.seen.is_positive() && !topup.state().is_credited() {
+        println!("  {} seen of it so far, not credited", topup.seen.display());
+    }
+    if !topup.oddity().is_empty() {
+        println!("  {}", topup.oddity());
+    }
+    for more in topups::more_of(conn, topup.org, id).await? {
+        println!("  {} came in later, as {}", more.total.display(), more.id);
+    }
     if let Some(number) = topup.receipt_number {
         let paid = topup.paid_at.map(|at| at.format("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default();
         println!("  receipt {}, paid {paid}", billing::receipt_number(number));

@@ -2,10 +2,13 @@
 
 use super::{ConfigError, Environment, Sources, wrong};
 use crate::base::{Secret, Usd};
-use crate::topups::processors::stripe::StripeSettings;
+use crate::topups::processors::btcpay::{BtcPaySettings, Confirmations};
+use crate::topups::processors::coinbase::{CoinbaseSettings, jwt};
+use crate::topups::processors::stripe::{StripeSettings, TIMEOUT};
 use crate::topups::{FeeRule, Fees, METHODS};
 
 const FEE: &str = "FAREBOX_FEE_";
+const REFUND_WARNED: &str = "FAREBOX_REFUND_ON_FRAUD_WARNING";
 /// While one secret is being replaced by another, both hold.
 const MAX_SECRETS: usize = 2;
 
@@ -14,6 +17,10 @@ const MAX_SECRETS: usize = 2;
 pub struct PaymentSettings {
     pub fees: Fees,
     pub stripe: Option<StripeSettings>,
+    /// Whether a payment that its bank reports as fraud is sent back by itself.
+    pub refund_warned: bool,
+    pub btcpay: Option<BtcPaySettings>,
+    pub coinbase: Option<CoinbaseSettings>,
 }
 
 fn method_of(name: &str) -> Option<&'static str> {
@@ -27,7 +34,8 @@ pub fn is_setting(name: &str) -> bool {
 }
 
 pub fn is_described(name: &str) -> bool {
-    is_setting(name) || name.starts_with("FAREBOX_PURCHASE_") || name.starts_with("FAREBOX_STRIPE_")
+    const STARTS: [&str; 4] = ["FAREBOX_PURCHASE_", "FAREBOX_STRIPE_", "FAREBOX_BTCPAY_", "FAREBOX_COINBASE_"];
+    is_setting(name) || name == REFUND_WARNED || STARTS.iter().any(|start| name.starts_with(start))
 }
 
 /// The effective value of a setting that is no secret.
@@ -35,7 +43,9 @@ pub fn describe(name: &str, settings: &PaymentSettings, sources: &Sources) -> St
     match name {
         "FAREBOX_PURCHASE_MIN" => settings.fees.min.exact(),
         "FAREBOX_PURCHASE_MAX" => settings.fees.max.exact(),
+        REFUND_WARNED => settings.refund_warned.to_string(),
         "FAREBOX_STRIPE_URL" => settings.stripe.as_ref().map(|stripe| stripe.url.to_string()).unwrap_or_default(),
+        "FAREBOX_COINBASE_URL" => settings.coinbase.as_ref().map(|there| there.url.to_string()).unwrap_or_default(),
         _ => sources.get(name).unwrap_or_default().to_owned(),
     }
 }
@@ -43,7 +53,13 @@ pub fn describe(name: &str, settings: &PaymentSettings, sources: &Sources) -> St
 /// # Errors
 /// Names the setting, what is wrong with it, and what it must be.
 pub fn read(sources: &Sources, environment: Environment) -> Result<PaymentSettings, ConfigError> {
-    Ok(PaymentSettings { fees: fees(sources)?, stripe: stripe(sources, environment)? })
+    Ok(PaymentSettings {
+        fees: fees(sources)?,
+        stripe: stripe(sources, environment)?,
+        btcpay: btcpay(sources, environment)?,
+        coinbase: coinbase(sources, environment)?,
+        refund_warned: sources.parse(REFUND_WARNED, false, "`true` or `false`")?,
+    })
 }
 
 /// # Errors
@@ -101,7 +117,46 @@ fn stripe(sources: &Sources, environment: Environment) -> Result<Option<StripeSe
     let secrets = webhook_secrets(sources, SECRET, "of the endpoint in Stripe's dashboard, like whsec_...")?;
     let url = base_url(sources, URL, "https://api.stripe.com/", environment)?;
     let key = Secret::new(key.to_owned());
-    Ok(Some(StripeSettings { key, webhook_secrets: secrets, url }))
+    Ok(Some(StripeSettings { key, webhook_secrets: secrets, url, timeout: TIMEOUT }))
+}
+
+fn btcpay(sources: &Sources, environment: Environment) -> Result<Option<BtcPaySettings>, ConfigError> {
+    const URL: &str = "FAREBOX_BTCPAY_URL";
+    const STORE: &str = "FAREBOX_BTCPAY_STORE_ID";
+    const KEY: &str = "FAREBOX_BTCPAY_API_KEY";
+    const SECRET: &str = "FAREBOX_BTCPAY_WEBHOOK_SECRET";
+    const CONFIRMATIONS: &str = "FAREBOX_BTCPAY_CONFIRMATIONS";
+    if [URL, STORE, KEY, SECRET].iter().all(|name| sources.get(name).is_none()) {
+        return Ok(None);
+    }
+    if sources.get(URL).is_none() {
+        return Err(wrong(URL, "must be set with the other settings of BTCPay Server, like https://pay.example.com/"));
+    }
+    let store = sources.get(STORE).filter(|store| store.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    let store = store.ok_or_else(|| wrong(STORE, "must be the id of a store, from its general settings"))?.to_owned();
+    let key = sources.get(KEY).ok_or_else(|| wrong(KEY, "must be an API key that may view and create invoices"))?;
+    let webhook_secrets = webhook_secrets(sources, SECRET, "of the webhook in the store's settings")?;
+    let count: u32 = sources.parse(CONFIRMATIONS, 1, "1, 2 or 6")?;
+    let confirmations = Confirmations::of(count)
+        .ok_or_else(|| wrong(CONFIRMATIONS, "must be 1, 2 or 6; without any, a payment can still be taken back"))?;
+    let url = base_url(sources, URL, "", environment)?;
+    Ok(Some(BtcPaySettings { url, store, key: Secret::new(key.to_owned()), webhook_secrets, confirmations }))
+}
+
+fn coinbase(sources: &Sources, environment: Environment) -> Result<Option<CoinbaseSettings>, ConfigError> {
+    const ID: &str = "FAREBOX_COINBASE_KEY_ID";
+    const KEY: &str = "FAREBOX_COINBASE_KEY_SECRET";
+    const SECRET: &str = "FAREBOX_COINBASE_WEBHOOK_SECRET";
+    if [ID, KEY, SECRET].iter().all(|name| sources.get(name).is_none()) {
+        return Ok(None);
+    }
+    let key_id = sources.get(ID).ok_or_else(|| wrong(ID, "must be the id of a secret API key of Coinbase"))?.to_owned();
+    let key = sources.get(KEY).and_then(jwt::Key::parse).ok_or_else(|| {
+        wrong(KEY, "must be the secret of that key: the base64 text of an Ed25519 key, or the PEM of an ECDSA key")
+    })?;
+    let webhook_secrets = webhook_secrets(sources, SECRET, "of the webhook subscription")?;
+    let url = base_url(sources, "FAREBOX_COINBASE_URL", "https://business.coinbase.com/", environment)?;
+    Ok(Some(CoinbaseSettings { url, key_id, key, webhook_secrets }))
 }
 
 /// The secrets that sign a processor's messages: one, or two while they change.
@@ -172,6 +227,61 @@ mod tests {
         assert_eq!(found.map(|stripe| stripe.webhook_secrets.len()), Some(2));
         assert!(load(&[secret]).is_err(), "a secret without its key");
         assert!(load(&[key, secret, ("FAREBOX_STRIPE_URL", "http://127.0.0.1:1/")]).is_err(), "http in production");
+    }
+
+    const BTCPAY: [(&str, &str); 4] = [
+        ("FAREBOX_BTCPAY_URL", "https://pay.example.com"),
+        ("FAREBOX_BTCPAY_STORE_ID", "9CiNzKoANXxmk5ayZngSXrHTiVvvgCrwrpFQd4m2K776"),
+        ("FAREBOX_BTCPAY_API_KEY", "a key of BTCPay"),
+        ("FAREBOX_BTCPAY_WEBHOOK_SECRET", "a secret of BTCPay, another secret of it"),
+    ];
+    const COINBASE: [(&str, &str); 3] = [
+        ("FAREBOX_COINBASE_KEY_ID", "8f2b0c51-0f3a-4b5c-9d3e-2a1b3c4d5e6f"),
+        (
+            "FAREBOX_COINBASE_KEY_SECRET",
+            "m3tcer+ztCw5z8wRdIrsLj2+U0nqHCFPmchY2rQqwYXoxuSc2v8ODSEh1aHdkW93dE1Adg4FtuYq2nfFJPIhvg==",
+        ),
+        ("FAREBOX_COINBASE_WEBHOOK_SECRET", "a secret of Coinbase"),
+    ];
+
+    #[test]
+    fn crypto_is_taken_with_all_of_its_settings_and_refused_without_any_one() {
+        let all = load(&[BTCPAY.as_slice(), &COINBASE].concat()).unwrap_or_else(|error| panic!("{error}"));
+        let btcpay = all.btcpay.unwrap_or_else(|| panic!("BTCPay"));
+        assert_eq!((btcpay.url.as_str(), btcpay.webhook_secrets.len()), ("https://pay.example.com/", 2));
+        assert_eq!(btcpay.confirmations, Confirmations::Medium);
+        let coinbase = all.coinbase.unwrap_or_else(|| panic!("Coinbase"));
+        assert_eq!(coinbase.url.as_str(), "https://business.coinbase.com/");
+        let shown = format!("{:?}", coinbase.key) + &format!("{:?}", btcpay.key);
+        assert!(!shown.contains("BTCPay"), "{shown}");
+        for settings in [BTCPAY.as_slice(), &COINBASE] {
+            for (at, (name, _)) in settings.iter().enumerate() {
+                let mut rest = settings.to_vec();
+                rest.remove(at);
+                let said = load(&rest).err().map(|error| error.to_string()).unwrap_or_default();
+                assert!(said.starts_with(name), "{name}: {said}");
+            }
+        }
+    }
+
+    #[test]
+    fn settings_of_crypto_are_read_strictly() {
+        for (name, bad) in [
+            ("FAREBOX_BTCPAY_URL", "http://pay.example.com"),
+            ("FAREBOX_BTCPAY_STORE_ID", "../other"),
+            ("FAREBOX_BTCPAY_WEBHOOK_SECRET", "short"),
+            ("FAREBOX_BTCPAY_CONFIRMATIONS", "0"),
+            ("FAREBOX_BTCPAY_CONFIRMATIONS", "3"),
+            ("FAREBOX_COINBASE_KEY_SECRET", "no key"),
+            ("FAREBOX_COINBASE_WEBHOOK_SECRET", ","),
+            ("FAREBOX_COINBASE_URL", "http://business.coinbase.com"),
+        ] {
+            let mut settings: Vec<(&str, &str)> = BTCPAY.into_iter().chain(COINBASE).collect();
+            settings.retain(|(known, _)| *known != name);
+            settings.push((name, bad));
+            let said = load(&settings).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(said.starts_with(name) && !said.contains("no key"), "{name}={bad}: {said}");
+        }
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Postgres: pools, migrations, listening, and the embedded server. No domain.
 
 pub mod embedded;
+mod lane;
 pub mod listen;
 pub mod migrate;
 pub mod pool;
 mod tenant;
 mod values;
 
+pub use lane::Lane;
 pub use migrate::migrate;
 pub use pool::Pools;
 pub use tenant::{tenant, tenant_snapshot};
-pub use values::{interval, uuid_array};
+pub use values::interval;
+pub(crate) use values::row_type;

@@ -8,10 +8,10 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 /// Connections of pages, the API and jobs.
 const MAX_GENERAL: u32 = 16;
-/// Admissions run one batch at a time; the spare connection releases orphans.
-const MAX_ADMISSION: u32 = 3;
-/// Settlements, the spool and the sweeper.
-const MAX_SETTLEMENT: u32 = 4;
+/// Batches that do not fit, and orphans. The worker keeps one connection more for itself.
+const MAX_ADMISSION: u32 = 2;
+/// Settlements step by step, the spool and the sweeper. Settlements at once and the flusher keep one more each.
+const MAX_SETTLEMENT: u32 = 3;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(2_500);
 
 /// The hot path looks rows up by their key and nothing else, in statements that never change. Planning them anew for

@@ -2,7 +2,6 @@
 
 use chrono::TimeDelta;
 use sqlx::postgres::types::PgInterval;
-use uuid::Uuid;
 
 /// A duration as an interval of microseconds.
 #[must_use]
@@ -10,10 +9,21 @@ pub fn interval(delta: TimeDelta) -> PgInterval {
     PgInterval { months: 0, days: 0, microseconds: delta.num_microseconds().unwrap_or(i64::MAX) }
 }
 
-/// Ids as the literal of a `uuid[]`. Arrays of arrays must be rectangular in Postgres, so where each row has a list of its
-/// own it travels as one text.
-#[must_use]
-pub fn uuid_array(ids: impl Iterator<Item = Uuid>) -> String {
-    let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
-    format!("{{{}}}", ids.join(","))
+/// Says that a struct is a row of a composite type of the database, so that a slice of it travels as one array. The
+/// struct derives `sqlx::Encode`; its fields stand in the order of the type's.
+macro_rules! row_type {
+    ($name:ident $(<$life:lifetime>)?, $sql:literal) => {
+        impl $(<$life>)? ::sqlx::Type<::sqlx::Postgres> for $name $(<$life>)? {
+            fn type_info() -> ::sqlx::postgres::PgTypeInfo {
+                ::sqlx::postgres::PgTypeInfo::with_name($sql)
+            }
+        }
+
+        impl $(<$life>)? ::sqlx::postgres::PgHasArrayType for $name $(<$life>)? {
+            fn array_type_info() -> ::sqlx::postgres::PgTypeInfo {
+                ::sqlx::postgres::PgTypeInfo::array_of($sql)
+            }
+        }
+    };
 }
+pub(crate) use row_type;

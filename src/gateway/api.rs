@@ -1,10 +1,11 @@
 //! The routes of the gateway that make calls.
 
-use actix_web::http::header::{HeaderMap, REFERER, USER_AGENT};
+use actix_web::http::header::{HeaderMap, REFERER, USER_AGENT, VIA};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::chat::{ClientFacts, Gateway};
 use super::error::ApiError;
+use super::hops;
 use super::respond::respond;
 use super::wire::MAX_BODY;
 use super::wire::schema::{ChatCompletion, ChatCompletionRequest, ErrorBody};
@@ -63,6 +64,12 @@ pub async fn any_caller(request: &HttpRequest) -> Result<Authenticated, ApiError
         NotAuthenticated::Refused(AuthError::Closing) => {
             ApiError::forbidden("This organization will be deleted, so its keys are refused. An owner can undo that.")
         }
+        NotAuthenticated::Elsewhere(address) => {
+            ApiError::forbidden(format!("This API key may not be used from the address {address}."))
+        }
+        NotAuthenticated::Refused(AuthError::Stopped) => {
+            ApiError::forbidden("All keys of this organization are stopped. An owner or admin can let them go on.")
+        }
         NotAuthenticated::Refused(AuthError::Unavailable(error)) => {
             tracing::warn!(%error, "a key could not be looked up");
             ApiError::unavailable()
@@ -106,7 +113,8 @@ fn facts(request_id: String, headers: &HeaderMap) -> ClientFacts {
     let referer = if referer.is_empty() { text("http-referer") } else { referer };
     let title = [text("x-openrouter-title"), text("x-title")].into_iter().find(|title| !title.is_empty());
     let app = title.unwrap_or_else(|| host(&referer));
-    ClientFacts { request_id, app, referer, user_agent: text(USER_AGENT.as_str()) }
+    let via = headers.get_all(VIA).filter_map(|value| value.to_str().ok());
+    ClientFacts { request_id, app, referer, user_agent: text(USER_AGENT.as_str()), hops: hops::passed(via) }
 }
 
 /// A header as text without control characters.

@@ -24,6 +24,9 @@ pub struct Call {
     pub referer: String,
     pub user_agent: String,
     pub created_at: DateTime<Utc>,
+    /// How often it had passed through Farebox before; only for the way on.
+    #[serde(skip)]
+    pub hops: u8,
 }
 
 impl Call {

@@ -1,5 +1,6 @@
 //! One chat completion, from the bytes of its request to the task that answers it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,16 +19,18 @@ use super::sweep::HoldMemo;
 use super::wire::ChatRequest;
 use super::{Call, Ended, Status};
 use crate::base::ids::CallId;
+use crate::base::slug::Slug;
 use crate::base::{Clock, Usd};
 use crate::catalog::{Catalog, Shelf, affordable_completion};
-use crate::keys::Caller;
+use crate::keys::{Caller, Pace, PaceError};
 use crate::ledger::{Desk, Want};
 use crate::presets::Memory;
-use crate::routing::{Asked, Candidate, Conversation, Conversations, Health, Policy, candidates};
+use crate::routing::{Asked, Candidate, Conversation, Conversations, Health, Policy, candidates, model_of};
 
 /// What a gateway is made of.
 pub struct GatewayParts {
     pub desk: Desk,
+    pub pace: Pace,
     pub settler: Settler,
     pub shelf: Shelf,
     /// Settings and presets of organizations.
@@ -51,6 +54,7 @@ pub struct Gateway(Arc<Inner>);
 
 struct Inner {
     desk: Desk,
+    pace: Pace,
     settler: Settler,
     shelf: Shelf,
     memory: Memory,
@@ -66,6 +70,8 @@ pub struct ClientFacts {
     pub app: String,
     pub referer: String,
     pub user_agent: String,
+    /// How often the request has passed through Farebox before.
+    pub hops: u8,
 }
 
 impl Gateway {
@@ -83,6 +89,7 @@ impl Gateway {
         };
         Gateway(Arc::new(Inner {
             desk: parts.desk,
+            pace: parts.pace,
             settler: parts.settler,
             shelf: parts.shelf,
             memory: parts.memory,
@@ -116,17 +123,22 @@ impl Gateway {
 
     async fn complete(&self, call: Call, caller: &Caller, mut request: ChatRequest) -> Answer {
         let started = Instant::now();
-        match self.admit(&call, caller, &mut request).await {
-            Ok(Admitted { hold, steps, conversation }) => {
-                let job = Job { call, hold, body: request.body, added: request.added, steps, conversation };
-                // The sender is dropped unused only when the process goes down.
-                forward::start(&self.0.deps, job).await.unwrap_or_else(|_| Answer::Error(ApiError::unavailable()))
+        let (this, caller, streamed) = (self.clone(), caller.clone(), call.streamed);
+        // On the main runtime as a whole: each change to another thread and back costs as much as routing the call.
+        let admission = async move {
+            match this.admit(&call, &caller, &mut request).await {
+                Ok(Admitted { hold, steps, conversation }) => {
+                    Ok(Job { call, hold, body: request.body, added: request.added, steps, conversation })
+                }
+                Err(error) => {
+                    this.0.settler.reject(call, rejected(&error, started)).await;
+                    Err(error)
+                }
             }
-            Err(error) => {
-                self.0.settler.reject(call, rejected(&error, started)).await;
-                Answer::Error(error)
-            }
-        }
+        };
+        let answer = forward::start(&self.0.deps, streamed, admission);
+        // The sender is dropped unused only when the process goes down.
+        answer.await.unwrap_or_else(|_| Answer::Error(ApiError::unavailable()))
     }
 
     /// Fills in what the request leaves open, finds who may answer, bounds the price and holds that much.
@@ -135,11 +147,16 @@ impl Gateway {
             // What could not be settled yet fills its room on disk; another call might be lost.
             return Err(ApiError::unavailable());
         }
+        self.0.pace.begin(caller).await.map_err(|error| match error {
+            PaceError::TooMany { per_minute, wait } => ApiError::too_many_calls(per_minute, wait),
+            PaceError::Unavailable => ApiError::unavailable(),
+        })?;
         let defaults = self.0.memory.of(caller.org).await.map_err(|error| {
             tracing::warn!(%error, "the settings of an organization could not be read");
             ApiError::unavailable()
         })?;
-        let policy = fill_in(request, None, &defaults, &self.0.defaults)?;
+        let bound = caller.rules.preset.as_ref().map(Slug::as_str);
+        let policy = fill_in(request, bound, &defaults, &self.0.defaults)?;
         let request = &*request;
         let (found, conversation) = self.route(caller, request, &policy)?;
         let prompt = prompt_bound(&request.body);
@@ -158,7 +175,7 @@ impl Gateway {
             most: bound.most,
             least: bound.least,
             // The sweeper logs the call by this if the process dies.
-            memo: HoldMemo { call: call.clone() }.to_text(),
+            memo: HoldMemo::text_of(call),
         };
         let granted = self.0.desk.reserve(want).await.map_err(|refused| {
             ApiError::from_refusal(&refused, bound.asked_tokens, |left| affordable(&found, prompt, request, left))
@@ -173,11 +190,13 @@ impl Gateway {
         request: &ChatRequest,
         policy: &Policy,
     ) -> Result<(Vec<Candidate>, Conversation), ApiError> {
+        let catalog = self.catalog();
+        let models = permitted(caller, &catalog, &request.models)?;
         let conversations = &self.0.deps.conversations;
         let session = request.session.as_deref();
         let conversation = conversations.of(caller.org, session, &request.models, &request.body);
         let asked = Asked {
-            models: &request.models,
+            models: &models,
             preferences: &request.preferences,
             policy,
             body: &request.body,
@@ -185,7 +204,7 @@ impl Gateway {
             last: conversations.last(conversation),
         };
         let mut draw = |below: u64| rand::rng().random_range(0..below.max(1));
-        candidates(&self.catalog(), &asked, &self.0.deps.health, Instant::now(), &mut draw)
+        candidates(&catalog, &asked, &self.0.deps.health, Instant::now(), &mut draw)
             .map(|found| (found, conversation))
             .map_err(|none| ApiError::from_no_route(&none))
     }
@@ -204,7 +223,27 @@ impl Gateway {
             referer: facts.referer,
             user_agent: facts.user_agent,
             created_at: self.0.clock.now(),
+            hops: facts.hops,
         }
+    }
+}
+
+/// Those of the models that the key may call. What is no model stays, so that it is not found rather than forbidden.
+fn permitted<'a>(caller: &Caller, catalog: &Catalog, models: &'a [String]) -> Result<Cow<'a, [String]>, ApiError> {
+    let Some(allowed) = &caller.rules.models else { return Ok(Cow::Borrowed(models)) };
+    let (mut kept, mut barred, mut known) = (Vec::new(), None, false);
+    for name in models {
+        match model_of(catalog, name) {
+            Some(listed) if !allowed.allow(listed.model.slug.as_str()) => barred = barred.or(Some(name)),
+            found => {
+                known |= found.is_some();
+                kept.push(name.clone());
+            }
+        }
+    }
+    match barred {
+        Some(barred) if !known => Err(ApiError::model_not_allowed(barred)),
+        _ => Ok(Cow::Owned(kept)),
     }
 }
 

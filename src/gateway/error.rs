@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use super::call::Attempt;
 use crate::base::Usd;
 use crate::ledger::{Refused, Window};
 use crate::routing::{NoRoute, Why};
@@ -141,6 +142,21 @@ impl ApiError {
         ApiError::new(403, "permission_denied", message).without_retry()
     }
 
+    /// 403: the model exists, but not for this key.
+    #[must_use]
+    pub fn model_not_allowed(model: &str) -> ApiError {
+        let shown: String = model.chars().filter(|c| !c.is_control()).take(120).collect();
+        let message = format!("This API key may not call the model {shown}. GET /models lists those that it may call.");
+        ApiError::new(403, "permission_denied", message).with("limit_source", "allowed_models").without_retry()
+    }
+
+    /// 429: the key began as many calls as it may in this minute.
+    #[must_use]
+    pub fn too_many_calls(per_minute: u32, wait: u32) -> ApiError {
+        let message = format!("This API key may begin {per_minute} calls a minute. Try again in {wait} seconds.");
+        ApiError::new(429, "rate_limit_exceeded", message).with("limit_source", "requests_per_minute").retry_after(wait)
+    }
+
     /// 404: no such model.
     #[must_use]
     pub fn model_not_found(model: &str) -> ApiError {
@@ -195,6 +211,20 @@ impl ApiError {
         ApiError::new(404, "not_found", "There is nothing here.").without_retry()
     }
 
+    /// The head of the request is not answered: 421 for another host, 400 for none, 431 when it is too long.
+    #[must_use]
+    pub fn refused(status: u16, text: &'static str) -> ApiError {
+        ApiError::new(status, "invalid_request", text).without_retry()
+    }
+
+    /// 400: a provider that calls back, itself or through others.
+    #[must_use]
+    pub fn in_circles() -> ApiError {
+        let message = "This request has passed through Farebox too often: the address of a provider leads back to where the \
+                       request came from. Whoever runs these instances has to mend the catalog.";
+        ApiError::new(400, "invalid_request", message).without_retry()
+    }
+
     /// 405: the path is known, but not for this method.
     #[must_use]
     pub fn wrong_method(allowed: &'static str) -> ApiError {
@@ -244,6 +274,24 @@ impl ApiError {
             (400..=499, _) => error.without_retry(),
             _ => error,
         }
+    }
+
+    /// Which endpoints had failed before the one that this error is about.
+    #[must_use]
+    pub fn after(self, attempts: &[Attempt]) -> ApiError {
+        if attempts.is_empty() {
+            return self;
+        }
+        let told = |attempt: &Attempt| {
+            json!({
+                "provider": attempt.provider,
+                "model": attempt.model,
+                "code": attempt.status.filter(|status| *status >= 400).unwrap_or(502),
+                "status": attempt.status,
+                "message": attempt.error,
+            })
+        };
+        self.with("previous_errors", attempts.iter().map(told).collect::<Vec<Value>>())
     }
 
     /// Why the ledger's desk did not admit a call. `asked` and `afford` are output tokens.

@@ -11,12 +11,13 @@ const SMALL_ANSWER: u64 = 16;
 /// Tokens that a provider may add around a message, and around a whole prompt.
 const PER_MESSAGE: u64 = 16;
 const PER_PROMPT: u64 = 64;
-/// An image, whatever its size. The dearest current models split one into so many tokens.
+/// An image, whatever its size, where the catalog does not say how many tokens one comes to at most. Most current models
+/// split one into fewer.
 const PER_IMAGE: u64 = 6_000;
 /// Base64 bytes of audio or of a file for one token: a second of speech is more bytes than tokens by far.
 const MEDIA_BYTES_PER_TOKEN: u64 = 16;
 
-/// What a prompt can come to at most.
+/// What a prompt can come to at most. The tokens of images depend on the endpoint, so they are not among `tokens`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct PromptBound {
     pub tokens: u64,
@@ -54,7 +55,6 @@ fn add_part(part: &Value, bound: &mut PromptBound) {
     match part.get("type").and_then(Value::as_str).unwrap_or("text") {
         kind if kind.contains("image") => {
             bound.images += 1;
-            bound.tokens += PER_IMAGE;
         }
         "input_audio" | "audio" | "file" | "input_file" | "video" | "video_url" | "document" => {
             bound.tokens += PER_IMAGE + text_bytes(part) / MEDIA_BYTES_PER_TOKEN;
@@ -82,8 +82,9 @@ fn text_bytes(value: &Value) -> u64 {
 pub(super) fn bounds(prompt: PromptBound, offer: &Offer, cap: Option<u64>, choices: u64) -> Bounds {
     let endpoint = &offer.endpoint;
     let longest = u64::from(endpoint.output_limit());
+    let images = endpoint.image_tokens.map_or(PER_IMAGE, u64::from).saturating_mul(prompt.images);
     Bounds {
-        prompt_tokens: prompt.tokens.min(u64::from(endpoint.context_length)),
+        prompt_tokens: prompt.tokens.saturating_add(images).min(u64::from(endpoint.context_length)),
         completion_tokens: cap.map_or(longest, |cap| cap.min(longest)).saturating_mul(choices),
         images: prompt.images,
         requests: 1,
@@ -156,7 +157,16 @@ pub(super) mod tests {
         let with_image = prompt_bound(&body(json!({"messages":[{"role":"user","content":[
             {"type":"text","text":"what?"},{"type":"image_url","image_url":{"url":data}}]}]})));
         assert_eq!(with_image.images, 1);
-        assert!(with_image.tokens < 7_000, "{with_image:?}");
+        assert!(with_image.tokens < 200, "{with_image:?}");
+        // By what the catalog says of the endpoint, else by a bound for all; never by more than an endpoint takes.
+        let mut offer = offer("a/b", "one", "1", "2");
+        let bound = |offer: &Offer, images| {
+            bounds(PromptBound { images, ..with_image }, offer, None, 1).prompt_tokens - with_image.tokens
+        };
+        assert_eq!(bound(&offer, 1), PER_IMAGE);
+        offer.endpoint.image_tokens = Some(48_169);
+        assert_eq!((bound(&offer, 1), bound(&offer, 2)), (48_169, 96_338));
+        assert_eq!(bound(&offer, 3) + with_image.tokens, 100_000);
     }
 
     #[test]

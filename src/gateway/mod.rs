@@ -21,6 +21,7 @@ mod defaults;
 mod error;
 mod estimate;
 mod forward;
+mod hops;
 mod http_client;
 mod meter;
 mod providers;

@@ -11,7 +11,7 @@ pub mod presets;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
@@ -25,7 +25,7 @@ use crate::base::Usd;
 use crate::base::ids::CallId;
 use crate::catalog::{Catalog, Shelf};
 use crate::db;
-use crate::keys::Caller;
+use crate::keys::{Caller, Models};
 use crate::presets::Memory;
 
 pub use account::{CreditsBody, KeyBody};
@@ -71,10 +71,10 @@ impl QueryApi {
     /// The list of models as JSON.
     #[must_use]
     pub fn models(&self, query: &ModelQuery) -> Bytes {
-        self.listed().page(query, &[])
+        self.listed().page(query, None, &[])
     }
 
-    /// The same, with the presets that a key may call before them.
+    /// The same for a key: only those that it may call, and before them the presets that it may.
     ///
     /// # Errors
     /// 503 while the database is away.
@@ -82,9 +82,9 @@ impl QueryApi {
         let defaults = answered(self.0.memory.of(caller.org)).await?;
         let (catalog, instance) = (self.catalog(), self.0.default_model.as_deref());
         let model = defaults.default_model.as_deref().or(instance);
-        let presets: Vec<_> =
-            defaults.presets().filter_map(|preset| models::of_preset(preset, &catalog, model)).collect();
-        Ok(self.listed().page(query, &presets))
+        let allowed: Option<&Models> = caller.rules.models.as_ref();
+        let presets = defaults.presets().filter_map(|preset| models::of_preset(preset, &catalog, model, allowed));
+        Ok(self.listed().page(query, allowed, &presets.collect::<Vec<_>>()))
     }
 
     /// A key's limits and spending as JSON.
@@ -156,6 +156,8 @@ struct Data<T> {
 fn public(body: Bytes) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, "application/json")).insert_header((CACHE_CONTROL, "public, max-age=60"));
+    // A key may see less.
+    response.insert_header((VARY, "authorization, x-api-key"));
     response.body(body)
 }
 
@@ -172,7 +174,8 @@ fn to_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
     })
 }
 
-/// Lists the models that can be called, newest first. Needs no key; with one, the presets that it may call come first. Without `limit` and `offset` the list is whole.
+/// Lists the models that can be called, newest first. Needs no key; with one, the presets that it may call come first,
+/// and where it may call only some models, it lists those. Without `limit` and `offset` the list is whole.
 ///
 /// # Errors
 /// 400 for a number that cannot be read.
@@ -206,8 +209,11 @@ pub async fn list_models(
 /// # Errors
 /// None of its own.
 #[utoipa::path(get, path = "/api/v1/models/count", tag = "Models", responses((status = 200, body = CountBody)))]
-pub async fn count_models(api: web::Data<QueryApi>) -> Result<HttpResponse, ApiError> {
-    Ok(public(to_bytes(&CountBody::of(&api.catalog()))?))
+pub async fn count_models(api: web::Data<QueryApi>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    Ok(match allowed(&request).await {
+        Some(caller) => private(to_bytes(&CountBody::of(&api.catalog(), caller.caller().rules.models.as_ref()))?),
+        None => public(to_bytes(&CountBody::of(&api.catalog(), None))?),
+    })
 }
 
 /// Lists where a model runs, with the limits and prices there. Needs no key.

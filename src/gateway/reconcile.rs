@@ -12,10 +12,12 @@ use crate::topups;
 
 /// Between two audits.
 pub const EVERY: Duration = Duration::from_mins(1);
-/// An audit takes at most one part in so many of the time, however large the books are.
-const REST_FACTOR: u32 = 20;
-/// No statement of the auditor runs longer.
-const BEGIN: &str = "begin isolation level repeatable read read only; set local statement_timeout = '60s'";
+/// An audit takes at most one part in so many of the time, however large the books are: fewer than one call in a hundred
+/// runs beside one.
+const REST_FACTOR: u32 = 120;
+/// No statement of the auditor runs longer, and none takes more than one core from the calls.
+const BEGIN: &str = "begin isolation level repeatable read read only; set local statement_timeout = '60s'; \
+                     set local max_parallel_workers_per_gather = 0";
 /// And no audit.
 const MAX_WAIT: Duration = Duration::from_mins(5);
 /// Findings that are written to the log one by one.

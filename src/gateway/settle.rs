@@ -1,11 +1,14 @@
 //! Settlement: what a call came to, in the books and in the log, before the client hears the end of it.
 //!
-//! Calls that end together share one transaction: the ledger ends their holds and posts what they cost, the log gets
-//! their rows, and one commit makes it all durable. While the database is away, settlements are kept in the spool,
+//! Calls that end together share one transaction: the ledger ends their holds and posts what they cost, and the log gets
+//! their rows. The commit itself does not wait for the disk, and nobody is told before a flush that began after it; one
+//! flush serves all batches that were committed meanwhile. While the database is away, settlements are kept in the spool,
 //! and a loop replays them. Settling a call a second time changes nothing and returns what the first time came to.
 
 mod batch;
+mod flush;
 mod replay;
+mod together;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +26,7 @@ use super::call::{Call, Ended};
 use super::spool::Spool;
 use crate::activity::UsageRow;
 use crate::base::Usd;
+use crate::base::ids::CallId;
 use crate::ledger::GroupCommit;
 
 /// Calls settled in one transaction.
@@ -73,6 +77,12 @@ impl Settlement {
     }
 }
 
+/// The call of a line of the spool; `None` for what is no settlement.
+#[must_use]
+pub fn call_of(line: &str) -> Option<CallId> {
+    serde_json::from_str::<Settlement>(line).ok().map(|settlement| settlement.call.id)
+}
+
 /// The row of a call that nobody came back to settle: nothing was charged.
 pub(super) fn abandoned_row(call: &Call, ended: &Ended, hold: Usd) -> UsageRow {
     batch::row(call, ended, batch::Outcome { hold, ..batch::Outcome::default() })
@@ -98,12 +108,9 @@ impl Settler {
     /// They end with the runtime of `handle`.
     #[must_use]
     pub fn start(handle: &Handle, pool: PgPool, spool: Spool) -> Settler {
-        let desk = Arc::new(Desk::new(pool, spool));
+        let desk = Arc::new(Desk::new(handle, pool, spool));
         let worker = Arc::clone(&desk);
-        let run = move |jobs: Vec<Arc<Job>>| {
-            let desk = Arc::clone(&worker);
-            async move { desk.settle_or_spool(&jobs).await }
-        };
+        let run = move |jobs: Arc<Vec<Arc<Job>>>| Arc::clone(&worker).settle_or_spool(jobs);
         // A settlement that nobody waits for is done all the same.
         let group = GroupCommit::start(handle, MAX_BATCH, run, |_, _| {});
         handle.spawn(replay::forever(Arc::clone(&desk)));

@@ -8,6 +8,8 @@
 //!   one replays it and deletes it. Every process on the machine may use the same folder.
 //! - Replaying twice is harmless: the settlement of a call that is settled changes nothing.
 
+mod dead;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -19,6 +21,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::base::secret::random_bytes;
+
+pub use dead::{Dead, Revived, dead, revive};
 
 /// Bytes on disk from which on new calls are refused. Running calls may still be spooled beyond it.
 pub const MAX_BYTES: u64 = 256 * 1024 * 1024;

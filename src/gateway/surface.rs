@@ -3,14 +3,15 @@
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, VIA};
 use actix_web::middleware::{Next, NormalizePath, TrailingSlash, from_fn};
 use actix_web::{HttpResponse, ResponseError, Route, web};
 use utoipa::OpenApi;
 
 use super::error::ApiError;
 use super::query_api::presets;
-use super::{api, query_api};
+use super::{api, hops, query_api};
+use crate::web::{App, hosts};
 
 /// Clients write either; both serve the same.
 const PREFIXES: [&str; 2] = ["/api/v1", "/v1"];
@@ -27,6 +28,7 @@ pub fn is_api_path(path: &str) -> bool {
 pub fn configure(service: &mut web::ServiceConfig) {
     service.service(
         web::scope("")
+            .wrap(from_fn(at_the_door))
             .wrap(from_fn(open_to_browsers))
             .wrap(NormalizePath::new(TrailingSlash::Trim))
             .configure(routes)
@@ -90,6 +92,28 @@ fn wrong_method(allowed: &'static str) -> HttpResponse {
 
 async fn unknown() -> Result<HttpResponse, ApiError> {
     Err(ApiError::not_found())
+}
+
+/// Lets through what has a head like a request to this instance, as pages do, with the API's own error; and what does not go
+/// round in circles.
+async fn at_the_door(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let checked = request.app_data::<web::Data<App>>().map(|app| hosts::check(app, request.request()));
+    let error = match checked {
+        Some(Err(refused)) => Some(ApiError::refused(refused.status().as_u16(), refused.text())),
+        None | Some(Ok(())) => is_in_circles(&request).then(ApiError::in_circles),
+    };
+    match error {
+        None => Ok(next.call(request).await?.map_into_left_body()),
+        Some(error) => Ok(request.into_response(error.error_response()).map_into_right_body()),
+    }
+}
+
+fn is_in_circles(request: &ServiceRequest) -> bool {
+    let via = request.headers().get_all(VIA).filter_map(|value| value.to_str().ok());
+    hops::passed(via) >= hops::MAX
 }
 
 /// Any site's script may call with a key; no cookie ever counts here.

@@ -21,16 +21,20 @@ const MAX_ROUNDS: u32 = 20;
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// What a hold remembers of its call, for the case that nobody comes back to settle it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct HoldMemo {
     pub call: Call,
 }
 
 impl HoldMemo {
-    /// As text. JSON escapes what a text column cannot hold.
+    /// What is remembered of a call, as text. JSON escapes what a text column cannot hold.
     #[must_use]
-    pub fn to_text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    pub fn text_of(call: &Call) -> String {
+        #[derive(Serialize)]
+        struct Memo<'a> {
+            call: &'a Call,
+        }
+        serde_json::to_string(&Memo { call }).unwrap_or_default()
     }
 }
 

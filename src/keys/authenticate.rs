@@ -28,6 +28,9 @@ pub enum AuthError {
     Disabled,
     #[error("the organization is frozen")]
     Frozen,
+    /// Somebody stopped every key of the organization.
+    #[error("all keys of the organization are stopped")]
+    Stopped,
     /// It was asked to delete the organization.
     #[error("the organization is being deleted")]
     Closing,
@@ -56,12 +59,7 @@ impl KeyCache {
     /// # Errors
     /// See [`AuthError`].
     pub async fn authenticate(&self, text: &str, now: DateTime<Utc>) -> Result<Arc<Found>, AuthError> {
-        let plain = PlainKey::parse(text).ok_or(AuthError::Unknown)?;
-        let digest = plain.digest();
-        let found = match self.found.get(&digest).filter(|_| self.hearing.is_on()) {
-            Some(found) => found,
-            None => self.look_up(&digest).await?,
-        };
+        let found = self.find(text).await?;
         if found.caller.expires_at.is_some_and(|at| at <= now) {
             return Err(AuthError::Unknown);
         }
@@ -74,7 +72,23 @@ impl KeyCache {
         if found.closing {
             return Err(AuthError::Closing);
         }
+        if found.stopped {
+            return Err(AuthError::Stopped);
+        }
         Ok(found)
+    }
+
+    /// What stands behind the text of a key, also where calls with it are refused at the moment.
+    ///
+    /// # Errors
+    /// `Unknown` and `Unavailable`.
+    pub async fn find(&self, text: &str) -> Result<Arc<Found>, AuthError> {
+        let plain = PlainKey::parse(text).ok_or(AuthError::Unknown)?;
+        let digest = plain.digest();
+        match self.found.get(&digest).filter(|_| self.hearing.is_on()) {
+            Some(found) => Ok(found),
+            None => self.look_up(&digest).await,
+        }
     }
 
     async fn look_up(&self, digest: &Digest) -> Result<Arc<Found>, AuthError> {
@@ -111,10 +125,10 @@ impl KeyCache {
 /// # Errors
 /// Database errors only.
 pub async fn caller(conn: &mut PgConnection, key: &Key, now: DateTime<Utc>) -> Result<Option<Caller>, sqlx::Error> {
-    let Some(digest) = Digest::from_bytes(&key.digest) else { return Ok(None) };
+    let Some(digest) = key.digest else { return Ok(None) };
     let Some(found) = store::find_by_digest(conn, &digest).await? else { return Ok(None) };
     let ended = found.caller.expires_at.is_some_and(|at| at <= now);
-    Ok((!ended && !found.disabled && !found.frozen && !found.closing).then_some(found.caller))
+    Ok((!ended && !found.disabled && !found.frozen && !found.closing && !found.stopped).then_some(found.caller))
 }
 
 impl std::fmt::Debug for KeyCache {

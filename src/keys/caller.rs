@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
+use super::key::Powers;
+use super::rules::Rules;
 use crate::base::ids::{KeyId, MeterId, OrgId, PersonId};
 
 /// An authenticated API key and what it stands for.
@@ -18,5 +20,8 @@ pub struct Caller {
     /// SHA-256 of the key in hex; what the API calls `hash`.
     pub hash: String,
     pub provisioning: bool,
+    pub powers: Powers,
+    /// When this secret ends: with the key, or before it where another has taken its place.
     pub expires_at: Option<DateTime<Utc>>,
+    pub rules: Rules,
 }

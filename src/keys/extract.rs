@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
 use futures_util::future::LocalBoxFuture;
 
 use super::authenticate::{AuthError, KeyCache};
 use super::caller::Caller;
-use super::store::Found;
-use crate::web::App;
+use super::holder_cookie::{self, HolderMark};
+use super::key::Key;
+use super::store::{self, Found};
+use crate::web::{App, client, cookies};
 
 /// A request that brought a valid key.
 #[derive(Clone)]
@@ -30,6 +33,9 @@ pub enum NotAuthenticated {
     Missing,
     #[error(transparent)]
     Refused(AuthError),
+    /// The key is good, but not from this address.
+    #[error("the key may not be used from {0}")]
+    Elsewhere(String),
 }
 
 /// The key that a request carries, as `Authorization: Bearer` or, for Anthropic's clients, `x-api-key`.
@@ -50,7 +56,14 @@ pub async fn authenticate(request: &HttpRequest) -> Result<Authenticated, NotAut
     else {
         return Err(NotAuthenticated::Missing);
     };
-    cache.authenticate(key, app.clock.now()).await.map(Authenticated).map_err(NotAuthenticated::Refused)
+    let found = cache.authenticate(key, app.clock.now()).await.map_err(NotAuthenticated::Refused)?;
+    if let Some(networks) = &found.caller.rules.networks {
+        let address = client::address(app, request);
+        if !address.is_some_and(|address| networks.contain(address)) {
+            return Err(NotAuthenticated::Elsewhere(client::ip(app, request)));
+        }
+    }
+    Ok(Authenticated(found))
 }
 
 /// For handlers outside the gateway that only need to know whether there is a caller.
@@ -64,4 +77,39 @@ impl FromRequest for Authenticated {
             authenticate(&request).await.map_err(|_| actix_web::error::ErrorUnauthorized("no valid key"))
         })
     }
+}
+
+/// Lets a browser look at a key for a while. The cookie names the key; the key itself is not in it.
+pub fn keep_holder(app: &App, response: &mut HttpResponse, key: &Key, now: DateTime<Utc>) {
+    let Some(mark) = HolderMark::of(key, &app.form_key, now) else { return };
+    response.add_cookie(&cookies::holder(app, &mark.write(), holder_cookie::LASTS.num_minutes())).ok();
+}
+
+/// Ends that.
+pub fn forget_holder(app: &App, response: &mut HttpResponse) {
+    response.add_cookie(&cookies::gone(app, cookies::holder_name(app))).ok();
+}
+
+/// The key that a browser may look at, as it stands now, and whether the organization's keys are refused. `None` where
+/// there is none, it ended, or the address is not one from which the key may be used.
+///
+/// # Errors
+/// Database errors only.
+pub async fn held(app: &App, request: &HttpRequest) -> Result<Option<(Key, bool)>, sqlx::Error> {
+    let Some(mark) = request.cookie(cookies::holder_name(app)).and_then(|cookie| HolderMark::read(cookie.value()))
+    else {
+        return Ok(None);
+    };
+    let mut conn = crate::db::tenant(&app.db, mark.org).await?;
+    let Some(key) = store::find(&mut conn, mark.org, mark.key).await? else { return Ok(None) };
+    let near = key
+        .rules
+        .networks
+        .as_ref()
+        .is_none_or(|networks| client::address(app, request).is_some_and(|address| networks.contain(address)));
+    if !near || !mark.fits(&key, &app.form_key, app.clock.now()) {
+        return Ok(None);
+    }
+    let stopped = crate::orgs::keys_stopped(&mut conn, mark.org).await?;
+    Ok(Some((key, stopped)))
 }

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::by::By;
-use super::key::{KeyKind, KeyName};
+use super::edit::limits_in_log;
+use super::key::{KeyKind, KeyName, Powers};
 use super::plain_key::PlainKey;
 use super::revoke::may_have_keys;
+use super::rules::Rules;
 use super::store;
 use crate::audit::{self, Action, Target};
 use crate::base::ids::{KeyId, MeterId, OrgId, PersonId};
@@ -16,12 +18,35 @@ use crate::ledger::{self, Limits, MeterKind};
 /// Keys that one organization may have; far above use, so that a runaway script stops somewhere.
 pub const MAX_KEYS: i64 = 100_000;
 
+/// What a key is to be. [`NewKey::named`] gives one without limits and rules.
+#[derive(Clone, Debug)]
 pub struct NewKey {
     pub name: KeyName,
     pub kind: KeyKind,
+    pub powers: Powers,
     pub limits: Limits,
+    /// Whether what calls cost on the organization's own provider accounts counts against the limits.
     pub include_byok: bool,
     pub expires_at: Option<DateTime<Utc>>,
+    pub rules: Rules,
+    /// The provisioning key that makes it.
+    pub issued_by: Option<KeyId>,
+}
+
+impl NewKey {
+    #[must_use]
+    pub fn named(name: KeyName, kind: KeyKind) -> NewKey {
+        NewKey {
+            name,
+            kind,
+            powers: Powers::of(kind),
+            limits: Limits::default(),
+            include_byok: false,
+            expires_at: None,
+            rules: Rules::default(),
+            issued_by: None,
+        }
+    }
 }
 
 /// A key at the one moment when its text is known.
@@ -89,6 +114,20 @@ async fn issue_as(
     now: DateTime<Utc>,
     new: NewKey,
 ) -> Result<Issued, IssueError> {
+    admit(conn, org, maker, now, &new).await?;
+    let plain = PlainKey::fresh();
+    write(conn, by, id, org, maker, &new, Some(&plain)).await?;
+    Ok(Issued { id, label: plain.label(), plain })
+}
+
+/// Whether such a key may be made now. The maker's membership stays as it is until the transaction ends.
+pub(super) async fn admit(
+    conn: &mut PgConnection,
+    org: OrgId,
+    maker: Option<PersonId>,
+    now: DateTime<Utc>,
+    new: &NewKey,
+) -> Result<(), IssueError> {
     if new.expires_at.is_some_and(|at| at <= now) {
         return Err(IssueError::Expired);
     }
@@ -97,27 +136,30 @@ async fn issue_as(
     {
         return Err(IssueError::NotAllowed);
     }
-    if store::count(conn, org, None).await? >= MAX_KEYS {
+    if store::has_more_than(conn, org, MAX_KEYS - 1).await? {
         return Err(IssueError::TooMany);
     }
-    let plain = PlainKey::fresh();
+    Ok(())
+}
+
+/// The key, its meter and its entry in the log. Without a secret it waits for whoever claims it.
+pub(super) async fn write(
+    conn: &mut PgConnection,
+    by: &By<'_>,
+    id: KeyId,
+    org: OrgId,
+    maker: Option<PersonId>,
+    new: &NewKey,
+    plain: Option<&PlainKey>,
+) -> Result<(), sqlx::Error> {
     let meter = match new.kind {
         KeyKind::Inference => MeterKind::Key,
         KeyKind::Provisioning => MeterKind::Provisioning,
     };
     ledger::create_meter(conn, org, MeterId(id.0), meter, new.limits, new.include_byok).await?;
-    store::insert(conn, org, id, &plain, &new, maker).await?;
-    let limit = |usd: Option<crate::base::Usd>| usd.map(crate::base::Usd::exact);
-    let after = json!({
-        "kind": new.kind.as_str(),
-        "name": new.name.as_str(),
-        "limit_total": limit(new.limits.total),
-        "limit_day": limit(new.limits.day),
-        "limit_week": limit(new.limits.week),
-        "limit_month": limit(new.limits.month),
-        "expires": new.expires_at,
-    });
+    store::insert(conn, org, id, plain, new, maker).await?;
+    let mut after = json!({ "kind": new.kind.as_str(), "name": new.name.as_str(), "expires": new.expires_at });
+    limits_in_log(&mut after, &new.limits);
     let entry = by.entry(org, Action::KeyCreated).on(Target::new("key", id, new.name.as_str()));
-    audit::record(conn, entry.change(Value::Null, after)).await?;
-    Ok(Issued { id, label: plain.label(), plain })
+    audit::record(conn, entry.change(Value::Null, after)).await
 }

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
+use super::rules::Rules;
+use crate::base::Digest;
 use crate::base::ids::{KeyId, MeterId, OrgId, PersonId};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,6 +18,27 @@ impl KeyKind {
         match self {
             KeyKind::Inference => "inference",
             KeyKind::Provisioning => "provisioning",
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> KeyKind {
+        if text == KeyKind::Provisioning.as_str() { KeyKind::Provisioning } else { KeyKind::Inference }
+    }
+}
+
+/// What a key is for. An inference key calls models and manages nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Powers {
+    pub call: bool,
+    pub manage: bool,
+}
+
+impl Powers {
+    #[must_use]
+    pub const fn of(kind: KeyKind) -> Powers {
+        match kind {
+            KeyKind::Inference => Powers { call: true, manage: false },
+            KeyKind::Provisioning => Powers { call: false, manage: true },
         }
     }
 }
@@ -49,24 +72,35 @@ impl KeyName {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyState {
     Active,
+    /// Its secret is made when somebody claims it.
+    Unclaimed,
     Disabled,
     Expired,
 }
 
-/// A key without its secret.
+/// A key without its secret. Its limits stand on its meter.
 #[derive(Clone, Debug)]
 pub struct Key {
     pub org: OrgId,
     pub id: KeyId,
-    pub digest: Vec<u8>,
-    pub kind: String,
+    /// Of its secret; `None` until somebody claims it.
+    pub digest: Option<Digest>,
+    pub kind: KeyKind,
+    pub powers: Powers,
     pub name: String,
     pub label: String,
     pub created_by: Option<PersonId>,
+    /// The name of whoever made it.
     pub maker: Option<String>,
+    /// The provisioning key that made it.
+    pub issued_by: Option<KeyId>,
     pub disabled_at: Option<DateTime<Utc>>,
     pub expires_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    /// Until when the secret before the last rotation works.
+    pub previous_until: Option<DateTime<Utc>>,
+    pub rules: Rules,
 }
 
 impl Key {
@@ -76,9 +110,17 @@ impl Key {
             KeyState::Disabled
         } else if self.expires_at.is_some_and(|at| at <= now) {
             KeyState::Expired
+        } else if self.digest.is_none() {
+            KeyState::Unclaimed
         } else {
             KeyState::Active
         }
+    }
+
+    /// SHA-256 of the secret in hex; what the API calls `hash`. Empty until somebody claims the key.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        self.digest.map(|digest| digest.to_hex()).unwrap_or_default()
     }
 
     /// A key's meter has the key's own number.

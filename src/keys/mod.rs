@@ -6,26 +6,46 @@
 //!   cached of a key never decides about money.
 //! - A change is obeyed on every node within a second: nodes hear of it, and one that cannot hear asks each time.
 
+mod alarm;
 mod authenticate;
 mod by;
 mod caller;
+mod edit;
+mod give;
+mod habit;
+mod holder;
+mod holder_cookie;
 mod issue;
 mod key;
 mod key_form;
+mod listing;
+mod mails;
+mod pace;
 mod plain_key;
 mod revoke;
+mod rotate;
+mod rules;
 mod store;
+mod switch;
 
 pub mod extract;
 pub mod pages;
 pub mod shown;
 
+pub use alarm::{round as look_for_alarms, run as watch_for_alarms};
 pub use authenticate::{AuthError, KeyCache, caller};
 pub use by::By;
 pub use caller::Caller;
+pub use edit::{Changes, EditError, edit};
+pub use give::{ClaimError, GiveError, claim, give, give_again, revoke_link};
 pub use issue::{IssueError, Issued, NewKey, issue, issue_once};
-pub use key::{Key, KeyKind, KeyName, KeyState};
+pub use key::{Key, KeyKind, KeyName, KeyState, Powers};
+pub use listing::{Listing, Which};
+pub use pace::{Pace, PaceError};
 pub use plain_key::PlainKey;
 pub use revoke::{EnableError, delete, disable, enable};
+pub use rotate::{Grace, MAX_GRACE_HOURS, RotateError, rotate};
+pub use rules::{Models, Network, Networks, PerMinute, RuleError, Rules};
 pub use store::Found;
-pub use store::{count, counts, disable_all_of, erase_all, find, labels, list, live, makers, search};
+pub use store::{count, count_up_to, counts, disable_all_of, erase_all, find, labels, list, live, makers};
+pub use switch::{resume_all, stop_all};

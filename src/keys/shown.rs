@@ -3,9 +3,10 @@
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime, Weekday};
 
 use crate::base::{Locale, Usd};
-use crate::ledger::{Limits, MeterState, Window};
+use crate::ledger::{Limits, MeterState, Spent, Window};
 use crate::web::present::amount;
 use crate::web::views::Meter;
+use crate::web::views::keys::LimitBar;
 
 /// From here a key is near its limit, in percent.
 pub const NEAR_PERCENT: u8 = 80;
@@ -38,10 +39,16 @@ impl Tightest {
         u8::try_from((share * rust_decimal::Decimal::ONE_HUNDRED).trunc()).unwrap_or(100)
     }
 
+    /// What may still be spent, beside what running calls hold; never less than nothing.
+    #[must_use]
+    pub fn left(&self) -> Usd {
+        (self.limit - self.used - self.held).max(Usd::ZERO)
+    }
+
     /// Whether not even a call of the smallest price is admitted now.
     #[must_use]
     pub fn is_reached(&self) -> bool {
-        !(self.limit - self.used - self.held).is_positive()
+        self.left().is_zero()
     }
 }
 
@@ -52,6 +59,63 @@ fn limit_of(limits: &Limits, window: Window) -> Option<Usd> {
         Window::Week => limits.week,
         Window::Month => limits.month,
     }
+}
+
+const WINDOWS: [Window; 4] = [Window::Day, Window::Week, Window::Month, Window::Total];
+
+const fn title_of(window: Window) -> &'static str {
+    match window {
+        Window::Total => "In all",
+        Window::Day => "Each day",
+        Window::Week => "Each week",
+        Window::Month => "Each month",
+    }
+}
+
+/// How many limits stand on one meter.
+#[must_use]
+pub fn count_limits(limits: &Limits) -> usize {
+    WINDOWS.into_iter().filter(|window| limit_of(limits, *window).is_some()).count()
+}
+
+/// Limits in words, such as `$1.00 each day`.
+#[must_use]
+pub fn limit_lines(limits: &Limits) -> Vec<String> {
+    let line = |window: Window| {
+        limit_of(limits, window).map(|limit| format!("{} {}", limit.display(), title_of(window).to_lowercase()))
+    };
+    WINDOWS.into_iter().filter_map(line).collect()
+}
+
+/// A bar for each limit of a meter.
+#[must_use]
+pub fn bars(name: &str, meter: &MeterState, locale: Locale) -> Vec<LimitBar> {
+    let only = |window: Window| {
+        let limit = limit_of(&meter.limits, window);
+        let none = Limits::default();
+        let limits = match window {
+            Window::Total => Limits { total: limit, ..none },
+            Window::Day => Limits { day: limit, ..none },
+            Window::Week => Limits { week: limit, ..none },
+            Window::Month => Limits { month: limit, ..none },
+        };
+        let alone = MeterState { limits, ..meter.clone() };
+        let left = Tightest::of(&alone)?.left();
+        let mut bar = bar(name, &alone, locale)?;
+        bar.note = [format!("{} left", left.display()), bar.note]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" · ");
+        Some(LimitBar { title: title_of(window).to_owned(), meter: bar })
+    };
+    WINDOWS.into_iter().filter_map(only).collect()
+}
+
+/// What was spent in each window, as it counts now.
+#[must_use]
+pub fn spent_by_window(meter: &MeterState) -> Spent {
+    meter.spent_now()
 }
 
 /// The first day of the next window; `None` for a limit that never starts again.

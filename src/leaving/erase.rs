@@ -79,6 +79,7 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
     let personal = store::personal_org(conn, person).await?;
     if let Some(org) = personal {
         topups::auto::erase(conn, org).await?;
+        topups::forget_customers(conn, org).await?;
         presets::erase(conn, org).await?;
     }
     store::erase_mails(conn, person).await?;

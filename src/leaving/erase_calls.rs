@@ -1,5 +1,6 @@
-//! The job that erases what calls tell of an erased person: the program and the page from which they called. The rows
-//! stay, for the books need them.
+//! The job that erases what calls tell of an erased person: the program and the page from which they called, and the name of
+//! the app where it is nothing but the page's host. A name that a program gives itself stays, and so do the rows, for the
+//! books need them.
 
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -58,7 +59,7 @@ async fn erase_key(pool: &PgPool, org: OrgId, key: KeyId) -> Result<(), sqlx::Er
     loop {
         let last = store::erase_calls(&mut *pool.acquire().await?, org, key, after, CALLS).await?;
         if last.is_none() {
-            return Ok(());
+            return store::forget_empty_hours(&mut *pool.acquire().await?, org, key).await;
         }
         after = last;
     }

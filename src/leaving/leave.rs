@@ -10,10 +10,13 @@ use crate::accounts::{Links, Person, Session, end_other_sessions, tell};
 use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::Origin;
 use crate::jobs;
+use crate::orgs::{self, Permission};
 use crate::web::views::emails::NoticeMail;
 
 /// How long a request can be taken back.
 pub const GRACE: TimeDelta = TimeDelta::days(7);
+/// Members of an organization who are looked at, owners and admins first.
+const MAX_TOLD: i64 = 50;
 /// The job looks a little later than the moment that is promised, never earlier.
 const MARGIN_SECONDS: i32 = 60;
 
@@ -52,6 +55,7 @@ pub async fn leave(
     let due = store::insert_deletion(conn, person.id, GRACE).await?.ok_or(LeaveError::Already)?;
     store::freeze_personal(conn, person.id, true).await?;
     end_other_sessions(conn, person.id, Some(session.id)).await?;
+    tell_organizations(conn, links, person, due).await?;
     let seconds = i32::try_from(GRACE.num_seconds()).unwrap_or(i32::MAX).saturating_add(MARGIN_SECONDS);
     let job = EraseAccount { person: person.id, due };
     jobs::enqueue_after(conn, &job, &job.key(), seconds).await?;
@@ -73,6 +77,25 @@ pub async fn leave(
     let entry = Entry::new(Chain::Person(person.id), Actor::Person(person.id), Action::DeletionAsked, origin);
     audit::record(conn, entry.named(&person.name).change(json!(null), json!({ "due": due }))).await?;
     Ok(due)
+}
+
+/// Keys that somebody made for an organization go on working until the account is erased, because its programs depend on
+/// them. Whoever could make others in their place is told in time.
+async fn tell_organizations(
+    conn: &mut PgConnection,
+    links: &Links,
+    person: &Person,
+    due: DateTime<Utc>,
+) -> Result<(), LeaveError> {
+    for (org, keys) in store::keys_elsewhere(conn, person.id).await? {
+        let Some(name) = orgs::find_org(conn, org).await? else { continue };
+        let members = orgs::member_rows(conn, org, MAX_TOLD).await?;
+        let managers = members.iter().filter(|member| member.role().may(Permission::ManageMembers));
+        for manager in managers.filter(|member| member.person != person.id) {
+            orgs::mails::keys_will_stop(conn, links, manager, &name, (&person.name, keys), due).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes the request back.

@@ -12,7 +12,7 @@ pub async fn lock_person(conn: &mut PgConnection, person: PersonId) -> Result<()
     Ok(())
 }
 
-/// Names of organizations with other members that nobody else owns.
+/// Names of organizations with other members that nobody else owns who stays.
 ///
 /// # Errors
 /// Database errors only.
@@ -21,13 +21,27 @@ pub async fn sole_ownerships(conn: &mut PgConnection, person: PersonId) -> Resul
         "select o.name from membership m join org o on o.id = m.org_id
          where m.person_id = $1 and m.role = 'owner' and o.kind = 'team'
             and not exists (select from membership x
-                where x.org_id = m.org_id and x.person_id <> m.person_id and x.role = 'owner')
+                where x.org_id = m.org_id and x.person_id <> m.person_id and x.role = 'owner'
+                    and not exists (select from account_deletion d where d.person_id = x.person_id))
             and exists (select from membership x where x.org_id = m.org_id and x.person_id <> m.person_id)
          order by o.name limit 100",
         person.0,
     )
     .fetch_all(conn)
     .await
+}
+
+/// Organizations of others in which keys of this person work, and how many.
+pub async fn keys_elsewhere(conn: &mut PgConnection, person: PersonId) -> Result<Vec<(OrgId, i64)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"select k.org_id as "org: OrgId", count(*) as "keys!" from api_key k join org o on o.id = k.org_id
+           where k.created_by = $1 and o.kind = 'team' and k.deleted_at is null and k.disabled_at is null
+           group by k.org_id order by k.org_id"#,
+        person.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.org, row.keys)).collect())
 }
 
 /// What somebody loses with the account.
@@ -131,6 +145,7 @@ pub async fn erase_traces(conn: &mut PgConnection, person: PersonId) -> Result<(
     sqlx::query!("delete from identity where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from operator where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from totp where person_id = $1", person.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from passkey_second where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from recovery_code where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from passkey where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from passkey_challenge where person_id = $1", person.0).execute(&mut *conn).await?;
@@ -252,7 +267,8 @@ pub async fn keys_of(
     Ok(rows.into_iter().map(|row| (row.org, row.key)).collect())
 }
 
-/// What the next calls of a key tell of who made them. Returns the last one that was looked at; `None` at the end.
+/// What the next calls of a key tell of who made them: program and page, and the name of the app where it is the page's
+/// host; their sums move to those without a name. Returns the last one that was looked at; `None` at the end.
 pub async fn erase_calls(
     conn: &mut PgConnection,
     org: OrgId,
@@ -262,11 +278,45 @@ pub async fn erase_calls(
 ) -> Result<Option<CallId>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"with batch as (
-              select id from usage where org_id = $1 and key_id = $2 and ($3::uuid is null or id > $3)
+              select id, app, app <> '' and lower(app)
+                 = lower(substring(referer from '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]+)')) as named_by_page
+              from usage where org_id = $1 and key_id = $2 and ($3::uuid is null or id > $3)
               order by id limit $4
            ), erased as (
-              update usage u set referer = '', user_agent = '' from batch b
+              update usage u set referer = '', user_agent = '',
+                 app = case when coalesce(b.named_by_page, false) then '' else u.app end
+              from batch b
               where u.org_id = $1 and u.id = b.id and (u.referer <> '' or u.user_agent <> '')
+              returning b.named_by_page, b.app, date_trunc('hour', u.created_at, 'UTC') as hour, u.model, u.provider,
+                 coalesce(u.member_id, '00000000-0000-0000-0000-000000000000') as member_id, u.status,
+                 u.prompt_tokens, u.completion_tokens, u.reasoning_tokens, u.cached_tokens, u.cost
+           ), moved as (
+              select hour, model, provider, member_id, app, count(*) as requests,
+                 count(*) filter (where status <> 'success') as failed, sum(prompt_tokens)::bigint as prompt_tokens,
+                 sum(completion_tokens)::bigint as completion_tokens, sum(reasoning_tokens)::bigint as reasoning_tokens,
+                 sum(cached_tokens)::bigint as cached_tokens, sum(cost) as cost
+              from erased where named_by_page group by hour, model, provider, member_id, app
+           ), less as (
+              update usage_hour h set requests = h.requests - m.requests, failed = h.failed - m.failed,
+                 prompt_tokens = h.prompt_tokens - m.prompt_tokens,
+                 completion_tokens = h.completion_tokens - m.completion_tokens,
+                 reasoning_tokens = h.reasoning_tokens - m.reasoning_tokens,
+                 cached_tokens = h.cached_tokens - m.cached_tokens, cost = h.cost - m.cost
+              from moved m
+              where h.org_id = $1 and h.hour = m.hour and h.key_id = $2 and h.model = m.model
+                 and h.provider = m.provider and h.app = m.app and h.member_id = m.member_id
+           ), more as (
+              insert into usage_hour as h (org_id, hour, key_id, model, provider, app, member_id, requests, failed,
+                 prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, cost)
+              select $1, hour, $2, model, provider, '', member_id, sum(requests), sum(failed), sum(prompt_tokens),
+                 sum(completion_tokens), sum(reasoning_tokens), sum(cached_tokens), sum(cost)
+              from moved group by hour, model, provider, member_id
+              on conflict (org_id, hour, key_id, model, provider, app, member_id) do update set
+                 requests = h.requests + excluded.requests, failed = h.failed + excluded.failed,
+                 prompt_tokens = h.prompt_tokens + excluded.prompt_tokens,
+                 completion_tokens = h.completion_tokens + excluded.completion_tokens,
+                 reasoning_tokens = h.reasoning_tokens + excluded.reasoning_tokens,
+                 cached_tokens = h.cached_tokens + excluded.cached_tokens, cost = h.cost + excluded.cost
            )
            select id as "id: CallId" from batch order by id desc limit 1"#,
         org.0,
@@ -276,4 +326,12 @@ pub async fn erase_calls(
     )
     .fetch_optional(conn)
     .await
+}
+
+/// Sums from which every call was moved away still have the name that is to be forgotten.
+pub async fn forget_empty_hours(conn: &mut PgConnection, org: OrgId, key: KeyId) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from usage_hour where org_id = $1 and key_id = $2 and requests = 0", org.0, key.0)
+        .execute(conn)
+        .await?;
+    Ok(())
 }

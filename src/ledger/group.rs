@@ -2,17 +2,23 @@
 //!
 //! There is no timer. An idle worker takes a job at once; while it is busy, others gather behind it
 //! and form the next batch. Load makes batches larger, not waits longer.
+//!
+//! A batch has two parts: what must not run beside the next batch, and what may. The second part waits, for the disk
+//! for example, while the worker goes on.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::base::ids::OrgId;
 
 /// Jobs that may wait in one process before further ones are refused.
 const MAX_WAITING: usize = 8_192;
+/// Batches whose second part may run at once; then the worker waits for one of them.
+const MAX_UNFINISHED: usize = 32;
 
 struct Entry<J, R> {
     org: OrgId,
@@ -39,14 +45,15 @@ pub enum GroupError {
     Stopped,
 }
 
-impl<J: Clone + Send + 'static, R: Send + 'static> GroupCommit<J, R> {
-    /// Starts the worker. `run` gets at most `max_batch` jobs and answers each, in order;
-    /// `orphaned` gets the results that nobody waits for any more.
-    pub fn start<Run, Fut, Orphaned>(handle: &Handle, max_batch: usize, run: Run, orphaned: Orphaned) -> Self
+impl<J: Send + Sync + 'static, R: Send + 'static> GroupCommit<J, R> {
+    /// Starts the worker. `run` gets at most `max_batch` jobs. What it returns is awaited beside the next batch, and
+    /// answers each job, in order; `orphaned` gets the results that nobody waits for any more.
+    pub fn start<Run, Fut, Rest, Orphaned>(handle: &Handle, max_batch: usize, run: Run, orphaned: Orphaned) -> Self
     where
-        Run: Fn(Vec<J>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Vec<R>> + Send + 'static,
-        Orphaned: Fn(J, R) + Send + Sync + 'static,
+        Run: Fn(Arc<Vec<J>>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Rest> + Send + 'static,
+        Rest: Future<Output = Vec<R>> + Send + 'static,
+        Orphaned: Fn(&J, R) + Send + Sync + 'static,
     {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
         handle.spawn(work(receiver, max_batch, run, orphaned));
@@ -67,19 +74,24 @@ impl<J: Clone + Send + 'static, R: Send + 'static> GroupCommit<J, R> {
     }
 }
 
-async fn work<J, R, Run, Fut, Orphaned>(
+async fn work<J, R, Run, Fut, Rest, Orphaned>(
     mut receiver: mpsc::Receiver<Entry<J, R>>,
     max_batch: usize,
     run: Run,
     orphaned: Orphaned,
 ) where
-    J: Clone,
-    Run: Fn(Vec<J>) -> Fut,
-    Fut: Future<Output = Vec<R>>,
-    Orphaned: Fn(J, R),
+    J: Send + Sync + 'static,
+    R: Send + 'static,
+    Run: Fn(Arc<Vec<J>>) -> Fut,
+    Fut: Future<Output = Rest>,
+    Rest: Future<Output = Vec<R>> + Send + 'static,
+    Orphaned: Fn(&J, R) + Send + Sync + 'static,
 {
     let mut queues = Queues::default();
+    let unfinished = Arc::new(Semaphore::new(MAX_UNFINISHED));
+    let orphaned = Arc::new(orphaned);
     loop {
+        let Ok(turn) = Arc::clone(&unfinished).acquire_owned().await else { return };
         if queues.is_empty() {
             match receiver.recv().await {
                 Some(entry) => queues.push(entry),
@@ -93,12 +105,18 @@ async fn work<J, R, Run, Fut, Orphaned>(
             }
         }
         let (jobs, replies): (Vec<J>, Vec<_>) = queues.take(max_batch).into_iter().map(|e| (e.job, e.reply)).unzip();
-        let results = run(jobs.clone()).await;
-        for ((job, reply), result) in jobs.into_iter().zip(replies).zip(results) {
-            if let Err(result) = reply.send(result) {
-                orphaned(job, result);
+        let jobs = Arc::new(jobs);
+        let rest = run(Arc::clone(&jobs)).await;
+        let orphaned = Arc::clone(&orphaned);
+        tokio::spawn(async move {
+            let results = rest.await;
+            for ((job, reply), result) in jobs.iter().zip(replies).zip(results) {
+                if let Err(result) = reply.send(result) {
+                    orphaned(job, result);
+                }
             }
-        }
+            drop(turn);
+        });
     }
 }
 
@@ -174,11 +192,11 @@ mod tests {
         let group = GroupCommit::start(
             &Handle::current(),
             64,
-            move |jobs: Vec<u32>| {
+            move |jobs: Arc<Vec<u32>>| {
                 seen.lock().map(|mut sizes| sizes.push(jobs.len())).ok();
                 async move {
                     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-                    jobs.into_iter().map(|job| job * 2).collect()
+                    std::future::ready(jobs.iter().map(|job| job * 2).collect())
                 }
             },
             |_, _| {},
@@ -188,5 +206,34 @@ mod tests {
         let results = futures_util::future::join_all(calls).await;
         assert!(results.into_iter().enumerate().all(|(job, result)| result == Ok(u32::try_from(job).unwrap_or(0) * 2)));
         assert!(sizes.lock().is_ok_and(|sizes| sizes.len() <= 2), "fifty jobs took more than two batches");
+    }
+
+    #[tokio::test]
+    async fn the_next_batch_does_not_wait_for_the_rest_of_the_one_before() {
+        let (release, released) = tokio::sync::watch::channel(false);
+        let group = GroupCommit::start(
+            &Handle::current(),
+            1,
+            move |jobs: Arc<Vec<u32>>| {
+                let mut released = released.clone();
+                async move {
+                    async move {
+                        // The first waits for what the second lets happen.
+                        if jobs[0] == 1 {
+                            released.wait_for(|released| *released).await.ok();
+                        }
+                        jobs.to_vec()
+                    }
+                }
+            },
+            |_, _| {},
+        );
+        let org = OrgId::fresh();
+        let second = async {
+            let done = group.submit(org, 2).await;
+            release.send(true).ok();
+            done
+        };
+        assert_eq!(tokio::join!(group.submit(org, 1), second), (Ok(1), Ok(2)));
     }
 }

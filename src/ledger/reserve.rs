@@ -1,5 +1,6 @@
 //! Admission: the first phase of a call.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
@@ -9,6 +10,7 @@ use super::decide;
 use super::group::{GroupCommit, GroupError};
 use super::hold::{Granted, Refused, Want};
 use super::{settle, store};
+use crate::db::Lane;
 
 /// Calls admitted in one transaction.
 const MAX_BATCH: usize = 256;
@@ -31,15 +33,16 @@ impl Desk {
     /// `pool` may commit without waiting for the disk: a hold lost in a database crash loses no money.
     #[must_use]
     pub fn start(handle: &Handle, pool: PgPool, config: DeskConfig) -> Desk {
-        let releases = (pool.clone(), handle.clone());
-        let run = move |wants: Vec<Want>| {
-            let pool = pool.clone();
-            async move { reserve_all(&pool, &wants, config).await }
+        let (releases, handle_of_releases) = (pool.clone(), handle.clone());
+        let counter = Arc::new(Counter { lane: Lane::new(pool.clone()), pool, config });
+        let run = move |wants: Arc<Vec<Want>>| {
+            let counter = Arc::clone(&counter);
+            async move { std::future::ready(counter.reserve_all(&wants).await) }
         };
-        let orphaned = move |want: Want, result: Result<Granted, Refused>| {
+        let orphaned = move |want: &Want, result: Result<Granted, Refused>| {
             if let Ok(granted) = result {
-                let (pool, handle) = releases.clone();
-                handle.spawn(async move { release_orphan(&pool, &want, granted).await });
+                let (pool, want) = (releases.clone(), want.clone());
+                handle_of_releases.spawn(async move { release_orphan(&pool, &want, granted).await });
             }
         };
         Desk { group: GroupCommit::start(handle, MAX_BATCH, run, orphaned) }
@@ -58,51 +61,54 @@ impl Desk {
     }
 }
 
-async fn reserve_all(pool: &PgPool, wants: &[Want], config: DeskConfig) -> Vec<Result<Granted, Refused>> {
-    let tried = tokio::time::timeout(MAX_WAIT, try_reserve_all(pool, wants, config)).await;
-    match tried {
-        Ok(Ok(results)) => results,
-        Ok(Err(error)) => {
-            tracing::error!(%error, calls = wants.len(), "no call of this batch was admitted");
-            wants.iter().map(|_| Err(Refused::Unavailable)).collect()
-        }
-        Err(_) => {
-            tracing::error!(calls = wants.len(), "the database did not admit a batch in time");
-            wants.iter().map(|_| Err(Refused::Unavailable)).collect()
-        }
-    }
+/// Where batches are admitted.
+struct Counter {
+    lane: Lane,
+    pool: PgPool,
+    config: DeskConfig,
 }
 
-async fn try_reserve_all(
-    pool: &PgPool,
-    wants: &[Want],
-    config: DeskConfig,
-) -> Result<Vec<Result<Granted, Refused>>, sqlx::Error> {
-    let full: Vec<(&Want, Granted)> = wants.iter().map(|want| (want, Granted { amount: want.most })).collect();
-    let mut conn = pool.acquire().await?;
-    if store::hold_all(&mut conn, &full, config.hold_ttl).await? {
-        return Ok(full.into_iter().map(|(_, granted)| Ok(granted)).collect());
+impl Counter {
+    async fn reserve_all(&self, wants: &[Want]) -> Vec<Result<Granted, Refused>> {
+        let tried = tokio::time::timeout(MAX_WAIT, self.try_reserve_all(wants)).await;
+        match tried {
+            Ok(Ok(results)) => results,
+            Ok(Err(error)) => {
+                tracing::error!(%error, calls = wants.len(), "no call of this batch was admitted");
+                wants.iter().map(|_| Err(Refused::Unavailable)).collect()
+            }
+            Err(_) => {
+                tracing::error!(calls = wants.len(), "the database did not admit a batch in time");
+                wants.iter().map(|_| Err(Refused::Unavailable)).collect()
+            }
+        }
     }
-    drop(conn);
-    one_by_one(pool, wants, config).await
-}
 
-/// Admits those of a batch for whom there is enough, in order of arrival.
-async fn one_by_one(
-    pool: &PgPool,
-    wants: &[Want],
-    config: DeskConfig,
-) -> Result<Vec<Result<Granted, Refused>>, sqlx::Error> {
-    let mut tx = pool.begin().await?;
-    let mut books = store::lock_books(&mut tx, wants).await?;
-    let results: Vec<_> = wants.iter().map(|want| decide::admit(&mut books, want)).collect();
-    let held: Vec<(&Want, Granted)> =
-        wants.iter().zip(&results).filter_map(|(want, result)| result.as_ref().ok().map(|g| (want, *g))).collect();
-    if !held.is_empty() && !store::hold_all(&mut tx, &held, config.hold_ttl).await? {
-        return Err(sqlx::Error::Protocol("the database refused holds that the rules admitted on locked rows".into()));
+    async fn try_reserve_all(&self, wants: &[Want]) -> Result<Vec<Result<Granted, Refused>>, sqlx::Error> {
+        let full: Vec<(&Want, Granted)> = wants.iter().map(|want| (want, Granted { amount: want.most })).collect();
+        let mut conn = self.lane.take().await?;
+        let fits = store::hold_all(&mut conn, &full, self.config.hold_ttl).await?;
+        self.lane.keep(conn);
+        if fits {
+            return Ok(full.into_iter().map(|(_, granted)| Ok(granted)).collect());
+        }
+        self.one_by_one(wants).await
     }
-    tx.commit().await?;
-    Ok(results)
+
+    /// Admits those of a batch for whom there is enough, in order of arrival.
+    async fn one_by_one(&self, wants: &[Want]) -> Result<Vec<Result<Granted, Refused>>, sqlx::Error> {
+        let mut tx = self.pool.begin().await?;
+        let mut books = store::lock_books(&mut tx, wants).await?;
+        let results: Vec<_> = wants.iter().map(|want| decide::admit(&mut books, want)).collect();
+        let held: Vec<(&Want, Granted)> =
+            wants.iter().zip(&results).filter_map(|(want, result)| result.as_ref().ok().map(|g| (want, *g))).collect();
+        if !held.is_empty() && !store::hold_all(&mut tx, &held, self.config.hold_ttl).await? {
+            let what = "the database refused holds that the rules admitted on locked rows";
+            return Err(sqlx::Error::Protocol(what.into()));
+        }
+        tx.commit().await?;
+        Ok(results)
+    }
 }
 
 async fn release_orphan(pool: &PgPool, want: &Want, granted: Granted) {

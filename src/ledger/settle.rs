@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 
 use super::account::HouseAccount;
-use super::store::{self, CreditChange, EndedHold, MeterChange, NewTransfer};
+use super::store::{self, Changes, CreditChange, EndedHold, MeterChange, TransferLine};
 use super::transfer::{Code, credit_account};
 use crate::base::Usd;
 use crate::base::ids::{CallId, MeterId, OrgId, TransferId};
@@ -53,8 +53,17 @@ pub async fn settle(conn: &mut PgConnection, endings: &[Ending]) -> Result<Vec<E
     let mut plan = Plan::default();
     // Taken out of the map, so that a call which stands twice in one batch is charged once.
     let results = endings.iter().map(|ending| plan.add(ending, ended.remove(&ending.call).as_ref())).collect();
-    plan.post(conn).await?;
+    store::apply(conn, &plan.changes()).await?;
     Ok(results)
+}
+
+/// What ending these calls comes to if every hold is open as it was granted, on these meters. Nothing is written: it is
+/// for whoever writes a whole settlement at once, and does nothing where a hold turns out to be another one.
+#[must_use]
+pub fn presume<'a>(endings: impl Iterator<Item = (Ending, &'a [MeterId])>) -> (Vec<Ended>, Changes) {
+    let mut plan = Plan::default();
+    let ended = endings.map(|(ending, meters)| plan.add_capped(&ending, meters, ending.held, ending.held)).collect();
+    (ended, plan.changes())
 }
 
 /// Charges a call whose hold a database crash lost. The customer pays what was held for it, as far as
@@ -70,38 +79,40 @@ pub async fn settle_without_hold(
 ) -> Result<Ended, sqlx::Error> {
     let credit = store::lock_credit(conn, ending.org).await?;
     let free = credit.map_or(Usd::ZERO, |credit| (credit.posted - credit.held).max(Usd::ZERO));
-    let lost = EndedHold { amount: Usd::ZERO, meters: meters.to_vec() };
     let mut plan = Plan::default();
-    let result = plan.add_capped(ending, &lost, ending.held.min(free));
-    plan.post(conn).await?;
+    let result = plan.add_capped(ending, meters, Usd::ZERO, ending.held.min(free));
+    store::apply(conn, &plan.changes()).await?;
     Ok(result)
 }
 
 /// What one settlement transaction changes, gathered by organization and meter.
 #[derive(Default)]
 struct Plan {
-    credits: BTreeMap<OrgId, CreditChange>,
-    meters: BTreeMap<(OrgId, MeterId), MeterChange>,
+    /// What is charged and released.
+    credits: BTreeMap<OrgId, (Usd, Usd)>,
+    /// What is spent and released.
+    meters: BTreeMap<(OrgId, MeterId), (Usd, Usd)>,
     usage: BTreeMap<OrgId, (TransferId, Usd)>,
-    overruns: Vec<NewTransfer>,
+    overruns: Vec<TransferLine>,
 }
 
 impl Plan {
     fn add(&mut self, ending: &Ending, hold: Option<&EndedHold>) -> Ended {
         let Some(hold) = hold else { return Ended::Gone };
-        self.add_capped(ending, hold, hold.amount)
+        self.add_capped(ending, &hold.meters, hold.amount, hold.amount)
     }
 
-    fn add_capped(&mut self, ending: &Ending, hold: &EndedHold, cap: Usd) -> Ended {
+    /// Releases `held` and charges at most `cap`.
+    fn add_capped(&mut self, ending: &Ending, meters: &[MeterId], held: Usd, cap: Usd) -> Ended {
         let charged = ending.cost.min(cap);
         let overrun = ending.cost - charged;
-        let credit = self.credits.entry(ending.org).or_default();
-        credit.charge += charged;
-        credit.release += hold.amount;
-        for meter in &hold.meters {
-            let change = self.meters.entry((ending.org, *meter)).or_default();
-            change.spend += charged;
-            change.release += hold.amount;
+        let (charge, release) = self.credits.entry(ending.org).or_default();
+        *charge += charged;
+        *release += held;
+        for meter in meters {
+            let (spend, release) = self.meters.entry((ending.org, *meter)).or_default();
+            *spend += charged;
+            *release += held;
         }
         let transfer = charged.is_positive().then(|| {
             let entry = self.usage.entry(ending.org).or_insert_with(|| (TransferId::fresh(), Usd::ZERO));
@@ -109,32 +120,38 @@ impl Plan {
             entry.0
         });
         if overrun.is_positive() {
-            self.overruns.push(NewTransfer {
+            self.overruns.push(TransferLine {
                 id: TransferId::fresh(),
-                code: Code::Overrun,
+                code: Code::Overrun.as_str(),
                 reference: ending.call.to_string(),
                 debit: HouseAccount::OperatorLoss.id(),
                 credit: HouseAccount::UsageRevenue.id(),
                 amount: overrun,
                 org: Some(ending.org),
-                memo: "cost beyond the hold".into(),
+                memo: "cost beyond the hold",
             });
         }
         Ended::Settled { charged, overrun, transfer }
     }
 
-    async fn post(self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let usage = self.usage.iter().map(|(&org, &(id, amount))| NewTransfer {
+    fn changes(self) -> Changes {
+        let usage = self.usage.into_iter().map(|(org, (id, amount))| TransferLine {
             id,
-            code: Code::Usage,
+            code: Code::Usage.as_str(),
             reference: id.to_string(),
             debit: credit_account(org),
             credit: HouseAccount::UsageRevenue.id(),
             amount,
             org: Some(org),
-            memo: String::new(),
+            memo: "",
         });
-        let transfers: Vec<NewTransfer> = usage.chain(self.overruns.iter().cloned()).collect();
-        store::apply(conn, &self.credits, &self.meters, &transfers).await
+        let credits = self.credits.into_iter().map(|(org, (charge, release))| CreditChange { org, charge, release });
+        let meters = self.meters.into_iter();
+        let meters = meters.map(|((org, id), (spend, release))| MeterChange { org, id, spend, release });
+        Changes {
+            credits: credits.collect(),
+            meters: meters.collect(),
+            transfers: usage.chain(self.overruns).collect(),
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! Watching a balance: whoever wants to know is told when it falls below an amount, once for each time.
 //!
+//! Who holds less than the amount even when credits have come in would never be told, so a low-balance watch fires for
+//! them at half of what there was then.
+//!
 //! A database trigger does it, in the transaction that moves the balance, so no way down is forgotten: settlements,
 //! moves, refunds, disputes, corrections. It leaves a job behind, `balance_crossed`, which others handle.
 
@@ -40,8 +43,8 @@ impl Threshold {
     /// What every new organization is told of.
     pub const DEFAULT: Threshold = Threshold { below: Usd::from_whole(5), rearm_at: Usd::from_whole(6) };
 
-    /// Fires again only when the balance was well above: by a tenth, and by a dollar at least. One that goes up and
-    /// down around the amount is told of once.
+    /// Fires again only when the balance was well above: by a tenth, and by a dollar at least; or when as much came in at
+    /// once and lifted it over the amount. One that goes up and down around the amount is told of once.
     #[must_use]
     pub fn once(below: Usd) -> Threshold {
         let tenth = Usd::new(below.amount() / Decimal::TEN);
@@ -64,6 +67,9 @@ pub struct Watch {
     pub armed: bool,
     /// The number of the last crossing; no two crossings of any watch have the same.
     pub crossing: Option<i64>,
+    /// Below which balance it fired then. Where credits came in and did not reach `below`, that was half of what there
+    /// was.
+    pub fired_below: Option<Usd>,
 }
 
 /// Sets or changes a watch, and returns the balance, locked until the transaction ends. Nothing fires now: one that is

@@ -30,6 +30,8 @@ pub enum OrgError {
     Closing,
     #[error("This is the only owner. Make somebody else an owner first.")]
     LastOwner,
+    #[error("They are deleting their account, so they cannot become an owner.")]
+    Leaving,
     #[error("They are a member already.")]
     AlreadyMember,
     #[error("They have an open invitation already. You can send it again.")]

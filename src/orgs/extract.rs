@@ -15,7 +15,7 @@ use crate::base::Origin;
 use crate::base::ids::{OrgId, PersonId};
 use crate::db;
 use crate::ledger::{self, CreditState};
-use crate::web::views::shell::{Closing, Menu, OrgLink};
+use crate::web::views::shell::{Closing, Menu, OrgLink, Stopped};
 use crate::web::views::{Flash, Shell};
 use crate::web::{App, PageError, client, csrf, flash, present};
 
@@ -120,6 +120,10 @@ impl Member {
                 .org
                 .delete_after
                 .map(|at| Closing { on: person.viewer().moment_in_zone(at), may_undo: self.may(Permission::Own) }),
+            stopped: self.org.keys_stopped_at.map(|at| Stopped {
+                since: person.viewer().moment_in_zone(at),
+                may_resume: self.may(Permission::ManageAllKeys),
+            }),
             balance: available.display(),
             balance_exact: available.display_exact(),
             person_name: person.name.clone(),
@@ -221,6 +225,8 @@ macro_rules! proofs {
 proofs! {
     /// A proof of somebody who may make keys here.
     KeyUser = UseKeys;
+    /// A proof of somebody who may see and stop everybody's keys here.
+    KeyManager = ManageAllKeys;
     /// A proof of somebody who handles the credits of the organization.
     Billing = HandleCredits;
     /// A proof of somebody who may invite, remove and change people.

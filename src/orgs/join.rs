@@ -8,17 +8,38 @@ use super::org::{MAX_MEMBERS, MAX_ORGS};
 use super::{OrgError, store};
 use crate::accounts::Person;
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
-use crate::base::ids::{MeterId, OrgId};
+use crate::base::ids::{InvitationId, MeterId, OrgId};
 use crate::base::secret::Digest;
 use crate::base::{EmailAddress, Origin};
 use crate::ledger::{self, Limits, MeterKind};
 
-/// The open invitation of a mailed token.
+/// The open invitation of a mailed token. For somebody who has proven the address that was invited, the invitation's id does as
+/// well: they need not find the mail in the browser in which they are.
 ///
 /// # Errors
 /// `InvitationOver` for a token that was used, revoked, replaced, or is too old or nobody's: all one answer.
-pub async fn invitation_of(conn: &mut PgConnection, token: &str) -> Result<Invitation, OrgError> {
-    store::find_invitation(conn, &Digest::of(token)).await?.ok_or(OrgError::InvitationOver)
+pub async fn invitation_of(
+    conn: &mut PgConnection,
+    token: &str,
+    person: Option<&Person>,
+) -> Result<Invitation, OrgError> {
+    let found = match token.parse::<InvitationId>() {
+        Ok(id) => {
+            let found = store::find_invitation_by_id(conn, id).await?;
+            found.filter(|invitation| person.is_some_and(|person| is_for(invitation, person)))
+        }
+        Err(_) => store::find_invitation(conn, &Digest::of(token)).await?,
+    };
+    found.ok_or(OrgError::InvitationOver)
+}
+
+/// The newest open invitation to an address that this person has proven.
+///
+/// # Errors
+/// Database errors only.
+pub async fn waiting_for(conn: &mut PgConnection, person: &Person) -> Result<Option<Invitation>, sqlx::Error> {
+    let Some(email) = person.verified_at.and_then(|_| EmailAddress::parse(&person.email).ok()) else { return Ok(None) };
+    store::newest_invitation_to(conn, &email, person.id).await
 }
 
 /// Whether this person has proven the address that was invited.
@@ -34,7 +55,7 @@ pub fn is_for(invitation: &Invitation, person: &Person) -> bool {
 /// # Errors
 /// `InvitationOver`, `OtherAddress`, `AlreadyMember`, `TooManyOrgs`, `TooManyMembers`, and database errors.
 pub async fn accept(conn: &mut PgConnection, person: &Person, token: &str, origin: &Origin) -> Result<OrgId, OrgError> {
-    let found = invitation_of(conn, token).await?;
+    let found = invitation_of(conn, token, Some(person)).await?;
     if !is_for(&found, person) {
         return Err(OrgError::OtherAddress);
     }
@@ -84,7 +105,7 @@ pub async fn decline(
     token: &str,
     origin: &Origin,
 ) -> Result<Invitation, OrgError> {
-    let found = invitation_of(conn, token).await?;
+    let found = invitation_of(conn, token, person).await?;
     let invitation = store::lock_invitation(conn, found.org, found.id).await?.ok_or(OrgError::InvitationOver)?;
     store::end_invitation(conn, invitation.org, invitation.id, "declined").await?;
     let actor = person.map_or(Actor::Nobody, |person| Actor::Person(person.id));

@@ -1,5 +1,6 @@
 //! What people are mailed about organizations. Each mail is written in the transaction of what it tells of.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::invitation::Invitation;
@@ -12,7 +13,11 @@ use crate::base::{EmailAddress, Viewer};
 use crate::mail::{self, NewMail};
 use crate::web::views::emails::{self, NoticeMail};
 
-async fn write(
+/// Writes a notice to somebody, once for each event.
+///
+/// # Errors
+/// Database errors, and templates that cannot be written.
+pub async fn write(
     conn: &mut PgConnection,
     event: String,
     kind: &'static str,
@@ -154,4 +159,36 @@ pub async fn will_be_deleted(
         footer: "If nobody should have done this, undo it or ask an owner to, before that day.".into(),
     };
     write(conn, format!("will_be_deleted:{}", MailId::fresh()), "will_be_deleted", &member.email, &notice).await
+}
+
+/// Somebody's account is being deleted, and with it the keys that they made.
+///
+/// # Errors
+/// Database errors, and templates that cannot be written.
+pub async fn keys_will_stop(
+    conn: &mut PgConnection,
+    links: &Links,
+    manager: &MemberRow,
+    org: &str,
+    (who, keys): (&str, i64),
+    on: DateTime<Utc>,
+) -> anyhow::Result<()> {
+    let on = Viewer::ANYBODY.moment_in_zone(on);
+    let stop = match keys {
+        1 => "the key that they made there stops working".to_owned(),
+        more => format!("the {more} keys that they made there stop working"),
+    };
+    let notice = NoticeMail {
+        subject: format!("Keys of {who} in {org} stop on {on}"),
+        name: manager.name.clone(),
+        lines: vec![
+            format!("{who} is deleting their account. Unless they keep it after all, {stop} then."),
+            format!("Make keys in their place for programs that {org} needs."),
+        ],
+        facts: vec![("Organization".into(), org.to_owned()), ("Keys stop on".into(), on)],
+        action: "See the keys".into(),
+        link: links.to("/keys"),
+        footer: format!("You get this because you manage the members of {org}."),
+    };
+    write(conn, format!("keys_will_stop:{}", MailId::fresh()), "keys_will_stop", &manager.email, &notice).await
 }

@@ -30,15 +30,15 @@ pub mod ways;
 pub use acting::{Acting, Locked, OrgError};
 pub use create::{close, create, open, rename};
 pub use enter::enter_personal;
-pub use extract::{Billing, KeyUser, Manager, Member, Owner, SettingsEditor};
+pub use extract::{Billing, KeyManager, KeyUser, Manager, Member, Owner, SettingsEditor};
 pub use invitation::{Invitation, Lasts, MAX_RESENDS};
 pub use invite::{invite, resend, revoke, revoke_all_of};
-pub use join::{accept, decline, invitation_of, is_for};
+pub use join::{accept, decline, invitation_of, is_for, waiting_for};
 pub use move_credits::{MoveError, move_credits};
 pub use org::{MAX_MEMBERS, MemberRow, Org, OrgName, UNDO_FOR};
 pub use role::{Permission, Role};
 pub use store::{
     ask_deletion, count_invitations, count_members, count_owners, delete_membership, erase, find_org, hold_role,
-    is_due, is_invited, is_open, lock_org, member_meter, member_page, member_row, member_rows, members,
-    open_invitations, org_names, set_role, undo_deletion,
+    is_due, is_invited, is_leaving, is_open, keys_stopped, lock_org, member_meter, member_page, member_row,
+    member_rows, members, open_invitations, org_names, set_keys_stopped, set_role, undo_deletion,
 };

@@ -12,7 +12,7 @@ use crate::base::{Locale, Usd, Viewer};
 use crate::catalog::Shelf;
 use crate::keys::{self, shown};
 use crate::ledger::{self, MeterKind};
-use crate::orgs::Member;
+use crate::orgs::{self, Member};
 use crate::topups::pages::lasts;
 use crate::web::present::amount;
 use crate::web::snippets::{Example, KEY_PLACEHOLDER, MODEL_PLACEHOLDER};
@@ -35,9 +35,11 @@ const LOW_DAYS: u64 = 3;
 pub async fn index(app: web::Data<App>, shelf: web::Data<Shelf>, member: Member) -> Result<HttpResponse, PageError> {
     let (now, viewer, org) = (app.clock.now(), member.person().viewer(), member.org_id());
     let slice = Slice { member: member.calls_of(), ..Slice::default() };
+    // It concerns another organization than the one that is open.
+    let invited = orgs::waiting_for(&mut *app.db.acquire().await?, member.person()).await?;
     let mut conn = member.tenant(&app).await?;
     let spent = activity::summary(&mut conn, org, now, viewer.zone, &slice).await?;
-    let has_keys = keys::count(&mut conn, org, member.keys_of()).await? > 0;
+    let has_keys = keys::count_up_to(&mut conn, org, member.keys_of(), 1).await? > 0;
     let near = near_limit(&mut conn, org, member.keys_of(), viewer.locale).await?;
     let calls = recent_calls(&mut conn, org, member.calls_of(), now, viewer).await?;
     let spend = match calls.is_empty() {
@@ -52,6 +54,11 @@ pub async fn index(app: web::Data<App>, shelf: web::Data<Shelf>, member: Member)
     let available = member.credit.available();
     let low_text = low_text(available, &spent, !calls.is_empty());
     html(&views::Index {
+        invited: invited.map(|invitation| views::Invited {
+            org: invitation.org_name,
+            by: invitation.inviter.unwrap_or_else(|| "Somebody".to_owned()),
+            href: format!("/invitations?token={}", invitation.id),
+        }),
         shell: member.shell("overview", "Overview", "What you can spend, where it goes, and what needs you."),
         available: amount(available),
         held: amount(member.credit.held),

@@ -8,7 +8,7 @@ use crate::base::Usd;
 use crate::base::ids::CallId;
 use crate::catalog::{Catalog, Shelf};
 use crate::gateway::{Answer, ClientFacts, Gateway};
-use crate::keys::{self, Key, KeyState};
+use crate::keys::{self, Key, KeyState, Listing, Which};
 use crate::orgs::KeyUser;
 use crate::presets;
 use crate::presets::pages::find;
@@ -106,8 +106,11 @@ async fn subject(app: &App, member: &KeyUser, id: &str) -> Result<(Preset, Versi
 async fn own_keys(app: &App, member: &KeyUser) -> Result<Vec<Key>, PageError> {
     let mut conn = member.tenant(app).await?;
     let now = app.clock.now();
-    let keys = keys::list(&mut conn, member.org_id(), Some(member.person().id), None, MAX_KEYS).await?;
-    Ok(keys.into_iter().filter(|key| key.kind == "inference" && key.state(now) == KeyState::Active).collect())
+    let listing = Listing { maker: Some(member.person().id), which: Which::Active, ..Listing::default() };
+    let keys = keys::list(&mut conn, member.org_id(), &listing, MAX_KEYS).await?;
+    // One that is bound to networks is for its program, not for this page.
+    let fits = |key: &Key| key.state(now) == KeyState::Active && key.rules.networks.is_none();
+    Ok(keys.into_iter().filter(fits).collect())
 }
 
 fn view(

@@ -155,6 +155,12 @@ pub(super) fn find<'a>(catalog: &'a Catalog, name: &str) -> Option<(&'a Arc<List
     catalog.model(base).map(|listed| (listed, variant))
 }
 
+/// The model that a name in a request means, also an alias or one with a variant behind a colon.
+#[must_use]
+pub fn model_of<'a>(catalog: &'a Catalog, name: &str) -> Option<&'a Arc<ListedModel>> {
+    find(catalog, name).map(|(listed, _)| listed)
+}
+
 pub(super) fn of_model(
     listed: &Arc<ListedModel>,
     variant: Variant,

@@ -18,7 +18,7 @@ mod policy;
 mod preferences;
 mod why;
 
-pub use candidates::{Asked, Candidate, NoRoute, candidates};
+pub use candidates::{Asked, Candidate, NoRoute, candidates, model_of};
 pub use conversation::{Conversation, Conversations};
 pub use health::{Health, Speed, Took};
 pub use outlook::{LeftOut, Next, Outlook, outlook};

@@ -48,6 +48,7 @@ pub(crate) fn offer(model: &str, slug: &str, prompt: &str, completion: &str) -> 
             upstream_model: "up".into(),
             context_length: 100_000,
             max_output: Some(4_000),
+            image_tokens: None,
             quantization: None,
             supported_parameters: vec!["max_tokens".into()],
             enabled: true,

@@ -29,7 +29,9 @@ pub(super) async fn may_lose_owner(
     if !role.may(Permission::Own) {
         return Err(OrgError::NotAllowed);
     }
-    if orgs::count_owners(conn, acting.org).await? <= 1 {
+    // Of one whose own account is being deleted, the others have to be enough.
+    let gone = i64::from(orgs::is_leaving(conn, member.person).await?);
+    if orgs::count_owners(conn, acting.org).await? + gone <= 1 {
         return Err(OrgError::LastOwner);
     }
     Ok(())
@@ -55,6 +57,9 @@ pub async fn change_role(
     }
     if after == Role::Owner && !role.may(Permission::Own) {
         return Err(OrgError::NotAllowed);
+    }
+    if after == Role::Owner && orgs::is_leaving(conn, person).await? {
+        return Err(OrgError::Leaving);
     }
     may_lose_owner(conn, acting, role, &member).await?;
     orgs::set_role(conn, acting.org, person, after.as_str()).await?;
@@ -126,6 +131,9 @@ pub async fn transfer(
     let member = orgs::member_row(conn, acting.org, to).await?.ok_or(OrgError::NotFound)?;
     if member.person == own.person {
         return Err(OrgError::NotFound);
+    }
+    if orgs::is_leaving(conn, to).await? {
+        return Err(OrgError::Leaving);
     }
     orgs::set_role(conn, acting.org, to, Role::Owner.as_str()).await?;
     orgs::set_role(conn, acting.org, own.person, Role::Admin.as_str()).await?;

@@ -87,6 +87,7 @@ async fn delete(conn: &mut PgConnection, org: OrgId) -> Result<(), String> {
     orgs::erase(conn, org, ERASED_NAME).await.map_err(text)?;
     topups::billing::forget(conn, org).await.map_err(text)?;
     topups::auto::erase(conn, org).await.map_err(text)?;
+    topups::forget_customers(conn, org).await.map_err(text)?;
     presets::erase(conn, org).await.map_err(text)?;
     pictures::remove(conn, pictures::Owner::Org(org)).await.map_err(text)?;
     let keys = keys::erase_all(conn, org).await.map_err(text)?;

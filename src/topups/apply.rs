@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
-use super::book;
 use super::processors::Processors;
-use super::store;
+use super::{book, saved, store};
 use crate::jobs::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 
 /// The job that applies one stored message.
@@ -29,21 +28,28 @@ impl TaskHandler for ApplyEvent {
     }
 }
 
-/// Fetches the payment anew, and moves the purchase and the money in one transaction.
-/// Applying a message again changes nothing.
+/// Fetches the payment anew, and moves the purchase and the money in one transaction. The answer is newer than every
+/// message about the payment that was stored before, so they are all applied by it. Applying one again changes nothing.
 async fn apply(pool: &PgPool, processors: &Processors, processor: &str, id: &str) -> anyhow::Result<()> {
     let mut conn = pool.acquire().await?;
-    let Some(object_ref) = store::pending_event(&mut conn, processor, id).await? else { return Ok(()) };
+    let Some(waiting) = store::waiting_events(&mut conn, processor, id).await? else { return Ok(()) };
+    let setup = store::setup_by_ref(&mut conn, processor, &waiting.object_ref).await?;
     // The message only says that something happened; the processor says what. No connection waits for it.
     drop(conn);
     let by = processors.get(processor)?;
-    let payment = by.fetch(&object_ref).await?;
+    if let Some(setup) = setup {
+        saved::ask(pool, by, &setup).await?;
+        let mut conn = pool.acquire().await?;
+        store::mark_applied(&mut conn, processor, &waiting.ids, "a payment method").await?;
+        return Ok(());
+    }
+    let payment = by.fetch(&waiting.object_ref).await?;
     let mut tx = pool.begin().await?;
     let outcome = match payment {
         None => "the processor does not know this payment".to_owned(),
         Some(payment) => book::payment(&mut tx, by, &payment).await?.to_string(),
     };
-    store::mark_applied(&mut tx, processor, id, &outcome).await?;
+    store::mark_applied(&mut tx, processor, &waiting.ids, &outcome).await?;
     tx.commit().await?;
     Ok(())
 }

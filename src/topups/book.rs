@@ -4,15 +4,16 @@
 
 use std::fmt;
 
-use rust_decimal::RoundingStrategy;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::payment::{Payment, PaymentState};
 use super::processors::Processor;
 use super::topup::{State, TopUp};
+use super::warned::RefundWarned;
 use super::{auto, billing, methods, reversals, store};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
+use crate::base::ids::TopUpId;
 use crate::base::{Origin, Usd};
 use crate::ledger::{self, Code, HouseAccount, Posting};
 
@@ -53,15 +54,28 @@ pub async fn payment(conn: &mut PgConnection, by: &dyn Processor, payment: &Paym
     }
     let before = topup.state();
     store::note_payment(conn, &topup, payment).await?;
+    if payment.seen != topup.seen && !before.is_credited() {
+        store::set_seen(conn, &topup, payment.seen).await?;
+    }
     if topup.is_auto() {
         auto::wants_payer(conn, &topup, payment).await?;
     }
     if let Some(next) = before.after(&payment.state) {
         advance(conn, &mut topup, next, payment).await?;
+        if by.payers_choose() {
+            store::go_on_asking(conn, &topup).await?;
+        }
     }
+    let more = match topup.state().is_credited() && by.payers_choose() {
+        true => credit_more(conn, &topup, payment).await?,
+        false => false,
+    };
     if topup.state().is_credited() {
         reversals::book(conn, &mut topup, payment).await?;
         settle_state(conn, &mut topup).await?;
+        if let Some(fee) = payment.processor_fee.filter(|fee| topup.processor_fee != Some(*fee)) {
+            store::set_processor_fee(conn, &topup, fee).await?;
+        }
     }
     if let Some(kind) = payment.fraud_warning.as_ref().filter(|_| topup.state().is_credited()) {
         warn_of_fraud(conn, &topup, kind).await?;
@@ -69,13 +83,14 @@ pub async fn payment(conn: &mut PgConnection, by: &dyn Processor, payment: &Paym
     if let Some(saved) = payment.saved.as_ref().filter(|_| topup.state().is_credited()) {
         methods::keep(conn, topup.org, by.name(), saved).await?;
     }
-    Ok(if topup.state() == before { Outcome::Nothing } else { Outcome::Changed(topup.state()) })
+    Ok(if topup.state() == before && !more { Outcome::Nothing } else { Outcome::Changed(topup.state()) })
 }
 
 /// The payer's bank reports fraud: a dispute often follows, and a refund before it costs less. Who decides is the
-/// operator, so the log and a counter tell of it, once.
+/// operator, by a setting or by hand, so the log and a counter tell of it, once.
 async fn warn_of_fraud(conn: &mut PgConnection, topup: &TopUp, kind: &str) -> anyhow::Result<()> {
     if store::set_fraud_warned(conn, topup).await? {
+        RefundWarned { org: topup.org, topup: topup.id }.enqueue(conn).await?;
         metrics::counter!("farebox_fraud_warnings_total", "processor" => topup.processor.clone()).increment(1);
         tracing::warn!(topup = %topup.id, kind, "a payment was reported as fraud; consider a refund");
         let entry = by_program(topup, Action::FraudWarned);
@@ -110,14 +125,8 @@ fn unfit(by: &dyn Processor, topup: &TopUp, payment: &Payment) -> Option<String>
     }
     let credited = topup.state().is_credited();
     let differs = payment.state == PaymentState::Paid && payment.received != topup.total && !credited;
-    let accepted = by.amount_may_differ() && credits_for(topup, payment.received).is_positive();
+    let accepted = by.payers_choose() && topup.credits_for(payment.received).is_positive();
     (differs && !accepted).then(|| format!("paid {} instead of {}", payment.received.exact(), topup.total.exact()))
-}
-
-/// What a sum buys at the rate of the purchase, rounded down to the cent.
-fn credits_for(topup: &TopUp, received: Usd) -> Usd {
-    let exact = received.amount() * topup.credits.amount() / topup.total.amount();
-    Usd::new(exact.round_dp_with_strategy(2, RoundingStrategy::ToZero))
 }
 
 /// An entry about a purchase that no person made.
@@ -141,20 +150,54 @@ async fn advance(conn: &mut PgConnection, topup: &mut TopUp, next: State, paymen
         auto::ended(conn, topup, next, failure).await?;
     }
     if next == State::Paid {
-        billing::issue(conn, topup).await?;
-        let after = json!({ "credits": topup.credits.exact(), "total": topup.total.exact(), "method": topup.method });
-        let entry = by_program(topup, Action::TopupPaid);
-        audit::record(conn, entry.change(Value::Null, after)).await?;
+        acknowledge(conn, topup).await?;
     }
     Ok(())
 }
 
-/// Where payers type amounts themselves, what came is what counts.
+/// The receipt of what came in, and its entry in the log.
+async fn acknowledge(conn: &mut PgConnection, topup: &TopUp) -> anyhow::Result<()> {
+    billing::issue(conn, topup).await?;
+    let after = json!({ "credits": topup.credits.exact(), "total": topup.total.exact(), "method": topup.method });
+    let entry = by_program(topup, Action::TopupPaid);
+    Ok(audit::record(conn, entry.change(Value::Null, after)).await?)
+}
+
+/// What came in beyond what a locked purchase was credited for becomes a purchase of its own, at the same rate. A receipt
+/// that was written and mailed never changes, so each of the two has its own. False when nothing more came in.
+async fn credit_more(conn: &mut PgConnection, topup: &TopUp, payment: &Payment) -> anyhow::Result<bool> {
+    let known: Usd = store::more_of(conn, topup.org, topup.id).await?.iter().map(|more| more.total).sum();
+    let extra = payment.received - topup.total - known;
+    if payment.state != PaymentState::Paid || !extra.is_positive() {
+        return Ok(false);
+    }
+    let credits = topup.credits_for(extra);
+    let mut more = TopUp {
+        id: TopUpId::fresh(),
+        credits,
+        fee: extra - credits,
+        total: extra,
+        asked: None,
+        more_of: Some(topup.id),
+        state: State::Pending.as_str().to_owned(),
+        receipt_number: None,
+        ..topup.clone()
+    };
+    store::insert_more(conn, &more).await?;
+    credit(conn, &more).await?;
+    store::set_state(conn, &more, State::Paid, "").await?;
+    State::Paid.as_str().clone_into(&mut more.state);
+    acknowledge(conn, &more).await?;
+    Ok(true)
+}
+
+/// Where payers send amounts themselves, what came is what counts.
 async fn adjust(conn: &mut PgConnection, topup: &mut TopUp, received: Usd) -> anyhow::Result<()> {
     if received == topup.total {
         return Ok(());
     }
-    let credits = credits_for(topup, received);
+    let credits = topup.credits_for(received);
+    topup.asked = Some(topup.total);
     (topup.credits, topup.fee, topup.total) = (credits, received - credits, received);
     store::set_amounts(conn, topup).await?;
     Ok(())

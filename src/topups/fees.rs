@@ -184,6 +184,11 @@ impl Schedule {
         &self.methods
     }
 
+    /// Those that can be charged again without their payer.
+    pub fn reusable(&self) -> impl Iterator<Item = &Method> {
+        self.methods.iter().filter(|method| method.family == Family::Reusable)
+    }
+
     /// The method of a slug, if it is offered here.
     #[must_use]
     pub fn method(&self, slug: &str) -> Option<&Method> {

@@ -1,19 +1,22 @@
 //! The janitor asks processors for what their messages did not tell: payments and refunds that are still open. Unknown
 //! is not failed, so nothing is decided here without the processor's word.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::processors::{Processor, Processors};
+use super::saved::{self, Setup};
 use super::store::{self, OpenRefund};
 use super::topup::{State, TopUp};
-use super::{auto, book, refund};
+use super::{auto, book, inbox, refund};
 
 /// How often the janitor looks for what is due.
 const EVERY: Duration = Duration::from_secs(5);
+/// How often it drops old messages.
+const TIDY_EVERY: Duration = Duration::from_hours(1);
 /// What one round takes on; more wait for the next.
 const BATCH: i64 = 50;
 /// Questions under way at the same time.
@@ -23,7 +26,16 @@ const UNHEARD_OF: chrono::Duration = chrono::Duration::hours(2);
 
 /// Runs until `stop`, in every process: rows are shared out by locks.
 pub async fn run(pool: PgPool, processors: Processors, stop: CancellationToken) {
+    let mut tidy_at = Instant::now();
     loop {
+        if Instant::now() >= tidy_at {
+            tidy_at = Instant::now() + TIDY_EVERY;
+            match inbox::tidy(&pool).await {
+                Ok(0) => {}
+                Ok(dropped) => tracing::info!(dropped, "old payment messages were dropped"),
+                Err(error) => tracing::warn!(%error, "old payment messages were not dropped; trying again in an hour"),
+            }
+        }
         if let Err(error) = round(&pool, &processors).await {
             tracing::warn!(%error, "open payments were not looked through; trying again");
         }
@@ -43,8 +55,9 @@ pub async fn round(pool: &PgPool, processors: &Processors) -> Result<usize, sqlx
     let mut conn = pool.acquire().await?;
     let topups = store::due_topups(&mut conn, BATCH).await?;
     let refunds = store::due_refunds(&mut conn, BATCH).await?;
+    let setups = store::due_setups(&mut conn, BATCH).await?;
     drop(conn);
-    let asked = topups.len() + refunds.len();
+    let asked = topups.len() + refunds.len() + setups.len();
     // Side by side, so that a processor that hangs does not keep the others' payments waiting.
     let each = stream::iter(topups).for_each_concurrent(AT_ONCE, |topup| async move {
         if let Err(error) = ask_topup(pool, processors, &topup).await {
@@ -58,7 +71,17 @@ pub async fn round(pool: &PgPool, processors: &Processors) -> Result<usize, sqlx
         }
     });
     each.await;
+    let each = stream::iter(setups).for_each_concurrent(AT_ONCE, |setup| async move {
+        if let Err(error) = ask_setup(pool, processors, &setup).await {
+            tracing::warn!(setup = %setup.id, %error, "a payment method was not learned of; it will be asked for again");
+        }
+    });
+    each.await;
     Ok(asked)
+}
+
+async fn ask_setup(pool: &PgPool, processors: &Processors, setup: &Setup) -> anyhow::Result<()> {
+    saved::ask(pool, processors.get(&setup.processor)?, setup).await
 }
 
 async fn ask_topup(pool: &PgPool, processors: &Processors, topup: &TopUp) -> anyhow::Result<()> {

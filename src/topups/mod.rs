@@ -11,6 +11,7 @@
 mod apply;
 mod book;
 mod crossed;
+mod customers;
 mod fees;
 mod inbox;
 mod mails;
@@ -20,7 +21,9 @@ mod refund;
 mod reversals;
 mod start;
 mod store;
+mod told;
 mod topup;
+mod warned;
 
 pub mod alerts;
 pub mod auto;
@@ -36,10 +39,12 @@ pub mod webhook;
 
 pub use apply::ApplyEvent;
 pub use crossed::BalanceCrossed;
+pub use customers::{ForgetCustomers, forget as forget_customers};
 pub use fees::{FeeRule, Fees, METHODS, method_name};
-pub use inbox::{Event, receive};
-pub use payment::RefundState;
+pub use inbox::{Event, receive, tidy};
+pub use payment::{Payment, RefundState};
 pub use processors::sandbox::{Outcome, SettleSandboxPayment};
-pub use refund::{By, RefundError, refund};
-pub use store::{disputes, drifted_codes, events, find, find_anywhere, list, list_anywhere, refunds};
+pub use refund::{By, RefundError, record_sent, refund};
+pub use store::{disputes, drifted_codes, events, find, find_anywhere, list, list_anywhere, more_of, refunds};
 pub use topup::{State, TopUp};
+pub use warned::RefundWarned;

@@ -10,12 +10,13 @@ use sqlx::PgConnection;
 
 use super::auto;
 use super::fees::{self, Family, Method, Schedule, method_name};
-use super::processors::{ProcessorError, Processors};
+use super::processors::{Processor, ProcessorError, Processors};
 use super::refund::refundable;
 use super::refunds::pages::refund_view;
 use super::saved::pages::method_view;
 use super::start::{Purchase, StartError};
 use super::store::RedemptionView;
+use super::told::told;
 use super::topup::{State, TopUp};
 use super::{Outcome, store};
 use crate::activity;
@@ -31,6 +32,9 @@ use crate::web::views::{Badge, Choice, Field, Pager};
 use crate::web::{App, Destination, PageError, Protected, away, html, public_page, see_other, unprocessable};
 
 const ROWS: u16 = 20;
+/// What somebody who sends the money themselves should know before.
+const SEND_ALL: &str = "It shows how much to send, and where to. Send all of it in one payment before its time runs out. \
+    The credits arrive when the network has confirmed it.";
 /// Moves between organizations that are shown, the newest.
 const MOVES: i64 = 20;
 /// Redeemed codes that are shown, the newest.
@@ -100,6 +104,7 @@ async fn index_view(
         rules,
         redeemed: redeemed.iter().map(|one| redeemed_view(one, now, viewer)).collect(),
         methods: methods.iter().map(method_view).collect(),
+        may_keep: processors.schedule.reusable().next().is_some(),
         may_move: member.org.is_team(),
         moves: moves.iter().map(|one| move_view(one, &names, now, viewer)).collect(),
         shell: member.shell("credits", "Credits", "What your organization can spend, and what it has bought."),
@@ -286,7 +291,7 @@ pub async fn create(
     let started =
         super::start::start(&app.db, &processors, &member.acting(), Purchase { id, method, quote, save }).await;
     let problem = match started {
-        Ok(topup) => return onward(&app, &request, &topup),
+        Ok(topup) => return onward(&app, &request, &topup, method.family),
         Err(StartError::Differs) => {
             return Err(PageError::Invalid(
                 "This form was used for another purchase. Go back to Credits and start anew.".into(),
@@ -311,7 +316,7 @@ pub async fn create(
 }
 
 /// To the payment page, wherever it is.
-fn onward(app: &App, request: &HttpRequest, topup: &TopUp) -> Result<HttpResponse, PageError> {
+fn onward(app: &App, request: &HttpRequest, topup: &TopUp, family: Family) -> Result<HttpResponse, PageError> {
     let here = format!("/credits/topups/{}", topup.id);
     let pay = topup.checkout_url.as_deref().filter(|_| topup.state() == State::Pending);
     let Some(url) = pay else { return Ok(see_other(&here)) };
@@ -320,7 +325,10 @@ fn onward(app: &App, request: &HttpRequest, topup: &TopUp) -> Result<HttpRespons
             let to = Destination {
                 label: "the payment page",
                 url: &url,
-                explanation: "You pay there and come back here. Farebox never sees what you pay with.",
+                explanation: match family {
+                    Family::Crypto => SEND_ALL,
+                    _ => "You pay there and come back here. Farebox never sees what you pay with.",
+                },
                 back: (&here, "Leave without paying"),
             };
             away(app, request, to)
@@ -354,8 +362,10 @@ pub async fn show(
     // Read after the purchase, so that a page which says that credits came shows them in the balance too.
     member.0.credit = ledger::credit_state(&mut conn, topup.org).await?;
     let refunds = store::refunds(&mut conn, member.org_id(), topup.id).await?;
+    let more = store::more_of(&mut conn, member.org_id(), topup.id).await?;
     drop(conn);
-    let (headline, explanation) = told(&topup);
+    let sent = processors.get(&topup.processor).is_ok_and(Processor::payers_choose);
+    let (headline, explanation) = told(&topup, sent);
     let state = topup.state();
     let (now, viewer) = (app.clock.now(), member.person().viewer());
     let may_return = refundable(&topup, member.credit.available(), &processors, now).is_positive();
@@ -371,7 +381,11 @@ pub async fn show(
         method: method_name(&topup.method).to_owned(),
         started: when(topup.created_at, now, viewer),
         poll: state == State::Pending,
-        pay_href: topup.checkout_url.clone().filter(|_| state == State::Pending),
+        // Who has sent it all must not send it again.
+        pay_href: topup.checkout_url.clone().filter(|_| state == State::Pending && topup.seen < topup.total),
+        seen: topup.seen.is_positive().then(|| amount(topup.seen)).filter(|_| state == State::Pending),
+        more: more.iter().map(|one| row_view(one, now, viewer)).collect(),
+        first_href: topup.more_of.map(|first| format!("/credits/topups/{first}")),
         receipt_href: topup.paid_at.map(|_| receipt_href(topup.id)),
         retry: matches!(state, State::Failed | State::Expired),
         refund_href: may_return.then(|| format!("/credits/topups/{}/refund", topup.id)),
@@ -379,33 +393,6 @@ pub async fn show(
         origin: if topup.is_auto() { "Auto top-up".to_owned() } else { String::new() },
         id: topup.id.to_string(),
     })
-}
-
-fn told(topup: &TopUp) -> (String, String) {
-    let (headline, explanation) = match topup.state() {
-        State::Pending => (
-            "Waiting for the payment".to_owned(),
-            "The credits arrive when the payment is confirmed. You can leave this page; nothing is lost.".to_owned(),
-        ),
-        State::Paid if topup.refunded.is_positive() => (
-            format!("{} added, {} returned", topup.credits.display(), topup.refunded.display()),
-            "A part of the payment went back. The rest can be spent.".to_owned(),
-        ),
-        State::Paid => (
-            format!("{} added", topup.credits.display()),
-            "The payment is confirmed and the credits can be spent now.".to_owned(),
-        ),
-        State::Failed => {
-            ("The payment failed".to_owned(), format!("{} No credits were added. You can try again.", topup.failure))
-        }
-        State::Expired => ("The payment expired".to_owned(), "Nothing was paid and no credits were added.".to_owned()),
-        State::Refunded => ("Refunded".to_owned(), "The credits were taken back and the payment returned.".to_owned()),
-        State::Disputed => (
-            "Disputed".to_owned(),
-            "The payer's bank contests this payment, so its credits were taken back. They return if the bank decides for it.".to_owned(),
-        ),
-    };
-    (headline, explanation)
 }
 
 /// `GET /sandbox/checkout/{id}`: stands for the processor's own page.

@@ -35,6 +35,8 @@ pub struct Payment {
     pub state: PaymentState,
     /// What came in; zero unless paid.
     pub received: Usd,
+    /// What has been seen so far, confirmed or not, where payers send amounts themselves.
+    pub seen: Usd,
     /// Why this can never be credited: another currency, another mode, another account.
     pub unfit: Option<String>,
     pub refunds: Vec<RefundSeen>,
@@ -43,6 +45,8 @@ pub struct Payment {
     pub saved: Option<SavedMethod>,
     /// The kind of fraud that the payer's bank reports, where it does.
     pub fraud_warning: Option<String>,
+    /// What the processor took of it for itself, disputes included, where it says so.
+    pub processor_fee: Option<Usd>,
     pub created_at: Option<DateTime<Utc>>,
 }
 
@@ -56,11 +60,13 @@ impl Payment {
             topup,
             state: PaymentState::Open,
             received: Usd::ZERO,
+            seen: Usd::ZERO,
             unfit: None,
             refunds: Vec::new(),
             disputes: Vec::new(),
             saved: None,
             fraud_warning: None,
+            processor_fee: None,
             created_at: None,
         }
     }

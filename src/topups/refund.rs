@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 
 use super::payment::RefundState;
-use super::processors::{Processor, ProcessorError, Processors, RefundOrder};
+use super::processors::{Processor, ProcessorError, Processors, RefundOrder, Returns};
 use super::store::{self, RefundRow};
 use super::topup::{State, TopUp};
 use super::{book, reversals};
@@ -17,6 +17,8 @@ use crate::ledger;
 
 /// How long the payer may take unused credits back.
 pub const OWNER_MAY_WITHIN: Duration = Duration::hours(24);
+/// Transaction ids of all networks are shorter.
+const MAX_REFERENCE: usize = 200;
 
 /// Who sends money back.
 #[derive(Clone, Debug)]
@@ -43,6 +45,14 @@ pub enum RefundError {
     Amount,
     #[error("This way to pay cannot be refunded from here.")]
     Unsupported,
+    #[error("Farebox cannot send this back. Send it by hand, then write it down with `--sent <transaction>`.")]
+    ByHand,
+    #[error("Farebox sends this back itself; without `--sent` it does.")]
+    NotByHand,
+    #[error("A refund under this reference is written down already.")]
+    Known,
+    #[error("The reference must be what the sent money is found by, of at most 200 characters.")]
+    Reference,
     /// The processor refused; the credits are back.
     #[error("The payment processor refused the refund: {0} Your credits were put back.")]
     Refused(String),
@@ -55,7 +65,7 @@ pub enum RefundError {
 /// What can be returned to its payer now: unused credits of a recent payment whose method can.
 #[must_use]
 pub fn refundable(topup: &TopUp, available: Usd, processors: &Processors, now: DateTime<Utc>) -> Usd {
-    let can = processors.get(&topup.processor).is_ok_and(Processor::can_refund);
+    let can = processors.get(&topup.processor).is_ok_and(|by| by.returns() == Returns::Asked);
     let recent = topup.paid_at.is_some_and(|at| now - at <= OWNER_MAY_WITHIN);
     if topup.state() != State::Paid || !can || !recent {
         return Usd::ZERO;
@@ -99,14 +109,18 @@ async fn allowed(
     by: &By,
 ) -> Result<Usd, RefundError> {
     let processor = processors.get(&topup.processor).map_err(|_| RefundError::Unsupported)?;
-    if !processor.can_refund() {
-        return Err(RefundError::Unsupported);
-    }
-    if !topup.state().is_credited() {
-        return Err(RefundError::NotPaid);
+    match (processor.returns(), by) {
+        // What came in later belongs to a payment that only its first purchase names.
+        (Returns::Asked | Returns::AskedByOperator, _) if topup.more_of.is_some() => {
+            return Err(RefundError::Unsupported);
+        }
+        (Returns::Asked, _) | (Returns::AskedByOperator, By::Operator) => {}
+        (Returns::ByHand, By::Operator) => return Err(RefundError::ByHand),
+        _ => return Err(RefundError::Unsupported),
     }
     let most = match by {
-        By::Operator => topup.kept(),
+        By::Operator => return of_what_is_left(topup, amount),
+        By::Owner(_) if !topup.state().is_credited() => return Err(RefundError::NotPaid),
         By::Owner(_) => {
             let available = ledger::lock_credit(conn, topup.org).await?.map_or(Usd::ZERO, |credit| credit.available());
             let now = store::now(conn).await?;
@@ -116,6 +130,54 @@ async fn allowed(
             refundable(topup, available, processors, now)
         }
     };
+    within(most, amount)
+}
+
+/// Writes down what an operator sent back by hand, found by this reference, such as a transaction's id. Credits are taken
+/// as for every refund. The same reference again is refused.
+///
+/// # Errors
+/// See [`RefundError`]; nothing is changed then.
+pub async fn record_sent(
+    pool: &PgPool,
+    processors: &Processors,
+    (org, topup): (OrgId, TopUpId),
+    amount: Option<Usd>,
+    reference: &str,
+    entry: Entry,
+) -> Result<(), RefundError> {
+    let reference = reference.trim();
+    if reference.is_empty() || reference.len() > MAX_REFERENCE || reference.chars().any(char::is_control) {
+        return Err(RefundError::Reference);
+    }
+    let mut tx = pool.begin().await?;
+    let mut topup = store::lock(&mut tx, org, topup).await?.ok_or(RefundError::NotFound)?;
+    let processor = processors.get(&topup.processor).map_err(|_| RefundError::Unsupported)?;
+    if processor.returns() != Returns::ByHand {
+        return Err(RefundError::NotByHand);
+    }
+    if store::refund_is_known(&mut tx, &topup.processor, reference).await? {
+        return Err(RefundError::Known);
+    }
+    let amount = of_what_is_left(&topup, amount)?;
+    let row = reversals::take(&mut tx, &mut topup, RefundId::fresh(), amount, "operator", None).await?;
+    reversals::settle(&mut tx, &mut topup, &row, RefundState::Succeeded, Some(reference), "").await?;
+    book::settle_state(&mut tx, &mut topup).await?;
+    let entry = Entry { action: Action::RefundAsked, ..entry }.on(Target::new("topup", topup.id, ""));
+    let after = json!({ "amount": amount.exact(), "reference": reference });
+    audit::record(&mut tx, entry.change(Value::Null, after)).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+fn of_what_is_left(topup: &TopUp, amount: Option<Usd>) -> Result<Usd, RefundError> {
+    if !topup.state().is_credited() {
+        return Err(RefundError::NotPaid);
+    }
+    within(topup.kept(), amount)
+}
+
+fn within(most: Usd, amount: Option<Usd>) -> Result<Usd, RefundError> {
     let amount = amount.unwrap_or(most);
     if !most.is_positive() {
         return Err(RefundError::NothingLeft);

@@ -74,7 +74,11 @@ pub async fn start(
 }
 
 /// The organization's name at a processor, made there on first use.
-async fn customer(pool: &PgPool, by: &dyn Processor, acting: &Acting<'_>) -> Result<Option<String>, StartError> {
+pub(super) async fn customer(
+    pool: &PgPool,
+    by: &dyn Processor,
+    acting: &Acting<'_>,
+) -> Result<Option<String>, StartError> {
     let mut conn = pool.acquire().await?;
     if let Some(known) = store::customer(&mut conn, acting.org, by.name()).await? {
         return Ok(Some(known));

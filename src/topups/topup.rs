@@ -1,6 +1,7 @@
 //! A purchase and its states.
 
 use chrono::{DateTime, Utc};
+use rust_decimal::RoundingStrategy;
 
 use super::payment::PaymentState;
 use crate::base::Usd;
@@ -65,6 +66,12 @@ pub struct TopUp {
     pub credits: Usd,
     pub fee: Usd,
     pub total: Usd,
+    /// The total that was asked for, where something else came in.
+    pub asked: Option<Usd>,
+    /// What was seen of a payment that is not credited yet.
+    pub seen: Usd,
+    /// The purchase for which this came in later, as another payment.
+    pub more_of: Option<TopUpId>,
     pub state: String,
     pub failure: String,
     pub processor_ref: Option<String>,
@@ -75,6 +82,8 @@ pub struct TopUp {
     /// What went back of credits and fee together, and what is contested now.
     pub refunded: Usd,
     pub disputed: Usd,
+    /// What the processor kept for itself, where it said so; information, not in the books.
+    pub processor_fee: Option<Usd>,
     pub receipt_number: Option<i64>,
     pub payer: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -107,6 +116,31 @@ impl TopUp {
             State::Refunded
         } else {
             State::Paid
+        }
+    }
+
+    /// What a sum buys at the rate of this purchase, rounded down to the cent. Whoever paid a cent gets at least that.
+    #[must_use]
+    pub fn credits_for(&self, received: Usd) -> Usd {
+        let exact = received.amount() * self.credits.amount() / self.total.amount();
+        let credits = Usd::new(exact.round_dp_with_strategy(2, RoundingStrategy::ToZero));
+        credits.max(Usd::from_hundredths(1).min(received))
+    }
+
+    /// Why this is not simply what was asked for; the page, the receipt and its mail say the same. Empty where it is.
+    #[must_use]
+    pub fn oddity(&self) -> String {
+        match (self.asked, self.more_of) {
+            (_, Some(first)) => format!(
+                "Another {} came in for payment {first} after that one was credited. It is credited at the same rate.",
+                self.total.display(),
+            ),
+            (Some(asked), None) => format!(
+                "{} came in instead of {}. The credits follow what came in, at the same rate.",
+                self.total.display(),
+                asked.display(),
+            ),
+            (None, None) => String::new(),
         }
     }
 
@@ -148,6 +182,9 @@ mod tests {
             credits: Usd::from_whole(20),
             fee: Usd::from_hundredths(110),
             total: Usd::from_hundredths(2110),
+            asked: None,
+            seen: Usd::ZERO,
+            more_of: None,
             state: "paid".into(),
             failure: String::new(),
             processor_ref: None,
@@ -156,6 +193,7 @@ mod tests {
             origin: "person".into(),
             refunded: Usd::from_hundredths(refunded),
             disputed: Usd::ZERO,
+            processor_fee: None,
             receipt_number: None,
             payer: None,
             created_at: DateTime::default(),
@@ -172,5 +210,19 @@ mod tests {
         assert_eq!(paid(2000).split(cents(110)), (Usd::ZERO, cents(110)));
         assert_eq!(paid(2000).credited_state(), State::Refunded);
         assert_eq!(paid(1999).credited_state(), State::Paid);
+    }
+
+    #[test]
+    fn what_comes_in_buys_credits_at_the_rate_of_the_purchase() {
+        let cents = Usd::from_hundredths;
+        let bitcoin = TopUp { credits: cents(10_000), fee: cents(526), total: cents(10_526), ..paid(0) };
+        for (received, credits) in [(10_526, 10_000), (5_000, 4_750), (11_000, 10_450), (1, 1), (2, 1), (0, 0)] {
+            assert_eq!(bitcoin.credits_for(cents(received)), cents(credits), "{received}");
+        }
+        assert_eq!(bitcoin.oddity(), "");
+        let part = TopUp { asked: Some(bitcoin.total), total: cents(5_000), ..bitcoin.clone() };
+        assert!(part.oddity().starts_with("$50.00 came in instead of $105.26."), "{}", part.oddity());
+        let more = TopUp { more_of: Some(bitcoin.id), ..part };
+        assert!(more.oddity().starts_with("Another $50.00 came in"), "{}", more.oddity());
     }
 }

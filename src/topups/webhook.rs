@@ -34,19 +34,13 @@ pub async fn receive(
             return answer(StatusCode::BAD_REQUEST, "refused\n");
         }
     };
-    match store(&app, event).await {
+    match inbox::take(&app.db, event).await {
         Ok(()) => answer(StatusCode::OK, "stored\n"),
         Err(error) => {
             tracing::error!(processor = by.name(), %error, "a payment message was not stored");
             answer(StatusCode::SERVICE_UNAVAILABLE, "try again\n")
         }
     }
-}
-
-async fn store(app: &App, event: inbox::Event) -> Result<(), sqlx::Error> {
-    let mut tx = app.db.begin().await?;
-    inbox::receive(&mut tx, event).await?;
-    tx.commit().await
 }
 
 fn answer(status: StatusCode, text: &'static str) -> HttpResponse {

@@ -1,8 +1,10 @@
 //! What every handler may hold.
 
+use chrono::TimeDelta;
 use sqlx::PgPool;
 use url::Url;
 
+use super::{Hosts, TrustedProxies};
 use crate::base::{Clock, Secret};
 
 #[derive(Clone, Debug)]
@@ -15,8 +17,12 @@ pub struct App {
     pub dev: bool,
     /// Signs form tokens.
     pub form_key: Secret<[u8; 32]>,
-    /// Reverse proxies before this process that set `X-Forwarded-For`.
-    pub trusted_proxies: u8,
+    /// Reverse proxies before this process, which say where a request comes from.
+    pub proxies: TrustedProxies,
+    /// The names that this instance answers to.
+    pub hosts: Hosts,
+    /// A session that is not used for so long has ended.
+    pub session_idle: TimeDelta,
 }
 
 impl App {

@@ -14,27 +14,20 @@ pub fn origin(app: &App, request: &HttpRequest) -> Origin {
     Origin { ip: ip(app, request), user_agent: user_agent(request) }
 }
 
-/// The client's address. `X-Forwarded-For` counts only as far as trusted proxies wrote it:
-/// the last entry comes from the nearest proxy, and what stands before is anybody's claim.
+/// The client's address. `X-Forwarded-For` counts only as far as trusted proxies wrote it; what stands before is anybody's
+/// claim.
 #[must_use]
 pub fn ip(app: &App, request: &HttpRequest) -> String {
-    let peer = request.peer_addr().map(|peer| peer.ip());
-    let claimed = match usize::from(app.trusted_proxies) {
-        0 => None,
-        proxies => forwarded(request, proxies),
-    };
-    claimed.or(peer).map(|ip| ip.to_canonical().to_string()).unwrap_or_default()
+    address(app, request).map(|ip| ip.to_string()).unwrap_or_default()
 }
 
-fn forwarded(request: &HttpRequest, proxies: usize) -> Option<IpAddr> {
-    let entries: Vec<&str> = request
-        .headers()
-        .get_all("x-forwarded-for")
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .collect();
-    let index = entries.len().checked_sub(proxies)?;
-    entries.get(index)?.trim().parse().ok()
+/// As [`ip`], for comparing. `None` when nothing is known of it.
+#[must_use]
+pub fn address(app: &App, request: &HttpRequest) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip().to_canonical();
+    let written = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+    let written: Vec<&str> = written.flat_map(|value| value.split(',')).collect();
+    Some(app.proxies.client(peer, &written))
 }
 
 #[must_use]

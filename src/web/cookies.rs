@@ -87,3 +87,16 @@ pub fn gone(app: &App, name: &'static str) -> Cookie<'static> {
 pub fn read(request: &HttpRequest, name: &str) -> Option<String> {
     request.cookie(name).map(|cookie| cookie.value().to_owned()).filter(|value| value.len() == 64)
 }
+
+#[must_use]
+pub fn holder_name(app: &App) -> &'static str {
+    name(app, "farebox_holder", "__Host-farebox_holder")
+}
+
+/// The cookie of a browser that may look at one key for so many minutes. It names the key and is not one.
+#[must_use]
+pub fn holder(app: &App, mark: &str, minutes: i64) -> Cookie<'static> {
+    let mut cookie = build(app, holder_name(app), mark.to_owned());
+    cookie.set_max_age(Duration::minutes(minutes));
+    cookie
+}

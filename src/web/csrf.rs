@@ -7,7 +7,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpRequest, web};
+use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -22,14 +22,16 @@ struct FreshMark(String);
 /// Guards pages: gives every browser a mark, and lets only our own pages change something.
 ///
 /// # Errors
-/// `Forbidden` for a request that another site caused.
+/// Those of the handler.
 pub async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let app = request.app_data::<web::Data<App>>().cloned().ok_or(PageError::Misconfigured)?;
     if !is_safe(request.method()) && !is_same_origin(&app, request.request()) {
-        return Err(PageError::Forbidden("This request came from another site, so nothing was done.").into());
+        // An answer and no error, so that it carries the headers of every page.
+        let answer = PageError::Forbidden("This request came from another site, so nothing was done.").error_response();
+        return Ok(request.into_response(answer).map_into_right_body());
     }
     let fresh = match cookies::read(request.request(), cookies::visitor_name(&app)) {
         Some(_) => None,
@@ -43,7 +45,7 @@ pub async fn guard(
     if let Some(mark) = fresh {
         response.response_mut().add_cookie(&cookies::visitor(&app, &mark)).ok();
     }
-    Ok(response)
+    Ok(response.map_into_left_body())
 }
 
 fn is_safe(method: &Method) -> bool {

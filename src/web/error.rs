@@ -5,8 +5,9 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 
+use super::hosts::Refused;
 use super::views::PublicPage;
-use super::views::errors::{Forbidden, Internal, Invalid, NotFound, TooMany, Unavailable};
+use super::views::errors::{Forbidden, Internal, Invalid, Misdirected, NotFound, TooMany, Unavailable};
 
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
@@ -19,6 +20,9 @@ pub enum PageError {
     Invalid(String),
     #[error("too many tries")]
     TooMany,
+    /// The head of the request is not answered.
+    #[error("refused: {0:?}")]
+    Refused(Refused),
     /// Signed out: go to the sign-in page and come back.
     #[error("signed out")]
     SignedOut { next: String },
@@ -65,6 +69,7 @@ impl ResponseError for PageError {
             PageError::Forbidden(_) => StatusCode::FORBIDDEN,
             PageError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             PageError::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            PageError::Refused(refused) => refused.status(),
             PageError::SignedOut { .. } | PageError::StepUp { .. } | PageError::Leaving => StatusCode::SEE_OTHER,
             PageError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             PageError::Misconfigured | PageError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -111,6 +116,13 @@ impl PageError {
             PageError::TooMany => {
                 TooMany { page: page("Too many tries"), request_id, retry_after: "15 minutes".into() }.render()
             }
+            PageError::Refused(refused) => Misdirected {
+                page: page("This request is not answered"),
+                request_id,
+                code: refused.status().as_u16().to_string(),
+                reason: refused.text(),
+            }
+            .render(),
             PageError::Unavailable(_) => Unavailable { page: page("Back in a moment"), request_id }.render(),
             PageError::SignedOut { .. }
             | PageError::StepUp { .. }

@@ -93,6 +93,13 @@ console.log(answer.choices[0].message.content);"#
                 "Open WebUI",
                 format!("Connection: OpenAI API\nURL: {base_url}\nKey: {key}\nModel ID: {model}"),
             ),
+            snippet(
+                "continue",
+                "Continue",
+                format!(
+                    "models:\n  - name: {model}\n    provider: openai\n    model: {model}\n    apiBase: {base_url}\n    apiKey: {key}"
+                ),
+            ),
         ]
     }
 }

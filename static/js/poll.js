@@ -25,9 +25,10 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr, elt } = event.detail;
   if (!xhr.responseURL || !pollsItself(elt)) return;
   if (new URL(xhr.responseURL).pathname === location.pathname) {
-    // Still waiting: leave the page as it is, with the chosen tab, the focus and any selected text.
-    const page = new DOMParser().parseFromString(xhr.responseText, "text/html");
-    if (pollsItself(page.getElementById(elt.id))) event.detail.shouldSwap = false;
+    // Still waiting, and nothing new: leave the page as it is, with the chosen tab, the focus and any selected text.
+    const next = new DOMParser().parseFromString(xhr.responseText, "text/html").getElementById(elt.id);
+    const says = (part) => part.querySelector("h2")?.textContent;
+    if (pollsItself(next) && says(next) === says(elt)) event.detail.shouldSwap = false;
     return;
   }
   // Signed out meanwhile: loading the page anew leads to the sign-in page, and from there back here.

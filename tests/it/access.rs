@@ -58,12 +58,20 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/email/revert", Anybody),
     ("post", "/oidc/sign-in", Anybody),
     ("get", "/oidc/{provider}/callback", Anybody),
+    ("get", "/claim", Anybody),
+    ("post", "/claim", Anybody),
+    ("get", "/key", Anybody),
+    ("post", "/key", Anybody),
+    ("post", "/key/close", Anybody),
+    ("get", "/alarm", Anybody),
+    ("post", "/alarm", Anybody),
     ("get", "/docs/api", Anybody),
     ("get", "/openapi.json", Anybody),
     ("post", "/{processor}", For::Processor),
     ("get", "/", Member),
     ("get", "/step-up", Member),
     ("post", "/step-up", Member),
+    ("get", "/step-up/continue", Member),
     ("post", "/oidc/step-up", Member),
     ("post", "/oidc/link", Member),
     ("get", "/settings/sign-in", Member),
@@ -81,6 +89,19 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/keys", Member),
     ("post", "/keys", Member),
     ("get", "/keys/new", Member),
+    ("get", "/keys/give", Member),
+    ("post", "/keys/give", Member),
+    ("post", "/keys/several", Member),
+    ("get", "/keys/stop", Member),
+    ("post", "/keys/stop", Member),
+    ("post", "/keys/resume", Member),
+    ("get", "/keys/{key}", Owner("key")),
+    ("get", "/keys/{key}/edit", Owner("key")),
+    ("post", "/keys/{key}/edit", Owner("key")),
+    ("get", "/keys/{key}/rotate", Owner("key")),
+    ("post", "/keys/{key}/rotate", Owner("key")),
+    ("post", "/keys/{key}/link", Owner("key")),
+    ("post", "/keys/{key}/unlink", Owner("key")),
     ("post", "/keys/{key}/disable", Owner("key")),
     ("post", "/keys/{key}/enable", Owner("key")),
     ("get", "/keys/{key}/delete", Owner("key")),
@@ -91,6 +112,9 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/credits/topups/{topup}/receipt", Owner("topup")),
     ("get", "/credits/topups/{topup}/refund", Owner("topup")),
     ("post", "/credits/topups/{topup}/refund", Owner("topup")),
+    ("post", "/credits/methods", Member),
+    ("get", "/credits/methods/new", Member),
+    ("get", "/credits/methods/keep/{setup}", Owner("setup")),
     ("post", "/credits/methods/{method}/default", Owner("method")),
     ("get", "/credits/methods/{method}/remove", Owner("method")),
     ("post", "/credits/methods/{method}/remove", Owner("method")),
@@ -164,6 +188,7 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/settings/security/sessions/{session}/end", Owner("session")),
     ("get", "/settings/security/two-factor", Member),
     ("post", "/settings/security/two-factor", Member),
+    ("post", "/settings/security/two-factor/passkeys", Member),
     ("post", "/settings/security/two-factor/confirm", Member),
     ("get", "/settings/security/two-factor/off", Member),
     ("post", "/settings/security/two-factor/off", Member),
@@ -239,6 +264,7 @@ pub struct Owned {
     key: Key,
     topup: String,
     method: String,
+    setup: String,
     session: String,
     passkey: String,
     org: String,
@@ -254,6 +280,7 @@ impl Owned {
             "key" => &self.key.id,
             "topup" => &self.topup,
             "method" => &self.method,
+            "setup" => &self.setup,
             "session" => &self.session,
             "passkey" => &self.passkey,
             "org" => &self.org,
@@ -270,6 +297,7 @@ impl Owned {
             "call" => "gen-",
             "key" => "key_",
             "method" => "pay_",
+            "setup" => "mst_",
             "session" => "ses_",
             "passkey" => "pky_",
             "org" => "org_",
@@ -308,7 +336,24 @@ async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Own
     let fields = [("id", preset.as_str()), ("name", "Hers alone"), ("models", "sandbox/echo")];
     let made = visitor.submit("/settings/presets/new", "/settings/presets", &fields).await;
     assert_eq!(made.status, 303, "{}", made.body);
-    Owned { call, key, topup, method, session, passkey, org, person, invitation: format!("inv_{invitation}"), preset }
+    let setup = method_setup(farebox, &key.org).await;
+    let invitation = format!("inv_{invitation}");
+    Owned { call, key, topup, method, setup, session, passkey, org, person, invitation, preset }
+}
+
+/// A way to pay that somebody of an organization is about to keep.
+async fn method_setup(farebox: &Farebox, org: &str) -> String {
+    use farebox::base::ids::{MethodSetupId, OrgId};
+    let (id, org): (_, OrgId) = (MethodSetupId::fresh(), org.parse().expect("an id"));
+    sqlx::query(
+        "insert into method_setup (org_id, id, processor, method, state) values ($1, $2, 'sandbox', 'card', 'over')",
+    )
+    .bind(org.0)
+    .bind(id.0)
+    .execute(&farebox.pool)
+    .await
+    .expect("a row");
+    id.to_string()
 }
 
 /// A saved way to pay of an organization, as a payment leaves one.
@@ -423,7 +468,7 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
         let garbage = send(&mut eve, method, &path_of(path, "x"), &token).await;
         assert_eq!(garbage.status, 404, "{method} {path}");
     }
-    assert_eq!(kinds.len(), 10);
+    assert_eq!(kinds.len(), 11);
 
     // Nothing of it was done, and none of it is on a stranger's pages.
     assert_eq!(

@@ -102,6 +102,7 @@ impl Tenant {
             referer: String::new(),
             user_agent: "test".into(),
             created_at,
+            hops: 0,
         }
     }
 
@@ -127,7 +128,7 @@ pub async fn hold(desk: &Desk, call: &Call, amount: &str) -> Usd {
         meters: call.meter_ids(),
         most: usd(amount),
         least: usd(amount),
-        memo: HoldMemo { call: call.clone() }.to_text(),
+        memo: HoldMemo::text_of(call),
     };
     desk.reserve(want).await.expect("a hold").amount
 }

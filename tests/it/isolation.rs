@@ -178,3 +178,58 @@ async fn a_user_who_may_not_build_the_wall_is_told_what_to_ask_for() {
     assert!(!refused.status.success() && told.contains("may not make or take the role farebox_tenant"), "{told}");
     assert!(told.contains(&format!("grant farebox_tenant to {name}")), "{told}");
 }
+
+/// The plan of a statement, without what it costs.
+async fn plan(pool: &PgPool, statement: &str) -> Vec<String> {
+    let explain = format!("explain (costs off) {statement}");
+    sqlx::query_scalar(AssertSqlSafe(explain)).fetch_all(pool).await.expect("a plan")
+}
+
+/// What the wall costs a call: nothing. Nowhere on its way is the role changed, and the policy for the owner is a constant
+/// that the planner takes out, so an ordinary user's plans are those of a superuser, whom no policy concerns.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_of_a_call_has_no_wall_in_it() {
+    let name = format!("caller_{}", std::process::id());
+    let Some(url) = of_an_ordinary_user(&name, true).await else { return };
+    let farebox = Farebox::with(Options { database_url: Some(url), ..Options::default() }).await;
+    let key = farebox.key("ada@example.com", "10", &["--limit", "5"]).await;
+    let watched = "create table seen (place text, changed_role text, acting text);
+        create function see() returns trigger language plpgsql as $$ begin
+            insert into seen values (tg_table_name || ' ' || tg_op, current_setting('role'), current_user);
+            return null;
+        end $$";
+    sqlx::raw_sql(watched).execute(&farebox.pool).await.expect("a witness");
+    for table in ["credit", "meter", "hold", "usage", "transfer", "usage_hour"] {
+        let trigger = format!("create trigger see after insert or update or delete on {table} execute function see()");
+        sqlx::query(AssertSqlSafe(trigger)).execute(&farebox.pool).await.expect("a trigger");
+    }
+    for _ in 0..10 {
+        assert_eq!(farebox.chat(&key, "sandbox/echo", "Hello", json!({})).await.status(), 200);
+    }
+    farebox.holds_are_closed().await;
+    let seen: Vec<(String, String, String)> = sqlx::query_as("select distinct place, changed_role, acting from seen")
+        .fetch_all(&farebox.pool)
+        .await
+        .expect("what was seen");
+    for place in ["credit UPDATE", "meter UPDATE", "hold INSERT", "hold DELETE", "usage INSERT", "transfer INSERT"] {
+        assert!(seen.iter().any(|(one, ..)| one == place), "nobody saw {place}: {seen:?}");
+    }
+    for (place, changed, acting) in &seen {
+        assert_eq!((changed.as_str(), acting), ("none", &name), "{place} is done in another role");
+    }
+
+    let cluster::Server::Own(server) = cluster::server() else { return };
+    let superuser = PgPool::connect(&server.url(&name)).await.expect("the same database");
+    let org = "00000000-0000-7000-8000-000000000000";
+    for statement in [
+        format!("select posted, held from credit where org_id = '{org}' for update"),
+        format!("update credit set held = held + 1 where org_id = '{org}' and posted - held >= 1"),
+        format!("select * from meter where org_id = '{org}' and id = any(array['{org}']::uuid[]) for update"),
+        format!("delete from hold where org_id = '{org}' and id = '{org}' returning amount"),
+        format!("select * from usage where org_id = '{org}' and id = '{org}'"),
+        "select * from api_key where digest = 'x'".to_owned(),
+    ] {
+        let (ours, bare) = (plan(&farebox.pool, &statement).await, plan(&superuser, &statement).await);
+        assert_eq!(ours, bare, "{statement}");
+    }
+}

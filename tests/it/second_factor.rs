@@ -422,8 +422,7 @@ async fn guesses_that_are_sent_at_once_are_counted_one_by_one() {
         .map(|guess| vec![("csrf_token", token.as_str()), ("email", ADA), ("password", guess.as_str())])
         .collect();
     let statuses = at_once(&farebox, &guesser, "/sign-in", &forms).await;
-    // Eight, and what is hashed beside the eighth.
-    assert!((8..=10).contains(&looked_at(&statuses)), "{statuses:?}");
+    assert_eq!(looked_at(&statuses), 8, "{statuses:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -438,6 +437,26 @@ async fn guesses_at_once_of_who_is_signed_in_are_counted_one_by_one_too() {
     assert_eq!(looked_at(&statuses), 8, "{statuses:?}");
     let right = vec![vec![("csrf_token", token.as_str()), ("password", PASSWORD)]];
     assert_eq!(at_once(&farebox, &ada, "/step-up", &right).await, [429], "the right one is too late as well");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_at_once_at_several_doors_are_counted_together() {
+    let farebox = start().await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    let mut guesser = Visitor::new(&farebox);
+    let (again, fresh) = (ada.token("/step-up").await, guesser.token("/sign-in").await);
+    let guesses: Vec<String> = (0..24).map(|guess| format!("guess number {guess}")).collect();
+    let at_step_up: Vec<_> =
+        guesses.iter().map(|guess| vec![("csrf_token", again.as_str()), ("password", guess.as_str())]).collect();
+    let at_sign_in: Vec<_> = guesses
+        .iter()
+        .map(|guess| vec![("csrf_token", fresh.as_str()), ("email", ADA), ("password", guess.as_str())])
+        .collect();
+    let (one, other) = tokio::join!(
+        at_once(&farebox, &ada, "/step-up", &at_step_up),
+        at_once(&farebox, &guesser, "/sign-in", &at_sign_in),
+    );
+    assert_eq!(looked_at(&one) + looked_at(&other), 8, "{one:?} {other:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -529,4 +548,74 @@ async fn neither_words_nor_time_tell_who_has_an_account() {
             assert!(tried.len() < TRIES, "{} tells who has an account: {tried:?} µs apart", form.0);
         }
     }
+}
+
+/// A passkey that nobody has, where only that there is one matters.
+async fn give_passkey(farebox: &Farebox, name: &'static str) {
+    sqlx::query(
+        "insert into passkey (id, person_id, credential_id, name, credential)
+         select gen_random_uuid(), id, $1::text::bytea, $1, '{}' from person where email = $2",
+    )
+    .bind(name)
+    .bind(ADA)
+    .execute(&farebox.pool)
+    .await
+    .expect("a passkey");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn passkeys_alone_can_be_the_second_factor() {
+    const TURN_ON: &str = "/settings/security/two-factor/passkeys";
+    let farebox = start().await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    let page = "/settings/security";
+    let none = ada.submit(page, TURN_ON, &[]).await;
+    assert_eq!((none.status, farebox.text("select count(*)::text from passkey_second").await.as_str()), (303, "0"));
+    give_passkey(&farebox, "Laptop").await;
+    let mut phone = Visitor::new(&farebox);
+    assert_eq!(first(&mut phone).await.location, "/keys");
+    let on = ada.submit(page, TURN_ON, &[]).await;
+    assert!(on.status == 200 && on.body.contains("Shown this one time"), "{}", on.body);
+    let codes = between(&on.body, "id=\"codes\"", "</ol>");
+    let code = codes.split(['<', '>']).map(str::trim).find(|word| word.len() == 19).expect("a code").to_owned();
+    assert_eq!(mails(&farebox, "two_factor_on").await, 1);
+    assert!(!is_signed_in(&mut phone).await && is_signed_in(&mut ada).await, "other browsers are signed out");
+    assert_eq!(ada.submit(page, TURN_ON, &[]).await.status, 303, "it is on already");
+    assert!(ada.get(page).await.body.contains("asks for one of your passkeys"));
+
+    // The password alone opens nothing now; six digits are no code, a recovery code is one, once.
+    let mut browser = Visitor::new(&farebox);
+    let asked = first(&mut browser).await;
+    assert_eq!((asked.status, asked.location.as_str()), (303, "/sign-in/second?next=%2Fkeys"));
+    let form = browser.get(&asked.location).await.body;
+    assert!(
+        form.contains("Recovery code") && form.contains("Use a passkey instead") && !form.contains("Use a code of")
+    );
+    assert_eq!(second(&mut browser, "123456").await.status, 422);
+    assert_eq!(second(&mut browser, &code).await.status, 303);
+    assert!(is_signed_in(&mut browser).await);
+    let mut again = Visitor::new(&farebox);
+    first(&mut again).await;
+    assert_eq!(second(&mut again, &code).await.status, 422, "it was used");
+
+    // The last one stays until something else can take its place.
+    let remove = async |ada: &mut Visitor<'_>, name: &str| {
+        let id: uuid::Uuid = sqlx::query_scalar("select id from passkey where name = $1")
+            .bind(name)
+            .fetch_one(&farebox.pool)
+            .await
+            .expect("a passkey");
+        let path = format!("/settings/security/passkeys/{}/remove", farebox::base::ids::PasskeyId(id));
+        ada.submit(page, &path, &[]).await
+    };
+    remove(&mut ada, "Laptop").await;
+    assert!(ada.get(page).await.body.contains("This passkey is your second factor"));
+    give_passkey(&farebox, "Phone").await;
+    remove(&mut ada, "Laptop").await;
+    assert_eq!(farebox.text("select string_agg(name, ' ') from passkey").await, "Phone");
+    let off = ada.submit(page, "/settings/security/two-factor/off", &[]).await;
+    assert_eq!(off.status, 303);
+    assert_eq!(farebox.text("select count(*)::text from recovery_code").await, "0");
+    assert_eq!(first(&mut Visitor::new(&farebox)).await.location, "/keys");
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
 }

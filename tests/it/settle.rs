@@ -8,12 +8,14 @@ use std::time::Duration;
 use farebox::base::Usd;
 use farebox::base::ids::CallId;
 use farebox::gateway::spool::Spool;
-use farebox::gateway::{Durable, Receipt, Settler, sweep};
+use farebox::gateway::{Call, Durable, Receipt, Settler, sweep};
 use futures_util::future::join_all;
-use sqlx::PgPool;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Postgres};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::calls::{Tenant, answered, assert_clean, desk, hold, now, refused, rows, usd};
 
@@ -390,4 +392,110 @@ pub async fn the_sweeper_waits_for_the_spool(pool: PgPool) {
     let before = now() - chrono::TimeDelta::hours(1);
     assert!(tenant.call().created_at > before);
     assert_clean(&pool).await;
+}
+
+/// A settlement that is committed and waits for the disk, on a pool of one connection: the settler has taken one out for
+/// itself, the test has the other, and the flusher gets none until the test lets go of it.
+struct Unflushed {
+    settler: Settler,
+    spool: Spool,
+    settling: JoinHandle<Receipt>,
+    only: PoolConnection<Postgres>,
+    _dir: TempDir,
+}
+
+impl Unflushed {
+    async fn new(pool: &PgPool, patience: Duration, call: Call, held: Usd) -> Unflushed {
+        let options = (*pool.connect_options()).clone();
+        let tight = PgPoolOptions::new().max_connections(1).acquire_timeout(patience).connect_lazy_with(options);
+        let (settler, spool, dir) = settler(&tight);
+        // Waiters are served in the order in which they came: the settler, then the test, then the flusher.
+        let first = tight.acquire().await.expect("the only one");
+        let settling = settle(&settler, call, held);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let next = tokio::spawn(async move { tight.acquire().await });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        drop(first);
+        let only = next.await.expect("no panic").expect("a connection");
+        Unflushed { settler, spool, settling, only, _dir: dir }
+    }
+}
+
+fn settle(settler: &Settler, call: Call, held: Usd) -> JoinHandle<Receipt> {
+    let settler = settler.clone();
+    tokio::spawn(async move { settler.settle(call, held, answered("0.25")).await })
+}
+
+async fn wait_until_posted(pool: &PgPool, tenant: &Tenant, expected: &str) {
+    for _ in 0..500 {
+        if tenant.posted(pool).await == usd(expected) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("the balance is {}", tenant.posted(pool).await);
+}
+
+pub async fn nobody_is_told_before_the_disk_has_it_and_the_next_batch_does_not_wait(pool: PgPool) {
+    let tenant = Tenant::with_credits(&pool, "10").await;
+    let desk = desk(&pool, LONG);
+    let (one, two) = (tenant.call(), tenant.call());
+    let held = (hold(&desk, &one, "1").await, hold(&desk, &two, "1").await);
+    let first = Unflushed::new(&pool, Duration::from_secs(2), one, held.0).await;
+    wait_until_posted(&pool, &tenant, "9.75").await;
+    let second = settle(&first.settler, two, held.1);
+    wait_until_posted(&pool, &tenant, "9.5").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!first.settling.is_finished() && !second.is_finished(), "neither is on the disk");
+    drop(first.only);
+    for settling in [first.settling, second] {
+        assert_eq!(settling.await.expect("no panic").durable, Durable::Committed);
+    }
+    assert!(first.spool.is_empty());
+    assert_clean(&pool).await;
+}
+
+pub async fn a_flush_that_fails_leaves_the_settlement_to_the_spool_and_charges_once(pool: PgPool) {
+    let tenant = Tenant::with_credits(&pool, "10").await;
+    let call = tenant.call();
+    let held = hold(&desk(&pool, LONG), &call, "1").await;
+    let unflushed = Unflushed::new(&pool, Duration::from_secs(1), call.clone(), held).await;
+    wait_until_posted(&pool, &tenant, "9.75").await;
+    let receipt = unflushed.settling.await.expect("no panic");
+    assert_eq!(receipt, Receipt { charged: usd("0.25"), overrun: Usd::ZERO, durable: Durable::Spooled });
+    assert_eq!(unflushed.spool.depth(), 1);
+    drop(unflushed.only);
+    wait_until_replayed(&unflushed.settler, &unflushed.spool).await;
+    assert_eq!(tenant.posted(&pool).await, usd("9.75"), "it was in the books already");
+    assert_eq!(rows(&pool, tenant.org).await, 1);
+    assert_clean(&pool).await;
+}
+
+/// A server that dies between a commit and its flush, at the hands of `kill`, and comes back. Returns whether the crash
+/// took the settlement out of the books.
+pub async fn a_commit_that_a_crash_took_back_is_settled_again(pool: &PgPool, kill: impl FnOnce()) -> bool {
+    let tenant = Tenant::with_credits(pool, "10").await;
+    let call = tenant.call();
+    let held = hold(&desk(pool, LONG), &call, "1").await;
+    // The hold is on the disk. What follows is not, as long as nobody waits for it.
+    sqlx::query("checkpoint").execute(pool).await.expect("on the disk");
+    let unflushed = Unflushed::new(pool, Duration::from_secs(2), call.clone(), held).await;
+    wait_until_posted(pool, &tenant, "9.75").await;
+    kill();
+    drop(unflushed.only);
+    let receipt = unflushed.settling.await.expect("no panic");
+    assert_eq!(receipt, Receipt { charged: usd("0.25"), overrun: Usd::ZERO, durable: Durable::Spooled });
+    let lost = loop {
+        let found = sqlx::query_scalar::<_, i64>("select count(*) from usage where id = $1").bind(call.id.0);
+        match found.fetch_one(pool).await {
+            Ok(found) => break found == 0,
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    wait_until_replayed(&unflushed.settler, &unflushed.spool).await;
+    assert_eq!(tenant.posted(pool).await, usd("9.75"));
+    assert_eq!(tenant.credit(pool).await.held, Usd::ZERO);
+    assert_eq!(rows(pool, tenant.org).await, 1);
+    assert_clean(pool).await;
+    lost
 }

@@ -4,10 +4,12 @@
 //! sees the server's output has, or on the command line. The token is stored as a digest, works once, and a new start
 //! makes a new one.
 
+mod anchors;
 mod claim;
 mod store;
 
 pub mod pages;
 
+pub use anchors::{Anchoring, daily as anchor_daily};
 pub use claim::{claim, is_claimable, make_operator, offer};
 pub use store::is_operator;

@@ -16,5 +16,5 @@ pub mod pages;
 pub use add::{AddError, add, remove, start_adding};
 pub use challenge::{ANSWER_WITHIN, Asked, Purpose};
 pub use passkey::KnownPasskey;
-pub use store::{has_any, list};
+pub use store::{count, has_any, list};
 pub use verify::{identify, start_known, start_sign_in, verify_known};

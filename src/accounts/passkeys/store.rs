@@ -51,6 +51,16 @@ pub async fn has_any(conn: &mut PgConnection, person: PersonId) -> Result<bool, 
         .await
 }
 
+/// How many passkeys a person has.
+///
+/// # Errors
+/// Database errors only.
+pub async fn count(conn: &mut PgConnection, person: PersonId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"select count(*) as "count!" from passkey where person_id = $1"#, person.0)
+        .fetch_one(conn)
+        .await
+}
+
 pub async fn credentials(conn: &mut PgConnection, person: PersonId) -> Result<Vec<StoredPasskey>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"select id as "id: PasskeyId", credential from passkey where person_id = $1 order by id limit $2"#,

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use super::person::{Person, Theme};
-use super::session::{IDLE, Session, TOUCH_EVERY};
+use super::session::{Session, TOUCH_EVERY};
 use crate::base::ids::{PersonId, PictureId, SessionId};
 use crate::base::secret::Digest;
 use crate::base::{EmailAddress, Viewer};
@@ -215,8 +215,12 @@ pub async fn insert_session(
     Ok(())
 }
 
-/// The session of a cookie, if it still stands.
-pub async fn find_session(conn: &mut PgConnection, digest: &Digest) -> Result<Option<Session>, sqlx::Error> {
+/// The session of a cookie, if it still stands and was used within `idle`.
+pub async fn find_session(
+    conn: &mut PgConnection,
+    digest: &Digest,
+    idle: TimeDelta,
+) -> Result<Option<Session>, sqlx::Error> {
     let row = sqlx::query!(
         r#"select s.id as "id: SessionId", s.last_seen_at, s.authenticated_at, p.id as "person: PersonId", email, name, time_zone, theme, locale,
             email_verified_at, f.id as "picture?: PictureId", d.due_at as "leaves_at?"
@@ -225,7 +229,7 @@ pub async fn find_session(conn: &mut PgConnection, digest: &Digest) -> Result<Op
            left join account_deletion d on d.person_id = p.id
            where s.digest = $1 and s.expires_at > now() and s.last_seen_at > now() - $2::interval"#,
         digest.as_bytes(),
-        interval(IDLE),
+        interval(idle),
     )
     .fetch_optional(conn)
     .await?;
@@ -318,6 +322,13 @@ pub async fn count_failures(conn: &mut PgConnection, subject: &str, within: Time
     )
     .fetch_one(conn)
     .await
+}
+
+/// Tries of one subject wait for each other at this lock, which ends with the transaction.
+pub async fn lock_subject(tx: &mut PgConnection, subject: &str) -> Result<(), sqlx::Error> {
+    // Unchecked, because it answers nothing.
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))").bind(subject).execute(tx).await?;
+    Ok(())
 }
 
 pub async fn insert_failures(conn: &mut PgConnection, subjects: &[String]) -> Result<(), sqlx::Error> {

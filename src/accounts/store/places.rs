@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::super::device::Device;
 use super::super::person::Person;
-use super::super::session::{IDLE, SessionSeen};
+use super::super::session::SessionSeen;
 use super::interval;
 use crate::base::Digest;
 use crate::base::ids::{PersonId, SessionId};
@@ -13,14 +13,19 @@ use crate::base::ids::{PersonId, SessionId};
 /// Devices that are remembered for a person.
 const MAX_DEVICES: i64 = 50;
 
-pub async fn sessions(conn: &mut PgConnection, person: PersonId, most: i64) -> Result<Vec<SessionSeen>, sqlx::Error> {
+pub async fn sessions(
+    conn: &mut PgConnection,
+    person: PersonId,
+    idle: TimeDelta,
+    most: i64,
+) -> Result<Vec<SessionSeen>, sqlx::Error> {
     sqlx::query_as!(
         SessionSeen,
         r#"select id as "id: SessionId", user_agent, ip, created_at, last_seen_at from session
            where person_id = $1 and expires_at > now() and last_seen_at > now() - $2::interval
            order by last_seen_at desc, id limit $3"#,
         person.0,
-        interval(IDLE),
+        interval(idle),
         most,
     )
     .fetch_all(conn)

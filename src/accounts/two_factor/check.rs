@@ -27,10 +27,13 @@ pub async fn check(
 ) -> Result<Factor, SignInError> {
     accounts_store::lock_person(tx, person.id).await?;
     // Locked, so that tries of one account come one after another and each is counted before the next.
-    let Some(app) = store::lock_app(tx, person.id).await? else { return Err(SignInError::WrongCode) };
+    let app = store::lock_app(tx, person.id).await?;
+    if app.is_none() && !store::lock_second(tx, person.id).await? {
+        return Err(SignInError::WrongCode);
+    }
     let throttle = SecondThrottle::of(person.id, origin);
-    let right = match totp::digits(code) {
-        Some(digits) => {
+    let right = match totp::digits(code).zip(app) {
+        Some((digits, app)) => {
             if throttle.state(tx).await? != Throttled::Open {
                 return Err(SignInError::TooMany);
             }

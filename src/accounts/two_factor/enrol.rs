@@ -111,7 +111,7 @@ pub async fn new_recovery_codes(
     person: &Person,
     origin: &Origin,
 ) -> Result<RecoveryCodes, ConfirmError> {
-    if store::lock_app(tx, person.id).await?.is_none() {
+    if store::lock_app(tx, person.id).await?.is_none() && !store::lock_second(tx, person.id).await? {
         return Err(ConfirmError::NothingBegun);
     }
     let codes = put_codes(tx, person.id).await?;
@@ -120,7 +120,7 @@ pub async fn new_recovery_codes(
     Ok(codes)
 }
 
-async fn put_codes(tx: &mut PgConnection, person: PersonId) -> Result<RecoveryCodes, sqlx::Error> {
+pub(super) async fn put_codes(tx: &mut PgConnection, person: PersonId) -> Result<RecoveryCodes, sqlx::Error> {
     let codes = RecoveryCodes::fresh();
     let digests: Vec<_> = codes.0.iter().filter_map(|code| recovery_code::digest(person, code)).collect();
     store::replace_codes(tx, person, &digests).await?;

@@ -10,6 +10,7 @@ use super::super::passkeys::{self, Asked, Purpose};
 use super::super::sign_in::{SecondAnswer, SignInError};
 use super::super::step_up as again;
 use super::super::{Factors, Hasher, SessionSecret, SignedIn, finish_second, half_signed_in};
+use super::has_app;
 use crate::accounts::Links;
 use crate::web::error::local_path;
 use crate::web::views::accounts as views;
@@ -62,6 +63,7 @@ async fn second_view(
     let Some(half) = half(app, request) else { return Ok(None) };
     let mut conn = app.db.acquire().await?;
     let Some(person) = half_signed_in(&mut conn, &half).await? else { return Ok(None) };
+    let app_codes = has_app(&mut conn, person.id).await?;
     let other = with_next("/sign-in/second", local_path(next));
     let other = match (recovery, other.contains('?')) {
         (true, _) => other,
@@ -73,8 +75,8 @@ async fn second_view(
         email: person.email.clone(),
         code: field("", code_error),
         next: local_path(next).to_owned(),
-        recovery,
-        other_href: other,
+        recovery: recovery || !app_codes,
+        other_href: if app_codes { other } else { String::new() },
         passkey: passkeys::has_any(&mut conn, person.id).await?,
         passkey_error: passkey_error.to_owned(),
     }))
@@ -196,6 +198,7 @@ async fn step_up_view(
         email: person.person().email.clone(),
         password: Field::default(),
         code: asks.code.then(Field::default),
+        app: asks.app,
         next: local_path(next).to_owned(),
         has_password: asks.password,
         providers: oidc::pages::buttons(linked),

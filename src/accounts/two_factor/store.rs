@@ -12,6 +12,8 @@ use crate::base::seal::Sealed;
 pub struct TwoFactorState {
     /// Since when it is on.
     pub on_since: Option<DateTime<Utc>>,
+    /// With an app; else with passkeys alone.
+    pub with_app: bool,
     pub recovery_codes_left: i64,
 }
 
@@ -20,7 +22,9 @@ pub struct TwoFactorState {
 pub async fn state(conn: &mut PgConnection, person: PersonId) -> Result<TwoFactorState, sqlx::Error> {
     sqlx::query_as!(
         TwoFactorState,
-        r#"select (select confirmed_at from totp where person_id = $1) as on_since,
+        r#"select least((select confirmed_at from totp where person_id = $1),
+                (select since from passkey_second where person_id = $1)) as on_since,
+            exists (select from totp where person_id = $1 and confirmed_at is not null) as "with_app!",
             (select count(*) from recovery_code where person_id = $1 and used_at is null) as "recovery_codes_left!""#,
         person.0,
     )
@@ -34,11 +38,44 @@ pub async fn state(conn: &mut PgConnection, person: PersonId) -> Result<TwoFacto
 /// Database errors only.
 pub async fn is_on(conn: &mut PgConnection, person: PersonId) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"select exists (select from totp where person_id = $1 and confirmed_at is not null) as "on!""#,
+        r#"select exists (select from totp where person_id = $1 and confirmed_at is not null)
+            or exists (select from passkey_second where person_id = $1) as "on!""#,
         person.0,
     )
     .fetch_one(conn)
     .await
+}
+
+/// Whether a code of an app is a second factor of this person.
+///
+/// # Errors
+/// Database errors only.
+pub async fn has_app(conn: &mut PgConnection, person: PersonId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select from totp where person_id = $1 and confirmed_at is not null) as "app!""#,
+        person.0,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Whether passkeys alone are a second factor of this person. The row is locked until the transaction ends.
+pub async fn lock_second(conn: &mut PgConnection, person: PersonId) -> Result<bool, sqlx::Error> {
+    let row = sqlx::query!("select since from passkey_second where person_id = $1 for update", person.0);
+    Ok(row.fetch_optional(conn).await?.is_some())
+}
+
+pub async fn put_second(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
+    sqlx::query!("insert into passkey_second (person_id) values ($1) on conflict do nothing", person.0)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// False when there was none.
+pub async fn delete_second(conn: &mut PgConnection, person: PersonId) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!("delete from passkey_second where person_id = $1", person.0).execute(conn).await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// Keeps the secret of an app that is not confirmed yet. False when a confirmed one is there already.

@@ -8,7 +8,7 @@ use super::store;
 use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::Origin;
 
-/// Forgets the app and the recovery codes, and tells the owner. False when it was off. The caller gives a transaction.
+/// Forgets the app, that passkeys are the second factor, and the recovery codes, and tells the owner. False when it was off. The caller gives a transaction.
 ///
 /// # Errors
 /// Database errors, and a mail that cannot be written.
@@ -18,7 +18,8 @@ pub async fn switch_off(
     person: &Person,
     origin: &Origin,
 ) -> anyhow::Result<bool> {
-    if !store::delete_app(tx, person.id).await? {
+    let (app, passkeys) = (store::delete_app(tx, person.id).await?, store::delete_second(tx, person.id).await?);
+    if !app && !passkeys {
         return Ok(false);
     }
     store::replace_codes(tx, person.id, &[]).await?;

@@ -8,7 +8,7 @@ use super::super::chart::{Group, Metric, Slice};
 use super::super::span::Span;
 use super::super::spend::Totals;
 use crate::base::Usd;
-use crate::base::ids::OrgId;
+use crate::base::ids::{KeyId, OrgId};
 
 /// Groups that a table of sums lists.
 const MAX_GROUPS: i64 = 100;
@@ -240,6 +240,61 @@ pub async fn chart_minutes(conn: &mut PgConnection, query: &ChartQuery<'_>) -> R
         query.slice.app.as_deref(),
         query.slice.key_uuid(),
         query.slice.member_uuid(),
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// What a key spent in one of the last two hours, and how that compares.
+#[derive(Clone, Debug)]
+pub struct HourOfKey {
+    pub org: OrgId,
+    pub key: KeyId,
+    pub hour: DateTime<Utc>,
+    pub spent: Usd,
+    /// The second highest of what the dearest hour of each day came to, over the days before.
+    pub usual: Usd,
+    /// Days with any spending among them.
+    pub days: i64,
+}
+
+/// Keys of all organizations that spent at least `floor` in the running hour or the one before, the dearest first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn dear_hours(
+    conn: &mut PgConnection,
+    floor: Usd,
+    days: i32,
+    most: i64,
+) -> Result<Vec<HourOfKey>, sqlx::Error> {
+    // Organization by organization, because that is how the sums are found.
+    sqlx::query_as!(
+        HourOfKey,
+        r#"select h.org_id as "org!: OrgId", h.key_id as "key!: KeyId", h.hour as "hour!", h.spent as "spent!: Usd",
+            coalesce(u.usual, 0) as "usual!: Usd", coalesce(u.days, 0) as "days!"
+           from org o
+           cross join lateral (
+              select s.org_id, s.key_id, s.hour, sum(s.cost) as spent from usage_hour s
+              where s.org_id = o.id and s.hour >= date_trunc('hour', now(), 'UTC') - interval '1 hour'
+              group by s.org_id, s.key_id, s.hour having sum(s.cost) >= $1
+           ) h
+           cross join lateral (
+              select (array_agg(p.peak order by p.peak desc))[2] as usual, count(*) as days from (
+                 select max(b.spent) as peak from (
+                    select s.hour, sum(s.cost) as spent from usage_hour s
+                    where s.org_id = h.org_id and s.key_id = h.key_id
+                        and s.hour >= h.hour - make_interval(days => $2) and s.hour < h.hour
+                    group by s.hour having sum(s.cost) > 0
+                 ) b
+                 where b.hour < date_trunc('day', h.hour, 'UTC')
+                 group by date_trunc('day', b.hour, 'UTC')
+              ) p
+           ) u
+           order by h.spent desc limit $3"#,
+        floor as Usd,
+        days,
+        most,
     )
     .fetch_all(conn)
     .await

@@ -82,14 +82,14 @@ pub(in crate::catalog) async fn put_model(conn: &mut PgConnection, model: &Model
 pub(in crate::catalog) async fn put_endpoint(conn: &mut PgConnection, endpoint: &Endpoint) -> sqlx::Result<()> {
     let done = sqlx::query!(
         "insert into endpoint (id, model_id, provider_id, upstream_model, context_length, max_output, quantization,
-                               supported_parameters, enabled)
-         select $1, m.id, p.id, $4, $5, $6, $7, $8, $9
+                               supported_parameters, enabled, image_tokens)
+         select $1, m.id, p.id, $4, $5, $6, $7, $8, $9, $10
          from model m, provider p
          where m.slug = $2 and p.slug = $3
          on conflict (model_id, provider_id, upstream_model) do update set
              context_length = excluded.context_length, max_output = excluded.max_output,
              quantization = excluded.quantization, supported_parameters = excluded.supported_parameters,
-             enabled = excluded.enabled, retired_at = null",
+             enabled = excluded.enabled, image_tokens = excluded.image_tokens, retired_at = null",
         Uuid::now_v7(),
         endpoint.model.as_str(),
         endpoint.provider.as_str(),
@@ -99,6 +99,7 @@ pub(in crate::catalog) async fn put_endpoint(conn: &mut PgConnection, endpoint: 
         endpoint.quantization,
         &endpoint.supported_parameters,
         endpoint.enabled,
+        endpoint.image_tokens.map(column).transpose()?,
     )
     .execute(conn)
     .await?;

@@ -150,7 +150,8 @@ async fn attempt(
 ) -> Result<End, Failure> {
     let offer = step.candidate.offer();
     let first_byte = deadline.min(Instant::now() + deps.timeouts.first_byte);
-    let line = Line { http: &deps.http, keys: &deps.keys, timeouts: &deps.timeouts, first_byte };
+    let hops = job.call.hops;
+    let line = Line { http: &deps.http, keys: &deps.keys, timeouts: &deps.timeouts, first_byte, hops };
     let (cap, longest, stream) = (step.cap, step.longest, job.call.streamed);
     let question = Question { candidate: &step.candidate, body: &job.body, added: &job.added, cap, longest, stream };
     // An answer in one piece is billed in full by everyone once it was asked for, so hanging up would save nothing.

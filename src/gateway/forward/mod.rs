@@ -24,7 +24,7 @@ use super::http_client::HttpClient;
 use super::providers::{Failure, Fault, UpstreamKeys};
 use super::settle::{Durable, Receipt, Settler};
 use super::wire::{Stamp, UsageOut, error_chunk, normalise_whole, usage_chunk, with_usage};
-use super::{Call, Ended};
+use super::{Attempt, Call, Ended};
 use crate::base::Usd;
 use crate::routing::{Candidate, Conversation, Conversations, Health};
 use bill::Bill;
@@ -113,11 +113,23 @@ pub(super) struct Job {
     pub steps: Vec<Step>,
 }
 
-/// Starts the exchange. The answer arrives when there is one to send, or not at all if the process is going down.
-pub(super) fn start(deps: &Arc<Deps>, job: Job) -> oneshot::Receiver<Answer> {
+/// Starts the exchange of a call, as soon as it is admitted. The answer arrives when there is one to send, or not at all
+/// if the process is going down.
+pub(super) fn start(
+    deps: &Arc<Deps>,
+    streamed: bool,
+    admission: impl Future<Output = Result<Job, ApiError>> + Send + 'static,
+) -> oneshot::Receiver<Answer> {
     let (head, answer) = oneshot::channel();
-    let client = Client::new(head, job.call.streamed, deps.timeouts);
-    deps.tasks.spawn_on(run(Arc::clone(deps), job, client), &deps.handle);
+    let mut client = Client::new(head, streamed, deps.timeouts);
+    let own = Arc::clone(deps);
+    let call = async move {
+        match admission.await {
+            Ok(job) => run(own, job, client).await,
+            Err(error) => client.refuse(error),
+        }
+    };
+    deps.tasks.spawn_on(call, &deps.handle);
     answer
 }
 
@@ -135,6 +147,8 @@ async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
         Bill::nothing(&progress, &end, told)
     });
     let stamp = stamp(&job, &progress);
+    // The last one is what the error itself is about.
+    let before = progress.attempts.split_last().map_or(&[][..], |(_, before)| before).to_vec();
     let tokens = bill.ended.tokens;
     let receipt = deps.settler.settle(job.call, job.hold, bill.ended).await;
     let usage = UsageOut::new(tokens, receipt.charged, &bill.lines);
@@ -143,7 +157,7 @@ async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
         Durable::Lost => End::Failed(Failure::new(Fault::Internal, "the settlement could not be stored")),
         Durable::Committed | Durable::Spooled => end,
     };
-    deliver(end, &mut client, progress.answer, &stamp, &usage).await;
+    deliver(end, &mut client, (progress.answer, &before), &stamp, &usage).await;
 }
 
 /// The HTTP status that the client has got, or will get.
@@ -170,10 +184,16 @@ fn stamp(job: &Job, progress: &Progress) -> Stamp {
 }
 
 /// The last bytes, after the settlement.
-async fn deliver(end: End, client: &mut Client, answer: Option<Map<String, Value>>, stamp: &Stamp, usage: &UsageOut) {
+async fn deliver(
+    end: End,
+    client: &mut Client,
+    (answer, failed_before): (Option<Map<String, Value>>, &[Attempt]),
+    stamp: &Stamp,
+    usage: &UsageOut,
+) {
     match (end, answer) {
         (End::Failed(failure), _) => {
-            let error = failure.to_error(&stamp.provider);
+            let error = failure.to_error(&stamp.provider).after(failed_before);
             // Asking again would cost again.
             let error = if usage.charged.is_positive() { error.without_retry() } else { error };
             if client.is_open() {

@@ -1,5 +1,6 @@
 //! Exchanges with an upstream on a real socket that says what each test wants it to say.
 
+use std::future::ready;
 use std::sync::Mutex;
 
 use super::*;
@@ -57,7 +58,7 @@ impl World {
     }
 
     fn start(&self, streamed: bool, offers: Vec<Offer>) -> oneshot::Receiver<Answer> {
-        start(&self.deps, job(streamed, offers))
+        start(&self.deps, streamed, ready(Ok(job(streamed, offers))))
     }
 
     /// Waits for all calls, and returns the only settlement.
@@ -84,6 +85,7 @@ fn job(streamed: bool, offers: Vec<Offer>) -> Job {
         referer: String::new(),
         user_agent: String::new(),
         created_at: crate::base::Clock::system().now(),
+        hops: 0,
     };
     let listed = listed("a/b", offers);
     let candidates = (0..listed.offers.len()).filter_map(|index| Candidate::new(Arc::clone(&listed), index));
@@ -353,7 +355,7 @@ async fn a_call_without_any_endpoint_is_settled_too() {
     let world = World::new();
     let mut job = job(true, vec![at(1)]);
     job.steps.clear();
-    let out = answered(start(&world.deps, job)).await;
+    let out = answered(start(&world.deps, job.call.streamed, ready(Ok(job)))).await;
     assert!(out.contains("\"code\":502"), "{out}");
     assert_eq!(world.settled().await.cost, Usd::ZERO);
 }

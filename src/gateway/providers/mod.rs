@@ -55,6 +55,8 @@ pub(super) struct Line<'a> {
     pub timeouts: &'a Timeouts,
     /// When the first byte must be there.
     pub first_byte: Instant,
+    /// How often the request had passed through Farebox before.
+    pub hops: u8,
 }
 
 /// An upstream's answer, as soon as it is one.

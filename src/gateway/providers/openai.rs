@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, VIA};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
@@ -12,6 +12,7 @@ use super::source::{Dialect, HttpSource};
 use super::{Line, Question, Reply, Source};
 use crate::base::Secret;
 use crate::catalog::Offer;
+use crate::gateway::hops;
 use crate::gateway::wire::{check_depth, whole_to_chunk};
 
 /// Bytes of an answer in one piece, and of an error.
@@ -77,6 +78,7 @@ pub(super) async fn send(
         .map_err(|forbidden| Failure::new(Fault::Config, forbidden.to_string()))?
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT, "application/json, text/event-stream")
+        .header(VIA, hops::via(line.hops))
         .headers(headers)
         .body(body);
     let response = match timeout_at(line.first_byte, request.send()).await {

@@ -61,7 +61,7 @@ pub struct KeyInfo {
 /// Kept for clients that ask for it.
 #[derive(Serialize, ToSchema)]
 pub struct RateLimit {
-    /// Below zero: there is none.
+    /// How many calls may begin in an interval. Below zero: there is no limit on it.
     pub requests: i32,
     pub interval: &'static str,
     pub note: &'static str,
@@ -112,12 +112,21 @@ pub async fn key_info(conn: &mut PgConnection, caller: &Caller) -> Result<KeyInf
         organization_id: caller.org.to_string(),
         creator_user_id: caller.created_by.map(|person| person.to_string()),
         expires_at: caller.expires_at,
-        rate_limit: RateLimit {
-            requests: -1,
-            interval: "10s",
-            note: "There is no limit on requests; credits are the limit.",
-        },
+        rate_limit: rate_limit(caller),
     })
+}
+
+fn rate_limit(caller: &Caller) -> RateLimit {
+    match caller.rules.per_minute {
+        None => {
+            RateLimit { requests: -1, interval: "10s", note: "There is no limit on requests; credits are the limit." }
+        }
+        Some(calls) => RateLimit {
+            requests: i32::try_from(calls.get()).unwrap_or(i32::MAX),
+            interval: "60s",
+            note: "So many calls may begin in each minute of the clock.",
+        },
+    }
 }
 
 /// The caller gives a transaction that sees one moment: else the difference of the two sums would not be the balance.

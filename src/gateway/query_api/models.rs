@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::catalog::{Catalog, ListedModel, Modality, Offer, Price};
+use crate::keys::Models;
 use crate::presets::Ready;
 
 /// Models on one page at most.
@@ -21,15 +22,16 @@ pub struct ModelQuery {
     pub offset: Option<usize>,
 }
 
-/// What is searched, in lower case; the parameters that it knows; and its JSON.
-pub type Entry = (String, Vec<String>, Vec<u8>);
-
 /// A preset as programs see it that only know models: with the limits and prices of the model that it asks first.
-/// `None` where no model of it can be called.
-pub fn of_preset(preset: &Ready, catalog: &Catalog, default: Option<&str>) -> Option<Entry> {
+/// `None` where that cannot be called, or not with this key.
+pub fn of_preset(preset: &Ready, catalog: &Catalog, default: Option<&str>, allowed: Option<&Models>) -> Option<Line> {
     let name = preset.models.first().map(String::as_str).or(default)?;
     let base = name.rsplit_once(':').map_or(name, |(base, _)| base);
     let listed = catalog.model(base).filter(|listed| listed.is_open())?;
+    let slug = listed.model.slug.to_string();
+    if allowed.is_some_and(|allowed| !allowed.allow(&slug)) {
+        return None;
+    }
     let id = format!("@preset/{}", preset.slug);
     let description = match preset.description.as_str() {
         // Clients drop a model without one.
@@ -46,14 +48,24 @@ pub fn of_preset(preset: &Ready, catalog: &Catalog, default: Option<&str>) -> Op
         ..ModelInfo::of(listed)?
     };
     let searched = format!("{}\n{}", info.id, info.name).to_lowercase();
-    Some((searched, listed.model.supported_parameters.clone(), serde_json::to_vec(&info).ok()?))
+    let parameters = listed.model.supported_parameters.clone();
+    Some(Line { slug, searched, parameters, json: serde_json::to_vec(&info).ok()? })
 }
 
 /// The list of models of one catalog, as bytes.
 pub struct Listed {
     catalog: Catalog,
-    models: Vec<Entry>,
+    models: Vec<Line>,
     whole: Bytes,
+}
+
+/// One model of the list.
+pub struct Line {
+    slug: String,
+    /// What is searched, in lower case.
+    searched: String,
+    parameters: Vec<String>,
+    json: Vec<u8>,
 }
 
 impl Listed {
@@ -61,11 +73,12 @@ impl Listed {
         let open = catalog.open_models().filter_map(|listed| {
             // Only strings and numbers: this cannot fail, and a model that did would be missed less than the list.
             let json = serde_json::to_vec(&ModelInfo::of(listed)?).ok()?;
-            let searched = format!("{}\n{}", listed.model.slug, listed.model.name).to_lowercase();
-            Some((searched, listed.model.supported_parameters.clone(), json))
+            let slug = listed.model.slug.to_string();
+            let searched = format!("{slug}\n{}", listed.model.name).to_lowercase();
+            Some(Line { slug, searched, parameters: listed.model.supported_parameters.clone(), json })
         });
         let models: Vec<_> = open.collect();
-        let whole = body(models.iter().map(|(_, _, json)| json.as_slice()), models.len(), None);
+        let whole = body(models.iter().map(|line| line.json.as_slice()), models.len(), None);
         Listed { catalog, models, whole }
     }
 
@@ -74,8 +87,8 @@ impl Listed {
         std::ptr::eq(self.catalog.models(), catalog.models())
     }
 
-    /// `presets` come first.
-    pub fn page(&self, query: &ModelQuery, presets: &[Entry]) -> Bytes {
+    /// What `query` asks for: `presets`, then the models that are allowed; all of them without such a list.
+    pub fn page(&self, query: &ModelQuery, allowed: Option<&Models>, presets: &[Line]) -> Bytes {
         let text = query.q.as_deref().map(str::to_lowercase).filter(|text| !text.is_empty());
         let wanted: Vec<&str> = query
             .supported_parameters
@@ -83,15 +96,15 @@ impl Listed {
             .map(|names| names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect())
             .unwrap_or_default();
         let paged = query.limit.is_some() || query.offset.is_some();
-        if text.is_none() && wanted.is_empty() && !paged && presets.is_empty() {
+        if text.is_none() && wanted.is_empty() && !paged && allowed.is_none() && presets.is_empty() {
             return self.whole.clone();
         }
         let found: Vec<&[u8]> = presets
             .iter()
-            .chain(&self.models)
-            .filter(|(searched, _, _)| text.as_ref().is_none_or(|text| searched.contains(text.as_str())))
-            .filter(|(_, known, _)| wanted.iter().all(|name| known.iter().any(|one| one == name)))
-            .map(|(_, _, json)| json.as_slice())
+            .chain(self.models.iter().filter(|line| allowed.is_none_or(|allowed| allowed.allow(&line.slug))))
+            .filter(|line| text.as_ref().is_none_or(|text| line.searched.contains(text.as_str())))
+            .filter(|line| wanted.iter().all(|name| line.parameters.iter().any(|one| one == name)))
+            .map(|line| line.json.as_slice())
             .collect();
         if !paged {
             return body(found.iter().copied(), found.len(), None);
@@ -282,8 +295,10 @@ pub struct Count {
 }
 
 impl CountBody {
-    pub fn of(catalog: &Catalog) -> CountBody {
-        CountBody { data: Count { count: catalog.open_models().count() } }
+    pub fn of(catalog: &Catalog, allowed: Option<&Models>) -> CountBody {
+        let may = |slug: &str| allowed.is_none_or(|allowed| allowed.allow(slug));
+        let count = catalog.open_models().filter(|listed| may(listed.model.slug.as_str())).count();
+        CountBody { data: Count { count } }
     }
 }
 

@@ -1,21 +1,25 @@
 //! One batch of settlements: together, else one by one, else on disk.
 
-use std::collections::HashSet;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use metrics::{counter, gauge, histogram};
-use sqlx::{PgPool, Postgres, Transaction};
+use metrics::{counter, gauge};
+use sqlx::PgPool;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
-use super::super::call::{Call, Ended, Status};
+use super::super::call::{Call, Ended};
 use super::super::spool::Spool;
+use super::flush::Flusher;
+use super::together::settle_together;
 use super::{Durable, Receipt, Settlement};
-use crate::activity::{self, UsageRow};
+use crate::activity::UsageRow;
 use crate::base::Usd;
 use crate::base::ids::{CallId, MeterId, OrgId, TransferId};
-use crate::ledger::{self, Ending};
+use crate::db::Lane;
+use crate::ledger::Ending;
 
 /// A batch that is not committed after so long goes to the spool.
 const MAX_WAIT: Duration = Duration::from_secs(3);
@@ -23,8 +27,6 @@ const MAX_WAIT: Duration = Duration::from_secs(3);
 const MAX_CONFLICTS: u32 = 3;
 /// After the database failed, batches go to the spool at once for so long.
 const REST: Duration = Duration::from_secs(1);
-/// A settlement is on disk when it is committed, whatever the pool's own setting is.
-const BEGIN: &str = "begin; set local synchronous_commit = on";
 
 /// Work for the settler. It lives behind an `Arc`, so that its size is of no account.
 #[expect(clippy::large_enum_variant, reason = "a box more would be one allocation more for each call")]
@@ -38,7 +40,7 @@ pub enum Job {
 }
 
 impl Job {
-    fn id(&self) -> (OrgId, CallId) {
+    pub fn id(&self) -> (OrgId, CallId) {
         let call = match self {
             Job::Settle(settlement) => &settlement.call,
             Job::Reject { call, .. } => call,
@@ -61,6 +63,8 @@ pub enum Failure {
 /// The settler's tools.
 pub struct Desk {
     pool: PgPool,
+    lane: Lane,
+    flusher: Flusher,
     pub spool: Spool,
     started: Instant,
     /// Until when the database is left alone, in milliseconds since the start.
@@ -70,27 +74,57 @@ pub struct Desk {
 }
 
 impl Desk {
-    pub fn new(pool: PgPool, spool: Spool) -> Desk {
-        Desk { pool, spool, started: Instant::now(), rests_until: AtomicU64::new(0), replaying: Mutex::default() }
+    /// Its parts end with the runtime of `handle`.
+    pub fn new(handle: &Handle, pool: PgPool, spool: Spool) -> Desk {
+        Desk {
+            lane: Lane::new(pool.clone()),
+            flusher: Flusher::start(handle, pool.clone()),
+            pool,
+            spool,
+            started: Instant::now(),
+            rests_until: AtomicU64::new(0),
+            replaying: Mutex::default(),
+        }
     }
 
     fn milliseconds(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    fn rest(&self) {
+        let rest = u64::try_from(REST.as_millis()).unwrap_or(u64::MAX);
+        self.rests_until.store(self.milliseconds() + rest, Ordering::Relaxed);
+    }
+
     fn rests(&self) -> bool {
         self.milliseconds() < self.rests_until.load(Ordering::Relaxed)
     }
 
-    /// Settles a batch, and spools what cannot be settled now. `None` for what found no place at all.
-    pub async fn settle_or_spool(&self, jobs: &[Arc<Job>]) -> Vec<Option<Receipt>> {
-        let mut receipts: Vec<Option<Receipt>> = match self.settle(jobs).await {
-            Ok(results) => results.into_iter().map(Result::ok).collect(),
-            Err(failure) => {
-                tracing::error!(%failure, calls = jobs.len(), "a batch of settlements goes to the spool");
-                vec![None; jobs.len()]
-            }
-        };
+    /// Settles a batch. The rows are free for the next one when this returns; what it returns waits until everything is
+    /// on the disk of the database, and spools what cannot be settled now. `None` for what found no place at all.
+    pub async fn settle_or_spool(
+        self: Arc<Desk>,
+        jobs: Arc<Vec<Arc<Job>>>,
+    ) -> impl Future<Output = Vec<Option<Receipt>>> + Send + 'static {
+        let settled = self.settle(&jobs).await;
+        async move {
+            let durable = match settled {
+                Ok(results) => self.flush().await.map(|()| results),
+                Err(failure) => Err(failure),
+            };
+            let mut receipts: Vec<Option<Receipt>> = match durable {
+                Ok(results) => results.into_iter().map(Result::ok).collect(),
+                Err(failure) => {
+                    tracing::error!(%failure, calls = jobs.len(), "a batch of settlements goes to the spool");
+                    vec![None; jobs.len()]
+                }
+            };
+            self.spool_the_rest(&jobs, &mut receipts).await;
+            receipts
+        }
+    }
+
+    async fn spool_the_rest(&self, jobs: &[Arc<Job>], receipts: &mut [Option<Receipt>]) {
         let unsettled: Vec<(usize, &Settlement)> = jobs
             .iter()
             .enumerate()
@@ -106,7 +140,18 @@ impl Desk {
                 receipts[at] = Some(settlement.expected(Durable::Spooled));
             }
         }
-        receipts
+    }
+
+    /// Waits until everything that [`Desk::settle`] returned before this call is on the disk of the database. Until
+    /// then it must not be acknowledged, and no other proof of it may be thrown away.
+    ///
+    /// # Errors
+    /// `Away` when that is not known: what was settled may be gone, or not.
+    pub async fn flush(&self) -> Result<(), Failure> {
+        self.flusher.flush().await.map_err(|error| {
+            self.rest();
+            Failure::Away(error)
+        })
     }
 
     /// Puts settlements on disk. False when the disk did not take them.
@@ -127,7 +172,7 @@ impl Desk {
     }
 
     /// Settles a batch in one transaction; where one of it cannot be written, each in its own. The results stand
-    /// in the order of the jobs.
+    /// in the order of the jobs. They are durable only after a [`Desk::flush`].
     ///
     /// # Errors
     /// `Away` when the database did not answer in time; nothing is known then about any of the batch.
@@ -148,8 +193,7 @@ impl Desk {
             other => other,
         };
         if let Err(Failure::Away(_)) = &settled {
-            let rest = u64::try_from(REST.as_millis()).unwrap_or(u64::MAX);
-            self.rests_until.store(self.milliseconds() + rest, Ordering::Relaxed);
+            self.rest();
         }
         settled
     }
@@ -174,7 +218,7 @@ impl Desk {
         let tries = async {
             let mut conflicts = 0;
             loop {
-                match settle_together(&self.pool, jobs).await {
+                match settle_together(&self.pool, &self.lane, jobs).await {
                     Err(error) if is_conflict(&error) && conflicts < MAX_CONFLICTS => conflicts += 1,
                     other => return other.map_err(failure),
                 }
@@ -195,7 +239,7 @@ fn is_conflict(error: &sqlx::Error) -> bool {
     matches!(code.as_deref(), Some("40P01" | "40001"))
 }
 
-fn failure(error: sqlx::Error) -> Failure {
+pub fn failure(error: sqlx::Error) -> Failure {
     let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
     match (&error, code.as_deref()) {
         // Data, integrity and our own findings. Everything else (no connection, resources, shutdown, a server that
@@ -208,108 +252,7 @@ fn failure(error: sqlx::Error) -> Failure {
     }
 }
 
-/// Everything in one transaction, but calls whose hold is gone in one each: these are rare, and they need a lock
-/// of their own that would not fit into the one order in which a batch locks rows.
-async fn settle_together(pool: &PgPool, jobs: &[Arc<Job>]) -> Result<Vec<Result<Receipt, Failure>>, sqlx::Error> {
-    let mut tx = pool.begin_with(BEGIN).await?;
-    let mut seen = HashSet::new();
-    // The same call twice in one batch ends once; the second asks what the first came to.
-    let firsts: Vec<bool> = jobs.iter().map(|job| matches!(&**job, Job::Settle(_)) && seen.insert(job.id())).collect();
-    let endings: Vec<Ending> = jobs
-        .iter()
-        .zip(&firsts)
-        .filter_map(|(job, first)| match &**job {
-            Job::Settle(settlement) if *first => Some(ending(settlement)),
-            _ => None,
-        })
-        .collect();
-    let mut ended = ledger::settle(&mut tx, &endings).await?.into_iter();
-    let mut rows = Vec::with_capacity(jobs.len());
-    let mut receipts = Vec::with_capacity(jobs.len());
-    for (job, first) in jobs.iter().zip(&firsts) {
-        receipts.push(match &**job {
-            Job::Reject { call, ended } => {
-                // A call that was admitted has its row from its settlement.
-                if !seen.contains(&job.id()) {
-                    rows.push(row(call, ended, Outcome::default()));
-                }
-                Some(Receipt { charged: Usd::ZERO, overrun: Usd::ZERO, durable: Durable::Committed })
-            }
-            Job::Settle(settlement) if *first => match ended.next() {
-                Some(ledger::Ended::Settled { charged, overrun, transfer }) => {
-                    let meters = settlement.call.meter_ids();
-                    let outcome = Outcome { charged, overrun, hold: settlement.hold, transfer, meters };
-                    rows.push(row(&settlement.call, &settlement.ended, outcome));
-                    Some(Receipt { charged, overrun, durable: Durable::Committed })
-                }
-                Some(ledger::Ended::Gone) | None => None,
-            },
-            Job::Settle(_) => None,
-        });
-    }
-    record_all(&mut tx, &mut rows).await?;
-    tx.commit().await?;
-    histogram!("farebox_settle_batch_size").record(f64::from(u32::try_from(jobs.len()).unwrap_or(u32::MAX)));
-    rows.iter().for_each(count);
-    let mut results = Vec::with_capacity(jobs.len());
-    for (job, receipt) in jobs.iter().zip(receipts) {
-        results.push(match (receipt, &**job) {
-            (Some(receipt), _) => Ok(receipt),
-            // Nothing of the batch is undone by what happens to this one.
-            (None, Job::Settle(settlement)) => settle_lost(pool, settlement).await.map_err(failure),
-            (None, Job::Reject { .. }) => Err(Failure::Data(sqlx::Error::RowNotFound)),
-        });
-    }
-    Ok(results)
-}
-
-/// Writes the rows. A charge without a row of its own must never be committed.
-async fn record_all(tx: &mut Transaction<'static, Postgres>, rows: &mut [UsageRow]) -> Result<(), sqlx::Error> {
-    let written = activity::record(tx, rows).await?;
-    match rows.iter().find(|row| row.transfer.is_some() && !written.contains(&row.call)) {
-        Some(row) => Err(sqlx::Error::Protocol(format!("{} was logged while its hold was open", row.call))),
-        None => Ok(()),
-    }
-}
-
-/// A call whose hold is gone. Its row says whether it was settled before; a row that says `abandoned` gives way,
-/// for here is the proof that the sweeper missed; without a row the hold was lost in a database crash.
-async fn settle_lost(pool: &PgPool, settlement: &Settlement) -> Result<Receipt, sqlx::Error> {
-    let (org, call) = (settlement.call.org, settlement.call.id);
-    let mut tx = pool.begin_with(BEGIN).await?;
-    // Two who find the hold gone must not both find no row.
-    lock_call(&mut tx, call).await?;
-    let before = activity::settled_usage(&mut tx, org, call).await?;
-    if let Some(before) = before {
-        if before.status != Status::Abandoned.as_str() {
-            return Ok(Receipt { charged: before.cost, overrun: before.overrun, durable: Durable::Committed });
-        }
-        activity::withdraw_abandoned(&mut tx, org, call).await?;
-    }
-    let meters = settlement.call.meter_ids();
-    let settled = ledger::settle_without_hold(&mut tx, &ending(settlement), &meters).await?;
-    let (charged, overrun, transfer) = match settled {
-        ledger::Ended::Settled { charged, overrun, transfer } => (charged, overrun, transfer),
-        ledger::Ended::Gone => (Usd::ZERO, Usd::ZERO, None),
-    };
-    let outcome = Outcome { charged, overrun, hold: settlement.hold, transfer, meters };
-    let mut row = row(&settlement.call, &settlement.ended, outcome);
-    record_all(&mut tx, std::slice::from_mut(&mut row)).await?;
-    tx.commit().await?;
-    count(&row);
-    tracing::warn!(%org, %call, %charged, "a call was settled although its hold was gone");
-    Ok(Receipt { charged, overrun, durable: Durable::Committed })
-}
-
-async fn lock_call(tx: &mut Transaction<'static, Postgres>, call: CallId) -> Result<(), sqlx::Error> {
-    // Two calls that share a lock by chance only wait for each other.
-    let (high, low) = call.0.as_u64_pair();
-    let number = i64::from_ne_bytes((high ^ low).to_ne_bytes());
-    sqlx::query!("select pg_advisory_xact_lock($1)", number).execute(&mut **tx).await?;
-    Ok(())
-}
-
-fn ending(settlement: &Settlement) -> Ending {
+pub fn ending(settlement: &Settlement) -> Ending {
     let Settlement { call, hold, ended } = settlement;
     Ending { org: call.org, call: call.id, cost: ended.cost.max(Usd::ZERO), held: *hold }
 }
@@ -366,7 +309,7 @@ pub fn row(call: &Call, ended: &Ended, outcome: Outcome) -> UsageRow {
     }
 }
 
-fn count(row: &UsageRow) {
+pub fn count(row: &UsageRow) {
     counter!("farebox_calls_total", "status" => row.status).increment(1);
     if row.overrun.is_positive() {
         counter!("farebox_overrun_total").increment(1);

@@ -71,6 +71,8 @@ async fn one(desk: &Arc<Desk>, sealed: Sealed, replayed: &mut Replayed) -> anyho
         replayed.settled += settled;
         dead.append(&mut unsettled);
     }
+    // The file is the only proof until then.
+    desk.flush().await.map_err(|failure| anyhow!(failure))?;
     replayed.files += 1;
     replayed.buried += dead.len();
     if !dead.is_empty() {

@@ -76,8 +76,9 @@ pub async fn drifted_meter_holds(conn: &mut PgConnection) -> Result<Vec<Differen
 pub async fn orphan_transfers(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select 'transfer ' || t.id as "subject!" from transfer t
-           where not exists (select 1 from ledger_account a where a.id = t.debit_account)
-              or not exists (select 1 from ledger_account a where a.id = t.credit_account)
+           left join ledger_account d on d.id = t.debit_account
+           left join ledger_account c on c.id = t.credit_account
+           where d.id is null or c.id is null
            limit $1"#,
         MAX_FINDINGS,
     )
@@ -100,10 +101,10 @@ pub async fn overdue_holds(conn: &mut PgConnection) -> Result<Vec<String>, sqlx:
 pub async fn sum_of_all_accounts(conn: &mut PgConnection) -> Result<Usd, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select (coalesce((select sum(posted) from credit), 0) + coalesce((
-              select sum(amount * (
-                 (select count(*) from ledger_account a where a.id = t.credit_account and a.kind <> 'credit')
-                 - (select count(*) from ledger_account a where a.id = t.debit_account and a.kind <> 'credit')
-              )) from transfer t
+              select sum(case when c.kind <> 'credit' then amount else 0 end - case when d.kind <> 'credit' then amount else 0 end)
+              from transfer t
+              left join ledger_account d on d.id = t.debit_account
+              left join ledger_account c on c.id = t.credit_account
            ), 0)) as "sum!: Usd""#,
     )
     .fetch_one(conn)

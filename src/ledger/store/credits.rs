@@ -21,13 +21,6 @@ impl CreditState {
     }
 }
 
-/// What a settlement changes on one organization's credit.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct CreditChange {
-    pub charge: Usd,
-    pub release: Usd,
-}
-
 pub async fn insert_credit(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "insert into ledger_account (id, kind, name, org_id) values ($1, 'credit', $2, $1)",

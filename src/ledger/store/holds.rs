@@ -1,8 +1,9 @@
 //! Opening and ending holds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use super::super::hold::{ExpiredHold, Granted, Want};
 use super::{CreditState, meters};
 use crate::base::Usd;
 use crate::base::ids::{CallId, MeterId, OrgId};
-use crate::db::uuid_array;
+use crate::db::{interval, row_type};
 
 /// A hold that this transaction ended.
 #[derive(Clone, Debug)]
@@ -44,125 +45,68 @@ pub async fn lock_books(conn: &mut PgConnection, wants: &[Want]) -> Result<Books
     })
 }
 
+/// What a batch of holds raises on one organization's credit.
+#[derive(Debug, sqlx::Encode)]
+struct CreditHold {
+    org: OrgId,
+    amount: Usd,
+}
+row_type!(CreditHold, "credit_hold");
+
+/// What a batch of holds raises on one meter.
+#[derive(Debug, sqlx::Encode)]
+struct MeterHold {
+    org: OrgId,
+    id: MeterId,
+    amount: Usd,
+}
+row_type!(MeterHold, "meter_hold");
+
+/// One hold.
+#[derive(Debug, sqlx::Encode)]
+struct HoldLine<'a> {
+    org: OrgId,
+    id: CallId,
+    amount: Usd,
+    meters: &'a [MeterId],
+    memo: &'a str,
+}
+row_type!(HoldLine<'a>, "hold_line");
+
+impl<'a> HoldLine<'a> {
+    fn of(want: &'a Want, granted: Granted) -> HoldLine<'a> {
+        let Want { call, org, meters, memo, .. } = want;
+        HoldLine { org: *org, id: *call, amount: granted.amount, meters, memo }
+    }
+}
+
 /// Writes all these holds and raises `held` on their rows, or does nothing. False when something does not fit or does
-/// not exist. One statement, so that the common case, in which a whole batch fits, costs one round trip; where it does
-/// not, [`lock_books`] and the rules of `decide` say who gets how much, and this writes that.
-///
-/// Locks are taken in the one order: credits by organization, then meters. What is compared is what the locks
-/// returned, so it is as the last transaction before left it.
+/// not exist. One call of a function of `migrations/0028_calls.sql`, so that the common case, in which a whole batch
+/// fits, costs one round trip; where it does not, [`lock_books`] and the rules of `decide` say who gets how much, and
+/// this writes that.
 pub async fn hold_all(conn: &mut PgConnection, held: &[(&Want, Granted)], ttl: Duration) -> Result<bool, sqlx::Error> {
-    let columns = Columns::of(held);
-    let fits = sqlx::query_scalar!(
-        r#"with wanted_credit as (
-            select c.org_id, c.posted, c.held, x.amount
-            from unnest($1::uuid[], $2::numeric[]) as x (org_id, amount)
-            join credit c on c.org_id = x.org_id
-            order by c.org_id
-            for update of c
-         ), wanted_meter as (
-            select m.org_id, m.id, x.amount, m.held,
-                least(
-                    m.limit_total - m.spent_total - case when m.include_byok then m.byok_total else 0 end,
-                    m.limit_day - case when m.day < d.today then 0
-                        else m.spent_day + case when m.include_byok then m.byok_day else 0 end end,
-                    m.limit_week - case when m.week < d.monday then 0
-                        else m.spent_week + case when m.include_byok then m.byok_week else 0 end end,
-                    m.limit_month - case when m.month < d.first then 0
-                        else m.spent_month + case when m.include_byok then m.byok_month else 0 end end
-                ) as most
-            from (
-                select count(*) as credits, (clock_timestamp() at time zone 'utc')::date as today,
-                    date_trunc('week', clock_timestamp() at time zone 'utc')::date as monday,
-                    date_trunc('month', clock_timestamp() at time zone 'utc')::date as first
-                from wanted_credit
-            ) d
-            cross join unnest($3::uuid[], $4::uuid[], $5::numeric[]) as x (org_id, id, amount)
-            join meter m on m.org_id = x.org_id and m.id = x.id
-            order by m.org_id, m.id
-            for update of m
-         ), verdict as (
-            select c.fits and m.fits as fits
-            from (
-                select count(*) = cardinality($1::uuid[]) and bool_and(posted >= 0 and held + amount <= posted) as fits
-                from wanted_credit
-            ) c, (
-                select count(*) = cardinality($4::uuid[]) and coalesce(bool_and(held + amount <= most), true) as fits
-                from wanted_meter
-            ) m
-         ), raised_credit as (
-            update credit c set held = c.held + w.amount
-            from wanted_credit w, verdict v
-            where v.fits and c.org_id = w.org_id
-         ), raised_meter as (
-            update meter m set held = m.held + w.amount
-            from wanted_meter w, verdict v
-            where v.fits and m.org_id = w.org_id and m.id = w.id
-         ), written as (
-            insert into hold (org_id, id, amount, meters, memo, expires_at)
-            select x.org_id, x.id, x.amount, x.meters::uuid[], x.memo, now() + make_interval(secs => $11)
-            from verdict v,
-                unnest($6::uuid[], $7::uuid[], $8::numeric[], $9::text[], $10::text[])
-                as x (org_id, id, amount, meters, memo)
-            where v.fits
-         )
-         select coalesce(fits, false) as "fits!" from verdict"#,
-        &columns.orgs,
-        &columns.org_amounts as &[Usd],
-        &columns.meter_orgs,
-        &columns.meter_ids,
-        &columns.meter_amounts as &[Usd],
-        &columns.hold_orgs,
-        &columns.hold_ids,
-        &columns.hold_amounts as &[Usd],
-        &columns.hold_meters,
-        &columns.hold_memos as &[&str],
-        ttl.as_secs_f64(),
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(fits)
-}
-
-/// What a batch of holds changes, column by column.
-struct Columns<'a> {
-    orgs: Vec<Uuid>,
-    org_amounts: Vec<Usd>,
-    meter_orgs: Vec<Uuid>,
-    meter_ids: Vec<Uuid>,
-    meter_amounts: Vec<Usd>,
-    hold_orgs: Vec<Uuid>,
-    hold_ids: Vec<Uuid>,
-    hold_amounts: Vec<Usd>,
-    hold_meters: Vec<String>,
-    hold_memos: Vec<&'a str>,
-}
-
-impl<'a> Columns<'a> {
-    fn of(held: &[(&'a Want, Granted)]) -> Columns<'a> {
-        let mut by_org: HashMap<Uuid, Usd> = HashMap::new();
-        let mut by_meter: HashMap<(Uuid, Uuid), Usd> = HashMap::new();
-        for (want, granted) in held {
-            *by_org.entry(want.org.0).or_default() += granted.amount;
-            for meter in &want.meters {
-                *by_meter.entry((want.org.0, meter.0)).or_default() += granted.amount;
-            }
-        }
-        let (orgs, org_amounts) = by_org.into_iter().unzip();
-        let (meter_keys, meter_amounts): (Vec<(Uuid, Uuid)>, Vec<Usd>) = by_meter.into_iter().unzip();
-        let (meter_orgs, meter_ids) = meter_keys.into_iter().unzip();
-        Columns {
-            orgs,
-            org_amounts,
-            meter_orgs,
-            meter_ids,
-            meter_amounts,
-            hold_orgs: held.iter().map(|(want, _)| want.org.0).collect(),
-            hold_ids: held.iter().map(|(want, _)| want.call.0).collect(),
-            hold_amounts: held.iter().map(|(_, granted)| granted.amount).collect(),
-            hold_meters: held.iter().map(|(want, _)| uuid_array(want.meters.iter().map(|meter| meter.0))).collect(),
-            hold_memos: held.iter().map(|(want, _)| want.memo.as_str()).collect(),
+    // In the order in which everybody locks rows.
+    let mut by_org: BTreeMap<OrgId, Usd> = BTreeMap::new();
+    let mut by_meter: BTreeMap<(OrgId, MeterId), Usd> = BTreeMap::new();
+    for (want, granted) in held {
+        *by_org.entry(want.org).or_default() += granted.amount;
+        for meter in &want.meters {
+            *by_meter.entry((want.org, *meter)).or_default() += granted.amount;
         }
     }
+    let credits: Vec<CreditHold> = by_org.into_iter().map(|(org, amount)| CreditHold { org, amount }).collect();
+    let meters: Vec<MeterHold> =
+        by_meter.into_iter().map(|((org, id), amount)| MeterHold { org, id, amount }).collect();
+    let holds: Vec<HoldLine<'_>> = held.iter().map(|(want, granted)| HoldLine::of(want, *granted)).collect();
+    sqlx::query_scalar!(
+        r#"select hold_calls($1, $2, $3, $4) as "fits!""#,
+        &credits as &[CreditHold],
+        &meters as &[MeterHold],
+        &holds as &[HoldLine<'_>],
+        interval(TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX)),
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// Deletes open holds. A hold that is not returned had ended before.

@@ -7,13 +7,6 @@ use super::super::meter::{Limits, MeterKind, MeterState, Spent};
 use crate::base::Usd;
 use crate::base::ids::{MeterId, OrgId};
 
-/// What a settlement changes on one meter.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct MeterChange {
-    pub spend: Usd,
-    pub release: Usd,
-}
-
 pub async fn insert_meter(
     conn: &mut PgConnection,
     org: OrgId,

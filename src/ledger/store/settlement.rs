@@ -1,13 +1,51 @@
 //! Writing a settlement.
 
-use std::collections::BTreeMap;
-
 use sqlx::PgConnection;
-use uuid::Uuid;
 
-use super::{CreditChange, MeterChange, NewTransfer};
 use crate::base::Usd;
-use crate::base::ids::{MeterId, OrgId};
+use crate::base::ids::{AccountId, MeterId, OrgId, TransferId};
+use crate::db::row_type;
+
+/// What a settlement changes on one organization's credit.
+#[derive(Clone, Debug, sqlx::Encode)]
+pub struct CreditChange {
+    pub org: OrgId,
+    pub charge: Usd,
+    pub release: Usd,
+}
+row_type!(CreditChange, "credit_change");
+
+/// What a settlement changes on one meter.
+#[derive(Clone, Debug, sqlx::Encode)]
+pub struct MeterChange {
+    pub org: OrgId,
+    pub id: MeterId,
+    pub spend: Usd,
+    pub release: Usd,
+}
+row_type!(MeterChange, "meter_change");
+
+/// A transfer that a settlement posts.
+#[derive(Clone, Debug, sqlx::Encode)]
+pub struct TransferLine {
+    pub id: TransferId,
+    pub code: &'static str,
+    pub reference: String,
+    pub debit: AccountId,
+    pub credit: AccountId,
+    pub amount: Usd,
+    pub org: Option<OrgId>,
+    pub memo: &'static str,
+}
+row_type!(TransferLine, "transfer_line");
+
+/// Everything that a settlement changes in the books, in the order in which rows are locked.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    pub credits: Vec<CreditChange>,
+    pub meters: Vec<MeterChange>,
+    pub transfers: Vec<TransferLine>,
+}
 
 /// Charges and releases on credits, then spending and releases on meters, and the transfers, in one statement: each
 /// round trip less is one that every call behind waits less.
@@ -15,35 +53,16 @@ use crate::base::ids::{MeterId, OrgId};
 /// Credits are locked in the order of organizations before the first meter is touched, because what the meters are
 /// joined with counts the changed credits. A window that the clock has passed starts at this spending. A clock that
 /// looks earlier than the row (a transaction that began before midnight and waited) never turns a window back.
-pub async fn apply(
-    conn: &mut PgConnection,
-    credits: &BTreeMap<OrgId, CreditChange>,
-    meters: &BTreeMap<(OrgId, MeterId), MeterChange>,
-    transfers: &[NewTransfer],
-) -> Result<(), sqlx::Error> {
-    if credits.is_empty() {
+pub async fn apply(conn: &mut PgConnection, changes: &Changes) -> Result<(), sqlx::Error> {
+    if changes.credits.is_empty() {
         return Ok(());
     }
-    let orgs: Vec<Uuid> = credits.keys().map(|org| org.0).collect();
-    let charges: Vec<Usd> = credits.values().map(|change| change.charge).collect();
-    let releases: Vec<Usd> = credits.values().map(|change| change.release).collect();
-    let (meter_orgs, meter_ids): (Vec<Uuid>, Vec<Uuid>) = meters.keys().map(|(org, id)| (org.0, id.0)).unzip();
-    let meter_spends: Vec<Usd> = meters.values().map(|change| change.spend).collect();
-    let meter_releases: Vec<Usd> = meters.values().map(|change| change.release).collect();
-    let ids: Vec<Uuid> = transfers.iter().map(|t| t.id.0).collect();
-    let codes: Vec<String> = transfers.iter().map(|t| t.code.as_str().to_owned()).collect();
-    let references: Vec<String> = transfers.iter().map(|t| t.reference.clone()).collect();
-    let debits: Vec<Uuid> = transfers.iter().map(|t| t.debit.0).collect();
-    let credited: Vec<Uuid> = transfers.iter().map(|t| t.credit.0).collect();
-    let amounts: Vec<Usd> = transfers.iter().map(|t| t.amount).collect();
-    let owners: Vec<Option<Uuid>> = transfers.iter().map(|t| t.org.map(|org| org.0)).collect();
-    let memos: Vec<String> = transfers.iter().map(|t| t.memo.clone()).collect();
     sqlx::query!(
         "with changed_credit as (
             update credit c set posted = c.posted - d.charge, held = c.held - d.release
             from (
                 select x.org_id, x.charge, x.release
-                from unnest($1::uuid[], $2::numeric[], $3::numeric[]) as x (org_id, charge, release)
+                from unnest($1::credit_change[]) as x
                 join credit l on l.org_id = x.org_id
                 order by x.org_id
                 for update of l
@@ -70,7 +89,7 @@ pub async fn apply(
                     date_trunc('week', clock_timestamp() at time zone 'utc')::date as monday,
                     date_trunc('month', clock_timestamp() at time zone 'utc')::date as first
                 from (select count(*) from changed_credit) as after
-                cross join unnest($4::uuid[], $5::uuid[], $6::numeric[], $7::numeric[]) as x (org_id, id, spend, release)
+                cross join unnest($2::meter_change[]) as x
                 join meter l on l.org_id = x.org_id and l.id = x.id
                 order by x.org_id, x.id
                 for update of l
@@ -78,23 +97,10 @@ pub async fn apply(
             where m.org_id = d.org_id and m.id = d.id
          )
          insert into transfer (id, code, reference, debit_account, credit_account, amount, org_id, memo)
-         select * from unnest($8::uuid[], $9::text[], $10::text[], $11::uuid[], $12::uuid[], $13::numeric[],
-            $14::uuid[], $15::text[])",
-        &orgs,
-        &charges as &[Usd],
-        &releases as &[Usd],
-        &meter_orgs,
-        &meter_ids,
-        &meter_spends as &[Usd],
-        &meter_releases as &[Usd],
-        &ids,
-        &codes,
-        &references,
-        &debits,
-        &credited,
-        &amounts as &[Usd],
-        &owners as &[Option<Uuid>],
-        &memos,
+         select * from unnest($3::transfer_line[])",
+        &changes.credits as &[CreditChange],
+        &changes.meters as &[MeterChange],
+        &changes.transfers as &[TransferLine],
     )
     .execute(conn)
     .await?;

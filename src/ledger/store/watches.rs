@@ -18,7 +18,9 @@ pub async fn upsert_watch(
         "insert into watch (org_id, kind, below, rearm_at, armed) values ($1, $2, $3, $4, $5)
          on conflict (org_id, kind) do update set below = excluded.below, rearm_at = excluded.rearm_at,
             armed = case when (watch.below, watch.rearm_at) = (excluded.below, excluded.rearm_at)
-                then watch.armed else excluded.armed end",
+                then watch.armed else excluded.armed end,
+            fires_below = case when (watch.below, watch.rearm_at) = (excluded.below, excluded.rearm_at)
+                then watch.fires_below end",
         org.0,
         kind.as_str(),
         threshold.below.amount(),
@@ -48,7 +50,7 @@ async fn bounds(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> 
 pub async fn find_watch(conn: &mut PgConnection, org: OrgId, kind: WatchKind) -> Result<Option<Watch>, sqlx::Error> {
     sqlx::query_as!(
         Watch,
-        r#"select below as "below: Usd", rearm_at as "rearm_at: Usd", armed, crossing
+        r#"select below as "below: Usd", rearm_at as "rearm_at: Usd", armed, crossing, fired_below as "fired_below: Usd"
            from watch where org_id = $1 and kind = $2"#,
         org.0,
         kind.as_str(),

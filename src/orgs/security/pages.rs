@@ -95,7 +95,7 @@ pub async fn index(
     let mut conn = app.db.acquire().await?;
     let state = two_factor::state(&mut conn, person).await?;
     let passkeys = passkeys::list(&mut conn, person).await?;
-    let sessions = accounts::sessions(&mut conn, person).await?;
+    let sessions = accounts::sessions(&mut conn, person, app.session_idle).await?;
     let history = accounts::history(&mut conn, person).await?;
     let unlisted = accounts::unlisted_failures(&mut conn, person).await?;
     drop(conn);
@@ -103,6 +103,7 @@ pub async fn index(
     html(&views::Security {
         shell: member.shell("security", "Security", "How you sign in, where you are signed in, and what happened."),
         on_since: state.on_since.map(|at| reader.when(at)),
+        with_app: state.with_app,
         codes_left: format!("{} of {}", state.recovery_codes_left, two_factor::RECOVERY_CODES),
         codes_low: state.recovery_codes_left <= FEW_CODES,
         passkeys: passkeys.into_iter().map(|passkey| reader.passkey(passkey)).collect(),
@@ -245,6 +246,8 @@ pub async fn confirm(
     let (origin, now) = (client::origin(&app, &request), app.clock.now());
     let mut tx = app.db.begin().await?;
     let (links, person) = (Links::of(&app), person.0.person());
+    // First, because the log's chain is the last lock; a wrong code takes it back.
+    accounts::end_other_sessions(&mut tx, person.id, Some(member.signed_in.session.id)).await?;
     match two_factor::confirm(&mut tx, &factors, &links, person, &form.code, now, &origin).await {
         Ok(codes) => {
             tx.commit().await?;
@@ -259,6 +262,33 @@ pub async fn confirm(
         }
         Err(ConfirmError::NothingBegun) => {
             Ok(back(&app, false, "There is nothing to confirm any more. Begin again if two-factor sign-in is off."))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `POST /settings/security/two-factor/passkeys`: switches it on with the passkeys that are there, and shows the recovery
+/// codes this one time.
+///
+/// # Errors
+/// Database errors only.
+pub async fn require_passkey(
+    app: web::Data<App>,
+    person: Recent,
+    member: Member,
+    request: HttpRequest,
+    _form: Protected<EmptyForm>,
+) -> Result<HttpResponse, PageError> {
+    let origin = client::origin(&app, &request);
+    let mut tx = app.db.begin().await?;
+    accounts::end_other_sessions(&mut tx, person.0.person().id, Some(person.0.session.id)).await?;
+    match two_factor::require_passkey(&mut tx, &Links::of(&app), person.0.person(), &origin).await {
+        Ok(codes) => {
+            tx.commit().await?;
+            html(&codes_view(&app, &member, "Two-factor sign-in is on", codes))
+        }
+        Err(ConfirmError::NothingBegun) => {
+            Ok(back(&app, false, "Nothing was changed: it is on already, or there is no passkey. Add one first."))
         }
         Err(error) => Err(error.into()),
     }
@@ -292,8 +322,8 @@ pub async fn off_form(app: web::Data<App>, person: Recent, member: Member) -> Re
     }
     html(&views::Confirm {
         shell: member.shell("security", "Switch two-factor sign-in off?", ""),
-        text: "Your password alone will sign in. The codes of your app and your recovery codes stop working. We tell \
-               you by mail that it was switched off."
+        text: "Your password alone will sign in. Codes of an app and your recovery codes stop working; passkeys stay. \
+               Other browsers are signed out, and we tell you by mail."
             .into(),
         action: "/settings/security/two-factor/off".into(),
         button: "Switch it off".into(),
@@ -314,6 +344,7 @@ pub async fn off(
 ) -> Result<HttpResponse, PageError> {
     let origin = client::origin(&app, &request);
     let mut tx = app.db.begin().await?;
+    accounts::end_other_sessions(&mut tx, person.0.person().id, Some(person.0.session.id)).await?;
     two_factor::switch_off(&mut tx, &Links::of(&app), person.0.person(), &origin).await?;
     tx.commit().await?;
     Ok(back(&app, true, "Two-factor sign-in is off."))

@@ -118,6 +118,46 @@ pub async fn lock_invitation(
     .await
 }
 
+/// An open invitation by its id alone, for whoever has proven its address.
+pub async fn find_invitation_by_id(
+    conn: &mut PgConnection,
+    id: InvitationId,
+) -> Result<Option<Invitation>, sqlx::Error> {
+    sqlx::query_as!(
+        Invitation,
+        r#"select i.org_id as "org: OrgId", i.id as "id: InvitationId", i.email, i.role, i.sends, i.sent_at,
+            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?"
+           from invitation i join org o on o.id = i.org_id left join person p on p.id = i.invited_by
+           where i.id = $1 and i.ended_at is null and i.expires_at > now() and o.deleted_at is null
+            and o.delete_after is null"#,
+        id.0,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// The newest open invitation to an address, to where this person is not yet.
+pub async fn newest_invitation_to(
+    conn: &mut PgConnection,
+    email: &EmailAddress,
+    person: PersonId,
+) -> Result<Option<Invitation>, sqlx::Error> {
+    sqlx::query_as!(
+        Invitation,
+        r#"select i.org_id as "org: OrgId", i.id as "id: InvitationId", i.email, i.role, i.sends, i.sent_at,
+            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?"
+           from invitation i join org o on o.id = i.org_id left join person p on p.id = i.invited_by
+           where i.email_canonical = $1 and i.ended_at is null and i.expires_at > now() and o.deleted_at is null
+            and o.delete_after is null
+            and not exists (select from membership m where m.org_id = i.org_id and m.person_id = $2)
+           order by i.id desc limit 1"#,
+        email.canonical(),
+        person.0,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
 /// The open invitation that a mailed token stands for: the token alone says of which organization.
 pub async fn find_invitation(conn: &mut PgConnection, digest: &Digest) -> Result<Option<Invitation>, sqlx::Error> {
     sqlx::query_as!(

@@ -131,8 +131,20 @@ pub async fn count_members(conn: &mut PgConnection, org: OrgId) -> Result<i64, s
     sqlx::query_scalar!(r#"select count(*) as "count!" from membership where org_id = $1"#, org.0).fetch_one(conn).await
 }
 
+/// Owners who stay: one whose account is being deleted will not be there.
 pub async fn count_owners(conn: &mut PgConnection, org: OrgId) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(r#"select count(*) as "count!" from membership where org_id = $1 and role = 'owner'"#, org.0,)
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from membership m where m.org_id = $1 and m.role = 'owner'
+            and not exists (select from account_deletion d where d.person_id = m.person_id)"#,
+        org.0,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Whether somebody's account is being deleted.
+pub async fn is_leaving(conn: &mut PgConnection, person: PersonId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(r#"select exists (select from account_deletion where person_id = $1) as "leaving!""#, person.0,)
         .fetch_one(conn)
         .await
 }

@@ -16,7 +16,7 @@ pub async fn personal_org(conn: &mut PgConnection, person: PersonId) -> Result<O
     sqlx::query_as!(
         Org,
         r#"select o.id as "id: OrgId", o.name, o.kind, m.role, m.meter_id as "member_meter: MeterId",
-            o.delete_after, f.id as "picture?: PictureId"
+            o.delete_after, f.id as "picture?: PictureId", o.keys_stopped_at
            from personal_org p
            join org o on o.id = p.org_id
            join membership m on m.org_id = o.id and m.person_id = p.person_id
@@ -60,12 +60,43 @@ pub async fn org_names(
     Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }
 
+/// Refuses all keys of an organization, or lets them go on. False when it was so before.
+///
+/// # Errors
+/// Database errors only.
+pub async fn set_keys_stopped(conn: &mut PgConnection, org: OrgId, by: Option<PersonId>) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "update org set keys_stopped_at = case when $2::uuid is not null then now() end, keys_stopped_by = $2
+         where id = $1 and (keys_stopped_at is null) = ($2::uuid is not null)",
+        org.0,
+        by.map(|person| person.0),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Whether all keys of an organization are refused at the moment, for whatever reason.
+///
+/// # Errors
+/// Database errors only.
+pub async fn keys_stopped(conn: &mut PgConnection, org: OrgId) -> Result<bool, sqlx::Error> {
+    let stopped = sqlx::query_scalar!(
+        r#"select coalesce(keys_stopped_at, frozen_at, delete_after, deleted_at) is not null as "stopped!"
+           from org where id = $1"#,
+        org.0,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(stopped.unwrap_or(true))
+}
+
 /// The organizations that somebody is in, their own first.
 pub async fn orgs_of(conn: &mut PgConnection, person: PersonId, most: i64) -> Result<Vec<Org>, sqlx::Error> {
     sqlx::query_as!(
         Org,
         r#"select o.id as "id: OrgId", o.name, o.kind, m.role, m.meter_id as "member_meter: MeterId", o.delete_after,
-            f.id as "picture?: PictureId"
+            f.id as "picture?: PictureId", o.keys_stopped_at
            from membership m join org o on o.id = m.org_id
            left join picture f on f.owner_kind = 'organization' and f.owner_id = o.id
            where m.person_id = $1 and o.deleted_at is null

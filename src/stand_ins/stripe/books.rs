@@ -1,6 +1,6 @@
 //! What the pretend company remembers, and one step of work on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -19,6 +19,9 @@ pub const MAX_OBJECTS: usize = 20_000;
 pub struct Books {
     /// By id, in the order of making, each as the API tells it.
     objects: Map<String, Value>,
+    /// The ids of each kind, in the order of making, so that nobody has to look through all of them.
+    #[serde(skip)]
+    by_kind: HashMap<String, Vec<String>>,
     /// What the API does not tell of an object.
     private: BTreeMap<String, Private>,
     pub answers: Answers,
@@ -94,9 +97,25 @@ impl Books {
         self.objects.get(id)
     }
 
+    /// What was read from a file lists its kinds anew.
+    pub fn after_start(&mut self) {
+        self.by_kind.clear();
+        for (id, object) in &self.objects {
+            self.by_kind.entry(text(object, "object").to_owned()).or_default().push(id.clone());
+        }
+        self.answers.after_start();
+    }
+
+    fn insert(&mut self, id: &str, object: Value) {
+        let kind = text(&object, "object").to_owned();
+        if self.objects.insert(id.to_owned(), object).is_none() {
+            self.by_kind.entry(kind).or_default().push(id.to_owned());
+        }
+    }
+
     /// The objects of a kind, newest first.
     pub fn all<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
-        self.objects.values().rev().filter(move |object| text(object, "object") == kind)
+        self.by_kind.get(kind).into_iter().flatten().rev().filter_map(|id| self.objects.get(id))
     }
 
     pub fn private(&self, id: &str) -> Private {
@@ -105,7 +124,21 @@ impl Books {
 
     /// What Stripe would hold for us, in cents: paid, less refunded, less disputed, won disputes back. No fees.
     pub fn balance(&self) -> i64 {
-        self.all("balance_transaction").map(|row| objects::number(row, "net")).sum()
+        self.all("balance_transaction").map(|row| objects::number(row, "amount")).sum()
+    }
+
+    /// What Stripe would keep for itself of that, in cents.
+    pub fn fees(&self) -> i64 {
+        self.all("balance_transaction").map(|row| objects::number(row, "fee")).sum()
+    }
+}
+
+/// What Stripe takes for a movement: 2.9 % and 30 cents of a charge, 15 dollars for a dispute. Nothing comes back.
+fn fee(cents: i64, category: &str) -> i64 {
+    match category {
+        "charge" => (cents * 29 + 500) / 1000 + 30,
+        "dispute" => 1500,
+        _ => 0,
     }
 }
 
@@ -130,7 +163,7 @@ impl Work<'_> {
     pub fn keep(&mut self, object: Value) -> String {
         let id = text(&object, "id").to_owned();
         self.books.changed = true;
-        self.books.objects.insert(id.clone(), object);
+        self.books.insert(&id, object);
         id
     }
 
@@ -168,10 +201,18 @@ impl Work<'_> {
         change(self.books.private.entry(id.to_owned()).or_default());
     }
 
-    /// Moves the balance and gives the id of the row that says so. Stripe's fees are left out.
+    /// Moves the balance and gives the id of the row that says so.
     pub fn move_balance(&mut self, cents: i64, kind: &str, category: &str, source: &str, currency: &str) -> String {
         let mut row = self.new_object("balance_transaction");
-        for (field, value) in [("amount", json!(cents)), ("net", json!(cents)), ("source", json!(source))] {
+        let fee = fee(cents, category);
+        if fee != 0 {
+            row["fee_details"] = json!([{
+                "amount": fee, "application": null, "currency": currency, "description": "Stripe processing fees",
+                "type": "stripe_fee",
+            }]);
+        }
+        let amounts = [("amount", json!(cents)), ("fee", json!(fee)), ("net", json!(cents - fee))];
+        for (field, value) in amounts.into_iter().chain([("source", json!(source))]) {
             row[field] = value;
         }
         row["type"] = json!(kind);

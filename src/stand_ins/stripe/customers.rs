@@ -100,7 +100,7 @@ pub fn account(work: &Work) -> Value {
 pub fn balance(work: &Work) -> Value {
     let mut balance = blank("balance");
     let row = |cents: i64| json!([{ "amount": cents, "currency": "usd", "source_types": { "card": cents } }]);
-    balance["available"] = row(work.books.balance());
+    balance["available"] = row(work.books.balance() - work.books.fees());
     balance["pending"] = row(0);
     balance["livemode"] = json!(work.house.livemode);
     balance

@@ -240,7 +240,7 @@ impl StripeStandIn {
                 let mut books: Books = serde_json::from_slice(&text).with_context(|| {
                     format!("{} is no state of this stand-in; delete it to start anew", file.display())
                 })?;
-                books.answers.after_start();
+                books.after_start();
                 books
             }
             _ => Books::default(),
@@ -376,6 +376,20 @@ impl StripeStandIn {
     #[must_use]
     pub fn balance(&self) -> i64 {
         locked(&self.shared.books).balance()
+    }
+
+    /// What Stripe would keep of that for itself, in cents.
+    #[must_use]
+    pub fn fees(&self) -> i64 {
+        locked(&self.shared.books).fees()
+    }
+
+    /// Makes an object older than it is.
+    pub fn age(&self, id: &str, seconds: i64) {
+        self.act(|work| {
+            let created = super::objects::number(&work.now_is(id), "created") - seconds;
+            work.set(id, serde_json::json!({ "created": created }));
+        });
     }
 
     /// An object as the API would tell it.

@@ -161,14 +161,14 @@ pub async fn show(
     query: web::Query<TokenQuery>,
 ) -> Result<HttpResponse, PageError> {
     let token = query.into_inner().token;
+    let person = accounts::extract::current(&request).await.ok();
     let mut conn = app.db.acquire().await?;
-    let invitation = match orgs::invitation_of(&mut conn, &token).await {
+    let invitation = match orgs::invitation_of(&mut conn, &token, person.as_ref().map(SignedIn::person)).await {
         Ok(invitation) => invitation,
         Err(OrgError::InvitationOver) => return html(&over(&app, &request)),
         Err(error) => return Err(error.into()),
     };
     drop(conn);
-    let person = accounts::extract::current(&request).await.ok();
     let view = view(&app, &request, &token, &invitation, person.as_ref());
     let mut response = html(&view)?;
     if view.state == InvitationState::Stranger {
@@ -208,7 +208,7 @@ pub async fn accept(
         Err(OrgError::OtherAddress) => {
             drop(tx);
             let mut conn = app.db.acquire().await?;
-            let invitation = orgs::invitation_of(&mut conn, &form.token).await?;
+            let invitation = orgs::invitation_of(&mut conn, &form.token, Some(person.person())).await?;
             unprocessable(&view(&app, &request, &form.token, &invitation, Some(&person)))
         }
         Err(error) => {

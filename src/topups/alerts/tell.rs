@@ -21,13 +21,12 @@ use crate::web::views::emails::NoticeMail;
 /// Database errors, and templates that cannot be written.
 pub async fn tell(pool: &PgPool, links: &Links, org: OrgId, crossing: i64) -> anyhow::Result<()> {
     let mut tx = pool.begin().await?;
-    if ledger::find_watch(&mut tx, org, WatchKind::LowBalance).await?.is_none() {
-        return Ok(());
-    }
+    let Some(watch) = ledger::find_watch(&mut tx, org, WatchKind::LowBalance).await? else { return Ok(()) };
     let alert = store::alert(&mut tx, org).await?;
     let Some(name) = orgs::find_org(&mut tx, org).await? else { return Ok(()) };
     let readers = readers(&mut tx, org, &alert).await?;
-    let notice = notice(&mut tx, links, org, &name, alert.below).await?;
+    let fired_below = watch.fired_below.filter(|_| watch.crossing == Some(crossing)).unwrap_or(alert.below);
+    let notice = notice(&mut tx, links, org, &name, (fired_below, alert.below)).await?;
     mails::write(&mut tx, &format!("low_balance:{org}:{crossing}"), "low_balance", readers, &notice).await?;
     tx.commit().await?;
     Ok(())
@@ -47,7 +46,7 @@ async fn notice(
     links: &Links,
     org: OrgId,
     name: &str,
-    below: Usd,
+    (fired_below, below): (Usd, Usd),
 ) -> Result<NoticeMail, sqlx::Error> {
     let now = store::now(conn).await?;
     let credit = ledger::credit_state(conn, org).await?;
@@ -59,20 +58,26 @@ async fn notice(
     ];
     let lasts = pages::lasts(spent.days_left(credit.available()));
     facts.extend((!lasts.is_empty()).then(|| ("Pace".to_owned(), lasts)));
+    let why = match fired_below < below {
+        true => format!(
+            ", half of what there was when credits last came in: less than the {} of the alert",
+            below.display()
+        ),
+        false => String::new(),
+    };
     Ok(NoticeMail {
-        subject: format!("Credits of {name} fell below {}", below.display()),
+        subject: format!("Credits of {name} fell below {}", fired_below.display()),
         name: String::new(),
         lines: vec![format!(
-            "The credits of {name} on {} fell below {}. When they are used up, calls are refused.",
+            "The credits of {name} on {} fell below {}{why}. When they are used up, calls are refused.",
             links.instance(),
-            below.display()
+            fired_below.display()
         )],
         facts,
         action: "Add credits".into(),
         link: links.to("/credits"),
         footer:
-            "This is told once, and again only after the credits were well above the amount. The amount and who is \
-                 told stand under Settings, Low-balance alert; owners, admins and billing members can change them."
+            "This is told once, and again only after credits came in. The amount and who is told stand under Settings, Low-balance alert; owners, admins and billing members can change them."
                 .into(),
     })
 }

@@ -63,7 +63,7 @@ pub async fn index(
         stopped: rule.as_ref().map(stopped).unwrap_or_default(),
         is_on,
         missing: missing(&processors.schedule, &methods).to_owned(),
-        may_save_method: can_charge(&processors.schedule),
+        may_save_method: processors.schedule.reusable().next().is_some(),
         caps,
         attempts: attempts.rows.iter().map(|row| attempt_view(row, now, viewer)).collect(),
         pager: Pager {
@@ -101,17 +101,11 @@ fn stopped(rule: &Rule) -> String {
     }
 }
 
-/// Whether this instance has anything that can be charged without its payer.
-fn can_charge(schedule: &Schedule) -> bool {
-    use crate::topups::fees::Family;
-    schedule.methods().iter().any(|method| method.family == Family::Reusable)
-}
-
 fn missing(schedule: &Schedule, methods: &[MethodRow]) -> &'static str {
-    if !can_charge(schedule) {
+    if schedule.reusable().next().is_none() {
         "This instance takes no payments that can be repeated without you. Whoever runs it can set up a card processor."
     } else if methods.is_empty() {
-        "There is no saved payment method yet. Top up once with “Keep it for auto top-up” ticked; then come back here."
+        "There is no saved payment method yet."
     } else {
         ""
     }

@@ -85,7 +85,7 @@ impl Receipt {
         }
         facts.push(("Payment".to_owned(), topup.id.to_string()));
         facts.push(("State".to_owned(), state(topup).to_owned()));
-        let sandbox = topup.processor == "sandbox";
+        let sandbox = if topup.processor == "sandbox" { "Sandbox payment. No money moved. " } else { "" };
         Document {
             number,
             issued_at: self.issued_at,
@@ -93,7 +93,7 @@ impl Receipt {
             buyer: self.buyer(),
             facts,
             items: items(topup, refunds),
-            note: if sandbox { "Sandbox payment. No money moved.".to_owned() } else { String::new() },
+            note: format!("{sandbox}{}", topup.oddity()).trim_end().to_owned(),
         }
     }
 }

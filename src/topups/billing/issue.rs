@@ -53,7 +53,9 @@ async fn mail_receipt(
     let fact = |name: &str, value: String| (name.to_owned(), value);
     let notice = NoticeMail {
         subject: format!("Receipt {number} for {}", topup.total.display()),
-        lines: vec![format!("A payment to {} came in.", seller.name)],
+        lines: std::iter::once(format!("A payment to {} came in.", seller.name))
+            .chain(Some(topup.oddity()).filter(|text| !text.is_empty()))
+            .collect(),
         facts: vec![
             fact("Receipt", number),
             fact("Prepaid credits", topup.credits.display()),

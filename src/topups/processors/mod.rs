@@ -1,5 +1,8 @@
 //! Payment processors. Each answers the same questions; only their own files know their words.
 
+pub mod btcpay;
+pub mod coinbase;
+mod remote;
 pub mod sandbox;
 pub mod stripe;
 
@@ -12,10 +15,10 @@ use url::Url;
 
 use super::fees::Schedule;
 use super::inbox::Event;
-use super::payment::{Payment, RefundSeen};
+use super::payment::{Payment, RefundSeen, SavedMethod};
 use super::topup::TopUp;
 use crate::base::Usd;
-use crate::base::ids::{OrgId, RefundId};
+use crate::base::ids::{MethodSetupId, OrgId, RefundId};
 
 /// Where a person goes to pay.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,6 +50,28 @@ pub struct Charge<'a> {
     pub return_url: Url,
 }
 
+/// A way to pay to be kept without buying.
+#[derive(Clone, Debug)]
+pub struct SetupOrder {
+    /// Also the idempotency key.
+    pub id: MethodSetupId,
+    /// Of the fee schedule.
+    pub method: String,
+    pub customer: Option<String>,
+    /// Where the person comes back to. Coming back keeps nothing.
+    pub return_url: Url,
+}
+
+/// What became of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SetupState {
+    /// Its owner may still finish it.
+    Open,
+    Kept(SavedMethod),
+    /// It ended without anything to keep.
+    Over,
+}
+
 /// Money to send back.
 #[derive(Clone, Debug)]
 pub struct RefundOrder {
@@ -63,6 +88,14 @@ pub struct NewCustomer {
     pub org: OrgId,
     pub name: String,
     pub email: String,
+}
+
+/// Names of payments, such as [`Processor::fetch`] understands.
+#[derive(Clone, Debug, Default)]
+pub struct ReferencePage {
+    pub references: Vec<String>,
+    /// Ask again with this to get more.
+    pub next: Option<String>,
 }
 
 /// Payments of a processor, oldest or newest first, as it likes.
@@ -106,6 +139,18 @@ pub enum WebhookError {
 /// Headers of a delivered message, by lower-case name.
 pub type Headers<'a> = &'a dyn for<'n> Fn(&'n str) -> Option<&'a str>;
 
+/// How money goes back through a processor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Returns {
+    Never,
+    /// We ask it to, for the payer's organization and for an operator.
+    Asked,
+    /// We ask it to, for an operator only: where money came from need not be where its payer can take it back.
+    AskedByOperator,
+    /// It cannot, or tells nobody: somebody sends it by hand, and an operator writes it down here.
+    ByHand,
+}
+
 /// A company or a server that takes payments. Every method that changes something is safe to repeat with the same
 /// order. No database connection may be held while one is awaited.
 #[async_trait]
@@ -113,15 +158,14 @@ pub trait Processor: Send + Sync {
     /// As in the fee schedule, the books and `/webhooks/{name}`.
     fn name(&self) -> &'static str;
 
-    /// Whether what comes in may differ from what was asked, and is then credited by what came: true where payers
-    /// type amounts themselves.
-    fn amount_may_differ(&self) -> bool {
+    /// Whether payers send amounts themselves: then what comes in may differ from what was asked, may come in parts
+    /// and after the end, and is credited by what came.
+    fn payers_choose(&self) -> bool {
         false
     }
 
-    /// Whether money can be sent back by us.
-    fn can_refund(&self) -> bool {
-        false
+    fn returns(&self) -> Returns {
+        Returns::Never
     }
 
     /// Opens a checkout; with the same top-up again, the same one.
@@ -136,6 +180,12 @@ pub trait Processor: Send + Sync {
 
     /// Payments made since then, for comparing books.
     async fn payments(&self, since: DateTime<Utc>, page: Option<&str>) -> Result<PaymentPage, ProcessorError>;
+
+    /// Payments of which something went back since then, by a refund or a dispute, however old the payment is. Where
+    /// nothing goes back by itself, there are none.
+    async fn went_back(&self, _since: DateTime<Utc>, _page: Option<&str>) -> Result<ReferencePage, ProcessorError> {
+        Ok(ReferencePage::default())
+    }
 
     /// Reads a delivered message: verifies the signature over its raw bytes, its age, and that it is for us.
     fn read_webhook(&self, headers: Headers<'_>, body: &[u8], now: DateTime<Utc>) -> Result<Event, WebhookError>;
@@ -159,9 +209,25 @@ pub trait Processor: Send + Sync {
         Err(ProcessorError::Unsupported)
     }
 
+    /// Opens a page on which a way to pay is kept; with the same order again, the same one.
+    async fn setup(&self, _order: &SetupOrder) -> Result<Checkout, ProcessorError> {
+        Err(ProcessorError::Unsupported)
+    }
+
+    /// How that ended. `None` when the processor does not know it.
+    async fn setup_state(&self, _reference: &str) -> Result<Option<SetupState>, ProcessorError> {
+        Ok(None)
+    }
+
     /// Makes the processor forget a saved way to pay. True also when it was gone.
     async fn forget(&self, _method: &str) -> Result<(), ProcessorError> {
         Err(ProcessorError::Unsupported)
+    }
+
+    /// Makes the processor forget a customer, with every way to pay that it keeps. What was paid stays there, as the law
+    /// wants it. Also fine when it was forgotten before.
+    async fn forget_customer(&self, _customer: &str) -> Result<(), ProcessorError> {
+        Ok(())
     }
 }
 
@@ -173,6 +239,8 @@ pub struct Processors {
     pub schedule: Schedule,
     /// Where browsers reach this instance.
     pub public_url: Url,
+    /// Whether a payment that its bank reports as fraud is sent back by itself.
+    pub refund_warned: bool,
 }
 
 impl fmt::Debug for Processors {
@@ -196,7 +264,13 @@ impl Processors {
         }
         let names: Vec<&str> = list.iter().map(|one| one.name()).collect();
         let schedule = Schedule::new(fees, &names);
-        Processors { list, sandbox, schedule, public_url }
+        Processors { list, sandbox, schedule, public_url, refund_warned: false }
+    }
+
+    /// The same, sending payments back that are reported as fraud if `refund`.
+    #[must_use]
+    pub fn refunding_warned(self, refund: bool) -> Processors {
+        Processors { refund_warned: refund, ..self }
     }
 
     #[must_use]
@@ -218,8 +292,14 @@ impl Processors {
     /// The address at which a person sees a purchase.
     #[must_use]
     pub fn topup_url(&self, topup: &TopUp) -> Url {
+        self.url(&format!("/credits/topups/{}", topup.id))
+    }
+
+    /// One of our own pages, as browsers reach it.
+    #[must_use]
+    pub fn url(&self, path: &str) -> Url {
         let mut url = self.public_url.clone();
-        url.set_path(&format!("/credits/topups/{}", topup.id));
+        url.set_path(path);
         url
     }
 }

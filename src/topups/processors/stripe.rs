@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use stripe::{Client, ClientBuilder, IdempotencyKey, RequestStrategy, StripeError, StripeRequest};
 use stripe_checkout::checkout_session as checkout;
 use stripe_core::charge::RetrieveCharge;
-use stripe_core::customer::CreateCustomer;
+use stripe_core::customer::{CreateCustomer, DeleteCustomer};
 use stripe_core::dispute::ListDispute;
 use stripe_core::payment_intent as intent;
 use stripe_core::refund::{CreateRefund, ListRefund};
@@ -23,22 +23,29 @@ use stripe_types::Currency;
 use url::Url;
 
 use super::{
-    Charge, Checkout, Headers, NewCustomer, Order, PaymentPage, Processor, ProcessorError, RefundOrder, WebhookError,
+    Charge, Checkout, Headers, NewCustomer, Order, PaymentPage, Processor, ProcessorError, ReferencePage, RefundOrder,
+    Returns, SetupOrder, SetupState, WebhookError,
 };
-use crate::base::Secret;
+use crate::base::{Secret, Usd};
 use crate::topups::inbox::Event;
 use crate::topups::payment::{Payment, PaymentState, RefundSeen};
 use crate::topups::topup::TopUp;
 
 /// Of one request. Stripe answers in less than a second; a charge may take a bank several.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a person may take at the payment page. Stripe allows 30 minutes to a day.
 const OPEN_SECONDS: i64 = 3_600;
 /// Objects of one list. One payment has fewer refunds and disputes; payments are paged.
 const PAGE: i64 = 100;
+/// What is told of a payment besides itself: its last charge, and what Stripe took of it.
+const CHARGE: &str = "latest_charge";
+const FEE: &str = "latest_charge.balance_transaction";
 /// Under these names our purchases stand in Stripe's metadata.
 const TOPUP: &str = "farebox_topup";
 const REFUND: &str = "farebox_refund";
+/// The lists of what went back.
+const REFUNDS: &str = "refunds";
+const DISPUTES: &str = "disputes";
 
 /// How to reach Stripe.
 #[derive(Clone, Debug)]
@@ -47,6 +54,8 @@ pub struct StripeSettings {
     /// One, or two while they change.
     pub webhook_secrets: Vec<Secret<String>>,
     pub url: Url,
+    /// Of one request; usually [`TIMEOUT`].
+    pub timeout: Duration,
 }
 
 pub struct Stripe {
@@ -59,8 +68,10 @@ impl Stripe {
     /// # Errors
     /// When the settings make no client.
     pub fn new(settings: &StripeSettings) -> anyhow::Result<Stripe> {
-        let client =
-            ClientBuilder::new(settings.key.expose().clone()).url(settings.url.to_string()).timeout(TIMEOUT).build()?;
+        let client = ClientBuilder::new(settings.key.expose().clone())
+            .url(settings.url.to_string())
+            .timeout(settings.timeout)
+            .build()?;
         let live = settings.key.expose().contains("_live_");
         Ok(Stripe { client, secrets: settings.webhook_secrets.clone(), live })
     }
@@ -76,8 +87,11 @@ impl Stripe {
     }
 
     async fn session(&self, reference: &str) -> Result<Option<Payment>, ProcessorError> {
-        let request = checkout::RetrieveCheckoutSession::new(reference)
-            .expand(vec!["payment_intent".to_owned(), "payment_intent.latest_charge".to_owned()]);
+        let request = checkout::RetrieveCheckoutSession::new(reference).expand(vec![
+            "payment_intent".to_owned(),
+            format!("payment_intent.{CHARGE}"),
+            format!("payment_intent.{FEE}"),
+        ]);
         match found(request.send(&self.client).await)? {
             Some(session) => self.of_session(&session).await.map(Some),
             None => Ok(None),
@@ -93,7 +107,7 @@ impl Stripe {
     }
 
     async fn intent(&self, reference: &str) -> Result<Option<PaymentIntent>, ProcessorError> {
-        let request = intent::RetrievePaymentIntent::new(reference).expand(vec!["latest_charge".to_owned()]);
+        let request = intent::RetrievePaymentIntent::new(reference).expand(vec![CHARGE.to_owned(), FEE.to_owned()]);
         found(request.send(&self.client).await)
     }
 
@@ -121,6 +135,8 @@ impl Stripe {
         let disputes = ListDispute::new().payment_intent(intent).limit(PAGE);
         let disputes = disputes.send(&self.client).await.map_err(failed)?;
         payment.disputes = disputes.data.iter().filter_map(read::dispute).collect();
+        let more: Usd = disputes.data.iter().map(read::dispute_fee).sum();
+        payment.processor_fee = payment.processor_fee.map(|fee| fee + more);
         Ok(())
     }
 
@@ -144,7 +160,7 @@ impl Stripe {
         let request = intent::ConfirmPaymentIntent::new(id)
             .payment_method(charge.method.clone())
             .return_url(charge.return_url.to_string())
-            .expand(vec!["latest_charge".to_owned()]);
+            .expand(vec![CHARGE.to_owned(), FEE.to_owned()]);
         let key = format!("{}:confirm", charge.topup.id);
         match self.once(request, &key).await {
             Ok(intent) => Ok(read::intent(&intent, self.live)),
@@ -224,8 +240,8 @@ impl Processor for Stripe {
         "stripe"
     }
 
-    fn can_refund(&self) -> bool {
-        true
+    fn returns(&self) -> Returns {
+        Returns::Asked
     }
 
     async fn checkout(&self, order: &Order<'_>) -> Result<Checkout, ProcessorError> {
@@ -303,7 +319,7 @@ impl Processor for Stripe {
     async fn payments(&self, since: DateTime<Utc>, page: Option<&str>) -> Result<PaymentPage, ProcessorError> {
         let mut request = intent::ListPaymentIntent::new()
             .created(stripe_types::RangeQueryTs::gte(since.timestamp()))
-            .expand(vec!["data.latest_charge".to_owned()])
+            .expand(vec![format!("data.{CHARGE}"), format!("data.{FEE}")])
             .limit(PAGE);
         if let Some(page) = page {
             request = request.starting_after(page);
@@ -319,6 +335,35 @@ impl Processor for Stripe {
             payments.push(payment);
         }
         Ok(PaymentPage { payments, next })
+    }
+
+    async fn went_back(&self, since: DateTime<Utc>, page: Option<&str>) -> Result<ReferencePage, ProcessorError> {
+        let range = stripe_types::RangeQueryTs::gte(since.timestamp());
+        // All refunds, then all disputes; the page says of which list it is.
+        let (of, after) = page.and_then(|page| page.split_once(' ')).unwrap_or((REFUNDS, ""));
+        let (intents, last): (Vec<Option<String>>, _) = if of == REFUNDS {
+            let mut request = ListRefund::new().created(range).limit(PAGE);
+            if !after.is_empty() {
+                request = request.starting_after(after);
+            }
+            let list = request.send(&self.client).await.map_err(failed)?;
+            let last = list.data.last().filter(|_| list.has_more).map(|refund| refund.id.to_string());
+            (list.data.iter().map(|one| one.payment_intent.as_ref().map(|it| it.id().to_string())).collect(), last)
+        } else {
+            let mut request = ListDispute::new().created(range).limit(PAGE);
+            if !after.is_empty() {
+                request = request.starting_after(after);
+            }
+            let list = request.send(&self.client).await.map_err(failed)?;
+            let last = list.data.last().filter(|_| list.has_more).map(|dispute| dispute.id.to_string());
+            (list.data.iter().map(|one| one.payment_intent.as_ref().map(|it| it.id().to_string())).collect(), last)
+        };
+        let next = match last {
+            Some(last) => Some(format!("{of} {last}")),
+            None if of == REFUNDS => Some(format!("{DISPUTES} ")),
+            None => None,
+        };
+        Ok(ReferencePage { references: intents.into_iter().flatten().collect(), next })
     }
 
     fn read_webhook(&self, headers: Headers<'_>, body: &[u8], now: DateTime<Utc>) -> Result<Event, WebhookError> {
@@ -348,7 +393,7 @@ impl Processor for Stripe {
             .return_url(charge.return_url.to_string())
             .description(format!("{} credits, fee included", charge.topup.credits.display()))
             .metadata(metadata(charge.topup))
-            .expand(vec!["latest_charge".to_owned()]);
+            .expand(vec![CHARGE.to_owned(), FEE.to_owned()]);
         match self.once(request, &charge.topup.id.to_string()).await {
             Ok(intent) => Ok(read::intent(&intent, self.live)),
             Err(error) => match declined(&error) {
@@ -377,6 +422,36 @@ impl Processor for Stripe {
             .metadata(HashMap::from([(REFUND.to_owned(), order.id.to_string())]));
         let refund = self.once(request, &order.id.to_string()).await.map_err(failed)?;
         Ok(read::refund(&refund))
+    }
+
+    async fn setup(&self, order: &SetupOrder) -> Result<Checkout, ProcessorError> {
+        let mut request = checkout::CreateCheckoutSession::new()
+            .mode(CheckoutSessionMode::Setup)
+            .currency(Currency::USD)
+            .allowed_payment_method_types(vec![allowed(&order.method)])
+            .client_reference_id(order.id.to_string())
+            .success_url(order.return_url.to_string())
+            .cancel_url(order.return_url.to_string());
+        if let Some(customer) = &order.customer {
+            request = request.customer(customer.clone());
+        }
+        let session = self.once(request, &order.id.to_string()).await.map_err(failed)?;
+        let url = session.url.ok_or_else(|| ProcessorError::Unknown("the page has no address".to_owned()))?;
+        Ok(Checkout { reference: session.id.to_string(), url })
+    }
+
+    async fn setup_state(&self, reference: &str) -> Result<Option<SetupState>, ProcessorError> {
+        let request = checkout::RetrieveCheckoutSession::new(reference)
+            .expand(vec!["setup_intent".to_owned(), "setup_intent.payment_method".to_owned()]);
+        let session = found(request.send(&self.client).await)?;
+        Ok(session.map(|session| read::setup(&session, self.live)))
+    }
+
+    async fn forget_customer(&self, customer: &str) -> Result<(), ProcessorError> {
+        match DeleteCustomer::new(customer).send(&self.client).await {
+            Ok(_) | Err(StripeError::Stripe(_, 404)) => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     async fn forget(&self, method: &str) -> Result<(), ProcessorError> {

@@ -8,7 +8,7 @@ use crate::base::ids::TopUpId;
 use crate::ledger::{self, Code};
 use crate::topups::book::{self, Outcome};
 use crate::topups::payment::{DisputeState, Payment, PaymentState, RefundState};
-use crate::topups::processors::Processor;
+use crate::topups::processors::{Processor, Returns};
 use crate::topups::store;
 use crate::topups::topup::TopUp;
 
@@ -20,6 +20,8 @@ pub struct Compared {
     /// What the processor holds of it, and what the books say.
     pub told: Usd,
     pub booked: Usd,
+    /// What the processor kept for itself.
+    pub fees: Usd,
     pub findings: Vec<Finding>,
 }
 
@@ -33,17 +35,19 @@ pub async fn payment(conn: &mut PgConnection, by: &dyn Processor, payment: &Paym
     if payment.state != PaymentState::Paid {
         return unpaid(conn, payment, &before).await;
     }
+    let had = store::more_of(conn, before.org, before.id).await?.len();
     let outcome = book::payment(conn, by, payment).await?;
     let Some(after) = store::lock(conn, before.org, before.id).await? else { return Ok(Compared::default()) };
     if let Outcome::Refused(why) = outcome {
         let told = if payment.unfit.is_some() { Usd::ZERO } else { held_there(payment) };
         let finding = finding(FindingKind::Refused, &after, payment, why);
         // Its purchase is compared with the payment that it was paid by.
-        return Ok(Compared { topup: None, told, booked: Usd::ZERO, findings: vec![finding] });
+        return Ok(Compared { topup: None, told, findings: vec![finding], ..Compared::default() });
     }
     let mut findings = Vec::new();
     if after.state().is_credited() && !before.state().is_credited() {
-        let detail = format!("{} credited", after.credits.display());
+        let detail = format!("{} credited. {}", after.credits.display(), after.oddity());
+        let detail = detail.trim_end().trim_end_matches('.').to_owned();
         findings.push(finding(FindingKind::Credited, &after, payment, detail));
     } else if (before.refunded, before.disputed) != (after.refunded, after.disputed) {
         let went =
@@ -51,14 +55,25 @@ pub async fn payment(conn: &mut PgConnection, by: &dyn Processor, payment: &Paym
         let detail = format!("{} instead of {}", went(&after), went(&before));
         findings.push(finding(FindingKind::Booked, &after, payment, detail));
     }
-    let booked = held_here(conn, &after).await?;
+    let mut booked = held_here(conn, &after).await?;
     // Money that is on its way back left the books when it was asked for, and is with the processor until it is sent.
-    let told = held_there(payment) - on_its_way(conn, &after, payment).await?;
+    let mut told = held_there(payment) - gone(conn, by, &after, payment).await?;
+    let more = store::more_of(conn, after.org, after.id).await?;
+    for one in &more {
+        booked += held_here(conn, one).await?;
+        told -= gone(conn, by, one, payment).await?;
+    }
+    if more.len() > had {
+        let sum: Usd = more.iter().skip(had).map(|one| one.credits).sum();
+        let detail = format!("{} credited for what came in later", sum.display());
+        findings.push(finding(FindingKind::Credited, &after, payment, detail));
+    }
     if told != booked {
         let detail = format!("the processor holds {}, the books say {}", told.display_exact(), booked.display_exact());
         findings.push(finding(FindingKind::Differs, &after, payment, detail));
     }
-    Ok(Compared { topup: Some(after.id), told, booked, findings })
+    let fees = after.processor_fee.unwrap_or_default();
+    Ok(Compared { topup: Some(after.id), told, booked, fees, findings })
 }
 
 /// A payment that is not paid is a finding only where its purchase was credited for it: an earlier try that failed is
@@ -74,7 +89,7 @@ async fn unpaid(conn: &mut PgConnection, payment: &Payment, topup: &TopUp) -> an
     let booked = held_here(conn, topup).await?;
     let detail = format!("the books say {}", booked.display_exact());
     let findings = vec![finding(FindingKind::NotPaid, topup, payment, detail)];
-    Ok(Compared { topup: Some(topup.id), told: Usd::ZERO, booked, findings })
+    Ok(Compared { topup: Some(topup.id), booked, findings, ..Compared::default() })
 }
 
 /// A purchase that was credited and that its processor does not know.
@@ -89,7 +104,7 @@ pub async fn unknown(conn: &mut PgConnection, topup: &TopUp) -> Result<Compared,
         reference: topup.payment_ref.clone().or_else(|| topup.processor_ref.clone()).unwrap_or_default(),
         detail: format!("the books say {}", booked.display_exact()),
     };
-    Ok(Compared { topup: Some(topup.id), told: Usd::ZERO, booked, findings: vec![finding] })
+    Ok(Compared { topup: Some(topup.id), booked, findings: vec![finding], ..Compared::default() })
 }
 
 fn finding(kind: FindingKind, topup: &TopUp, payment: &Payment, detail: String) -> Finding {
@@ -106,11 +121,23 @@ fn held_there(payment: &Payment) -> Usd {
     payment.received - back
 }
 
-/// Refunds that are asked for here and that the processor has not heard of.
-async fn on_its_way(conn: &mut PgConnection, topup: &TopUp, payment: &Payment) -> Result<Usd, sqlx::Error> {
+/// Refunds that are asked for here and that the processor has not heard of, and those that an operator sent by hand,
+/// of which it never hears.
+async fn gone(
+    conn: &mut PgConnection,
+    by: &dyn Processor,
+    topup: &TopUp,
+    payment: &Payment,
+) -> Result<Usd, sqlx::Error> {
     let refunds = store::refunds(conn, topup.org, topup.id).await?;
     let heard = |id| payment.refunds.iter().any(|seen| seen.ours == Some(id));
-    Ok(refunds.iter().filter(|refund| refund.state == "pending" && !heard(refund.id)).map(|refund| refund.amount).sum())
+    let by_hand = by.returns() == Returns::ByHand;
+    let unheard = refunds.iter().filter(|refund| match refund.state.as_str() {
+        "pending" => !heard(refund.id),
+        "succeeded" => by_hand,
+        _ => false,
+    });
+    Ok(unheard.map(|refund| refund.amount).sum())
 }
 
 /// The share of one purchase in the balance of its processor's clearing account.

@@ -10,21 +10,31 @@ use super::run::{RunError, USUAL_DAYS, When, run};
 use crate::topups::processors::Processors;
 use crate::topups::store;
 
-/// A process that has just started leaves the processors alone for a while.
-const FIRST_AFTER: Duration = Duration::from_mins(5);
-/// How often each process looks whether a comparison is due, and shows the last ones to monitoring.
-const EVERY: Duration = Duration::from_mins(5);
+/// How often a process looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// A process that has just started leaves the processors alone for a while.
+    pub first_after: Duration,
+    /// How often it then looks whether a comparison is due, and shows the last ones to monitoring.
+    pub every: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { first_after: Duration::from_mins(5), every: Duration::from_mins(5) }
+    }
+}
 
 /// Runs until `stop`, in every process: whoever comes first compares, a day after the last complete run or an hour
 /// after an incomplete one. When that was is in the database, so restarts neither repeat nor forget it.
-pub async fn daily(pool: PgPool, processors: Processors, stop: CancellationToken) {
-    let mut wait = FIRST_AFTER;
+pub async fn daily(pool: PgPool, processors: Processors, pace: Pace, stop: CancellationToken) {
+    let mut wait = pace.first_after;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
         }
-        wait = EVERY;
+        wait = pace.every;
         for by in processors.all() {
             match run(&pool, &processors, by.name(), USUAL_DAYS, When::IfDue).await {
                 Ok(_) | Err(RunError::Busy(_) | RunError::Missing(_)) => {}

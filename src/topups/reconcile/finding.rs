@@ -88,6 +88,8 @@ pub struct Run {
     /// What the processor says that it holds of them, and what the books say.
     pub told: Usd,
     pub booked: Usd,
+    /// What it kept of them for itself, where it says so: in neither of the two.
+    pub fees: Usd,
     /// Findings that somebody has to look into.
     pub open: i64,
 }

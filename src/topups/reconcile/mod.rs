@@ -14,6 +14,6 @@ mod finding;
 mod run;
 
 pub use compare::references;
-pub use daily::daily;
+pub use daily::{Pace, daily};
 pub use finding::{Finding, FindingKind, Run};
-pub use run::{MAX_DAYS, RunError, USUAL_DAYS, When, run};
+pub use run::{MAX_DAYS, Patience, RunError, USUAL_DAYS, When, run, run_within};

@@ -21,12 +21,24 @@ pub const USUAL_DAYS: u32 = 3;
 pub const MAX_DAYS: u32 = 400;
 /// Pages of payments of one run. A run that needs more is incomplete, and says so.
 const MAX_PAGES: usize = 2_000;
-/// Purchases that are asked for one by one.
+/// Payments that are asked for one by one.
 const MAX_ASKED: usize = 5_000;
 const BATCH: i64 = 200;
-/// A page may take a request or two for each of its payments.
-const PAGE_WITHIN: Duration = Duration::from_mins(10);
-const ASK_WITHIN: Duration = Duration::from_mins(2);
+/// How long a processor may take to answer before a run gives up.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a page; it may take a request or two for each of its payments.
+    pub page: Duration,
+    /// For one payment.
+    pub payment: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { page: Duration::from_mins(10), payment: Duration::from_mins(2) }
+    }
+}
+
 /// Renewed with every page and every batch; longer than either may take.
 pub const LEASE: TimeDelta = TimeDelta::minutes(25);
 /// Clocks differ a little: payments are asked for from a bit before.
@@ -68,13 +80,37 @@ pub async fn run(
     days: u32,
     when: When,
 ) -> Result<(Run, Vec<Finding>), RunError> {
+    run_within(pool, processors, processor, (days, when), Patience::default()).await
+}
+
+/// As [`run`], with another patience.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_within(
+    pool: &PgPool,
+    processors: &Processors,
+    processor: &str,
+    (days, when): (u32, When),
+    patience: Patience,
+) -> Result<(Run, Vec<Finding>), RunError> {
     let by = processors.get(processor).map_err(|_| RunError::Missing(processor.to_owned()))?;
     let mut conn = pool.acquire().await?;
     let window = TimeDelta::days(i64::from(days.clamp(1, MAX_DAYS)));
     let begun = store::begin_run(&mut conn, processor, window, LEASE, when == When::IfDue).await?;
     let Some(begun) = begun else { return Err(RunError::Busy(processor.to_owned())) };
     drop(conn);
-    let mut work = Work { pool, by, begun, totals: RunTotals::default(), seen: HashSet::new(), findings: 0 };
+    let mut work = Work {
+        pool,
+        by,
+        patience,
+        begun,
+        totals: RunTotals::default(),
+        seen: HashSet::new(),
+        named: HashSet::new(),
+        asked: 0,
+        findings: 0,
+    };
     let ended = work.all().await;
     let failure = ended.as_ref().err().map(|error| format!("{error:#}")).unwrap_or_default();
     let mut conn = pool.acquire().await?;
@@ -88,16 +124,22 @@ pub async fn run(
 struct Work<'a> {
     pool: &'a PgPool,
     by: &'a dyn Processor,
+    patience: Patience,
     begun: Begun,
     totals: RunTotals,
     /// Purchases that were compared.
     seen: HashSet<TopUpId>,
+    /// What the processor calls the payments that were compared.
+    named: HashSet<String>,
+    /// How many were asked for one by one.
+    asked: usize,
     findings: i32,
 }
 
 impl Work<'_> {
     async fn all(&mut self) -> anyhow::Result<()> {
         self.there().await?;
+        self.went_back().await?;
         self.here().await
     }
 
@@ -107,7 +149,8 @@ impl Work<'_> {
         let mut next: Option<String> = None;
         for _ in 0..MAX_PAGES {
             let asked = self.by.payments(since, next.as_deref());
-            let page = tokio::time::timeout(PAGE_WITHIN, asked).await.context("a page of payments took too long")??;
+            let page =
+                tokio::time::timeout(self.patience.page, asked).await.context("a page of payments took too long")??;
             for payment in &page.payments {
                 self.totals.payments += 1;
                 self.compare(payment).await?;
@@ -121,9 +164,34 @@ impl Work<'_> {
         anyhow::bail!("there are more than {MAX_PAGES} pages of payments; compare fewer days at once")
     }
 
+    /// Payments of before the window whose money has begun to go back within it.
+    async fn went_back(&mut self) -> anyhow::Result<()> {
+        let since = self.begun.since - SKEW;
+        let mut next: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let asked = self.by.went_back(since, next.as_deref());
+            let page = tokio::time::timeout(self.patience.page, asked).await;
+            let page = page.context("a page of refunds and disputes took too long")??;
+            for reference in
+                page.references.iter().filter(|reference| !self.named.contains(*reference)).cloned().collect::<Vec<_>>()
+            {
+                // What went back of other programs' payments is none of ours, and was not listed.
+                if let Some(payment) = self.fetch(&reference).await?.filter(|payment| payment.topup.is_some()) {
+                    self.compare(&payment).await?;
+                }
+                self.named.insert(reference);
+            }
+            self.renew().await?;
+            match page.next {
+                Some(after) => next = Some(after),
+                None => return Ok(()),
+            }
+        }
+        anyhow::bail!("there are more than {MAX_PAGES} pages of refunds and disputes; compare fewer days at once")
+    }
+
     /// What was credited and was on none of its pages, and what is undecided, however old: asked for one by one.
     async fn here(&mut self) -> anyhow::Result<()> {
-        let mut asked = 0;
         let mut after = None;
         loop {
             let mut conn = self.pool.acquire().await?;
@@ -133,23 +201,26 @@ impl Work<'_> {
             let Some(last) = batch.last() else { return Ok(()) };
             after = Some(last.id);
             for topup in batch.iter().filter(|topup| !self.seen.contains(&topup.id)).cloned().collect::<Vec<_>>() {
-                anyhow::ensure!(asked < MAX_ASKED, "more than {MAX_ASKED} purchases had to be asked for one by one");
-                asked += 1;
                 self.ask(&topup).await?;
-                if asked.is_multiple_of(10) {
-                    self.renew().await?;
-                }
             }
         }
     }
 
+    /// One payment, asked for by itself.
+    async fn fetch(&mut self, reference: &str) -> anyhow::Result<Option<Payment>> {
+        anyhow::ensure!(self.asked < MAX_ASKED, "more than {MAX_ASKED} payments had to be asked for one by one");
+        self.asked += 1;
+        if self.asked.is_multiple_of(10) {
+            self.renew().await?;
+        }
+        let asked = self.by.fetch(reference);
+        let told = tokio::time::timeout(self.patience.payment, asked).await;
+        Ok(told.context("a payment took too long to ask for")??)
+    }
+
     async fn ask(&mut self, topup: &TopUp) -> anyhow::Result<()> {
-        let reference = topup.payment_ref.as_ref().or(topup.processor_ref.as_ref());
-        let payment = match reference {
-            Some(reference) => {
-                let asked = self.by.fetch(reference);
-                tokio::time::timeout(ASK_WITHIN, asked).await.context("a payment took too long to ask for")??
-            }
+        let payment = match topup.payment_ref.as_ref().or(topup.processor_ref.as_ref()) {
+            Some(reference) => self.fetch(reference).await?,
             None => None,
         };
         if let Some(payment) = payment {
@@ -182,6 +253,7 @@ impl Work<'_> {
             self.totals.missing += i32::from(payment.topup.is_some());
         }
         self.count(&compared);
+        self.named.extend(payment.payment_ref.clone());
         Ok(())
     }
 
@@ -199,6 +271,7 @@ impl Work<'_> {
     fn count(&mut self, compared: &Compared) {
         self.totals.told += compared.told;
         self.totals.booked += compared.booked;
+        self.totals.fees += compared.fees;
         if let Some(topup) = compared.topup {
             self.totals.compared += i32::from(self.seen.insert(topup));
         }

@@ -1,3 +1,7 @@
-//! Pages about saved ways to pay. What happens is in `methods`.
+//! Saved ways to pay: keeping one without buying, and the pages. What else happens to them is in `methods`.
+
+mod setup;
 
 pub mod pages;
+
+pub use setup::{Setup, ask, begin};

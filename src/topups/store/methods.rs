@@ -47,7 +47,7 @@ pub async fn set_customer(
     Ok(())
 }
 
-/// False when it was known. One that was removed and is saved again is back.
+/// False when it was known. One that was removed stays so, however late something tells of it.
 pub async fn insert_method(
     conn: &mut PgConnection,
     org: OrgId,
@@ -130,4 +130,34 @@ pub async fn remove_method(conn: &mut PgConnection, org: OrgId, id: PaymentMetho
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Under which names processors know an organization: processor and name.
+pub async fn customers(conn: &mut PgConnection, org: OrgId) -> Result<Vec<(String, String)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        "select processor, reference from processor_customer where org_id = $1 order by processor",
+        org.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.processor, row.reference)).collect())
+}
+
+pub async fn delete_customer(conn: &mut PgConnection, org: OrgId, processor: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from processor_customer where org_id = $1 and processor = $2", org.0, processor)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Removes every saved way to pay of an organization, and what its owner recognized it by.
+pub async fn erase_methods(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update payment_method set removed_at = coalesce(removed_at, now()), is_default = false, label = '', expires = ''
+         where org_id = $1",
+        org.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

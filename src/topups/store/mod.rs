@@ -10,6 +10,7 @@ mod methods;
 mod operate;
 mod reconcile;
 mod reversals;
+mod setups;
 mod topups;
 
 pub use alerts::{alert, erase_alert, save_alert};
@@ -24,10 +25,10 @@ pub use codes::{
     CodeRow, Redemption, RedemptionView, batches, count_code_failures, count_redemptions, count_use, drifted_codes,
     insert_batch, insert_code_failures, insert_redemption, lock_code, redemption, redemptions, revoke_batch,
 };
-pub use events::{insert_event, mark_applied, pending_event};
+pub use events::{drop_events, has_event, insert_event, mark_applied, waiting_events};
 pub use methods::{
-    MethodRow, customer, insert_method, payment_method, payment_methods, remove_method, set_customer,
-    set_default_method,
+    MethodRow, customer, customers, delete_customer, erase_methods, insert_method, payment_method, payment_methods,
+    remove_method, set_customer, set_default_method,
 };
 pub use operate::{disputes, events, find_anywhere, list_anywhere};
 pub use reconcile::{
@@ -35,9 +36,10 @@ pub use reconcile::{
 };
 pub use reversals::{
     DisputeRow, NewRefund, OpenRefund, RefundRow, RefundView, due_refunds, insert_dispute, insert_refund, lock_dispute,
-    lock_refund, refund_row, refunds, set_dispute, set_refund,
+    lock_refund, refund_is_known, refund_row, refunds, set_dispute, set_refund,
 };
+pub use setups::{delete_setups, due_setups, end_setup, insert_setup, set_setup_checkout, setup, setup_by_ref};
 pub use topups::{
-    NewTopUp, due_topups, find, insert, list, lock, lock_of_payment, note_payment, now, set_amounts, set_checkout,
-    set_fraud_warned, set_state, set_taken_back,
+    NewTopUp, due_topups, find, go_on_asking, insert, insert_more, list, lock, lock_of_payment, more_of, note_payment,
+    now, set_amounts, set_checkout, set_fraud_warned, set_processor_fee, set_seen, set_state, set_taken_back,
 };

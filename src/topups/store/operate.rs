@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use super::topups::read_topups;
 use crate::base::Usd;
 use crate::base::ids::{DisputeId, OrgId, TopUpId};
 use crate::topups::topup::TopUp;
@@ -31,15 +32,9 @@ pub async fn list_anywhere(
     state: Option<&str>,
     limit: i64,
 ) -> Result<Vec<TopUp>, sqlx::Error> {
-    sqlx::query_as!(
-        TopUp,
-        r#"select t.org_id as "org: OrgId", t.id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
-            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, p.name as "payer?", t.created_at,
-            paid_at
-           from topup t left join person p on p.id = t.created_by
-           where ($1::uuid is null or t.org_id = $1) and ($2::text is null or t.state = $2)
-           order by t.id desc limit $3"#,
+    read_topups!(
+        "",
+        "where ($1::uuid is null or t.org_id = $1) and ($2::text is null or t.state = $2) order by t.id desc limit $3",
         org.map(|org| org.0),
         state,
         limit,

@@ -3,8 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
+use super::topups::read_topups;
 use crate::base::Usd;
-use crate::base::ids::{OrgId, RunId, TopUpId};
+use crate::base::ids::{RunId, TopUpId};
 use crate::db::interval;
 use crate::topups::reconcile::{Finding, FindingKind, Run};
 use crate::topups::topup::TopUp;
@@ -25,6 +26,7 @@ pub struct RunTotals {
     pub compared: i32,
     pub told: Usd,
     pub booked: Usd,
+    pub fees: Usd,
 }
 
 /// The last run of a processor, and when one was complete.
@@ -92,7 +94,8 @@ pub async fn end_run(conn: &mut PgConnection, id: RunId, totals: &RunTotals, fai
     let failure: String = failure.chars().take(500).collect();
     sqlx::query!(
         "update reconciliation set state = case when $7 = '' then 'complete' else 'incomplete' end, ended_at = now(),
-            payments = $2, foreign_payments = $3, compared = $4, told = $5, booked = $6, failure = $7, missing = $8
+            payments = $2, foreign_payments = $3, compared = $4, told = $5, booked = $6, failure = $7, missing = $8,
+            fees = $9
          where id = $1 and state = 'running'",
         id.0,
         totals.payments,
@@ -102,6 +105,7 @@ pub async fn end_run(conn: &mut PgConnection, id: RunId, totals: &RunTotals, fai
         totals.booked.amount(),
         failure,
         totals.missing,
+        totals.fees.amount(),
     )
     .execute(conn)
     .await?;
@@ -136,7 +140,7 @@ pub async fn reconciliation(conn: &mut PgConnection, id: RunId) -> Result<Run, s
     sqlx::query_as!(
         Run,
         r#"select id as "id: RunId", processor, since, state, started_at, ended_at, failure, payments,
-            foreign_payments, missing, compared, told as "told: Usd", booked as "booked: Usd",
+            foreign_payments, missing, compared, told as "told: Usd", booked as "booked: Usd", fees as "fees: Usd",
             (select count(*) from reconciliation_finding f where f.run_id = r.id and f.needs_person) as "open!"
            from reconciliation r where id = $1"#,
         id.0,
@@ -189,18 +193,18 @@ pub async fn to_compare(
     after: Option<TopUpId>,
     limit: i64,
 ) -> Result<Vec<TopUp>, sqlx::Error> {
-    sqlx::query_as!(
-        TopUp,
-        r#"select org_id as "org: OrgId", id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
-            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, null::text as payer, created_at, paid_at
-           from topup t
-           where processor = $1 and state in ('paid', 'refunded', 'disputed') and ($4::uuid is null or id > $4)
-            and ((paid_at >= $2 and paid_at < $3)
+    read_topups!(
+        "",
+        "where t.processor = $1 and t.state in ('paid', 'refunded', 'disputed') and ($4::uuid is null or t.id > $4)
+            -- What came in later is compared with the purchase that it belongs to.
+            and t.more_of is null
+            and ((t.paid_at >= $2 and t.paid_at < $3)
+                or exists (select from topup m where m.org_id = t.org_id and m.more_of = t.id
+                    and m.paid_at >= $2 and m.paid_at < $3)
                 or exists (select from dispute d where d.org_id = t.org_id and d.topup_id = t.id
                     and d.state in ('inquiry', 'open'))
                 or exists (select from refund r where r.org_id = t.org_id and r.topup_id = t.id and r.state = 'pending'))
-           order by id limit $5"#,
+         order by t.id limit $5",
         processor,
         since,
         until,

@@ -96,6 +96,17 @@ pub async fn lock_refund(
     .await
 }
 
+/// Whether a refund goes by this name at its processor.
+pub async fn refund_is_known(conn: &mut PgConnection, processor: &str, reference: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select from refund where processor = $1 and processor_ref = $2) as "known!""#,
+        processor,
+        reference,
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// One refund, locked until the transaction ends.
 pub async fn refund_row(conn: &mut PgConnection, org: OrgId, id: RefundId) -> Result<Option<RefundRow>, sqlx::Error> {
     sqlx::query_as!(

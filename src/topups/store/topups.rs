@@ -10,6 +10,26 @@ use crate::topups::payment::Payment;
 use crate::topups::processors::Checkout;
 use crate::topups::topup::{State, TopUp};
 
+/// Reads purchases, with the same columns everywhere: what comes before the `select`, what comes after its tables, where
+/// `t` is the purchase, and the values.
+macro_rules! read_topups {
+    ($before:tt, $after:tt $(, $value:expr)* $(,)?) => {
+        sqlx::query_as!(
+            $crate::topups::topup::TopUp,
+            $before
+                + r#" select t.org_id as "org: _", t.id as "id: _", t.method, t.processor, t.credits as "credits: _",
+                t.fee as "fee: _", t.total as "total: _", t.asked_total as "asked: _", t.seen as "seen: _",
+                t.more_of as "more_of: _", t.state, t.failure, t.processor_ref, t.payment_ref,
+                t.checkout_url, t.origin, t.refunded as "refunded: _", t.disputed as "disputed: _",
+                t.processor_fee as "processor_fee: _", t.receipt_number, p.name as "payer?", t.created_at, t.paid_at
+               from topup t left join person p on p.id = t.created_by "#
+                + $after
+            $(, $value)*
+        )
+    };
+}
+pub(super) use read_topups;
+
 /// A purchase to write down.
 #[derive(Clone, Copy, Debug)]
 pub struct NewTopUp<'a> {
@@ -51,7 +71,8 @@ pub async fn set_checkout(
     checkout: &Checkout,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update topup set processor_ref = coalesce(processor_ref, $3), checkout_url = $4, updated_at = now()
+        "update topup set processor_ref = coalesce(processor_ref, $3), updated_at = now(),
+            checkout_url = case when coalesce(processor_ref, $3) = $3 then $4 else checkout_url end
          where org_id = $1 and id = $2",
         org.0,
         id.0,
@@ -68,19 +89,7 @@ pub async fn set_checkout(
 /// # Errors
 /// Database errors only.
 pub async fn find(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Option<TopUp>, sqlx::Error> {
-    sqlx::query_as!(
-        TopUp,
-        r#"select t.org_id as "org: OrgId", t.id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
-            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, p.name as "payer?", t.created_at,
-            paid_at
-           from topup t left join person p on p.id = t.created_by
-           where t.org_id = $1 and t.id = $2"#,
-        org.0,
-        id.0,
-    )
-    .fetch_optional(conn)
-    .await
+    read_topups!("", "where t.org_id = $1 and t.id = $2", org.0, id.0).fetch_optional(conn).await
 }
 
 /// Purchases of an organization, newest first.
@@ -93,15 +102,9 @@ pub async fn list(
     before: Option<TopUpId>,
     limit: i64,
 ) -> Result<Vec<TopUp>, sqlx::Error> {
-    sqlx::query_as!(
-        TopUp,
-        r#"select t.org_id as "org: OrgId", t.id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
-            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, p.name as "payer?", t.created_at,
-            paid_at
-           from topup t left join person p on p.id = t.created_by
-           where t.org_id = $1 and ($2::uuid is null or t.id < $2)
-           order by t.id desc limit $3"#,
+    read_topups!(
+        "",
+        "where t.org_id = $1 and ($2::uuid is null or t.id < $2) order by t.id desc limit $3",
         org.0,
         before.map(|id| id.0),
         limit,
@@ -112,17 +115,7 @@ pub async fn list(
 
 /// One purchase, locked until the transaction ends.
 pub async fn lock(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Option<TopUp>, sqlx::Error> {
-    sqlx::query_as!(
-        TopUp,
-        r#"select org_id as "org: OrgId", id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
-            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, null::text as payer, created_at, paid_at
-           from topup where org_id = $1 and id = $2 for update"#,
-        org.0,
-        id.0,
-    )
-    .fetch_optional(conn)
-    .await
+    read_topups!("", "where t.org_id = $1 and t.id = $2 for update of t", org.0, id.0).fetch_optional(conn).await
 }
 
 /// The purchase of a payment, locked until the transaction ends: by the name that we gave it, or by its own. A message
@@ -132,14 +125,11 @@ pub async fn lock_of_payment(
     processor: &str,
     payment: &Payment,
 ) -> Result<Option<TopUp>, sqlx::Error> {
-    sqlx::query_as!(
-        TopUp,
-        r#"select org_id as "org: OrgId", id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
-            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, null::text as payer, created_at, paid_at
-           from topup
-           where processor = $1 and (id = $2 or ($2::uuid is null and (processor_ref = $3 or payment_ref = $4)))
-           order by id limit 1 for update"#,
+    read_topups!(
+        "",
+        "where t.processor = $1
+            and (t.id = $2 or ($2::uuid is null and (t.processor_ref = $3 or t.payment_ref = $4)))
+         order by t.id limit 1 for update of t",
         processor,
         payment.topup.map(|id| id.0),
         payment.reference,
@@ -200,16 +190,79 @@ pub async fn set_state(conn: &mut PgConnection, topup: &TopUp, state: State, fai
 /// What came in instead of what was asked.
 pub async fn set_amounts(conn: &mut PgConnection, topup: &TopUp) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update topup set credits = $3, fee = $4, total = $5 where org_id = $1 and id = $2",
+        "update topup set credits = $3, fee = $4, total = $5, asked_total = $6 where org_id = $1 and id = $2",
         topup.org.0,
         topup.id.0,
         topup.credits.amount(),
         topup.fee.amount(),
         topup.total.amount(),
+        topup.asked.map(Usd::amount),
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// What was seen of a payment that is not credited.
+pub async fn set_seen(conn: &mut PgConnection, topup: &TopUp, seen: Usd) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update topup set seen = $3, updated_at = now() where org_id = $1 and id = $2",
+        topup.org.0,
+        topup.id.0,
+        seen.amount(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Goes on asking for a while after the end, for money that comes late.
+pub async fn go_on_asking(conn: &mut PgConnection, topup: &TopUp) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update topup set ask_at = now() + interval '1 hour' where org_id = $1 and id = $2",
+        topup.org.0,
+        topup.id.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Another payment of a credited purchase, as a purchase of its own that belongs to the first one.
+pub async fn insert_more(conn: &mut PgConnection, more: &TopUp) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into topup (org_id, id, method, processor, credits, fee, total, state, created_by, more_of)
+         select org_id, $3, method, processor, $4, $5, $6, 'pending', created_by, id from topup
+         where org_id = $1 and id = $2",
+        more.org.0,
+        more.more_of.map(|id| id.0),
+        more.id.0,
+        more.credits.amount(),
+        more.fee.amount(),
+        more.total.amount(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What came in for a purchase after it was credited, oldest first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn more_of(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Vec<TopUp>, sqlx::Error> {
+    sqlx::query_as!(
+        TopUp,
+        r#"select org_id as "org: OrgId", id as "id: TopUpId", method, processor, credits as "credits: Usd",
+            fee as "fee: Usd", total as "total: Usd", asked_total as "asked: Usd", seen as "seen: Usd",
+            more_of as "more_of: TopUpId", state, failure, processor_ref, payment_ref, checkout_url, origin,
+            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, null::text as payer, created_at, paid_at
+           from topup where org_id = $1 and more_of = $2 order by id limit 100"#,
+        org.0,
+        id.0,
+    )
+    .fetch_all(conn)
+    .await
 }
 
 pub async fn set_taken_back(conn: &mut PgConnection, topup: &TopUp) -> Result<(), sqlx::Error> {
@@ -219,6 +272,19 @@ pub async fn set_taken_back(conn: &mut PgConnection, topup: &TopUp) -> Result<()
         topup.id.0,
         topup.refunded.amount(),
         topup.disputed.amount(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What the processor kept for itself, as it says now.
+pub async fn set_processor_fee(conn: &mut PgConnection, topup: &TopUp, fee: Usd) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update topup set processor_fee = $3 where org_id = $1 and id = $2",
+        topup.org.0,
+        topup.id.0,
+        fee.amount(),
     )
     .execute(conn)
     .await?;
@@ -238,22 +304,24 @@ pub async fn set_fraud_warned(conn: &mut PgConnection, topup: &TopUp) -> Result<
 }
 
 /// Purchases whose processor is to be asked now, put off before they are returned: every two minutes in the first
-/// three hours, in which people pay, then every hour, and after a month never again.
+/// three hours, in which people pay, then every hour, and after a month never again. What has ended and may still get
+/// money is asked for every hour until it is three days old: those who watch for late money do so for a day.
 pub async fn due_topups(conn: &mut PgConnection, limit: i64) -> Result<Vec<TopUp>, sqlx::Error> {
-    sqlx::query_as!(
-        TopUp,
-        r#"with due as (
-            select org_id, id from topup where ask_at <= now() and state = 'pending'
+    read_topups!(
+        "with due as (
+            select org_id, id from topup where ask_at <= now()
             order by ask_at limit $1 for update skip locked
-           )
-           update topup t set asked = asked + 1, ask_at = case
+         ), put_off as (
+            update topup t set asked = asked + 1, ask_at = case
+                when t.state <> 'pending' then
+                    case when t.created_at > now() - interval '3 days' then now() + interval '1 hour' end
                 when t.created_at > now() - interval '3 hours' then now() + interval '2 minutes'
                 when t.created_at > now() - interval '31 days' then now() + interval '1 hour'
             end
-           from due where t.org_id = due.org_id and t.id = due.id
-           returning t.org_id as "org: OrgId", t.id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", state, failure, processor_ref, payment_ref, checkout_url, origin,
-            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, null::text as payer, created_at, paid_at"#,
+            from due where t.org_id = due.org_id and t.id = due.id
+            returning t.org_id, t.id
+         )",
+        "join put_off d on d.org_id = t.org_id and d.id = t.id",
         limit,
     )
     .fetch_all(conn)

@@ -62,6 +62,8 @@ pub struct StepUp {
     pub password: Field,
     /// Asked for where two-factor sign-in is on.
     pub code: Option<Field>,
+    /// The code may be one of an app; else only a recovery code.
+    pub app: bool,
     pub next: String,
     /// False for somebody who signs in elsewhere only.
     pub has_password: bool,
@@ -70,6 +72,19 @@ pub struct StepUp {
     /// Whether a passkey does instead.
     pub passkey: bool,
     pub passkey_error: String,
+}
+
+/// `GET /step-up/continue`: a form that was kept. Its fields are those of the form that it was.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "accounts/kept_form.html")]
+pub struct KeptForm {
+    pub page: PublicPage,
+    /// What was typed, as names and values.
+    pub shown: Vec<(String, String)>,
+    pub action: String,
+    /// The page that the form came from.
+    pub back: String,
+    pub fields: Vec<(String, String)>,
 }
 
 /// `GET /sign-in/second`. Fields: `code`, `next`.
@@ -84,7 +99,7 @@ pub struct Second {
     pub next: String,
     /// A recovery code is asked for, not one of the app.
     pub recovery: bool,
-    /// The address of this page for the other kind of code.
+    /// The address of this page for the other kind of code; empty for somebody without an app.
     pub other_href: String,
     /// Whether a passkey does instead.
     pub passkey: bool,

@@ -23,6 +23,17 @@ pub struct Forbidden {
     pub reason: String,
 }
 
+/// 421, 400 and 431: the head of the request names another site, or none, or is too long.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "errors/421.html")]
+pub struct Misdirected {
+    pub page: PublicPage,
+    pub request_id: String,
+    pub code: String,
+    /// What is wrong, and what to do.
+    pub reason: &'static str,
+}
+
 /// 422.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "errors/422.html")]

@@ -8,11 +8,21 @@ use super::common::{Amount, Meter, Snippets};
 use super::filters;
 use super::shell::Shell;
 
+/// An invitation that waits for an answer.
+#[derive(Clone, Debug, Default)]
+pub struct Invited {
+    pub org: String,
+    pub by: String,
+    pub href: String,
+}
+
 /// `GET /`.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "overview/index.html")]
 pub struct Index {
     pub shell: Shell,
+    /// An open invitation to somewhere else.
+    pub invited: Option<Invited>,
     pub available: Amount,
     pub held: Amount,
     pub today: Amount,

@@ -9,7 +9,7 @@ use super::shell::{Flash, Menu, OrgLink, PublicPage, Shell};
 use super::topups::{Quote, TopupForm, TopupRow};
 use super::{
     Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When, accounts, activity, api,
-    catalog, dev, emails, errors, keys, leaving, overview, security, topups,
+    catalog, dev, emails, errors, leaving, overview, security, topups,
 };
 
 /// A rendered sample and the name of its file.
@@ -28,7 +28,7 @@ pub fn samples(theme: &str) -> askama::Result<Vec<Sample>> {
     security_pages(theme, &mut out)?;
     overview_pages(theme, &mut out)?;
     credit_pages(theme, &mut out)?;
-    key_pages(theme, &mut out)?;
+    super::key_samples::all(theme, &snippets, &mut out)?;
     activity_pages(theme, &mut out)?;
     model_pages(theme, &mut out)?;
     super::team_samples::push_all(theme, &mut out)?;
@@ -72,6 +72,7 @@ pub(super) fn shell(theme: &str, section: &'static str, title: &str, description
         ],
         menu: Menu { keys: true, credits: true, members: true, audit: true },
         closing: None,
+        stopped: None,
         balance: "$112.40".into(),
         balance_exact: "$112.402918250000".into(),
         person_name: "Ada Martin".into(),
@@ -164,6 +165,14 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         "step_up",
         &accounts::StepUp { page, email: email(), next: "/keys".into(), has_password: true, ..Default::default() },
     )?;
+    let kept = accounts::KeptForm {
+        page: public(theme, "Go on where you were"),
+        shown: vec![("Role".into(), "Admin".into()), ("Cap month".into(), "250.00".into())],
+        action: "/settings/members/usr_1/role".into(),
+        back: "/settings/members/usr_1".into(),
+        fields: vec![("role".into(), "admin".into())],
+    };
+    push(out, "kept_form", &kept)?;
     identity_pages(theme, out)?;
     let page = public(theme, "Set a new password");
     push(out, "reset_password", &accounts::ResetPassword { page, token: "t".into(), ..Default::default() })?;
@@ -428,6 +437,7 @@ fn security_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let full = security::Security {
         shell: shell("Security"),
         on_since: Some(when("12 Nov, 10:00")),
+        with_app: true,
         codes_left: "2 of 10".into(),
         codes_low: true,
         passkeys: vec![security::PasskeyRow {
@@ -626,6 +636,7 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
                 is_default: false,
             },
         ],
+        may_keep: true,
     };
     push(out, "credits", &index)?;
     let mut away = index.clone();
@@ -681,6 +692,28 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         ..done.clone()
     };
     push(out, "topup_returned", &returned)?;
+    let part = topups::Show {
+        headline: "$52.63 of $105.26 has been seen".into(),
+        explanation: "Send the rest while the payment page is open. If its time runs out, what came in is credited at the same rate.".into(),
+        credits: usd("$100.00"),
+        fee: usd("$5.26"),
+        total: usd("$105.26"),
+        method: "Bitcoin".into(),
+        seen: Some(usd("$52.63")),
+        ..show.clone()
+    };
+    push(out, "topup_part", &part)?;
+    let twice = topups::Show {
+        headline: "$50.00 added".into(),
+        explanation: "$52.63 came in instead of $105.26. The credits follow what came in, at the same rate.".into(),
+        credits: usd("$50.00"),
+        fee: usd("$2.63"),
+        total: usd("$52.63"),
+        method: "Bitcoin".into(),
+        more: index.history.iter().take(1).cloned().collect(),
+        ..done.clone()
+    };
+    push(out, "topup_twice", &twice)?;
     let refund = topups::Refund {
         shell: shell(theme, "credits", "Return unused credits", ""),
         id: "top_01".into(),
@@ -697,6 +730,24 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         label: "Visa ending in 4242".into(),
     };
     push(out, "payment_method_remove", &remove)?;
+    let kind = |value: &str, label: &str, selected| Choice::new(value, label, "", selected);
+    let new = topups::MethodNew {
+        shell: shell(theme, "credits", "Save a payment method", "For auto top-up, without buying anything now."),
+        id: "mst_01".into(),
+        methods: vec![kind("card", "Card", true), kind("us_bank_account", "US bank account", false)],
+        problem: String::new(),
+    };
+    push(out, "payment_method_new", &new)?;
+    let keep = topups::MethodKeep {
+        shell: shell(theme, "credits", "Save a payment method", "What became of it."),
+        href: "/credits/methods/keep/mst_01".into(),
+        state: Badge::new("good", "circle-check", "Saved"),
+        headline: "Visa ending in 4242 is saved".into(),
+        explanation: "Nothing was charged. Auto top-up can use it once somebody has switched that on.".into(),
+        is_kept: true,
+        ..Default::default()
+    };
+    push(out, "payment_method_kept", &keep)?;
     let failed = topups::Show {
         state: Badge::new("bad", "circle-x", "Failed"),
         headline: "The payment was declined".into(),
@@ -717,81 +768,6 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         total: usd("$26.38"),
     };
     push(out, "sandbox_checkout", &checkout)
-}
-
-fn key_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
-    let active = || Badge::new("good", "check", "Active");
-    let row = |name: &str, meter: Option<Meter>, state: Badge, enabled: bool| keys::KeyRow {
-        id: "key_01".into(),
-        name: name.into(),
-        masked: "fb-v1-ab12…wxyz".into(),
-        activity_href: "/activity?key=key_01".into(),
-        meter,
-        used: rounded("$18.22", "$18.220411000000"),
-        last_used: enabled.then(|| when("2 min ago")),
-        maker: "Ada Martin".into(),
-        expires: None,
-        expires_time: String::new(),
-        state,
-        enabled,
-    };
-    let about = "What programs show to spend your credits. Each key stops at its own limit.";
-    let index = keys::Index {
-        shell: shell(theme, "keys", "Keys", about),
-        keys: vec![
-            row("Blog plugin", Some(meter("$1.24", "$10.00", 12, "Starts again 1 Dec, 00:00 UTC")), active(), true),
-            row("Nightly batch", Some(meter("$4.61", "$5.00", 92, "Starts again Monday, 00:00 UTC")), active(), true),
-            row("Laptop", None, active(), true),
-            row(
-                "Demo for Noor",
-                Some(meter("$2.00", "$2.00", 100, "")),
-                Badge::new("warn", "ban", "At its limit"),
-                true,
-            ),
-            row("Old importer", Some(meter("$0.08", "$20.00", 0, "")), Badge::new("", "ban", "Disabled"), false),
-        ],
-        search: String::new(),
-        pager: Pager { older_href: None, newest_href: None, note: "5 keys".into(), ..Pager::default() },
-    };
-    push(out, "keys", &index)?;
-    let shell_of = |title: &str, text: &str| shell(theme, "keys", title, text);
-    push(out, "keys_empty", &keys::Index { shell: shell_of("Keys", about), ..Default::default() })?;
-    let new = keys::New {
-        shell: shell_of("Create a key", "A key for one program, with a limit of its own."),
-        form_id: "key_01".into(),
-        name: Field::of("Blog plugin"),
-        limit: Field::wrong("ten", "Write an amount in dollars, such as 10 or 2.50. No key was made."),
-        resets: vec![
-            Choice::new("never", "Never", "One budget in all", true),
-            Choice::new("daily", "Each day", "00:00 UTC", false),
-            Choice::new("weekly", "Each week", "Monday, 00:00 UTC", false),
-            Choice::new("monthly", "Each month", "On the 1st, 00:00 UTC", false),
-        ],
-        expiries: vec![Choice::new("never", "Never", "", true), Choice::new("30d", "In 30 days", "", false)],
-    };
-    push(out, "key_new", &new)?;
-    let key = "fb-v1-SAMPLE0000000000000000000000000000000000000000000000000000wxyz";
-    let issued = keys::Issued {
-        shell: shell_of("Your new key", "Copy it now: it is not shown again."),
-        key: key.into(),
-        name: "Blog plugin".into(),
-        limit: "$10.00".into(),
-        reset: "On the 1st, 00:00 UTC".into(),
-        expires: "Never".into(),
-        base_url: "https://ai.northwind.example/api/v1".into(),
-        snippets: snippets(key),
-    };
-    push(out, "key_issued", &issued)?;
-    let delete = keys::ConfirmDelete {
-        shell: shell_of("Delete “Blog plugin”", ""),
-        id: "key_01".into(),
-        name: "Blog plugin".into(),
-        masked: "fb-v1-ab12…wxyz".into(),
-        used: rounded("$18.22", "$18.220411000000"),
-        last_used: Some(when("2 min ago")),
-        enabled: true,
-    };
-    push(out, "key_delete", &delete)
 }
 
 fn activity_index(theme: &str) -> activity::Index {
@@ -1069,6 +1045,13 @@ fn other_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
 
 fn error_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let id = || "req_01JD4Q8Z6W0V2N7K5M3P1R9T".to_owned();
+    let misdirected = errors::Misdirected {
+        page: public(theme, "This request is not answered"),
+        request_id: id(),
+        code: "421".into(),
+        reason: crate::web::hosts::Refused::OtherHost.text(),
+    };
+    push(out, "error_421", &misdirected)?;
     push(out, "error_404", &errors::NotFound { page: public(theme, "Page not found"), request_id: id() })?;
     let reason = "The form was open for too long, so it was not accepted. Nothing was changed.".into();
     push(out, "error_403", &errors::Forbidden { page: public(theme, "Not allowed"), request_id: id(), reason })?;

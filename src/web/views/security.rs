@@ -49,6 +49,8 @@ pub struct Security {
     pub shell: Shell,
     /// Since when two-factor sign-in is on.
     pub on_since: Option<When>,
+    /// It asks for a code of an app; else for a passkey.
+    pub with_app: bool,
     /// Such as `8 of 10`.
     pub codes_left: String,
     /// True when so few recovery codes are left that new ones should be made.

@@ -59,6 +59,8 @@ pub struct Shell {
     pub menu: Menu,
     /// Set while the organization waits for its deletion.
     pub closing: Option<Closing>,
+    /// Set while all keys of the organization are stopped.
+    pub stopped: Option<Stopped>,
     /// Available credits, such as `$12.40`, and the full value.
     pub balance: String,
     pub balance_exact: String,
@@ -104,6 +106,14 @@ pub struct Closing {
     /// The moment, in the reader's zone.
     pub on: String,
     pub may_undo: bool,
+}
+
+/// What every page says while all keys are stopped.
+#[derive(Clone, Debug, Default)]
+pub struct Stopped {
+    /// The moment, in the reader's zone.
+    pub since: String,
+    pub may_resume: bool,
 }
 
 /// The frame of a page that needs nobody to be signed in.

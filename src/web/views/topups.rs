@@ -27,6 +27,8 @@ pub struct Index {
     pub may_move: bool,
     /// Ways to pay that may be charged again, the default one first.
     pub methods: Vec<MethodRow>,
+    /// True where one can be kept without buying.
+    pub may_keep: bool,
     /// What happens by itself with the balance.
     pub rules: Vec<RuleLine>,
     /// Codes that were redeemed, newest first.
@@ -148,6 +150,12 @@ pub struct Show {
     pub poll: bool,
     /// Where to pay, while that is possible.
     pub pay_href: Option<String>,
+    /// What was seen of it and is not credited yet.
+    pub seen: Option<Amount>,
+    /// What came in for it after it was credited, oldest first.
+    pub more: Vec<TopupRow>,
+    /// The payment that this one came in later for.
+    pub first_href: Option<String>,
     pub receipt_href: Option<String>,
     /// True when it failed or expired.
     pub retry: bool,
@@ -181,6 +189,36 @@ pub struct Refund {
     pub method: String,
     /// Until when this is possible.
     pub until: When,
+}
+
+/// `GET /credits/methods/new`, and `POST /credits/methods` where that did not work. Fields: `id`, `method`.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "topups/method_new.html")]
+pub struct MethodNew {
+    pub shell: Shell,
+    /// A fresh id, so that sending the form twice begins once.
+    pub id: String,
+    pub methods: Vec<Choice>,
+    /// What went wrong on the way to the processor; empty for nothing.
+    pub problem: String,
+}
+
+/// `GET /credits/methods/keep/{id}`: where a person comes back to from entering a way to pay.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "topups/method_keep.html")]
+pub struct MethodKeep {
+    pub shell: Shell,
+    /// This page's own address.
+    pub href: String,
+    pub state: Badge,
+    pub headline: String,
+    pub explanation: String,
+    /// True while it is not known how it ended: the page asks again every two seconds.
+    pub poll: bool,
+    /// The processor's page, while it may be finished there.
+    pub enter_href: Option<String>,
+    /// True when it was kept.
+    pub is_kept: bool,
 }
 
 /// `GET /credits/methods/{id}/remove`.

@@ -81,9 +81,10 @@ impl Browser {
         Browser { web, _driver: driver, _profile: profile, http, driver_url: url, base }
     }
 
-    /// Opens a page of the program.
+    /// Opens a page of the program, or one elsewhere by its whole address.
     pub async fn open(&self, path: &str) {
-        self.web.goto(format!("{}{path}", self.base)).await.expect("the page loads");
+        let whole = if path.starts_with("http://") { path.to_owned() } else { format!("{}{path}", self.base) };
+        self.web.goto(whole).await.expect("the page loads");
     }
 
     /// Path and query of the page that is open.

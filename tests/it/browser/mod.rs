@@ -5,6 +5,7 @@ mod chromium;
 mod comfort;
 mod elsewhere;
 mod failures;
+mod keys;
 mod lists;
 mod money;
 mod overflow;

@@ -190,7 +190,7 @@ async fn members(inspector: &mut Inspector<'_>, town: &Town) {
     let browser = inspector.browser;
     browser.open("/keys/new").await;
     browser.fill("#name", "Zapier").await;
-    browser.fill("#limit", "25").await;
+    browser.fill("#total", "25").await;
     browser.press("Create key").await;
     browser.shows("Shown this one time").await;
     inspector.look("key-issued").await;

@@ -200,3 +200,26 @@ async fn signing_out_everywhere_else_leaves_this_browser_alone() {
     browser.open("/keys").await;
     browser.shows("No keys yet").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn passkeys_stand_beside_the_password_without_an_app() {
+    let (_farebox, browser) = start().await;
+    authenticator(&browser).await;
+    browser.open("/settings/security/passkeys/new").await;
+    browser.fill("#name", "Test device").await;
+    browser.press("Add the passkey").await;
+    browser.shows("Your passkey is added").await;
+    browser.press("Use your passkeys for it").await;
+    browser.shows("Shown this one time").await;
+    browser.click("[data-reveal-saved]").await;
+    browser.press("Done").await;
+    browser.shows("asks for one of your passkeys").await;
+    sign_out(&browser).await;
+    show_password(&browser).await;
+    browser.press("Use a passkey instead").await;
+    browser.shows("with the password, with a passkey").await;
+    browser.click("a[aria-label='Remove Test device']").await;
+    browser.press("Remove the passkey").await;
+    browser.shows("This passkey is your second factor").await;
+    assert_eq!(browser.errors().await, Vec::<String>::new(), "a quiet console");
+}

@@ -61,7 +61,7 @@ async fn top_up(browser: &Browser) {
 async fn make_key(browser: &Browser) -> Key {
     browser.open("/keys/new").await;
     browser.fill("#name", "Laptop").await;
-    browser.fill("#limit", "2").await;
+    browser.fill("#total", "2").await;
     browser.press("Create key").await;
     browser.shows("Shown this one time").await;
     let text = browser.find("#key").await.text().await.expect("a key");

@@ -1,5 +1,6 @@
 //! The stand-ins of other companies are as the companies are.
 
+mod rails;
 mod shop;
 mod stripe_faults;
 mod stripe_pages;

@@ -122,7 +122,7 @@ async fn round(stripe: &StripeStandIn, client: &Client) -> Result<(), StripeErro
     let found = sessions::ListCheckoutSession::new().payment_intent(intent.as_str()).send(client).await?;
     assert_eq!(found.data.len(), 1);
     let told = RetrieveForMyAccountBalance::new().send(client).await?;
-    assert_eq!(told.available[0].amount, stripe.balance());
+    assert_eq!(told.available[0].amount, stripe.balance() - stripe.fees());
     assert!(!ListEvent::new().limit(100).send(client).await?.data.is_empty());
     Ok(())
 }

@@ -307,6 +307,60 @@ async fn a_charge_that_nobody_heard_of_is_given_up_and_tried_again_later() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_charge_is_sent_again_for_an_hour_given_up_after_two_and_credited_whenever_it_appears() {
+    let town = Town::with_rule("1000", "1000").await;
+    let unheard = || charges(Switches { fail_before_work: 1, hold_events: true, ..Switches::default() });
+    town.shop.stripe.set_switches(unheard());
+    town.bring_to("9").await;
+    town.turns(&["pending"]).await;
+    // After 59 minutes it is sent again, with the same number.
+    town.run("update topup set created_at = now() - interval '59 minutes', ask_at = now() where state = 'pending'")
+        .await;
+    town.turns(&["paid"]).await;
+    assert_eq!((town.tried(), town.posted().await), (1, Usd::from_whole(29)));
+
+    town.shop.stripe.set_switches(unheard());
+    town.bring_to("9").await;
+    town.turns(&["paid", "pending"]).await;
+    // After an hour it is not, and stays open: what was sent before may still be on its way.
+    for minutes in ["61 minutes", "119 minutes"] {
+        sqlx::query("update topup set created_at = now() - $1::text::interval, ask_at = now() where state = 'pending'")
+            .bind(minutes)
+            .execute(&town.farebox.pool)
+            .await
+            .expect("time");
+        becomes(&town.farebox, "select (ask_at > now())::text from topup where state = 'pending'", "true").await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(town.states_now().await, ["paid", "pending"], "{minutes}");
+        assert_eq!(town.tried(), 1, "{minutes}");
+    }
+    // After two hours nobody waits for it any more.
+    town.run("update topup set created_at = now() - interval '121 minutes', ask_at = now() where state = 'pending'")
+        .await;
+    town.turns(&["paid", "expired"]).await;
+    assert_eq!(town.posted().await, Usd::from_whole(9));
+    // It was on its way after all: the money came in, so it is credited.
+    let topup =
+        town.farebox.text("select 'top_' || replace(id::text, '-', '') from topup where state = 'expired'").await;
+    let form = [
+        ("amount", "2110"),
+        ("currency", "usd"),
+        ("confirm", "true"),
+        ("payment_method", "pm_card_visa"),
+        ("return_url", "https://example.com/"),
+        ("metadata[farebox_topup]", topup.as_str()),
+    ];
+    let url = town.shop.stripe.url().join("v1/payment_intents").expect("an address");
+    let request = town.farebox.http.post(url).bearer_auth(crate::support::shop::KEY).form(&form);
+    assert_eq!(request.send().await.expect("an answer").status(), 200);
+    town.shop.stripe.set_switches(Switches::default());
+    town.shop.stripe.deliver_all().await;
+    becomes(&town.farebox, "select string_agg(state, ',' order by id) from topup where origin = 'auto'", "paid,paid")
+        .await;
+    town.shop.agrees(&town.farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_declines_in_a_row_switch_it_off_and_say_so() {
     let town = Town::with_rule("1000", "1000").await;
     town.shop.stripe.set_switches(Switches { decline: 2, ..Switches::default() });

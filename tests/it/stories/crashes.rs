@@ -349,3 +349,20 @@ async fn while_the_database_is_away_running_calls_end_and_new_ones_are_told_to_w
         farebox.text("select count(*)::text from usage where model_asked = 'sandbox/slow' and cost > 0").await;
     assert_eq!(charged, "6", "each was charged once");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_killed_between_a_commit_and_its_flush_charges_each_call_once() {
+    let server = Server::start().await;
+    let pool = PgPool::connect(&server.url()).await.expect("the database");
+    farebox::db::migrate(&pool).await.expect("the schema");
+    farebox::jobs::migrate(&pool).await.expect("the queue");
+    // The server's own writer would bring the log to the disk sooner than the test can kill it.
+    sqlx::query("alter system set wal_writer_delay = '10s'").execute(&pool).await.expect("set");
+    sqlx::query("select pg_reload_conf()").execute(&pool).await.expect("read again");
+    let mut lost = 0;
+    for _ in 0..scale(3, 20) {
+        let taken_back = crate::settle::a_commit_that_a_crash_took_back_is_settled_again(&pool, || server.kill()).await;
+        lost += u32::from(taken_back);
+    }
+    assert!(lost > 0, "no crash took a commit back, so nothing was shown");
+}

@@ -1,6 +1,8 @@
 //! What every answer carries, and what is believed of a request.
 
 use reqwest::Response;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::visitor::Visitor;
 use crate::support::{Farebox, Options};
@@ -150,4 +152,129 @@ async fn a_form_with_more_than_it_asks_for_changes_nothing_more() {
     let entries = farebox.text("select count(*)::text from audit_entry where action = 'account.profile_changed'").await;
     assert_eq!(entries, if saved.status == 303 { "1" } else { "0" }, "a change is written down");
     assert!(farebox.cli(&["audit", "verify"]).await.status.success());
+}
+
+/// The first line of what is answered to bytes that no client would send.
+async fn raw(farebox: &Farebox, request: &str) -> String {
+    let address = farebox.base.trim_start_matches("http://");
+    let mut socket = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    socket.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = vec![0; 64];
+    let length = socket.read(&mut answer).await.expect("an answer");
+    String::from_utf8_lossy(&answer[..length]).lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_host_is_not_answered() {
+    let env = vec![
+        ("FAREBOX_ENV", "production".to_owned()),
+        ("FAREBOX_SMTP_URL", "smtp://127.0.0.1:9".to_owned()),
+        ("FAREBOX_PUBLIC_URL", "https://ai.example".to_owned()),
+        ("FAREBOX_EXTRA_HOSTS", "alias.example,10.1.2.3".to_owned()),
+    ];
+    let farebox = Farebox::with(Options { env, ..Options::default() }).await;
+    let ask = |path: &str, host: &str| farebox.http.get(farebox.url(path)).header("host", host).send();
+    for host in ["ai.example", "AI.EXAMPLE:443", "alias.example", "10.1.2.3:8080"] {
+        for path in ["/sign-in", "/api/v1/models", "/openapi.json"] {
+            assert_eq!(ask(path, host).await.expect("an answer").status(), 200, "{host}{path}");
+        }
+    }
+    let here = farebox.base.trim_start_matches("http://").to_owned();
+    for host in ["evil.example", "ai.example.evil.example", &here, "localhost"] {
+        for path in ["/sign-in", "/", "/static/nothing", "/api/v1/models", "/v1/none", "/no/such/page"] {
+            let answer = ask(path, host).await.expect("an answer");
+            assert_eq!(answer.status(), 421, "{host}{path}");
+            assert_eq!(header(&answer, "x-content-type-options"), "nosniff", "{path}");
+            assert!(!answer.headers().contains_key("set-cookie"), "{path}");
+            let text = answer.text().await.expect("a text");
+            assert!(text.contains("FAREBOX_PUBLIC_URL") && !text.contains("evil"), "{path}: {text}");
+            if path.contains("v1") {
+                assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON")["error"]["code"], 421, "{text}");
+            }
+        }
+        for path in ["/healthz", "/readyz"] {
+            assert_eq!(ask(path, host).await.expect("an answer").status(), 200, "{path} is for those inside");
+        }
+        let webhook = farebox.http.post(farebox.url("/webhooks/stripe")).header("host", host).body("{}");
+        assert_eq!(webhook.send().await.expect("an answer").status(), 421);
+    }
+    for (request, status) in [
+        ("GET /sign-in HTTP/1.1\r\n\r\n", "400"),
+        ("GET /sign-in HTTP/1.1\r\nhost: ai.example\r\nhost: evil.example\r\n\r\n", "400"),
+        ("GET http://evil.example/sign-in HTTP/1.1\r\nhost: ai.example\r\n\r\n", "421"),
+        ("GET http://ai.example/sign-in HTTP/1.1\r\nhost: ai.example\r\n\r\n", "200"),
+    ] {
+        let told = raw(&farebox, request).await;
+        assert!(told.contains(&format!(" {status} ")), "{request:?}: {told}");
+    }
+    // Links in mails lead to the public address, whatever the request named.
+    let page = ask("/sign-up", "alias.example").await.expect("an answer");
+    assert_eq!(page.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_of_another_site_is_refused_with_the_headers_of_every_page() {
+    let farebox = Farebox::start().await;
+    for (name, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
+        let request = farebox.http.post(farebox.url("/sign-in")).header(name, value);
+        let answer = request.form(&[("email", EMAIL), ("password", PASSWORD)]).send().await.expect("an answer");
+        assert_eq!(answer.status(), 403, "{name}");
+        assert!(header(&answer, "content-security-policy").starts_with("default-src 'none'"), "{name}");
+        assert_eq!(header(&answer, "x-frame-options"), "DENY", "{name}");
+        assert!(header(&answer, "x-request-id").starts_with("req_"), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_ends_when_it_is_not_used() {
+    let env = vec![("FAREBOX_SESSION_IDLE_MINUTES", "30".to_owned())];
+    let farebox = Farebox::with(Options { env, ..Options::default() }).await;
+    let mut ada = Visitor::member(&farebox, EMAIL, PASSWORD).await;
+    let mut phone = Visitor::new(&farebox);
+    phone.submit("/sign-in", "/sign-in", &[("email", EMAIL), ("password", PASSWORD)]).await;
+    let unused = |minutes: u32| {
+        let statement = format!("update session set last_seen_at = now() - interval '{minutes} minutes'");
+        let pool = farebox.pool.clone();
+        async move { sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&pool).await.expect("time passes") }
+    };
+    unused(29).await;
+    assert_eq!(ada.get("/keys").await.status, 200, "and that was a use");
+    assert_eq!(
+        farebox.text("select count(*)::text from session where last_seen_at > now() - interval '1 minute'").await,
+        "1"
+    );
+    sqlx::query("update session set last_seen_at = now() - interval '31 minutes' where last_seen_at < now() - interval '5 minutes'")
+        .execute(&farebox.pool)
+        .await
+        .expect("time passes");
+    assert_eq!(phone.get("/keys").await.location, "/sign-in?next=%2Fkeys");
+    let page = ada.get("/settings/security").await.body;
+    assert_eq!(page.matches("/settings/security/sessions/ses_").count(), 0, "one that has ended is not listed");
+    unused(31).await;
+    assert_eq!(ada.get("/keys").await.status, 303);
+
+    for wrong in ["29", "10081", "a week"] {
+        let env = vec![("FAREBOX_SESSION_IDLE_MINUTES", wrong.to_owned())];
+        let database_url = Some(farebox.database_url.clone());
+        let output = Farebox::refusal(Options { env, database_url, ..Options::default() }).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("FAREBOX_SESSION_IDLE_MINUTES"), "{wrong}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_proxies_of_the_list_say_where_somebody_comes_from() {
+    let seen = async |proxies: &str| {
+        let env = vec![("FAREBOX_TRUSTED_PROXIES", proxies.to_owned())];
+        let farebox = Farebox::with(Options { env, ..Options::default() }).await;
+        let mut browser = Visitor::new(&farebox);
+        let token = browser.token("/sign-in").await;
+        let form = [("csrf_token", token.as_str()), ("email", EMAIL), ("password", "a wrong password")];
+        let request = farebox.http.post(farebox.url("/sign-in")).form(&form);
+        browser.send(request.header("x-forwarded-for", "1.1.1.1, 203.0.113.9, 10.0.0.5")).await;
+        farebox.text("select subject from sign_in_failure where subject like 'ip:%'").await
+    };
+    assert_eq!(seen("127.0.0.0/8,10.0.0.0/8").await, "ip:203.0.113.9", "the nearest that is no proxy");
+    assert_eq!(seen("10.0.0.0/8").await, "ip:127.0.0.1", "who comes directly is not believed");
+    assert_eq!(seen("1").await, "ip:10.0.0.5");
 }

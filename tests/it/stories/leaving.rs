@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::Farebox;
 use crate::support::visitor::{Page, Visitor};
+use crate::support::{Farebox, team};
 
 const PASSWORD: &str = "correct horse battery";
 const EMAIL: &str = "ada@example.com";
@@ -79,16 +79,19 @@ async fn what_tells_who_somebody_was_is_erased_and_the_books_stay() {
     ada.get("/").await;
     let key = farebox.key(EMAIL, "10", &[]).await;
     let body = json!({ "model": "sandbox/echo", "messages": [{ "role": "user", "content": "hi" }] });
-    for _ in 0..3 {
+    for titled in [true, true, false] {
         let call = farebox.http.post(farebox.url("/api/v1/chat/completions")).bearer_auth(&key.text).json(&body);
         let call = call.header("user-agent", "Adas-program/1").header("http-referer", "https://ada.example/notes");
-        // The sums are kept by the name of the app, so that one stays.
-        let call = call.header("x-title", "Notes");
+        // A name that a program gives itself stays; without one, the app is named by its page.
+        let call = if titled { call.header("x-title", "Notes") } else { call };
         assert_eq!(call.send().await.expect("an answer").status(), 200);
     }
     farebox.holds_are_closed().await;
     let calls = "select count(*)::text from usage where user_agent = 'Adas-program/1' and referer <> ''";
     assert_eq!(farebox.text(calls).await, "3");
+    let apps = "select string_agg(app || ':' || n, ' ' order by app) from
+                (select app, sum(requests)::text n from usage_hour group by app) h";
+    assert_eq!(farebox.text(apps).await, "Notes:2 ada.example:1");
     let spent = farebox.text("select sum(cost)::text from usage").await;
     ada.submit("/settings/email", "/settings/email", &[("email", "later@example.com")]).await;
     assert_eq!(delete(&mut ada).await.status, 303);
@@ -112,6 +115,17 @@ async fn what_tells_who_somebody_was_is_erased_and_the_books_stay() {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     assert_eq!(farebox.text("select count(*)::text from usage where referer = '' and user_agent = ''").await, "3");
+    for _ in 0..100 {
+        if farebox.text(apps).await == ":1 Notes:2" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(farebox.text(apps).await, ":1 Notes:2", "and the sums moved with the calls");
+    assert_eq!(farebox.text("select string_agg(app, ' ' order by app) from usage").await, " Notes Notes");
+    // Credits that are left stay in the books, where nobody can spend them.
+    let left = "select (c.posted > 0 and o.frozen_at is not null)::text from credit c join org o on o.id = c.org_id";
+    assert_eq!(farebox.text(left).await, "true");
 
     // Nothing in the whole database names the address or the person any more.
     let tables: Vec<String> = sqlx::query_scalar(
@@ -172,4 +186,76 @@ async fn the_only_owner_of_others_stays() {
         tokio::join!(bob.post(&token, "/settings/delete", &fields), tab.post(&token, "/settings/delete", &fields));
     assert!(one.status == 303 || two.status == 303, "{} {}", one.status, two.status);
     assert_eq!(farebox.text("select count(*)::text from mail where kind = 'account_leaving'").await, "1");
+}
+
+async fn team_of<'a>(farebox: &'a Farebox, role: &str) -> (Visitor<'a>, Visitor<'a>) {
+    let mut ada = Visitor::member(farebox, EMAIL, PASSWORD).await;
+    let mut grace = Visitor::member(farebox, "grace@example.com", PASSWORD).await;
+    team::create(&mut ada, "Analytical Engines").await;
+    team::bring_in(farebox, &mut ada, &mut grace, "grace@example.com", role).await;
+    (ada, grace)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_who_is_leaving_is_not_the_one_who_stays() {
+    let farebox = Farebox::start().await;
+    let (mut ada, mut grace) = team_of(&farebox, "admin").await;
+    let (hers, graces) = (
+        format!("/settings/members/{}", team::person(&farebox, EMAIL).await),
+        format!("/settings/members/{}", team::person(&farebox, "grace@example.com").await),
+    );
+    let role = format!("{graces}/role");
+    assert_eq!(ada.submit(&graces, &role, &[("role", "owner")]).await.status, 303);
+    let owners =
+        "select string_agg(p.email, ' ' order by p.email) from membership m join person p on p.id = m.person_id
+                  join org o on o.id = m.org_id where o.kind = 'team' and m.role = 'owner'";
+    assert_eq!(farebox.text(owners).await, "ada@example.com grace@example.com");
+    let fields = [("typed", "grace@example.com")];
+    assert_eq!(grace.submit("/settings/delete", "/settings/delete", &fields).await.location, "/account/leaving");
+
+    // Ada is the one who stays, whichever way she tries to go.
+    let refused = delete(&mut ada).await;
+    assert!(refused.status == 422 && refused.body.contains("Analytical Engines"), "{}", refused.body);
+    ada.submit("/settings/organization", "/settings/organization/leave", &[("leave", "yes")]).await;
+    ada.submit(&hers, &format!("{hers}/role"), &[("role", "member")]).await;
+    assert_eq!(farebox.text(owners).await, "ada@example.com grace@example.com", "nothing was done");
+    // Grace may go down at once, and cannot be made an owner again.
+    assert_eq!(ada.submit(&graces, &role, &[("role", "admin")]).await.status, 303);
+    assert_eq!(farebox.text(owners).await, EMAIL);
+    ada.submit(&graces, &role, &[("role", "owner")]).await;
+    assert!(ada.get("/settings/members").await.body.contains("deleting their account"));
+    let transfer = format!("{graces}/transfer");
+    ada.submit(&transfer, &transfer, &[("name", "Analytical Engines")]).await;
+    assert_eq!(farebox.text(owners).await, EMAIL);
+    // Once she keeps her account she can.
+    grace.submit("/account/leaving", "/account/keep", &[]).await;
+    assert_eq!(ada.submit(&graces, &role, &[("role", "owner")]).await.status, 303);
+    assert_eq!(farebox.text(owners).await, "ada@example.com grace@example.com");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_manages_hears_in_time_of_keys_that_will_stop() {
+    let farebox = Farebox::start().await;
+    let (mut ada, mut grace) = team_of(&farebox, "member").await;
+    farebox.cli(&["credits", "grant", "--email", EMAIL, "--amount", "5"]).await;
+    let text = team::key(&mut grace, "Nightly report").await;
+    let key = crate::support::Key { text, org: String::new(), id: String::new() };
+    let fields = [("typed", "grace@example.com")];
+    assert_eq!(grace.submit("/settings/delete", "/settings/delete", &fields).await.location, "/account/leaving");
+    let told = "select string_agg(recipient, ' ') from mail where kind = 'keys_will_stop'";
+    assert_eq!(farebox.text(told).await, EMAIL);
+    let text = farebox.text("select subject || text_body from mail where kind = 'keys_will_stop'").await;
+    assert!(text.contains("Analytical Engines") && text.contains("the key that they made there"), "{text}");
+    // The program that depends on it goes on until then.
+    assert_eq!(farebox.chat(&key, "sandbox/free", "hi", json!({})).await.status(), 200);
+    assert_eq!(ada.get("/keys").await.status, 200);
+    a_week_passes(&farebox).await;
+    for _ in 0..100 {
+        if farebox.chat(&key, "sandbox/free", "hi", json!({})).await.status() != 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert!(matches!(farebox.chat(&key, "sandbox/free", "hi", json!({})).await.status().as_u16(), 401 | 403));
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
 }

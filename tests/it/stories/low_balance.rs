@@ -90,18 +90,21 @@ async fn a_hundred_settlements_at_once_tell_of_one_crossing_once() {
         let watch = farebox.text("select armed::text || watch_low::text from watch, credit").await;
         assert_eq!(watch, "", "nothing to compare with until the balance is back");
         // Not enough to arm it again.
-        correct(&farebox.pool, org(&key), "1.49").await;
+        correct(&farebox.pool, org(&key), "0.75").await;
+        correct(&farebox.pool, org(&key), "0.74").await;
         assert_eq!(
             farebox.text("select posted::text || ' ' || armed from credit, watch").await,
             "5.990000000000 false"
         );
-        correct(&farebox.pool, org(&key), "-1").await;
+        correct(&farebox.pool, org(&key), "-0.99").await;
+        correct(&farebox.pool, org(&key), "-0.01").await;
         assert_eq!(
             told(&farebox).await,
             [("ada@example.com".to_owned(), mails)],
-            "it fell again, but was never well above"
+            "it fell again, but was never well above, and little came in"
         );
-        correct(&farebox.pool, org(&key), "1.01").await;
+        correct(&farebox.pool, org(&key), "0.51").await;
+        correct(&farebox.pool, org(&key), "0.50").await;
         assert_eq!(farebox.text("select posted::text || ' ' || armed from credit, watch").await, "6.000000000000 true");
     }
     farebox.books_are_clean().await;
@@ -202,4 +205,63 @@ async fn whichever_way_a_balance_falls_is_noticed() {
         farebox.text("select string_agg(kind || below::text || armed, ' ') from watch where crossing is null").await;
     assert_eq!(armed, "low_balance5.000000000000false low_balance5.000000000000false", "new ones begin unarmed");
     farebox.books_are_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_never_holds_the_amount_is_told_as_well_once_for_each_time() {
+    let farebox = Farebox::start().await;
+    let key = farebox.key("ada@example.com", "", &[]).await;
+    let ada = org(&key);
+    let mut mails = 0;
+    let mut expect = async |change: &str, fires: bool, why: &str| {
+        correct(&farebox.pool, ada, change).await;
+        mails += i64::from(fires);
+        let count = told(&farebox).await.first().map_or(0, |(_, count)| *count);
+        assert_eq!(count, mails, "{change}: {why}");
+    };
+    // The smallest purchase, again and again: it never comes a dollar above the five of the alert.
+    expect("5", false, "as much as the amount").await;
+    expect("-0.01", true, "below it").await;
+    expect("-4.79", false, "told once").await;
+    expect("5", false, "5.20").await;
+    expect("-0.20", false, "5.00 is not below").await;
+    expect("-0.01", true, "again below").await;
+    expect("-4.99", false, "nothing is left").await;
+    // Two dollars a time, which never reach it: half of what there was counts.
+    expect("2", false, "2.00").await;
+    expect("-1", false, "half is not below half").await;
+    expect("-0.01", true, "0.99").await;
+    expect("-0.50", false, "told once").await;
+    expect("0.99", false, "less than a dollar is no purchase").await;
+    expect("-1.40", false, "and makes no alarm").await;
+    expect("2", false, "2.08").await;
+    expect("2", false, "4.08, so that 2.04 counts").await;
+    expect("-2.04", false, "2.04").await;
+    expect("-0.01", true, "2.03").await;
+    expect("20", false, "22.03").await;
+    expect("-17.03", false, "5.00").await;
+    expect("-0.01", true, "the amount itself counts again").await;
+    // A balance below zero is told of before, and a little more does not lift it.
+    expect("-10", false, "-5.01").await;
+    expect("3", false, "-2.01").await;
+    expect("-1", false, "-3.01").await;
+    let subjects =
+        "select string_agg(substring(subject from 'below.*'), ', ' order by id) from mail where kind = 'low_balance'";
+    assert_eq!(farebox.text(subjects).await, "below $5.00, below $5.00, below $1.00, below $2.04, below $5.00");
+    let mail = farebox.text("select text_body from mail where subject like '%below $1.00'").await;
+    assert!(mail.contains("half of what there was when credits last came in"), "{mail}");
+    assert!(mail.contains("Credits now: $0.99"), "{mail}");
+    farebox.books_are_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mail_says_how_long_the_credits_last() {
+    let farebox = Farebox::start().await;
+    let key = farebox.key("ada@example.com", "5.50", &[]).await;
+    call_at_once(&[&farebox], &key, 60).await;
+    assert_eq!(told(&farebox).await.len(), 1);
+    let mail = farebox.text("select text_body from mail where kind = 'low_balance'").await;
+    for part in ["Spent in the last seven days: $0.", "Pace: Lasts about ", " days at this pace"] {
+        assert!(mail.contains(part), "{part} is not in {mail}");
+    }
 }

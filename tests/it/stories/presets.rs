@@ -151,12 +151,56 @@ async fn a_preset_is_named_in_three_ways_and_listed_among_models() {
     };
     assert_eq!(ids(&listed), ["@preset/dear-ones"], "one without a model cannot be called alone");
     assert_eq!(ids(&routes.farebox.get(&routes.key, "/api/v1/models?q=dear").await), ["@preset/dear-ones"]);
+    // A key that may not call its model does not see it.
+    let limit = sqlx::query("update api_key set allowed_models = '{lab/other}' where org_id = $1");
+    let org: farebox::base::ids::OrgId = routes.key.org.parse().expect("an id");
+    limit.bind(org.0).execute(&routes.farebox.pool).await.expect("limited");
+    let mut seen = ids(&routes.farebox.get(&routes.key, "/api/v1/models").await);
+    for _ in 0..50 {
+        if seen.is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        seen = ids(&routes.farebox.get(&routes.key, "/api/v1/models").await);
+    }
+    assert_eq!(seen, [""; 0]);
     let strange = routes.farebox.key("eve@example.com", "5", &[]).await;
     for key in [&strange, &Key { text: "sk-wrong".into(), ..strange.clone() }] {
         assert_eq!(ids(&routes.farebox.get(key, "/api/v1/models").await), [""; 0], "nobody else's");
     }
     let (status, asked, _) = routes.told(&strange, json!({ "model": "@preset/dear-ones" })).await;
     assert_eq!((status, asked.len()), (404, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_bound_to_a_preset_gets_it_in_every_call() {
+    let routes = Routes::start().await;
+    let mut ada = routes.ada();
+    let fields = [("models", "lab/chat"), ("order", "gamma"), ("temperature", "0.25"), ("system_prompt", "Bound.")];
+    let id = make(&mut ada, "Bound", &fields).await;
+    make(&mut ada, "Named", &[("order", "beta"), ("top_k", "3")]).await;
+    let plain = json!({ "model": "lab/chat", "provider": { "sort": "price" } });
+    routes.until_asked(&plain, &["alpha-chat"]).await;
+    let bind = sqlx::query("update api_key set preset = 'bound' where preset is null");
+    bind.execute(&routes.farebox.pool).await.expect("bound");
+    routes.until_asked(&plain, &["gamma-chat"]).await;
+    assert_eq!(
+        (&routes.sent()["temperature"], &routes.sent()["messages"][0]["content"]),
+        (&json!(0.25), &json!("Bound."))
+    );
+    // It names the model where the call does not; a named preset comes before it, field by field.
+    assert_eq!(routes.call(json!({})).await, (200, vec!["gamma-chat".to_owned()]));
+    routes.until_asked(&json!({ "model": "@preset/named" }), &["beta-chat"]).await;
+    assert_eq!((&routes.sent()["top_k"], &routes.sent()["temperature"]), (&json!(3), &json!(0.25)));
+    assert_eq!(routes.sent()["messages"][0]["content"], "Bound.");
+    // Without it the key's limits would be lost in silence.
+    assert_eq!(ada.submit(LIST, &format!("{LIST}/{id}/archive"), &[]).await.status, 303);
+    routes.until_asked(&plain, &[]).await;
+    let (status, _, told) = routes.told(&routes.key, plain).await;
+    assert!(
+        status == 404 && told["error"]["message"].as_str().is_some_and(|text| text.contains("this key is bound to")),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

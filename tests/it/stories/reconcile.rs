@@ -4,15 +4,19 @@
 use std::process::Output;
 use std::time::Duration;
 
-use farebox::base::Usd;
 use farebox::base::ids::{OrgId, TopUpId};
+use farebox::base::{Secret, Usd};
 use farebox::stand_ins::stripe::Switches;
-use farebox::topups::Fees;
-use farebox::topups::processors::Processors;
 use farebox::topups::processors::sandbox::Sandbox;
-use farebox::topups::reconcile::{self, RunError, When};
+use farebox::topups::processors::stripe::{Stripe, StripeSettings};
+use farebox::topups::processors::{
+    Checkout, Headers, Order, PaymentPage, Processor, ProcessorError, Processors, WebhookError,
+};
+use farebox::topups::reconcile::{self, Pace, Patience, RunError, When};
+use farebox::topups::{Event, Fees, Payment, TopUp};
+use tokio_util::sync::CancellationToken;
 
-use crate::support::shop::{Shop, becomes, clearing};
+use crate::support::shop::{KEY, SECRET, Shop, becomes, clearing};
 use crate::support::visitor::Visitor;
 use crate::support::{Farebox, Key, Options};
 
@@ -312,4 +316,164 @@ async fn a_kill_in_the_middle_of_a_comparison_leaves_nothing_half_done() {
     let options = Options { database_url: Some(farebox.database_url.clone()), ..shop.options() };
     assert_eq!(compare(&Farebox::with(options).await, "stripe").await.0, 0);
     shop.agrees(&farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_back_of_an_old_payment_is_found_although_no_message_told() {
+    let shop = Shop::open().await;
+    let farebox = shop.farebox().await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    let mut intents = Vec::new();
+    for amount in ["20", "30", "40"] {
+        let bought = shop.buy(&mut ada, amount, "card").await;
+        intents.push(shop.intent(&bought));
+    }
+    becomes(&farebox, "select count(*)::text from topup where state = 'paid'", "3").await;
+    // Ninety days pass, and the processor's messages do not come any more.
+    shop.hold_messages();
+    for intent in &intents {
+        shop.stripe.age(intent, 90 * 86_400);
+    }
+    run(&farebox, "update topup set paid_at = paid_at - interval '90 days'").await;
+    shop.stripe.refund(&intents[0], Some(500)).expect("a part");
+    shop.stripe.dispute(&intents[1], None).expect("a dispute");
+    let (code, told) = compare(&farebox, "stripe").await;
+    assert!(code == 0 && told.contains("0 payments there"), "the list has none of them: {told}");
+    assert_eq!(told.matches("done booked").count(), 2, "{told}");
+    assert_eq!(farebox.text("select string_agg(state, ',' order by credits) from topup").await, "paid,disputed,paid");
+    shop.agrees(&farebox).await;
+    let (code, told) = compare(&farebox, "stripe").await;
+    assert!(code == 0 && !told.contains("done"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_processor_keeps_for_itself_is_told_beside_the_books() {
+    let shop = Shop::open().await;
+    let farebox = shop.farebox().await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    let bought = shop.buy(&mut ada, "20", "card").await;
+    becomes(&farebox, "select state || ' ' || trim_scale(processor_fee) from topup", "paid 0.91").await;
+    let shown = said(&farebox.cli(&["topups", "show", &bought.topup]).await).1;
+    assert!(shown.contains("stripe kept $0.91 of it for itself"), "{shown}");
+    let (code, told) = compare(&farebox, "stripe").await;
+    assert!(code == 0 && told.contains("it kept $0.91 of them for itself"), "{told}");
+    shop.stripe.dispute(&shop.intent(&bought), None).expect("a dispute");
+    becomes(&farebox, "select state || ' ' || trim_scale(processor_fee) from topup", "disputed 15.91").await;
+    assert_eq!(shop.stripe.fees(), 1_591);
+    assert_eq!(
+        farebox.text("select trim_scale(sum(amount))::text from transfer").await,
+        "42.2",
+        "it is in no transfer"
+    );
+    shop.agrees(&farebox).await;
+}
+
+/// The stand-in as this process asks it, with little patience.
+fn impatient(shop: &Shop) -> Stripe {
+    let settings = StripeSettings {
+        key: Secret::new(KEY.to_owned()),
+        webhook_secrets: vec![Secret::new(SECRET.to_owned())],
+        url: shop.stripe.url(),
+        timeout: Duration::from_millis(400),
+    };
+    Stripe::new(&settings).expect("a client")
+}
+
+/// It takes every question and answers none.
+struct Silent;
+
+#[async_trait::async_trait]
+impl Processor for Silent {
+    fn name(&self) -> &'static str {
+        "stripe"
+    }
+
+    async fn checkout(&self, _: &Order<'_>) -> Result<Checkout, ProcessorError> {
+        std::future::pending().await
+    }
+
+    async fn fetch(&self, _: &str) -> Result<Option<Payment>, ProcessorError> {
+        std::future::pending().await
+    }
+
+    async fn find(&self, _: &TopUp, _: Option<&str>) -> Result<Option<Payment>, ProcessorError> {
+        std::future::pending().await
+    }
+
+    async fn payments(&self, _: chrono::DateTime<chrono::Utc>, _: Option<&str>) -> Result<PaymentPage, ProcessorError> {
+        std::future::pending().await
+    }
+
+    fn read_webhook(&self, _: Headers<'_>, _: &[u8], _: chrono::DateTime<chrono::Utc>) -> Result<Event, WebhookError> {
+        Err(WebhookError::Signature)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_processor_that_hangs_ends_the_run_in_time_and_decides_nothing() {
+    let shop = Shop::open().await;
+    let farebox = shop.farebox().await;
+    shop.hold_messages();
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    shop.buy(&mut ada, "20", "card").await;
+    let url: url::Url = "http://127.0.0.1/".parse().expect("an address");
+    let with = |by: std::sync::Arc<dyn Processor>| Processors::new(vec![by], None, &Fees::default(), url.clone());
+    let stuck = |requests: &str| Switches {
+        late: 50,
+        late_by_ms: 5_000,
+        hold_events: true,
+        requests: requests.to_owned(),
+        ..Switches::default()
+    };
+    let processors = with(std::sync::Arc::new(impatient(&shop)));
+    for requests in ["GET /v1/payment_intents", "GET /v1/refunds"] {
+        shop.stripe.set_switches(stuck(requests));
+        let begun = std::time::Instant::now();
+        let (run, findings) = reconcile::run(&farebox.pool, &processors, "stripe", 3, When::Now).await.expect("a run");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{requests}: {:?}", begun.elapsed());
+        assert!(!run.is_complete() && run.failure.contains("did not answer"), "{requests}: {run:?}");
+        assert!(findings.is_empty(), "{findings:?}");
+        assert_eq!(farebox.text("select state from topup").await, "pending");
+    }
+    // One that never even breaks off.
+    let silent = with(std::sync::Arc::new(Silent));
+    let patience = Patience { page: Duration::from_millis(200), payment: Duration::from_millis(200) };
+    let asked = reconcile::run_within(&farebox.pool, &silent, "stripe", (3, When::Now), patience).await;
+    let (run, findings) = asked.expect("a run");
+    assert!(!run.is_complete() && run.failure.contains("took too long") && findings.is_empty(), "{run:?}");
+
+    // When it answers again, the next run does what the others could not.
+    shop.hold_messages();
+    let (run, findings) = reconcile::run(&farebox.pool, &processors, "stripe", 3, When::Now).await.expect("a run");
+    assert!(run.is_complete() && findings.len() == 1, "{run:?} {findings:?}");
+    shop.agrees(&farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_daily_timer_compares_by_itself_once_a_day_in_however_many_processes() {
+    let farebox = Farebox::start().await;
+    let key = farebox.key("ada@example.com", "", &[]).await;
+    lost(&farebox, &key).await;
+    let url = "http://127.0.0.1/".parse().expect("an address");
+    let processors = Processors::new(Vec::new(), Some(Sandbox::new(farebox.pool.clone())), &Fees::default(), url);
+    let stop = CancellationToken::new();
+    let pace = Pace { first_after: Duration::from_millis(300), every: Duration::from_millis(50) };
+    let timers: Vec<_> = (0..3)
+        .map(|_| tokio::spawn(reconcile::daily(farebox.pool.clone(), processors.clone(), pace, stop.clone())))
+        .collect();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(farebox.text("select count(*)::text from reconciliation").await, "0", "not at once");
+    becomes(&farebox, "select state from topup", "paid").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(farebox.text("select string_agg(state, ',') from reconciliation").await, "complete", "one for all");
+    // A day later there is something new, and it is found without anybody asking.
+    lost(&farebox, &key).await;
+    run(&farebox, "update reconciliation set started_at = started_at - interval '25 hours'").await;
+    becomes(&farebox, "select count(*)::text from topup where state = 'paid'", "2").await;
+    becomes(&farebox, "select string_agg(state, ',') from reconciliation", "complete,complete").await;
+    stop.cancel();
+    for timer in timers {
+        tokio::time::timeout(Duration::from_secs(10), timer).await.expect("it stops").expect("in order");
+    }
+    farebox.books_are_clean().await;
 }

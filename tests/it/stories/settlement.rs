@@ -35,7 +35,9 @@ stories! {
         while_the_database_is_away_calls_are_kept_and_replayed_once
         connections_that_die_in_the_middle_lose_and_double_nothing
         a_process_that_dies_in_the_middle_keeps_what_it_acknowledged
-        the_sweeper_waits_for_the_spool;
+        the_sweeper_waits_for_the_spool
+        nobody_is_told_before_the_disk_has_it_and_the_next_batch_does_not_wait
+        a_flush_that_fails_leaves_the_settlement_to_the_spool_and_charges_once;
     fits:
         a_call_is_admitted_exactly_if_it_fits;
     books:

@@ -1,16 +1,23 @@
 //! Money through Stripe's protocol: credited once, whatever is delivered, lost, forged or killed.
 
+use std::time::{Duration, Instant};
+
+use farebox::base::ids::TopUpId;
 use farebox::stand_ins::stripe::{PayAs, Switches};
 use rand::seq::SliceRandom;
 use serde_json::Value;
 
+use crate::support::letters::{Letter, post_all};
 use crate::support::shop::{
-    KEY, OLD_SECRET, SECRET, Shop, applied, becomes, deliver, deliver_signed, minutes_pass, now, signature,
+    KEY, OLD_SECRET, SECRET, Shop, applied, applied_within, becomes, deliver, deliver_signed, minutes_pass, now,
+    signature,
 };
 use crate::support::visitor::Visitor;
 use crate::support::{Farebox, Options, scale};
 
 const PASSWORD: &str = "correct horse battery";
+/// Over which messages are posted to one process.
+const CONNECTIONS: usize = 12;
 
 async fn ada(farebox: &Farebox) -> Visitor<'_> {
     Visitor::member(farebox, "ada@example.com", PASSWORD).await
@@ -18,27 +25,54 @@ async fn ada(farebox: &Farebox) -> Visitor<'_> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_message_a_hundred_times_in_disorder_to_two_processes_credits_each_payment_once() {
-    let (payments, copies) = (scale(15, 1_000), scale(10, 100));
+    let (payments, copies): (usize, usize) = (scale(15, 1_000), scale(10, 100));
     let shop = Shop::open().await;
     let one = shop.farebox().await;
     let two = Farebox::with(Options { database_url: Some(one.database_url.clone()), ..shop.options() }).await;
     shop.hold_messages();
     let mut ada = ada(&one).await;
-    for _ in 0..payments {
-        shop.buy(&mut ada, "20", "card").await;
-    }
-    let mut events = shop.stripe.events();
-    assert!(events.len() >= payments * 3, "{} messages", events.len());
+    let (token, cookies) = (ada.token("/credits").await, ada.cookies().to_vec());
+    let purchases = (0..payments).map(|number: usize| {
+        let (shop, token) = (&shop, &token);
+        let mut ada = Visitor::with_cookies(if number.is_multiple_of(2) { &one } else { &two }, &cookies);
+        async move {
+            let id = TopUpId::fresh().to_string();
+            let fields = [("id", id.as_str()), ("amount", "20"), ("method", "card")];
+            let bought = shop.order(&mut ada, token, &fields).await;
+            shop.stripe.pay(&bought.session, PayAs::Succeed).expect("a payment");
+        }
+    });
+    futures_util::StreamExt::for_each_concurrent(futures_util::stream::iter(purchases), 8, |bought| bought).await;
+    let events = shop.stripe.events();
+    let about = |event: &&Value| {
+        matches!(event["data"]["object"]["object"].as_str(), Some("checkout.session" | "payment_intent" | "charge"))
+    };
+    let relevant = events.iter().filter(about).count();
+    assert!(relevant >= payments * 3, "{relevant} messages");
+    let events: Vec<Vec<u8>> = events.iter().map(|event| event.to_string().into_bytes()).collect();
+    let sign = || -> Vec<Letter> {
+        let at = now();
+        let signed = |body: &Vec<u8>| Letter { signature: signature(SECRET, at, body), body: body.clone() };
+        events.iter().map(signed).collect()
+    };
+    let mut signed = (Instant::now(), sign());
     for round in 0..copies {
-        events.shuffle(&mut rand::rng());
-        let deliveries = events.iter().enumerate().map(|(at, event)| {
-            let to = if (at + round) % 2 == 0 { &one } else { &two };
-            async move { assert_eq!(deliver_signed(to, event).await, 200, "{}", to.log()) }
-        });
-        let limit = futures_util::stream::iter(deliveries);
-        futures_util::StreamExt::for_each_concurrent(limit, 32, |delivery| delivery).await;
+        // Signatures are good for five minutes.
+        if signed.0.elapsed() > Duration::from_secs(100) {
+            signed = (Instant::now(), sign());
+        }
+        let mut letters: Vec<&Letter> = signed.1.iter().collect();
+        letters.shuffle(&mut rand::rng());
+        let (left, right) = letters.split_at(letters.len() / 2);
+        let (first, second) = if round.is_multiple_of(2) { (&one, &two) } else { (&two, &one) };
+        tokio::join!(
+            post_all(first, "/webhooks/stripe", left, CONNECTIONS),
+            post_all(second, "/webhooks/stripe", right, CONNECTIONS)
+        );
     }
-    applied(&one).await;
+    applied_within(&one, 300).await;
+    let stored = one.text("select count(*)::text from processor_event").await;
+    assert_eq!(stored, relevant.to_string(), "each message once");
     let count = payments.to_string();
     assert_eq!(one.text("select count(*)::text from topup where state = 'paid'").await, count);
     assert_eq!(one.text("select count(*)::text from transfer where code = 'topup'").await, count);
@@ -460,4 +494,195 @@ async fn a_processor_without_its_webhook_secret_stops_the_start() {
         assert!(!output.status.success() && said.contains("FAREBOX_STRIPE_WEBHOOK_SECRET"), "{said}");
         assert!(!said.contains(KEY), "{said}");
     }
+}
+
+/// So much is left of the credits of the organization that bought.
+async fn left(farebox: &Farebox, amount: &str) {
+    let posted = "select trim_scale(posted)::text from credit where org_id = (select org_id from topup limit 1)";
+    becomes(farebox, posted, amount).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_what_is_unused_goes_back_once_however_many_ask_at_once() {
+    let shop = Shop::open().await;
+    let one = shop.farebox().await;
+    let two = Farebox::with(Options { database_url: Some(one.database_url.clone()), ..shop.options() }).await;
+    let mut ada = ada(&one).await;
+    let bought = shop.buy(&mut ada, "20", "card").await;
+    left(&one, "20").await;
+    let key = one.key("ada@example.com", "", &[]).await;
+    let org = super::low_balance::org(&key);
+    // A part is spent, and some of the rest is held by running calls.
+    super::low_balance::correct(&one.pool, org, "-7.505").await;
+    sqlx::query("update credit set held = held + 2 where org_id = $1")
+        .bind(org.0)
+        .execute(&one.pool)
+        .await
+        .expect("held");
+    let form = format!("/credits/topups/{}/refund", bought.topup);
+    let page = ada.get(&form).await;
+    assert!(page.body.contains("Return $10.49"), "20 less 7.505 less 2, in whole cents: {}", page.body);
+    let (token, cookies) = (ada.token("/credits").await, ada.cookies().to_vec());
+    let asked = (0..8).map(|number: usize| {
+        let mut ada = Visitor::with_cookies(if number.is_multiple_of(2) { &one } else { &two }, &cookies);
+        let (token, form) = (token.clone(), form.clone());
+        async move { ada.post(&token, &form, &[]).await.status }
+    });
+    let answers = futures_util::future::join_all(asked).await;
+    assert_eq!(answers, [303; 8]);
+    becomes(&one, "select string_agg(trim_scale(amount)::text || ' ' || state, ',') from refund", "10.49 succeeded")
+        .await;
+    left(&one, "2.005").await;
+    assert_eq!(shop.stripe.balance(), 2_110 - 1_049);
+    assert!(ada.get(&format!("/credits/topups/{}", bought.topup)).await.body.contains("$10.49 returned"));
+    // The call that held the rest is over, so that goes back as well; what is spent never does.
+    sqlx::query("update credit set held = held - 2 where org_id = $1")
+        .bind(org.0)
+        .execute(&one.pool)
+        .await
+        .expect("over");
+    assert_eq!(ada.submit(&form, &form, &[]).await.status, 303);
+    becomes(&one, "select count(*)::text from refund where state = 'succeeded'", "2").await;
+    left(&one, "0.005").await;
+    assert_eq!(ada.get(&form).await.status, 303, "nothing is left");
+    shop.agrees(&one).await;
+
+    // The owner and several operators at once: no more goes back than came in.
+    let more = shop.buy(&mut ada, "30", "card").await;
+    left(&one, "30.005").await;
+    let (form, command) = (format!("/credits/topups/{}/refund", more.topup), ["topups", "refund", &more.topup]);
+    let (mut first, mut second) = (Visitor::with_cookies(&one, &cookies), Visitor::with_cookies(&two, &cookies));
+    let (a, b, c, d) = tokio::join!(
+        one.cli(&command),
+        two.cli(&command),
+        first.post(&token, &form, &[]),
+        second.post(&token, &form, &[])
+    );
+    assert_eq!((c.status, d.status), (303, 303));
+    let refunded = [&a, &b].iter().filter(|output| output.status.success()).count();
+    assert!((1..=2).contains(&refunded), "{a:?} {b:?}");
+    becomes(&one, "select count(*)::text from refund where state = 'pending'", "0").await;
+    let back = "select trim_scale(sum(r.amount))::text from refund r join topup t on t.id = r.topup_id
+        where t.credits = 30 and r.state = 'succeeded'";
+    let total = one.text("select trim_scale(total)::text from topup where credits = 30").await;
+    assert_eq!(one.text(back).await, total, "an operator returns all of it, once");
+    left(&one, "0.005").await;
+    shop.agrees(&one).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_go_back_says_so_and_a_later_refund_may_take_a_balance_below_zero() {
+    let shop = Shop::open().await;
+    let farebox = shop.farebox().await;
+    let mut ada = ada(&farebox).await;
+    // A way to pay that cannot be refunded.
+    let page = ada.get("/credits").await;
+    let fields = crate::support::visitor::form(&page.body, "/credits/topups");
+    let value = |name: &str| fields.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value).to_owned();
+    let (token, id) = (value("csrf_token"), value("id"));
+    let fields = [("id", id.as_str()), ("amount", "20"), ("method", "sandbox_card")];
+    let pay = ada.post(&token, "/credits/topups", &fields).await.location;
+    assert_eq!(ada.submit(&pay, &pay, &[("outcome", "paid")]).await.status, 303);
+    left(&farebox, "20").await;
+    let page = ada.get(&format!("/credits/topups/{id}")).await.body;
+    assert!(!page.contains("Return unused credits"), "{page}");
+    let form = format!("/credits/topups/{id}/refund");
+    assert_eq!(ada.get(&form).await.status, 303);
+    assert_eq!(ada.post(&token, &form, &[]).await.status, 303);
+    let told = ada.get(&format!("/credits/topups/{id}")).await.body;
+    assert!(told.contains("This way to pay cannot be refunded from here."), "{told}");
+    let output = farebox.cli(&["topups", "refund", &id]).await;
+    assert!(!output.status.success(), "an operator cannot either");
+
+    // One that is not paid, one of long ago, and one whose credits are spent.
+    let open = shop.start(&mut ada, "40", "card", false).await;
+    assert!(!farebox.cli(&["topups", "refund", &open.topup]).await.status.success(), "not paid");
+    let old = shop.buy(&mut ada, "30", "card").await;
+    left(&farebox, "50").await;
+    sqlx::query("update topup set paid_at = paid_at - interval '30 days' where credits = 30")
+        .execute(&farebox.pool)
+        .await
+        .expect("a month");
+    let key = farebox.key("ada@example.com", "", &[]).await;
+    super::low_balance::correct(&farebox.pool, super::low_balance::org(&key), "-45").await;
+    let form = format!("/credits/topups/{}/refund", old.topup);
+    assert_eq!(ada.post(&token, &form, &[]).await.status, 303);
+    let told = ada.get(&format!("/credits/topups/{}", old.topup)).await.body;
+    assert!(told.contains("within 24 hours"), "{told}");
+    assert_eq!(farebox.text("select count(*)::text from refund").await, "0");
+    assert!(farebox.cli(&["topups", "refund", &old.topup]).await.status.success(), "an operator can, any time");
+    left(&farebox, "-25").await;
+    let refused = farebox.chat(&key, "sandbox/penny", "hi", serde_json::json!({})).await;
+    assert_eq!(refused.status(), 402, "below zero, nothing is admitted");
+    shop.agrees(&farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_warning_of_fraud_sends_the_payment_back_where_the_operator_wants_it() {
+    let shop = Shop::open().await;
+    let mut options = shop.options();
+    options.env.push(("FAREBOX_REFUND_ON_FRAUD_WARNING", "true".to_owned()));
+    let farebox = Farebox::with(options).await;
+    shop.deliver_to(&farebox);
+    let mut ada = ada(&farebox).await;
+    let bought = shop.buy(&mut ada, "20", "card").await;
+    left(&farebox, "20").await;
+    shop.stripe.warn_of_fraud(&shop.intent(&bought)).expect("a warning");
+    becomes(&farebox, "select state from topup", "refunded").await;
+    left(&farebox, "0").await;
+    assert_eq!(shop.stripe.balance(), 0, "the fee as well");
+    // Told again, and once more by another warning: it was sent back once.
+    shop.stripe.deliver_all().await;
+    shop.stripe.warn_of_fraud(&shop.intent(&bought)).expect("another");
+    applied(&farebox).await;
+    super::low_balance::jobs_are_done(&farebox).await;
+    assert_eq!(farebox.text("select string_agg(state, ',') from refund").await, "succeeded");
+    let log = "select string_agg(actor_kind, ',') from audit_entry where action = 'credits.refund_asked'";
+    assert_eq!(farebox.text(log).await, "system");
+    shop.agrees(&farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_messages_are_dropped_and_a_late_copy_of_one_changes_nothing() {
+    let shop = Shop::open().await;
+    let farebox = shop.farebox().await;
+    let mut ada = ada(&farebox).await;
+    shop.buy(&mut ada, "20", "card").await;
+    left(&farebox, "20").await;
+    applied(&farebox).await;
+    let events = shop.stripe.events();
+    for (statement, days) in [
+        ("update processor_event set received_at = now() - make_interval(days => $1::integer)", 599),
+        (
+            "update processor_event set applied_at = null, received_at = now() - make_interval(days => $1::integer)
+          where kind = 'charge.succeeded'",
+            700,
+        ),
+    ] {
+        sqlx::query(statement).bind(days).execute(&farebox.pool).await.expect("time");
+    }
+    assert_eq!(farebox::topups::tidy(&farebox.pool).await.expect("tidy"), 0, "disputes may still come");
+    sqlx::query("update processor_event set received_at = received_at - interval '2 days'")
+        .execute(&farebox.pool)
+        .await
+        .expect("time");
+    let stored = farebox.text("select count(*)::text from processor_event").await;
+    let (one, two) = tokio::join!(farebox::topups::tidy(&farebox.pool), farebox::topups::tidy(&farebox.pool));
+    let dropped = one.expect("tidy") + two.expect("tidy");
+    let left_over = farebox.text("select string_agg(kind, ',') from processor_event").await;
+    assert_eq!(left_over, "charge.succeeded", "what was not applied is kept");
+    assert_eq!((dropped + 1).to_string(), stored);
+    for event in &events {
+        assert_eq!(deliver_signed(&farebox, event).await, 200);
+    }
+    sqlx::query(
+        "select graphile_worker.add_job('apply_processor_event', json_build_object('processor', 'stripe', 'id', id))
+                 from processor_event where applied_at is null",
+    )
+    .execute(&farebox.pool)
+    .await
+    .expect("jobs");
+    applied(&farebox).await;
+    assert_eq!(farebox.text("select count(*)::text from transfer").await, "2");
+    shop.agrees(&farebox).await;
 }

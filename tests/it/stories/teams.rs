@@ -529,3 +529,39 @@ async fn the_log_is_filtered_paged_and_exported() {
         "66"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invitation_waits_for_its_address_in_whichever_browser() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
+    team::create(&mut ada, "Analytical Engines").await;
+    assert_eq!(team::invite(&mut ada, "grace@example.com", "admin").await.status, 303);
+    // She never opens the link of the invitation here.
+    let mut grace = Visitor::member(&farebox, "grace@example.com", "correct horse battery").await;
+    let page = grace.get("/").await.body;
+    assert!(page.contains("invites you to Analytical Engines"), "{page}");
+    let link = format!("/invitations?token={}", between(&page, "href=\"/invitations?token=", "\""));
+    assert!(link.contains("token=inv_"), "{link}");
+    let id = link.split_once('=').map(|(_, id)| id.to_owned()).expect("an id");
+
+    // The id is worth nothing to anybody else.
+    let mut eve = Visitor::member(&farebox, "eve@example.com", "correct horse battery").await;
+    assert!(!eve.get("/").await.body.contains("Analytical Engines"));
+    for visitor in [&mut eve, &mut Visitor::new(&farebox)] {
+        let seen = visitor.get(&link).await;
+        assert!(seen.body.contains("no longer works") && !seen.body.contains("Analytical"), "{}", seen.body);
+    }
+    let token = eve.token("/settings/profile").await;
+    for action in ["/invitations/accept", "/invitations/decline"] {
+        assert_eq!(eve.post(&token, action, &[("token", &id)]).await.status, 422, "{action}");
+    }
+    assert_eq!(farebox.text("select count(*)::text from invitation where ended_at is null").await, "1");
+
+    let shown = grace.get(&link).await;
+    assert!(shown.body.contains("Join Analytical Engines"), "{}", shown.body);
+    let joined = grace.submit(&link, "/invitations/accept", &[("token", &id)]).await;
+    assert_eq!((joined.status, joined.location.as_str()), (303, "/"), "{}", joined.body);
+    assert!(!grace.get("/").await.body.contains("invites you to"));
+    assert_eq!(farebox.text("select role from membership where role <> 'owner'").await, "admin");
+    audit_is_whole(&farebox).await;
+}

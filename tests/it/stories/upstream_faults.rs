@@ -228,6 +228,9 @@ async fn the_next_endpoint_answers_when_the_first_cannot() {
         endpoints.push(Endpoint { model: name, provider: first, upstream_model });
         endpoints.push(Endpoint { model: name, provider: "good", upstream_model: "good" });
     }
+    for provider in ["nobody", "broken"] {
+        endpoints.push(Endpoint { model: "all/down", provider, upstream_model: "500-broken" });
+    }
     let provider = |slug, base_url| Provider { slug, kind: "openai", base_url, cancel_stops_billing: true };
     let providers = [provider("nobody", &nobody), provider("broken", &url), provider("good", &url)];
     let farebox = lab::start(&lab::catalog(&providers, &endpoints), impatient()).await;
@@ -251,6 +254,20 @@ async fn the_next_endpoint_answers_when_the_first_cannot() {
     let only = json!({ "provider": { "order": ["nobody"], "allow_fallbacks": false } });
     let seen = call(&farebox, &key, "both/refused", only).await;
     check_told("both/refused", Told::Status(502), false, &seen);
+    assert!(!seen.body.contains("previous_errors"), "there was none before: {}", seen.body);
+    // When the last one fails as well, the error is about that, and names those before it; in a stream too.
+    for stream in [false, true] {
+        let order = json!({ "stream": stream, "provider": { "order": ["nobody", "broken"] } });
+        let seen = call(&farebox, &key, "all/down", order).await;
+        check_told("all/down", Told::Status(502), stream, &seen);
+        let error: Value = serde_json::from_str(&seen.body).expect("an error body");
+        let metadata = &error["error"]["metadata"];
+        assert_eq!(metadata["provider_name"], "Lab broken", "{}", seen.body);
+        let before = metadata["previous_errors"].as_array().expect("a list");
+        assert_eq!(before.len(), 1, "{}", seen.body);
+        assert_eq!((&before[0]["provider"], &before[0]["code"]), (&json!("nobody"), &json!(502)), "{}", seen.body);
+        assert!(before[0]["message"].is_string() && before[0]["status"].is_null(), "{}", seen.body);
+    }
     farebox.holds_are_closed().await;
     farebox.books_are_clean().await;
 }

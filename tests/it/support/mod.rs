@@ -10,6 +10,8 @@ pub mod fake_upstream;
 pub mod farebox;
 pub mod http;
 pub mod lab;
+pub mod letters;
+pub mod rail;
 pub mod routes;
 pub mod shop;
 pub mod size;

@@ -74,20 +74,37 @@ impl Shop {
     pub async fn start(&self, visitor: &mut Visitor<'_>, amount: &str, method: &str, save: bool) -> Bought {
         let page = visitor.get("/credits").await;
         let fields = form(&page.body, "/credits/topups");
-        let mut fields: Vec<(&str, &str)> =
-            fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let token = fields.iter().find(|(name, _)| *name == "csrf_token").expect("a token").1.to_owned();
-        fields.retain(|(name, _)| *name == "id");
-        fields.extend([("amount", amount), ("method", method)]);
-        if save {
-            fields.push(("save", "1"));
-        }
-        let bought = visitor.post(&token, "/credits/topups", &fields).await;
+        let value = |wanted: &str| fields.iter().find(|(name, _)| name == wanted).expect("a field").1.as_str();
+        let mut order = vec![("id", value("id")), ("amount", amount), ("method", method)];
+        order.extend(save.then_some(("save", "1")));
+        self.order(visitor, value("csrf_token"), &order).await
+    }
+
+    /// Sends the form of the credits page.
+    pub async fn order(&self, visitor: &mut Visitor<'_>, token: &str, fields: &[(&str, &str)]) -> Bought {
+        let bought = visitor.post(token, "/credits/topups", fields).await;
         assert_eq!(bought.status, 200, "{}\n{}", bought.body, visitor.log());
         let topup = between(&bought.body, "/credits/topups/", "\"");
         let session = between(&bought.body, "/pay/", "\"");
         assert!(topup.starts_with("top_") && session.starts_with("cs_"), "{}", bought.body);
         Bought { topup, session }
+    }
+
+    /// The page on which a way to pay is kept: its number here, and the session there.
+    pub async fn keep(&self, visitor: &mut Visitor<'_>, method: &str) -> (String, String) {
+        let page = visitor.get("/credits/methods/new").await;
+        let fields = form(&page.body, "/credits/methods");
+        let value = |wanted: &str| fields.iter().find(|(name, _)| name == wanted).expect("a field").1.as_str();
+        let order = [("id", value("id")), ("method", method)];
+        let mut sessions = Vec::new();
+        // Sent twice, it is one.
+        for _ in 0..2 {
+            let sent = visitor.post(value("csrf_token"), "/credits/methods", &order).await;
+            assert_eq!(sent.status, 200, "{}\n{}", sent.body, visitor.log());
+            sessions.push(between(&sent.body, "/pay/", "\""));
+        }
+        assert!(sessions[0].starts_with("cs_") && sessions[0] == sessions[1], "{sessions:?}");
+        (value("id").to_owned(), sessions.remove(0))
     }
 
     /// Up to the money, without its message having been delivered if those are held.
@@ -185,6 +202,7 @@ pub async fn minutes_pass(farebox: &Farebox) {
     for statement in [
         "update topup set ask_at = now() where ask_at is not null",
         "update refund set ask_at = now() where ask_at is not null",
+        "update method_setup set ask_at = now() where ask_at is not null",
     ] {
         sqlx::query(statement).execute(&farebox.pool).await.expect("a clock");
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::DateTime;
 use stripe_shared::{
     ApiErrorsCode, Charge, CheckoutSession, CheckoutSessionStatus, Dispute, DisputeStatus, PaymentIntent,
-    PaymentIntentSetupFutureUsage, PaymentIntentStatus, Refund,
+    PaymentIntentSetupFutureUsage, PaymentIntentStatus, PaymentMethod, Refund, SetupIntentStatus,
 };
 use stripe_types::Currency;
 
@@ -13,6 +13,7 @@ use super::{REFUND, TOPUP};
 use crate::base::Usd;
 use crate::base::ids::TopUpId;
 use crate::topups::payment::{DisputeSeen, DisputeState, Payment, PaymentState, RefundSeen, RefundState, SavedMethod};
+use crate::topups::processors::SetupState;
 
 /// The purchase that an object names.
 pub fn topup_of(metadata: &HashMap<String, String>) -> Option<TopUpId> {
@@ -65,6 +66,7 @@ pub fn intent(intent: &PaymentIntent, live: bool) -> Payment {
         state,
         unfit: unfit(&intent.currency, intent.livemode, live),
         saved: if paid { saved(intent, charge) } else { None },
+        processor_fee: charge.filter(|_| paid).and_then(charge_fee),
         created_at: DateTime::from_timestamp(intent.created, 0),
         ..Payment::open(id, topup_of(&intent.metadata))
     }
@@ -96,6 +98,74 @@ fn reason(intent: &PaymentIntent) -> Option<String> {
     Some(error.message.clone().unwrap_or_else(|| "The payment was declined.".to_owned()))
 }
 
+/// What Stripe took of a charge; nothing known until it is on the balance.
+fn charge_fee(charge: &Charge) -> Option<Usd> {
+    let moved = charge.balance_transaction.as_ref()?.as_object()?;
+    Some(Usd::from_cents(moved.fee))
+}
+
+/// What Stripe took for a dispute, less what it gave back of that.
+pub fn dispute_fee(dispute: &Dispute) -> Usd {
+    dispute.balance_transactions.iter().map(|moved| Usd::from_cents(moved.fee)).sum()
+}
+
+/// How the page on which a way to pay is kept ended.
+pub fn setup(session: &CheckoutSession, live: bool) -> SetupState {
+    if session.livemode != live || session.status == Some(CheckoutSessionStatus::Expired) {
+        return SetupState::Over;
+    }
+    let intent = session.setup_intent.as_ref().and_then(|intent| intent.as_object());
+    let Some(intent) = intent else { return SetupState::Open };
+    match intent.status {
+        SetupIntentStatus::Succeeded => {
+            let method = intent.payment_method.as_ref().and_then(|method| method.as_object());
+            method.and_then(kept).map_or(SetupState::Over, SetupState::Kept)
+        }
+        SetupIntentStatus::Canceled => SetupState::Over,
+        _ => SetupState::Open,
+    }
+}
+
+fn kept(method: &PaymentMethod) -> Option<SavedMethod> {
+    let reference = method.id.to_string();
+    if let Some(card) = &method.card {
+        return Some(card_named(reference, Some(&card.brand), Some(&card.last4), (card.exp_month, card.exp_year)));
+    }
+    if let Some(bank) = &method.us_bank_account {
+        return Some(bank_named(reference, bank.bank_name.as_deref(), bank.last4.as_deref()));
+    }
+    if let Some(cash) = &method.cashapp {
+        return Some(cash_named(reference, cash.cashtag.as_deref()));
+    }
+    method.amazon_pay.as_ref().map(|_| amazon_named(reference))
+}
+
+fn named(reference: String, method: &str, label: String, expires: String) -> SavedMethod {
+    SavedMethod { reference, method: method.to_owned(), label, expires }
+}
+
+fn ending(name: &str, last4: Option<&str>) -> String {
+    last4.map_or_else(|| name.to_owned(), |last4| format!("{name} ending in {last4}"))
+}
+
+fn card_named(reference: String, brand: Option<&str>, last4: Option<&str>, (month, year): (i64, i64)) -> SavedMethod {
+    let brand = brand.map_or_else(|| "Card".to_owned(), capitalized);
+    named(reference, "card", ending(&brand, last4), format!("{month:02}/{:02}", year % 100))
+}
+
+fn bank_named(reference: String, bank: Option<&str>, last4: Option<&str>) -> SavedMethod {
+    named(reference, "us_bank_account", ending(bank.unwrap_or("Bank account"), last4), String::new())
+}
+
+fn cash_named(reference: String, tag: Option<&str>) -> SavedMethod {
+    let label = format!("Cash App {}", tag.unwrap_or_default());
+    named(reference, "cashapp", label.trim().to_owned(), String::new())
+}
+
+fn amazon_named(reference: String) -> SavedMethod {
+    named(reference, "amazon_pay", "Amazon Pay".to_owned(), String::new())
+}
+
 /// Whether the bank wants to see the payer before it pays.
 pub fn wants_payer(intent: &PaymentIntent) -> bool {
     let error = intent.last_payment_error.as_ref();
@@ -108,29 +178,17 @@ fn saved(intent: &PaymentIntent, charge: Option<&Charge>) -> Option<SavedMethod>
     }
     let reference = intent.payment_method.as_ref()?.id().to_string();
     let details = charge?.payment_method_details.as_ref()?;
-    let ending = |name: &str, last4: Option<&String>| match last4 {
-        Some(last4) => format!("{name} ending in {last4}"),
-        None => name.to_owned(),
-    };
-    let (method, label, expires) = if let Some(card) = &details.card {
-        let brand = card.brand.as_deref().map_or_else(|| "Card".to_owned(), capitalized);
-        let expires = format!("{:02}/{:02}", card.exp_month, card.exp_year % 100);
-        ("card", ending(&brand, card.last4.as_ref()), expires)
-    } else if let Some(bank) = &details.us_bank_account {
-        let name = bank.bank_name.as_deref().unwrap_or("Bank account");
-        ("us_bank_account", ending(name, bank.last4.as_ref()), String::new())
-    } else if let Some(cash) = &details.cashapp {
-        (
-            "cashapp",
-            format!("Cash App {}", cash.cashtag.as_deref().unwrap_or_default()).trim().to_owned(),
-            String::new(),
-        )
-    } else if details.amazon_pay.is_some() {
-        ("amazon_pay", "Amazon Pay".to_owned(), String::new())
-    } else {
-        return None;
-    };
-    Some(SavedMethod { reference, method: method.to_owned(), label, expires })
+    if let Some(card) = &details.card {
+        let expires = (card.exp_month, card.exp_year);
+        return Some(card_named(reference, card.brand.as_deref(), card.last4.as_deref(), expires));
+    }
+    if let Some(bank) = &details.us_bank_account {
+        return Some(bank_named(reference, bank.bank_name.as_deref(), bank.last4.as_deref()));
+    }
+    if let Some(cash) = &details.cashapp {
+        return Some(cash_named(reference, cash.cashtag.as_deref()));
+    }
+    details.amazon_pay.as_ref().map(|_| amazon_named(reference))
 }
 
 fn capitalized(word: &str) -> String {

@@ -1,0 +1,76 @@
+//! Noticing that a form came too late, and keeping it.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::{Method, header};
+use actix_web::middleware::Next;
+use actix_web::{HttpRequest, ResponseError, web};
+use bytes::Bytes;
+
+use super::form::{KEPT_FOR, KeptForm, MAX_BYTES};
+use super::store;
+use crate::accounts::{Factors, extract};
+use crate::web::{App, PageError, csrf, form};
+
+const HERE: &str = "/step-up/continue";
+
+/// Passes requests on. A form that is answered with a step-up is kept, and the way leads back to it.
+///
+/// # Errors
+/// Those of the handler.
+pub async fn keep(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    if !may_be_kept(&request) {
+        return Ok(next.call(request).await?.map_into_left_body());
+    }
+    let body: Bytes = match request.extract::<Bytes>().await {
+        Ok(body) => body,
+        Err(error) => return Ok(request.error_response(error).map_into_right_body()),
+    };
+    request.set_payload(Payload::from(body.clone()));
+    let response = next.call(request).await?;
+    let asked = response.response().error().and_then(|error| error.as_error::<PageError>());
+    let Some(PageError::StepUp { next: back }) = asked else { return Ok(response.map_into_left_body()) };
+    let back = back.clone();
+    match keep_form(response.request(), &back, &body).await {
+        Ok(true) => {
+            let to_it = PageError::StepUp { next: HERE.to_owned() };
+            Ok(response.into_response(to_it.error_response()).map_into_right_body())
+        }
+        Ok(false) => Ok(response.map_into_left_body()),
+        Err(error) => {
+            // Then it is lost, as if it had not been kept; the step-up goes on.
+            tracing::warn!(%error, "a form was not kept");
+            Ok(response.map_into_left_body())
+        }
+    }
+}
+
+/// A form of fields, of a length that is told and small.
+fn may_be_kept(request: &ServiceRequest) -> bool {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let length = text(header::CONTENT_LENGTH).parse().unwrap_or(usize::MAX);
+    request.method() == Method::POST
+        && text(header::CONTENT_TYPE).starts_with("application/x-www-form-urlencoded")
+        && length <= MAX_BYTES
+}
+
+async fn keep_form(request: &HttpRequest, back: &str, body: &[u8]) -> Result<bool, PageError> {
+    let app = request.app_data::<web::Data<App>>().ok_or(PageError::Misconfigured)?;
+    let factors = request.app_data::<web::Data<Factors>>().ok_or(PageError::Misconfigured)?;
+    let Ok(mut fields) = serde_urlencoded::from_bytes::<Vec<(String, String)>>(body) else { return Ok(false) };
+    let token = fields.iter().find(|(name, _)| name == form::TOKEN_FIELD).map_or("", |(_, value)| value);
+    if !csrf::is_valid(app, request, token) {
+        return Ok(false);
+    }
+    fields.retain(|(name, _)| name != form::TOKEN_FIELD);
+    let action = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let Some(kept) = KeptForm::of(action, back, fields) else { return Ok(false) };
+    let session = extract::current(request).await?.session.id;
+    let sealed = kept.seal(&factors.sealer, session).map_err(|error| PageError::Internal(error.into()))?;
+    let mut conn = app.db.acquire().await?;
+    store::keep(&mut conn, session, (&kept.action, &kept.back), &sealed, KEPT_FOR).await?;
+    Ok(true)
+}

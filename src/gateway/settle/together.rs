@@ -1,0 +1,191 @@
+//! Calls that end together, in one transaction.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use metrics::histogram;
+use sqlx::{PgPool, Postgres, Transaction};
+
+use super::super::call::Status;
+use super::batch::{Failure, Job, Outcome, count, ending, failure, row};
+use super::{Durable, Receipt, Settlement};
+use crate::activity::{self, HourLine, UsageLine, UsageRow};
+use crate::base::Usd;
+use crate::base::ids::CallId;
+use crate::db::Lane;
+use crate::ledger::{self, CreditChange, Ending, MeterChange, TransferLine};
+
+/// Waits for the disk, whatever the pool's own setting is.
+const BEGIN: &str = "begin; set local synchronous_commit = on";
+
+/// Settles a batch: at once where every call is as it was admitted, else step by step.
+pub async fn settle_together(
+    pool: &PgPool,
+    lane: &Lane,
+    jobs: &[Arc<Job>],
+) -> Result<Vec<Result<Receipt, Failure>>, sqlx::Error> {
+    histogram!("farebox_settle_batch_size").record(f64::from(u32::try_from(jobs.len()).unwrap_or(u32::MAX)));
+    match at_once(lane, jobs).await? {
+        Some(receipts) => Ok(receipts.into_iter().map(Ok).collect()),
+        None => step_by_step(pool, jobs).await,
+    }
+}
+
+/// The whole batch in one round trip and without a wait for the disk: what it comes to is worked out here, and a function
+/// of `migrations/0028_calls.sql` writes it if every hold is there as it was granted and no call has a row yet. `None`
+/// when anything is different; nothing was written then.
+async fn at_once(lane: &Lane, jobs: &[Arc<Job>]) -> Result<Option<Vec<Receipt>>, sqlx::Error> {
+    let mut seen = HashSet::with_capacity(jobs.len());
+    if !jobs.iter().all(|job| seen.insert(job.id())) {
+        return Ok(None);
+    }
+    let settlements: Vec<&Settlement> = jobs
+        .iter()
+        .filter_map(|job| match &**job {
+            Job::Settle(settlement) => Some(settlement.as_ref()),
+            Job::Reject { .. } => None,
+        })
+        .collect();
+    let meters: Vec<_> = settlements.iter().map(|settlement| settlement.call.meter_ids()).collect();
+    let endings = settlements.iter().zip(&meters).map(|(settlement, meters)| (ending(settlement), meters.as_slice()));
+    let (ended, changes) = ledger::presume(endings);
+    let count_of_ended = i32::try_from(ended.len()).unwrap_or(i32::MAX);
+    let (mut ended, mut meters) = (ended.into_iter(), meters.into_iter());
+    let mut rows = Vec::with_capacity(jobs.len());
+    let mut receipts = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let (charged, overrun) = match &**job {
+            Job::Reject { call, ended } => {
+                rows.push(row(call, ended, Outcome::default()));
+                (Usd::ZERO, Usd::ZERO)
+            }
+            Job::Settle(settlement) => {
+                let Some(ledger::Ended::Settled { charged, overrun, transfer }) = ended.next() else { return Ok(None) };
+                let (hold, meters) = (settlement.hold, meters.next().unwrap_or_default());
+                let outcome = Outcome { charged, overrun, hold, transfer, meters };
+                rows.push(row(&settlement.call, &settlement.ended, outcome));
+                (charged, overrun)
+            }
+        };
+        receipts.push(Receipt { charged, overrun, durable: Durable::Committed });
+    }
+    let (lines, hours) = activity::lines(&mut rows);
+    let mut conn = lane.take().await?;
+    let settled = sqlx::query_scalar!(
+        r#"select settle_calls($1, $2, $3, $4, $5, $6) as "settled!""#,
+        &lines as &[UsageLine<'_>],
+        count_of_ended,
+        &changes.credits as &[CreditChange],
+        &changes.meters as &[MeterChange],
+        &changes.transfers as &[TransferLine],
+        &hours as &[HourLine<'_>],
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    lane.keep(conn);
+    if !settled {
+        return Ok(None);
+    }
+    rows.iter().for_each(count);
+    Ok(Some(receipts))
+}
+
+/// Step by step in one transaction, but calls whose hold is gone in one each: these are rare, and they need a lock
+/// of their own that would not fit into the one order in which a batch locks rows.
+async fn step_by_step(pool: &PgPool, jobs: &[Arc<Job>]) -> Result<Vec<Result<Receipt, Failure>>, sqlx::Error> {
+    let mut tx = pool.begin_with(BEGIN).await?;
+    let mut seen = HashSet::new();
+    // The same call twice in one batch ends once; the second asks what the first came to.
+    let firsts: Vec<bool> = jobs.iter().map(|job| matches!(&**job, Job::Settle(_)) && seen.insert(job.id())).collect();
+    let endings: Vec<Ending> = jobs
+        .iter()
+        .zip(&firsts)
+        .filter_map(|(job, first)| match &**job {
+            Job::Settle(settlement) if *first => Some(ending(settlement)),
+            _ => None,
+        })
+        .collect();
+    let mut ended = ledger::settle(&mut tx, &endings).await?.into_iter();
+    let mut rows = Vec::with_capacity(jobs.len());
+    let mut receipts = Vec::with_capacity(jobs.len());
+    for (job, first) in jobs.iter().zip(&firsts) {
+        receipts.push(match &**job {
+            Job::Reject { call, ended } => {
+                // A call that was admitted has its row from its settlement.
+                if !seen.contains(&job.id()) {
+                    rows.push(row(call, ended, Outcome::default()));
+                }
+                Some(Receipt { charged: Usd::ZERO, overrun: Usd::ZERO, durable: Durable::Committed })
+            }
+            Job::Settle(settlement) if *first => match ended.next() {
+                Some(ledger::Ended::Settled { charged, overrun, transfer }) => {
+                    let meters = settlement.call.meter_ids();
+                    let outcome = Outcome { charged, overrun, hold: settlement.hold, transfer, meters };
+                    rows.push(row(&settlement.call, &settlement.ended, outcome));
+                    Some(Receipt { charged, overrun, durable: Durable::Committed })
+                }
+                Some(ledger::Ended::Gone) | None => None,
+            },
+            Job::Settle(_) => None,
+        });
+    }
+    record_all(&mut tx, &mut rows).await?;
+    tx.commit().await?;
+    rows.iter().for_each(count);
+    let mut results = Vec::with_capacity(jobs.len());
+    for (job, receipt) in jobs.iter().zip(receipts) {
+        results.push(match (receipt, &**job) {
+            (Some(receipt), _) => Ok(receipt),
+            // Nothing of the batch is undone by what happens to this one.
+            (None, Job::Settle(settlement)) => settle_lost(pool, settlement).await.map_err(failure),
+            (None, Job::Reject { .. }) => Err(Failure::Data(sqlx::Error::RowNotFound)),
+        });
+    }
+    Ok(results)
+}
+
+/// Writes the rows. A charge without a row of its own must never be committed.
+async fn record_all(tx: &mut Transaction<'static, Postgres>, rows: &mut [UsageRow]) -> Result<(), sqlx::Error> {
+    let written = activity::record(tx, rows).await?;
+    match rows.iter().find(|row| row.transfer.is_some() && !written.contains(&row.call)) {
+        Some(row) => Err(sqlx::Error::Protocol(format!("{} was logged while its hold was open", row.call))),
+        None => Ok(()),
+    }
+}
+
+/// A call whose hold is gone. Its row says whether it was settled before; a row that says `abandoned` gives way,
+/// for here is the proof that the sweeper missed; without a row the hold was lost in a database crash.
+async fn settle_lost(pool: &PgPool, settlement: &Settlement) -> Result<Receipt, sqlx::Error> {
+    let (org, call) = (settlement.call.org, settlement.call.id);
+    let mut tx = pool.begin_with(BEGIN).await?;
+    // Two who find the hold gone must not both find no row.
+    lock_call(&mut tx, call).await?;
+    let before = activity::settled_usage(&mut tx, org, call).await?;
+    if let Some(before) = before {
+        if before.status != Status::Abandoned.as_str() {
+            return Ok(Receipt { charged: before.cost, overrun: before.overrun, durable: Durable::Committed });
+        }
+        activity::withdraw_abandoned(&mut tx, org, call).await?;
+    }
+    let meters = settlement.call.meter_ids();
+    let settled = ledger::settle_without_hold(&mut tx, &ending(settlement), &meters).await?;
+    let (charged, overrun, transfer) = match settled {
+        ledger::Ended::Settled { charged, overrun, transfer } => (charged, overrun, transfer),
+        ledger::Ended::Gone => (Usd::ZERO, Usd::ZERO, None),
+    };
+    let outcome = Outcome { charged, overrun, hold: settlement.hold, transfer, meters };
+    let mut row = row(&settlement.call, &settlement.ended, outcome);
+    record_all(&mut tx, std::slice::from_mut(&mut row)).await?;
+    tx.commit().await?;
+    count(&row);
+    tracing::warn!(%org, %call, %charged, "a call was settled although its hold was gone");
+    Ok(Receipt { charged, overrun, durable: Durable::Committed })
+}
+
+async fn lock_call(tx: &mut Transaction<'static, Postgres>, call: CallId) -> Result<(), sqlx::Error> {
+    // Two calls that share a lock by chance only wait for each other.
+    let (high, low) = call.0.as_u64_pair();
+    let number = i64::from_ne_bytes((high ^ low).to_ne_bytes());
+    sqlx::query!("select pg_advisory_xact_lock($1)", number).execute(&mut **tx).await?;
+    Ok(())
+}

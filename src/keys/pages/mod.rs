@@ -1,0 +1,89 @@
+//! The pages of keys: for members who have them, and for whoever holds a key or a link.
+
+pub mod alarm;
+pub mod claim;
+pub mod forms;
+pub mod give;
+pub mod holder;
+pub mod list;
+pub mod rotate;
+pub mod several;
+pub mod show;
+pub mod switch;
+
+use actix_web::HttpResponse;
+use chrono::{DateTime, Utc};
+
+use super::key::{Key, KeyState};
+use super::shown::Tightest;
+use super::store;
+use crate::base::Usd;
+use crate::base::ids::KeyId;
+use crate::catalog::{Catalog, Shelf};
+use crate::ledger::MeterState;
+use crate::orgs::KeyUser;
+use crate::web::snippets::{Example, KEY_PLACEHOLDER, MODEL_PLACEHOLDER};
+use crate::web::views::{Badge, Snippets};
+use crate::web::{App, PageError, flash, see_other};
+
+/// A key that ends within this time is marked, so that its program can get another one before.
+const EXPIRES_SOON: chrono::TimeDelta = chrono::TimeDelta::days(7);
+/// The list that every key's page leads back to.
+const KEYS: &str = "/keys";
+
+fn told(app: &App, to: &str, good: bool, text: &str) -> HttpResponse {
+    let mut response = see_other(to);
+    flash::set(&mut response, app, good, text);
+    response
+}
+
+fn page_of(key: KeyId) -> String {
+    format!("{KEYS}/{key}")
+}
+
+/// A key of this member, or of the organization for those who see all of them.
+async fn own_key(app: &App, member: &KeyUser, id: &str) -> Result<Key, PageError> {
+    let id: KeyId = id.parse().map_err(|_| PageError::NotFound)?;
+    let mut conn = member.tenant(app).await?;
+    let key = store::find(&mut conn, member.org_id(), id).await?;
+    // What somebody else made is as if it were not there for whoever sees only their own.
+    let whose = member.keys_of();
+    key.filter(|key| whose.is_none() || key.created_by == whose).ok_or(PageError::NotFound)
+}
+
+fn spent(meter: Option<&MeterState>) -> Usd {
+    meter.map_or(Usd::ZERO, |meter| meter.spent.total)
+}
+
+fn state_badge(key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>) -> Badge {
+    let at_limit = meter.and_then(Tightest::of).is_some_and(|tightest| tightest.is_reached());
+    match key.state(now) {
+        KeyState::Unclaimed => Badge::new("", "ticket", "Not claimed"),
+        KeyState::Disabled => Badge::new("", "ban", "Disabled"),
+        KeyState::Expired => Badge::new("", "clock", "Expired"),
+        KeyState::Active if at_limit => Badge::new("warn", "ban", "At its limit"),
+        KeyState::Active if key.expires_at.is_some_and(|at| at - now <= EXPIRES_SOON) => {
+            Badge::new("warn", "clock", "Expires soon")
+        }
+        KeyState::Active => Badge::new("good", "check", "Active"),
+    }
+}
+
+/// How to use a key, with a model that it may call. Without the key's text a placeholder stands for it.
+fn snippets(app: &App, catalog: &Catalog, key: &Key, text: Option<&str>) -> Snippets {
+    let allowed = key.rules.models.as_ref().and_then(|models| models.iter().next());
+    let any = catalog.example().map_or(MODEL_PLACEHOLDER, |listed| listed.model.slug.as_str());
+    let base_url = base_url(app);
+    Example { base_url: &base_url, key: text.unwrap_or(KEY_PLACEHOLDER), model: allowed.unwrap_or(any) }
+        .languages_and_programs()
+}
+
+fn base_url(app: &App) -> String {
+    app.url("/api/v1")
+}
+
+/// Whether there is a model of this id, called so or by another name.
+fn knows(shelf: &Shelf) -> impl Fn(&str) -> bool + use<> {
+    let catalog = shelf.current();
+    move |model: &str| catalog.model(model).is_some_and(|listed| listed.model.slug.as_str() == model)
+}

@@ -1,0 +1,62 @@
+//! What stands behind the text of a key.
+
+use sqlx::PgConnection;
+
+use super::super::caller::Caller;
+use super::super::key::Powers;
+use super::read::rules;
+use crate::base::ids::{KeyId, MeterId, OrgId, PersonId};
+use crate::base::secret::Digest;
+
+/// What authentication finds under a digest.
+pub struct Found {
+    pub caller: Caller,
+    pub disabled: bool,
+    pub frozen: bool,
+    /// The organization is deleted, or waits for it.
+    pub closing: bool,
+    /// Somebody stopped every key of the organization.
+    pub stopped: bool,
+}
+
+pub async fn find_by_digest(conn: &mut PgConnection, digest: &Digest) -> Result<Option<Found>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select k.org_id as "org: OrgId", k.id as "id: KeyId", k.kind, k.name, k.label, k.can_call, k.can_manage,
+            k.digest as "digest!", k.previous_until, k.created_by as "created_by: PersonId",
+            k.issued_by as "issued_by: MeterId", k.disabled_at, k.expires_at, k.allowed_models as models,
+            k.allowed_ips::text[] as ips, k.requests_per_minute as per_minute, k.preset,
+            o.frozen_at, o.keys_stopped_at, coalesce(o.delete_after, o.deleted_at) is not null as "closing!",
+            m.meter_id as "member_meter?: MeterId"
+           from api_key k
+           join org o on o.id = k.org_id
+           left join membership m on m.org_id = k.org_id and m.person_id = k.created_by
+           where (k.digest = $1 or k.previous_digest = $1) and k.deleted_at is null"#,
+        digest.as_bytes(),
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| {
+        let meters = [Some(MeterId(row.id.0)), row.issued_by, row.member_meter].into_iter().flatten().collect();
+        let replaced = row.digest != digest.as_bytes();
+        let ends = [row.expires_at, row.previous_until.filter(|_| replaced)].into_iter().flatten().min();
+        Found {
+            caller: Caller {
+                org: row.org,
+                key: row.id,
+                key_name: row.name,
+                key_label: row.label,
+                created_by: row.created_by,
+                meters,
+                hash: hex::encode(row.digest),
+                provisioning: row.kind == "provisioning",
+                powers: Powers { call: row.can_call, manage: row.can_manage },
+                expires_at: ends,
+                rules: rules(row.models, row.ips, row.per_minute, row.preset),
+            },
+            disabled: row.disabled_at.is_some(),
+            frozen: row.frozen_at.is_some(),
+            closing: row.closing,
+            stopped: row.keys_stopped_at.is_some(),
+        }
+    }))
+}

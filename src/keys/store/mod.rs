@@ -1,0 +1,19 @@
+//! Every query about keys, organization first; only authentication looks a key up by its digest.
+
+mod alarms;
+mod authenticate;
+mod claims;
+mod list;
+mod names;
+mod pace;
+mod read;
+mod write;
+
+pub use alarms::{FoundAlarm, alarm_facts, insert_alarm, lock_alarm, mark_alarm_used};
+pub use authenticate::{Found, find_by_digest};
+pub use claims::{Claim, FoundClaim, claim_of, delete_claim, find_claim, mark_claimed, put_claim, set_secret};
+pub use list::list;
+pub use names::{labels, live, makers};
+pub use pace::{Asked, Begun, begin_calls, prepare};
+pub use read::{count, count_up_to, counts, find, has_more_than, hold_makers, lock, lock_all};
+pub use write::{disable_all_of, erase_all, insert, mark_deleted, replace_secret, set_disabled, update};

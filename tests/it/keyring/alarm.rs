@@ -1,0 +1,130 @@
+//! A key that spends far beyond its habit.
+
+use farebox::accounts::Links;
+use farebox::base::ids::KeyId;
+use farebox::keys::look_for_alarms;
+
+use super::{ada, make, within_a_second};
+use crate::support::visitor::{Visitor, between};
+use crate::support::{Farebox, Key};
+
+/// What a key spent in an hour, so many hours ago: only the sums, which is all that is looked at.
+async fn spend(farebox: &Farebox, key: &Key, hours_ago: i32, dollars: &str) {
+    let id: KeyId = key.id.parse().expect("an id");
+    sqlx::query(
+        "insert into usage_hour (org_id, hour, model, provider, key_id, member_id, app, requests, failed, prompt_tokens,
+            completion_tokens, reasoning_tokens, cached_tokens, cost)
+         select org_id, date_trunc('hour', now(), 'UTC') - make_interval(hours => $2), 'sandbox/echo', 'sandbox', id,
+            created_by, '', 1, 0, 1, 1, 0, 0, $3::numeric
+         from api_key where id = $1
+         on conflict (org_id, hour, key_id, model, provider, app, member_id) do update set cost = excluded.cost",
+    )
+    .bind(id.0)
+    .bind(hours_ago)
+    .bind(dollars)
+    .execute(&farebox.pool)
+    .await
+    .expect("spent");
+}
+
+async fn look(farebox: &Farebox) -> usize {
+    let links = Links { base: farebox.base.parse().expect("an address") };
+    look_for_alarms(&farebox.pool, &links).await.expect("looked")
+}
+
+async fn mails(farebox: &Farebox) -> Vec<(String, String)> {
+    sqlx::query_as("select recipient, text_body from mail where kind = 'key_unusual' order by id")
+        .fetch_all(&farebox.pool)
+        .await
+        .expect("mails")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_what_is_far_beyond_the_habit_is_told_and_once_a_day() {
+    let farebox = Farebox::start().await;
+    let mut ada = ada(&farebox).await;
+    let nightly = make(&mut ada, &[("name", "Nightly")]).await;
+    let steady = make(&mut ada, &[("name", "Steady")]).await;
+    let leaked = make(&mut ada, &[("name", "Leaked")]).await;
+    let new = make(&mut ada, &[("name", "New")]).await;
+    let tiny = make(&mut ada, &[("name", "Tiny")]).await;
+    for day in 1..=10 {
+        // A dear hour each day is a habit; so is a little all day long.
+        spend(&farebox, &nightly, day * 24, "30").await;
+        for hour in 0..3 {
+            for key in [&nightly, &steady, &leaked] {
+                spend(&farebox, key, day * 24 + 2 + hour, "2").await;
+            }
+            spend(&farebox, &tiny, day * 24 + 2 + hour, "0.001").await;
+        }
+    }
+    // One dear hour long ago is none.
+    spend(&farebox, &leaked, 6 * 24 + 8, "90").await;
+    for (key, dollars) in [(&nightly, "31"), (&steady, "5.99"), (&new, "24"), (&tiny, "4.99")] {
+        spend(&farebox, key, 0, dollars).await;
+    }
+    assert_eq!(look(&farebox).await, 0, "{:?}", mails(&farebox).await);
+    spend(&farebox, &leaked, 0, "6.01").await;
+    assert_eq!(look(&farebox).await, 1);
+    // It goes up and down: told once.
+    for dollars in ["20", "1", "80"] {
+        spend(&farebox, &leaked, 0, dollars).await;
+        assert_eq!(look(&farebox).await, 0);
+    }
+    let told = mails(&farebox).await;
+    assert_eq!(told.len(), 1, "the owner made it: one mail");
+    assert!(told[0].0 == super::ADA && told[0].1.contains("Leaked") && told[0].1.contains("$6.01"), "{}", told[0].1);
+    // One that has no habit needs more to be told of; two processes that look at once tell once.
+    spend(&farebox, &new, 0, "25.01").await;
+    let (one, other) = futures_util::future::join(look(&farebox), look(&farebox)).await;
+    assert_eq!(one + other, 1);
+    assert_eq!(mails(&farebox).await.len(), 2);
+    // A stopped key is nobody's worry.
+    ada.submit("/keys", &format!("/keys/{}/disable", steady.id), &[]).await;
+    spend(&farebox, &steady, 0, "500").await;
+    assert_eq!(look(&farebox).await, 0);
+    let log = "select string_agg(actor_kind || ' ' || action, ',') from audit_entry where action = 'key.spend_unusual'";
+    assert_eq!(farebox.text(log).await, "system key.spend_unusual,system key.spend_unusual");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_link_in_the_mail_stops_the_key_once() {
+    let farebox = Farebox::start().await;
+    let mut ada = ada(&farebox).await;
+    let key = make(&mut ada, &[("name", "Leaked")]).await;
+    within_a_second(&farebox, &key, "sandbox/echo", 200).await;
+    spend(&farebox, &key, 0, "99").await;
+    assert_eq!(look(&farebox).await, 1);
+    let text = mails(&farebox).await.remove(0).1;
+    let token: String = text.split_once("/alarm?token=").expect("a link").1.chars().take(64).collect();
+    let link = format!("/alarm?token={token}");
+    let mut stranger = Visitor::new(&farebox);
+    for _ in 0..2 {
+        let page = stranger.get(&link).await;
+        assert!(
+            page.status == 200 && page.body.contains("Stop this key") && page.body.contains("$99.00"),
+            "{}",
+            page.body
+        );
+    }
+    within_a_second(&farebox, &key, "sandbox/echo", 200).await;
+    let sent = stranger.submit(&link, "/alarm", &[("token", &token)]).await;
+    assert!(sent.status == 200 && sent.body.contains("The key is stopped"), "{}", sent.body);
+    within_a_second(&farebox, &key, "sandbox/echo", 403).await;
+    ada.submit("/keys", &format!("/keys/{}/enable", key.id), &[]).await;
+    within_a_second(&farebox, &key, "sandbox/echo", 200).await;
+    // Once.
+    let proof = stranger.token("/key").await;
+    let again = stranger.post(&proof, "/alarm", &[("token", &token)]).await;
+    assert!(again.status == 410 && again.body.contains("This link was used"), "{}", again.body);
+    within_a_second(&farebox, &key, "sandbox/echo", 200).await;
+    sqlx::query("update key_alarm set used_at = null, expires_at = now()").execute(&farebox.pool).await.expect("late");
+    let late = stranger.post(&proof, "/alarm", &[("token", &token)]).await;
+    assert!(late.status == 410 && late.body.contains("too old"), "{}", late.body);
+    for wrong in ["/alarm", "/alarm?token=x"] {
+        assert_eq!(stranger.get(wrong).await.status, 410);
+    }
+    assert_eq!(between(&text, "Stop this ", "\n").chars().take(3).collect::<String>(), "key");
+    let log = "select actor_kind from audit_entry where action = 'key.disabled'";
+    assert_eq!(farebox.text(log).await, "nobody");
+}
