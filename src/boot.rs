@@ -220,7 +220,7 @@ async fn build(
     let providers = Providers::new(&config.providers, sealer.clone())?;
     let watcher = Watcher {
         keys: keys.clone(),
-        memory,
+        memory: memory.clone(),
         shelf: shelf.clone(),
         upstream_keys,
         sealer,
@@ -246,7 +246,7 @@ async fn build(
         factors,
         keys,
         instance: Instance { health, model: config.default_model.clone(), sort: config.default_sort },
-        query_api: QueryApi::new(pools.general.clone(), shelf.clone()),
+        query_api: QueryApi::new(pools.general.clone(), shelf.clone(), memory.clone(), config.default_model.clone()),
         shelf,
         processors,
         codes: CodeKey::new(derived_key(&config.secret_key, codes::KEY_PURPOSE)),

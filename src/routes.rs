@@ -255,6 +255,18 @@ fn organizations(service: &mut web::ServiceConfig) {
         .route("/settings/members/{person}/transfer", web::post().to(members::transfer))
         .route("/settings/preferences", web::get().to(presets::pages::preferences::show))
         .route("/settings/preferences", web::post().to(presets::pages::preferences::save))
+        .route("/settings/presets", web::get().to(presets::pages::list::index))
+        .route("/settings/presets", web::post().to(presets::pages::editor::make))
+        .route("/settings/presets/new", web::get().to(presets::pages::editor::new_form))
+        .route("/settings/presets/draft", web::post().to(presets::pages::editor::draft))
+        .route("/settings/presets/{preset}", web::get().to(presets::pages::editor::show))
+        .route("/settings/presets/{preset}", web::post().to(presets::pages::editor::save))
+        .route("/settings/presets/{preset}/versions", web::get().to(presets::pages::versions::index))
+        .route("/settings/presets/{preset}/versions", web::post().to(presets::pages::versions::go_to))
+        .route("/settings/presets/{preset}/archive", web::post().to(presets::pages::editor::archive))
+        .route("/settings/presets/{preset}/restore", web::post().to(presets::pages::editor::restore))
+        .route("/settings/presets/{preset}/try", web::get().to(overview::try_preset::form))
+        .route("/settings/presets/{preset}/try", web::post().to(overview::try_preset::send))
         .route("/settings/audit", web::get().to(audit::index))
         .route("/settings/audit/export", web::get().to(audit::export));
 }

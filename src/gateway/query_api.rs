@@ -6,6 +6,7 @@
 mod account;
 mod generation;
 mod models;
+pub mod presets;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,8 +25,8 @@ use crate::base::Usd;
 use crate::base::ids::CallId;
 use crate::catalog::{Catalog, Shelf};
 use crate::db;
-use crate::keys::extract::Authenticated;
 use crate::keys::{Caller, Models};
+use crate::presets::Memory;
 
 pub use account::{CreditsBody, KeyBody};
 pub use generation::GenerationBody;
@@ -41,14 +42,17 @@ pub struct QueryApi(Arc<Inner>);
 struct Inner {
     pool: PgPool,
     shelf: Shelf,
+    memory: Memory,
+    /// For presets that name no model, where the organization names none either.
+    default_model: Option<String>,
     /// The list of models as bytes, made once per catalog.
     listed: Mutex<Option<Arc<Listed>>>,
 }
 
 impl QueryApi {
     #[must_use]
-    pub fn new(pool: PgPool, shelf: Shelf) -> QueryApi {
-        QueryApi(Arc::new(Inner { pool, shelf, listed: Mutex::default() }))
+    pub fn new(pool: PgPool, shelf: Shelf, memory: Memory, default_model: Option<String>) -> QueryApi {
+        QueryApi(Arc::new(Inner { pool, shelf, memory, default_model, listed: Mutex::default() }))
     }
 
     fn catalog(&self) -> Catalog {
@@ -64,10 +68,23 @@ impl QueryApi {
         }
     }
 
-    /// The list of models as JSON; where a key may call only some, of those.
+    /// The list of models as JSON.
     #[must_use]
-    pub fn models(&self, query: &ModelQuery, allowed: Option<&Models>) -> Bytes {
-        self.listed().page(query, allowed)
+    pub fn models(&self, query: &ModelQuery) -> Bytes {
+        self.listed().page(query, None, &[])
+    }
+
+    /// The same for a key: only those that it may call, and before them the presets that it may.
+    ///
+    /// # Errors
+    /// 503 while the database is away.
+    pub async fn models_of(&self, caller: &Caller, query: &ModelQuery) -> Result<Bytes, ApiError> {
+        let defaults = answered(self.0.memory.of(caller.org)).await?;
+        let (catalog, instance) = (self.catalog(), self.0.default_model.as_deref());
+        let model = defaults.default_model.as_deref().or(instance);
+        let allowed: Option<&Models> = caller.rules.models.as_ref();
+        let presets = defaults.presets().filter_map(|preset| models::of_preset(preset, &catalog, model, allowed));
+        Ok(self.listed().page(query, allowed, &presets.collect::<Vec<_>>()))
     }
 
     /// A key's limits and spending as JSON.
@@ -157,7 +174,8 @@ fn to_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
     })
 }
 
-/// Lists the models that can be called, newest first. Needs no key; with one that may call only some, it lists those. Without `limit` and `offset` the list is whole.
+/// Lists the models that can be called, newest first. Needs no key; with one, the presets that it may call come first,
+/// and where it may call only some models, it lists those. Without `limit` and `offset` the list is whole.
 ///
 /// # Errors
 /// 400 for a number that cannot be read.
@@ -174,21 +192,16 @@ fn to_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
     responses((status = 200, body = ModelsBody), (status = 400, body = ErrorBody)),
 )]
 pub async fn list_models(
-    api: web::Data<QueryApi>,
     request: HttpRequest,
+    api: web::Data<QueryApi>,
     query: Result<web::Query<ModelQuery>, actix_web::Error>,
 ) -> Result<HttpResponse, ApiError> {
     let query = query.map_err(|_| ApiError::invalid("The query of the address could not be read."))?;
-    Ok(match allowed(&request).await {
-        Some(caller) => private(api.models(&query, caller.caller().rules.models.as_ref())),
-        None => public(api.models(&query, None)),
-    })
-}
-
-/// The key of a request, if it may call only some of the models. The list needs no key, so a wrong one is no error.
-async fn allowed(request: &HttpRequest) -> Option<Authenticated> {
-    let found = any_caller(request).await.ok()?;
-    found.caller().rules.models.is_some().then_some(found)
+    // The list is for everybody, so a wrong key is no reason to refuse it.
+    match any_caller(&request).await {
+        Ok(caller) => Ok(private(api.models_of(caller.caller(), &query).await?)),
+        Err(_) => Ok(public(api.models(&query))),
+    }
 }
 
 /// Counts the models that can be called. Needs no key.

@@ -9,6 +9,7 @@ use actix_web::{HttpResponse, ResponseError, Route, web};
 use utoipa::OpenApi;
 
 use super::error::ApiError;
+use super::query_api::presets;
 use super::{api, hops, query_api};
 use crate::web::{App, hosts};
 
@@ -49,6 +50,25 @@ fn routes(service: &mut web::ServiceConfig) {
             .service(get("/models/count", web::get().to(query_api::count_models)))
             .service(get("/models/{author}/{slug}/endpoints", web::get().to(query_api::model_endpoints)))
             .service(get("/providers", web::get().to(query_api::list_providers)))
+            .service(get("/presets", web::get().to(presets::list_presets)))
+            .service(get("/presets/{slug}", web::get().to(presets::get_preset)))
+            .service(get("/presets/{slug}/versions", web::get().to(presets::list_versions)))
+            .service(get("/presets/{slug}/versions/{version}", web::get().to(presets::get_version)))
+            .service(
+                at("/presets/{slug}/chat/completions")
+                    .route(web::post().to(presets::write_preset))
+                    .default_service(web::to(only_post)),
+            )
+            .service(
+                at("/presets/{slug}/messages")
+                    .route(web::post().to(presets::write_preset))
+                    .default_service(web::to(only_post)),
+            )
+            .service(
+                at("/presets/{slug}/responses")
+                    .route(web::post().to(presets::write_preset))
+                    .default_service(web::to(only_post)),
+            )
             .service(get("/key", web::get().to(query_api::current_key)))
             .service(get("/auth/key", web::get().to(query_api::current_key)))
             .service(get("/credits", web::get().to(query_api::credits)))
@@ -139,6 +159,11 @@ async fn open_to_browsers(
         query_api::count_models,
         query_api::model_endpoints,
         query_api::list_providers,
+        presets::list_presets,
+        presets::get_preset,
+        presets::list_versions,
+        presets::get_version,
+        presets::write_preset,
         query_api::current_key,
         query_api::credits,
         query_api::generation,

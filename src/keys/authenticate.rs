@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use moka::sync::Cache;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
+use super::caller::Caller;
+use super::key::Key;
 use super::plain_key::PlainKey;
 use super::store::{self, Found};
 use crate::base::secret::Digest;
@@ -115,6 +117,18 @@ impl KeyCache {
         self.forgotten.fetch_add(1, Ordering::AcqRel);
         self.found.invalidate_all();
     }
+}
+
+/// Who calls with a key that is known without its text, for calls that a member makes from a page with a key of their
+/// own. `None` for one that can make none now.
+///
+/// # Errors
+/// Database errors only.
+pub async fn caller(conn: &mut PgConnection, key: &Key, now: DateTime<Utc>) -> Result<Option<Caller>, sqlx::Error> {
+    let Some(digest) = key.digest else { return Ok(None) };
+    let Some(found) = store::find_by_digest(conn, &digest).await? else { return Ok(None) };
+    let ended = found.caller.expires_at.is_some_and(|at| at <= now);
+    Ok((!ended && !found.disabled && !found.frozen && !found.closing && !found.stopped).then_some(found.caller))
 }
 
 impl std::fmt::Debug for KeyCache {

@@ -9,3 +9,4 @@ mod charts;
 pub mod activity;
 pub mod models;
 pub mod pages;
+pub mod try_preset;

@@ -13,8 +13,8 @@
 mod archive;
 mod config;
 mod defaults;
-pub mod diff;
-pub mod form;
+mod diff;
+mod form;
 mod memory;
 mod preset;
 mod revise;
@@ -32,4 +32,4 @@ pub use preset::{Author, Preset, PresetError, PresetName, Status, Version};
 pub use revise::{Content, Writer, create, designate, revise};
 pub use save::{SettingsError, save};
 pub use settings::Settings;
-pub use store::{count, erase, find, find_by_slug, list, settings, version, versions};
+pub use store::{Listed, count, count_active, erase, find, find_by_slug, list, settings, version, versions};

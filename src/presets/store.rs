@@ -125,6 +125,13 @@ impl From<Row> for Preset {
     }
 }
 
+/// A preset in a list, with the number and the config of the version that calls get.
+pub struct Listed {
+    pub preset: Preset,
+    pub version: Uuid,
+    pub config: Config,
+}
+
 /// Those of one state, changed last first.
 ///
 /// # Errors
@@ -132,26 +139,54 @@ impl From<Row> for Preset {
 pub async fn list(
     conn: &mut PgConnection,
     org: OrgId,
-    archived: bool,
+    status: Status,
     offset: i64,
     limit: i64,
-) -> Result<Vec<Preset>, sqlx::Error> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select p.org_id as "org: OrgId", p.id as "id: PresetId", p.slug, p.name, p.description, p.status,
-            p.status_changed_at, p.version, p.created_by as "created_by: PersonId", a.name as "author?", p.created_at,
-            p.updated_at
-           from preset p left join person a on a.id = p.created_by
-           where p.org_id = $1 and (p.status = 'archived') = $2
+) -> Result<Vec<Listed>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"select p.id as "id: PresetId", p.slug, p.name, p.description, p.status, p.status_changed_at, p.version,
+            p.created_by as "created_by: PersonId", a.name as "author?", p.created_at, p.updated_at,
+            v.id as version_id, v.config
+           from preset p
+           join preset_version v on v.org_id = p.org_id and v.preset_id = p.id and v.version = p.version
+           left join person a on a.id = p.created_by
+           where p.org_id = $1 and p.status = $2
            order by p.updated_at desc, p.id desc offset $3 limit $4"#,
         org.0,
-        archived,
+        status.as_str(),
         offset,
         limit,
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(Preset::from).collect())
+    let listed = rows.into_iter().map(|row| Listed {
+        preset: Preset {
+            org,
+            id: row.id,
+            slug: row.slug,
+            name: row.name,
+            description: row.description,
+            status: Status::stored(&row.status),
+            status_changed_at: row.status_changed_at,
+            version: row.version,
+            author: Author { id: row.created_by, name: row.author },
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        },
+        version: row.version_id,
+        config: Config::stored(row.config),
+    });
+    Ok(listed.collect())
+}
+
+/// How many presets are in use.
+///
+/// # Errors
+/// Database errors only.
+pub async fn count_active(conn: &mut PgConnection, org: OrgId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"select count(*) as "count!" from preset where org_id = $1 and status = 'active'"#, org.0)
+        .fetch_one(conn)
+        .await
 }
 
 /// # Errors

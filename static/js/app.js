@@ -8,5 +8,6 @@ import "./passkey.js";
 import "./poll.js";
 import "./reveal.js";
 import "./tabs.js";
+import "./sort.js";
 import "./time.js";
 import "./quote.js";

@@ -158,6 +158,18 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/settings/members/{person}/transfer", Owner("person")),
     ("get", "/settings/preferences", Member),
     ("post", "/settings/preferences", Member),
+    ("get", "/settings/presets", Member),
+    ("post", "/settings/presets", Member),
+    ("get", "/settings/presets/new", Member),
+    ("post", "/settings/presets/draft", Member),
+    ("get", "/settings/presets/{preset}", Owner("preset")),
+    ("post", "/settings/presets/{preset}", Owner("preset")),
+    ("get", "/settings/presets/{preset}/versions", Owner("preset")),
+    ("post", "/settings/presets/{preset}/versions", Owner("preset")),
+    ("post", "/settings/presets/{preset}/archive", Owner("preset")),
+    ("post", "/settings/presets/{preset}/restore", Owner("preset")),
+    ("get", "/settings/presets/{preset}/try", Owner("preset")),
+    ("post", "/settings/presets/{preset}/try", Owner("preset")),
     ("get", "/settings/audit", Member),
     ("get", "/settings/audit/export", Member),
     ("get", "/settings/profile", Member),
@@ -200,6 +212,13 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/credits", For::Key),
     ("get", "/generation", For::Key),
     ("get", "/models", Anybody),
+    ("get", "/presets", For::Key),
+    ("get", "/presets/{slug}", For::Key),
+    ("get", "/presets/{slug}/versions", For::Key),
+    ("get", "/presets/{slug}/versions/{version}", For::Key),
+    ("post", "/presets/{slug}/chat/completions", For::Key),
+    ("post", "/presets/{slug}/messages", For::Key),
+    ("post", "/presets/{slug}/responses", For::Key),
 ];
 
 const WEB: &str = include_str!("../../src/routes.rs");
@@ -225,7 +244,7 @@ fn written(source: &str) -> Vec<(String, String)> {
 fn every_route_is_in_the_table() {
     let key = |(method, path): &(String, String)| format!("{method} {path}");
     let (web, api) = (written(WEB), written(API));
-    assert!(web.len() >= 35 && api.len() == 9, "{} and {} routes were read", web.len(), api.len());
+    assert!(web.len() >= 35 && api.len() == 16, "{} and {} routes were read", web.len(), api.len());
     // Nothing is added in a way that is not read here.
     assert_eq!(WEB.matches("web::get()").count() + WEB.matches("web::post()").count(), web.len());
     assert_eq!(API.matches("web::get()").count() + API.matches("web::post()").count(), api.len());
@@ -251,6 +270,7 @@ pub struct Owned {
     org: String,
     person: String,
     invitation: String,
+    preset: String,
 }
 
 impl Owned {
@@ -266,6 +286,7 @@ impl Owned {
             "org" => &self.org,
             "person" => &self.person,
             "invitation" => &self.invitation,
+            "preset" => &self.preset,
             other => panic!("there is no {other}"),
         }
     }
@@ -282,6 +303,7 @@ impl Owned {
             "org" => "org_",
             "person" => "usr_",
             "invitation" => "inv_",
+            "preset" => "pst_",
             _ => "top_",
         })
     }
@@ -310,8 +332,13 @@ async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Own
     let invitation = between(&visitor.get("/settings/members").await.body, "/settings/members/invitations/inv_", "/");
     team::open(visitor, &key.org).await;
     let method = payment_method(farebox, &key.org).await;
+    let preset = farebox::base::ids::PresetId::fresh().to_string();
+    let fields = [("id", preset.as_str()), ("name", "Hers alone"), ("models", "sandbox/echo")];
+    let made = visitor.submit("/settings/presets/new", "/settings/presets", &fields).await;
+    assert_eq!(made.status, 303, "{}", made.body);
     let setup = method_setup(farebox, &key.org).await;
-    Owned { call, key, topup, method, setup, session, passkey, org, person, invitation: format!("inv_{invitation}") }
+    let invitation = format!("inv_{invitation}");
+    Owned { call, key, topup, method, setup, session, passkey, org, person, invitation, preset }
 }
 
 /// A way to pay that somebody of an organization is about to keep.
@@ -441,7 +468,7 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
         let garbage = send(&mut eve, method, &path_of(path, "x"), &token).await;
         assert_eq!(garbage.status, 404, "{method} {path}");
     }
-    assert_eq!(kinds.len(), 10);
+    assert_eq!(kinds.len(), 11);
 
     // Nothing of it was done, and none of it is on a stranger's pages.
     assert_eq!(

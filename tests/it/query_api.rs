@@ -34,7 +34,8 @@ async fn api(pool: &PgPool) -> QueryApi {
     let file = farebox::catalog::CatalogFile::shipped().expect("the shipped catalog");
     farebox::catalog::apply(&mut conn, &file, farebox::catalog::Missing::Retire).await.expect("applied");
     drop(conn);
-    QueryApi::new(pool.clone(), Shelf::load(pool, true).await.expect("loaded"))
+    let memory = farebox::presets::Memory::new(pool.clone(), farebox::db::listen::Hearing::default());
+    QueryApi::new(pool.clone(), Shelf::load(pool, true).await.expect("loaded"), memory, None)
 }
 
 fn json(bytes: &[u8]) -> Value {
@@ -43,7 +44,7 @@ fn json(bytes: &[u8]) -> Value {
 
 pub async fn the_list_of_models_has_what_every_client_demands(pool: PgPool) {
     let api = api(&pool).await;
-    let list = json(&api.models(&ModelQuery::default(), None));
+    let list = json(&api.models(&ModelQuery::default()));
     let models = list["data"].as_array().expect("a list");
     assert_eq!(list["total_count"], models.len());
     assert!(list["links"]["next"].is_null() && list["object"] == "list");
@@ -62,11 +63,11 @@ pub async fn the_list_of_models_has_what_every_client_demands(pool: PgPool) {
         assert!(model["supported_parameters"].is_array() && model["top_provider"].is_object());
     }
     let tools = ModelQuery { supported_parameters: Some("tools".into()), ..ModelQuery::default() };
-    assert!(json(&api.models(&tools, None))["data"].as_array().expect("a list").len() <= models.len());
-    let first = json(&api.models(&ModelQuery { limit: Some(1), ..ModelQuery::default() }, None));
+    assert!(json(&api.models(&tools))["data"].as_array().expect("a list").len() <= models.len());
+    let first = json(&api.models(&ModelQuery { limit: Some(1), ..ModelQuery::default() }));
     assert_eq!(first["data"].as_array().map(Vec::len), Some(1));
     assert_eq!(first["links"]["next"], "/api/v1/models?limit=1&offset=1");
-    let none = json(&api.models(&ModelQuery { q: Some("no such model".into()), ..ModelQuery::default() }, None));
+    let none = json(&api.models(&ModelQuery { q: Some("no such model".into()), ..ModelQuery::default() }));
     assert_eq!(none["total_count"], 0);
 }
 

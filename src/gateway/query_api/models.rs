@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::catalog::{Catalog, ListedModel, Modality, Offer, Price};
 use crate::keys::Models;
+use crate::presets::Ready;
 
 /// Models on one page at most.
 const MAX_LIMIT: usize = 1_000;
@@ -21,6 +22,36 @@ pub struct ModelQuery {
     pub offset: Option<usize>,
 }
 
+/// A preset as programs see it that only know models: with the limits and prices of the model that it asks first.
+/// `None` where that cannot be called, or not with this key.
+pub fn of_preset(preset: &Ready, catalog: &Catalog, default: Option<&str>, allowed: Option<&Models>) -> Option<Line> {
+    let name = preset.models.first().map(String::as_str).or(default)?;
+    let base = name.rsplit_once(':').map_or(name, |(base, _)| base);
+    let listed = catalog.model(base).filter(|listed| listed.is_open())?;
+    let slug = listed.model.slug.to_string();
+    if allowed.is_some_and(|allowed| !allowed.allow(&slug)) {
+        return None;
+    }
+    let id = format!("@preset/{}", preset.slug);
+    let description = match preset.description.as_str() {
+        // Clients drop a model without one.
+        "" => format!("A preset that asks {name} first."),
+        text => text.to_owned(),
+    };
+    let info = ModelInfo {
+        name: preset.name.clone(),
+        owned_by: "preset".to_owned(),
+        created: preset.created,
+        description,
+        canonical_slug: id.clone(),
+        id,
+        ..ModelInfo::of(listed)?
+    };
+    let searched = format!("{}\n{}", info.id, info.name).to_lowercase();
+    let parameters = listed.model.supported_parameters.clone();
+    Some(Line { slug, searched, parameters, json: serde_json::to_vec(&info).ok()? })
+}
+
 /// The list of models of one catalog, as bytes.
 pub struct Listed {
     catalog: Catalog,
@@ -29,7 +60,7 @@ pub struct Listed {
 }
 
 /// One model of the list.
-struct Line {
+pub struct Line {
     slug: String,
     /// What is searched, in lower case.
     searched: String,
@@ -56,8 +87,8 @@ impl Listed {
         std::ptr::eq(self.catalog.models(), catalog.models())
     }
 
-    /// What `query` asks for, of the models that are allowed; of all of them without such a list.
-    pub fn page(&self, query: &ModelQuery, allowed: Option<&Models>) -> Bytes {
+    /// What `query` asks for: `presets`, then the models that are allowed; all of them without such a list.
+    pub fn page(&self, query: &ModelQuery, allowed: Option<&Models>, presets: &[Line]) -> Bytes {
         let text = query.q.as_deref().map(str::to_lowercase).filter(|text| !text.is_empty());
         let wanted: Vec<&str> = query
             .supported_parameters
@@ -65,14 +96,13 @@ impl Listed {
             .map(|names| names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect())
             .unwrap_or_default();
         let paged = query.limit.is_some() || query.offset.is_some();
-        if text.is_none() && wanted.is_empty() && !paged && allowed.is_none() {
+        if text.is_none() && wanted.is_empty() && !paged && allowed.is_none() && presets.is_empty() {
             return self.whole.clone();
         }
-        let found: Vec<&[u8]> = self
-            .models
+        let found: Vec<&[u8]> = presets
             .iter()
+            .chain(self.models.iter().filter(|line| allowed.is_none_or(|allowed| allowed.allow(&line.slug))))
             .filter(|line| text.as_ref().is_none_or(|text| line.searched.contains(text.as_str())))
-            .filter(|line| allowed.is_none_or(|allowed| allowed.allow(&line.slug)))
             .filter(|line| wanted.iter().all(|name| line.parameters.iter().any(|one| one == name)))
             .map(|line| line.json.as_slice())
             .collect();

@@ -23,6 +23,7 @@ mod metered_call;
 mod nodes;
 mod picture;
 mod preferences;
+mod presets;
 mod production;
 mod receipts;
 mod reconcile;

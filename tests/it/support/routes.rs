@@ -70,9 +70,18 @@ impl Routes {
         Routes::with(Vec::new()).await
     }
 
+    /// Reached by a name, as browsers want it.
+    pub async fn localhost() -> Routes {
+        Routes::of(Options { localhost: true, ..Options::default() }).await
+    }
+
     pub async fn with(env: Vec<(&'static str, String)>) -> Routes {
+        Routes::of(Options { env, ..Options::default() }).await
+    }
+
+    async fn of(options: Options) -> Routes {
         let upstream = FakeUpstream::start();
-        let farebox = lab::start(&catalog(&upstream), Options { env, ..Options::default() }).await;
+        let farebox = lab::start(&catalog(&upstream), options).await;
         let cookies = Visitor::member(&farebox, EMAIL, PASSWORD).await.cookies().to_vec();
         let key = farebox.key(EMAIL, "100", &[]).await;
         Routes { farebox, upstream, key, cookies }
