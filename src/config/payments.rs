@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(btcpay.confirmations, Confirmations::Medium);
         let coinbase = all.coinbase.unwrap_or_else(|| panic!("Coinbase"));
         assert_eq!(coinbase.url.as_str(), "https://business.coinbase.com/");
-        let shown = format!("{:?}", coinbase.key) + &format!("{:?}", btcpay.key);
+        let shown = format!("{:?} {:?}", coinbase.key, btcpay.key);
         assert!(!shown.contains("BTCPay"), "{shown}");
         for settings in [BTCPAY.as_slice(), &COINBASE] {
             for (at, (name, _)) in settings.iter().enumerate() {

@@ -210,9 +210,9 @@ pub async fn list_models(
 /// None of its own.
 #[utoipa::path(get, path = "/api/v1/models/count", tag = "Models", responses((status = 200, body = CountBody)))]
 pub async fn count_models(api: web::Data<QueryApi>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Ok(match allowed(&request).await {
-        Some(caller) => private(to_bytes(&CountBody::of(&api.catalog(), caller.caller().rules.models.as_ref()))?),
-        None => public(to_bytes(&CountBody::of(&api.catalog(), None))?),
+    Ok(match any_caller(&request).await {
+        Ok(caller) => private(to_bytes(&CountBody::of(&api.catalog(), caller.caller().rules.models.as_ref()))?),
+        Err(_) => public(to_bytes(&CountBody::of(&api.catalog(), None))?),
     })
 }
 
