@@ -10,6 +10,7 @@ mod lists;
 mod money;
 mod overflow;
 mod pages;
+mod programs;
 mod security;
 mod teams;
 mod town;
