@@ -26,13 +26,15 @@ use crate::db::Pools;
 use crate::db::listen::{Heard, Hearing};
 use crate::gateway::query_api::QueryApi;
 use crate::gateway::spool::Spool;
-use crate::gateway::{
-    self, Gateway, GatewayParts, HttpClient, HttpClientConfig, InstanceDefaults, Settler, Timeouts, UpstreamKeys,
-};
+use crate::gateway::{self, Gateway, GatewayParts, InstanceDefaults, Settler, Timeouts, UpstreamKeys};
+use crate::keys::connect::Lenient;
+use crate::keys::leaks::Scanner;
+use crate::keys::management::Management;
 use crate::keys::{self, KeyCache, Pace};
 use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
+use crate::outgoing::{HttpClient, HttpClientConfig};
 use crate::presets::Memory;
 use crate::presets::pages::preferences::Instance;
 use crate::routing::Health;
@@ -107,6 +109,9 @@ pub struct Parts {
     pub shelf: Shelf,
     pub processors: Processors,
     pub codes: CodeKey,
+    pub management: Management,
+    pub lenient: Lenient,
+    pub scanner: Scanner,
     pub gateway: Gateway,
     pub instance: Instance,
     pub query_api: QueryApi,
@@ -204,7 +209,7 @@ async fn build(
         memory: memory.clone(),
         health: health.clone(),
         defaults: InstanceDefaults { model: config.default_model.clone(), sort: config.default_sort },
-        http,
+        http: http.clone(),
         keys: upstream_keys.clone(),
         tasks: tasks.clone(),
         handle: handle.clone(),
@@ -250,6 +255,12 @@ async fn build(
         shelf,
         processors,
         codes: CodeKey::new(derived_key(&config.secret_key, codes::KEY_PURPOSE)),
+        management: Management::new(
+            derived_key(&config.secret_key, "first answers"),
+            config.programs.management_per_minute,
+        ),
+        lenient: config.programs.lenient_callbacks.clone(),
+        scanner: Scanner::new(config.programs.leak_keys_url.clone(), http),
         gateway,
         readiness: Readiness::default(),
         metrics,
@@ -431,6 +442,9 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.shelf.clone()))
         .app_data(web::Data::new(parts.processors.clone()))
         .app_data(web::Data::new(parts.codes.clone()))
+        .app_data(web::Data::new(parts.management.clone()))
+        .app_data(web::Data::new(parts.lenient.clone()))
+        .app_data(web::Data::new(parts.scanner.clone()))
         .app_data(web::Data::new(parts.gateway.clone()))
         .app_data(web::Data::new(parts.instance.clone()))
         .app_data(web::Data::new(parts.query_api.clone()))

@@ -18,10 +18,12 @@ use crate::topups::billing::Seller;
 use crate::web::TrustedProxies;
 
 pub use payments::PaymentSettings;
+pub use programs::ProgramSettings;
 
 mod edge;
 mod identity;
 mod payments;
+mod programs;
 mod seller;
 
 /// Where a value came from, and how to read one: environment, `*_FILE`, TOML.
@@ -111,6 +113,8 @@ pub struct Config {
     /// `FAREBOX_GOOGLE_CLIENT_ID`, `_CLIENT_SECRET`, and `FAREBOX_OIDC_<NAME>_ISSUER`, `_CLIENT_ID`, `_CLIENT_SECRET`,
     /// `_LABEL`: other accounts with which people sign in.
     pub providers: Vec<ProviderSettings>,
+    /// `FAREBOX_MANAGEMENT_PER_MINUTE`, `FAREBOX_LENIENT_CALLBACKS`, `FAREBOX_LEAK_KEYS_URL`: what programs may do.
+    pub programs: ProgramSettings,
     /// `FAREBOX_STRIPE_*`, `FAREBOX_BTCPAY_*`, `FAREBOX_COINBASE_*`: payment processors; `FAREBOX_FEE_<METHOD>`, `FAREBOX_PURCHASE_MIN`, `_MAX`: what a purchase costs.
     pub payments: PaymentSettings,
     /// `FAREBOX_SELLER_NAME`, `_ADDRESS`, `_TAX_ID`, `_EMAIL`: who sells here, as receipts name them.
@@ -152,6 +156,9 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_GOOGLE_CLIENT_ID", false),
     ("FAREBOX_GOOGLE_CLIENT_SECRET", true),
     ("FAREBOX_GOOGLE_ISSUER", false),
+    ("FAREBOX_MANAGEMENT_PER_MINUTE", false),
+    ("FAREBOX_LENIENT_CALLBACKS", false),
+    ("FAREBOX_LEAK_KEYS_URL", false),
     ("FAREBOX_STAND_INS", false),
     ("FAREBOX_SELLER_NAME", false),
     ("FAREBOX_SELLER_ADDRESS", false),
@@ -322,6 +329,7 @@ impl Config {
             default_sort: default_sort(sources)?,
             sign_up: identity::sign_up(sources)?,
             providers: identity::providers(sources, environment)?,
+            programs: programs::read(sources)?,
             payments: payments::read(sources, environment)?,
             stand_ins: payments::stand_ins(sources, environment)?,
             shown: Vec::new(),
@@ -378,6 +386,7 @@ impl Config {
             "FAREBOX_DEFAULT_SORT" => self.default_sort.unwrap_or_default().as_str().to_owned(),
             "FAREBOX_STAND_INS" => self.stand_ins.to_string(),
             name if edge::is_described(name) => edge::describe(name, self),
+            name if programs::is_described(name) => programs::describe(name, &self.programs, sources),
             name if seller::is_described(name) => seller::describe(name, &self.seller),
             name if payments::is_described(name) => payments::describe(name, &self.payments, sources),
             name if identity::is_described(name) => identity::describe(name, self, sources),

@@ -19,6 +19,7 @@ pub mod leaving;
 pub mod ledger;
 pub mod mail;
 pub mod orgs;
+pub mod outgoing;
 pub mod overview;
 pub mod paper;
 pub mod pictures;

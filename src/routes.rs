@@ -37,6 +37,13 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
             .wrap(from_fn(headers::every_response))
             .configure(gateway::surface::configure),
     );
+    // For scanners that find published keys, who sign what they send.
+    service.service(
+        web::scope("/webhooks/leaks")
+            .wrap(from_fn(headers::every_response))
+            .app_data(web::PayloadConfig::new(keys::leaks::webhook::MAX_BODY))
+            .route("/github", web::post().to(keys::leaks::webhook::receive)),
+    );
     // For payment processors, who sign what they send.
     service.service(
         web::scope("/webhooks")
@@ -139,6 +146,16 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/activity/{call}", web::get().to(overview::activity::show))
         .route("/models", web::get().to(overview::models::index))
         .route("/models/{author}/{name}", web::get().to(overview::models::show))
+        .route("/auth", web::get().to(keys::connect::pages::form))
+        .route("/auth", web::post().to(keys::connect::pages::agree))
+        .route("/settings/provisioning", web::get().to(keys::provisioning::pages::index))
+        .route("/settings/provisioning", web::post().to(keys::provisioning::pages::create))
+        .route("/settings/provisioning/new", web::get().to(keys::provisioning::pages::new_form))
+        .route("/settings/provisioning/{key}", web::get().to(keys::provisioning::pages::show))
+        .route("/settings/provisioning/{key}/disable", web::post().to(keys::provisioning::pages::disable))
+        .route("/settings/provisioning/{key}/enable", web::post().to(keys::provisioning::pages::enable))
+        .route("/settings/provisioning/{key}/delete", web::get().to(keys::provisioning::pages::confirm_delete))
+        .route("/settings/provisioning/{key}/delete", web::post().to(keys::provisioning::pages::delete))
         .route("/credits", web::get().to(topups::pages::index))
         .route("/credits/topups", web::post().to(topups::pages::create))
         .route("/credits/topups/{topup}", web::get().to(topups::pages::show))

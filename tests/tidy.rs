@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// the pairs in [`SIDEWAYS`].
 const ROWS: &[&[&str]] = &[
     &["base"],
-    &["db", "web", "jobs", "stand_ins", "paper"],
+    &["db", "web", "jobs", "stand_ins", "paper", "outgoing"],
     &["mail", "audit", "pictures"],
     &["ledger", "catalog"],
     &["routing"],
@@ -45,6 +45,7 @@ const HTTP_PLACES: &[&str] = &[
     "src/presets/pages/",
     "src/reference/",
     "src/dev/",
+    "src/keys/management/",
     "src/gateway/respond.rs",
     "src/gateway/surface.rs",
     "src/gateway/query_api",

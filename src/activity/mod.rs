@@ -25,5 +25,5 @@ pub use log::{FilterError, LogFilter, LogRow, MAX_COUNTED, count, log, speed_ten
 pub use record::{lines, record, withdraw_abandoned};
 pub use span::{Span, edges, period_span, start_of_day, start_of_month};
 pub use spend::{Summary, Totals, lifetime, spent_by, summary, totals};
-pub use store::{HourLine, HourOfKey, SettledUsage, UsageLine, dear_hours, settled_usage};
+pub use store::{DayRow, HourLine, HourOfKey, SettledUsage, UsageLine, days, dear_hours, settled_usage};
 pub use usage::{STATUSES, UsageRow, storable_json};

@@ -92,6 +92,8 @@ actions! {
     KeyDisabled = "key.disabled", "Disabled a key";
     KeyEnabled = "key.enabled", "Enabled a key";
     KeyDeleted = "key.deleted", "Deleted a key";
+    KeyLeaked = "key.leaked", "A published key was stopped";
+    AppConsented = "key.app_consented", "Let an app have a key";
     KeyChanged = "key.changed", "Changed a key";
     KeyRotated = "key.rotated", "Gave a key another secret";
     KeyOffered = "key.offered", "Made a link to claim a key";

@@ -80,6 +80,8 @@ id_types! {
     SessionId = "ses_";
     /// An account elsewhere with which somebody signs in.
     IdentityId = "idn_";
+    /// A code with which an app gets a key.
+    AuthCodeId = "aut_";
     /// An inference or provisioning key.
     KeyId = "key_";
     /// A preset, or one of its versions.

@@ -9,7 +9,7 @@ use super::database::Database;
 use super::people;
 use crate::audit::Actor;
 use crate::base::{Clock, EmailAddress, Origin, Usd};
-use crate::keys::{self, By, KeyKind, KeyName, NewKey};
+use crate::keys::{self, By, KeyKind, KeyName, NewKey, Powers};
 use crate::ledger::Limits;
 
 #[derive(Subcommand)]
@@ -35,6 +35,12 @@ pub enum Keys {
         /// The key stops at so many dollars a calendar month.
         #[arg(long)]
         limit_monthly: Option<Usd>,
+        /// Make a provisioning key: it manages the keys that it issues, within its limits.
+        #[arg(long)]
+        provisioning: bool,
+        /// A provisioning key that may call models as well.
+        #[arg(long, requires = "provisioning")]
+        may_call: bool,
         /// When the key stops working, like 2027-01-01T00:00:00Z.
         #[arg(long)]
         expires: Option<DateTime<Utc>>,
@@ -46,16 +52,20 @@ pub enum Keys {
 /// # Errors
 /// Says what was wrong; then nothing was made.
 pub async fn run(command: Keys, database: &Database) -> anyhow::Result<ExitCode> {
-    let Keys::Issue { email, name, credits, limit, limit_daily, limit_weekly, limit_monthly, expires, json } = command;
-    let name = KeyName::parse(&name).map_err(|error| anyhow::anyhow!("the key {error}"))?;
-    let limits = Limits { total: limit, day: limit_daily, week: limit_weekly, month: limit_monthly };
+    let Keys::Issue { email, name, credits, limit, limit_daily, limit_weekly, limit_monthly, .. } = &command;
+    let Keys::Issue { provisioning, may_call, expires, json, .. } = command;
+    let name = KeyName::parse(name).map_err(|error| anyhow::anyhow!("the key {error}"))?;
+    let limits = Limits { total: *limit, day: *limit_daily, week: *limit_weekly, month: *limit_monthly };
     let pool = database.connect().await?;
     let mut tx = pool.begin().await?;
-    let (person, org) = people::enter(&mut tx, &email).await?;
+    let (person, org) = people::enter(&mut tx, email).await?;
     if let Some(credits) = credits {
-        people::grant(&mut tx, &org, credits, "granted with a key", None).await?;
+        people::grant(&mut tx, &org, *credits, "granted with a key", None).await?;
     }
-    let new = NewKey { limits, expires_at: expires, ..NewKey::named(name, KeyKind::Inference) };
+    let kind = if provisioning { KeyKind::Provisioning } else { KeyKind::Inference };
+    let plain = NewKey::named(name, kind);
+    let powers = Powers { call: plain.powers.call || may_call, ..plain.powers };
+    let new = NewKey { limits, expires_at: expires, powers, ..plain };
     let origin = Origin::here();
     let by = By { actor: Actor::Operator, name: "", origin: &origin };
     let issued = keys::issue(&mut tx, &by, org.id, Some(person.id), Clock::system().now(), new).await?;

@@ -8,9 +8,9 @@ use super::error::ApiError;
 use super::hops;
 use super::respond::respond;
 use super::wire::MAX_BODY;
-use super::wire::schema::{ChatCompletion, ChatCompletionRequest, ErrorBody};
-use crate::keys::AuthError;
-use crate::keys::extract::{Authenticated, NotAuthenticated, authenticate};
+use super::wire::schema::{ChatCompletion, ChatCompletionRequest};
+use crate::keys::extract::{Authenticated, authenticate};
+use crate::web::api::ErrorBody;
 use crate::web::headers::request_id;
 
 /// Longest header value that is logged, in characters.
@@ -26,7 +26,11 @@ const MAX_FACT: usize = 300;
     tag = "Inference",
     request_body = ChatCompletionRequest,
     responses(
-        (status = 200, description = "The answer; a stream of events where `stream` is true", body = ChatCompletion),
+        (
+            status = 200,
+            description = "The answer; a stream of events where `stream` is true",
+            content((ChatCompletion = "application/json"), (String = "text/event-stream")),
+        ),
         (status = 400, description = "The request cannot be understood", body = ErrorBody),
         (status = 401, description = "No valid key", body = ErrorBody),
         (status = 402, description = "Not enough credits", body = ErrorBody),
@@ -52,55 +56,10 @@ pub async fn chat_completions(
     Ok(respond(id, answer))
 }
 
-/// Who calls, with any valid key.
-///
-/// # Errors
-/// One sentence for every wrong key; 403 for a disabled one; 503 when the database is away.
-pub async fn any_caller(request: &HttpRequest) -> Result<Authenticated, ApiError> {
-    authenticate(request).await.map_err(|refused| match refused {
-        NotAuthenticated::Missing | NotAuthenticated::Refused(AuthError::Unknown) => ApiError::unauthorized(),
-        NotAuthenticated::Refused(AuthError::Disabled) => ApiError::forbidden("This API key is disabled."),
-        NotAuthenticated::Refused(AuthError::Frozen) => ApiError::forbidden("This organization is frozen."),
-        NotAuthenticated::Refused(AuthError::Closing) => {
-            ApiError::forbidden("This organization will be deleted, so its keys are refused. An owner can undo that.")
-        }
-        NotAuthenticated::Elsewhere(address) => {
-            ApiError::forbidden(format!("This API key may not be used from the address {address}."))
-        }
-        NotAuthenticated::Refused(AuthError::Stopped) => {
-            ApiError::forbidden("All keys of this organization are stopped. An owner or admin can let them go on.")
-        }
-        NotAuthenticated::Refused(AuthError::Unavailable(error)) => {
-            tracing::warn!(%error, "a key could not be looked up");
-            ApiError::unavailable()
-        }
-    })
-}
-
-/// A request with any valid key.
-pub struct AnyCaller(Authenticated);
-
-impl AnyCaller {
-    #[must_use]
-    pub fn get(&self) -> &crate::keys::Caller {
-        self.0.caller()
-    }
-}
-
-impl actix_web::FromRequest for AnyCaller {
-    type Error = ApiError;
-    type Future = futures_util::future::LocalBoxFuture<'static, Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut actix_web::dev::Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move { any_caller(&request).await.map(AnyCaller) })
-    }
-}
-
 /// Who calls, with a key that may call models.
 async fn inference_caller(request: &HttpRequest) -> Result<Authenticated, ApiError> {
-    let authenticated = any_caller(request).await?;
-    if authenticated.caller().provisioning {
+    let authenticated = authenticate(request).await?;
+    if !authenticated.caller().powers.call {
         return Err(ApiError::forbidden("A provisioning key manages keys; it cannot call models."));
     }
     Ok(authenticated)

@@ -12,7 +12,6 @@ use super::defaults::{InstanceDefaults, fill_in};
 use super::error::ApiError;
 use super::estimate::{Estimate, PromptBound, bounds, estimate, length, prompt_bound};
 use super::forward::{self, Answer, Deps, Job, Step, Timeouts};
-use super::http_client::HttpClient;
 use super::providers::UpstreamKeys;
 use super::settle::Settler;
 use super::sweep::HoldMemo;
@@ -24,6 +23,7 @@ use crate::base::{Clock, Usd};
 use crate::catalog::{Catalog, Shelf, affordable_completion};
 use crate::keys::{Caller, Pace, PaceError};
 use crate::ledger::{Desk, Want};
+use crate::outgoing::HttpClient;
 use crate::presets::Memory;
 use crate::routing::{Asked, Candidate, Conversation, Conversations, Health, Policy, candidates, model_of};
 
@@ -178,7 +178,8 @@ impl Gateway {
             memo: HoldMemo::text_of(call),
         };
         let granted = self.0.desk.reserve(want).await.map_err(|refused| {
-            ApiError::from_refusal(&refused, bound.asked_tokens, |left| affordable(&found, prompt, request, left))
+            let afford = |left| affordable(&found, prompt, request, left);
+            ApiError::from_refusal(&refused, |meter| caller.whose(meter), bound.asked_tokens, afford)
         })?;
         let steps = steps(found, prompt, request, granted.amount);
         Ok(Admitted { hold: granted.amount, steps, conversation })

@@ -1,113 +1,23 @@
-//! What a client is told when a call does not work: one shape, in the words that clients know.
-
-use std::borrow::Cow;
-use std::fmt;
+//! The errors of calls, in the shape that all of the API has.
 
 use serde_json::{Map, Value, json};
 
 use super::call::Attempt;
 use crate::base::Usd;
+use crate::base::ids::MeterId;
+use crate::keys::Whose;
 use crate::ledger::{Refused, Window};
 use crate::routing::{NoRoute, Why};
+use crate::web::api::RETRY_SOON;
 
-/// Seconds after which a client may try again when the ledger or every provider is away.
-const RETRY_SOON: u32 = 2;
-/// No client is told to wait longer than this: some give up at more.
-const MAX_RETRY_AFTER: u32 = 120;
+pub use crate::web::api::ApiError;
+
 /// Providers that an error says something about.
 const MAX_WHY: usize = 32;
 /// Longest piece of an upstream's error that is passed on.
 const MAX_RAW: usize = 4_096;
 
-/// An error as the client sees it. Never holds a secret or the text of an internal error.
-#[derive(Clone, PartialEq, Debug)]
-pub struct ApiError {
-    status: u16,
-    message: Cow<'static, str>,
-    metadata: Map<String, Value>,
-    retry_after: Option<u32>,
-    /// Trying again cannot help, or costs again: said in `x-should-retry`.
-    final_: bool,
-}
-
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.status, self.message)
-    }
-}
-
-impl std::error::Error for ApiError {}
-
 impl ApiError {
-    fn new(status: u16, kind: &'static str, message: impl Into<Cow<'static, str>>) -> ApiError {
-        let mut metadata = Map::new();
-        metadata.insert("error_type".into(), kind.into());
-        ApiError { status, message: message.into(), metadata, retry_after: None, final_: false }
-    }
-
-    fn with(mut self, name: &'static str, value: impl Into<Value>) -> ApiError {
-        self.metadata.insert(name.into(), value.into());
-        self
-    }
-
-    fn retry_after(mut self, seconds: u32) -> ApiError {
-        self.retry_after = Some(seconds.min(MAX_RETRY_AFTER));
-        self
-    }
-
-    /// Tells client libraries not to repeat the call by themselves.
-    #[must_use]
-    pub fn without_retry(mut self) -> ApiError {
-        self.final_ = true;
-        self
-    }
-
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-
-    #[must_use]
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// Seconds for the `Retry-After` header.
-    #[must_use]
-    pub fn wait(&self) -> Option<u32> {
-        self.retry_after
-    }
-
-    /// Whether `x-should-retry: false` belongs in the answer.
-    #[must_use]
-    pub fn is_final(&self) -> bool {
-        self.final_
-    }
-
-    /// The value of `error`, in a body and in a chunk alike.
-    #[must_use]
-    pub fn to_value(&self) -> Value {
-        json!({ "code": self.status, "message": self.message, "metadata": self.metadata })
-    }
-
-    /// The whole body, compact: some clients look for `"code":402`.
-    #[must_use]
-    pub fn to_body(&self) -> String {
-        json!({ "error": self.to_value() }).to_string()
-    }
-
-    /// 400: the request cannot be understood.
-    #[must_use]
-    pub fn invalid(message: impl Into<Cow<'static, str>>) -> ApiError {
-        ApiError::new(400, "invalid_request", message)
-    }
-
-    /// 401: the one sentence for every way in which a key can be wrong.
-    #[must_use]
-    pub fn unauthorized() -> ApiError {
-        ApiError::new(401, "authentication", "No valid API key was given.").without_retry()
-    }
-
     /// 402: nothing is left.
     #[must_use]
     pub fn insufficient_credits() -> ApiError {
@@ -129,17 +39,21 @@ impl ApiError {
         ApiError::new(402, "payment_required", message).with("limit_source", "credits").without_retry()
     }
 
-    /// 403: the key, its maker or its issuer may not spend more in this window.
+    /// 403: the key, its issuer or its maker may not spend more in this window. It begins with the words that clients
+    /// know, and says whose limit it is.
     #[must_use]
-    pub fn key_limit(window: Window) -> ApiError {
-        let message = format!("Key limit exceeded ({} limit). Manage it on the API keys page.", window.as_str());
-        ApiError::new(403, "permission_denied", message).with("limit_source", "key_limit").without_retry()
-    }
-
-    /// 403 for any other reason that the caller may know.
-    #[must_use]
-    pub fn forbidden(message: impl Into<Cow<'static, str>>) -> ApiError {
-        ApiError::new(403, "permission_denied", message).without_retry()
+    pub fn key_limit(window: Window, whose: Whose) -> ApiError {
+        let (of, where_to, source) = match whose {
+            Whose::Key => ("", "Manage it on the Keys page.", "key_limit"),
+            Whose::Issuer => (
+                " of the provisioning key that issued this key",
+                "Manage it on the Provisioning keys page.",
+                "provisioning_key_limit",
+            ),
+            Whose::Member => (" of the member whose key this is", "An owner or admin can change it.", "member_limit"),
+        };
+        let message = format!("Key limit exceeded ({} limit{of}). {where_to}", window.as_str());
+        ApiError::new(403, "permission_denied", message).with("limit_source", source).without_retry()
     }
 
     /// 403: the model exists, but not for this key.
@@ -205,12 +119,6 @@ impl ApiError {
         ApiError::new(404, "not_found", message).without_retry()
     }
 
-    /// 404: an unknown path or thing.
-    #[must_use]
-    pub fn not_found() -> ApiError {
-        ApiError::new(404, "not_found", "There is nothing here.").without_retry()
-    }
-
     /// The head of the request is not answered: 421 for another host, 400 for none, 431 when it is too long.
     #[must_use]
     pub fn refused(status: u16, text: &'static str) -> ApiError {
@@ -223,37 +131,6 @@ impl ApiError {
         let message = "This request has passed through Farebox too often: the address of a provider leads back to where the \
                        request came from. Whoever runs these instances has to mend the catalog.";
         ApiError::new(400, "invalid_request", message).without_retry()
-    }
-
-    /// 405: the path is known, but not for this method.
-    #[must_use]
-    pub fn wrong_method(allowed: &'static str) -> ApiError {
-        ApiError::new(405, "method_not_allowed", format!("Only {allowed} is possible here.")).without_retry()
-    }
-
-    /// 413.
-    #[must_use]
-    pub fn too_large(limit_bytes: usize) -> ApiError {
-        let message = format!("The request body is larger than {} MB.", limit_bytes / 1_000_000);
-        ApiError::new(413, "payload_too_large", message).without_retry()
-    }
-
-    /// 422: understood, but beyond a limit.
-    #[must_use]
-    pub fn unprocessable(message: impl Into<Cow<'static, str>>) -> ApiError {
-        ApiError::new(422, "unprocessable", message).without_retry()
-    }
-
-    /// 500: our fault; the log has the reason.
-    #[must_use]
-    pub fn internal() -> ApiError {
-        ApiError::new(500, "server", "Something went wrong on our side.")
-    }
-
-    /// 503: the ledger is away.
-    #[must_use]
-    pub fn unavailable() -> ApiError {
-        ApiError::new(503, "server", "The service is not available right now. Try again soon.").retry_after(RETRY_SOON)
     }
 
     /// 503: the model is known, but nobody can serve it now.
@@ -296,11 +173,16 @@ impl ApiError {
 
     /// Why the ledger's desk did not admit a call. `asked` and `afford` are output tokens.
     #[must_use]
-    pub fn from_refusal(refused: &Refused, asked: u64, afford: impl FnOnce(Usd) -> u64) -> ApiError {
+    pub fn from_refusal(
+        refused: &Refused,
+        whose: impl FnOnce(MeterId) -> Whose,
+        asked: u64,
+        afford: impl FnOnce(Usd) -> u64,
+    ) -> ApiError {
         match refused {
             Refused::Credits { available } => ApiError::more_credits(asked, afford(*available)),
             Refused::Overdrawn { .. } => ApiError::insufficient_credits(),
-            Refused::Limit { window, .. } => ApiError::key_limit(*window),
+            Refused::Limit { meter, window, .. } => ApiError::key_limit(*window, whose(*meter)),
             Refused::Unknown => ApiError::unauthorized(),
             Refused::Unavailable => ApiError::unavailable(),
         }
@@ -321,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_body_is_compact_and_its_code_is_the_status() {
+    fn clients_find_what_they_look_for_in_a_refusal_for_credits() {
         let body = ApiError::insufficient_credits().to_body();
         assert!(body.starts_with(r#"{"error":{"code":402,"message":"Insufficient credits"#), "{body}");
         assert!(ApiError::insufficient_credits().is_final());
@@ -339,14 +221,16 @@ mod tests {
 
     #[test]
     fn a_refusal_of_the_ledger_keeps_its_status() {
-        let status = |refused: Refused| ApiError::from_refusal(&refused, 10, |_| 0).status();
+        let status = |refused: Refused| ApiError::from_refusal(&refused, |_| Whose::Key, 10, |_| 0).status();
         assert_eq!(status(Refused::Credits { available: Usd::ZERO }), 402);
         assert_eq!(status(Refused::Overdrawn { posted: Usd::from_cents(-1) }), 402);
         assert_eq!(status(Refused::Unavailable), 503);
-        let limit = Refused::Limit { meter: crate::base::ids::MeterId::fresh(), window: Window::Day, left: Usd::ZERO };
-        let error = ApiError::from_refusal(&limit, 10, |_| 0);
-        assert_eq!(error.status(), 403);
-        assert!(error.message().starts_with("Key limit exceeded (daily limit)"));
+        let limit = Refused::Limit { meter: MeterId::fresh(), window: Window::Day, left: Usd::ZERO };
+        let error = |whose| ApiError::from_refusal(&limit, |_| whose, 10, |_| 0);
+        assert_eq!(error(Whose::Key).status(), 403);
+        assert!(error(Whose::Key).message().starts_with("Key limit exceeded (daily limit)"));
+        assert!(error(Whose::Issuer).message().starts_with("Key limit exceeded (daily limit of the provisioning key"));
+        assert!(error(Whose::Member).message().starts_with("Key limit exceeded (daily limit of the member"));
     }
 
     #[test]

@@ -9,31 +9,30 @@ mod models;
 pub mod presets;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use serde::{Serialize, Serializer};
 use sqlx::{PgPool, Postgres, Transaction};
 
 use self::models::Listed;
-use super::api::{AnyCaller, any_caller};
 use super::error::ApiError;
-use super::wire::schema::ErrorBody;
-use crate::base::Usd;
 use crate::base::ids::CallId;
 use crate::catalog::{Catalog, Shelf};
 use crate::db;
+use crate::keys::extract::authenticate;
+use crate::keys::management::extract::AnyCaller;
 use crate::keys::{Caller, Models};
 use crate::presets::Memory;
+use crate::web::api::{Data, ErrorBody, answered, private, to_bytes};
 
 pub use account::{CreditsBody, KeyBody};
 pub use generation::GenerationBody;
 pub use models::{CountBody, EndpointsBody, ModelQuery, ModelsBody, ProvidersBody};
 
-/// A client hears 503 after this, whatever the database does.
-const MAX_WAIT: Duration = Duration::from_secs(3);
+/// Models in one answer, and left out before it.
+const MAX_LIMIT: usize = 1_000;
+const MAX_OFFSET: usize = 1_000_000;
 
 /// What the handlers of this file read. Cloning it is cheap.
 #[derive(Clone)]
@@ -122,56 +121,12 @@ impl QueryApi {
     }
 }
 
-/// Waits for the database, but not for long.
-async fn answered<T>(reading: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, ApiError> {
-    match tokio::time::timeout(MAX_WAIT, reading).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => {
-            tracing::error!(%error, "the database did not answer a question of the API");
-            Err(ApiError::unavailable())
-        }
-        Err(_) => {
-            tracing::error!("the database did not answer a question of the API in time");
-            Err(ApiError::unavailable())
-        }
-    }
-}
-
-/// An amount as a JSON number with exactly its digits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Number(pub Usd);
-
-impl Serialize for Number {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.to_json().serialize(serializer)
-    }
-}
-
-/// Something in the usual envelope.
-#[derive(Serialize)]
-struct Data<T> {
-    data: T,
-}
-
 fn public(body: Bytes) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, "application/json")).insert_header((CACHE_CONTROL, "public, max-age=60"));
     // A key may see less.
     response.insert_header((VARY, "authorization, x-api-key"));
     response.body(body)
-}
-
-fn private(body: Bytes) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
-    response.insert_header((CONTENT_TYPE, "application/json")).insert_header((CACHE_CONTROL, "no-store"));
-    response.body(body)
-}
-
-fn to_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
-    serde_json::to_vec(value).map(Bytes::from).map_err(|error| {
-        tracing::error!(%error, "an answer could not be written as JSON");
-        ApiError::internal()
-    })
 }
 
 /// Lists the models that can be called, newest first. Needs no key; with one, the presets that it may call come first,
@@ -183,11 +138,12 @@ fn to_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
     get,
     path = "/api/v1/models",
     tag = "Models",
+    security(()),
     params(
         ("supported_parameters" = Option<String>, Query, description = "Only models that understand all of these, separated by commas"),
         ("q" = Option<String>, Query, description = "Only models whose id or name has this text"),
-        ("limit" = Option<usize>, Query, description = "At most so many, up to 1000"),
-        ("offset" = Option<usize>, Query, description = "Leave out so many"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many, up to 1000"),
+        ("offset" = Option<u32>, Query, minimum = 0, maximum = 1_000_000, description = "Leave out so many"),
     ),
     responses((status = 200, body = ModelsBody), (status = 400, body = ErrorBody)),
 )]
@@ -197,8 +153,15 @@ pub async fn list_models(
     query: Result<web::Query<ModelQuery>, actix_web::Error>,
 ) -> Result<HttpResponse, ApiError> {
     let query = query.map_err(|_| ApiError::invalid("The query of the address could not be read."))?;
+    let fits = query.limit.is_none_or(|limit| (1..=MAX_LIMIT).contains(&limit))
+        && query.offset.is_none_or(|offset| offset <= MAX_OFFSET);
+    if !fits {
+        return Err(ApiError::invalid(format!(
+            "`limit` must be from 1 to {MAX_LIMIT}, `offset` at most {MAX_OFFSET}."
+        )));
+    }
     // The list is for everybody, so a wrong key is no reason to refuse it.
-    match any_caller(&request).await {
+    match authenticate(&request).await {
         Ok(caller) => Ok(private(api.models_of(caller.caller(), &query).await?)),
         Err(_) => Ok(public(api.models(&query))),
     }
@@ -208,9 +171,15 @@ pub async fn list_models(
 ///
 /// # Errors
 /// None of its own.
-#[utoipa::path(get, path = "/api/v1/models/count", tag = "Models", responses((status = 200, body = CountBody)))]
+#[utoipa::path(
+    get,
+    path = "/api/v1/models/count",
+    tag = "Models",
+    security(()),
+    responses((status = 200, body = CountBody)),
+)]
 pub async fn count_models(api: web::Data<QueryApi>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    Ok(match any_caller(&request).await {
+    Ok(match authenticate(&request).await {
         Ok(caller) => private(to_bytes(&CountBody::of(&api.catalog(), caller.caller().rules.models.as_ref()))?),
         Err(_) => public(to_bytes(&CountBody::of(&api.catalog(), None))?),
     })
@@ -224,6 +193,7 @@ pub async fn count_models(api: web::Data<QueryApi>, request: HttpRequest) -> Res
     get,
     path = "/api/v1/models/{author}/{slug}/endpoints",
     tag = "Models",
+    security(()),
     params(("author" = String, Path, description = "The part of the id before the slash"), ("slug" = String, Path, description = "The part after it")),
     responses((status = 200, body = EndpointsBody), (status = 404, body = ErrorBody)),
 )]
@@ -244,7 +214,13 @@ pub async fn model_endpoints(
 ///
 /// # Errors
 /// None of its own.
-#[utoipa::path(get, path = "/api/v1/providers", tag = "Models", responses((status = 200, body = ProvidersBody)))]
+#[utoipa::path(
+    get,
+    path = "/api/v1/providers",
+    tag = "Models",
+    security(()),
+    responses((status = 200, body = ProvidersBody)),
+)]
 pub async fn list_providers(api: web::Data<QueryApi>) -> Result<HttpResponse, ApiError> {
     Ok(public(to_bytes(&ProvidersBody::of(&api.catalog()))?))
 }
@@ -257,7 +233,12 @@ pub async fn list_providers(api: web::Data<QueryApi>) -> Result<HttpResponse, Ap
     get,
     path = "/api/v1/key",
     tag = "Account",
-    responses((status = 200, body = KeyBody), (status = 401, body = ErrorBody), (status = 503, body = ErrorBody)),
+    responses(
+        (status = 200, body = KeyBody),
+        (status = 401, body = ErrorBody),
+        (status = 403, body = ErrorBody),
+        (status = 503, body = ErrorBody),
+    ),
 )]
 pub async fn current_key(api: web::Data<QueryApi>, caller: AnyCaller) -> Result<HttpResponse, ApiError> {
     Ok(private(api.key(caller.get()).await?))
@@ -271,7 +252,12 @@ pub async fn current_key(api: web::Data<QueryApi>, caller: AnyCaller) -> Result<
     get,
     path = "/api/v1/credits",
     tag = "Account",
-    responses((status = 200, body = CreditsBody), (status = 401, body = ErrorBody), (status = 503, body = ErrorBody)),
+    responses(
+        (status = 200, body = CreditsBody),
+        (status = 401, body = ErrorBody),
+        (status = 403, body = ErrorBody),
+        (status = 503, body = ErrorBody),
+    ),
 )]
 pub async fn credits(api: web::Data<QueryApi>, caller: AnyCaller) -> Result<HttpResponse, ApiError> {
     Ok(private(api.credits(caller.get()).await?))
@@ -292,7 +278,14 @@ pub struct GenerationQuery {
     path = "/api/v1/generation",
     tag = "Account",
     params(("id" = String, Query, description = "The id of the call, as in the answer and in `X-Generation-Id`")),
-    responses((status = 200, body = GenerationBody), (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)),
+    responses(
+        (status = 200, body = GenerationBody),
+        (status = 400, body = ErrorBody),
+        (status = 401, body = ErrorBody),
+        (status = 403, body = ErrorBody),
+        (status = 404, body = ErrorBody),
+        (status = 503, body = ErrorBody),
+    ),
 )]
 pub async fn generation(
     api: web::Data<QueryApi>,

@@ -4,40 +4,16 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use actix_web::HttpResponse;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use bytes::Bytes;
 use futures_util::Stream;
 use tokio::sync::mpsc;
 
-use super::error::ApiError;
 use super::forward::Answer;
 use crate::base::ids::CallId;
 
 const GENERATION: &str = "X-Generation-Id";
-
-impl ResponseError for ApiError {
-    fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        error_builder(self).body(self.to_body())
-    }
-}
-
-fn error_builder(error: &ApiError) -> HttpResponseBuilder {
-    let mut response = HttpResponse::build(error.status_code());
-    response.insert_header((CONTENT_TYPE, "application/json")).insert_header((CACHE_CONTROL, "no-store"));
-    if let Some(seconds) = error.wait() {
-        response.insert_header((RETRY_AFTER, seconds));
-    }
-    if error.is_final() {
-        response.insert_header(("x-should-retry", "false"));
-    }
-    response
-}
 
 /// The response to a call.
 pub(super) fn respond(id: CallId, answer: Answer) -> HttpResponse {
@@ -56,7 +32,7 @@ pub(super) fn respond(id: CallId, answer: Answer) -> HttpResponse {
             .insert_header((CACHE_CONTROL, "no-cache, no-store"))
             .insert_header(("X-Accel-Buffering", "no"))
             .streaming(Listening(receiver)),
-        Answer::Error(error) => error_builder(&error).insert_header(generation).body(error.to_body()),
+        Answer::Error(error) => error.builder().insert_header(generation).body(error.to_body()),
     }
 }
 

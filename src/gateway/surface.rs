@@ -11,6 +11,8 @@ use utoipa::OpenApi;
 use super::error::ApiError;
 use super::query_api::presets;
 use super::{api, hops, query_api};
+use crate::keys::connect::api as connect;
+use crate::keys::management::{activity, keys, members};
 use crate::web::{App, hosts};
 
 /// Clients write either; both serve the same.
@@ -31,6 +33,8 @@ pub fn configure(service: &mut web::ServiceConfig) {
             .wrap(from_fn(at_the_door))
             .wrap(from_fn(open_to_browsers))
             .wrap(NormalizePath::new(TrailingSlash::Trim))
+            // A name in a path that is no text is the name of nothing.
+            .app_data(web::PathConfig::default().error_handler(|_, _| ApiError::not_found().into()))
             .configure(routes)
             .default_service(web::to(unknown)),
     );
@@ -72,7 +76,26 @@ fn routes(service: &mut web::ServiceConfig) {
             .service(get("/key", web::get().to(query_api::current_key)))
             .service(get("/auth/key", web::get().to(query_api::current_key)))
             .service(get("/credits", web::get().to(query_api::credits)))
-            .service(get("/generation", web::get().to(query_api::generation)));
+            .service(get("/generation", web::get().to(query_api::generation)))
+            .service(get("/activity", web::get().to(activity::recent_activity)))
+            .service(get("/organization/members", web::get().to(members::list_members)))
+            .service(
+                at("/keys")
+                    .route(web::get().to(keys::list_keys))
+                    .route(web::post().to(keys::create_key))
+                    .default_service(web::to(only_get_or_post)),
+            )
+            .service(
+                at("/keys/{hash}")
+                    .route(web::get().to(keys::read_key))
+                    .route(web::patch().to(keys::update_key))
+                    .route(web::delete().to(keys::delete_key))
+                    .default_service(web::to(only_get_patch_or_delete)),
+            )
+            .service(at("/auth/keys").route(web::post().to(connect::exchange_code)).default_service(web::to(only_post)))
+            .service(
+                at("/auth/keys/code").route(web::post().to(connect::make_code)).default_service(web::to(only_post)),
+            );
     }
 }
 
@@ -82,6 +105,14 @@ async fn only_get() -> HttpResponse {
 
 async fn only_post() -> HttpResponse {
     wrong_method("POST")
+}
+
+async fn only_get_or_post() -> HttpResponse {
+    wrong_method("GET, POST")
+}
+
+async fn only_get_patch_or_delete() -> HttpResponse {
+    wrong_method("GET, PATCH, DELETE")
 }
 
 fn wrong_method(allowed: &'static str) -> HttpResponse {
@@ -149,8 +180,9 @@ async fn open_to_browsers(
 #[openapi(
     info(
         title = "Farebox API",
-        description = "The OpenAI-compatible gateway and what a key may ask about itself. Authenticate with \
-            `Authorization: Bearer` and an API key. Amounts are US dollars; errors have the HTTP status in `error.code`.",
+        description = "The OpenAI-compatible gateway, what a key may ask about itself, and what a provisioning key may \
+            ask and change in its organization. Authenticate with `Authorization: Bearer` and a key. Amounts are US \
+            dollars; errors have the HTTP status in `error.code`.",
         license(name = "Apache-2.0"),
     ),
     paths(
@@ -167,6 +199,15 @@ async fn open_to_browsers(
         query_api::current_key,
         query_api::credits,
         query_api::generation,
+        activity::recent_activity,
+        members::list_members,
+        keys::list_keys,
+        keys::create_key,
+        keys::read_key,
+        keys::update_key,
+        keys::delete_key,
+        connect::exchange_code,
+        connect::make_code,
     ),
     modifiers(&BearerKeys),
 )]

@@ -20,8 +20,33 @@ pub struct Caller {
     /// SHA-256 of the key in hex; what the API calls `hash`.
     pub hash: String,
     pub provisioning: bool,
+    /// The provisioning key that issued it. What becomes of that one, becomes of this one.
+    pub issued_by: Option<KeyId>,
     pub powers: Powers,
     /// When this secret ends: with the key, or before it where another has taken its place.
     pub expires_at: Option<DateTime<Utc>>,
     pub rules: Rules,
+}
+
+/// Whose limit one of a caller's meters holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Whose {
+    Key,
+    /// The provisioning key that issued the key.
+    Issuer,
+    /// The member whose key it is.
+    Member,
+}
+
+impl Caller {
+    #[must_use]
+    pub fn whose(&self, meter: MeterId) -> Whose {
+        if meter.0 == self.key.0 {
+            Whose::Key
+        } else if self.issued_by.is_some_and(|issuer| issuer.0 == meter.0) {
+            Whose::Issuer
+        } else {
+            Whose::Member
+        }
+    }
 }

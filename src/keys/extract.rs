@@ -39,7 +39,7 @@ pub enum NotAuthenticated {
 }
 
 /// The key that a request carries, as `Authorization: Bearer` or, for Anthropic's clients, `x-api-key`.
-fn presented(request: &HttpRequest) -> Option<&str> {
+pub(super) fn presented(request: &HttpRequest) -> Option<&str> {
     let headers = request.headers();
     if let Some(value) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) {
         let (scheme, key) = value.split_once(' ')?;

@@ -25,17 +25,23 @@ mod plain_key;
 mod revoke;
 mod rotate;
 mod rules;
+mod scope;
 mod store;
 mod switch;
+mod under;
 
+pub mod connect;
 pub mod extract;
+pub mod leaks;
+pub mod management;
 pub mod pages;
+pub mod provisioning;
 pub mod shown;
 
 pub use alarm::{round as look_for_alarms, run as watch_for_alarms};
 pub use authenticate::{AuthError, KeyCache, caller};
 pub use by::By;
-pub use caller::Caller;
+pub use caller::{Caller, Whose};
 pub use edit::{Changes, EditError, edit};
 pub use give::{ClaimError, GiveError, claim, give, give_again, revoke_link};
 pub use issue::{IssueError, Issued, NewKey, issue, issue_once};

@@ -53,13 +53,17 @@ pub async fn may_have_keys(conn: &mut PgConnection, org: OrgId, person: PersonId
     Ok(role.as_deref().and_then(Role::parse).is_some_and(|role| role.may(Permission::UseKeys)))
 }
 
-/// Deletes a key for good. Its calls stay in the activity log under its name. False when there is no such key.
+/// Deletes a key for good, and with a provisioning key everything that it issued, also what it issues at this moment. The
+/// calls stay in the activity log under their names. False when there is no such key.
 ///
 /// # Errors
 /// Database errors only.
 pub async fn delete(conn: &mut PgConnection, by: &By<'_>, org: OrgId, id: KeyId) -> Result<bool, sqlx::Error> {
     let Some(name) = store::mark_deleted(conn, org, id).await? else { return Ok(false) };
+    // Whoever issues under it holds it, so whatever was issued is there by now, and nothing follows.
+    let with_it = store::delete_issued(conn, org, id).await?;
+    let after = if with_it == 0 { Value::Null } else { json!({ "issued_keys_deleted": with_it }) };
     let entry = by.entry(org, Action::KeyDeleted).on(Target::new("key", id, name.clone()));
-    audit::record(conn, entry.change(json!({ "name": name }), Value::Null)).await?;
+    audit::record(conn, entry.change(json!({ "name": name }), after)).await?;
     Ok(true)
 }

@@ -56,6 +56,16 @@ impl Models {
         Models(entries.iter().filter_map(|entry| ModelSlug::try_from(entry.clone()).ok()).collect())
     }
 
+    /// What both allow, where nothing means any. Where they have nothing in common, no model is left.
+    pub(super) fn both(one: Option<Models>, other: Option<Models>) -> Option<Models> {
+        match (one, other) {
+            (Some(one), Some(other)) => {
+                Some(Models(one.0.into_iter().filter(|slug| other.allow(slug.as_str())).collect()))
+            }
+            (one, other) => one.or(other),
+        }
+    }
+
     #[must_use]
     pub fn allow(&self, model: &str) -> bool {
         self.0.iter().any(|slug| slug.as_str() == model)

@@ -112,6 +112,7 @@ impl Member {
             orgs: self.orgs.iter().map(link).collect(),
             menu: Menu {
                 keys: self.may(Permission::UseKeys),
+                provisioning: self.may(Permission::ManageAllKeys),
                 credits: self.may(Permission::HandleCredits),
                 members: self.may(Permission::ManageMembers) && self.org.is_team(),
                 audit: self.may(Permission::SeeAuditLog),
@@ -225,7 +226,7 @@ macro_rules! proofs {
 proofs! {
     /// A proof of somebody who may make keys here.
     KeyUser = UseKeys;
-    /// A proof of somebody who may see and stop everybody's keys here.
+    /// A proof of somebody who manages everybody's keys, and those that make keys.
     KeyManager = ManageAllKeys;
     /// A proof of somebody who handles the credits of the organization.
     Billing = HandleCredits;

@@ -40,5 +40,5 @@ pub use role::{Permission, Role};
 pub use store::{
     ask_deletion, count_invitations, count_members, count_owners, delete_membership, erase, find_org, hold_role,
     is_due, is_invited, is_leaving, is_open, keys_stopped, lock_org, member_meter, member_page, member_row,
-    member_rows, members, open_invitations, org_names, set_keys_stopped, set_role, undo_deletion,
+    member_rows, members, members_from, open_invitations, org_names, set_keys_stopped, set_role, undo_deletion,
 };

@@ -1,5 +1,6 @@
 //! The shell around a page. It knows no domain: what pages show arrives as plain text in `views`.
 
+pub mod api;
 pub mod app;
 pub mod assets;
 pub mod away;

@@ -22,7 +22,11 @@ pub enum For {
     Developer,
     /// A key of its own organization, never a cookie.
     Key,
-    /// A payment processor, which signs what it sends; under `/webhooks`.
+    /// A key that may manage, of its own organization; the path may name a key by its hash.
+    Provisioning,
+    /// Whoever has a code.
+    Code,
+    /// A payment processor or a scanner, which signs what it sends; under `/webhooks`.
     Processor,
     /// Answers to monitoring on this machine.
     Machine,
@@ -68,6 +72,9 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/docs/api", Anybody),
     ("get", "/openapi.json", Anybody),
     ("post", "/{processor}", For::Processor),
+    ("post", "/github", For::Processor),
+    ("get", "/auth", Member),
+    ("post", "/auth", Member),
     ("get", "/", Member),
     ("get", "/step-up", Member),
     ("post", "/step-up", Member),
@@ -106,6 +113,14 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/keys/{key}/enable", Owner("key")),
     ("get", "/keys/{key}/delete", Owner("key")),
     ("post", "/keys/{key}/delete", Owner("key")),
+    ("get", "/settings/provisioning", Member),
+    ("post", "/settings/provisioning", Member),
+    ("get", "/settings/provisioning/new", Member),
+    ("get", "/settings/provisioning/{key}", Owner("provisioning")),
+    ("post", "/settings/provisioning/{key}/disable", Owner("provisioning")),
+    ("post", "/settings/provisioning/{key}/enable", Owner("provisioning")),
+    ("get", "/settings/provisioning/{key}/delete", Owner("provisioning")),
+    ("post", "/settings/provisioning/{key}/delete", Owner("provisioning")),
     ("get", "/credits", Member),
     ("post", "/credits/topups", Member),
     ("get", "/credits/topups/{topup}", Owner("topup")),
@@ -211,6 +226,15 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/auth/key", For::Key),
     ("get", "/credits", For::Key),
     ("get", "/generation", For::Key),
+    ("get", "/activity", For::Provisioning),
+    ("get", "/organization/members", For::Provisioning),
+    ("get", "/keys", For::Provisioning),
+    ("post", "/keys", For::Provisioning),
+    ("get", "/keys/{hash}", For::Provisioning),
+    ("patch", "/keys/{hash}", For::Provisioning),
+    ("delete", "/keys/{hash}", For::Provisioning),
+    ("post", "/auth/keys/code", For::Provisioning),
+    ("post", "/auth/keys", For::Code),
     ("get", "/models", Anybody),
     ("get", "/presets", For::Key),
     ("get", "/presets/{slug}", For::Key),
@@ -229,7 +253,7 @@ fn written(source: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     // Without white space, so that no way of formatting hides a route.
     let source: String = source.chars().filter(|c| !c.is_whitespace()).collect();
-    for start in [".route(\"", ".service(at(\"", ".service(get(\""] {
+    for start in [".route(\"", ".service(get(\""] {
         for rest in source.split(start).skip(1) {
             let path = rest.split('"').next().unwrap_or_default();
             let (_, after) = rest.split_once("web::").expect("a method");
@@ -237,18 +261,32 @@ fn written(source: &str) -> Vec<(String, String)> {
             found.push((method.to_owned(), path.to_owned()));
         }
     }
+    // A resource with a route for each of its methods.
+    for rest in source.split(".service(at(\"").skip(1) {
+        let path = rest.split('"').next().unwrap_or_default();
+        let (routes, _) = rest.split_once(".default_service(").expect("an answer to other methods");
+        for after in routes.split(".route(web::").skip(1) {
+            let method = after.split('(').next().unwrap_or_default();
+            found.push((method.to_owned(), path.to_owned()));
+        }
+    }
     found
+}
+
+/// How often a source names a method of a route.
+fn methods(source: &str) -> usize {
+    ["get", "post", "patch", "delete"].iter().map(|method| source.matches(&format!("web::{method}()")).count()).sum()
 }
 
 #[test]
 fn every_route_is_in_the_table() {
     let key = |(method, path): &(String, String)| format!("{method} {path}");
     let (web, api) = (written(WEB), written(API));
-    assert!(web.len() >= 35 && api.len() == 16, "{} and {} routes were read", web.len(), api.len());
+    assert!(web.len() >= 35 && api.len() >= 18, "{} and {} routes were read", web.len(), api.len());
     // Nothing is added in a way that is not read here.
-    assert_eq!(WEB.matches("web::get()").count() + WEB.matches("web::post()").count(), web.len());
-    assert_eq!(API.matches("web::get()").count() + API.matches("web::post()").count(), api.len());
-    for method in ["web::put", "web::patch", "web::delete", "web::method", "web::route"] {
+    assert_eq!(methods(WEB), web.len());
+    assert_eq!(methods(API), api.len());
+    for method in ["web::put", "web::head", "web::method", "web::route"] {
         assert!(!WEB.contains(method) && !API.contains(method), "{method} is new: teach it to this test");
     }
     let mut listed: Vec<String> = ROUTES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
@@ -262,6 +300,7 @@ fn every_route_is_in_the_table() {
 pub struct Owned {
     call: String,
     key: Key,
+    provisioning: Key,
     topup: String,
     method: String,
     setup: String,
@@ -278,6 +317,7 @@ impl Owned {
         match kind {
             "call" => &self.call,
             "key" => &self.key.id,
+            "provisioning" => &self.provisioning.id,
             "topup" => &self.topup,
             "method" => &self.method,
             "setup" => &self.setup,
@@ -295,7 +335,7 @@ impl Owned {
     pub fn nobodys(kind: &str) -> String {
         unused_id(match kind {
             "call" => "gen-",
-            "key" => "key_",
+            "key" | "provisioning" => "key_",
             "method" => "pay_",
             "setup" => "mst_",
             "session" => "ses_",
@@ -311,6 +351,7 @@ impl Owned {
 
 async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Owned {
     let key = farebox.key(email, "10", &[]).await;
+    let provisioning = farebox.key(email, "", &["--provisioning"]).await;
     let answer = farebox.chat(&key, "sandbox/echo", "mine alone", json!({})).await;
     let call = answer.headers()["x-generation-id"].to_str().expect("text").to_owned();
     let page = visitor.get("/credits").await;
@@ -332,28 +373,18 @@ async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Own
     let invitation = between(&visitor.get("/settings/members").await.body, "/settings/members/invitations/inv_", "/");
     team::open(visitor, &key.org).await;
     let method = payment_method(farebox, &key.org).await;
-    let preset = farebox::base::ids::PresetId::fresh().to_string();
-    let fields = [("id", preset.as_str()), ("name", "Hers alone"), ("models", "sandbox/echo")];
-    let made = visitor.submit("/settings/presets/new", "/settings/presets", &fields).await;
-    assert_eq!(made.status, 303, "{}", made.body);
-    let setup = method_setup(farebox, &key.org).await;
-    let invitation = format!("inv_{invitation}");
-    Owned { call, key, topup, method, setup, session, passkey, org, person, invitation, preset }
-}
-
-/// A way to pay that somebody of an organization is about to keep.
-async fn method_setup(farebox: &Farebox, org: &str) -> String {
-    use farebox::base::ids::{MethodSetupId, OrgId};
-    let (id, org): (_, OrgId) = (MethodSetupId::fresh(), org.parse().expect("an id"));
-    sqlx::query(
-        "insert into method_setup (org_id, id, processor, method, state) values ($1, $2, 'sandbox', 'card', 'over')",
-    )
-    .bind(org.0)
-    .bind(id.0)
-    .execute(&farebox.pool)
-    .await
-    .expect("a row");
-    id.to_string()
+    Owned {
+        call,
+        key,
+        provisioning,
+        topup,
+        method,
+        session,
+        passkey,
+        org,
+        person,
+        invitation: format!("inv_{invitation}"),
+    }
 }
 
 /// A saved way to pay of an organization, as a payment leaves one.
@@ -468,12 +499,12 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
         let garbage = send(&mut eve, method, &path_of(path, "x"), &token).await;
         assert_eq!(garbage.status, 404, "{method} {path}");
     }
-    assert_eq!(kinds.len(), 11);
+    assert_eq!(kinds.len(), 10);
 
     // Nothing of it was done, and none of it is on a stranger's pages.
     assert_eq!(
         farebox.text("select count(*)::text from api_key where disabled_at is null and deleted_at is null").await,
-        "1"
+        "2"
     );
     assert_eq!(farebox.text("select state from topup").await, "pending");
     for (method, path, who) in
@@ -521,7 +552,7 @@ async fn a_form_without_its_token_changes_nothing() {
     let eve =
         Visitor::member(&farebox, "eve@example.com", "another horse battery").await.token("/settings/profile").await;
     for (_, path, who) in ROUTES.iter().filter(|(method, ..)| *method == "post") {
-        if matches!(who, For::Key | For::Processor) {
+        if matches!(who, For::Key | For::Provisioning | For::Code | For::Processor) {
             continue;
         }
         let id = if let Owner(kind) = who { hers.id(kind) } else { "" };
@@ -532,7 +563,7 @@ async fn a_form_without_its_token_changes_nothing() {
     }
     assert_eq!(
         farebox.text("select count(*)::text from api_key where disabled_at is null and deleted_at is null").await,
-        "1"
+        "2"
     );
     assert_eq!(farebox.text("select count(*)::text from person where name = 'changed'").await, "0");
     assert_eq!(ada.get("/").await.status, 200, "still signed in");
@@ -558,11 +589,20 @@ async fn a_key_sees_only_its_own_organization_and_a_cookie_opens_no_api() {
     assert_eq!(asked(hers.key.clone(), hers.call.clone()).await.0, 200);
     assert_eq!(farebox.get(&strange, "/api/v1/credits").await["data"]["total_credits"].to_string(), "3");
 
-    for (method, path, who) in ROUTES.iter().filter(|(_, _, who)| *who == For::Key) {
+    for (method, path, who) in ROUTES.iter().filter(|(_, _, who)| matches!(who, For::Key | For::Provisioning)) {
         for prefix in ["/api/v1", "/v1"] {
-            let path = format!("{prefix}{path}");
-            let page = send(&mut ada, method, &path, "").await;
+            let path = format!("{prefix}{}", path_of(path, &"0".repeat(64)));
+            let method = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
+            let request = farebox.http.request(method.clone(), farebox.url(&path));
+            let page = ada.send(request.json(&json!({ "name": "x" }))).await;
             assert_eq!(page.status, 401, "{method} {path} for {who:?}: {}", page.body);
+            // A key that calls models manages nothing.
+            if *who == For::Provisioning {
+                let request = farebox.http.request(method.clone(), farebox.url(&path)).bearer_auth(&hers.key.text);
+                let answer = request.json(&json!({ "name": "x" })).send().await.expect("an answer");
+                assert_eq!(answer.status(), 403, "{method} {path}");
+            }
         }
     }
+    assert_eq!(farebox.text("select count(*)::text from api_key").await, "3", "nothing was made");
 }

@@ -23,6 +23,7 @@ fn caller(tenant: &Tenant) -> Caller {
         meters: vec![tenant.key_meter, tenant.member_meter],
         hash: "00".repeat(32),
         provisioning: false,
+        issued_by: None,
         powers: farebox::keys::Powers::of(farebox::keys::KeyKind::Inference),
         expires_at: None,
         rules: farebox::keys::Rules::default(),

@@ -7,6 +7,6 @@ mod write;
 pub(super) use read::{DetailRow, LogQuery, PriceRow, count_log, detail_row, log_rows, price_row};
 pub use read::{SettledUsage, settled_usage};
 pub(super) use sums::{ChartQuery, chart_hours, chart_minutes, group_sums, hour_sums, lifetime_cost};
-pub use sums::{HourOfKey, dear_hours};
+pub use sums::{DayRow, HourOfKey, days, dear_hours};
 pub use write::{HourLine, UsageLine};
 pub(super) use write::{add_hours, delete_abandoned, hours, insert_usage};

@@ -1,6 +1,6 @@
 //! Sums for figures and charts.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
@@ -160,6 +160,52 @@ pub async fn group_sums(
         },
     });
     Ok(rows.collect())
+}
+
+/// A UTC day of a model at a provider.
+#[derive(Clone, Debug)]
+pub struct DayRow {
+    pub day: NaiveDate,
+    pub model: String,
+    pub provider: String,
+    pub requests: i64,
+    pub prompt_tokens: i64,
+    pub completion_tokens: i64,
+    pub reasoning_tokens: i64,
+    pub cached_tokens: i64,
+    pub cost: Usd,
+}
+
+/// The UTC days of a span by model and provider, the newest first. Calls that nobody answered are left out.
+///
+/// # Errors
+/// Database errors only.
+pub async fn days(
+    conn: &mut PgConnection,
+    org: OrgId,
+    span: Span,
+    slice: &Slice,
+    limit: i64,
+) -> Result<Vec<DayRow>, sqlx::Error> {
+    sqlx::query_as!(
+        DayRow,
+        r#"select (hour at time zone 'UTC')::date as "day!", model, provider, sum(requests)::bigint as "requests!",
+            sum(prompt_tokens)::bigint as "prompt_tokens!", sum(completion_tokens)::bigint as "completion_tokens!",
+            sum(reasoning_tokens)::bigint as "reasoning_tokens!", sum(cached_tokens)::bigint as "cached_tokens!",
+            sum(cost) as "cost!: Usd"
+           from usage_hour
+           where org_id = $1 and hour >= $2 and hour < $3 and provider <> ''
+            and ($4::uuid is null or key_id = $4) and ($5::uuid is null or member_id = $5)
+           group by 1, model, provider order by 1 desc, sum(cost) desc, model, provider limit $6"#,
+        org.0,
+        span.from,
+        span.to,
+        slice.key_uuid(),
+        slice.member_uuid(),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
 }
 
 pub async fn lifetime_cost(conn: &mut PgConnection, org: OrgId) -> Result<Usd, sqlx::Error> {

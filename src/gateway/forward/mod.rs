@@ -20,12 +20,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::error::ApiError;
-use super::http_client::HttpClient;
 use super::providers::{Failure, Fault, UpstreamKeys};
 use super::settle::{Durable, Receipt, Settler};
 use super::wire::{Stamp, UsageOut, error_chunk, normalise_whole, usage_chunk, with_usage};
 use super::{Attempt, Call, Ended};
 use crate::base::Usd;
+use crate::outgoing::HttpClient;
 use crate::routing::{Candidate, Conversation, Conversations, Health};
 use bill::Bill;
 use client::Client;

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::forward::Timeouts;
-use super::http_client::HttpClient;
 use crate::catalog::ProviderKind;
+use crate::outgoing::HttpClient;
 use crate::routing::Candidate;
 
 pub(super) use failure::{Failure, Fault};

@@ -1,16 +1,18 @@
 //! What a key and its organization may spend and have spent.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
-use super::Number;
 use crate::activity;
 use crate::base::Usd;
 use crate::base::ids::MeterId;
 use crate::keys::Caller;
-use crate::ledger::{self, MeterState, Window};
+use crate::keys::management::activity::workspace_of;
+use crate::keys::shown::next_start;
+use crate::ledger::{self, Limits, MeterState, Window};
+use crate::web::api::Number;
 
 /// The answer of `GET /key`.
 #[derive(Serialize, ToSchema)]
@@ -53,6 +55,15 @@ pub struct KeyInfo {
     pub is_management_key: bool,
     pub is_provisioning_key: bool,
     pub organization_id: String,
+    /// The organization's one workspace.
+    pub workspace_id: String,
+    /// Where providers may be: everywhere, unless a call asks otherwise.
+    pub allowed_data_regions: [&'static str; 1],
+    pub free_model_daily_requests: FreeRequests,
+    /// The limits of the key itself, each in its window. Limits of whoever made or issued it may stop it before.
+    pub budgets: Vec<Budget>,
+    /// The one of these that stops the key first.
+    pub effective_budget: Option<Budget>,
     pub creator_user_id: Option<String>,
     pub expires_at: Option<DateTime<Utc>>,
     pub rate_limit: RateLimit,
@@ -65,6 +76,36 @@ pub struct RateLimit {
     pub requests: i32,
     pub interval: &'static str,
     pub note: &'static str,
+}
+
+/// Kept for clients that ask for it: calls of free models are not counted here.
+#[derive(Serialize, ToSchema)]
+pub struct FreeRequests {
+    pub used: i32,
+    /// Below zero: there is none.
+    pub limit: i32,
+    pub remaining: i32,
+}
+
+/// A limit, and how far it is used up. US dollars.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct Budget {
+    /// Always `key_limit`.
+    pub scope: &'static str,
+    #[schema(value_type = f64)]
+    pub limit_usd: Number,
+    #[schema(value_type = f64)]
+    pub spend_usd: Number,
+    #[schema(value_type = f64)]
+    pub remaining_usd: Number,
+    pub include_byok: bool,
+    /// `daily`, `weekly` or `monthly`; `null` for a limit that never starts again.
+    pub reset_interval: Option<&'static str>,
+    pub resets_at: Option<DateTime<Utc>>,
+    /// Always `null`.
+    pub guardrail_id: Option<String>,
+    /// Always `null`.
+    pub budget_id: Option<String>,
 }
 
 /// The answer of `GET /credits`.
@@ -110,9 +151,40 @@ pub async fn key_info(conn: &mut PgConnection, caller: &Caller) -> Result<KeyInf
         is_management_key: caller.provisioning,
         is_provisioning_key: caller.provisioning,
         organization_id: caller.org.to_string(),
+        workspace_id: workspace_of(caller.org),
+        allowed_data_regions: ["global"],
+        free_model_daily_requests: FreeRequests { used: 0, limit: -1, remaining: -1 },
+        effective_budget: tightest.and_then(|(window, _)| budget(&own, window)),
+        budgets: WINDOWS.into_iter().filter_map(|window| budget(&own, window)).collect(),
         creator_user_id: caller.created_by.map(|person| person.to_string()),
         expires_at: caller.expires_at,
         rate_limit: rate_limit(caller),
+    })
+}
+
+const WINDOWS: [Window; 4] = [Window::Day, Window::Week, Window::Month, Window::Total];
+
+fn budget(meter: &MeterState, window: Window) -> Option<Budget> {
+    let limit = limit_of(meter, window)?;
+    let only = MeterState { limits: Limits::default(), ..meter.clone() };
+    let limits = match window {
+        Window::Total => Limits { total: Some(limit), ..only.limits },
+        Window::Day => Limits { day: Some(limit), ..only.limits },
+        Window::Week => Limits { week: Some(limit), ..only.limits },
+        Window::Month => Limits { month: Some(limit), ..only.limits },
+    };
+    let (_, left) = MeterState { limits, ..only }.tightest(Usd::ZERO)?;
+    let starts = next_start(window, meter.today).map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    Some(Budget {
+        scope: "key_limit",
+        limit_usd: Number(limit),
+        spend_usd: Number(limit - left),
+        remaining_usd: Number(left.max(Usd::ZERO)),
+        include_byok: meter.include_byok,
+        reset_interval: (window != Window::Total).then(|| window.as_str()),
+        resets_at: starts,
+        guardrail_id: None,
+        budget_id: None,
     })
 }
 

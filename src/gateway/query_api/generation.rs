@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
-use super::Number;
 use crate::activity::{self, Detail};
 use crate::base::ids::CallId;
 use crate::keys::Caller;
 use crate::orgs::{self, Permission};
+use crate::web::api::Number;
 
 /// The answer of `GET /generation`.
 #[derive(Serialize, ToSchema)]

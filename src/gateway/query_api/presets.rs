@@ -7,16 +7,17 @@ use serde_json::{Map, Value};
 use sqlx::{Postgres, Transaction};
 use utoipa::ToSchema;
 
-use super::{QueryApi, answered, private, to_bytes};
+use super::QueryApi;
 use crate::audit::{Actor, Chain, Entry};
 use crate::base::ids::PresetId;
 use crate::base::slug::Slug;
-use crate::gateway::api::AnyCaller;
 use crate::gateway::error::ApiError;
 use crate::gateway::wire::check_depth;
-use crate::gateway::wire::schema::{ChatCompletionRequest, ErrorBody};
+use crate::gateway::wire::schema::ChatCompletionRequest;
 use crate::keys::Caller;
+use crate::keys::management::extract::AnyCaller;
 use crate::presets::{self, Config, Content, Flaw, Preset, PresetError, PresetName, Status, Version, Writer};
+use crate::web::api::{ErrorBody, answered, private, to_bytes};
 use crate::web::{App, client};
 
 /// Bytes of a request body from which a preset is made: what a preset keeps is far less.
@@ -283,7 +284,7 @@ pub async fn write_preset(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let caller = caller.get();
-    if !caller.provisioning {
+    if !caller.powers.manage {
         return Err(ApiError::forbidden("Only a key that manages keys can write presets."));
     }
     let slug = Slug::parse(&slug).map_err(|error| ApiError::invalid(format!("The slug {error}.")))?;

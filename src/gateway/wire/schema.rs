@@ -2,28 +2,31 @@
 
 use utoipa::ToSchema;
 
+use crate::web::api::Object;
+
 /// A chat completion to be made. Unknown fields are passed to the provider.
 #[derive(ToSchema)]
 pub struct ChatCompletionRequest {
-    /// The id of a model, such as `sandbox/echo`; may end in `:free`, `:nitro` or `:floor`.
-    pub model: Option<String>,
+    /// The id of a model, such as `sandbox/echo`; may end in `:free`, `:nitro` or `:floor`. May be left out where `models` has
+    /// one.
+    #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
+    pub model: String,
     /// Models to fall back on, in order.
+    #[schema(max_items = 15)]
     pub models: Option<Vec<String>>,
     #[schema(min_items = 1, max_items = 1000)]
     pub messages: Vec<ChatMessage>,
     pub stream: Option<bool>,
     /// The longest answer, in tokens.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub max_tokens: Option<u64>,
     /// The newer name of `max_tokens`.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub max_completion_tokens: Option<u64>,
     pub tools: Option<Vec<Object>>,
     /// Which providers may answer, and in which order.
     pub provider: Option<ProviderPreferences>,
 }
-
-/// Any JSON object.
-#[derive(ToSchema)]
-pub struct Object {}
 
 /// One message.
 #[derive(ToSchema)]
@@ -42,12 +45,27 @@ pub struct ProviderPreferences {
     pub ignore: Option<Vec<String>>,
     pub allow_fallbacks: Option<bool>,
     pub require_parameters: Option<bool>,
-    /// `allow` or `deny`.
-    pub data_collection: Option<String>,
+    pub data_collection: Option<DataCollection>,
     pub zdr: Option<bool>,
     pub quantizations: Option<Vec<String>>,
-    /// `price`, `throughput` or `latency`.
-    pub sort: Option<String>,
+    pub sort: Option<SortBy>,
+}
+
+/// Whether providers may keep what is sent to them.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum DataCollection {
+    Allow,
+    Deny,
+}
+
+/// What the first provider is best in.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum SortBy {
+    Price,
+    Throughput,
+    Latency,
 }
 
 /// An answer in one piece.
@@ -81,19 +99,4 @@ pub struct ChatUsage {
     #[schema(value_type = f64)]
     pub cost: rust_decimal::Decimal,
     pub is_byok: bool,
-}
-
-/// What every error looks like.
-#[derive(ToSchema)]
-pub struct ErrorBody {
-    pub error: ErrorDetail,
-}
-
-/// The reason.
-#[derive(ToSchema)]
-pub struct ErrorDetail {
-    /// The HTTP status.
-    pub code: u16,
-    pub message: String,
-    pub metadata: Option<Object>,
 }

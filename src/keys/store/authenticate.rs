@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 
 use super::super::caller::Caller;
 use super::super::key::Powers;
+use super::super::rules::Models;
 use super::read::rules;
 use crate::base::ids::{KeyId, MeterId, OrgId, PersonId};
 use crate::base::secret::Digest;
@@ -23,22 +24,27 @@ pub async fn find_by_digest(conn: &mut PgConnection, digest: &Digest) -> Result<
     let row = sqlx::query!(
         r#"select k.org_id as "org: OrgId", k.id as "id: KeyId", k.kind, k.name, k.label, k.can_call, k.can_manage,
             k.digest as "digest!", k.previous_until, k.created_by as "created_by: PersonId",
-            k.issued_by as "issued_by: MeterId", k.disabled_at, k.expires_at, k.allowed_models as models,
+            k.issued_by as "issued_by: KeyId", k.disabled_at, k.expires_at, k.allowed_models as models,
             k.allowed_ips::text[] as ips, k.requests_per_minute as per_minute, k.preset,
             o.frozen_at, o.keys_stopped_at, coalesce(o.delete_after, o.deleted_at) is not null as "closing!",
-            m.meter_id as "member_meter?: MeterId"
+            m.meter_id as "member_meter?: MeterId", i.disabled_at as "issuer_disabled_at?",
+            i.expires_at as "issuer_expires_at?", i.allowed_models as "issuer_models?"
            from api_key k
            join org o on o.id = k.org_id
+           left join api_key i on i.org_id = k.org_id and i.id = k.issued_by
            left join membership m on m.org_id = k.org_id and m.person_id = k.created_by
-           where (k.digest = $1 or k.previous_digest = $1) and k.deleted_at is null"#,
+           where (k.digest = $1 or k.previous_digest = $1) and k.deleted_at is null and i.deleted_at is null"#,
         digest.as_bytes(),
     )
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| {
-        let meters = [Some(MeterId(row.id.0)), row.issued_by, row.member_meter].into_iter().flatten().collect();
+        let issuer = row.issued_by.map(|key| MeterId(key.0));
+        let meters = [Some(MeterId(row.id.0)), issuer, row.member_meter].into_iter().flatten().collect();
         let replaced = row.digest != digest.as_bytes();
-        let ends = [row.expires_at, row.previous_until.filter(|_| replaced)].into_iter().flatten().min();
+        let ends = [row.expires_at, row.issuer_expires_at, row.previous_until.filter(|_| replaced)];
+        let mut rules = rules(row.models, row.ips, row.per_minute, row.preset);
+        rules.models = Models::both(rules.models, row.issuer_models.map(|all| Models::stored(&all)));
         Found {
             caller: Caller {
                 org: row.org,
@@ -50,10 +56,11 @@ pub async fn find_by_digest(conn: &mut PgConnection, digest: &Digest) -> Result<
                 hash: hex::encode(row.digest),
                 provisioning: row.kind == "provisioning",
                 powers: Powers { call: row.can_call, manage: row.can_manage },
-                expires_at: ends,
-                rules: rules(row.models, row.ips, row.per_minute, row.preset),
+                issued_by: row.issued_by,
+                expires_at: ends.into_iter().flatten().min(),
+                rules,
             },
-            disabled: row.disabled_at.is_some(),
+            disabled: row.disabled_at.is_some() || row.issuer_disabled_at.is_some(),
             frozen: row.frozen_at.is_some(),
             closing: row.closing,
             stopped: row.keys_stopped_at.is_some(),

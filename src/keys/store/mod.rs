@@ -3,6 +3,7 @@
 mod alarms;
 mod authenticate;
 mod claims;
+mod issued;
 mod list;
 mod names;
 mod pace;
@@ -12,6 +13,9 @@ mod write;
 pub use alarms::{FoundAlarm, alarm_facts, insert_alarm, lock_alarm, mark_alarm_used};
 pub use authenticate::{Found, find_by_digest};
 pub use claims::{Claim, FoundClaim, claim_of, delete_claim, find_claim, mark_claimed, put_claim, set_secret};
+pub use issued::{
+    IssuedQuery, delete_issued, find_ever, find_issued, hold, issued, issued_counts, issued_page, provisioning,
+};
 pub use list::list;
 pub use names::{labels, live, makers};
 pub use pace::{Asked, Begun, begin_calls, prepare};

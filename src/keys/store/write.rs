@@ -26,6 +26,8 @@ pub async fn disable_all_of(conn: &mut PgConnection, org: OrgId, maker: PersonId
 
 /// Deletes every key of an organization for good and forgets what it was called.
 pub async fn erase_all(conn: &mut PgConnection, org: OrgId) -> Result<u64, sqlx::Error> {
+    sqlx::query!("delete from auth_code where org_id = $1", org.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from first_answer where org_id = $1", org.0).execute(&mut *conn).await?;
     let done = sqlx::query!(
         "update api_key set deleted_at = coalesce(deleted_at, now()), name = 'deleted key', updated_at = now()
          where org_id = $1",

@@ -103,6 +103,32 @@ pub async fn member_page(
     .await
 }
 
+/// Everybody in an organization, owners first, without the first `offset`.
+///
+/// # Errors
+/// Database errors only.
+pub async fn members_from(
+    conn: &mut PgConnection,
+    org: OrgId,
+    offset: i64,
+    limit: i64,
+) -> Result<Vec<MemberRow>, sqlx::Error> {
+    sqlx::query_as!(
+        MemberRow,
+        r#"select p.id as "person: PersonId", p.name, p.email, m.role, m.meter_id as "meter: MeterId",
+            m.created_at as joined_at
+           from membership m join person p on p.id = m.person_id
+           where m.org_id = $1
+           order by array_position(array['owner', 'admin', 'billing', 'member'], m.role), lower(p.name), p.id
+           offset $2 limit $3"#,
+        org.0,
+        offset,
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 pub async fn member_row(
     conn: &mut PgConnection,
     org: OrgId,

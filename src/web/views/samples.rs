@@ -34,6 +34,7 @@ pub fn samples(theme: &str) -> askama::Result<Vec<Sample>> {
     super::team_samples::push_all(theme, &mut out)?;
     super::money_samples::push_all(theme, &mut out)?;
     super::rule_samples::push_all(theme, &mut out)?;
+    super::program_samples::push_all(theme, &mut out)?;
     super::preset_samples::push_all(theme, &mut out)?;
     other_pages(theme, &mut out)?;
     error_pages(theme, &mut out)?;
@@ -70,7 +71,7 @@ pub(super) fn shell(theme: &str, section: &'static str, title: &str, description
                 current: true,
             },
         ],
-        menu: Menu { keys: true, credits: true, members: true, audit: true },
+        menu: Menu { keys: true, provisioning: true, credits: true, members: true, audit: true },
         closing: None,
         stopped: None,
         balance: "$112.40".into(),
@@ -95,7 +96,7 @@ pub(super) fn usd(text: &str) -> Amount {
     Amount::new(text, text)
 }
 
-fn rounded(text: &str, exact: &str) -> Amount {
+pub(super) fn rounded(text: &str, exact: &str) -> Amount {
     Amount::new(text, exact)
 }
 
@@ -292,7 +293,7 @@ fn identity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     push(out, "ways_to_sign_in", &ways)
 }
 
-fn meter(used: &str, limit: &str, percent: u8, note: &str) -> Meter {
+pub(super) fn meter(used: &str, limit: &str, percent: u8, note: &str) -> Meter {
     Meter { used: usd(used), limit: usd(limit), percent, note: note.into(), label: format!("{used} of {limit} used") }
 }
 

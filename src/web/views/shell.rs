@@ -95,6 +95,7 @@ pub struct OrgLink {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Menu {
     pub keys: bool,
+    pub provisioning: bool,
     pub credits: bool,
     pub members: bool,
     pub audit: bool,

@@ -11,6 +11,7 @@ mod money;
 mod overflow;
 mod pages;
 mod presets;
+mod programs;
 mod security;
 mod teams;
 mod town;

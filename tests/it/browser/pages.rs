@@ -96,6 +96,7 @@ async fn every_page_fits_and_can_be_used_by_everybody() {
     members(&mut inspector, &town).await;
     money(&mut inspector, &town).await;
     super::teams::pages(&mut inspector, &town).await;
+    super::programs::pages(&mut inspector, &town).await;
     // Last, because it renews the session.
     security(&mut inspector).await;
     comfort::check(&browser, &town).await;

@@ -3,6 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::management::provisioning;
 use crate::support::{Farebox, Key, lab};
 
 /// What is wrong with `value` by a schema of OpenAPI 3.1, as far as our document goes.
@@ -103,6 +104,25 @@ impl Contract<'_> {
     }
 }
 
+impl Contract<'_> {
+    /// Sends a request, and checks its answer as [`Contract::get`] does.
+    async fn send(&self, method: &str, template: &str, path: &str, body: Option<Value>, status: u16) -> Value {
+        let method = Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
+        let request = self.farebox.http.request(method.clone(), self.farebox.url(path)).bearer_auth(&self.key.text);
+        let request = match &body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let answer = request.send().await.expect("an answer");
+        let found = answer.status().as_u16();
+        let text = answer.text().await.expect("a body");
+        assert_eq!(found, status, "{method} {path} {body:?}: {text}");
+        let answer = serde_json::from_str(&text).expect("JSON");
+        self.check(&method.as_str().to_lowercase(), template, status, &answer);
+        answer
+    }
+}
+
 async fn document(farebox: &Farebox) -> Value {
     let answer = farebox.http.get(farebox.url("/openapi.json")).send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
@@ -164,6 +184,87 @@ async fn every_answer_has_the_shape_of_the_document() {
     for path in ["/api/v1/key", "/api/v1/credits", "/api/v1/generation"] {
         let path_with = if path.ends_with("generation") { "/api/v1/generation?id=gen-00" } else { path };
         Contract { key: &stranger, document: contract.document.clone(), ..contract }.get(path, path_with, 401).await;
+    }
+}
+
+/// Every answer of the management API, good and bad, against the document.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_to_a_program_that_manages_has_the_shape_of_the_document() {
+    let farebox = Farebox::start().await;
+    let manager = provisioning(&farebox, "ada@example.com", "10", &["--expires", "2100-01-01T00:00:00Z"]).await;
+    let plain = farebox.key("ada@example.com", "", &[]).await;
+    let stranger = Key { text: "sk-wrong".into(), ..plain.clone() };
+    let document = document(&farebox).await;
+    let contract = |key| Contract { farebox: &farebox, key, document: document.clone() };
+    let by_manager = contract(&manager);
+    let (keys, one, code) = ("/api/v1/keys", "/api/v1/keys/{hash}", "/api/v1/auth/keys/code");
+    let made = by_manager.send("post", keys, keys, Some(json!({ "name": "a", "limit": 1 })), 201).await;
+    let path = format!("{keys}/{}", made["data"]["hash"].as_str().expect("a hash"));
+    by_manager.send("get", keys, "/api/v1/keys?include_disabled=true", None, 200).await;
+    by_manager.send("get", one, &path, None, 200).await;
+    by_manager.send("patch", one, &path, Some(json!({ "limits": { "daily": 1, "monthly": 2 } })), 200).await;
+    by_manager.send("patch", one, &path, Some(json!({ "limit": 3 })), 409).await;
+    by_manager.send("patch", one, &path, Some(json!({ "more": 3 })), 400).await;
+    by_manager.send("post", keys, keys, Some(json!({ "name": "a", "expires_at": "2020-01-01T00:00:00Z" })), 403).await;
+    by_manager.send("post", keys, keys, Some(json!({ "name": "a", "workspace_id": "x" })), 404).await;
+    by_manager.send("post", keys, keys, Some(json!({ "name": "x".repeat(70_000) })), 413).await;
+    by_manager.send("get", keys, "/api/v1/keys?offset=x", None, 400).await;
+    for path in ["/api/v1/activity", "/api/v1/organization/members"] {
+        by_manager.send("get", path, path, None, 200).await;
+    }
+    by_manager.send("get", "/api/v1/activity", "/api/v1/activity?date=2020-01-01", None, 404).await;
+    by_manager.send("get", "/api/v1/organization/members", "/api/v1/organization/members?limit=0", None, 400).await;
+    let shown = by_manager.send("get", "/api/v1/key", "/api/v1/key", None, 200).await;
+    assert_eq!(
+        (&shown["data"]["is_provisioning_key"], &shown["data"]["is_management_key"]),
+        (&json!(true), &json!(true))
+    );
+    let wish = json!({ "callback_url": "https://app.example/", "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" });
+    let asked = by_manager.send("post", code, code, Some(wish.clone()), 200).await;
+    let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    let exchange = json!({ "code": asked["data"]["id"], "code_verifier": verifier });
+    let by_nobody = contract(&stranger);
+    let auth = "/api/v1/auth/keys";
+    by_nobody.send("post", auth, auth, Some(exchange.clone()), 200).await;
+    by_nobody.send("post", auth, auth, Some(exchange), 403).await;
+    by_nobody.send("post", auth, auth, Some(json!({})), 400).await;
+    by_manager.send("delete", one, &path, None, 200).await;
+    by_manager.send("delete", one, &path, None, 404).await;
+    for (key, status) in [(&stranger, 401), (&plain, 403)] {
+        let contract = contract(key);
+        for (method, template, body) in [
+            ("get", keys, None),
+            ("post", keys, Some(json!({ "name": "a" }))),
+            ("get", one, None),
+            ("patch", one, Some(json!({}))),
+            ("delete", one, None),
+            ("get", "/api/v1/activity", None),
+            ("get", "/api/v1/organization/members", None),
+            ("post", code, Some(wish.clone())),
+        ] {
+            contract.send(method, template, &template.replace("{hash}", "0"), body, status).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_operation_of_the_document_says_what_it_answers() {
+    let farebox = Farebox::start().await;
+    let document = document(&farebox).await;
+    let paths = document["paths"].as_object().expect("paths");
+    assert!(paths.len() >= 14, "{} paths", paths.len());
+    for (path, item) in paths {
+        for (method, operation) in item.as_object().expect("methods") {
+            let answers = operation["responses"].as_object().expect("answers");
+            assert!(answers.keys().any(|status| status.starts_with('2')), "{method} {path}");
+            for (status, answer) in answers {
+                let schema = &answer["content"]["application/json"]["schema"];
+                assert!(schema.is_object(), "{method} {path} {status} has no schema");
+            }
+            for described in ["summary", "tags", "operationId"] {
+                assert!(!operation[described].is_null(), "{method} {path} has no {described}");
+            }
+        }
     }
 }
 

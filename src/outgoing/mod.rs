@@ -69,6 +69,15 @@ impl HttpClient {
         Ok(HttpClient { client, allow_private: config.allow_private })
     }
 
+    /// Starts a GET of an address that the operator set.
+    ///
+    /// # Errors
+    /// As [`HttpClient::post`].
+    pub fn get(&self, url: Url) -> Result<reqwest::RequestBuilder, ForbiddenAddress> {
+        check(&url, self.allow_private)?;
+        Ok(self.client.get(url))
+    }
+
     /// Starts a POST to an address of the catalog.
     ///
     /// # Errors
