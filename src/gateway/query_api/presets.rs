@@ -283,7 +283,7 @@ pub async fn write_preset(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let caller = caller.get();
-    if !caller.provisioning {
+    if !caller.powers.manage {
         return Err(ApiError::forbidden("Only a key that manages keys can write presets."));
     }
     let slug = Slug::parse(&slug).map_err(|error| ApiError::invalid(format!("The slug {error}.")))?;
