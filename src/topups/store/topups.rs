@@ -251,18 +251,9 @@ pub async fn insert_more(conn: &mut PgConnection, more: &TopUp) -> Result<(), sq
 /// # Errors
 /// Database errors only.
 pub async fn more_of(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Vec<TopUp>, sqlx::Error> {
-    sqlx::query_as!(
-        TopUp,
-        r#"select org_id as "org: OrgId", id as "id: TopUpId", method, processor, credits as "credits: Usd",
-            fee as "fee: Usd", total as "total: Usd", asked_total as "asked: Usd", seen as "seen: Usd",
-            more_of as "more_of: TopUpId", state, failure, processor_ref, payment_ref, checkout_url, origin,
-            refunded as "refunded: Usd", disputed as "disputed: Usd", receipt_number, null::text as payer, created_at, paid_at
-           from topup where org_id = $1 and more_of = $2 order by id limit 100"#,
-        org.0,
-        id.0,
-    )
-    .fetch_all(conn)
-    .await
+    read_topups!("", "where t.org_id = $1 and t.more_of = $2 order by t.id limit 100", org.0, id.0)
+        .fetch_all(conn)
+        .await
 }
 
 pub async fn set_taken_back(conn: &mut PgConnection, topup: &TopUp) -> Result<(), sqlx::Error> {
