@@ -429,7 +429,7 @@ async fn programs_read_presets_and_write_them_with_a_key_that_manages() {
     let routes = Routes::start().await;
     let farebox = &routes.farebox;
     let manager = farebox.key(crate::support::routes::EMAIL, "", &[]).await;
-    sqlx::query("update api_key set kind = 'provisioning' where id = $1")
+    sqlx::query("update api_key set kind = 'provisioning', can_manage = true, can_call = false where id = $1")
         .bind(manager.id.parse::<farebox::base::ids::KeyId>().expect("an id").0)
         .execute(&farebox.pool)
         .await
