@@ -373,17 +373,24 @@ async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Own
     let invitation = between(&visitor.get("/settings/members").await.body, "/settings/members/invitations/inv_", "/");
     team::open(visitor, &key.org).await;
     let method = payment_method(farebox, &key.org).await;
+    let setup = method_setup(farebox, &key.org).await;
+    let preset = farebox::base::ids::PresetId::fresh().to_string();
+    let fields = [("id", preset.as_str()), ("name", "Hers alone"), ("models", "sandbox/echo")];
+    let made = visitor.submit("/settings/presets/new", "/settings/presets", &fields).await;
+    assert_eq!(made.status, 303, "{}", made.body);
     Owned {
         call,
         key,
         provisioning,
         topup,
         method,
+        setup,
         session,
         passkey,
         org,
         person,
         invitation: format!("inv_{invitation}"),
+        preset,
     }
 }
 
