@@ -394,6 +394,21 @@ async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Own
     }
 }
 
+/// A way to pay that somebody of an organization is about to keep.
+async fn method_setup(farebox: &Farebox, org: &str) -> String {
+    use farebox::base::ids::{MethodSetupId, OrgId};
+    let (id, org): (_, OrgId) = (MethodSetupId::fresh(), org.parse().expect("an id"));
+    sqlx::query(
+        "insert into method_setup (org_id, id, processor, method, state) values ($1, $2, 'sandbox', 'card', 'over')",
+    )
+    .bind(org.0)
+    .bind(id.0)
+    .execute(&farebox.pool)
+    .await
+    .expect("a row");
+    id.to_string()
+}
+
 /// A saved way to pay of an organization, as a payment leaves one.
 async fn payment_method(farebox: &Farebox, org: &str) -> String {
     use farebox::base::ids::{OrgId, PaymentMethodId};
@@ -506,7 +521,7 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
         let garbage = send(&mut eve, method, &path_of(path, "x"), &token).await;
         assert_eq!(garbage.status, 404, "{method} {path}");
     }
-    assert_eq!(kinds.len(), 10);
+    assert_eq!(kinds.len(), 12);
 
     // Nothing of it was done, and none of it is on a stranger's pages.
     assert_eq!(
