@@ -85,7 +85,6 @@ impl Remote {
         &self.base
     }
 
-    #[must_use]
     pub fn request(&self, method: reqwest::Method, url: Url) -> reqwest::RequestBuilder {
         self.client.request(method, url).header("accept", "application/json")
     }
