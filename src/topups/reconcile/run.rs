@@ -175,8 +175,7 @@ impl Work<'_> {
             for reference in
                 page.references.iter().filter(|reference| !self.named.contains(*reference)).cloned().collect::<Vec<_>>()
             {
-                // What went back of other programs' payments is none of ours, and was not listed.
-                if let Some(payment) = self.fetch(&reference).await?.filter(|payment| payment.topup.is_some()) {
+                if let Some(payment) = self.fetch(&reference).await? {
                     self.compare(&payment).await?;
                 }
                 self.named.insert(reference);
