@@ -20,7 +20,7 @@ use crate::accounts::{Factors, Hasher, Links, NoteFailedSignIn, SignUpRules, Sta
 use crate::audit::{self, AnchorKey};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, EmailAddress, Secret};
-use crate::catalog::{self, CatalogFile, Missing, Shelf};
+use crate::catalog::{self, Shelf};
 use crate::config::{Config, derived_key};
 use crate::db::Pools;
 use crate::db::listen::{Heard, Hearing};
@@ -53,6 +53,7 @@ use crate::web::{App, Hosts};
 use crate::{db, jobs, orgs, presets, routes};
 
 mod stand_ins;
+mod stock;
 
 /// Connections that are slow to send a request's head are closed.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -182,7 +183,7 @@ async fn build(
 ) -> anyhow::Result<Parts> {
     let handle = Handle::current();
     let dev = !config.is_production();
-    stock_catalog(&pools.general).await?;
+    stock::stock_catalog(&pools.general).await?;
     let shelf = Shelf::load(&pools.general, dev).await.context("the catalog could not be read")?;
     let sealer = Sealer::new(&derived_key(&config.secret_key, "seal"));
     let factors = Factors::new(sealer.clone(), &config.public_url);
@@ -344,18 +345,6 @@ pub fn anchoring(config: &Config) -> Anchoring {
         mail_to: config.anchor_mail.clone(),
         instance: Links { base: config.public_url.clone() }.instance(),
     }
-}
-
-/// A new instance starts with the catalog that is shipped.
-async fn stock_catalog(pool: &PgPool) -> anyhow::Result<()> {
-    let mut tx = pool.begin().await?;
-    let stocked = !catalog::load(&mut tx).await?.models().is_empty();
-    if !stocked {
-        let changes = catalog::apply(&mut tx, &CatalogFile::shipped()?, Missing::Keep).await?;
-        tracing::info!(changes = changes.len(), "the shipped catalog was applied");
-    }
-    tx.commit().await?;
-    Ok(())
 }
 
 const CHANNELS: [&str; 4] = ["key_changed", "org_changed", presets::CHANGED_CHANNEL, catalog::CHANGED_CHANNEL];

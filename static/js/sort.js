@@ -12,7 +12,6 @@ document.addEventListener("pointerdown", (event) => {
   const list = row.parentElement;
   const before = [...list.children].indexOf(row);
   event.preventDefault();
-  handle.setPointerCapture(event.pointerId);
   row.dataset.dragged = "";
   const move = (at) => {
     for (const other of list.children) {
@@ -24,12 +23,14 @@ document.addEventListener("pointerdown", (event) => {
       if (!above && !isBefore && at.clientY > box.top) other.after(row);
     }
   };
+  const over = new AbortController();
   const end = () => {
-    handle.removeEventListener("pointermove", move);
+    over.abort();
     delete row.dataset.dragged;
     if ([...list.children].indexOf(row) !== before) row.dispatchEvent(new Event("change", { bubbles: true }));
   };
-  handle.addEventListener("pointermove", move);
-  handle.addEventListener("pointerup", end, { once: true });
-  handle.addEventListener("pointercancel", end, { once: true });
+  // On the document: whatever captures a pointer lets go of it when it is moved in the page, as the row is.
+  document.addEventListener("pointermove", move, { signal: over.signal });
+  document.addEventListener("pointerup", end, { signal: over.signal });
+  document.addEventListener("pointercancel", end, { signal: over.signal });
 });

@@ -533,7 +533,9 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
         ROUTES.iter().filter(|(method, path, who)| *method == "get" && *who == Member && !path.contains('{'))
     {
         let page = send(&mut eve, method, path, &token).await;
-        assert!(matches!(page.status, 200 | 303), "{path} for {who:?}: {}", page.status);
+        // Which app asks is missing there.
+        let known = matches!(page.status, 200 | 303) || (*path, page.status) == ("/auth", 422);
+        assert!(known, "{path} for {who:?}: {}", page.status);
         for secret in
             [hers.call.as_str(), &hers.key.id, &hers.topup, &hers.org, &hers.person, "ada@example.com", "Analytical"]
         {

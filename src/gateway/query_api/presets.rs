@@ -24,6 +24,7 @@ use crate::web::{App, client};
 const MAX_BODY: usize = 1_000_000;
 const DEFAULT_LIMIT: i64 = 50;
 const MAX_LIMIT: i64 = 100;
+const MAX_OFFSET: u32 = 1_000_000;
 /// Flaws that an error names.
 const MAX_FLAWS: usize = 5;
 
@@ -147,6 +148,15 @@ impl PageQuery {
         let fits = (1..=MAX_LIMIT).contains(&limit);
         if fits { Ok(limit) } else { Err(ApiError::invalid(format!("limit must be from 1 to {MAX_LIMIT}."))) }
     }
+
+    fn offset(&self) -> Result<u32, ApiError> {
+        let offset = self.offset.unwrap_or(0);
+        if offset <= MAX_OFFSET {
+            Ok(offset)
+        } else {
+            Err(ApiError::invalid(format!("offset must be at most {MAX_OFFSET}.")))
+        }
+    }
 }
 
 type Paged = Result<web::Query<PageQuery>, actix_web::Error>;
@@ -164,14 +174,20 @@ fn paged(query: Paged) -> Result<PageQuery, ApiError> {
     path = "/api/v1/presets",
     tag = "Presets",
     params(
-        ("offset" = Option<u32>, Query, description = "Leave out so many"),
-        ("limit" = Option<i64>, Query, description = "At most so many, 50 unless told, up to 100"),
+        ("offset" = Option<u32>, Query, minimum = 0, maximum = 1_000_000, description = "Leave out so many"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "At most so many, 50 unless told, up to 100"),
     ),
-    responses((status = 200, body = PresetsBody), (status = 401, body = ErrorBody)),
+    responses(
+        (status = 200, body = PresetsBody),
+        (status = 400, body = ErrorBody),
+        (status = 401, body = ErrorBody),
+        (status = 403, body = ErrorBody),
+        (status = 503, body = ErrorBody),
+    ),
 )]
 pub async fn list_presets(api: web::Data<QueryApi>, caller: AnyCaller, query: Paged) -> Result<HttpResponse, ApiError> {
     let (query, caller) = (paged(query)?, caller.get());
-    let (offset, limit) = (i64::from(query.offset.unwrap_or(0)), query.limit()?);
+    let (offset, limit) = (i64::from(query.offset()?), query.limit()?);
     let mut conn = api.tenant(caller).await?;
     let found = answered(presets::list(&mut conn, caller.org, Status::Active, offset, limit)).await?;
     let total_count = answered(presets::count_active(&mut conn, caller.org)).await?;
@@ -188,7 +204,13 @@ pub async fn list_presets(api: web::Data<QueryApi>, caller: AnyCaller, query: Pa
     path = "/api/v1/presets/{slug}",
     tag = "Presets",
     params(("slug" = String, Path, description = "What programs call it, without @preset/")),
-    responses((status = 200, body = PresetBody), (status = 401, body = ErrorBody), (status = 404, body = ErrorBody)),
+    responses(
+        (status = 200, body = PresetBody),
+        (status = 401, body = ErrorBody),
+        (status = 403, body = ErrorBody),
+        (status = 404, body = ErrorBody),
+        (status = 503, body = ErrorBody),
+    ),
 )]
 pub async fn get_preset(
     api: web::Data<QueryApi>,
@@ -210,10 +232,17 @@ pub async fn get_preset(
     tag = "Presets",
     params(
         ("slug" = String, Path, description = "What programs call it"),
-        ("offset" = Option<u32>, Query, description = "Leave out so many"),
-        ("limit" = Option<i64>, Query, description = "At most so many, 50 unless told, up to 100"),
+        ("offset" = Option<u32>, Query, minimum = 0, maximum = 1_000_000, description = "Leave out so many"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "At most so many, 50 unless told, up to 100"),
     ),
-    responses((status = 200, body = PresetVersionsBody), (status = 404, body = ErrorBody)),
+    responses(
+        (status = 200, body = PresetVersionsBody),
+        (status = 400, body = ErrorBody),
+        (status = 401, body = ErrorBody),
+        (status = 403, body = ErrorBody),
+        (status = 404, body = ErrorBody),
+        (status = 503, body = ErrorBody),
+    ),
 )]
 pub async fn list_versions(
     api: web::Data<QueryApi>,
@@ -228,7 +257,7 @@ pub async fn list_versions(
     let newest = answered(presets::versions(&mut conn, preset.org, preset.id, None, 1)).await?;
     // Versions are numbered without gaps, so an offset is a number.
     let total_count = newest.first().map_or(0, |version| version.number);
-    let offset = i32::try_from(query.offset.unwrap_or(0)).unwrap_or(i32::MAX);
+    let offset = i32::try_from(query.offset()?).unwrap_or(i32::MAX);
     let before = total_count.saturating_add(1).saturating_sub(offset);
     let found = answered(presets::versions(&mut conn, preset.org, preset.id, Some(before), limit)).await?;
     let data = found.iter().map(|version| PresetVersionInfo::of(&preset, version)).collect();
@@ -244,7 +273,13 @@ pub async fn list_versions(
     path = "/api/v1/presets/{slug}/versions/{version}",
     tag = "Presets",
     params(("slug" = String, Path, description = "What programs call it"), ("version" = i32, Path, description = "Its number")),
-    responses((status = 200, body = PresetVersionBody), (status = 404, body = ErrorBody)),
+    responses(
+        (status = 200, body = PresetVersionBody),
+        (status = 401, body = ErrorBody),
+        (status = 403, body = ErrorBody),
+        (status = 404, body = ErrorBody),
+        (status = 503, body = ErrorBody),
+    ),
 )]
 pub async fn get_version(
     api: web::Data<QueryApi>,
@@ -273,7 +308,15 @@ pub async fn get_version(
     tag = "Presets",
     params(("slug" = String, Path, description = "Made if it is not there")),
     request_body = ChatCompletionRequest,
-    responses((status = 200, body = PresetBody), (status = 400, body = ErrorBody), (status = 403, body = ErrorBody)),
+    responses(
+        (status = 200, body = PresetBody),
+        (status = 400, body = ErrorBody),
+        (status = 401, body = ErrorBody),
+        (status = 403, body = ErrorBody),
+        (status = 404, body = ErrorBody),
+        (status = 413, body = ErrorBody),
+        (status = 503, body = ErrorBody),
+    ),
 )]
 pub async fn write_preset(
     request: HttpRequest,

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use super::super::call::{Call, Ended};
 use super::super::spool::Spool;
-use super::flush::Flusher;
+use super::flush::{Flusher, Life};
 use super::together::settle_together;
 use super::{Durable, Receipt, Settlement};
 use crate::activity::UsageRow;
@@ -106,10 +106,11 @@ impl Desk {
         self: Arc<Desk>,
         jobs: Arc<Vec<Arc<Job>>>,
     ) -> impl Future<Output = Vec<Option<Receipt>>> + Send + 'static {
+        let life = self.life();
         let settled = self.settle(&jobs).await;
         async move {
             let durable = match settled {
-                Ok(results) => self.flush().await.map(|()| results),
+                Ok(results) => self.flush(life).await.map(|()| results),
                 Err(failure) => Err(failure),
             };
             let mut receipts: Vec<Option<Receipt>> = match durable {
@@ -142,13 +143,18 @@ impl Desk {
         }
     }
 
+    /// The life of the database that is going on; ask before settling, for [`Desk::flush`].
+    pub fn life(&self) -> Life {
+        self.flusher.life()
+    }
+
     /// Waits until everything that [`Desk::settle`] returned before this call is on the disk of the database. Until
     /// then it must not be acknowledged, and no other proof of it may be thrown away.
     ///
     /// # Errors
     /// `Away` when that is not known: what was settled may be gone, or not.
-    pub async fn flush(&self) -> Result<(), Failure> {
-        self.flusher.flush().await.map_err(|error| {
+    pub async fn flush(&self, life: Life) -> Result<(), Failure> {
+        self.flusher.flush(life).await.map_err(|error| {
             self.rest();
             Failure::Away(error)
         })

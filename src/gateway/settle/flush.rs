@@ -3,14 +3,20 @@
 //! A batch of settlements commits without waiting for the disk, so that the next one finds its rows free. Nobody is told
 //! before a flush that began after that commit has ended. The log of a Postgres is one sequence: whoever commits
 //! something and waits for the disk has everything on it that was committed before, by whomever.
+//!
+//! A database that crashes between a commit and the flush may come back without that commit, and would flush happily. So
+//! each flush reads which life of the database it was in (`migrations/0040_incarnation.sql`), and nobody is told that
+//! something is on the disk that was committed in an earlier one.
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool, Row};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use crate::db::Lane;
 
@@ -20,50 +26,76 @@ const MAX_WAITING: usize = 1_024;
 const MAX_WAIT: Duration = Duration::from_secs(3);
 /// The smallest thing that can be committed: a message in the log that nobody reads. It belongs to the transaction, for
 /// only a transaction that wrote something waits for the disk.
-const FLUSH: &str =
-    "begin; set local synchronous_commit = on; select pg_logical_emit_message(true, 'farebox', ''); commit";
+const FLUSH: &str = "begin; set local synchronous_commit = on; select pg_logical_emit_message(true, 'farebox', ''); commit; \
+                     select id from incarnation";
+const FIRST: &str = "insert into incarnation default values on conflict do nothing; select id from incarnation";
 
-type Waiting = oneshot::Sender<Result<(), String>>;
+/// A life of the database, as this process counts them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Life(u64);
+
+struct Waiting {
+    life: Life,
+    reply: oneshot::Sender<Result<(), String>>,
+}
 
 /// Flushes one at a time. While one runs, others gather and share the next.
 pub struct Flusher {
     sender: mpsc::Sender<Waiting>,
+    lives: Arc<AtomicU64>,
 }
 
 impl Flusher {
     /// Starts the worker, which ends with the flusher or with the runtime of `handle`.
     pub fn start(handle: &Handle, pool: PgPool) -> Flusher {
-        let lane = Arc::new(Lane::new(pool));
-        Flusher::start_with(handle, move || {
+        let lane = Arc::new(Lane::new(pool.clone()));
+        let flush = move || {
             let lane = Arc::clone(&lane);
             async move { flush_in_time(&lane).await }
-        })
+        };
+        Flusher::start_with(handle, async move { this_life(&mut *pool.acquire().await.ok()?).await.ok() }, flush)
     }
 
-    fn start_with<Fut>(handle: &Handle, flush: impl Fn() -> Fut + Send + 'static) -> Flusher
+    fn start_with<Fut>(
+        handle: &Handle,
+        first: impl Future<Output = Option<Uuid>> + Send + 'static,
+        flush: impl Fn() -> Fut + Send + 'static,
+    ) -> Flusher
     where
-        Fut: Future<Output = Result<(), String>> + Send + 'static,
+        Fut: Future<Output = Result<Uuid, String>> + Send + 'static,
     {
         let (sender, receiver) = mpsc::channel(MAX_WAITING);
-        handle.spawn(work(receiver, flush));
-        Flusher { sender }
+        let lives = Arc::new(AtomicU64::new(0));
+        handle.spawn(work(receiver, first, flush, Arc::clone(&lives)));
+        Flusher { sender, lives }
     }
 
-    /// Waits for a flush that begins after this call.
+    /// The life of the database that is going on, as far as is known. Ask before what is to be flushed is committed.
+    pub fn life(&self) -> Life {
+        Life(self.lives.load(Ordering::Acquire))
+    }
+
+    /// Waits for a flush that begins after this call, and proves everything that was committed before it in `life`.
     ///
     /// # Errors
-    /// When it is not known to have worked, and why.
-    pub async fn flush(&self) -> Result<(), String> {
+    /// When it is not known to have worked, or the database has crashed since, and what was committed may be gone.
+    pub async fn flush(&self, life: Life) -> Result<(), String> {
         let (reply, flushed) = oneshot::channel();
-        self.sender.try_send(reply).map_err(|_| "too many wait for the disk".to_owned())?;
+        self.sender.try_send(Waiting { life, reply }).map_err(|_| "too many wait for the disk".to_owned())?;
         flushed.await.unwrap_or_else(|_| Err("the flusher has stopped".into()))
     }
 }
 
-async fn work<Fut>(mut receiver: mpsc::Receiver<Waiting>, flush: impl Fn() -> Fut)
-where
-    Fut: Future<Output = Result<(), String>>,
+async fn work<Fut>(
+    mut receiver: mpsc::Receiver<Waiting>,
+    first: impl Future<Output = Option<Uuid>>,
+    flush: impl Fn() -> Fut,
+    lives: Arc<AtomicU64>,
+) where
+    Fut: Future<Output = Result<Uuid, String>>,
 {
+    // Nothing is proven by a first flush if it is not known what was before it.
+    let mut known = first.await;
     while let Some(first) = receiver.recv().await {
         // Whoever comes after this waits for the next one: it may have committed after this one began.
         let mut waiting = vec![first];
@@ -71,25 +103,46 @@ where
             waiting.push(next);
         }
         let flushed = flush().await;
-        for reply in waiting {
+        if let Ok(id) = flushed
+            && known.replace(id) != Some(id)
+        {
+            lives.fetch_add(1, Ordering::AcqRel);
+        }
+        let now = Life(lives.load(Ordering::Acquire));
+        for Waiting { life, reply } in waiting {
+            let told = match &flushed {
+                Ok(_) if life == now => Ok(()),
+                Ok(_) => Err("the database may have crashed since".to_owned()),
+                Err(error) => Err(error.clone()),
+            };
             // A batch whose worker is gone has nobody to tell.
-            reply.send(flushed.clone()).ok();
+            reply.send(told).ok();
         }
     }
 }
 
-async fn flush_in_time(lane: &Lane) -> Result<(), String> {
+async fn flush_in_time(lane: &Lane) -> Result<Uuid, String> {
     match tokio::time::timeout(MAX_WAIT, flush(lane)).await {
         Ok(flushed) => flushed.map_err(|error| error.to_string()),
         Err(_) => Err("the disk of the database did not answer in time".into()),
     }
 }
 
-async fn flush(lane: &Lane) -> Result<(), sqlx::Error> {
+async fn flush(lane: &Lane) -> Result<Uuid, sqlx::Error> {
     let mut conn = lane.take().await?;
-    sqlx::raw_sql(FLUSH).execute(&mut *conn).await?;
+    let rows = sqlx::raw_sql(FLUSH).fetch_all(&mut *conn).await?;
+    let id = match rows.last().and_then(|row| row.try_get("id").ok()) {
+        Some(id) => id,
+        // A crash has emptied the table.
+        None => this_life(&mut conn).await?,
+    };
     lane.keep(conn);
-    Ok(())
+    Ok(id)
+}
+
+async fn this_life(conn: &mut PgConnection) -> Result<Uuid, sqlx::Error> {
+    let rows = sqlx::raw_sql(FIRST).fetch_all(conn).await?;
+    rows.last().ok_or(sqlx::Error::RowNotFound)?.try_get("id")
 }
 
 #[cfg(test)]
@@ -103,22 +156,22 @@ mod tests {
     async fn whoever_comes_while_a_flush_runs_waits_for_the_next_one() {
         let (begun, may_end) = (Arc::new(Mutex::new(0)), Arc::new(Semaphore::new(0)));
         let (count, gate) = (Arc::clone(&begun), Arc::clone(&may_end));
-        let flusher = Flusher::start_with(&Handle::current(), move || {
+        let flusher = Flusher::start_with(&Handle::current(), std::future::ready(Some(Uuid::nil())), move || {
             let gate = Arc::clone(&gate);
             *count.lock().expect("no panic") += 1;
             async move {
                 gate.acquire().await.expect("open").forget();
-                Ok(())
+                Ok(Uuid::nil())
             }
         });
         let begun = || *begun.lock().expect("no panic");
-        let mut first = std::pin::pin!(flusher.flush());
+        let mut first = std::pin::pin!(flusher.flush(flusher.life()));
         assert!(futures_util::poll!(&mut first).is_pending());
         while begun() < 1 {
             tokio::task::yield_now().await;
         }
-        let mut second = std::pin::pin!(flusher.flush());
-        let mut third = std::pin::pin!(flusher.flush());
+        let mut second = std::pin::pin!(flusher.flush(flusher.life()));
+        let mut third = std::pin::pin!(flusher.flush(flusher.life()));
         assert!(futures_util::poll!(&mut second).is_pending() && futures_util::poll!(&mut third).is_pending());
         may_end.add_permits(1);
         assert_eq!(first.await, Ok(()));
@@ -134,13 +187,35 @@ mod tests {
     #[tokio::test]
     async fn a_flush_that_fails_fails_for_all_that_wait_and_the_next_is_tried_again() {
         let tries = Arc::new(Mutex::new(0));
-        let flusher = Flusher::start_with(&Handle::current(), move || {
+        let flusher = Flusher::start_with(&Handle::current(), std::future::ready(Some(Uuid::nil())), move || {
             *tries.lock().expect("no panic") += 1;
             let first = *tries.lock().expect("no panic") == 1;
-            async move { if first { Err("away".to_owned()) } else { Ok(()) } }
+            async move { if first { Err("away".to_owned()) } else { Ok(Uuid::nil()) } }
         });
         let away = Err("away".to_owned());
-        assert_eq!(tokio::join!(flusher.flush(), flusher.flush()), (away.clone(), away));
-        assert_eq!(flusher.flush().await, Ok(()));
+        assert_eq!(tokio::join!(flusher.flush(flusher.life()), flusher.flush(flusher.life())), (away.clone(), away));
+        assert_eq!(flusher.flush(flusher.life()).await, Ok(()));
+    }
+    #[tokio::test]
+    async fn what_was_committed_before_a_crash_is_not_proven_by_a_flush_after_it() {
+        let lives = Arc::new(Mutex::new(vec![Uuid::from_u128(2), Uuid::from_u128(2), Uuid::from_u128(1)]));
+        let flusher =
+            Flusher::start_with(&Handle::current(), std::future::ready(Some(Uuid::from_u128(1))), move || {
+                let id = lives.lock().expect("no panic").pop().expect("three flushes");
+                std::future::ready(Ok(id))
+            });
+        let before = flusher.life();
+        assert_eq!(flusher.flush(before).await, Ok(()));
+        assert!(flusher.flush(before).await.is_err(), "the database crashed");
+        assert!(flusher.life() != before);
+        assert_eq!(flusher.flush(flusher.life()).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn the_first_flush_proves_nothing_when_it_is_not_known_what_was_before() {
+        let flusher =
+            Flusher::start_with(&Handle::current(), std::future::ready(None), || std::future::ready(Ok(Uuid::nil())));
+        assert!(flusher.flush(flusher.life()).await.is_err());
+        assert_eq!(flusher.flush(flusher.life()).await, Ok(()));
     }
 }

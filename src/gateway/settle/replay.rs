@@ -66,13 +66,14 @@ async fn one(desk: &Arc<Desk>, sealed: Sealed, replayed: &mut Replayed) -> anyho
         tracing::warn!(file = %sealed.path().display(), "the last line was torn by a crash; it was never acknowledged");
     }
     let mut dead = damaged;
+    let life = desk.life();
     for batch in lines.chunks(MAX_BATCH) {
         let (settled, mut unsettled) = replay_batch(desk, batch).await?;
         replayed.settled += settled;
         dead.append(&mut unsettled);
     }
     // The file is the only proof until then.
-    desk.flush().await.map_err(|failure| anyhow!(failure))?;
+    desk.flush(life).await.map_err(|failure| anyhow!(failure))?;
     replayed.files += 1;
     replayed.buried += dead.len();
     if !dead.is_empty() {

@@ -272,7 +272,8 @@ fn the_state_survives_as_text() {
     let mut town = Town::new();
     town.paid();
     let text = serde_json::to_string(&town.books).expect("text");
-    let again: Books = serde_json::from_str(&text).expect("books");
+    let mut again: Books = serde_json::from_str(&text).expect("books");
+    again.after_start();
     assert_eq!(again.balance(), 2110);
     assert_eq!(again.queue.len(), town.books.queue.len());
     assert_eq!(serde_json::to_string(&again).expect("text"), text);

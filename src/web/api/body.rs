@@ -38,14 +38,18 @@ impl<T: DeserializeOwned + 'static> FromRequest for Strict<T> {
             let body = body.await.map_err(|_| unreadable())?;
             let bytes = body.to_bytes_limited(MAX_BODY).await.map_err(|_| ApiError::body_too_long(MAX_BODY))?;
             let bytes = bytes.map_err(|_| unreadable())?;
-            // The reader would take a list for an object as well, its values in the order of the fields.
-            if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-                return Err(ApiError::invalid("The request body is not a JSON object."));
-            }
-            let value = serde_json::from_slice(&bytes).map_err(|error| explain(&error))?;
+            let value = parse(&bytes)?;
             Ok(Strict { value, bytes })
         })
     }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // The reader would take a list for an object as well, its values in the order of the fields.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(ApiError::invalid("The request body is not a JSON object."));
+    }
+    serde_json::from_slice(bytes).map_err(|error| explain(&error))
 }
 
 fn explain(error: &serde_json::Error) -> ApiError {
@@ -117,7 +121,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<Example, ApiError> {
-        serde_json::from_str(text).map_err(|error| explain(&error))
+        parse(text.as_bytes())
     }
 
     #[test]

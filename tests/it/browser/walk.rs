@@ -169,15 +169,15 @@ async fn the_same_things_can_be_done_without_scripts() {
     browser.press("Done").await;
     let key = Key { text, org: String::new(), id: String::new() };
     assert_eq!(farebox.chat(&key, "sandbox/free", "Hello", json!({})).await.status(), 200);
-    for (button, told, status) in [("Disable", "“By hand” is disabled", 403), ("Enable", "“By hand” is enabled", 200)]
+    for (action, told, status) in [("disable", "“By hand” is disabled", 403), ("enable", "“By hand” is enabled", 200)]
     {
         browser.click(".menu-cell summary").await;
-        browser.press(button).await;
+        browser.click(&format!(".menu-cell form[action$='/{action}'] button")).await;
         browser.shows(told).await;
         assert_eq!(farebox.chat(&key, "sandbox/free", "Hello", json!({})).await.status(), status);
     }
     browser.click(".menu-cell summary").await;
-    browser.press("Delete").await;
+    browser.click(".menu-cell a[href$='/delete']").await;
     browser.shows("cannot be brought back").await;
     browser.press("Delete this key").await;
     browser.shows("“By hand” is deleted").await;

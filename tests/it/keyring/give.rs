@@ -202,7 +202,7 @@ async fn whoever_holds_a_key_sees_what_is_its_own_and_nothing_else() {
         ] {
             assert!(page.body.contains(part), "{part}: {}", page.body);
         }
-        for hidden in ["sandbox/echo</", "Secret project", "$49", "$50", ADA_MAIL, mine.text.as_str()] {
+        for hidden in [">sandbox/echo<", "Secret project", "$49", "$50", ADA_MAIL, mine.text.as_str()] {
             assert!(!page.body.contains(hidden), "{hidden}: {}", page.body);
         }
     }

@@ -69,12 +69,15 @@ async fn the_javascript_client_of_openrouter_works_unchanged() {
 
 /// Sends what the document allows and what it forbids, and checks each answer against it, with all checks that
 /// schemathesis makes by itself.
-async fn keeps_to_the_document(key: Option<&str>, farebox: &Farebox) {
+async fn keeps_to_the_document(key: Option<&str>, without: &[&str], farebox: &Farebox) {
     let mut command = Command::new(installed("py/bin/schemathesis"));
     let document = farebox.url("/openapi.json");
     let examples = scale("5", "100");
     command.args(["run", &document, "--url", &farebox.base, "--seed", "7", "--max-examples", examples]);
     command.args(["--request-timeout", "30", "--no-color", "--generation-database", "none"]);
+    for operation in without {
+        command.args(["--exclude-operation-id", operation]);
+    }
     if let Some(key) = key {
         command.args(["--header", &format!("Authorization: Bearer {key}")]);
     }
@@ -94,19 +97,20 @@ async fn open_to_many_requests() -> Farebox {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_document_is_kept_to_for_nobody() {
     let farebox = open_to_many_requests().await;
-    keeps_to_the_document(None, &farebox).await;
+    keeps_to_the_document(None, &[], &farebox).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_document_is_kept_to_for_a_key() {
     let farebox = open_to_many_requests().await;
     let key = farebox.key("ada@example.com", "10", &[]).await;
-    keeps_to_the_document(Some(&key.text), &farebox).await;
+    keeps_to_the_document(Some(&key.text), &[], &farebox).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_document_is_kept_to_for_a_provisioning_key() {
     let farebox = open_to_many_requests().await;
     let key = provisioning(&farebox, "ada@example.com", "10", &["--may-call"]).await;
-    keeps_to_the_document(Some(&key.text), &farebox).await;
+    // Whether a preset can be made of a body depends on more than its schema: on the models and providers that there are.
+    keeps_to_the_document(Some(&key.text), &["write_preset"], &farebox).await;
 }
