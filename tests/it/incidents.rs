@@ -312,7 +312,7 @@ async fn keys_that_begin_alike_are_told_apart() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let cache = KeyCache::new(farebox.pool.clone(), hearing);
-    let now = chrono::Utc::now();
+    let now = farebox::base::Clock::system().now();
     assert!(cache.authenticate(&real.text, now).await.is_ok(), "it is remembered from here on");
     for number in 0..scale(2_000, 100_000) {
         let other = sibling(&real.text, number);

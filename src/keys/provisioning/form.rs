@@ -95,18 +95,34 @@ impl ProvisioningForm {
         };
         let name = KeyName::parse(&self.name).map_err(|error| tell(&mut checked.name, format!("The key {error}.")));
         let limits = Limits {
-            total: limit(&self.total).unwrap_or_else(|told| none(tell(&mut checked.total, told))),
-            day: limit(&self.day).unwrap_or_else(|told| none(tell(&mut checked.day, told))),
-            week: limit(&self.week).unwrap_or_else(|told| none(tell(&mut checked.week, told))),
-            month: limit(&self.month).unwrap_or_else(|told| none(tell(&mut checked.month, told))),
+            total: limit(&self.total).unwrap_or_else(|told| {
+                tell(&mut checked.total, told);
+                None
+            }),
+            day: limit(&self.day).unwrap_or_else(|told| {
+                tell(&mut checked.day, told);
+                None
+            }),
+            week: limit(&self.week).unwrap_or_else(|told| {
+                tell(&mut checked.week, told);
+                None
+            }),
+            month: limit(&self.month).unwrap_or_else(|told| {
+                tell(&mut checked.month, told);
+                None
+            }),
         };
         let models = Models::parse(self.models.split([',', '\n', ' ', '\r']));
-        let models = models.unwrap_or_else(|error| none(tell(&mut checked.models, format!("This {error}."))));
+        let models = models.unwrap_or_else(|error| {
+            tell(&mut checked.models, format!("This {error}."));
+            None
+        });
         let preset = match self.preset.trim() {
             "" => None,
-            slug => Slug::parse(slug)
-                .map(Some)
-                .unwrap_or_else(|error| none(tell(&mut checked.preset, format!("The name of a preset {error}.")))),
+            slug => Slug::parse(slug).map(Some).unwrap_or_else(|error| {
+                tell(&mut checked.preset, format!("The name of a preset {error}."));
+                None
+            }),
         };
         let powers = Powers { manage: self.may_manage == "on", call: self.may_call == "on" };
         if !powers.manage && !powers.call {
@@ -135,11 +151,6 @@ impl ProvisioningForm {
     pub fn expiry_choices(&self) -> Vec<Choice> {
         LIFETIMES.map(|(word, label, _)| Choice::new(word, label, "", word == self.expires)).to_vec()
     }
-}
-
-/// What is left of a mistake that was told.
-fn none<T>((): ()) -> Option<T> {
-    None
 }
 
 /// Blank is no limit.

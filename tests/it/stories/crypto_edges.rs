@@ -16,6 +16,7 @@ async fn ada(farebox: &Farebox) -> Visitor<'_> {
     Visitor::member(farebox, "ada@example.com", PASSWORD).await
 }
 
+type Sign<'a> = &'a dyn Fn(&str, &[u8]) -> Vec<(String, String)>;
 type Forgery = (&'static str, Vec<(String, String)>, Vec<u8>);
 
 /// The headers with another value of one of them.
@@ -84,7 +85,7 @@ fn forgeries(rail: &Rail, message: &Value) -> Vec<Forgery> {
 fn of_btcpay(
     message: &Value,
     good: &[(String, String)],
-    signed: &dyn Fn(&str, &[u8]) -> Vec<(String, String)>,
+    signed: Sign<'_>,
     altered: &dyn Fn(&str, &str) -> Vec<u8>,
 ) -> Vec<Forgery> {
     let mut all = vec![
@@ -114,7 +115,7 @@ fn of_coinbase(
     rail: &Rail,
     message: &Value,
     good: &[(String, String)],
-    signed: &dyn Fn(&str, &[u8]) -> Vec<(String, String)>,
+    signed: Sign<'_>,
     altered: &dyn Fn(&str, &str) -> Vec<u8>,
 ) -> Vec<Forgery> {
     let body = message.to_string().into_bytes();

@@ -255,7 +255,7 @@ async fn a_delegated_budget_is_not_multiplied_by_minting_keys() {
     .await;
     let storm = async |round: usize| {
         let all = (0..CALLERS).map(|number| {
-            let node = if (number + round) % 2 == 0 { &first } else { &second };
+            let node = if (number + round).is_multiple_of(2) { &first } else { &second };
             let key = &minted[number % minted.len()];
             async move {
                 let more = if number % 3 == 0 { json!({ "stream": true }) } else { json!({}) };
