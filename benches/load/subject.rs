@@ -93,7 +93,7 @@ async fn ordinary(postgres: &Embedded) -> anyhow::Result<String> {
     let mut db = PgConnection::connect(&postgres.url(DATABASE)).await?;
     for statement in [
         "create role farebox_tenant nologin",
-        "create role farebox_load login",
+        "create role farebox_load login in role pg_checkpoint",
         "grant farebox_tenant to farebox_load",
         "create database farebox_load owner farebox_load",
     ] {

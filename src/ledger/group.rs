@@ -4,14 +4,14 @@
 //! and form the next batch. Load makes batches larger, not waits longer.
 //!
 //! A batch has two parts: what must not run beside the next batch, and what may. The second part waits, for the disk
-//! for example, while the worker goes on.
+//! for example, while the worker goes on as soon as enough jobs wait to be worth a batch.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use crate::base::ids::OrgId;
 
@@ -19,6 +19,9 @@ use crate::base::ids::OrgId;
 const MAX_WAITING: usize = 8_192;
 /// Batches whose second part may run at once; then the worker waits for one of them.
 const MAX_UNFINISHED: usize = 32;
+/// Jobs that are worth a batch of their own while another one is unfinished; fewer wait until none is. A batch costs as
+/// much processor time as five to ten jobs in it (docs/performance.md).
+const ENOUGH: usize = 32;
 
 struct Entry<J, R> {
     org: OrgId,
@@ -89,6 +92,7 @@ async fn work<J, R, Run, Fut, Rest, Orphaned>(
 {
     let mut queues = Queues::default();
     let unfinished = Arc::new(Semaphore::new(MAX_UNFINISHED));
+    let finished = Arc::new(Notify::new());
     let orphaned = Arc::new(orphaned);
     loop {
         let Ok(turn) = Arc::clone(&unfinished).acquire_owned().await else { return };
@@ -98,16 +102,22 @@ async fn work<J, R, Run, Fut, Rest, Orphaned>(
                 None => return,
             }
         }
-        while queues.len < MAX_WAITING {
-            match receiver.try_recv() {
-                Ok(entry) => queues.push(entry),
-                Err(_) => break,
+        drain(&mut receiver, &mut queues);
+        // Those behind an unfinished batch would wait for the disk anyway.
+        while queues.len < ENOUGH && unfinished.available_permits() + 1 < MAX_UNFINISHED {
+            tokio::select! {
+                entry = receiver.recv() => match entry {
+                    Some(entry) => queues.push(entry),
+                    None => break,
+                },
+                () = finished.notified() => {}
             }
+            drain(&mut receiver, &mut queues);
         }
         let (jobs, replies): (Vec<J>, Vec<_>) = queues.take(max_batch).into_iter().map(|e| (e.job, e.reply)).unzip();
         let jobs = Arc::new(jobs);
         let rest = run(Arc::clone(&jobs)).await;
-        let orphaned = Arc::clone(&orphaned);
+        let (orphaned, finished) = (Arc::clone(&orphaned), Arc::clone(&finished));
         tokio::spawn(async move {
             let results = rest.await;
             for ((job, reply), result) in jobs.iter().zip(replies).zip(results) {
@@ -116,7 +126,18 @@ async fn work<J, R, Run, Fut, Rest, Orphaned>(
                 }
             }
             drop(turn);
+            finished.notify_one();
         });
+    }
+}
+
+/// Takes what has arrived, without a wait.
+fn drain<J, R>(receiver: &mut mpsc::Receiver<Entry<J, R>>, queues: &mut Queues<J, R>) {
+    while queues.len < MAX_WAITING {
+        match receiver.try_recv() {
+            Ok(entry) => queues.push(entry),
+            Err(_) => break,
+        }
     }
 }
 
@@ -213,12 +234,12 @@ mod tests {
         let (release, released) = tokio::sync::watch::channel(false);
         let group = GroupCommit::start(
             &Handle::current(),
-            1,
+            ENOUGH,
             move |jobs: Arc<Vec<u32>>| {
                 let mut released = released.clone();
                 async move {
                     async move {
-                        // The first waits for what the second lets happen.
+                        // The first waits for what those after it let happen.
                         if jobs[0] == 1 {
                             released.wait_for(|released| *released).await.ok();
                         }
@@ -229,11 +250,19 @@ mod tests {
             |_, _| {},
         );
         let org = OrgId::fresh();
-        let second = async {
-            let done = group.submit(org, 2).await;
-            release.send(true).ok();
-            done
-        };
-        assert_eq!(tokio::join!(group.submit(org, 1), second), (Ok(1), Ok(2)));
+        let mut first = std::pin::pin!(group.submit(org, 1));
+        assert!(futures_util::poll!(&mut first).is_pending());
+        tokio::task::yield_now().await;
+        // One alone is not worth a batch beside the first, but this many are.
+        let mut alone = std::pin::pin!(group.submit(org, 2));
+        for _ in 0..20 {
+            assert!(futures_util::poll!(&mut alone).is_pending());
+            tokio::task::yield_now().await;
+        }
+        let others = futures_util::future::join_all((1..ENOUGH).map(|_| group.submit(org, 3)));
+        let (alone, others) = tokio::join!(alone, others);
+        assert!(alone == Ok(2) && others.into_iter().all(|result| result == Ok(3)));
+        release.send(true).ok();
+        assert_eq!(first.await, Ok(1));
     }
 }

@@ -70,7 +70,14 @@ pub async fn start(
     let checkout = by.checkout(&Order { topup: &topup, customer, save, return_url }).await?;
     let mut conn = pool.acquire().await?;
     store::set_checkout(&mut conn, org, id, &checkout).await?;
-    Ok(TopUp { processor_ref: Some(checkout.reference), checkout_url: Some(checkout.url), ..topup })
+    // Of two that send the form at once, both go to the page that was written first.
+    let topup = store::find(&mut conn, org, id).await?.ok_or(StartError::Differs)?;
+    drop(conn);
+    if topup.processor_ref.as_ref() != Some(&checkout.reference) && topup.checkout_url.is_some() {
+        by.withdraw(&checkout.reference).await;
+        return Ok(topup);
+    }
+    Ok(TopUp { checkout_url: topup.checkout_url.clone().or(Some(checkout.url)), ..topup })
 }
 
 /// The organization's name at a processor, made there on first use.

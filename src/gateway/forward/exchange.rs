@@ -156,7 +156,8 @@ async fn attempt(
     let question = Question { candidate: &step.candidate, body: &job.body, added: &job.added, cap, longest, stream };
     // An answer in one piece is billed in full by everyone once it was asked for, so hanging up would save nothing.
     let may_cancel = stream && offer.provider.provider.cancel_stops_billing;
-    match client.wait(ask(line, &question), deadline, may_cancel).await {
+    // Asking takes much room and is over when the answer begins.
+    match client.wait(Box::pin(ask(line, &question)), deadline, may_cancel).await {
         Waited::Left => Ok(End::Left),
         Waited::TimedOut => Err(Failure::new(Fault::Timeout, "the call took too long")),
         Waited::Done(reply) => match reply? {

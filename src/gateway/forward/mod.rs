@@ -123,6 +123,9 @@ pub(super) fn start(
     let (head, answer) = oneshot::channel();
     let mut client = Client::new(head, streamed, deps.timeouts);
     let own = Arc::clone(deps);
+    // In a box of its own, which is gone when the call is admitted: a task keeps the room for its largest step until its
+    // end, and is copied with it on its way to the runtime.
+    let admission = Box::pin(admission);
     let call = async move {
         match admission.await {
             Ok(job) => run(own, job, client).await,
@@ -135,13 +138,13 @@ pub(super) fn start(
 
 async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
     let mut progress = Progress::new();
-    let exchange = exchange::exchange(&deps, &job, &mut client, &mut progress);
+    let exchange = Box::pin(exchange::exchange(&deps, &job, &mut client, &mut progress));
     let end = AssertUnwindSafe(exchange).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(call = %job.call.id, "the exchange with an upstream panicked");
         End::Failed(Failure::new(Fault::Internal, "an internal error"))
     });
     let told = told(&end, &job, &progress, &client);
-    let bill = AssertUnwindSafe(bill::bill(&deps, &job, &progress, &end, told)).catch_unwind().await;
+    let bill = AssertUnwindSafe(Box::pin(bill::bill(&deps, &job, &progress, &end, told))).catch_unwind().await;
     let bill = bill.unwrap_or_else(|_| {
         tracing::error!(call = %job.call.id, "the bill of a call panicked; it is settled for nothing");
         Bill::nothing(&progress, &end, told)

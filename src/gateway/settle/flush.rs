@@ -24,10 +24,6 @@ use crate::db::Lane;
 const MAX_WAITING: usize = 1_024;
 /// A flush that takes longer has failed, as far as those who wait are concerned.
 const MAX_WAIT: Duration = Duration::from_secs(3);
-/// The smallest thing that can be committed: a message in the log that nobody reads. It belongs to the transaction, for
-/// only a transaction that wrote something waits for the disk.
-const FLUSH: &str = "begin; set local synchronous_commit = on; select pg_logical_emit_message(true, 'farebox', ''); commit; \
-                     select id from incarnation";
 const FIRST: &str = "insert into incarnation default values on conflict do nothing; select id from incarnation";
 
 /// A life of the database, as this process counts them.
@@ -130,8 +126,9 @@ async fn flush_in_time(lane: &Lane) -> Result<Uuid, String> {
 
 async fn flush(lane: &Lane) -> Result<Uuid, sqlx::Error> {
     let mut conn = lane.take().await?;
-    let rows = sqlx::raw_sql(FLUSH).fetch_all(&mut *conn).await?;
-    let id = match rows.last().and_then(|row| row.try_get("id").ok()) {
+    // The smallest thing that can be committed: a message in the log that nobody reads. It belongs to the transaction, for
+    // only a transaction that wrote something waits for the disk.
+    let id = match sqlx::query_scalar!("select flush_log()").fetch_one(&mut *conn).await? {
         Some(id) => id,
         // A crash has emptied the table.
         None => this_life(&mut conn).await?,

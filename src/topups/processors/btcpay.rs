@@ -101,14 +101,15 @@ impl BtcPay {
         self.remote.send(request).await
     }
 
-    /// The invoice of a purchase: that with money in it, or else the oldest, which is the last of the list.
+    /// The invoice of a purchase: that with money in it, or else the oldest that was not closed as a twin. Those of one
+    /// second are told apart by their ids, so that everybody who looks finds the same one.
     async fn invoice_of(&self, topup: &TopUp) -> Result<Option<Invoice>, ProcessorError> {
         let order = topup.id.to_string();
         let mut url = self.address(&["invoices"]);
         url.query_pairs_mut().append_pair("orderId", &order).append_pair("take", &TWINS.to_string());
         let found: Vec<Invoice> = self.ask(Method::GET, url, None).await?.read()?;
-        let ours = found.into_iter().rev().filter(|invoice| invoice.topup() == Some(topup.id));
-        Ok(ours.min_by_key(|invoice| !invoice.may_have_money()))
+        let ours = found.into_iter().filter(|invoice| invoice.topup() == Some(topup.id));
+        Ok(ours.min_by_key(Invoice::rank))
     }
 
     /// Closes an invoice that nobody was sent to. That it is closed is tidiness, so a refusal does not matter.
@@ -174,6 +175,10 @@ impl Processor for BtcPay {
             }
             _ => Ok(made.checkout()),
         }
+    }
+
+    async fn withdraw(&self, checkout: &str) {
+        self.close(checkout).await;
     }
 
     async fn fetch(&self, reference: &str) -> Result<Option<Payment>, ProcessorError> {

@@ -171,6 +171,10 @@ pub trait Processor: Send + Sync {
     /// Opens a checkout; with the same top-up again, the same one.
     async fn checkout(&self, order: &Order<'_>) -> Result<Checkout, ProcessorError>;
 
+    /// Closes a checkout that nobody was sent to, because another of the same purchase came first. Tidiness only: what is
+    /// paid on it all the same is credited. Where the processor itself makes one of a purchase, there is nothing to do.
+    async fn withdraw(&self, _checkout: &str) {}
+
     /// The payment that something of the processor is about: a checkout, a payment, a refund, a dispute, a warning.
     /// `None` when the processor does not know it or it is no payment of ours.
     async fn fetch(&self, reference: &str) -> Result<Option<Payment>, ProcessorError>;

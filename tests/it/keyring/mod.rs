@@ -4,6 +4,7 @@ mod alarm;
 mod authentication;
 mod clock;
 mod give;
+mod kills;
 mod limits;
 mod list;
 mod many;

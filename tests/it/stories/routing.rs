@@ -16,7 +16,7 @@ async fn each_condition_changes_who_is_asked() {
     assert_eq!(routes.call(with(cheap())).await.1, ["alpha-chat"]);
     for (condition, asked) in [
         (json!({ "only": ["gamma"] }), "gamma-chat"),
-        (json!({ "ignore": ["alpha"] }), "beta-chat"),
+        (json!({ "ignore": ["alpha"], "sort": "price" }), "beta-chat"),
         (json!({ "quantizations": ["fp8"] }), "gamma-chat"),
         (json!({ "only": ["beta", "gamma/fp8"], "order": ["gamma"] }), "gamma-chat"),
         (json!({ "order": ["beta", "alpha"] }), "beta-chat"),

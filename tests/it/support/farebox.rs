@@ -198,7 +198,8 @@ impl Farebox {
     /// Every invariant of the books holds.
     pub async fn books_are_clean(&self) {
         let output = self.cli(&["ledger", "verify"]).await;
-        assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), self.log());
+        let [said, complained] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+        assert!(output.status.success(), "{}: {said}{complained}{}", output.status, self.log());
     }
 
     /// Waits until no hold is open, at most ten seconds.

@@ -68,6 +68,17 @@ impl Invoice {
         !(nothing && matches!(self.status.as_str(), "New" | "Expired"))
     }
 
+    /// Lowest for the invoice that stands for its purchase among those that were made for it.
+    pub fn rank(&self) -> (u8, i64, String) {
+        let nothing = self.paid_amount.is_some_and(|paid| paid.is_zero());
+        let place = match () {
+            () if nothing && self.status == "Invalid" => 2,
+            () if self.may_have_money() => 0,
+            () => 1,
+        };
+        (place, self.created_time, self.id.clone())
+    }
+
     pub fn checkout(self) -> Checkout {
         Checkout { reference: self.id, url: self.checkout_link }
     }
