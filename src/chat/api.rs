@@ -2,13 +2,14 @@
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::told::{self, Refusal};
 use crate::activity;
 use crate::base::ids::CallId;
 use crate::gateway::{Answer, ClientFacts, Gateway, MAX_BODY, respond};
 use crate::keys::{AuthError, Caller, ChatTerms, chat_caller};
+use crate::ledger;
 use crate::orgs::{KeyUser, Member};
 use crate::web::headers::request_id;
 use crate::web::{App, PageError, csrf};
@@ -75,23 +76,34 @@ async fn caller(app: &App, member: &KeyUser, terms: &ChatTerms) -> Result<Caller
     Ok(caller)
 }
 
-/// `GET /chat/calls/{call}`: what a call came to, for a message whose answer was stopped or broke off.
+/// `GET /chat/calls/{call}`: what a call came to, also where its answer was stopped or broke off, and what is left.
 ///
 /// # Errors
-/// `NotFound` for what is not this member's, and for a call that has not ended yet.
+/// `NotFound` for what is not this member's.
 pub async fn call(app: web::Data<App>, member: Member, id: web::Path<String>) -> Result<HttpResponse, PageError> {
     let id: CallId = id.parse().map_err(|_| PageError::NotFound)?;
     let mut conn = member.tenant(&app).await?;
-    let detail = activity::detail(&mut conn, member.org_id(), id).await?;
+    let Some(detail) = activity::detail(&mut conn, member.org_id(), id).await? else {
+        let running = ledger::is_held(&mut conn, member.org_id(), id).await?;
+        return if running { Ok(answer(&json!({ "running": true }))) } else { Err(PageError::NotFound) };
+    };
     let own = member.calls_of();
-    let detail = detail.filter(|call| own.is_none() || call.member == own).ok_or(PageError::NotFound)?;
-    let body = json!({
+    if own.is_some() && detail.member != own {
+        return Err(PageError::NotFound);
+    }
+    let available = member.credit.available();
+    Ok(answer(&json!({
         "cost": detail.cost.exact(),
         "status": detail.status,
         "model": detail.model,
         "provider": detail.provider,
         "prompt_tokens": detail.prompt_tokens,
         "completion_tokens": detail.completion_tokens,
-    });
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))
+        "available": available.display(),
+        "available_exact": available.display_exact(),
+    })))
+}
+
+fn answer(body: &Value) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body)
 }

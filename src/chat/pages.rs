@@ -85,7 +85,11 @@ fn price(listed: &ListedModel) -> String {
         return "free".to_owned();
     }
     let dollars = |unit: crate::catalog::UnitPrice| Usd::new(unit.per_million()).display();
-    format!("{} in, {} out", dollars(price.prompt), dollars(price.completion))
+    let tokens = format!("{} in, {} out", dollars(price.prompt), dollars(price.completion));
+    match price.request.filter(|request| !request.is_zero()) {
+        Some(request) => format!("{} a call, {tokens}", Usd::new(request.amount()).display()),
+        None => tokens,
+    }
 }
 
 /// A preset with the model that it asks first, or the default one. One whose model is not there is left out.

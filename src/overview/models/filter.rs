@@ -72,7 +72,8 @@ impl Filter {
             modality: text("modality"),
             price: text("price"),
             context: text("context"),
-            sort: text("sort"),
+            // The first one needs no word in the address.
+            sort: Some(text("sort")).filter(|sort| sort != SORTS[0].0).unwrap_or_default(),
             page: text("page").parse::<usize>().unwrap_or(1).saturating_sub(1),
             compared,
         }
@@ -161,7 +162,8 @@ impl Filter {
     }
 
     pub fn sorts(&self) -> Vec<Choice> {
-        SORTS.map(|(word, label)| Choice::new(word, label, "", word == self.sort)).to_vec()
+        let chosen = |word: &str| word == self.sort || (self.sort.is_empty() && word == SORTS[0].0);
+        SORTS.map(|(word, label)| Choice::new(word, label, "", chosen(word))).to_vec()
     }
 }
 

@@ -92,18 +92,22 @@ function take(chunk, told) {
   }
 }
 
-// What a call came to that was stopped, or whose end was not seen. It is settled a moment later; `undefined` if that takes
-// longer than somebody waits.
+// What a call came to, and what is left. One that was stopped is settled a moment later; `undefined` if that takes longer
+// than somebody waits.
 export async function settled(call) {
   for (const wait of WAITS_MS) {
-    await new Promise((resolve) => setTimeout(resolve, wait));
     try {
       const answer = await fetch(`/chat/calls/${encodeURIComponent(call)}`, { redirect: "manual" });
-      if (answer.ok) return await answer.json();
-      if (answer.status !== 404 && answer.status !== 503) return undefined;
+      if (answer.ok) {
+        const found = await answer.json();
+        if (!found.running) return found;
+      } else if (answer.status !== 503) {
+        return undefined;
+      }
     } catch {
       // Away for a moment, perhaps.
     }
+    await new Promise((resolve) => setTimeout(resolve, wait));
   }
   return undefined;
 }

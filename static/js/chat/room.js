@@ -250,14 +250,15 @@ class Room {
       : { message: "This page did not understand the answer. Reload it and try again." };
   }
 
-  // Looks up what a call cost whose end was not seen.
+  // Looks up what is left, and what a call cost whose end was not seen.
   async settle(message) {
-    if (message.cost !== undefined || !message.call || !["stopped", "broken"].includes(message.state)) return;
-    message.settling = true;
+    if (!message.call || !["done", "stopped", "broken"].includes(message.state)) return;
+    message.settling = message.cost === undefined;
     this.show(message);
     const found = await settled(message.call);
     message.settling = false;
-    if (found) {
+    if (found) balance(found);
+    if (found && message.cost === undefined) {
       message.cost = found.cost;
       message.provider ??= found.provider;
       message.tokens ??= { in: found.prompt_tokens, out: found.completion_tokens };
@@ -392,6 +393,14 @@ class Room {
 const chosen = () => $("chat-model").selectedOptions[0];
 const sees = () => chosen().hasAttribute("data-images");
 const option = (value) => [...$("chat-model").options].find((one) => one.value === value);
+
+// The balance at the top of every page is a little less now.
+function balance({ available, available_exact: exact }) {
+  const shown = document.querySelector("#org-balance .num");
+  if (!shown) return;
+  shown.textContent = available;
+  shown.title = exact;
+}
 
 // A message without what only this page knows.
 function plain({ frame, settling, ...message }) {

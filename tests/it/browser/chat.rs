@@ -178,6 +178,7 @@ async fn what_a_model_writes_runs_nothing_and_loads_nothing() {
     says(&routes, ATTACK);
     let browser = signed_in(&routes).await;
     browser.open("/chat").await;
+    browser.shows("Say something").await;
     // What a person writes is no Markdown at all.
     send(&browser, "<img src=x onerror='window.owned=11'> **not bold**").await;
     answered(&browser, 1).await;
@@ -222,6 +223,7 @@ async fn an_answer_is_stopped_and_an_error_says_what_to_do() {
     let browser = signed_in(&routes).await;
     let mut inspector = Inspector::new(&browser);
     browser.open("/chat").await;
+    browser.shows("Say something").await;
     send(&browser, "Count for a long time").await;
     browser.shows("tick tick tick").await;
     browser.click("#chat-stop").await;
@@ -293,6 +295,7 @@ async fn images_are_sent_to_models_that_take_them() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
+    browser.shows("Say something").await;
     let attach = "(() => { const canvas = document.createElement('canvas'); canvas.width = 3000; canvas.height = 20;
         canvas.getContext('2d').fillRect(0, 0, 9, 9);
         return canvas.toBlob((blob) => { const data = new DataTransfer(); data.items.add(new File([blob], 'wide.png', { type: 'image/png' }));

@@ -61,8 +61,8 @@ async fn two_to_four_models_stand_beside_each_other() {
         assert!(ada.get(&format!("/models/compare{few}")).await.body.contains("Choose two to four models"), "{few}");
     }
     let page = ada.get("/models/compare?compare=lab/chat&compare=lab/other").await.body;
-    // A call of ten thousand tokens in and a thousand out: 1 and 2 dollars a million, and 2 and 4.
-    for text in ["$0.012", "$0.024", "lowest", "Lab alpha, Lab beta, Lab gamma", "no data"] {
+    // A call of ten thousand tokens in and a thousand out: at 1 and 2 dollars a million, and at 2 and 4.
+    for text in ["<strong>$0.01</strong>", "$0.02", "lowest", "Lab alpha, Lab beta, Lab gamma", "no data"] {
         assert!(page.contains(text), "{text}: {page}");
     }
     assert!(page.contains("/models/compare?compare=lab%2Fother"), "one can be left out: {page}");
