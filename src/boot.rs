@@ -30,7 +30,7 @@ use crate::gateway::{self, Gateway, GatewayParts, InstanceDefaults, Settler, Tim
 use crate::keys::connect::Lenient;
 use crate::keys::leaks::Scanner;
 use crate::keys::management::Management;
-use crate::keys::{self, KeyCache, Pace};
+use crate::keys::{self, ChatTerms, KeyCache, Pace};
 use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
@@ -52,6 +52,7 @@ use crate::topups::{
 use crate::web::{App, Hosts};
 use crate::{db, jobs, orgs, presets, routes};
 
+mod announce;
 mod stand_ins;
 mod stock;
 
@@ -113,6 +114,7 @@ pub struct Parts {
     pub management: Management,
     pub lenient: Lenient,
     pub scanner: Scanner,
+    pub chat: ChatTerms,
     pub gateway: Gateway,
     pub instance: Instance,
     pub query_api: QueryApi,
@@ -137,8 +139,8 @@ pub async fn serve(mut config: Config, url: &Secret<String>) -> anyhow::Result<(
     let tasks = TaskTracker::new();
     let parts = build(&config, &pools, metrics, &stop, &tasks).await?;
     let server = listen(&config, &parts)?;
-    announce(&config, server.addrs.first());
-    offer_operator(&parts.app).await?;
+    announce::announce(&config, server.addrs.first());
+    announce::offer_operator(&parts.app).await?;
     let handle = server.server.handle();
     let mut running = Handle::current().spawn(server.server);
     tokio::select! {
@@ -234,6 +236,7 @@ async fn build(
     };
     handle
         .spawn(db::listen::listen(pools.general.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
+    handle.spawn(gateway::measure::run(pools.general.clone(), health.clone(), stop.clone()));
     spawn_background(config, pools, stop, mailer, &processors, &settler, spool).await?;
     Ok(Parts {
         app: App {
@@ -261,6 +264,7 @@ async fn build(
             config.programs.management_per_minute,
         ),
         lenient: config.programs.lenient_callbacks.clone(),
+        chat: config.programs.chat,
         scanner: Scanner::new(config.programs.leak_keys_url.clone(), http),
         gateway,
         readiness: Readiness::default(),
@@ -434,6 +438,7 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.management.clone()))
         .app_data(web::Data::new(parts.lenient.clone()))
         .app_data(web::Data::new(parts.scanner.clone()))
+        .app_data(web::Data::new(parts.chat))
         .app_data(web::Data::new(parts.gateway.clone()))
         .app_data(web::Data::new(parts.instance.clone()))
         .app_data(web::Data::new(parts.query_api.clone()))
@@ -442,30 +447,6 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
             handle: parts.metrics.clone(),
             token: parts.metrics_token.clone(),
         }));
-}
-
-fn announce(config: &Config, addr: Option<&std::net::SocketAddr>) {
-    let addr = addr.map_or_else(|| config.listen.to_string(), ToString::to_string);
-    tracing::info!(%addr, url = %config.public_url, "serving");
-    if !config.is_production() {
-        let url = config.public_url.as_str();
-        eprintln!("\n  Farebox is running at {url}");
-        eprintln!("  Create an account at {url}sign-up; its mail waits at {url}dev/mailbox.");
-        eprintln!("  Sandbox models and payments need no account anywhere. Stop with Ctrl-C.\n");
-    }
-}
-
-/// While nobody runs this instance, whoever sees its output may. Each start makes the links before it void.
-async fn offer_operator(app: &App) -> anyhow::Result<()> {
-    let mut conn = app.db.acquire().await?;
-    if let Some(token) = operator::offer(&mut conn).await? {
-        let mut url = app.public_url.clone();
-        url.set_path("/operator/claim");
-        url.query_pairs_mut().append_pair("token", token.expose());
-        eprintln!("\n  This instance has no operator yet. Sign in and open this link, which works once:");
-        eprintln!("  {url}\n");
-    }
-    Ok(())
 }
 
 async fn stop_signal() {

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod base;
 pub mod boot;
 pub mod catalog;
+pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod db;

@@ -13,7 +13,7 @@ use crate::base::secret::Digest;
 use crate::boot::Readiness;
 use crate::gateway;
 use crate::web::{App, csrf, headers, hosts, static_files};
-use crate::{accounts, dev, keys, leaving, mail, orgs, overview, presets, reference, teams, topups};
+use crate::{accounts, chat, dev, keys, leaving, mail, orgs, overview, presets, reference, teams, topups};
 
 /// Load balancers and monitoring do not wait longer for the database.
 const DATABASE_ANSWERS: Duration = Duration::from_secs(2);
@@ -145,7 +145,12 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/activity", web::get().to(overview::activity::index))
         .route("/activity/{call}", web::get().to(overview::activity::show))
         .route("/models", web::get().to(overview::models::index))
+        .route("/models/compare", web::get().to(overview::models::compare::show))
         .route("/models/{author}/{name}", web::get().to(overview::models::show))
+        .route("/models/default", web::post().to(overview::models::default_model::save))
+        .route("/chat", web::get().to(chat::pages::show))
+        .route("/chat/completions", web::post().to(chat::api::complete))
+        .route("/chat/calls/{call}", web::get().to(chat::api::call))
         .route("/auth", web::get().to(keys::connect::pages::form))
         .route("/auth", web::post().to(keys::connect::pages::agree))
         .route("/settings/provisioning", web::get().to(keys::provisioning::pages::index))
@@ -280,7 +285,7 @@ fn organizations(service: &mut web::ServiceConfig) {
         .route("/settings/presets/{preset}", web::post().to(presets::pages::editor::save))
         .route("/settings/presets/{preset}/versions", web::get().to(presets::pages::versions::index))
         .route("/settings/presets/{preset}/versions", web::post().to(presets::pages::versions::go_to))
-        .route("/settings/presets/{preset}/archive", web::post().to(presets::pages::editor::archive))
+        .route("/settings/presets/{preset}/archive", web::post().to(overview::archive_preset::archive))
         .route("/settings/presets/{preset}/restore", web::post().to(presets::pages::editor::restore))
         .route("/settings/presets/{preset}/try", web::get().to(overview::try_preset::form))
         .route("/settings/presets/{preset}/try", web::post().to(overview::try_preset::send))

@@ -20,7 +20,7 @@ const ROWS: &[&[&str]] = &[
     &["teams"],
     &["leaving"],
     &["gateway"],
-    &["overview", "reference", "dev"],
+    &["overview", "reference", "chat", "dev"],
     &["config", "routes", "boot", "cli"],
 ];
 /// `gateway` settles into `activity`; the last row is wired together.
@@ -46,6 +46,7 @@ const HTTP_PLACES: &[&str] = &[
     "src/reference/",
     "src/dev/",
     "src/keys/management/",
+    "src/chat/told.rs",
     "src/gateway/respond.rs",
     "src/gateway/surface.rs",
     "src/gateway/query_api",

@@ -12,6 +12,7 @@
 
 mod chart;
 mod detail;
+mod endpoints;
 mod log;
 mod record;
 mod span;
@@ -21,6 +22,7 @@ mod usage;
 
 pub use chart::{Cell, Chart, Group, Metric, Period, Series, Slice, TOP_SERIES, chart};
 pub use detail::{Detail, PriceLine, PriceLines, detail};
+pub use endpoints::{KEPT, add_measured, forget_measured, measured};
 pub use log::{FilterError, LogFilter, LogRow, MAX_COUNTED, count, log, speed_tenths};
 pub use record::{lines, record, withdraw_abandoned};
 pub use span::{Span, edges, period_span, start_of_day, start_of_month};

@@ -1,15 +1,23 @@
-//! Settings of what programs other than browsers may do: the management API, connected apps, secret scanning.
+//! Settings of what programs other than browsers may do: the management API, connected apps, secret scanning. And of
+//! what the chat room may, whose messages are calls like theirs.
 
 use std::num::NonZeroU32;
 
 use super::{ConfigError, Sources, wrong};
+use crate::base::Usd;
 use crate::keys::connect::Lenient;
 use crate::keys::management::DEFAULT_PER_MINUTE;
+use crate::keys::{ChatTerms, PerMinute};
 
 const PER_MINUTE: &str = "FAREBOX_MANAGEMENT_PER_MINUTE";
 const CALLBACKS: &str = "FAREBOX_LENIENT_CALLBACKS";
 const LEAK_KEYS: &str = "FAREBOX_LEAK_KEYS_URL";
+const CHAT_DAILY: &str = "FAREBOX_CHAT_DAILY_LIMIT";
 const MAX_PER_MINUTE: u32 = 1_000_000;
+/// What one person's chat stops at each day, in dollars: far above a day of talk, far below an accident.
+const DEFAULT_CHAT_DAILY: &str = "10";
+/// Messages of one person a minute: more than anybody writes.
+const CHAT_PER_MINUTE: u32 = 30;
 
 #[derive(Clone, Debug)]
 pub struct ProgramSettings {
@@ -19,16 +27,20 @@ pub struct ProgramSettings {
     pub lenient_callbacks: Lenient,
     /// `FAREBOX_LEAK_KEYS_URL`: where GitHub publishes the keys of its secret scanning; unset, its messages are not taken.
     pub leak_keys_url: Option<url::Url>,
+    /// `FAREBOX_CHAT_DAILY_LIMIT`: dollars that one person's chat may spend in one organization each UTC day, or `none`;
+    /// default 10.
+    pub chat: ChatTerms,
 }
 
 pub fn is_described(name: &str) -> bool {
-    matches!(name, PER_MINUTE | CALLBACKS | LEAK_KEYS)
+    matches!(name, PER_MINUTE | CALLBACKS | LEAK_KEYS | CHAT_DAILY)
 }
 
 /// The effective value of a setting.
 pub fn describe(name: &str, settings: &ProgramSettings, sources: &Sources) -> String {
     match name {
         PER_MINUTE => settings.management_per_minute.to_string(),
+        CHAT_DAILY => settings.chat.daily.map_or_else(|| "none".to_owned(), Usd::exact),
         _ => sources.get(name).unwrap_or_default().to_owned(),
     }
 }
@@ -54,5 +66,15 @@ pub fn read(sources: &Sources) -> Result<ProgramSettings, ConfigError> {
             Some(web)
         }
     };
-    Ok(ProgramSettings { management_per_minute, lenient_callbacks, leak_keys_url })
+    Ok(ProgramSettings { management_per_minute, lenient_callbacks, leak_keys_url, chat: chat(sources)? })
+}
+
+fn chat(sources: &Sources) -> Result<ChatTerms, ConfigError> {
+    let wrong = || wrong(CHAT_DAILY, "must be an amount of dollars above zero, such as 10, or `none`");
+    let daily = match sources.get(CHAT_DAILY).unwrap_or(DEFAULT_CHAT_DAILY) {
+        "none" => None,
+        text => Some(Usd::parse(text).ok().filter(|daily| daily.is_positive()).ok_or_else(wrong)?),
+    };
+    let per_minute = PerMinute::new(CHAT_PER_MINUTE).map_err(|_| wrong())?;
+    Ok(ChatTerms { daily, per_minute })
 }

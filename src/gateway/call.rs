@@ -18,6 +18,9 @@ pub struct Call {
     pub request_id: String,
     /// The model as the request named it.
     pub model_asked: String,
+    /// The slugs of the presets that it gets: the one that it names, then the one that its key is bound to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub presets: Vec<String>,
     pub streamed: bool,
     /// `X-Title` or `X-OpenRouter-Title`, else the host of `HTTP-Referer`.
     pub app: String,

@@ -218,7 +218,8 @@ impl Gateway {
             member: caller.created_by,
             meters: caller.meters.iter().map(|meter| meter.0).collect(),
             request_id: facts.request_id,
-            model_asked: request.asked.chars().take(MAX_MODEL).collect(),
+            model_asked: clipped(&request.asked),
+            presets: presets_of(caller, request),
             streamed: request.stream,
             app: facts.app,
             referer: facts.referer,
@@ -227,6 +228,17 @@ impl Gateway {
             hops: facts.hops,
         }
     }
+}
+
+fn presets_of(caller: &Caller, request: &ChatRequest) -> Vec<String> {
+    let bound = caller.rules.preset.as_ref().map(Slug::as_str);
+    let mut presets: Vec<String> = [request.preset.as_deref(), bound].into_iter().flatten().map(clipped).collect();
+    presets.dedup();
+    presets
+}
+
+fn clipped(name: &str) -> String {
+    name.chars().take(MAX_MODEL).collect()
 }
 
 /// Those of the models that the key may call. What is no model stays, so that it is not found rather than forbidden.

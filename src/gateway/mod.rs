@@ -22,6 +22,7 @@ mod error;
 mod estimate;
 mod forward;
 mod hops;
+pub mod measure;
 mod meter;
 mod providers;
 pub mod query_api;
@@ -39,4 +40,8 @@ pub use defaults::InstanceDefaults;
 pub use error::ApiError;
 pub use forward::{Answer, Settles, Timeouts};
 pub use providers::UpstreamKeys;
+pub(crate) use respond::respond;
 pub use settle::{Durable, Receipt, Settler};
+
+/// Bytes of the body of a call.
+pub(crate) const MAX_BODY: usize = wire::MAX_BODY;

@@ -16,7 +16,7 @@ use crate::base::ids::CallId;
 const GENERATION: &str = "X-Generation-Id";
 
 /// The response to a call.
-pub(super) fn respond(id: CallId, answer: Answer) -> HttpResponse {
+pub(crate) fn respond(id: CallId, answer: Answer) -> HttpResponse {
     let generation = (GENERATION, id.to_string());
     match answer {
         Answer::Whole(body) => HttpResponse::Ok()

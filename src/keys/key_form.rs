@@ -11,6 +11,7 @@ use crate::activity::start_of_day;
 use crate::base::slug::Slug;
 use crate::base::{Usd, Viewer};
 use crate::ledger::Limits;
+use crate::presets::Status;
 use crate::web::views::keys::KeyFields;
 use crate::web::views::{Choice, Field};
 
@@ -99,6 +100,8 @@ pub struct Reading<'a> {
     pub viewer: Viewer,
     /// Whether there is a model of this id.
     pub knows: &'a dyn Fn(&str) -> bool,
+    /// The preset that the form names, as it is; `None` where there is none of that name.
+    pub preset: Option<Status>,
     /// The end that an edited key has; `None` for a new one.
     pub kept: Option<Option<DateTime<Utc>>>,
     /// What every mistake ends with, such as `No key was made.`
@@ -135,7 +138,7 @@ impl KeyForm {
             models: wrong.take("models", undone, self.read_models(against.knows)),
             networks: wrong.take("networks", undone, networks(&self.networks)),
             per_minute: wrong.take("per_minute", undone, per_minute(&self.per_minute)),
-            preset: wrong.take("preset", undone, preset(&self.preset)),
+            preset: wrong.take("preset", undone, bound(&self.preset, against.preset)),
         };
         match name {
             Some(name) if wrong.0.is_empty() => {
@@ -281,12 +284,28 @@ fn per_minute(text: &str) -> Result<Option<PerMinute>, String> {
     PerMinute::new(text.parse().unwrap_or(0)).map(Some).map_err(sentence)
 }
 
-fn preset(text: &str) -> Result<Option<Slug>, String> {
+/// The short name of a preset, from that or from how calls name it.
+///
+/// # Errors
+/// A sentence about what is no such name.
+pub fn preset(text: &str) -> Result<Option<Slug>, String> {
     let text = text.trim().trim_start_matches("@preset/");
     if text.is_empty() {
         return Ok(None);
     }
     Slug::parse(text).map(Some).map_err(|error| format!("The name of a preset {error}."))
+}
+
+/// A key that is bound to what is not there would only be refused.
+fn bound(text: &str, found: Option<Status>) -> Result<Option<Slug>, String> {
+    match (preset(text)?, found) {
+        (None, _) => Ok(None),
+        (slug, Some(Status::Active)) => Ok(slug),
+        (Some(slug), Some(Status::Archived)) => {
+            Err(format!("The preset “{slug}” is archived, so calls with this key would be refused."))
+        }
+        (Some(slug), None) => Err(format!("There is no preset “{slug}” here.")),
+    }
 }
 
 #[cfg(test)]
@@ -299,6 +318,7 @@ mod tests {
             now: DateTime::UNIX_EPOCH,
             viewer: Viewer::ANYBODY,
             knows: &knows,
+            preset: (form.preset == "@preset/support").then_some(Status::Active),
             kept: None,
             undone: "No key was made.",
         })
@@ -375,10 +395,19 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_bound_to_nothing_that_is_not_there() {
+        assert_eq!(bound(" ", None), Ok(None));
+        assert!(bound("support", Some(Status::Active)).is_ok_and(|slug| slug.is_some()));
+        assert_eq!(bound("@preset/none", None), Err("There is no preset “none” here.".to_owned()));
+        assert!(bound("old", Some(Status::Archived)).is_err_and(|told| told.contains("is archived")));
+    }
+
+    #[test]
     fn a_day_begins_where_its_chooser_lives() {
         let viewer = Viewer { zone: chrono_tz::Asia::Tokyo, ..Viewer::ANYBODY };
         let form = KeyForm { expires: "on".into(), expires_on: "2027-03-01".into(), ..named() };
-        let against = |kept| Reading { now: DateTime::UNIX_EPOCH, viewer, knows: &|_| true, kept, undone: "" };
+        let against =
+            |kept| Reading { now: DateTime::UNIX_EPOCH, viewer, knows: &|_| true, preset: None, kept, undone: "" };
         let at = form.read(&against(None)).expect("no mistakes").expires_at;
         assert_eq!(at.map(|at| at.to_rfc3339()).as_deref(), Some("2027-02-28T15:00:00+00:00"));
         let form = KeyForm { expires: "keep".into(), ..named() };

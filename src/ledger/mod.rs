@@ -37,8 +37,8 @@ pub use reconcile::{Drift, Report, verify};
 pub use reserve::{Desk, DeskConfig};
 pub use settle::{Ended, Ending, presume, settle, settle_without_hold};
 pub use store::{
-    Changes, CreditChange, CreditState, Line, MeterChange, Moved, TransferLine, credit_state, find_watch, lines_of,
-    lock_credit, meter_states, meters_near_limit, moves, net_of,
+    Changes, CreditChange, CreditState, Line, MeterChange, Moved, TransferLine, credit_state, find_watch, is_held,
+    lines_of, lock_credit, meter_states, meters_near_limit, moves, net_of,
 };
 pub use sweep::sweep;
 pub use transfer::{Code, credit_account};

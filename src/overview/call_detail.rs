@@ -109,6 +109,8 @@ struct Tried {
     status: Option<u16>,
     error: String,
     duration_ms: i64,
+    /// Slugs, the one that counts first.
+    presets: Vec<String>,
 }
 
 fn attempts(value: &serde_json::Value) -> Vec<Attempt> {
@@ -143,6 +145,7 @@ fn facts(call: &Detail, maker: Option<String>) -> Vec<Fact> {
     let facts = [
         ("Call id", call.call.to_string(), true),
         ("Model asked", call.model_asked.clone(), true),
+        ("Preset", presets(&call.attempts), true),
         ("Model served", call.model.clone(), true),
         ("Provider", call.provider.clone(), false),
         ("Its name there", call.upstream_model.clone(), true),
@@ -164,6 +167,12 @@ fn facts(call: &Detail, maker: Option<String>) -> Vec<Fact> {
     ];
     let known = facts.into_iter().filter(|(_, value, _)| !value.is_empty());
     known.map(|(label, value, mono)| Fact { label: label.to_owned(), value, mono }).collect()
+}
+
+/// The presets of the call, which every attempt names.
+fn presets(attempts: &serde_json::Value) -> String {
+    let first = attempts.get(0).map(|one| Tried::deserialize(one).unwrap_or_default()).unwrap_or_default();
+    first.presets.join(", then ")
 }
 
 fn counted_by(word: &str) -> &str {
@@ -202,5 +211,8 @@ mod tests {
         assert_eq!(told[1], (false, "did not answer: timed out".into(), "30.0 s".into()));
         assert_eq!(told[2], (true, "answered".into(), "4.1 s".into()));
         assert!(!told[3].0);
+        let with = |slugs: serde_json::Value| serde_json::json!([{ "provider": "a", "presets": slugs }]);
+        assert_eq!(presets(&with(serde_json::json!(["named", "bound"]))), "named, then bound");
+        assert_eq!((presets(&with(serde_json::json!([]))).as_str(), presets(&tried).as_str()), ("", ""));
     }
 }

@@ -26,6 +26,46 @@ struct Memory {
 struct Seen {
     failed_at: Option<Instant>,
     minutes: [Minute; MINUTES],
+    /// What nobody has written down yet.
+    fresh: Measured,
+}
+
+/// What an endpoint did in some time, in sums that add up over processes and hours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Measured {
+    pub answered: u64,
+    pub failed: u64,
+    /// Answers that showed when they began, and how long that took for all of them.
+    pub begun: u64,
+    pub first_token_ms: u64,
+    /// What was written, and how long that took.
+    pub tokens: u64,
+    pub writing_ms: u64,
+}
+
+impl Measured {
+    fn add(&mut self, other: Measured) {
+        self.answered += other.answered;
+        self.failed += other.failed;
+        self.begun += other.begun;
+        self.first_token_ms += other.first_token_ms;
+        self.tokens += other.tokens;
+        self.writing_ms += other.writing_ms;
+    }
+
+    /// Of a thousand tries, those that were answered, rounded down; `None` where nothing was tried.
+    #[must_use]
+    pub fn answered_of_1000(&self) -> Option<u64> {
+        (self.answered.saturating_mul(1_000)).checked_div(self.answered + self.failed)
+    }
+
+    #[must_use]
+    pub fn speed(&self) -> Speed {
+        Speed {
+            first_token_ms: self.first_token_ms.checked_div(self.begun),
+            tokens_per_1000s: self.tokens.saturating_mul(1_000_000).checked_div(self.writing_ms),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,6 +87,19 @@ pub struct Took {
     pub tokens: u64,
 }
 
+impl Took {
+    fn measured(self) -> Measured {
+        Measured {
+            answered: 1,
+            failed: 0,
+            begun: u64::from(self.first_token_ms.is_some()),
+            first_token_ms: self.first_token_ms.unwrap_or(0),
+            tokens: self.tokens,
+            writing_ms: if self.tokens > 0 { self.writing_ms.max(1) } else { 0 },
+        }
+    }
+}
+
 /// Averages over the window; `None` where nothing was measured in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Speed {
@@ -63,7 +116,10 @@ impl Health {
 
     /// An endpoint did not answer as it should.
     pub fn failed(&self, endpoint: EndpointId, now: Instant) {
-        self.with(endpoint, |seen| seen.failed_at = Some(now));
+        self.with(endpoint, |seen| {
+            seen.failed_at = Some(now);
+            seen.fresh.failed += 1;
+        });
     }
 
     /// An endpoint answered.
@@ -71,6 +127,7 @@ impl Health {
         let number = self.minute(now);
         self.with(endpoint, |seen| {
             seen.failed_at = None;
+            seen.fresh.add(took.measured());
             let slot = usize::try_from(number % WINDOW_MINUTES).unwrap_or(0);
             if let Some(minute) = seen.minutes.get_mut(slot) {
                 if minute.number != number {
@@ -115,11 +172,51 @@ impl Health {
         (speed != Speed::default()).then_some(speed)
     }
 
+    /// Takes what was measured since the last time, for whoever writes it down; endpoints in a fixed order.
+    #[must_use]
+    pub fn take_fresh(&self) -> Vec<(EndpointId, Measured)> {
+        let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = seen.iter_mut().map(|(endpoint, seen)| (*endpoint, std::mem::take(&mut seen.fresh)));
+        let mut taken: Vec<_> = taken.filter(|(_, fresh)| *fresh != Measured::default()).collect();
+        taken.sort_unstable_by_key(|(endpoint, _)| *endpoint);
+        taken
+    }
+
+    /// Gives back what could not be written down.
+    pub fn put_back(&self, taken: &[(EndpointId, Measured)]) {
+        for (endpoint, measured) in taken {
+            self.with(*endpoint, |seen| seen.fresh.add(*measured));
+        }
+    }
+
     fn minute(&self, now: Instant) -> u64 {
         now.saturating_duration_since(self.0.started).as_secs() / 60
     }
 
     fn with(&self, endpoint: EndpointId, change: impl FnOnce(&mut Seen)) {
         change(self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).entry(endpoint).or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_measured_is_taken_once_and_can_be_given_back() {
+        let (now, endpoint) = (Instant::now(), EndpointId(uuid::Uuid::nil()));
+        let health = Health::new(now);
+        health.failed(endpoint, now);
+        health.answered(endpoint, now, Took { first_token_ms: Some(200), writing_ms: 500, tokens: 20 });
+        health.answered(endpoint, now, Took { first_token_ms: None, writing_ms: 700, tokens: 0 });
+        let taken = health.take_fresh();
+        let expected = Measured { answered: 2, failed: 1, begun: 1, first_token_ms: 200, tokens: 20, writing_ms: 500 };
+        assert_eq!(taken, [(endpoint, expected)]);
+        assert_eq!(expected.answered_of_1000(), Some(666));
+        assert_eq!(expected.speed(), Speed { first_token_ms: Some(200), tokens_per_1000s: Some(40_000) });
+        assert_eq!(health.take_fresh(), []);
+        health.put_back(&taken);
+        assert_eq!(health.take_fresh(), taken);
+        assert_eq!(Measured::default().answered_of_1000(), None, "nothing is not none of a thousand");
     }
 }

@@ -20,7 +20,7 @@ mod why;
 
 pub use candidates::{Asked, Candidate, NoRoute, candidates, model_of};
 pub use conversation::{Conversation, Conversations};
-pub use health::{Health, Speed, Took};
+pub use health::{Health, Measured, Speed, Took};
 pub use outlook::{LeftOut, Next, Outlook, outlook};
 pub use policy::Policy;
 pub use preferences::{BadPreference, MaxPrice, Preferences, Sort};

@@ -96,6 +96,7 @@ impl Tenant {
             member: Some(self.person),
             meters: vec![self.key_meter.0, self.member_meter.0],
             request_id: "req".into(),
+            presets: Vec::new(),
             model_asked: "sandbox/echo".into(),
             streamed: false,
             app: "Lab".into(),

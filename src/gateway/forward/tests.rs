@@ -80,6 +80,7 @@ fn job(streamed: bool, offers: Vec<Offer>) -> Job {
         member: None,
         meters: Vec::new(),
         request_id: String::new(),
+        presets: Vec::new(),
         model_asked: "a/b".into(),
         streamed,
         app: String::new(),

@@ -311,8 +311,19 @@ pub fn row(call: &Call, ended: &Ended, outcome: Outcome) -> UsageRow {
         meters: outcome.meters,
         first_token_ms: ended.first_token_ms,
         duration_ms: ended.duration_ms,
-        attempts: serde_json::to_value(&ended.attempts).unwrap_or_default(),
+        attempts: attempts(call, ended),
     }
+}
+
+/// Each with the presets that it was made with: what a call got is part of what was tried.
+fn attempts(call: &Call, ended: &Ended) -> serde_json::Value {
+    let mut attempts = serde_json::to_value(&ended.attempts).unwrap_or_default();
+    if !call.presets.is_empty() {
+        for attempt in attempts.as_array_mut().into_iter().flatten() {
+            attempt["presets"] = call.presets.clone().into();
+        }
+    }
+    attempts
 }
 
 pub fn count(row: &UsageRow) {

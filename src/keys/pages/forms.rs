@@ -4,19 +4,20 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
 
-use super::{KEYS, base_url, knows, own_key, page_of, snippets, told};
+use super::{KEYS, base_url, knows, named_preset, own_key, page_of, snippets, told};
 use crate::base::Viewer;
 use crate::base::ids::KeyId;
 use crate::catalog::Shelf;
 use crate::keys::edit::{self, EditError};
 use crate::keys::issue::{self, IssueError, Issued, NewKey};
 use crate::keys::key::Key;
-use crate::keys::key_form::{KeyForm, Mistakes, Reading};
+use crate::keys::key_form::{self, KeyForm, Mistakes, Reading};
 use crate::keys::rules::{Models, Networks, PerMinute};
 use crate::keys::shown::limit_lines;
 use crate::keys::store;
 use crate::ledger::{self, Limits};
 use crate::orgs::KeyUser;
+use crate::presets::Status;
 use crate::web::present::when;
 use crate::web::views::keys as views;
 use crate::web::{App, PageError, Protected, html, unprocessable};
@@ -55,7 +56,8 @@ pub async fn create(
     let id: KeyId = form.id.parse().map_err(|_| PageError::Invalid("The form is damaged.".into()))?;
     let (now, viewer) = (app.clock.now(), member.person().viewer());
     let knows = knows(&shelf);
-    let against = Reading { now, viewer, knows: &knows, kept: None, undone: "No key was made." };
+    let preset = named_preset(&app, &member, &form.preset).await?;
+    let against = Reading { now, viewer, knows: &knows, preset, kept: None, undone: "No key was made." };
     let new = match form.read(&against) {
         Ok(asked) => asked.into_new(),
         Err(wrong) => return unprocessable(&new_view(&member, &form, &wrong)),
@@ -205,12 +207,15 @@ pub async fn edit(
     let key = own_key(&app, &member, &id).await?;
     let seen = read_seen(&form.seen)?;
     let known = knows(&shelf);
-    // What stands on the key may stay there, whatever became of the model.
+    // What stands on the key may stay there, whatever became of the model or the preset.
     let knows = |model: &str| known(model) || key.rules.models.as_ref().is_some_and(|models| models.allow(model));
+    let stands = key_form::preset(&form.preset).is_ok_and(|slug| slug.is_some() && slug == key.rules.preset);
+    let preset = if stands { Some(Status::Active) } else { named_preset(&app, &member, &form.preset).await? };
     let against = Reading {
         now: app.clock.now(),
         viewer: member.person().viewer(),
         knows: &knows,
+        preset,
         kept: Some(key.expires_at),
         undone: "Nothing was changed.",
     };

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
 use super::forms::{once, refused};
-use super::{knows, own_key, page_of, told};
+use super::{knows, named_preset, own_key, page_of, told};
 use crate::base::Secret;
 use crate::base::ids::KeyId;
 use crate::catalog::Shelf;
@@ -53,7 +53,8 @@ pub async fn give(
     let id: KeyId = form.id.parse().map_err(|_| PageError::Invalid("The form is damaged.".into()))?;
     let (now, viewer) = (app.clock.now(), member.person().viewer());
     let knows = knows(&shelf);
-    let against = Reading { now, viewer, knows: &knows, kept: None, undone: "No link was made." };
+    let preset = named_preset(&app, &member, &form.preset).await?;
+    let against = Reading { now, viewer, knows: &knows, preset, kept: None, undone: "No link was made." };
     let new = match form.read(&against) {
         Ok(asked) => asked.into_new(),
         Err(wrong) => return unprocessable(&view(&member, &form, &wrong)),

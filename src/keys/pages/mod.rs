@@ -16,12 +16,13 @@ use chrono::{DateTime, Utc};
 
 use super::key::{Key, KeyState};
 use super::shown::Tightest;
-use super::store;
+use super::{key_form, store};
 use crate::base::Usd;
 use crate::base::ids::KeyId;
 use crate::catalog::{Catalog, Shelf};
 use crate::ledger::MeterState;
 use crate::orgs::KeyUser;
+use crate::presets::{self, Status};
 use crate::web::snippets::{Example, KEY_PLACEHOLDER, MODEL_PLACEHOLDER};
 use crate::web::views::{Badge, Snippets};
 use crate::web::{App, PageError, flash, see_other};
@@ -49,6 +50,13 @@ async fn own_key(app: &App, member: &KeyUser, id: &str) -> Result<Key, PageError
     // What somebody else made is as if it were not there for whoever sees only their own.
     let whose = member.keys_of();
     key.filter(|key| whose.is_none() || key.created_by == whose).ok_or(PageError::NotFound)
+}
+
+/// What a form wants to bind a key to, as it is. `None` for what is no preset here, and for nothing.
+async fn named_preset(app: &App, member: &KeyUser, text: &str) -> Result<Option<Status>, PageError> {
+    let Ok(Some(slug)) = key_form::preset(text) else { return Ok(None) };
+    let mut conn = member.tenant(app).await?;
+    Ok(presets::find_by_slug(&mut conn, member.org_id(), slug.as_str()).await?.map(|preset| preset.status))
 }
 
 fn spent(meter: Option<&MeterState>) -> Usd {

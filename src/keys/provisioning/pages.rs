@@ -20,6 +20,7 @@ use crate::keys::shown::{Tightest, bar};
 use crate::keys::store;
 use crate::ledger::{self, Limits, MeterState};
 use crate::orgs::KeyManager;
+use crate::presets::{self, Status};
 use crate::web::present::{amount, when};
 use crate::web::views::provisioning as views;
 use crate::web::views::{Badge, Fact, Meter, Pager};
@@ -180,6 +181,13 @@ pub async fn create(
         Ok(new) => new,
         Err(wrong) => return unprocessable(&new_view(&member, &form, *wrong)),
     };
+    if let Some(slug) = &new.rules.preset
+        && !is_in_use(&app, &member, slug.as_str()).await?
+    {
+        let mut checked = form.unchecked();
+        checked.preset.error = format!("No preset “{slug}” is in use here. No key was made.");
+        return unprocessable(&new_view(&member, &form, checked));
+    }
     let (name, limits, expires_at) = (new.name.as_str().to_owned(), new.limits, new.expires_at);
     let mut tx = member.tenant(&app).await?;
     let maker = Some(member.person().id);
@@ -215,6 +223,13 @@ pub async fn create(
     // Nobody keeps a copy of this page: no cache, no history.
     response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// Whether calls can name this preset now.
+async fn is_in_use(app: &App, member: &KeyManager, slug: &str) -> Result<bool, PageError> {
+    let mut conn = member.tenant(app).await?;
+    let found = presets::find_by_slug(&mut conn, member.org_id(), slug).await?;
+    Ok(found.is_some_and(|preset| preset.status == Status::Active))
 }
 
 fn back(app: &App, to: &str, good: bool, text: &str) -> HttpResponse {

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod authenticate;
+mod chat;
 mod claims;
 mod issued;
 mod list;
@@ -12,6 +13,7 @@ mod write;
 
 pub use alarms::{FoundAlarm, alarm_facts, insert_alarm, lock_alarm, mark_alarm_used};
 pub use authenticate::{Found, find_by_digest};
+pub use chat::{FoundChat, chat_key, insert_chat_key};
 pub use claims::{Claim, FoundClaim, claim_of, delete_claim, find_claim, mark_claimed, put_claim, set_secret};
 pub use issued::{
     IssuedQuery, delete_issued, find_ever, find_issued, hold, issued, issued_counts, issued_page, provisioning,
@@ -19,5 +21,5 @@ pub use issued::{
 pub use list::list;
 pub use names::{labels, live, makers};
 pub use pace::{Asked, Begun, begin_calls, prepare};
-pub use read::{count, count_up_to, counts, find, has_more_than, hold_makers, lock, lock_all};
+pub use read::{count, count_bound, count_up_to, counts, find, has_more_than, hold_makers, lock, lock_all};
 pub use write::{disable_all_of, erase_all, insert, mark_deleted, replace_secret, set_disabled, update};

@@ -29,7 +29,7 @@ pub async fn live(
     Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }
 
-/// Names of keys, deleted ones too, for the activity log; of one maker's keys where one is given.
+/// Names of keys, deleted ones and those of chat rooms too, for the activity log; of one maker's keys where one is given.
 ///
 /// # Errors
 /// Database errors only.
@@ -41,8 +41,12 @@ pub async fn labels(
 ) -> Result<HashMap<KeyId, String>, sqlx::Error> {
     let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
-        r#"select id as "id: KeyId", name from api_key
-           where org_id = $1 and id = any($2) and ($3::uuid is null or created_by = $3)"#,
+        r#"select id as "id!: KeyId", name as "name!" from api_key
+           where org_id = $1 and id = any($2) and ($3::uuid is null or created_by = $3)
+           union all
+           select k.id, case when $3::uuid is null then 'Chat of ' || p.name else 'Chat' end
+           from chat_key k join person p on p.id = k.person_id
+           where k.org_id = $1 and k.id = any($2) and ($3::uuid is null or k.person_id = $3)"#,
         org.0,
         &ids,
         maker.map(|person| person.0),
@@ -52,7 +56,7 @@ pub async fn labels(
     Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }
 
-/// Names of those people among `ids` who are in the organization or made a key there, so that a call has its maker's
+/// Names of those people among `ids` who are in the organization, made a key or chatted there, so that a call has its maker's
 /// name also after the maker left.
 ///
 /// # Errors
@@ -68,6 +72,7 @@ pub async fn makers(
            where p.id = any($2) and (
               exists (select 1 from membership m where m.org_id = $1 and m.person_id = p.id)
               or exists (select 1 from api_key k where k.org_id = $1 and k.created_by = p.id)
+              or exists (select 1 from chat_key k where k.org_id = $1 and k.person_id = p.id)
            )"#,
         org.0,
         &ids,

@@ -26,6 +26,20 @@ pub async fn count(conn: &mut PgConnection, org: OrgId, maker: Option<PersonId>)
     .await
 }
 
+/// How many keys are bound to the preset of this slug.
+///
+/// # Errors
+/// Database errors only.
+pub async fn count_bound(conn: &mut PgConnection, org: OrgId, preset: &str) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from api_key where org_id = $1 and preset = $2 and deleted_at is null"#,
+        org.0,
+        preset,
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// How many keys each member has made, for those who have made any.
 ///
 /// # Errors

@@ -136,6 +136,16 @@ pub async fn end_holds(
     Ok(rows.into_iter().map(|row| (row.id, EndedHold { amount: row.amount, meters: row.meters })).collect())
 }
 
+/// Whether a call is running, as far as the books know.
+///
+/// # Errors
+/// Database errors only.
+pub async fn is_held(conn: &mut PgConnection, org: OrgId, call: CallId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(r#"select exists (select from hold where org_id = $1 and id = $2) as "held!""#, org.0, call.0,)
+        .fetch_one(conn)
+        .await
+}
+
 /// Expired holds, locked; those that another node is ending right now are skipped.
 pub async fn expired_holds(conn: &mut PgConnection, most: i64) -> Result<Vec<ExpiredHold>, sqlx::Error> {
     sqlx::query_as!(

@@ -13,7 +13,7 @@ pub use audit::{
     sum_of_all_accounts,
 };
 pub use credits::{CreditState, credit_state, insert_credit, lock_credit, move_credit};
-pub use holds::{EndedHold, end_holds, expired_holds, hold_all, lock_books};
+pub use holds::{EndedHold, end_holds, expired_holds, hold_all, is_held, lock_books};
 pub use meters::{insert_meter, meter_states, meters_near_limit, update_limits};
 pub use settlement::{Changes, CreditChange, MeterChange, TransferLine, apply};
 pub use transfers::{Line, Moved, NewTransfer, insert_or_find_transfer, lines_of, moves, net_of};

@@ -175,18 +175,13 @@ pub async fn save(
     Ok(response)
 }
 
-/// `POST /settings/presets/{preset}/archive`
+/// Archives a preset; the answer leads to the list, which says so. What it does to keys, a page above this one knows.
 ///
 /// # Errors
 /// `NotFound` for what is not this organization's.
-pub async fn archive(
-    app: web::Data<App>,
-    member: SettingsEditor,
-    id: web::Path<String>,
-    _form: Protected<EmptyForm>,
-) -> Result<HttpResponse, PageError> {
-    change(&app, &member, &id, Status::Archived, "is archived. Calls that name it are refused until you take it back.")
-        .await
+pub async fn archive(app: &App, member: &SettingsEditor, id: &str) -> Result<HttpResponse, PageError> {
+    let said = "is archived. Calls that name it are refused until you take it back.";
+    change(app, member, id, Status::Archived, said).await
 }
 
 /// `POST /settings/presets/{preset}/restore`

@@ -11,6 +11,7 @@ pub mod api;
 pub mod billing;
 pub mod catalog;
 pub mod chart;
+pub mod chat;
 pub mod codes;
 pub mod common;
 pub mod connect;

@@ -20,6 +20,14 @@ pub(super) fn push_all(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()>
     push(out, "preset", &editor(theme))?;
     let archived = views::Editor { archived: true, may_change: false, ..editor(theme) };
     push(out, "preset_archived", &archived)?;
+    let archive = views::Archive {
+        shell: shell(theme, "presets", "Archive Copywriter", ""),
+        id: "pst_1".into(),
+        reference: "@preset/copywriter".into(),
+        bound: "3 keys are bound to it".into(),
+        one: false,
+    };
+    push(out, "preset_archive", &archive)?;
     push(out, "preset_versions", &versions(theme))?;
     push(out, "preset_try", &trial(theme))?;
     push(out, "preset_try_without_keys", &views::Try { keys: Vec::new(), answer: None, ..trial(theme) })

@@ -43,6 +43,18 @@ pub struct WhatWouldHappen {
     pub left_out: Vec<(String, String)>,
 }
 
+/// Archiving a preset that keys are bound to, before it is done.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "presets/archive.html")]
+pub struct Archive {
+    pub shell: Shell,
+    pub id: String,
+    pub reference: String,
+    /// Such as `3 keys are bound to it`.
+    pub bound: String,
+    pub one: bool,
+}
+
 /// `GET /settings/presets`
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "presets/index.html")]

@@ -9,7 +9,7 @@ use super::shell::{Flash, Menu, OrgLink, PublicPage, Shell};
 use super::topups::{Quote, TopupForm, TopupRow};
 use super::{
     Amount, Badge, Chip, Choice, Fact, Field, Link, Meter, Pager, Snippet, Snippets, When, accounts, activity, api,
-    catalog, dev, emails, errors, leaving, overview, security, topups,
+    catalog, chat, dev, emails, errors, leaving, overview, security, topups,
 };
 
 /// A rendered sample and the name of its file.
@@ -913,13 +913,22 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             context: context.into(),
             takes: "text, image".into(),
             providers: "Anthropic, Bedrock".into(),
+            speed: cached.map(|_| "62 tok/s".into()),
+            compared: id.starts_with("openai"),
+            default: id.starts_with("google"),
             sandbox: id.starts_with("sandbox"),
         };
     let index = catalog::Index {
         shell: shell(theme, "models", "Models", "What can be called here, and what it costs."),
         providers: vec![Choice::new("", "All providers", "", true)],
         modalities: vec![Choice::new("", "Anything", "", true)],
+        prices: vec![Choice::new("", "Any price", "", true)],
+        contexts: vec![Choice::new("", "Any length", "", true)],
         sorts: vec![Choice::new("name", "Name", "", true), Choice::new("price", "Price", "", false)],
+        compared: vec!["GPT-5 mini".into(), "Sonar".into()],
+        compared_elsewhere: vec!["perplexity/sonar".into()],
+        may_compare_more: true,
+        clear_href: "/models".into(),
         models: vec![
             row("Claude Sonnet 4.5", "anthropic/claude-sonnet-4.5", "$3.00", "$15.00", Some("$0.30"), "1M"),
             row("DeepSeek V3.1", "deepseek/deepseek-chat-v3.1", "$0.27", "$1.00", None, "164K"),
@@ -936,32 +945,98 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     empty.search = "gpt-9".into();
     empty.empty_reason = "Nothing here is called “gpt-9”.".into();
     push(out, "models_empty", &empty)?;
-    let provider = |name: &str, state: Badge| catalog::ProviderRow {
+    let provider = |name: &str, measured: bool| catalog::ProviderRow {
         name: name.into(),
+        notes: if measured { Vec::new() } else { vec!["fp8".into(), "may train on inputs".into()] },
         input: "$3.00".into(),
         output: "$15.00".into(),
         cached: Some("$0.30".into()),
         context: "1M".into(),
         max_output: "64K".into(),
-        parameters: "temperature, top_p, tools".into(),
-        state,
+        speed: measured.then(|| "62 tok/s".into()),
+        first_token: measured.then(|| "740 ms".into()),
+        uptime: measured.then(|| "99.8 %".into()),
+        tries: "of 1,204 tries".into(),
+        uptime_month: measured.then(|| "99.9 %".into()),
+        tries_month: "of 31,204 tries".into(),
     };
     let show = catalog::Show {
         shell: shell(theme, "models", "Claude Sonnet 4.5", "A model by Anthropic for coding and long tasks."),
         id: "anthropic/claude-sonnet-4.5".into(),
-        sandbox: false,
+        may_set_default: true,
+        may_chat: true,
         figures: vec![
             fact("Input / 1M tokens", "$3.00"),
             fact("Output / 1M tokens", "$15.00"),
             fact("Context", "1M tokens"),
             fact("Takes", "text, image"),
         ],
-        providers: vec![
-            provider("Anthropic", Badge::new("good", "check", "On")),
-            provider("Amazon Bedrock", Badge::new("", "ban", "No key")),
-        ],
+        measured: true,
+        providers: vec![provider("Anthropic", true), provider("Amazon Bedrock", false)],
+        parameters: vec![("temperature".into(), String::new()), ("top_k".into(), "Anthropic only".into())],
         snippets: snippets("$FAREBOX_KEY"),
+        ..Default::default()
     };
+    let compared = |id: &str, name: &str| catalog::ComparedModel {
+        href: format!("/models/{id}"),
+        id: id.into(),
+        name: name.into(),
+        sandbox: false,
+        remove_href: "/models/compare".into(),
+    };
+    let cells = |one: &str, other: &str, best: bool| {
+        vec![catalog::Cell { text: one.into(), best }, catalog::Cell { text: other.into(), best: false }]
+    };
+    let compare = catalog::Compare {
+        shell: shell(theme, "models", "Compare models", "Prices are the lowest of each model’s providers."),
+        back_href: "/models".into(),
+        enough: true,
+        models: vec![
+            compared("openai/gpt-5-mini", "GPT-5 mini"),
+            compared("anthropic/claude-sonnet-4.5", "Claude Sonnet 4.5"),
+        ],
+        rows: vec![
+            catalog::CompareRow {
+                label: "Input / 1M tokens".into(),
+                figures: true,
+                cells: cells("$0.25", "$3.00", false),
+            },
+            catalog::CompareRow {
+                label: "10K tokens in, 1K out".into(),
+                figures: true,
+                cells: cells("$0.0045", "$0.045", true),
+            },
+            catalog::CompareRow {
+                label: "Speed, last 24 h".into(),
+                figures: true,
+                cells: cells("62 tok/s", "", false),
+            },
+        ],
+    };
+    push(out, "models_compare", &compare)?;
+    push(out, "models_compare_none", &catalog::Compare { enough: false, ..compare.clone() })?;
+    let choice = |id: &str, name: &str, price: &str| chat::Choice {
+        id: id.into(),
+        name: name.into(),
+        price: price.into(),
+        images: true,
+    };
+    let room = chat::Room {
+        shell: shell(
+            theme,
+            "chat",
+            "Chat",
+            "Conversations stay in this browser. Each answer is a call that costs credits.",
+        ),
+        scope: "usr_1".into(),
+        org: "org_1".into(),
+        models: vec![choice("openai/gpt-5-mini", "GPT-5 mini", "$0.25 in, $2.00 out")],
+        presets: vec![choice("@preset/copywriter", "Copywriter", "GPT-5 mini")],
+        default: "openai/gpt-5-mini".into(),
+        limit: "Your chat stops at $10.00 a day.".into(),
+    };
+    push(out, "chat", &room)?;
+    push(out, "chat_nothing", &chat::Room { models: Vec::new(), ..room })?;
     push(out, "model", &show)
 }
 

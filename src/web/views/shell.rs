@@ -44,7 +44,7 @@ pub struct Shell {
     pub title: String,
     /// One sentence of what the page is for.
     pub description: String,
-    /// The navigation item that is marked: `overview`, `activity`, `keys`, `credits`, `models`, `profile`, `sign-in`,
+    /// The navigation item that is marked: `overview`, `activity`, `keys`, `credits`, `models`, `chat`, `profile`, `sign-in`,
     /// `security`,
     /// `organization`, `preferences`, `presets`, `members`, `audit` or empty.
     pub section: &'static str,

@@ -1,6 +1,7 @@
 //! What a person sees and does in a real browser.
 
 mod axe;
+mod chat;
 mod chromium;
 mod comfort;
 mod elsewhere;

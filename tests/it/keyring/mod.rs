@@ -49,6 +49,16 @@ async fn make(visitor: &mut Visitor<'_>, fields: &[(&str, &str)]) -> Key {
     Key { text: shown(&page), org: String::new(), id }
 }
 
+/// Makes a preset; its id.
+async fn preset(visitor: &mut Visitor<'_>, name: &str, fields: &[(&str, &str)]) -> String {
+    let id = farebox::base::ids::PresetId::fresh().to_string();
+    let mut sent = vec![("id", id.as_str()), ("name", name)];
+    sent.extend(fields);
+    let made = visitor.submit("/settings/presets/new", "/settings/presets", &sent).await;
+    assert_eq!(made.status, 303, "{}", made.body);
+    id
+}
+
 /// The key that a page shows this one time.
 fn shown(page: &Page) -> String {
     let text = between(&page.body, "<code id=\"key\">", "<");

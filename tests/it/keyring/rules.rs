@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::{ada, make, saved, status, two, within_a_second};
+use super::{ada, edit, make, preset, saved, status, two, within_a_second};
 use crate::support::{Farebox, Key, Options};
 
 async fn models(farebox: &Farebox, key: &Key) -> Vec<String> {
@@ -42,6 +42,58 @@ async fn a_key_calls_and_sees_only_the_models_that_it_may() {
     saved(&mut ada, &key.id, &[("models", "")]).await;
     within_a_second(&farebox, &key, "sandbox/penny", 200).await;
     assert!(models(&farebox, &key).await.len() > 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_bound_to_a_preset_that_is_there_and_gets_it() {
+    let farebox = Farebox::start().await;
+    let mut ada = ada(&farebox).await;
+    let id = preset(&mut ada, "Support", &[("models", "sandbox/echo"), ("max_tokens", "3")]).await;
+    let old = preset(&mut ada, "Old", &[]).await;
+    let list = "/settings/presets";
+    assert_eq!(ada.submit(list, &format!("{list}/{old}/archive"), &[]).await.status, 303, "no key is bound to it");
+    for (slug, said) in [
+        ("none", "There is no preset “none” here. No key was made."),
+        ("old", "The preset “old” is archived, so calls with this key would be refused. No key was made."),
+        ("@preset/No Slug", "The name of a preset"),
+    ] {
+        let key = farebox::base::ids::KeyId::fresh().to_string();
+        let fields = [("id", key.as_str()), ("name", "Lab"), ("preset", slug)];
+        for page in ["/keys", "/keys/give"] {
+            let form = if page == "/keys" { "/keys/new" } else { page };
+            let wrong = ada.submit(form, page, &fields).await;
+            let said =
+                if page == "/keys" { said.to_owned() } else { said.replace("No key was made.", "No link was made.") };
+            assert_eq!(wrong.status, 422, "{}", wrong.body);
+            assert!(wrong.body.contains(&said), "{said}: {}", wrong.body);
+        }
+    }
+    assert_eq!(farebox.text("select count(*)::text from api_key").await, "0");
+
+    // A call that names nothing gets the preset's model and its length; one without the binding does not.
+    let free = make(&mut ada, &[]).await;
+    let bound = make(&mut ada, &[("preset", "@preset/support")]).await;
+    let body = json!({ "messages": [{ "role": "user", "content": "one two three four five six seven eight" }] });
+    assert_eq!(farebox.post(&free, "/api/v1/chat/completions", &body).await.status(), 400);
+    let answer = farebox.post(&bound, "/api/v1/chat/completions", &body).await;
+    assert_eq!(answer.status(), 200);
+    let answer: Value = answer.json().await.expect("JSON");
+    assert_eq!(
+        (&answer["model"], &answer["choices"][0]["finish_reason"]),
+        (&json!("sandbox/echo"), &json!("length")),
+        "{answer}"
+    );
+    let kept = "select attempts -> 0 -> 'presets' ->> 0 from usage where status = 'success'";
+    farebox.holds_are_closed().await;
+    assert_eq!(farebox.text(kept).await, "support");
+
+    // Archiving it says so first; a key that stands on it can still be edited, and another cannot be bound to it.
+    let asked = ada.submit(list, &format!("{list}/{id}/archive"), &[]).await;
+    assert!(asked.status == 200 && asked.body.contains("One key is bound to it"), "{}", asked.body);
+    assert_eq!(ada.submit(list, &format!("{list}/{id}/archive"), &[("confirmed", "yes")]).await.status, 303);
+    saved(&mut ada, &bound.id, &[("day", "2")]).await;
+    let wrong = edit(&mut ada, &free.id, &[("preset", "support")]).await;
+    assert!(wrong.status == 422 && wrong.body.contains("is archived"), "{}", wrong.body);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! Editing, and replacing the secret of a key.
 
-use super::{ADA, PASSWORD, ada, edit, make, saved, send_edit, shown, status, two, within_a_second};
+use super::{ADA, PASSWORD, ada, edit, make, preset, saved, send_edit, shown, status, two, within_a_second};
 use crate::support::visitor::{Visitor, between};
 use crate::support::{Farebox, Key, team};
 
@@ -20,6 +20,7 @@ async fn all_of_a_key_is_edited_and_nothing_is_lost() {
         ("per_minute", "100"),
         ("preset", "support"),
     ];
+    preset(&mut ada, "Support", &[]).await;
     let key = make(&mut ada, &all).await;
     let stored = "select concat_ws('|', name, allowed_models, allowed_ips, requests_per_minute, preset, expires_at,
         limit_day, limit_month, include_byok) from api_key k join meter m on m.id = k.id";

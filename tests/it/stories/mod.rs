@@ -2,6 +2,7 @@
 
 mod auto_topup;
 mod catalog;
+mod chat;
 mod clients;
 mod codes;
 mod connect;
@@ -23,6 +24,7 @@ mod low_balance;
 mod mail;
 pub mod management;
 mod metered_call;
+mod models;
 mod nodes;
 mod picture;
 mod preferences;

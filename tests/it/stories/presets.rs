@@ -193,8 +193,21 @@ async fn a_key_that_is_bound_to_a_preset_gets_it_in_every_call() {
     routes.until_asked(&json!({ "model": "@preset/named" }), &["beta-chat"]).await;
     assert_eq!((&routes.sent()["top_k"], &routes.sent()["temperature"]), (&json!(3), &json!(0.25)));
     assert_eq!(routes.sent()["messages"][0]["content"], "Bound.");
+    // The page of a call says what it got, also where the call did not say it.
+    for (body, got) in
+        [(plain.clone(), "bound"), (json!({ "preset": "named", "model": "lab/chat" }), "named, then bound")]
+    {
+        let (_, _, told) = routes.told(&routes.key, body).await;
+        let page = ada.get(&format!("/activity/{}", told["id"].as_str().expect("an id"))).await.body;
+        assert!(page.contains(&format!("<dt>Preset</dt><dd class=\"mono\">{got}</dd>")), "{got}: {page}");
+    }
+    // Whoever archives it hears first which keys it takes along.
+    let asked = ada.submit(LIST, &format!("{LIST}/{id}/archive"), &[]).await;
+    assert_eq!(asked.status, 200);
+    assert!(asked.body.contains("One key is bound to it"), "{}", asked.body);
+    assert_eq!(routes.call(plain.clone()).await.1, ["gamma-chat"], "nothing was done yet");
     // Without it the key's limits would be lost in silence.
-    assert_eq!(ada.submit(LIST, &format!("{LIST}/{id}/archive"), &[]).await.status, 303);
+    assert_eq!(ada.submit(LIST, &format!("{LIST}/{id}/archive"), &[("confirmed", "yes")]).await.status, 303);
     routes.until_asked(&plain, &[]).await;
     let (status, _, told) = routes.told(&routes.key, plain).await;
     assert!(

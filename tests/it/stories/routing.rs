@@ -104,3 +104,55 @@ async fn balanced_calls_follow_their_weights() {
         assert!(off <= scale(calls * 12 / 100, calls * 2 / 100), "{first:?} of {calls}");
     }
 }
+
+/// The sentence of the page of settings, and where a call goes at that moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_happen_is_what_happens() {
+    let routes = Routes::start().await;
+    let mut ada = routes.ada();
+    let plain = json!({ "model": "lab/chat" });
+    let others = || with(json!({ "only": ["alpha"] }));
+    for (settings, said, first, widened) in [
+        (vec![], "Lab alpha is asked first, and Lab beta if it fails.", "alpha-chat", Some("alpha-chat")),
+        (
+            vec![("allowed", "gamma")],
+            "Lab gamma answers it. There is nobody to fall back on.",
+            "gamma-chat",
+            Some("alpha-chat"),
+        ),
+        (
+            vec![("allowed", "gamma"), ("enforced", "yes")],
+            "Lab gamma answers it. There is nobody to fall back on.",
+            "gamma-chat",
+            None,
+        ),
+        (
+            vec![("allowed", "beta"), ("allowed", "gamma"), ("enforced", "yes")],
+            "Lab beta is asked first, and Lab gamma if it fails.",
+            "beta-chat",
+            None,
+        ),
+        (vec![("ignored", "alpha")], "Lab beta is asked first, and Lab gamma if it fails.", "beta-chat", None),
+    ] {
+        let mut fields = vec![("sort", "price"), ("default_model", "lab/chat")];
+        fields.extend(settings);
+        routes.set(&mut ada, &fields).await;
+        let page = ada.get("/settings/preferences").await.body;
+        assert!(page.contains(said), "{fields:?}: {page}");
+        routes.until_asked(&plain, &[first]).await;
+        routes.until_asked(&json!({}), &[first]).await;
+        // A call that asks for alpha alone: only what is enforced, or ignored, keeps it from there.
+        routes.until_asked(&others(), widened.as_slice()).await;
+        // Who would be next is next.
+        if let Some((_, next)) = said.split_once("and Lab ") {
+            let next = format!("{}-chat", next.trim_end_matches(" if it fails."));
+            routes.fails(first);
+            assert_eq!(routes.call(plain.clone()).await.1, [first.to_owned(), next]);
+            routes.works(first);
+            // It is well again when it answered.
+            let again = with(json!({ "order": [first.trim_end_matches("-chat")], "allow_fallbacks": true }));
+            assert_eq!(routes.call(again).await.1, [first]);
+        }
+    }
+    routes.farebox.books_are_clean().await;
+}

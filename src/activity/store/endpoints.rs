@@ -1,0 +1,111 @@
+//! How endpoints did, by the hour. House-wide: no row names an organization.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::catalog::EndpointId;
+use crate::db::interval;
+use crate::routing::Measured;
+
+pub async fn add_measured(conn: &mut PgConnection, measured: &[(EndpointId, Measured)]) -> Result<(), sqlx::Error> {
+    let ids: Vec<Uuid> = measured.iter().map(|(endpoint, _)| endpoint.0).collect();
+    let column = |of: fn(&Measured) -> u64| -> Vec<i64> { measured.iter().map(|(_, one)| whole(of(one))).collect() };
+    sqlx::query!(
+        "insert into endpoint_hour as h (endpoint_id, hour, answered, failed, begun, first_token_ms, tokens, writing_ms)
+         select x.id, date_trunc('hour', now(), 'UTC'), x.answered, x.failed, x.begun, x.first_token_ms, x.tokens,
+            x.writing_ms
+         from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+            as x (id, answered, failed, begun, first_token_ms, tokens, writing_ms)
+         on conflict (endpoint_id, hour) do update set
+            answered = h.answered + excluded.answered,
+            failed = h.failed + excluded.failed,
+            begun = h.begun + excluded.begun,
+            first_token_ms = h.first_token_ms + excluded.first_token_ms,
+            tokens = h.tokens + excluded.tokens,
+            writing_ms = h.writing_ms + excluded.writing_ms",
+        &ids,
+        &column(|one| one.answered),
+        &column(|one| one.failed),
+        &column(|one| one.begun),
+        &column(|one| one.first_token_ms),
+        &column(|one| one.tokens),
+        &column(|one| one.writing_ms),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+struct Row {
+    endpoint: EndpointId,
+    answered: i64,
+    failed: i64,
+    begun: i64,
+    first_token_ms: i64,
+    tokens: i64,
+    writing_ms: i64,
+}
+
+impl Row {
+    fn sums(self) -> (EndpointId, Measured) {
+        let count = |sum: i64| u64::try_from(sum).unwrap_or_default();
+        let measured = Measured {
+            answered: count(self.answered),
+            failed: count(self.failed),
+            begun: count(self.begun),
+            first_token_ms: count(self.first_token_ms),
+            tokens: count(self.tokens),
+            writing_ms: count(self.writing_ms),
+        };
+        (self.endpoint, measured)
+    }
+}
+
+pub async fn measured_of_all(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+) -> Result<Vec<(EndpointId, Measured)>, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select endpoint_id as "endpoint: EndpointId", sum(answered)::bigint as "answered!",
+            sum(failed)::bigint as "failed!", sum(begun)::bigint as "begun!",
+            sum(first_token_ms)::bigint as "first_token_ms!", sum(tokens)::bigint as "tokens!",
+            sum(writing_ms)::bigint as "writing_ms!"
+           from endpoint_hour where hour >= $1 group by endpoint_id"#,
+        since,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Row::sums).collect())
+}
+
+pub async fn measured_of(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+    endpoints: &[EndpointId],
+) -> Result<Vec<(EndpointId, Measured)>, sqlx::Error> {
+    let ids: Vec<Uuid> = endpoints.iter().map(|endpoint| endpoint.0).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select endpoint_id as "endpoint: EndpointId", sum(answered)::bigint as "answered!",
+            sum(failed)::bigint as "failed!", sum(begun)::bigint as "begun!",
+            sum(first_token_ms)::bigint as "first_token_ms!", sum(tokens)::bigint as "tokens!",
+            sum(writing_ms)::bigint as "writing_ms!"
+           from endpoint_hour where endpoint_id = any($2) and hour >= $1 group by endpoint_id"#,
+        since,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Row::sums).collect())
+}
+
+pub async fn forget_measured(conn: &mut PgConnection, kept: TimeDelta) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from endpoint_hour where hour < now() - $1::interval", interval(kept)).execute(conn).await?;
+    Ok(())
+}
+
+fn whole(sum: u64) -> i64 {
+    i64::try_from(sum).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,214 @@
+//! Models, their prices, and how they did here.
+
+pub mod compare;
+pub mod default_model;
+mod filter;
+mod words;
+
+use std::sync::Arc;
+
+use actix_web::http::header::HeaderName;
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::TimeDelta;
+use sqlx::PgConnection;
+
+use self::filter::{Day, Filter, PAGE};
+pub(super) use self::words::dollars;
+use self::words::{Seen, figures, input_price, is_sandbox, longest, per_million, tokens, words};
+use crate::activity;
+use crate::catalog::{Catalog, ListedModel, Offer, Shelf};
+use crate::orgs::{Member, Permission};
+use crate::presets;
+use crate::web::snippets::{Example, KEY_PLACEHOLDER};
+use crate::web::views::Pager;
+use crate::web::views::catalog as views;
+use crate::web::{App, Fields, PageError, html};
+
+/// Over this time speed is shown, and what was answered.
+const DAY: TimeDelta = TimeDelta::hours(24);
+const MONTH: TimeDelta = TimeDelta::days(30);
+/// The clean address of what a script fetched with every field of the form.
+const REPLACE_URL: HeaderName = HeaderName::from_static("hx-replace-url");
+
+/// `GET /models`: what can be called on the operator's account.
+///
+/// # Errors
+/// Database errors only.
+pub async fn index(
+    app: web::Data<App>,
+    shelf: web::Data<Shelf>,
+    member: Member,
+    request: HttpRequest,
+    query: web::Query<Vec<(String, String)>>,
+) -> Result<HttpResponse, PageError> {
+    let (catalog, filter) = (shelf.current(), Filter::read(&Fields::from(query.into_inner())));
+    let mut conn = member.tenant(&app).await?;
+    let day = activity::measured(&mut conn, app.clock.now() - DAY, None).await?;
+    let default = default_of(&mut conn, &member).await?;
+    drop(conn);
+    let mut found: Vec<_> = catalog.open_models().filter(|listed| filter.lets_through(listed)).collect();
+    filter.sort(&mut found, &day);
+    let all = catalog.open_models().count();
+    let page = filter.page.min(found.len().saturating_sub(1) / PAGE);
+    let shown: Vec<_> = found.iter().skip(page * PAGE).take(PAGE).copied().collect();
+    let compared: Vec<_> = filter.compared.iter().filter_map(|id| catalog.model(id)).collect();
+    let hidden = compared.iter().filter(|one| !shown.iter().any(|listed| Arc::ptr_eq(listed, one)));
+    let address = filter.address(page);
+    let mut response = html(&views::Index {
+        shell: member.shell("models", "Models", "What can be called here, what it costs, and how fast it is."),
+        providers: filter.providers(&catalog),
+        modalities: filter.modalities(),
+        prices: filter.prices(),
+        contexts: filter.contexts(),
+        sorts: filter.sorts(),
+        count: match found.len() {
+            1 => "1 model.".to_owned(),
+            count => format!("{count} models."),
+        },
+        empty_reason: if all == 0 {
+            "No model can be called yet: the operator has to store the key of a provider first.".to_owned()
+        } else {
+            format!("None of the {all} models fits this search and these filters.")
+        },
+        compared_elsewhere: hidden.map(|listed| listed.model.slug.to_string()).collect(),
+        compared: compared.iter().map(|listed| listed.model.name.clone()).collect(),
+        may_compare_more: compared.len() < filter::MAX_COMPARED,
+        clear_href: filter.without_compared().address(page),
+        models: shown.iter().map(|listed| row(listed, &day, &compared, default.as_deref())).collect(),
+        pager: pager(&filter, page, found.len()),
+        search: filter.search,
+    })?;
+    if request.headers().contains_key("hx-request")
+        && let Ok(address) = address.parse()
+    {
+        response.headers_mut().insert(REPLACE_URL, address);
+    }
+    Ok(response)
+}
+
+/// What calls of this organization get that name no model.
+async fn default_of(conn: &mut PgConnection, member: &Member) -> Result<Option<String>, sqlx::Error> {
+    Ok(presets::settings(conn, member.org_id()).await?.default_model)
+}
+
+fn pager(filter: &Filter, page: usize, found: usize) -> Pager {
+    let more = (page + 1) * PAGE < found;
+    let (first, last) = (page * PAGE + 1, ((page + 1) * PAGE).min(found));
+    Pager {
+        older_href: more.then(|| filter.address(page + 1)),
+        newest_href: (page > 0).then(|| filter.address(0)),
+        note: format!("{first} to {last} of {found}"),
+        by_name: true,
+    }
+}
+
+fn row(listed: &ListedModel, day: &Day, compared: &[&Arc<ListedModel>], default: Option<&str>) -> views::ModelRow {
+    let model = &listed.model;
+    let lead = listed.lead_offer().map(|offer| &offer.endpoint.price);
+    let mut providers: Vec<&str> = listed.open_offers().map(|offer| offer.provider.provider.name.as_str()).collect();
+    providers.dedup();
+    views::ModelRow {
+        href: format!("/models/{}", model.slug),
+        name: model.name.clone(),
+        id: model.slug.to_string(),
+        input: lead.map(input_price).unwrap_or_default(),
+        output: lead.map(|price| per_million(price.completion)).unwrap_or_default(),
+        cached: lead.and_then(|price| price.cache_read).map(per_million),
+        context: tokens(model.context_length),
+        takes: words(&model.input_modalities),
+        providers: providers.join(", "),
+        speed: fastest(listed, day).speed,
+        compared: compared.iter().any(|one| one.model.slug == model.slug),
+        default: default == Some(model.slug.as_str()),
+        sandbox: is_sandbox(listed),
+    }
+}
+
+/// What was measured of the fastest provider; of any where no speed was.
+fn fastest(listed: &ListedModel, day: &Day) -> Seen {
+    let measured = listed.open_offers().filter_map(|offer| day.get(&offer.id));
+    Seen::of(measured.max_by_key(|measured| measured.speed().tokens_per_1000s))
+}
+
+/// `GET /models/{author}/{name}`
+///
+/// # Errors
+/// `NotFound` for a model that is not in use.
+pub async fn show(
+    app: web::Data<App>,
+    shelf: web::Data<Shelf>,
+    member: Member,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, PageError> {
+    let catalog = shelf.current();
+    let listed = find(&catalog, &path)?;
+    let model = &listed.model;
+    let (base_url, id) = (app.url("/api/v1"), model.slug.as_str());
+    let offers: Vec<_> = listed.open_offers().map(|offer| offer.id).collect();
+    let now = app.clock.now();
+    let mut conn = member.tenant(&app).await?;
+    let day = activity::measured(&mut conn, now - DAY, Some(&offers)).await?;
+    let month = activity::measured(&mut conn, now - MONTH, Some(&offers)).await?;
+    let default = default_of(&mut conn, &member).await?;
+    drop(conn);
+    html(&views::Show {
+        shell: member.shell("models", &model.name, &model.description),
+        id: id.to_owned(),
+        is_default: default.as_deref() == Some(id),
+        may_set_default: member.may(Permission::ManageSettings),
+        may_chat: member.may(Permission::UseKeys) && listed.is_open(),
+        sandbox: is_sandbox(listed),
+        figures: figures(listed),
+        measured: !month.is_empty(),
+        providers: listed.open_offers().map(|offer| provider_row(offer, &day, &month)).collect(),
+        parameters: parameters(listed),
+        snippets: Example { base_url: &base_url, key: KEY_PLACEHOLDER, model: id }.languages(),
+    })
+}
+
+fn find<'a>(catalog: &'a Catalog, path: &(String, String)) -> Result<&'a Arc<ListedModel>, PageError> {
+    catalog.model(&format!("{}/{}", path.0, path.1)).ok_or(PageError::NotFound)
+}
+
+fn provider_row(offer: &Offer, day: &Day, month: &Day) -> views::ProviderRow {
+    let (endpoint, provider) = (&offer.endpoint, &offer.provider.provider);
+    let (today, lately) = (Seen::of(day.get(&offer.id)), Seen::of(month.get(&offer.id)));
+    let mut notes = Vec::new();
+    notes.extend(endpoint.quantization.clone());
+    notes.extend(provider.trains_on_inputs.then(|| "may train on inputs".to_owned()));
+    notes.extend(provider.retains_logs.then(|| "keeps inputs".to_owned()));
+    views::ProviderRow {
+        name: provider.name.clone(),
+        notes,
+        input: input_price(&endpoint.price),
+        output: per_million(endpoint.price.completion),
+        cached: endpoint.price.cache_read.map(per_million),
+        context: tokens(endpoint.context_length),
+        max_output: longest(endpoint.max_output),
+        speed: today.speed,
+        first_token: today.first_token,
+        uptime: today.uptime,
+        tries: today.tries,
+        uptime_month: lately.uptime,
+        tries_month: lately.tries,
+    }
+}
+
+/// Every parameter that a provider knows, and who knows it where that is not everybody.
+fn parameters(listed: &ListedModel) -> Vec<(String, String)> {
+    let offers: Vec<&Offer> = listed.open_offers().collect();
+    let mut names: Vec<&String> = offers.iter().flat_map(|offer| &offer.endpoint.supported_parameters).collect();
+    names.sort();
+    names.dedup();
+    let who = |name: &String| {
+        let know = |offer: &&&Offer| offer.endpoint.supported_parameters.contains(name);
+        let mut known: Vec<&str> =
+            offers.iter().filter(know).map(|offer| offer.provider.provider.name.as_str()).collect();
+        if known.len() == offers.len() {
+            return String::new();
+        }
+        known.dedup();
+        format!("{} only", known.join(", "))
+    };
+    names.into_iter().map(|name| (name.clone(), who(name))).collect()
+}
