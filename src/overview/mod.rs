@@ -7,6 +7,7 @@ mod call_rows;
 mod charts;
 
 pub mod activity;
+pub mod integrations;
 pub mod models;
 pub mod pages;
 pub mod try_preset;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::base::Usd;
 use crate::catalog::{Catalog, ListedModel, Modality, Offer, Price, ProviderKind, Shelf, UnitPrice};
+use crate::integrations::{self, ProviderKey};
 use crate::orgs::Member;
 use crate::web::snippets::{Example, KEY_PLACEHOLDER};
 use crate::web::views::catalog as views;
@@ -66,16 +67,22 @@ impl IndexQuery {
 /// # Errors
 /// When the page cannot be rendered.
 pub async fn index(
+    app: web::Data<App>,
     shelf: web::Data<Shelf>,
     member: Member,
     query: web::Query<IndexQuery>,
 ) -> Result<HttpResponse, PageError> {
+    let mut conn = member.tenant(&app).await?;
+    let own = integrations::list(&mut conn, member.org_id()).await?;
+    drop(conn);
     let catalog = shelf.current();
     let search: String = query.q.chars().filter(|c| !c.is_control()).take(MAX_SEARCH).collect();
     let wanted = search.trim().to_lowercase();
-    let mut models: Vec<_> = catalog.open_models().filter(|listed| query.lets_through(&wanted, listed)).collect();
+    let reached = |listed: &&Arc<ListedModel>| listed.is_open() || is_byok(listed, &own);
+    let mut models: Vec<_> =
+        catalog.models().iter().filter(reached).filter(|listed| query.lets_through(&wanted, listed)).collect();
     query.sort(&mut models);
-    let all = catalog.open_models().count();
+    let all = catalog.models().iter().filter(reached).count();
     html(&views::Index {
         shell: member.shell("models", "Models", "What can be called here, and what it costs."),
         providers: provider_choices(&catalog, &query.provider),
@@ -90,9 +97,21 @@ pub async fn index(
         } else {
             format!("None of the {all} models fits this search and these filters.")
         },
-        models: models.into_iter().map(|listed| row(listed)).collect(),
+        models: models
+            .into_iter()
+            .map(|listed| views::ModelRow { byok: is_byok(listed, &own), ..row(listed) })
+            .collect(),
         search: search.trim().to_owned(),
     })
+}
+
+/// Whether a key of the organization's own reaches a model.
+fn is_byok(listed: &ListedModel, own: &[ProviderKey]) -> bool {
+    let reaches = |offer: &Offer, key: &ProviderKey| {
+        key.provider == offer.provider.provider.slug.as_str()
+            && key.models.as_ref().is_none_or(|models| models.iter().any(|one| one == listed.model.slug.as_str()))
+    };
+    listed.offers.iter().any(|offer| own.iter().any(|key| reaches(offer, key)))
 }
 
 fn provider_choices(catalog: &Catalog, chosen: &str) -> Vec<Choice> {
@@ -135,6 +154,7 @@ fn row(listed: &ListedModel) -> views::ModelRow {
         takes: words(&model.input_modalities),
         providers: providers.join(", "),
         sandbox: is_sandbox(listed),
+        byok: false,
     }
 }
 

@@ -39,6 +39,8 @@ pub struct ModelRow {
     pub takes: String,
     pub providers: String,
     pub sandbox: bool,
+    /// A key of the organization's own reaches it.
+    pub byok: bool,
 }
 
 /// `GET /models/{author}/{slug}`.
