@@ -21,7 +21,7 @@ use crate::audit::{self, AnchorKey};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, EmailAddress, Secret};
 use crate::catalog::{self, Shelf};
-use crate::config::{Config, derived_key};
+use crate::config::{Config, derived_key, keyring};
 use crate::db::Pools;
 use crate::db::listen::{Heard, Hearing};
 use crate::gateway::query_api::QueryApi;
@@ -35,7 +35,9 @@ use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
 use crate::outgoing::{HttpClient, HttpClientConfig};
-use crate::presets::Memory;
+use crate::presets::{Memory, Terms};
+use crate::privacy::{Discount, Texts};
+use crate::vault::Vault;
 use crate::presets::pages::preferences::Instance;
 use crate::routing::Health;
 use crate::teams::DeleteOrg;
@@ -50,7 +52,7 @@ use crate::topups::{
     ApplyEvent, BalanceCrossed, ForgetCustomers, RefundWarned, SettleSandboxPayment, billing, janitor, reconcile,
 };
 use crate::web::{App, Hosts};
-use crate::{db, jobs, orgs, presets, routes};
+use crate::{db, jobs, orgs, presets, privacy, routes};
 
 mod announce;
 mod stand_ins;
@@ -108,6 +110,9 @@ pub struct Parts {
     pub rules: SignUpRules,
     pub factors: Factors,
     pub keys: KeyCache,
+    pub terms: Terms,
+    pub discount: Discount,
+    pub outgoing: HttpClient,
     pub shelf: Shelf,
     pub processors: Processors,
     pub codes: CodeKey,
@@ -203,7 +208,10 @@ async fn build(
         ..HttpClientConfig::default()
     })?;
     let health = Health::new(Instant::now());
-    let memory = Memory::new(pools.general.clone(), hearing.clone());
+    let vault = Vault::new(keyring(config));
+    let terms = Terms { vault: vault.clone(), fee: config.own.fee, discount: config.own.discount };
+    let memory = Memory::new(pools.general.clone(), hearing.clone(), terms.clone());
+    let texts = Texts::new(pools.general.clone(), vault.clone(), tasks.clone(), handle.clone());
     let gateway = Gateway::new(GatewayParts {
         desk,
         pace: Pace::start(&handle, pools.admission.clone()),
@@ -213,6 +221,7 @@ async fn build(
         health: health.clone(),
         defaults: InstanceDefaults { model: config.default_model.clone(), sort: config.default_sort },
         http: http.clone(),
+        texts,
         keys: upstream_keys.clone(),
         tasks: tasks.clone(),
         handle: handle.clone(),
@@ -254,6 +263,9 @@ async fn build(
         rules: SignUpRules { policy: config.sign_up.clone(), invited },
         factors,
         keys,
+        discount: Discount(config.own.discount),
+        terms: terms.clone(),
+        outgoing: http.clone(),
         instance: Instance { health, model: config.default_model.clone(), sort: config.default_sort },
         query_api: QueryApi::new(pools.general.clone(), shelf.clone(), memory.clone(), config.default_model.clone()),
         shelf,
@@ -336,6 +348,7 @@ async fn spawn_background(
     handle.spawn(keys::watch_for_alarms(pools.general.clone(), links, stop.clone()));
     handle.spawn(janitor::run(pools.general.clone(), asked.clone(), stop.clone()));
     handle.spawn(reconcile::daily(pools.general.clone(), asked, reconcile::Pace::default(), stop.clone()));
+    handle.spawn(privacy::run_janitor(pools.general.clone(), stop.clone()));
     handle.spawn(operator::anchor_daily(pools.general.clone(), anchoring(config), stop.clone()));
     Ok(())
 }
@@ -432,6 +445,10 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.rules.clone()))
         .app_data(web::Data::new(parts.factors.clone()))
         .app_data(web::Data::new(parts.keys.clone()))
+        .app_data(web::Data::new(parts.terms.vault.clone()))
+        .app_data(web::Data::new(parts.terms.clone()))
+        .app_data(web::Data::new(parts.discount))
+        .app_data(web::Data::new(parts.outgoing.clone()))
         .app_data(web::Data::new(parts.shelf.clone()))
         .app_data(web::Data::new(parts.processors.clone()))
         .app_data(web::Data::new(parts.codes.clone()))

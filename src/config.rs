@@ -17,11 +17,13 @@ use crate::routing::Sort;
 use crate::topups::billing::Seller;
 use crate::web::TrustedProxies;
 
+pub use own::{OwnSettings, keyring};
 pub use payments::PaymentSettings;
 pub use programs::ProgramSettings;
 
 mod edge;
 mod identity;
+mod own;
 mod payments;
 mod programs;
 mod seller;
@@ -118,6 +120,9 @@ pub struct Config {
     pub programs: ProgramSettings,
     /// `FAREBOX_STRIPE_*`, `FAREBOX_BTCPAY_*`, `FAREBOX_COINBASE_*`: payment processors; `FAREBOX_FEE_<METHOD>`, `FAREBOX_PURCHASE_MIN`, `_MAX`: what a purchase costs.
     pub payments: PaymentSettings,
+    /// `FAREBOX_ENCRYPTION_KEYS`, `FAREBOX_BYOK_FEE_PERCENT`, `FAREBOX_BYOK_FREE_PER_MONTH`,
+    /// `FAREBOX_LOGGING_DISCOUNT_PERCENT`: keys that organizations bring, what a call with one costs, and what is sealed.
+    pub own: OwnSettings,
     /// `FAREBOX_SELLER_NAME`, `_ADDRESS`, `_TAX_ID`, `_EMAIL`: who sells here, as receipts name them.
     pub seller: Seller,
     /// `FAREBOX_STAND_INS`: `true` starts pretend payment processors for those that are not set up; development only.
@@ -134,6 +139,10 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_DATABASE_URL", true),
     ("FAREBOX_DATA_DIR", false),
     ("FAREBOX_SECRET_KEY", true),
+    ("FAREBOX_ENCRYPTION_KEYS", true),
+    ("FAREBOX_BYOK_FEE_PERCENT", false),
+    ("FAREBOX_BYOK_FREE_PER_MONTH", false),
+    ("FAREBOX_LOGGING_DISCOUNT_PERCENT", false),
     ("FAREBOX_SMTP_URL", true),
     ("FAREBOX_MAIL_FROM", false),
     ("FAREBOX_LOG", false),
@@ -306,6 +315,7 @@ impl Config {
         let mut config = Config {
             environment,
             listen,
+            own: own::read(sources)?,
             seller: seller::read(sources, &public_url)?,
             public_url,
             database_url: sources.get("FAREBOX_DATABASE_URL").map(|url| Secret::new(url.to_owned())),
@@ -388,6 +398,7 @@ impl Config {
             "FAREBOX_DEFAULT_SORT" => self.default_sort.unwrap_or_default().as_str().to_owned(),
             "FAREBOX_STAND_INS" => self.stand_ins.to_string(),
             name if edge::is_described(name) => edge::describe(name, self),
+            name if own::is_described(name) => own::describe(name, self),
             name if programs::is_described(name) => programs::describe(name, &self.programs, sources),
             name if seller::is_described(name) => seller::describe(name, &self.seller),
             name if payments::is_described(name) => payments::describe(name, &self.payments, sources),

@@ -13,7 +13,9 @@ use crate::base::secret::Digest;
 use crate::boot::Readiness;
 use crate::gateway;
 use crate::web::{App, csrf, headers, hosts, static_files};
-use crate::{accounts, chat, dev, keys, leaving, mail, orgs, overview, presets, reference, teams, topups};
+use crate::{
+    accounts, chat, dev, keys, leaving, mail, orgs, overview, presets, privacy, reference, teams, topups,
+};
 
 /// Load balancers and monitoring do not wait longer for the database.
 const DATABASE_ANSWERS: Duration = Duration::from_secs(2);
@@ -275,6 +277,14 @@ fn organizations(service: &mut web::ServiceConfig) {
         .route("/settings/members/{person}/remove", web::post().to(members::remove))
         .route("/settings/members/{person}/transfer", web::get().to(members::transfer_form))
         .route("/settings/members/{person}/transfer", web::post().to(members::transfer))
+        .route("/settings/integrations", web::get().to(overview::integrations::index))
+        .route("/settings/integrations/{provider}", web::get().to(overview::integrations::show))
+        .route("/settings/integrations/{provider}", web::post().to(overview::integrations::save))
+        .route("/settings/integrations/{provider}/test", web::post().to(overview::integrations::test))
+        .route("/settings/integrations/{provider}/disconnect", web::post().to(overview::integrations::disconnect))
+        .route("/settings/privacy", web::get().to(privacy::pages::show))
+        .route("/settings/privacy", web::post().to(privacy::pages::save))
+        .route("/settings/privacy/texts/delete", web::post().to(privacy::pages::delete))
         .route("/settings/preferences", web::get().to(presets::pages::preferences::show))
         .route("/settings/preferences", web::post().to(presets::pages::preferences::save))
         .route("/settings/presets", web::get().to(presets::pages::list::index))

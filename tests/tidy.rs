@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 const ROWS: &[&[&str]] = &[
     &["base"],
     &["db", "web", "jobs", "stand_ins", "paper", "outgoing"],
-    &["mail", "audit", "pictures"],
+    &["mail", "audit", "pictures", "vault"],
     &["ledger", "catalog"],
     &["routing"],
     &["accounts"],
     &["orgs"],
+    &["integrations", "privacy"],
     &["activity", "presets"],
     &["keys"],
     &["topups"],

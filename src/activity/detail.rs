@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::store;
+use super::usage::Extra;
 use crate::base::Usd;
 use crate::base::ids::{CallId, KeyId, OrgId, PersonId, TransferId};
 use crate::catalog::{self, CostLine, Price};
@@ -50,6 +51,7 @@ pub struct Detail {
     pub attempts: serde_json::Value,
     /// `None` where no price was pinned.
     pub price: Option<PriceLines>,
+    pub extra: Extra,
 }
 
 /// The price that was pinned for a call, and the cost computed from it once more.
@@ -61,7 +63,8 @@ pub struct PriceLines {
     pub lines: Vec<PriceLine>,
 }
 
-/// Lines add up to `cost + overrun` of the call.
+/// Lines add up to `cost + overrun` of the call; to what the provider takes where the key was the organization's own, and
+/// then fee lines follow.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PriceLine {
     Priced(CostLine),
@@ -85,15 +88,16 @@ impl PriceLine {
 /// Database errors only.
 pub async fn detail(conn: &mut PgConnection, org: OrgId, call: CallId) -> Result<Option<Detail>, sqlx::Error> {
     let Some(row) = store::detail_row(conn, org, call).await? else { return Ok(None) };
+    let extra = store::extra_of(conn, org, call).await?;
     let price = match row.price_version {
-        Some(version) => store::price_row(conn, version).await?.map(|price| explain(&row, &price)),
+        Some(version) => store::price_row(conn, version).await?.map(|price| explain(&row, &extra, &price)),
         None => None,
     };
-    Ok(Some(row.into_detail(price)))
+    Ok(Some(row.into_detail(price, extra)))
 }
 
-fn explain(row: &store::DetailRow, price: &store::PriceRow) -> PriceLines {
-    let billed = row.cost + row.overrun;
+fn explain(row: &store::DetailRow, extra: &Extra, price: &store::PriceRow) -> PriceLines {
+    let billed = if extra.is_byok { extra.upstream_cost } else { row.cost + row.overrun + extra.discount };
     let count = |tokens: i64| u64::try_from(tokens).unwrap_or_default();
     let usage = catalog::Usage {
         prompt_tokens: count(row.prompt_tokens),

@@ -24,8 +24,8 @@ pub use chart::{Cell, Chart, Group, Metric, Period, Series, Slice, TOP_SERIES, c
 pub use detail::{Detail, PriceLine, PriceLines, detail};
 pub use endpoints::{KEPT, add_measured, forget_measured, measured};
 pub use log::{FilterError, LogFilter, LogRow, MAX_COUNTED, count, log, speed_tenths};
-pub use record::{lines, record, withdraw_abandoned};
+pub use record::{Lines, lines, record, withdraw_abandoned};
 pub use span::{Span, edges, period_span, start_of_day, start_of_month};
 pub use spend::{Summary, Totals, lifetime, spent_by, summary, totals};
-pub use store::{DayRow, HourLine, HourOfKey, SettledUsage, UsageLine, days, dear_hours, settled_usage};
-pub use usage::{STATUSES, UsageRow, storable_json};
+pub use store::{DayRow, HourDetail, HourLine, HourOfKey, SettledUsage, UsageDetail, UsageLine, days, dear_hours, settled_usage};
+pub use usage::{Extra, STATUSES, UsageRow, storable_json};

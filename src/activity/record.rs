@@ -6,7 +6,7 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::store::{self, HourLine, UsageLine};
+use super::store::{self, HourDetail, HourLine, UsageDetail, UsageLine};
 use super::usage::UsageRow;
 use crate::base::Usd;
 use crate::base::ids::{CallId, OrgId};
@@ -25,17 +25,34 @@ pub async fn record(conn: &mut PgConnection, rows: &mut [UsageRow]) -> Result<Ha
     distinct.dedup_by_key(|row| (row.org, row.call));
     let lines: Vec<UsageLine<'_>> = distinct.iter().map(|row| UsageLine::of(row)).collect();
     let new: HashSet<CallId> = store::insert_usage(conn, &lines).await?.into_iter().collect();
-    let counted = distinct.into_iter().filter(|row| new.contains(&row.call));
-    store::add_hours(conn, &store::hours(counted)).await?;
+    let counted: Vec<&UsageRow> = distinct.into_iter().filter(|row| new.contains(&row.call)).collect();
+    store::add_hours(conn, &store::hours(counted.iter().copied())).await?;
+    store::add_extra(conn, &counted).await?;
     Ok(new)
+}
+
+/// Everything that a settlement writes into the log.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    pub usage: Vec<UsageLine<'a>>,
+    pub hours: Vec<HourLine<'a>>,
+    /// What only some calls have.
+    pub details: Vec<UsageDetail>,
+    pub hour_details: Vec<HourDetail<'a>>,
 }
 
 /// The same rows as lines, for whoever writes a whole settlement at once: each call stands once in `rows`, and none has
 /// a row yet.
 #[must_use]
-pub fn lines(rows: &mut [UsageRow]) -> (Vec<UsageLine<'_>>, Vec<HourLine<'_>>) {
+pub fn lines(rows: &mut [UsageRow]) -> Lines<'_> {
     make_ready(rows);
-    (rows.iter().map(UsageLine::of).collect(), store::hours(rows.iter()))
+    let all: Vec<&UsageRow> = rows.iter().collect();
+    Lines {
+        usage: all.iter().map(|row| UsageLine::of(row)).collect(),
+        details: store::details(&all),
+        hour_details: store::hour_details(&all),
+        hours: store::hours(all.into_iter()),
+    }
 }
 
 /// In one order, so that two transactions that write the same calls wait for each other and never in a ring.

@@ -60,6 +60,22 @@ pub struct UsageRow {
     pub duration_ms: u32,
     /// What each upstream that was asked answered, as a JSON array.
     pub attempts: serde_json::Value,
+    pub extra: Extra,
+}
+
+/// What only some calls have. Amounts are US dollars.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Extra {
+    /// It went to a provider account of the organization's own: what was paid here is a fee.
+    pub is_byok: bool,
+    /// What the provider takes for it, by its list price.
+    pub upstream_cost: Usd,
+    /// The part of that which the monthly allowance covered.
+    pub byok_free: Usd,
+    /// The fee, as a part of one, on the rest.
+    pub byok_rate: rust_decimal::Decimal,
+    /// Taken off already.
+    pub discount: Usd,
 }
 
 impl UsageRow {

@@ -103,6 +103,12 @@ actions! {
     KeysResumed = "key.all_resumed", "Let all keys go on";
     KeySpendUnusual = "key.spend_unusual", "A key spent far more than usual";
     PreferencesChanged = "settings.preferences_changed", "Changed the routing settings";
+    PrivacyChanged = "settings.privacy_changed", "Changed the privacy settings";
+    TextsDeleted = "settings.texts_deleted", "Deleted the stored texts of calls";
+    ProviderKeyConnected = "provider_key.connected", "Connected a provider account";
+    ProviderKeyReplaced = "provider_key.replaced", "Replaced the key of a provider account";
+    ProviderKeyChanged = "provider_key.changed", "Changed how a provider account is used";
+    ProviderKeyDisconnected = "provider_key.disconnected", "Disconnected a provider account";
     PresetCreated = "preset.created", "Created a preset";
     PresetChanged = "preset.changed", "Changed a preset";
     PresetRolledBack = "preset.rolled_back", "Rolled a preset back";

@@ -84,6 +84,10 @@ id_types! {
     AuthCodeId = "aut_";
     /// An inference or provisioning key.
     KeyId = "key_";
+    /// A key of an organization's own for a provider.
+    ProviderKeyId = "byok-";
+    /// What seals the secrets of one organization.
+    DataKeyId = "dek-";
     /// A preset, or one of its versions.
     PresetId = "pst_";
     /// One metered call; the generation id that clients see.

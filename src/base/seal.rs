@@ -21,7 +21,7 @@ pub struct Sealed {
 pub enum SealError {
     #[error("the secret could not be sealed")]
     Seal,
-    #[error("the secret was sealed with another key; restore the FAREBOX_SECRET_KEY that was set then")]
+    #[error("the secret was sealed with another key; restore the key that was configured then")]
     OtherKey,
     #[error("the sealed secret is damaged or belongs to something else")]
     Damaged,
@@ -52,9 +52,17 @@ impl Sealer {
     /// # Errors
     /// `Seal`, which does not happen with secrets of sensible length.
     pub fn seal(&self, purpose: &str, secret: &Secret<String>) -> Result<Sealed, SealError> {
+        self.seal_bytes(purpose, secret.expose().as_bytes())
+    }
+
+    /// The same for what is no text.
+    ///
+    /// # Errors
+    /// As [`Sealer::seal`].
+    pub fn seal_bytes(&self, purpose: &str, bytes: &[u8]) -> Result<Sealed, SealError> {
         let mut nonce = [0; NONCE_BYTES];
         rand::rng().fill_bytes(&mut nonce);
-        let payload = Payload { msg: secret.expose().as_bytes(), aad: purpose.as_bytes() };
+        let payload = Payload { msg: bytes, aad: purpose.as_bytes() };
         let ciphertext = self.cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::Seal)?;
         Ok(Sealed { key_id: self.key_id.clone(), nonce: nonce.to_vec(), ciphertext })
     }
@@ -62,13 +70,25 @@ impl Sealer {
     /// # Errors
     /// `OtherKey` or `Damaged`.
     pub fn open(&self, purpose: &str, sealed: &Sealed) -> Result<Secret<String>, SealError> {
+        let plain = self.open_bytes(purpose, sealed)?;
+        String::from_utf8(plain).map(Secret::new).map_err(|_| SealError::Damaged)
+    }
+
+    /// # Errors
+    /// `OtherKey` or `Damaged`.
+    pub fn open_bytes(&self, purpose: &str, sealed: &Sealed) -> Result<Vec<u8>, SealError> {
         if sealed.key_id != self.key_id {
             return Err(SealError::OtherKey);
         }
         let nonce: [u8; NONCE_BYTES] = sealed.nonce.as_slice().try_into().map_err(|_| SealError::Damaged)?;
         let payload = Payload { msg: &sealed.ciphertext, aad: purpose.as_bytes() };
-        let plain = self.cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::Damaged)?;
-        String::from_utf8(plain).map(Secret::new).map_err(|_| SealError::Damaged)
+        self.cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| SealError::Damaged)
+    }
+
+    /// Which key it seals with; says nothing about the key itself.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
     }
 }
 

@@ -8,6 +8,7 @@ mod database;
 mod issue;
 mod mail;
 mod people;
+mod secrets;
 mod topups;
 
 use std::path::PathBuf;
@@ -62,6 +63,9 @@ enum Command {
     /// Store upstream keys.
     #[command(subcommand)]
     Providers(catalog::Providers),
+    /// Change the keys that seal the secrets of organizations.
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -127,6 +131,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Keys(command) => issue::run(command, &database).await,
             Command::Catalog(command) => catalog::run(command, &database).await,
             Command::Providers(command) => catalog::providers(command, &config, &database).await,
+            Command::Secrets(command) => secrets::run(command, &config, &database).await,
             Command::Config(_) | Command::Openapi { .. } => Ok(ExitCode::SUCCESS),
         }
     });

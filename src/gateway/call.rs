@@ -1,11 +1,13 @@
 //! A call from its admission to its end: the facts that the money side and the upstream side share.
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::base::Usd;
 use crate::base::ids::{CallId, KeyId, MeterId, OrgId, PersonId};
+use crate::routing::Fee;
 
 /// Who calls, with what, and where from. Fixed before anything is held.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -107,6 +109,51 @@ pub struct Attempt {
     /// In a few words; never the upstream's secret or the caller's content.
     pub error: String,
     pub duration_ms: u32,
+    /// With a key of the organization's own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
+}
+
+/// What decides, beside the price, what a call is charged. The default is the price and nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Terms {
+    /// It went to a provider account of the organization's own, which pays the price there; here it costs a fee.
+    pub fee: Option<Fee>,
+    /// The part of what would be charged that is not.
+    pub discount: Decimal,
+    /// What was held of the price for limits that count it.
+    pub held_byok: Usd,
+}
+
+/// What a call comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Charge {
+    /// What is to be paid, before the hold caps it.
+    pub cost: Usd,
+    pub discount: Usd,
+    /// The part of the provider's price that the allowance covered.
+    pub free: Usd,
+}
+
+impl Terms {
+    fn are_usual(&self) -> bool {
+        *self == Terms::default()
+    }
+
+    /// What a call at this price is charged, if `free` of it is covered by the allowance. Rounded once each, to the
+    /// precision of the books: the fee, then the discount on it.
+    #[must_use]
+    pub fn charge(&self, price: Usd, free: Usd) -> Charge {
+        let (gross, free) = match self.fee {
+            None => (price, Usd::ZERO),
+            Some(fee) => {
+                let free = free.min(price);
+                (Usd::new((price - free).amount() * fee.rate), free)
+            }
+        };
+        let discount = Usd::new(gross.amount() * self.discount);
+        Charge { cost: gross - discount, discount, free }
+    }
 }
 
 /// What the upstream exchange came to. Everything that settlement needs to know.
@@ -130,12 +177,21 @@ pub struct Ended {
     pub cancelled: bool,
     /// At the pinned price, before the hold caps it.
     pub cost: Usd,
+    /// What else decides what is charged.
+    #[serde(default, skip_serializing_if = "Terms::are_usual")]
+    pub terms: Terms,
     pub first_token_ms: Option<u32>,
     pub duration_ms: u32,
     pub attempts: Vec<Attempt>,
 }
 
 impl Ended {
+    /// What the provider takes itself, where it does.
+    #[must_use]
+    pub fn byok(&self) -> Option<Usd> {
+        self.terms.fee.map(|_| self.cost.max(Usd::ZERO))
+    }
+
     /// An end of which nothing is known yet but how it is told: nothing was produced, and nothing is charged.
     #[must_use]
     pub fn blank(status: Status, http_status: u16, error: String) -> Ended {
@@ -154,6 +210,7 @@ impl Ended {
             counted_by: CountedBy::Nobody,
             cancelled: false,
             cost: Usd::ZERO,
+            terms: Terms::default(),
             first_token_ms: None,
             duration_ms: 0,
             attempts: Vec::new(),

@@ -10,7 +10,8 @@ use tokio_util::task::TaskTracker;
 
 use super::defaults::{InstanceDefaults, fill_in};
 use super::error::ApiError;
-use super::estimate::{Estimate, PromptBound, bounds, estimate, length, prompt_bound};
+use super::call::Terms;
+use super::estimate::{Estimate, PromptBound, bounds, budget, estimate, length, prompt_bound};
 use super::forward::{self, Answer, Deps, Job, Step, Timeouts};
 use super::providers::UpstreamKeys;
 use super::settle::Settler;
@@ -22,9 +23,10 @@ use crate::base::slug::Slug;
 use crate::base::{Clock, Usd};
 use crate::catalog::{Catalog, Shelf, affordable_completion};
 use crate::keys::{Caller, Pace, PaceError};
-use crate::ledger::{Desk, Want};
+use crate::ledger::{Desk, Granted, Want};
 use crate::outgoing::HttpClient;
 use crate::presets::Memory;
+use crate::privacy::Texts;
 use crate::routing::{Asked, Candidate, Conversation, Conversations, Health, Policy, candidates, model_of};
 
 /// What a gateway is made of.
@@ -39,6 +41,8 @@ pub struct GatewayParts {
     /// How endpoints did of late; pages look at it, too.
     pub health: Health,
     pub http: HttpClient,
+    /// Where texts of calls are kept.
+    pub texts: Texts,
     pub keys: UpstreamKeys,
     /// Tracks running calls, so that a shutdown can wait for them.
     pub tasks: TaskTracker,
@@ -83,6 +87,7 @@ impl Gateway {
             settler: Arc::new(parts.settler.clone()),
             health: parts.health,
             conversations: Conversations::default(),
+            texts: parts.texts,
             timeouts: parts.timeouts,
             handle: parts.handle,
             tasks: parts.tasks,
@@ -127,8 +132,9 @@ impl Gateway {
         // On the main runtime as a whole: each change to another thread and back costs as much as routing the call.
         let admission = async move {
             match this.admit(&call, &caller, &mut request).await {
-                Ok(Admitted { hold, steps, conversation }) => {
-                    Ok(Job { call, hold, body: request.body, added: request.added, steps, conversation })
+                Ok(Admitted { hold, terms, keep, steps, conversation }) => {
+                    let ChatRequest { asked, body, added, .. } = request;
+                    Ok(Job { call, hold, terms, keep, asked, body, added, steps, conversation })
                 }
                 Err(error) => {
                     this.0.settler.reject(call, rejected(&error, started)).await;
@@ -156,12 +162,17 @@ impl Gateway {
             ApiError::unavailable()
         })?;
         let bound = caller.rules.preset.as_ref().map(Slug::as_str);
-        let policy = fill_in(request, bound, &defaults, &self.0.defaults)?;
+        let mut policy = fill_in(request, bound, &defaults, &self.0.defaults)?;
+        policy.own.narrow(caller.key, caller.created_by);
         let request = &*request;
         let (found, conversation) = self.route(caller, request, &policy)?;
         let prompt = prompt_bound(&request.body);
         let bound = estimate(&found, prompt, request.cap, request.choices)
             .ok_or_else(|| ApiError::unprocessable("The request is larger than any model can take."))?;
+        // A call that the allowance covers is made without any credits; with credits its fee is held all the same, for
+        // another call may use the allowance up meanwhile.
+        let owes = found.first().and_then(Candidate::own).is_none_or(|own| self.0.settler.owes_fee(caller.org, own.fee));
+        let bound = if owes { bound } else { Estimate { least: Usd::ZERO, ..bound } };
         let bound = match request.max_cost {
             Some(cap) if bound.least > cap => return Err(ApiError::over_cap(bound.least, cap)),
             // The cap is what is held at most, and nobody is charged more than was held.
@@ -174,6 +185,7 @@ impl Gateway {
             meters: caller.meters.clone(),
             most: bound.most,
             least: bound.least,
+            byok: bound.byok,
             // The sweeper logs the call by this if the process dies.
             memo: HoldMemo::text_of(call),
         };
@@ -181,8 +193,17 @@ impl Gateway {
             let afford = |left| affordable(&found, prompt, request, left);
             ApiError::from_refusal(&refused, |meter| caller.whose(meter), bound.asked_tokens, afford)
         })?;
-        let steps = steps(found, prompt, request, granted.amount);
-        Ok(Admitted { hold: granted.amount, steps, conversation })
+        let whole = granted.byok >= bound.byok.most;
+        let paid = |candidate: &Candidate| match candidate.own() {
+            None => granted.amount,
+            Some(own) => budget(granted, own.fee, self.0.settler.owes_fee(caller.org, own.fee), whole),
+        };
+        let steps = steps(found, prompt, request, paid);
+        let log = defaults.log;
+        let discount = log.map(|log| log.discount).unwrap_or_default();
+        let terms = Terms { fee: None, discount, held_byok: granted.byok };
+        let keep = log.map(|log| log.keep_days);
+        Ok(Admitted { hold: granted.amount, terms, keep, steps, conversation })
     }
 
     fn route(
@@ -263,6 +284,8 @@ fn permitted<'a>(caller: &Caller, catalog: &Catalog, models: &'a [String]) -> Re
 /// A call that may be made.
 struct Admitted {
     hold: Usd,
+    terms: Terms,
+    keep: Option<u16>,
     steps: Vec<Step>,
     conversation: Conversation,
 }
@@ -270,10 +293,16 @@ struct Admitted {
 /// Longest name of a model that is logged.
 const MAX_MODEL: usize = 200;
 
-/// The endpoints that the hold pays for. A dearer one further down the list may not fit, and is left out.
-fn steps(found: Vec<Candidate>, prompt: PromptBound, request: &ChatRequest, held: Usd) -> Vec<Step> {
+/// The endpoints that the hold pays for. A dearer one further down the list may not fit, and is left out. `paid` is the
+/// price that is paid for at an endpoint.
+fn steps(
+    found: Vec<Candidate>,
+    prompt: PromptBound,
+    request: &ChatRequest,
+    paid: impl Fn(&Candidate) -> Usd,
+) -> Vec<Step> {
     let step = |candidate: Candidate| {
-        let length = length(held, prompt, candidate.offer(), request.cap, request.choices)?;
+        let length = length(paid(&candidate), prompt, candidate.offer(), request.cap, request.choices)?;
         Some(Step { cap: length.cap, longest: length.longest, candidate })
     };
     found.into_iter().filter_map(step).collect()
@@ -283,6 +312,7 @@ fn steps(found: Vec<Candidate>, prompt: PromptBound, request: &ChatRequest, held
 fn affordable(found: &[Candidate], prompt: PromptBound, request: &ChatRequest, left: Usd) -> u64 {
     let Some(first) = found.first() else { return 0 };
     let offer = first.offer();
+    let left = first.own().map_or(left, |own| budget(Granted { amount: left, byok: Usd::ZERO }, own.fee, true, true));
     let most = bounds(prompt, offer, request.cap, request.choices);
     affordable_completion(left, &most, &offer.endpoint.price).ok().flatten().unwrap_or(0)
 }

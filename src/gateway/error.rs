@@ -104,10 +104,12 @@ impl ApiError {
             NoRoute::Unknown(model) => ApiError::model_not_found(model),
             NoRoute::NobodyServes => ApiError::nobody_serves(),
             NoRoute::NobodyAllowed(why) => {
+                let private = why.iter().any(|(_, why)| matches!(why, Why::NoTraining { .. } | Why::NoRetention));
                 let why = why.iter().filter(|(_, why)| *why != Why::NoKey).take(MAX_WHY);
                 let why: Map<String, Value> =
                     why.map(|(provider, why)| (provider.clone(), why.in_words().into())).collect();
-                ApiError::no_allowed_provider().with("left_out", why)
+                let error = if private { ApiError::nobody_private() } else { ApiError::no_allowed_provider() };
+                error.with("left_out", why)
             }
         }
     }
@@ -116,6 +118,14 @@ impl ApiError {
     #[must_use]
     pub fn no_allowed_provider() -> ApiError {
         let message = "No allowed providers are available for the selected model.";
+        ApiError::new(404, "not_found", message).without_retry()
+    }
+
+    /// The same, where the organization's privacy settings have a part in it.
+    #[must_use]
+    pub fn nobody_private() -> ApiError {
+        let message = "No allowed providers are available for the selected model: the privacy settings of the \
+                       organization leave some out. metadata.left_out says which setting; /settings/privacy changes it.";
         ApiError::new(404, "not_found", message).without_retry()
     }
 

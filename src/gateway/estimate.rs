@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use crate::base::Usd;
 use crate::catalog::{Bounds, Offer, affordable_completion, upper_bound};
-use crate::routing::Candidate;
+use crate::ledger::{Byok, Granted};
+use crate::routing::{Candidate, Fee};
 
 /// An answer shorter than this is not worth a call.
 const SMALL_ANSWER: u64 = 16;
@@ -31,6 +32,21 @@ pub(super) struct Estimate {
     pub least: Usd,
     /// The longest answer that `most` covers at the first candidate, in tokens.
     pub asked_tokens: u64,
+    /// What a provider may take from the organization's own account.
+    pub byok: Byok,
+}
+
+/// More than any call costs at any price.
+const PLENTY: Usd = Usd::from_whole(1_000_000_000);
+
+/// The list price of what may be produced on an account of the organization's own: as far as the fee on it is held, and
+/// as far as limits that count it leave room (`whole`: they leave room for all of it).
+pub(super) fn budget(granted: Granted, fee: Fee, owes: bool, whole: bool) -> Usd {
+    let by_fee = match granted.amount.amount().checked_div(fee.rate) {
+        Some(list) if owes => Usd::new(list.min(PLENTY.amount())),
+        _ => PLENTY,
+    };
+    if whole { by_fee } else { by_fee.min(granted.byok) }
 }
 
 /// Bounds a prompt: a token has at least one byte of text.
@@ -102,18 +118,23 @@ pub(super) fn estimate(
     choices: u64,
 ) -> Option<Estimate> {
     let first = candidates.first()?;
-    let most = candidates.iter().map(|candidate| {
+    let (mut most, mut taken) = (Usd::ZERO, Usd::ZERO);
+    for candidate in candidates {
         let offer = candidate.offer();
-        upper_bound(&bounds(prompt, offer, cap, choices), &offer.endpoint.price)
-    });
-    let most = most.collect::<Result<Vec<_>, _>>().ok()?.into_iter().max()?;
+        let list = upper_bound(&bounds(prompt, offer, cap, choices), &offer.endpoint.price).ok()?;
+        most = most.max(candidate.charge(list));
+        if candidate.own().is_some() {
+            taken = taken.max(list);
+        }
+    }
     let longest = bounds(prompt, first.offer(), cap, choices);
     let shortest = match cap {
         Some(_) => longest,
         None => Bounds { completion_tokens: longest.completion_tokens.min(SMALL_ANSWER * choices), ..longest },
     };
     let least = upper_bound(&shortest, &first.offer().endpoint.price).ok()?;
-    Some(Estimate { most, least, asked_tokens: longest.completion_tokens })
+    let byok = Byok { most: taken, least: if first.own().is_some() { least } else { Usd::ZERO } };
+    Some(Estimate { most, least: first.charge(least), asked_tokens: longest.completion_tokens, byok })
 }
 
 /// How long each answer may be at one endpoint, in tokens.

@@ -34,7 +34,7 @@ pub mod surface;
 pub mod sweep;
 pub mod wire;
 
-pub use call::{Attempt, Call, CountedBy, Ended, Status, Tokens};
+pub use call::{Attempt, Call, Charge, CountedBy, Ended, Status, Terms, Tokens};
 pub use chat::{ClientFacts, Gateway, GatewayParts};
 pub use defaults::InstanceDefaults;
 pub use error::ApiError;

@@ -35,7 +35,10 @@ pub async fn verify(conn: &mut PgConnection) -> Result<Report, sqlx::Error> {
     let checks = [
         ("usage transfer = sum of its calls", transfers(conn).await?),
         ("spent of a meter = sum of the calls charged to it", meters(conn).await?),
+        ("what providers took on a meter = sum of the calls on it", provider_bills(conn).await?),
         ("sums per hour = sums of the calls", hours(conn).await?),
+        ("list price per hour = list prices of the calls", provider_hours(conn).await?),
+        ("month of an organization = list prices of its calls", months(conn).await?),
         ("operator loss = overrun of the call", overruns(conn).await?),
     ];
     for (rule, differences) in checks {
@@ -121,6 +124,62 @@ async fn meters(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error>
               select org_id, unnest(meters) as id, sum(cost) as cost from usage where cost > 0 group by 1, 2
            ) u on u.org_id = m.org_id and u.id = m.id
            where coalesce(m.spent_total, 0) <> coalesce(u.cost, 0)
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// What was charged with keys of the organization's own.
+async fn provider_bills(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+    sqlx::query_as!(
+        Difference,
+        r#"select coalesce(m.kind, 'unknown') || ' meter ' || coalesce(m.id, u.id) as "subject!",
+            coalesce(u.cost, 0) as "expected!: Usd", coalesce(m.byok_total, 0) as "found!: Usd"
+           from meter m
+           full join (
+              select org_id, unnest(meters) as id, sum(upstream_cost) as cost from usage where upstream_cost > 0
+              group by 1, 2
+           ) u on u.org_id = m.org_id and u.id = m.id
+           where coalesce(m.byok_total, 0) <> coalesce(u.cost, 0)
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+async fn provider_hours(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+    sqlx::query_as!(
+        Difference,
+        r#"select 'hour ' || coalesce(h.hour, u.hour) || ' of ' || coalesce(h.org_id, u.org_id) as "subject!",
+            coalesce(u.cost, 0) as "expected!: Usd", coalesce(h.cost, 0) as "found!: Usd"
+           from (
+              select org_id, hour, sum(upstream_cost) as cost from usage_hour where upstream_cost > 0 group by 1, 2
+           ) h
+           full join (
+              select org_id, date_trunc('hour', created_at, 'UTC') as hour, sum(upstream_cost) as cost from usage
+              where upstream_cost > 0 group by 1, 2
+           ) u using (org_id, hour)
+           where h.cost is distinct from u.cost
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Of all months, because a call counts in the one in which it settles and its row says when it began.
+async fn months(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+    sqlx::query_as!(
+        Difference,
+        r#"select 'months of ' || coalesce(o.org_id, u.org_id) as "subject!", coalesce(u.cost, 0) as "expected!: Usd",
+            coalesce(o.used, 0) as "found!: Usd"
+           from (select org_id, sum(used) as used from own_month group by 1) o
+           full join (select org_id, sum(upstream_cost) as cost from usage where upstream_cost > 0 group by 1) u
+              using (org_id)
+           where coalesce(o.used, 0) <> coalesce(u.cost, 0)
            limit $1"#,
         MAX_FINDINGS,
     )

@@ -5,6 +5,7 @@
 //! flush serves all batches that were committed meanwhile. While the database is away, settlements are kept in the spool,
 //! and a loop replays them. Settling a call a second time changes nothing and returns what the first time came to.
 
+mod allowance;
 mod batch;
 mod flush;
 mod replay;
@@ -21,13 +22,15 @@ use tokio::sync::Semaphore;
 
 pub use replay::Replayed;
 
+use self::allowance::Allowances;
 use self::batch::{Desk, Job};
-use super::call::{Call, Ended};
+use super::call::{Call, Charge, Ended};
 use super::spool::Spool;
 use crate::activity::UsageRow;
 use crate::base::Usd;
-use crate::base::ids::CallId;
+use crate::base::ids::{CallId, OrgId};
 use crate::ledger::GroupCommit;
+use crate::routing::Fee;
 
 /// Calls settled in one transaction.
 const MAX_BATCH: usize = 256;
@@ -57,7 +60,16 @@ pub struct Receipt {
     pub charged: Usd,
     /// What the operator bears, because the call cost more than was held for it.
     pub overrun: Usd,
+    /// What was taken off before.
+    pub discount: Usd,
     pub durable: Durable,
+}
+
+impl Receipt {
+    /// Of a call that was refused.
+    pub(super) fn nothing() -> Receipt {
+        Receipt { charged: Usd::ZERO, overrun: Usd::ZERO, discount: Usd::ZERO, durable: Durable::Committed }
+    }
 }
 
 /// Everything that is needed to settle a call, now or after a crash.
@@ -71,9 +83,10 @@ pub struct Settlement {
 
 impl Settlement {
     /// What it comes to while the database cannot be asked.
-    fn expected(&self, durable: Durable) -> Receipt {
-        let charged = self.ended.cost.min(self.hold);
-        Receipt { charged, overrun: self.ended.cost - charged, durable }
+    fn expected(&self, allowances: &Allowances, durable: Durable) -> Receipt {
+        let Charge { cost, discount, .. } = allowances.presume(self);
+        let charged = cost.min(self.hold);
+        Receipt { charged, overrun: cost - charged, discount, durable }
     }
 }
 
@@ -131,7 +144,7 @@ impl Settler {
                 return receipt;
             }
             if self.desk.keep(&[settlement.as_ref()]).await {
-                return settlement.expected(Durable::Spooled);
+                return settlement.expected(&self.desk.allowances, Durable::Spooled);
             }
             if tried < MAX_TRIES {
                 tokio::time::sleep(TRY_AGAIN).await;
@@ -140,7 +153,7 @@ impl Settler {
         counter!("farebox_settlements_lost_total").increment(1);
         let facts = serde_json::to_string(settlement.as_ref()).unwrap_or_default();
         tracing::error!(call = %settlement.call.id, %facts, "neither the database nor the disk took a settlement");
-        settlement.expected(Durable::Lost)
+        settlement.expected(&self.desk.allowances, Durable::Lost)
     }
 
     /// Logs a call that was refused before anything was held. Best effort: it does not wait, and while too many
@@ -169,6 +182,13 @@ impl Settler {
     /// When the spool cannot be read or the database does not take what is in it; nothing is lost then.
     pub async fn recover(&self) -> anyhow::Result<Replayed> {
         replay::all(&self.desk).await
+    }
+
+    /// Whether a call on a provider account of the organization's own is expected to cost its whole fee, because the
+    /// allowance of this month is used up, as far as this process has seen.
+    #[must_use]
+    pub fn owes_fee(&self, org: OrgId, fee: Fee) -> bool {
+        self.desk.allowances.is_used_up(org, fee.allowance)
     }
 
     /// Whether new calls must be refused, because the spool is at its limit.

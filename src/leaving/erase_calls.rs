@@ -7,6 +7,7 @@ use sqlx::PgPool;
 
 use super::store;
 use crate::base::ids::{KeyId, OrgId, PersonId};
+use crate::privacy;
 use crate::jobs::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 
 /// Calls that ran when the person was erased are settled by then, or swept.
@@ -55,6 +56,7 @@ async fn erase(pool: &PgPool, person: PersonId) -> Result<(), sqlx::Error> {
 }
 
 async fn erase_key(pool: &PgPool, org: OrgId, key: KeyId) -> Result<(), sqlx::Error> {
+    privacy::erase_of_key(&mut *pool.acquire().await?, org, key).await?;
     let mut after = None;
     loop {
         let last = store::erase_calls(&mut *pool.acquire().await?, org, key, after, CALLS).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::hold::{Granted, Refused, Want};
+use super::hold::{Granted, Byok, Refused, Want};
 use super::meter::MeterState;
 use super::store::CreditState;
 use crate::base::Usd;
@@ -21,15 +21,37 @@ pub fn admit(books: &mut Books, want: &Want) -> Result<Granted, Refused> {
         return Err(Refused::Overdrawn { posted: credit.posted });
     }
     let available = credit.posted - credit.held;
-    let mut amount = affordable(want, available).ok_or(Refused::Credits { available })?;
+    let amount = affordable(want, available).ok_or(Refused::Credits { available })?;
+    let mut granted = Granted { amount, byok: want.byok.most };
     for id in &want.meters {
         let meter = books.meters.get(id).filter(|meter| meter.org == want.org).ok_or(Refused::Unknown)?;
-        let Some((window, left)) = meter.tightest(meter.held) else { continue };
-        let fits = affordable(want, left).ok_or(Refused::Limit { meter: *id, window, left })?;
-        amount = amount.min(fits);
+        let Some((window, left)) = meter.tightest(meter.held_in_all()) else { continue };
+        let own = if meter.include_byok { want.byok } else { Byok::default() };
+        let fits = within(want, own, left).ok_or(Refused::Limit { meter: *id, window, left })?;
+        granted.amount = granted.amount.min(fits.amount);
+        if meter.include_byok {
+            granted.byok = granted.byok.min(fits.byok);
+        }
     }
-    raise(books, want, amount);
-    Ok(Granted { amount })
+    raise(books, want, granted);
+    Ok(granted)
+}
+
+/// What of both a limit has room for. The two alternatives of one call (a provider's own bill, credits for another one)
+/// are never both needed, but which it will be is not known.
+fn within(want: &Want, own: Byok, left: Usd) -> Option<Granted> {
+    if want.most + own.most <= left {
+        return Some(Granted { amount: want.most, byok: own.most });
+    }
+    if want.least + own.least > left {
+        return None;
+    }
+    let byok = half(left - want.least).max(own.least).min(own.most);
+    Some(Granted { amount: affordable(want, left - byok)?, byok })
+}
+
+fn half(amount: Usd) -> Usd {
+    Usd::new(amount.amount() / rust_decimal::Decimal::TWO)
 }
 
 /// The whole bound where it fits. Where it does not and the caller left the length open, half of what
@@ -41,17 +63,17 @@ fn affordable(want: &Want, left: Usd) -> Option<Usd> {
     if want.least > left {
         return None;
     }
-    let half = Usd::new(left.amount() / rust_decimal::Decimal::TWO);
-    Some(half.max(want.least))
+    Some(half(left).max(want.least))
 }
 
-fn raise(books: &mut Books, want: &Want, amount: Usd) {
+fn raise(books: &mut Books, want: &Want, granted: Granted) {
     if let Some(credit) = books.credits.get_mut(&want.org) {
-        credit.held += amount;
+        credit.held += granted.amount;
     }
     for id in &want.meters {
         if let Some(meter) = books.meters.get_mut(id) {
-            meter.held += amount;
+            meter.held += granted.amount;
+            meter.held_byok += granted.byok;
         }
     }
 }
@@ -78,6 +100,7 @@ mod tests {
             limits,
             include_byok: false,
             held: Usd::ZERO,
+            held_byok: Usd::ZERO,
             spent: Spent::default(),
             byok: Spent::default(),
             day: today,
@@ -92,7 +115,8 @@ mod tests {
 
     fn want(org: OrgId, meter: MeterId, least: &str, most: &str) -> Want {
         let memo = String::new();
-        Want { call: CallId::fresh(), org, meters: vec![meter], most: usd(most), least: usd(least), memo }
+        let (call, byok) = (CallId::fresh(), Byok::default());
+        Want { call, org, meters: vec![meter], most: usd(most), least: usd(least), byok, memo }
     }
 
     #[test]
@@ -117,8 +141,31 @@ mod tests {
     #[test]
     fn an_open_length_shrinks_instead_of_being_refused() {
         let (mut books, org, meter) = books("1", Limits::default());
-        assert_eq!(admit(&mut books, &want(org, meter, "0.01", "5")), Ok(Granted { amount: usd("0.5") }));
-        assert_eq!(admit(&mut books, &want(org, meter, "0.01", "5")), Ok(Granted { amount: usd("0.25") }));
+        assert_eq!(admit(&mut books, &want(org, meter, "0.01", "5")), Ok(granted("0.5", "0")));
+        assert_eq!(admit(&mut books, &want(org, meter, "0.01", "5")), Ok(granted("0.25", "0")));
+    }
+
+    fn granted(amount: &str, byok: &str) -> Granted {
+        Granted { amount: usd(amount), byok: usd(byok) }
+    }
+
+    #[test]
+    fn a_limit_counts_what_a_provider_takes_itself_where_it_is_told_to() {
+        let own = |meter, org| Want {
+            byok: Byok { most: usd("0.6"), least: usd("0.1") },
+            ..want(org, meter, "0.01", "0.03")
+        };
+        let limits = Limits { day: Some(usd("1")), ..Limits::default() };
+        let (mut books, org, meter) = books("100", limits);
+        for _ in 0..3 {
+            assert_eq!(admit(&mut books, &own(meter, org)), Ok(granted("0.03", "0.6")), "it is not counted");
+        }
+        let (mut books, org, meter) = self::books("100", limits);
+        books.meters.get_mut(&meter).expect("a meter").include_byok = true;
+        assert_eq!(admit(&mut books, &own(meter, org)), Ok(granted("0.03", "0.6")));
+        assert_eq!(admit(&mut books, &own(meter, org)), Ok(granted("0.03", "0.18")), "half of what is left");
+        assert_eq!(admit(&mut books, &own(meter, org)), Ok(granted("0.03", "0.1")), "the least that makes sense");
+        assert!(matches!(admit(&mut books, &own(meter, org)), Err(Refused::Limit { .. })));
     }
 
     #[test]
@@ -137,7 +184,8 @@ mod tests {
             for (least, extra) in calls {
                 let (least, most) = (Usd::from_cents(least.into()), Usd::from_cents((least + extra).into()));
                 let memo = String::new();
-                let call = Want { call: CallId::fresh(), org, meters: vec![meter], most, least, memo };
+                let byok = Byok { most: Usd::from_cents(extra.into()), least: Usd::ZERO };
+                let call = Want { call: CallId::fresh(), org, meters: vec![meter], most, least, byok, memo };
                 if let Ok(granted) = admit(&mut books, &call) {
                     prop_assert!(granted.amount >= least && granted.amount <= most);
                 }

@@ -36,14 +36,26 @@ pub struct Want {
     pub most: Usd,
     /// The least that makes sense to hold; equal to `most` when the caller fixed the length.
     pub least: Usd,
+    /// What a provider may take from the organization's own account for it. Nobody's credit is held for that, but limits
+    /// that count such calls count it.
+    pub byok: Byok,
     /// What the sweeper should know if the process dies; opaque to the ledger.
     pub memo: String,
 }
 
+/// The bound of what a provider takes itself; zero for calls on the operator's accounts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Byok {
+    pub most: Usd,
+    pub least: Usd,
+}
+
 /// A hold that stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Granted {
     pub amount: Usd,
+    /// What a provider may take itself.
+    pub byok: Usd,
 }
 
 /// Why nothing was held.

@@ -51,6 +51,8 @@ pub struct MeterState {
     pub limits: Limits,
     pub include_byok: bool,
     pub held: Usd,
+    /// What providers may take themselves for running calls.
+    pub held_byok: Usd,
     pub spent: Spent,
     pub byok: Spent,
     pub day: NaiveDate,
@@ -82,6 +84,12 @@ impl MeterState {
             week: if self.week < monday { Usd::ZERO } else { spent.week },
             month: if self.month < first { Usd::ZERO } else { spent.month },
         }
+    }
+
+    /// Everything that is held and counts against its limits.
+    #[must_use]
+    pub fn held_in_all(&self) -> Usd {
+        self.held + if self.include_byok { self.held_byok } else { Usd::ZERO }
     }
 
     /// The tightest limit and what it leaves after `held` more dollars are held; `None` without limits.

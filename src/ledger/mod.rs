@@ -7,6 +7,8 @@
 //!   every meter of the call, all or none, and never beyond what is posted or what a limit leaves.
 //! - A hold ends exactly once. Whoever deletes its row settles or releases it.
 //! - A settlement never takes more from a customer than was held; the excess is `operator_loss`.
+//! - What a provider takes from an organization's own account is nobody's credit. Limits that are told to count it count
+//!   it as they count spending: what is held of it, and what it came to.
 //! - Rows are locked in one order everywhere: holds, then credits by organization, then meters by id. A watch is
 //!   changed only under the lock of its organization's credit.
 //!
@@ -29,16 +31,16 @@ mod watch;
 
 pub use account::{HouseAccount, processor_account};
 pub use group::{GroupCommit, GroupError};
-pub use hold::{ExpiredHold, Granted, Refused, Want, Window};
+pub use hold::{Byok, ExpiredHold, Granted, Refused, Want, Window};
 pub use meter::{Limits, MeterKind, MeterState, Spent};
 pub use open::{create_meter, open_credit, set_limits};
 pub use post::{PostError, Posted, Posting, post};
 pub use reconcile::{Drift, Report, verify};
 pub use reserve::{Desk, DeskConfig};
-pub use settle::{Ended, Ending, presume, settle, settle_without_hold};
+pub use settle::{Ended, Ending, presume, settle, settle_with, settle_without_hold};
 pub use store::{
-    Changes, CreditChange, CreditState, Line, MeterChange, Moved, TransferLine, credit_state, find_watch, is_held,
-    lines_of, lock_credit, meter_states, meters_near_limit, moves, net_of,
+    ByokChange, Changes, CreditChange, CreditState, Line, MeterChange, Moved, TransferLine, credit_state, find_watch,
+    is_held, lines_of, lock_credit, meter_states, meters_near_limit, moves, net_of,
 };
 pub use sweep::sweep;
 pub use transfer::{Code, credit_account};

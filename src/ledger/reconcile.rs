@@ -56,6 +56,9 @@ pub async fn verify(conn: &mut PgConnection) -> Result<Report, sqlx::Error> {
     for row in store::drifted_meter_holds(conn).await? {
         drifts.push(Drift::of("held of a meter = sum of its open holds", row.subject, row.expected, row.found));
     }
+    for row in store::drifted_byok_holds(conn).await? {
+        drifts.push(Drift::of("held for providers = sum of its open holds", row.subject, row.expected, row.found));
+    }
     for subject in store::orphan_transfers(conn).await? {
         drifts.push(Drift::of("every transfer names known accounts", subject, Usd::ZERO, Usd::ZERO));
     }

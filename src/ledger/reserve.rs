@@ -85,7 +85,8 @@ impl Counter {
     }
 
     async fn try_reserve_all(&self, wants: &[Want]) -> Result<Vec<Result<Granted, Refused>>, sqlx::Error> {
-        let full: Vec<(&Want, Granted)> = wants.iter().map(|want| (want, Granted { amount: want.most })).collect();
+        let full: Vec<(&Want, Granted)> =
+            wants.iter().map(|want| (want, Granted { amount: want.most, byok: want.byok.most })).collect();
         let mut conn = self.lane.take().await?;
         let fits = store::hold_all(&mut conn, &full, self.config.hold_ttl).await?;
         self.lane.keep(conn);

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
@@ -64,7 +65,7 @@ impl HttpClient {
             .connect_timeout(config.connect_timeout)
             .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
             .pool_idle_timeout(IDLE_CONNECTION)
-            .dns_resolver(Arc::new(GuardedResolver { allow_private: config.allow_private }))
+            .dns_resolver(Arc::new(GuardedResolver { allow_private: config.allow_private, lookup: system }))
             .build()?;
         Ok(HttpClient { client, allow_private: config.allow_private })
     }
@@ -107,16 +108,26 @@ fn check(url: &Url, allow_private: bool) -> Result<(), ForbiddenAddress> {
     if may_call(literal, allow_private) { Ok(()) } else { Err(ForbiddenAddress::NotPublic) }
 }
 
+/// Looks a name up once.
+type Lookup = fn(String) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>>;
+
+fn system(name: String) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> {
+    Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) })
+}
+
+/// What it gives back are the very addresses that were checked, so that a name which is looked up again may not lead
+/// elsewhere in between.
 struct GuardedResolver {
     allow_private: bool,
+    lookup: Lookup,
 }
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let allow_private = self.allow_private;
+        let (allow_private, found) = (self.allow_private, (self.lookup)(name.as_str().to_owned()));
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|address| may_call(address.ip(), allow_private)).collect();
+            let mut allowed = found.await?;
+            allowed.retain(|address| may_call(address.ip(), allow_private));
             if allowed.is_empty() {
                 return Err(ForbiddenAddress::NotPublic.into());
             }
@@ -312,8 +323,31 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_home_is_not_resolved() {
-        let resolve = |allow_private| GuardedResolver { allow_private }.resolve("localhost".parse().expect("a name"));
+        let resolver = |allow_private| GuardedResolver { allow_private, lookup: system };
+        let resolve = |allow_private| resolver(allow_private).resolve("localhost".parse().expect("a name"));
         assert!(resolve(false).await.is_err());
         assert!(resolve(true).await.is_ok());
+    }
+
+    /// A name that is public when it is first looked up, and leads home from then on.
+    #[tokio::test]
+    async fn a_name_that_changes_its_mind_is_looked_up_once_for_each_connection() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static LOOKUPS: AtomicUsize = AtomicUsize::new(0);
+        fn rebinding(_: String) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> {
+            let home: SocketAddr = ([127, 0, 0, 1], 0).into();
+            let metadata: SocketAddr = ([169, 254, 169, 254], 0).into();
+            let public: SocketAddr = ([8, 8, 8, 8], 0).into();
+            let found = match LOOKUPS.fetch_add(1, Ordering::SeqCst) {
+                0 => vec![home, public, metadata],
+                _ => vec![home, metadata],
+            };
+            Box::pin(async move { Ok(found) })
+        }
+        let resolver = GuardedResolver { allow_private: false, lookup: rebinding };
+        let first = resolver.resolve("rebind.example".parse().expect("a name")).await.map(Iterator::collect::<Vec<_>>);
+        assert_eq!(first.expect("public"), [SocketAddr::from(([8, 8, 8, 8], 0))], "of several addresses the public ones");
+        assert_eq!(LOOKUPS.load(Ordering::SeqCst), 1, "what was checked is what is connected to");
+        assert!(resolver.resolve("rebind.example".parse().expect("a name")).await.is_err());
     }
 }

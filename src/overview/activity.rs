@@ -17,13 +17,14 @@ use crate::base::ids::{CallId, KeyId, OrgId, PersonId};
 use crate::base::money::thousands;
 use crate::base::paging::Rows;
 use crate::base::{Usd, Viewer};
-use crate::keys;
-use crate::orgs::Member;
+use crate::orgs::{Member, Permission};
+use crate::vault::Vault;
 use crate::web::present::when;
-use crate::web::views::activity as views;
+use crate::web::views::activity::{self as views, Show};
 use crate::web::views::chart::Palette;
 use crate::web::views::{Chip, Choice, Link, Pager};
 use crate::web::{App, PageError, html};
+use crate::{keys, privacy};
 
 const ROWS: u16 = 50;
 const GROUPS: [Group; 5] = [Group::Model, Group::Key, Group::Provider, Group::App, Group::Member];
@@ -306,7 +307,12 @@ fn per_day(chart: &Chart, period: Period) -> Option<String> {
 ///
 /// # Errors
 /// `NotFound` for a call that is not this organization's.
-pub async fn show(app: web::Data<App>, member: Member, id: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn show(
+    app: web::Data<App>,
+    vault: web::Data<Vault>,
+    member: Member,
+    id: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     let id: CallId = id.parse().map_err(|_| PageError::NotFound)?;
     let mut conn = member.tenant(&app).await?;
     let detail = activity::detail(&mut conn, member.org_id(), id).await?;
@@ -321,5 +327,12 @@ pub async fn show(app: web::Data<App>, member: Member, id: web::Path<String>) ->
     let title = if detail.model.is_empty() { &detail.model_asked } else { &detail.model };
     let shell = member.shell("activity", &format!("Call to {title}"), "");
     let key = name_of(&names, detail.key);
-    html(&call_detail::view(shell, &detail, key, maker, app.clock.now(), member.person().viewer()))
+    let viewer = member.person().viewer();
+    // Who handles the money sees what was called, and not what was said.
+    let may_read = detail.member == Some(member.person().id) || member.may(Permission::ManageSettings);
+    let texts = match may_read {
+        true => call_detail::texts(privacy::read(&mut conn, &vault, member.org_id(), id).await, viewer)?,
+        false => None,
+    };
+    html(&Show { texts, ..call_detail::view(shell, &detail, key, maker, app.clock.now(), viewer) })
 }

@@ -7,8 +7,10 @@ use super::call_rows::{count, speed, status_badge};
 use super::models::dollars;
 use crate::activity::{self, Detail, PriceLine};
 use crate::base::{Usd, Viewer};
+use crate::privacy::{MAX_TEXT, Seen};
+use crate::vault::VaultError;
 use crate::web::present::{amount, when};
-use crate::web::views::activity::{Attempt, CostLine, Show};
+use crate::web::views::activity::{Attempt, CostLine, Show, Texts};
 use crate::web::views::{Fact, Shell};
 
 pub fn view(
@@ -36,6 +38,33 @@ pub fn view(
         time: when(call.created_at, now, viewer),
         timings: timings(call),
         request_id: call.request_id.clone(),
+        texts: None,
+    }
+}
+
+/// What is stored of a call, as its page shows it.
+pub fn texts(read: Result<Option<Seen>, VaultError>, viewer: Viewer) -> Result<Option<Texts>, sqlx::Error> {
+    let cut = |total: u64| {
+        let kept = u64::try_from(MAX_TEXT).unwrap_or(u64::MAX);
+        let kilobytes = |bytes: u64| crate::base::money::thousands(&bytes.div_ceil(1_024).to_string());
+        if total <= kept { String::new() } else { format!("The first {} KB of {} KB.", kilobytes(kept), kilobytes(total)) }
+    };
+    match read {
+        Ok(None) => Ok(None),
+        Ok(Some(seen)) => Ok(Some(Texts {
+            request_note: cut(seen.request_bytes),
+            request: pretty(seen.request),
+            response_note: cut(seen.response_bytes),
+            response: pretty(seen.response),
+            until: format!("They are deleted on {}.", viewer.day(seen.expires_at)),
+            problem: String::new(),
+        })),
+        Err(VaultError::Database(error)) => Err(error),
+        Err(error @ VaultError::Seal(_)) => {
+            tracing::error!(%error, "the stored texts of a call cannot be opened");
+            let problem = "They are stored, but cannot be opened. The operator’s log says why.".to_owned();
+            Ok(Some(Texts { problem, ..Texts::default() }))
+        }
     }
 }
 
@@ -44,6 +73,9 @@ fn note(call: &Detail) -> String {
         if call.error.is_empty() { String::new() } else { format!(" Reason: {}.", call.error.trim_end_matches('.')) };
     match call.status.as_str() {
         "rejected" => format!("Refused before it ran, so nothing was charged.{why}"),
+        "success" if call.extra.is_byok && !call.cancelled => {
+            "It ran with your own key, so the provider bills it to your account there.".to_owned()
+        }
         "abandoned" => {
             "The server stopped before this call was settled. What cannot be proven is not charged.".to_owned()
         }
@@ -61,6 +93,14 @@ fn note(call: &Detail) -> String {
 fn cost_lines(call: &Detail) -> Vec<CostLine> {
     let Some(price) = &call.price else { return Vec::new() };
     let mut lines: Vec<CostLine> = price.lines.iter().map(cost_line).collect();
+    lines.extend(own_lines(call));
+    if call.extra.discount.is_positive() {
+        lines.push(CostLine {
+            what: "Discount for storing inputs and outputs".to_owned(),
+            amount: (-call.extra.discount).display_exact(),
+            ..CostLine::default()
+        });
+    }
     if call.overrun.is_positive() {
         lines.push(CostLine {
             what: "Borne by the operator".to_owned(),
@@ -69,6 +109,39 @@ fn cost_lines(call: &Detail) -> Vec<CostLine> {
         });
     }
     lines
+}
+
+/// JSON on several lines; everything else, and what was cut, as it is.
+fn pretty(text: String) -> String {
+    let parsed = serde_json::from_str::<serde_json::Value>(&text).ok();
+    parsed.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or(text)
+}
+
+/// With a key of the organization's own the price is the provider's bill, and a fee is charged instead.
+fn own_lines(call: &Detail) -> Vec<CostLine> {
+    let extra = &call.extra;
+    if !extra.is_byok || extra.upstream_cost.is_zero() {
+        return Vec::new();
+    }
+    let percent = (extra.byok_rate * rust_decimal::Decimal::ONE_HUNDRED).normalize();
+    let above = extra.upstream_cost - extra.byok_free;
+    vec![
+        CostLine {
+            what: "Billed by the provider to your own account".to_owned(),
+            amount: (-extra.upstream_cost).display_exact(),
+            ..CostLine::default()
+        },
+        CostLine {
+            what: if extra.byok_free.is_positive() {
+                format!("Fee on what is above the free allowance, which covered {}", extra.byok_free.display_exact())
+            } else {
+                "Fee for calls with your own key".to_owned()
+            },
+            quantity: above.display_exact(),
+            price: format!("{percent} %"),
+            amount: (call.cost + call.overrun + extra.discount).display_exact(),
+        },
+    ]
 }
 
 fn cost_line(line: &PriceLine) -> CostLine {
@@ -111,6 +184,7 @@ struct Tried {
     duration_ms: i64,
     /// Slugs, the one that counts first.
     presets: Vec<String>,
+    own: bool,
 }
 
 fn attempts(value: &serde_json::Value) -> Vec<Attempt> {
@@ -127,7 +201,8 @@ fn attempt(tried: Tried) -> Attempt {
         (None, "") => "did not answer".to_owned(),
         (None, error) => format!("did not answer: {error}"),
     };
-    Attempt { provider: tried.provider, ok, answer, took: duration(tried.duration_ms) }
+    let provider = if tried.own { format!("{}, your own key", tried.provider) } else { tried.provider };
+    Attempt { provider, ok, answer, took: duration(tried.duration_ms) }
 }
 
 /// Such as `312 ms` or `4.1 s`.

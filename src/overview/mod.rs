@@ -8,6 +8,7 @@ mod charts;
 
 pub mod activity;
 pub mod archive_preset;
+pub mod integrations;
 pub mod models;
 pub mod pages;
 pub mod try_preset;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::settings::Settings;
 use crate::base::Usd;
 use crate::base::ids::PresetId;
+use crate::privacy::Log;
 use crate::routing::{Policy, Preferences};
 
 /// A preset as calls use it.
@@ -33,6 +34,8 @@ pub struct Ready {
 pub struct Defaults {
     pub policy: Policy,
     pub default_model: Option<String>,
+    /// Keeping the texts of calls, where it is on.
+    pub log: Option<Log>,
     /// By slug.
     presets: BTreeMap<String, Arc<Ready>>,
     archived: HashSet<String>,
@@ -57,6 +60,7 @@ impl Defaults {
         Defaults {
             policy: settings.policy,
             default_model: settings.default_model,
+            log: None,
             presets: presets.into_iter().map(|ready| (ready.slug.clone(), Arc::new(ready))).collect(),
             archived,
             weight: u32::try_from(weight).unwrap_or(u32::MAX),

@@ -5,13 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use moka::sync::Cache;
-use sqlx::PgPool;
+use rust_decimal::Decimal;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::defaults::Defaults;
 use super::store;
 use crate::base::ids::OrgId;
 use crate::db::listen::Hearing;
+use crate::routing::Fee;
+use crate::vault::Vault;
+use crate::{integrations, privacy};
 
 /// On which the database tells whose settings or presets changed.
 pub const CHANGED_CHANNEL: &str = "defaults_changed";
@@ -21,10 +25,21 @@ const MAX_WEIGHT: u64 = 128 * 1_024 * 1_024;
 /// The backstop behind the notifications.
 const MAX_AGE: Duration = Duration::from_secs(30);
 
+/// What the operator set for keys of an organization's own, and for those whose texts are kept.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Opens the keys.
+    pub vault: Vault,
+    pub fee: Fee,
+    /// A part of one.
+    pub discount: Decimal,
+}
+
 /// Cloning it is cheap; clones look at the same memory.
 #[derive(Clone)]
 pub struct Memory {
     pool: PgPool,
+    terms: Terms,
     hearing: Hearing,
     found: Cache<OrgId, Arc<Defaults>>,
     /// Counts what was forgotten, so that a lookup that began before a change does not outlive it.
@@ -33,13 +48,13 @@ pub struct Memory {
 
 impl Memory {
     #[must_use]
-    pub fn new(pool: PgPool, hearing: Hearing) -> Memory {
+    pub fn new(pool: PgPool, hearing: Hearing, terms: Terms) -> Memory {
         let found = Cache::builder()
             .max_capacity(MAX_WEIGHT)
             .weigher(|_: &OrgId, defaults: &Arc<Defaults>| defaults.weight())
             .time_to_live(MAX_AGE)
             .build();
-        Memory { pool, hearing, found, forgotten: Arc::default() }
+        Memory { pool, terms, hearing, found, forgotten: Arc::default() }
     }
 
     /// # Errors
@@ -50,13 +65,23 @@ impl Memory {
         }
         let before = self.forgotten.load(Ordering::Acquire);
         let mut conn = self.pool.acquire().await?;
-        let found = Arc::new(store::defaults(&mut conn, org).await?);
+        let found = Arc::new(self.read(&mut conn, org).await?);
         if self.hearing.is_on() {
             self.found.insert(org, Arc::clone(&found));
             if self.forgotten.load(Ordering::Acquire) != before {
                 self.found.invalidate(&org);
             }
         }
+        Ok(found)
+    }
+
+    /// Settings, presets, privacy and own keys of one moment after another: whoever changes one of them is heard.
+    async fn read(&self, conn: &mut PgConnection, org: OrgId) -> Result<Defaults, sqlx::Error> {
+        let mut found = store::defaults(conn, org).await?;
+        let privacy = privacy::settings(conn, org).await?;
+        found.policy.privacy = privacy.privacy();
+        found.policy.own = integrations::open_all(conn, &self.terms.vault, org, self.terms.fee).await?;
+        found.log = privacy.log(self.terms.discount);
         Ok(found)
     }
 

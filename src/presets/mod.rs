@@ -27,7 +27,7 @@ pub mod pages;
 pub use archive::set_status;
 pub use config::{Config, Flaw, MAX_PROMPT, PARAMETERS, Parameter};
 pub use defaults::{Defaults, Missing, Ready};
-pub use memory::{CHANGED_CHANNEL, Memory};
+pub use memory::{CHANGED_CHANNEL, Memory, Terms};
 pub use preset::{Author, Preset, PresetError, PresetName, Status, Version};
 pub use revise::{Content, Writer, create, designate, revise};
 pub use save::{SettingsError, save};

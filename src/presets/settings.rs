@@ -71,7 +71,7 @@ impl Settings {
         default_model: Option<String>,
     ) -> Settings {
         let sort = sort.and_then(Sort::parse);
-        Settings { policy: Policy { allowed, enforced, ignored, sort }, default_model }
+        Settings { policy: Policy { allowed, enforced, ignored, sort, ..Policy::default() }, default_model }
     }
 }
 

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::order::order;
 use super::preferences::MaxPrice;
-use super::{Health, Policy, Preferences, Sort, Why};
+use super::{Health, Mode, OwnKey, Policy, Preferences, Sort, Why};
+use crate::base::Usd;
 use crate::catalog::{Catalog, EndpointId, ListedModel, Offer, Price};
 
 /// Endpoints of one call.
@@ -19,6 +20,8 @@ const MAX_CANDIDATES: usize = 32;
 pub struct Candidate {
     model: Arc<ListedModel>,
     index: usize,
+    /// With a key of the organization's own instead of the operator's.
+    own: Option<Arc<OwnKey>>,
 }
 
 impl Candidate {
@@ -26,7 +29,23 @@ impl Candidate {
     #[must_use]
     pub fn new(model: Arc<ListedModel>, index: usize) -> Option<Candidate> {
         model.offers.get(index)?;
-        Some(Candidate { model, index })
+        Some(Candidate { model, index, own: None })
+    }
+
+    /// The key of the organization's own with which it is asked.
+    #[must_use]
+    pub fn own(&self) -> Option<&OwnKey> {
+        self.own.as_deref()
+    }
+
+    pub(super) fn is_last_resort(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| own.mode == Mode::Fallback)
+    }
+
+    /// What a call at this list price is charged here, before any allowance. US dollars.
+    #[must_use]
+    pub fn charge(&self, list: Usd) -> Usd {
+        self.own().map_or(list, |own| Usd::new(list.amount() * own.fee.rate))
     }
 
     #[expect(clippy::indexing_slicing, reason = "the constructor has looked, and the list never changes")]
@@ -120,7 +139,7 @@ fn nobody(asked: &Asked<'_>, models: Vec<(&Arc<ListedModel>, Variant)>) -> NoRou
     let (mut known, mut served, mut why) = (false, false, Vec::new());
     for (listed, variant) in models {
         known = true;
-        served |= listed.is_open();
+        served |= listed.is_open() || every(listed, asked).any(|candidate| candidate.own.is_some());
         why.extend(
             left_out(listed, variant, asked)
                 .into_iter()
@@ -182,7 +201,7 @@ pub(super) fn sort_of(variant: Variant, asked: &Asked<'_>) -> Sort {
 /// The endpoints of a model that may answer, cheapest first.
 pub(super) fn allowed(listed: &Arc<ListedModel>, variant: Variant, asked: &Asked<'_>) -> Vec<Candidate> {
     let mut found: Vec<Candidate> =
-        every(listed).filter(|candidate| refusal(candidate.offer(), variant, asked).is_none()).collect();
+        every(listed, asked).filter(|candidate| refusal(candidate, variant, asked).is_none()).collect();
     if uses_tools(asked.body) && found.iter().any(knows_tools) {
         found.retain(knows_tools);
     }
@@ -192,26 +211,46 @@ pub(super) fn allowed(listed: &Arc<ListedModel>, variant: Variant, asked: &Asked
 /// The other endpoints of a model, and the first condition that leaves each out.
 pub(super) fn left_out(listed: &Arc<ListedModel>, variant: Variant, asked: &Asked<'_>) -> Vec<(Candidate, Why)> {
     let may = allowed(listed, variant, asked);
-    let others = every(listed).filter(|candidate| !may.iter().any(|other| other.index == candidate.index));
+    let others = every(listed, asked)
+        .filter(|candidate| candidate.own.is_none() && !may.iter().any(|other| other.index == candidate.index));
     let why = |candidate: Candidate| {
-        let why = refusal(candidate.offer(), variant, asked).unwrap_or(Why::NoTools);
+        let why = refusal(&candidate, variant, asked).unwrap_or(Why::NoTools);
         (candidate, why)
     };
     others.map(why).collect()
 }
 
-fn every(listed: &Arc<ListedModel>) -> impl Iterator<Item = Candidate> {
-    (0..listed.offers.len()).filter_map(|index| Candidate::new(Arc::clone(listed), index))
+/// On the operator's account, and on the organization's own where it has one.
+fn every(listed: &Arc<ListedModel>, asked: &Asked<'_>) -> impl Iterator<Item = Candidate> {
+    let shared = (0..listed.offers.len()).filter_map(|index| Candidate::new(Arc::clone(listed), index));
+    shared.flat_map(|shared| {
+        let own = own_of(&shared, asked).map(|own| Candidate { own: Some(Arc::clone(own)), ..shared.clone() });
+        own.into_iter().chain([shared])
+    })
 }
 
-fn refusal(offer: &Offer, variant: Variant, asked: &Asked<'_>) -> Option<Why> {
+fn own_of<'a>(candidate: &Candidate, asked: &Asked<'a>) -> Option<&'a Arc<OwnKey>> {
+    let own = &asked.policy.own;
+    if own.usable.is_empty() {
+        return None;
+    }
+    let base_url = candidate.offer().provider.provider.base_url.as_deref();
+    own.of(candidate.provider_slug(), candidate.model(), base_url)
+}
+
+fn refusal(candidate: &Candidate, variant: Variant, asked: &Asked<'_>) -> Option<Why> {
+    let offer = candidate.offer();
+    let shared = candidate.own.is_none();
     let (preferences, policy) = (asked.preferences, asked.policy);
+    let privacy = policy.privacy;
     let (provider, endpoint) = (&offer.provider.provider, &offer.endpoint);
     let named = |names: &[String]| names.iter().any(|name| is_named(offer, name));
     let quantization = endpoint.quantization.as_deref().unwrap_or("unknown");
     let wanted = &preferences.quantizations;
+    let trains = |forbidden: bool| forbidden && provider.trains_on_inputs;
     let rules = [
-        (!offer.provider.is_open(), Why::NoKey),
+        (shared && policy.own.is_alone(candidate.provider_slug()), Why::OwnAlone),
+        (shared && !offer.provider.is_open(), Why::NoKey),
         (named(&policy.ignored), Why::Ignored),
         (policy.limits(preferences) && !named(&policy.allowed), Why::NotAllowed),
         (!preferences.only.is_empty() && !named(&preferences.only), Why::NotNamed),
@@ -219,6 +258,9 @@ fn refusal(offer: &Offer, variant: Variant, asked: &Asked<'_>) -> Option<Why> {
         (preferences.one_try() && !preferences.order.is_empty() && !named(&preferences.order), Why::NoFallback),
         (preferences.deny_data_collection == Some(true) && provider.trains_on_inputs, Why::Trains),
         (preferences.zero_retention == Some(true) && provider.retains_logs, Why::Retains),
+        (privacy.zero_retention && provider.retains_logs, Why::NoRetention),
+        (trains(privacy.no_paid_training) && !is_free(&endpoint.price), Why::NoTraining { free: false }),
+        (trains(privacy.no_free_training) && is_free(&endpoint.price), Why::NoTraining { free: true }),
         (!wanted.is_empty() && !wanted.iter().any(|name| name == quantization), Why::Quantization),
         (!is_within(&endpoint.price, &preferences.max_price), Why::Price),
         (variant == Variant::Free && !is_free(&endpoint.price), Why::NotFree),

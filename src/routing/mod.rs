@@ -7,6 +7,7 @@
 //! - A condition leaves an endpoint out or it does not; nothing that was asked for is silently dropped.
 //! - `order` is obeyed: whoever is named there and may answer comes before everybody else, in that order.
 //! - What an organization enforces, no request can widen.
+//! - A key of an organization's own goes to the host that it was given for, or nowhere.
 //! - The pages that say what would happen read the same code that decides it.
 
 mod candidates;
@@ -14,6 +15,7 @@ mod conversation;
 mod health;
 mod order;
 mod outlook;
+mod own;
 mod policy;
 mod preferences;
 mod why;
@@ -22,7 +24,8 @@ pub use candidates::{Asked, Candidate, NoRoute, candidates, model_of};
 pub use conversation::{Conversation, Conversations};
 pub use health::{Health, Measured, Speed, Took};
 pub use outlook::{LeftOut, Next, Outlook, outlook};
-pub use policy::Policy;
+pub use own::{Fee, Mode, Own, OwnKey, origin_of};
+pub use policy::{Policy, Privacy};
 pub use preferences::{BadPreference, MaxPrice, Preferences, Sort};
 pub use why::Why;
 

@@ -10,8 +10,9 @@ use super::candidates::{Candidate, is_named};
 use super::{Asked, Health, Sort};
 use crate::catalog::Price;
 
-/// Named ones first as named, then who answered this conversation before, then the healthy ones as sorted, then those
-/// that are slower than wanted, then those that failed a moment ago.
+/// Named ones first as named, then keys of the organization's own, then the operator's. Among these: who answered this
+/// conversation before, then the healthy ones as sorted, then those that are slower than wanted, then those that failed
+/// a moment ago. Own keys that are for the worst case come after all of them.
 pub(super) fn order(
     found: Vec<Candidate>,
     sort: Sort,
@@ -23,12 +24,31 @@ pub(super) fn order(
     if found.len() < 2 {
         return found;
     }
+    let (worst, found): (Vec<_>, Vec<_>) = found.into_iter().partition(Candidate::is_last_resort);
     let named = &asked.preferences.order;
     let position = |candidate: &Candidate| named.iter().position(|name| is_named(candidate.offer(), name));
     let (mut first, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|candidate| position(candidate).is_some());
-    first.sort_by_key(|candidate| position(candidate));
+    first.sort_by_key(|candidate| (position(candidate), candidate.own().is_none()));
+    let (own, shared): (Vec<_>, Vec<_>) = rest.into_iter().partition(|candidate| candidate.own().is_some());
+    for group in [own, shared, worst] {
+        if !group.is_empty() {
+            first.extend(by_health(group, sort, asked, health, now, draw));
+        }
+    }
+    first
+}
+
+fn by_health(
+    group: Vec<Candidate>,
+    sort: Sort,
+    asked: &Asked<'_>,
+    health: &Health,
+    now: Instant,
+    draw: &mut dyn FnMut(u64) -> u64,
+) -> Vec<Candidate> {
+    let mut first = Vec::with_capacity(group.len());
     let (well, ill): (Vec<_>, Vec<_>) =
-        rest.into_iter().partition(|candidate| health.is_well(candidate.offer().id, now));
+        group.into_iter().partition(|candidate| health.is_well(candidate.offer().id, now));
     let (mut well, slow): (Vec<_>, Vec<_>) =
         well.into_iter().partition(|candidate| is_fast_enough(candidate, asked, health, now));
     // A sort that somebody asked for is obeyed; a draw may remember.

@@ -56,7 +56,9 @@ pub(super) fn of_listed(
     let drawn_from: Vec<Candidate> = match found.first() {
         Some(first) if sort == Sort::Balanced && !is_certain(first, asked) => {
             let ill = failed(first);
-            found.iter().filter(|candidate| failed(candidate) == ill).cloned().collect()
+            let own = first.own().is_some();
+            let like_first = |candidate: &&Candidate| failed(candidate) == ill && candidate.own().is_some() == own;
+            found.iter().filter(like_first).cloned().collect()
         }
         Some(first) => vec![first.clone()],
         None => Vec::new(),
@@ -64,10 +66,14 @@ pub(super) fn of_listed(
     let weights = weights(&drawn_from);
     let sum = weights.iter().sum::<u64>().max(1);
     let chance = |candidate: &Candidate| {
-        let drawn = drawn_from.iter().position(|one| one.offer().id == candidate.offer().id);
+        let same = |one: &Candidate| one.offer().id == candidate.offer().id && one.own() == candidate.own();
+        let drawn = drawn_from.iter().position(same);
         drawn.and_then(|at| weights.get(at)).map_or(0, |weight| weight * 1_000 / sum)
     };
-    let name = |candidate: &Candidate| candidate.offer().provider.provider.name.clone();
+    let name = |candidate: &Candidate| {
+        let name = &candidate.offer().provider.provider.name;
+        if candidate.own().is_some() { format!("{name}, your own key") } else { name.clone() }
+    };
     let next = found.iter().map(|candidate| Next {
         provider: name(candidate),
         first_of_1000: chance(candidate),

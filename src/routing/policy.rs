@@ -1,6 +1,6 @@
 //! What an organization lets its calls be answered by, whatever a call says.
 
-use super::{Preferences, Sort};
+use super::{Own, Preferences, Sort};
 
 /// The default lets everybody answer.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -13,6 +13,20 @@ pub struct Policy {
     pub ignored: Vec<String>,
     /// Where the call does not say.
     pub sort: Option<Sort>,
+    pub privacy: Privacy,
+    /// Provider accounts of the organization's own.
+    pub own: Own,
+}
+
+/// What may become of what an organization sends. The default forbids nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Privacy {
+    /// Nobody that may train on inputs, for models that cost something.
+    pub no_paid_training: bool,
+    /// The same for free ones.
+    pub no_free_training: bool,
+    /// Nobody that keeps what it is sent.
+    pub zero_retention: bool,
 }
 
 impl Policy {

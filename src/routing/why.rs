@@ -22,6 +22,12 @@ pub enum Why {
     /// It does not know these parameters.
     Parameters(Vec<String>),
     NotFree,
+    /// The organization lets nobody answer that may train on inputs; whether by the switch for free models.
+    NoTraining { free: bool },
+    /// The organization lets nobody answer that keeps what it is sent.
+    NoRetention,
+    /// The organization uses its own account there alone, and its key does not reach this call.
+    OwnAlone,
     /// Others know tools, it does not.
     NoTools,
     /// Exactly the named ones may be tried, and it is none of them.
@@ -44,6 +50,16 @@ impl Why {
             Why::Price => "it costs more than the highest price wanted".into(),
             Why::Parameters(names) => format!("it does not know {}", names.join(", ")),
             Why::NotFree => "it is not free".into(),
+            Why::NoTraining { free: false } => {
+                "it may train on what it is sent, which your privacy settings forbid for paid models".into()
+            }
+            Why::NoTraining { free: true } => {
+                "it may train on or publish what it is sent, which your privacy settings forbid for free models".into()
+            }
+            Why::NoRetention => {
+                "it keeps what it is sent, and your privacy settings allow zero data retention only".into()
+            }
+            Why::OwnAlone => "only your own key may be used there, and it is not for this call".into(),
             Why::NoTools => "it cannot call tools".into(),
             Why::NoFallback => "only the named providers may be tried".into(),
         }

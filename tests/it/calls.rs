@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use farebox::base::Usd;
 use farebox::base::ids::{CallId, KeyId, MeterId, OrgId, PersonId};
 use farebox::gateway::sweep::HoldMemo;
-use farebox::gateway::{Attempt, Call, CountedBy, Ended, Status, Tokens};
-use farebox::ledger::{self, Code, Desk, DeskConfig, HouseAccount, Limits, MeterKind, Posting, Want};
+use farebox::gateway::{Attempt, Call, CountedBy, Ended, Status, Terms, Tokens};
+use farebox::ledger::{self, Byok, Code, Desk, DeskConfig, HouseAccount, Limits, MeterKind, Posting, Want};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -129,6 +129,7 @@ pub async fn hold(desk: &Desk, call: &Call, amount: &str) -> Usd {
         meters: call.meter_ids(),
         most: usd(amount),
         least: usd(amount),
+        byok: Byok::default(),
         memo: HoldMemo::text_of(call),
     };
     desk.reserve(want).await.expect("a hold").amount
@@ -154,6 +155,7 @@ pub fn answered(cost: &str) -> Ended {
         counted_by: CountedBy::Upstream,
         cancelled: false,
         cost: usd(cost),
+        terms: Terms::default(),
         first_token_ms: Some(40),
         duration_ms: 240,
         attempts: vec![Attempt {
@@ -162,6 +164,7 @@ pub fn answered(cost: &str) -> Ended {
             status: Some(200),
             error: String::new(),
             duration_ms: 240,
+            own: false,
         }],
     }
 }

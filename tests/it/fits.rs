@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use farebox::base::Usd;
 use farebox::base::ids::CallId;
-use farebox::ledger::{self, Refused, Want};
+use farebox::ledger::{self, Byok, Refused, Want};
 use futures_util::future::join_all;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -71,7 +71,8 @@ async fn left(pool: &PgPool, tenant: &Tenant) -> Usd {
 
 fn want(tenant: &Tenant, amount: Usd) -> Want {
     let meters = vec![tenant.key_meter, tenant.member_meter];
-    Want { call: CallId::fresh(), org: tenant.org, meters, most: amount, least: amount, memo: String::new() }
+    let (call, byok, memo) = (CallId::fresh(), Byok::default(), String::new());
+    Want { call, org: tenant.org, meters, most: amount, least: amount, byok, memo }
 }
 
 pub async fn a_call_is_admitted_exactly_if_it_fits(pool: PgPool) {

@@ -17,6 +17,7 @@ mod identity;
 mod incidents;
 mod isolation;
 mod keyring;
+mod own_calls;
 mod query_api;
 mod roles;
 mod schema;

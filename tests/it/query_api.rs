@@ -30,12 +30,18 @@ fn caller(tenant: &Tenant) -> Caller {
     }
 }
 
+fn terms() -> farebox::presets::Terms {
+    let keyring = farebox::vault::Keyring::new(&farebox::base::Secret::new([7; 32]), &[]);
+    let vault = farebox::vault::Vault::new(keyring);
+    farebox::presets::Terms { vault, fee: farebox::routing::Fee::default(), discount: rust_decimal::Decimal::ZERO }
+}
+
 async fn api(pool: &PgPool) -> QueryApi {
     let mut conn = pool.acquire().await.expect("a connection");
     let file = farebox::catalog::CatalogFile::shipped().expect("the shipped catalog");
     farebox::catalog::apply(&mut conn, &file, farebox::catalog::Missing::Retire).await.expect("applied");
     drop(conn);
-    let memory = farebox::presets::Memory::new(pool.clone(), farebox::db::listen::Hearing::default());
+    let memory = farebox::presets::Memory::new(pool.clone(), farebox::db::listen::Hearing::default(), terms());
     QueryApi::new(pool.clone(), Shelf::load(pool, true).await.expect("loaded"), memory, None)
 }
 

@@ -13,7 +13,7 @@ pub const MAX_BYTES: usize = 16 * 1024;
 /// Of a value that is shown again.
 const MAX_SHOWN: usize = 200;
 /// What a page may not read back to anybody, and what is worth nothing later.
-const NEVER: [&str; 4] = ["password", "code", "credential", "challenge"];
+const NEVER: [&str; 5] = ["password", "code", "credential", "challenge", "api_key"];
 
 /// A form as it was sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn only_what_was_typed_and_is_no_secret_is_kept() {
         assert!(form(&[]).is_none() && form(&[("name", "")]).is_none(), "there is nothing to lose");
-        for secret in ["password", "new_password", "code", "credential"] {
+        for secret in ["password", "new_password", "code", "credential", "api_key"] {
             assert!(form(&[("name", "Ada"), (secret, "x")]).is_none(), "{secret}");
         }
         let kept = form(&[("id", "key_1"), ("cap_month", "12.50"), ("note", "")]).unwrap_or_else(|| panic!("kept"));

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::super::detail::{Detail, PriceLines};
 use super::super::log::{LogFilter, LogRow};
+use super::super::usage::Extra;
 use crate::base::Usd;
 use crate::base::ids::{CallId, KeyId, OrgId, PersonId, TransferId};
 use crate::catalog::{Price, UnitPrice};
@@ -122,7 +123,7 @@ pub struct DetailRow {
 }
 
 impl DetailRow {
-    pub fn into_detail(self, price: Option<PriceLines>) -> Detail {
+    pub fn into_detail(self, price: Option<PriceLines>, extra: Extra) -> Detail {
         Detail {
             call: self.call,
             created_at: self.created_at,
@@ -159,6 +160,7 @@ impl DetailRow {
             duration_ms: self.duration_ms,
             attempts: self.attempts,
             price,
+            extra,
         }
     }
 }

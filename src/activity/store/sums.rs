@@ -174,6 +174,8 @@ pub struct DayRow {
     pub reasoning_tokens: i64,
     pub cached_tokens: i64,
     pub cost: Usd,
+    /// What providers took themselves, from accounts of the organization's own.
+    pub upstream_cost: Usd,
 }
 
 /// The UTC days of a span by model and provider, the newest first. Calls that nobody answered are left out.
@@ -192,7 +194,7 @@ pub async fn days(
         r#"select (hour at time zone 'UTC')::date as "day!", model, provider, sum(requests)::bigint as "requests!",
             sum(prompt_tokens)::bigint as "prompt_tokens!", sum(completion_tokens)::bigint as "completion_tokens!",
             sum(reasoning_tokens)::bigint as "reasoning_tokens!", sum(cached_tokens)::bigint as "cached_tokens!",
-            sum(cost) as "cost!: Usd"
+            sum(cost) as "cost!: Usd", sum(upstream_cost) as "upstream_cost!: Usd"
            from usage_hour
            where org_id = $1 and hour >= $2 and hour < $3 and provider <> ''
             and ($4::uuid is null or key_id = $4) and ($5::uuid is null or member_id = $5)

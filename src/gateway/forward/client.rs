@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Answer, Timeouts};
 use crate::gateway::error::ApiError;
+use crate::privacy::Cut;
 
 /// Chunks that wait for a slow client. When it is full the upstream is read no further.
 const CHANNEL: usize = 32;
@@ -35,6 +36,8 @@ pub(super) struct Client {
     patience: Duration,
     keep_alive: Duration,
     drain: Duration,
+    /// What was sent, where it is to be kept.
+    kept: Option<Cut>,
 }
 
 impl Client {
@@ -49,7 +52,18 @@ impl Client {
             patience: timeouts.idle,
             keep_alive: timeouts.keep_alive,
             drain: timeouts.drain,
+            kept: None,
         }
+    }
+
+    /// From here on what is sent is kept, up to the limit of texts.
+    pub(super) fn keep(&mut self) {
+        self.kept = Some(Cut::default());
+    }
+
+    /// What was sent.
+    pub(super) fn kept(&mut self) -> Option<Cut> {
+        self.kept.take()
     }
 
     /// Whether the status and headers of a stream were sent.
@@ -119,11 +133,17 @@ impl Client {
     /// Sends a piece of the answer, the headers before the first one. Waits for a slow client, but not forever.
     pub(super) async fn send(&mut self, bytes: Bytes) {
         self.sent = true;
+        if let Some(kept) = &mut self.kept {
+            kept.add(&bytes);
+        }
         self.push(bytes).await;
     }
 
     /// Sends the whole answer.
     pub(super) fn whole(&mut self, body: Bytes) {
+        if let Some(kept) = &mut self.kept {
+            kept.add(&body);
+        }
         self.answer(Answer::Whole(body));
     }
 

@@ -73,6 +73,7 @@ impl Progress {
             status,
             error: error.to_owned(),
             duration_ms: millis(self.asked_at, Instant::now()),
+            own: step.candidate.own().is_some(),
         });
     }
 }
@@ -106,7 +107,8 @@ pub(super) async fn exchange(deps: &Deps, job: &Job, client: &mut Client, progre
             }
             Err(failure) => {
                 progress.note(step, failure.upstream_status(), &failure.message);
-                if failure.is_outage() {
+                let own = step.candidate.own().is_some() && failure.is_about_the_account();
+                if failure.is_outage() && !own {
                     deps.health.failed(step.candidate.offer().id, std::time::Instant::now());
                 }
                 let settled = client.has_sent() || progress.cancelled || progress.meter.produced();

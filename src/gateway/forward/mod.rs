@@ -23,9 +23,11 @@ use super::error::ApiError;
 use super::providers::{Failure, Fault, UpstreamKeys};
 use super::settle::{Durable, Receipt, Settler};
 use super::wire::{Stamp, UsageOut, error_chunk, normalise_whole, usage_chunk, with_usage};
+use super::call::Terms;
 use super::{Attempt, Call, Ended};
 use crate::base::Usd;
 use crate::outgoing::HttpClient;
+use crate::privacy::{Cut, Text, Texts};
 use crate::routing::{Candidate, Conversation, Conversations, Health};
 use bill::Bill;
 use client::Client;
@@ -87,6 +89,7 @@ pub(super) struct Deps {
     pub settler: Arc<dyn Settles>,
     pub health: Health,
     pub conversations: Conversations,
+    pub texts: Texts,
     pub timeouts: Timeouts,
     pub handle: Handle,
     pub tasks: TaskTracker,
@@ -105,6 +108,12 @@ pub(super) struct Step {
 pub(super) struct Job {
     pub call: Call,
     pub hold: Usd,
+    /// What decides beside the price what it is charged, but for who answered.
+    pub terms: Terms,
+    /// For how many days its texts are kept; `None`: they are not.
+    pub keep: Option<u16>,
+    /// The model as the request named it.
+    pub asked: String,
     pub body: Map<String, Value>,
     /// Fields of the body that presets have added.
     pub added: Vec<String>,
@@ -138,6 +147,9 @@ pub(super) fn start(
 
 async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
     let mut progress = Progress::new();
+    if job.keep.is_some() {
+        client.keep();
+    }
     let exchange = Box::pin(exchange::exchange(&deps, &job, &mut client, &mut progress));
     let end = AssertUnwindSafe(exchange).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(call = %job.call.id, "the exchange with an upstream panicked");
@@ -145,7 +157,7 @@ async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
     });
     let told = told(&end, &job, &progress, &client);
     let bill = AssertUnwindSafe(Box::pin(bill::bill(&deps, &job, &progress, &end, told))).catch_unwind().await;
-    let bill = bill.unwrap_or_else(|_| {
+    let mut bill = bill.unwrap_or_else(|_| {
         tracing::error!(call = %job.call.id, "the bill of a call panicked; it is settled for nothing");
         Bill::nothing(&progress, &end, told)
     });
@@ -153,14 +165,23 @@ async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
     // The last one is what the error itself is about.
     let before = progress.attempts.split_last().map_or(&[][..], |(_, before)| before).to_vec();
     let tokens = bill.ended.tokens;
+    let answered_by = progress.step(&job).filter(|_| bill.ended.price_version.is_some());
+    let fee = answered_by.and_then(|step| step.candidate.own()).map(|own| own.fee);
+    bill.ended.terms = Terms { fee, ..job.terms };
+    let (org, call, upstream) = (job.call.org, job.call.id, bill.ended.byok());
     let receipt = deps.settler.settle(job.call, job.hold, bill.ended).await;
-    let usage = UsageOut::new(tokens, receipt.charged, &bill.lines);
+    let usage = UsageOut::new(tokens, receipt.charged, &bill.lines).with(upstream, receipt.discount);
     // What neither the database nor the disk took must not be acknowledged.
     let end = match receipt.durable {
         Durable::Lost => End::Failed(Failure::new(Fault::Internal, "the settlement could not be stored")),
         Durable::Committed | Durable::Spooled => end,
     };
     deliver(end, &mut client, (progress.answer, &before), &stamp, &usage).await;
+    // The client has all of it by now: nothing of this can hold it up.
+    if let (Some(keep_days), Some(response)) = (job.keep, client.kept()) {
+        let request = Cut::of_request(&job.asked, &job.body);
+        deps.texts.keep(Text { org, call, request, response, keep_days });
+    }
 }
 
 /// The HTTP status that the client has got, or will get.

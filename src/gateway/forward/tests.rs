@@ -23,7 +23,7 @@ impl Settles for Books {
         let charged = ended.cost.min(hold);
         let overrun = ended.cost - charged;
         self.0.lock().expect("no test panics with it").push((hold, ended));
-        async move { Receipt { charged, overrun, durable: Durable::Committed } }.boxed()
+        async move { Receipt { charged, overrun, discount: Usd::ZERO, durable: Durable::Committed } }.boxed()
     }
 }
 
@@ -51,6 +51,7 @@ impl World {
             settler: Arc::clone(&books) as Arc<dyn Settles>,
             health: Health::new(std::time::Instant::now()),
             conversations: Conversations::default(),
+            texts: Texts::default(),
             timeouts,
             handle: Handle::current(),
             tasks: TaskTracker::new(),
@@ -95,7 +96,8 @@ fn job(streamed: bool, offers: Vec<Offer>) -> Job {
     let body = json!({"messages":[{"role":"user","content":"Hello, world!"}]});
     let body = body.as_object().cloned().unwrap_or_default();
     let conversation = Conversations::default().of(call.org, None, &[], &body);
-    Job { call, hold: Usd::from_cents(100), body, added: Vec::new(), conversation, steps }
+    let (terms, asked) = (Terms::default(), "a/b".to_owned());
+    Job { call, hold: Usd::from_cents(100), terms, keep: None, asked, body, added: Vec::new(), conversation, steps }
 }
 
 /// What an upstream does with a connection after it has read the question.

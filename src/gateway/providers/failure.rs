@@ -88,6 +88,11 @@ impl Failure {
         matches!(self.fault, Fault::Status(400 | 413 | 422) | Fault::Untranslatable)
     }
 
+    /// Whether it is about the account that was used, and says nothing of the endpoint.
+    pub(crate) fn is_about_the_account(&self) -> bool {
+        matches!(self.fault, Fault::Status(401..=403 | 429) | Fault::Config)
+    }
+
     /// Whether the endpoint should be asked last for a while.
     pub(crate) fn is_outage(&self) -> bool {
         !self.is_about_the_request() && self.fault != Fault::Internal

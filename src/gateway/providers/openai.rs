@@ -12,6 +12,7 @@ use super::source::{Dialect, HttpSource};
 use super::{Line, Question, Reply, Source};
 use crate::base::Secret;
 use crate::catalog::Offer;
+use crate::routing::Candidate;
 use crate::gateway::hops;
 use crate::gateway::wire::{check_depth, whole_to_chunk};
 
@@ -21,7 +22,7 @@ const MAX_ERROR: usize = 64 * 1_024;
 
 pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply, Failure> {
     let offer = question.candidate.offer();
-    let key = key(line, offer)?;
+    let key = key(line, question.candidate)?;
     let mut headers = HeaderMap::new();
     if let Some(key) = &key {
         headers.insert(AUTHORIZATION, secret_header(&format!("Bearer {}", key.expose()))?);
@@ -43,9 +44,16 @@ pub(super) fn reply(answer: Map<String, Value>, stream: bool) -> Reply {
     if stream { Reply::Stream(Source::Once(Some(whole_to_chunk(answer)))) } else { Reply::Whole(answer) }
 }
 
-/// The key of the offer's provider; `None` where it needs none.
-pub(super) fn key(line: Line<'_>, offer: &Offer) -> Result<Option<Arc<Secret<String>>>, Failure> {
-    let provider = &offer.provider.provider;
+/// The key with which a candidate is asked: the organization's own, or that of the operator's account; `None` where it
+/// needs none.
+pub(super) fn key(line: Line<'_>, candidate: &Candidate) -> Result<Option<Arc<Secret<String>>>, Failure> {
+    let provider = &candidate.offer().provider.provider;
+    if let Some(own) = candidate.own() {
+        // Routing has looked; that it never goes to another host is worth a second look where it leaves.
+        let there = own.may_be_sent_to(provider.base_url.as_deref());
+        let key = own.secret.as_ref().filter(|_| there).map(Arc::clone);
+        return key.map(Some).ok_or_else(|| Failure::new(Fault::Config, "your own key is not for this address"));
+    }
     let key = line.keys.get(provider.slug.as_str());
     if key.is_none() && provider.key_env.is_some() {
         return Err(Failure::new(Fault::Config, "no key is set for this provider"));

@@ -58,6 +58,12 @@ pub struct GenerationInfo {
     pub is_byok: bool,
     #[schema(value_type = Option<f64>)]
     pub upstream_inference_cost: Option<Number>,
+    /// What was charged here for a call with a key of the organization's own; `null` for others.
+    #[schema(value_type = Option<f64>)]
+    pub byok_fee: Option<Number>,
+    /// What was taken off already, because the texts of calls are kept.
+    #[schema(value_type = Option<f64>)]
+    pub data_discount: Option<Number>,
     #[schema(value_type = Option<f64>)]
     pub cache_discount: Option<Number>,
     /// What each upstream that was asked answered.
@@ -75,6 +81,9 @@ pub struct ProviderResponse {
     pub status: Option<u16>,
     #[serde(rename(deserialize = "duration_ms"))]
     pub latency: u32,
+    /// With a key of the organization's own.
+    #[serde(default, rename(deserialize = "own"))]
+    pub is_byok: bool,
 }
 
 pub async fn generation_info(
@@ -127,7 +136,9 @@ impl From<Detail> for GenerationInfo {
             usage: Number(detail.cost),
             total_cost: Number(detail.cost),
             is_byok: detail.is_byok,
-            upstream_inference_cost: None,
+            upstream_inference_cost: detail.is_byok.then_some(Number(detail.extra.upstream_cost)),
+            byok_fee: detail.is_byok.then_some(Number(detail.cost)),
+            data_discount: detail.extra.discount.is_positive().then_some(Number(detail.extra.discount)),
             cache_discount: None,
             provider_responses: serde_json::from_value(detail.attempts).unwrap_or_default(),
         }

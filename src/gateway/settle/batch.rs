@@ -10,12 +10,13 @@ use sqlx::PgPool;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
-use super::super::call::{Call, Ended};
+use super::super::call::{Call, Charge, Ended};
 use super::super::spool::Spool;
+use super::allowance::Allowances;
 use super::flush::{Flusher, Life};
 use super::together::settle_together;
 use super::{Durable, Receipt, Settlement};
-use crate::activity::UsageRow;
+use crate::activity::{Extra, UsageRow};
 use crate::base::Usd;
 use crate::base::ids::{CallId, MeterId, OrgId, TransferId};
 use crate::db::Lane;
@@ -66,6 +67,7 @@ pub struct Desk {
     lane: Lane,
     flusher: Flusher,
     pub spool: Spool,
+    pub allowances: Allowances,
     started: Instant,
     /// Until when the database is left alone, in milliseconds since the start.
     rests_until: AtomicU64,
@@ -81,6 +83,7 @@ impl Desk {
             flusher: Flusher::start(handle, pool.clone()),
             pool,
             spool,
+            allowances: Allowances::default(),
             started: Instant::now(),
             rests_until: AtomicU64::new(0),
             replaying: Mutex::default(),
@@ -138,7 +141,7 @@ impl Desk {
         let settlements: Vec<&Settlement> = unsettled.iter().map(|(_, settlement)| *settlement).collect();
         if self.keep(&settlements).await {
             for (at, settlement) in unsettled {
-                receipts[at] = Some(settlement.expected(Durable::Spooled));
+                receipts[at] = Some(settlement.expected(&self.allowances, Durable::Spooled));
             }
         }
     }
@@ -224,7 +227,7 @@ impl Desk {
         let tries = async {
             let mut conflicts = 0;
             loop {
-                match settle_together(&self.pool, &self.lane, jobs).await {
+                match settle_together(&self.pool, &self.lane, &self.allowances, jobs).await {
                     Err(error) if is_conflict(&error) && conflicts < MAX_CONFLICTS => conflicts += 1,
                     other => return other.map_err(failure),
                 }
@@ -258,9 +261,11 @@ pub fn failure(error: sqlx::Error) -> Failure {
     }
 }
 
-pub fn ending(settlement: &Settlement) -> Ending {
+/// In money, if it comes to `cost`.
+pub fn ending(settlement: &Settlement, cost: Usd) -> Ending {
     let Settlement { call, hold, ended } = settlement;
-    Ending { org: call.org, call: call.id, cost: ended.cost.max(Usd::ZERO), held: *hold }
+    let held_byok = ended.terms.held_byok;
+    Ending { org: call.org, call: call.id, cost, held: *hold, byok: ended.byok(), held_byok }
 }
 
 /// What the ledger made of a call.
@@ -271,6 +276,7 @@ pub struct Outcome {
     pub hold: Usd,
     pub transfer: Option<TransferId>,
     pub meters: Vec<MeterId>,
+    pub charge: Charge,
 }
 
 /// The row of a call from its facts and from what the ledger made of it.
@@ -312,6 +318,21 @@ pub fn row(call: &Call, ended: &Ended, outcome: Outcome) -> UsageRow {
         first_token_ms: ended.first_token_ms,
         duration_ms: ended.duration_ms,
         attempts: attempts(call, ended),
+        extra: extra(ended, outcome.charge),
+    }
+}
+
+fn extra(ended: &Ended, charge: Charge) -> Extra {
+    let Charge { discount, free, .. } = charge;
+    match ended.terms.fee {
+        None => Extra { discount, ..Extra::default() },
+        Some(fee) => Extra {
+            is_byok: true,
+            upstream_cost: ended.byok().unwrap_or_default(),
+            byok_free: free,
+            byok_rate: fee.rate,
+            discount,
+        },
     }
 }
 

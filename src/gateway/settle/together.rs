@@ -1,19 +1,20 @@
 //! Calls that end together, in one transaction.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use metrics::histogram;
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use super::super::call::Status;
+use super::super::call::{Charge, Status};
+use super::allowance::{Allowances, Months, OwnChange};
 use super::batch::{Failure, Job, Outcome, count, ending, failure, row};
 use super::{Durable, Receipt, Settlement};
-use crate::activity::{self, HourLine, UsageLine, UsageRow};
+use crate::activity::{self, HourDetail, HourLine, Lines, UsageDetail, UsageLine, UsageRow};
 use crate::base::Usd;
 use crate::base::ids::CallId;
 use crate::db::Lane;
-use crate::ledger::{self, CreditChange, Ending, MeterChange, TransferLine};
+use crate::ledger::{self, ByokChange, Changes, CreditChange, Ending, MeterChange, TransferLine};
 
 /// Waits for the disk, whatever the pool's own setting is.
 const BEGIN: &str = "begin; set local synchronous_commit = on";
@@ -22,19 +23,24 @@ const BEGIN: &str = "begin; set local synchronous_commit = on";
 pub async fn settle_together(
     pool: &PgPool,
     lane: &Lane,
+    allowances: &Allowances,
     jobs: &[Arc<Job>],
 ) -> Result<Vec<Result<Receipt, Failure>>, sqlx::Error> {
     histogram!("farebox_settle_batch_size").record(f64::from(u32::try_from(jobs.len()).unwrap_or(u32::MAX)));
-    match at_once(lane, jobs).await? {
+    match at_once(lane, allowances, jobs).await? {
         Some(receipts) => Ok(receipts.into_iter().map(Ok).collect()),
-        None => step_by_step(pool, jobs).await,
+        None => step_by_step(pool, allowances, jobs).await,
     }
 }
 
 /// The whole batch in one round trip and without a wait for the disk: what it comes to is worked out here, and a function
 /// of `migrations/0028_calls.sql` writes it if every hold is there as it was granted and no call has a row yet. `None`
 /// when anything is different; nothing was written then.
-async fn at_once(lane: &Lane, jobs: &[Arc<Job>]) -> Result<Option<Vec<Receipt>>, sqlx::Error> {
+async fn at_once(
+    lane: &Lane,
+    allowances: &Allowances,
+    jobs: &[Arc<Job>],
+) -> Result<Option<Vec<Receipt>>, sqlx::Error> {
     let mut seen = HashSet::with_capacity(jobs.len());
     if !jobs.iter().all(|job| seen.insert(job.id())) {
         return Ok(None);
@@ -47,41 +53,35 @@ async fn at_once(lane: &Lane, jobs: &[Arc<Job>]) -> Result<Option<Vec<Receipt>>,
         })
         .collect();
     let meters: Vec<_> = settlements.iter().map(|settlement| settlement.call.meter_ids()).collect();
-    let endings = settlements.iter().zip(&meters).map(|(settlement, meters)| (ending(settlement), meters.as_slice()));
+    let charges: Vec<Charge> = settlements.iter().map(|settlement| allowances.presume(settlement)).collect();
+    let endings = settlements.iter().zip(&charges).zip(&meters);
+    let endings =
+        endings.map(|((settlement, charge), meters)| (ending(settlement, charge.cost), meters.as_slice()));
     let (ended, changes) = ledger::presume(endings);
     let count_of_ended = i32::try_from(ended.len()).unwrap_or(i32::MAX);
-    let (mut ended, mut meters) = (ended.into_iter(), meters.into_iter());
+    let own = allowances.changes(settlements.iter().copied());
+    let (mut ended, mut meters, mut charges) = (ended.into_iter(), meters.into_iter(), charges.into_iter());
     let mut rows = Vec::with_capacity(jobs.len());
     let mut receipts = Vec::with_capacity(jobs.len());
     for job in jobs {
-        let (charged, overrun) = match &**job {
+        receipts.push(match &**job {
             Job::Reject { call, ended } => {
                 rows.push(row(call, ended, Outcome::default()));
-                (Usd::ZERO, Usd::ZERO)
+                Receipt::nothing()
             }
             Job::Settle(settlement) => {
                 let Some(ledger::Ended::Settled { charged, overrun, transfer }) = ended.next() else { return Ok(None) };
                 let (hold, meters) = (settlement.hold, meters.next().unwrap_or_default());
-                let outcome = Outcome { charged, overrun, hold, transfer, meters };
+                let charge = charges.next().unwrap_or_default();
+                let outcome = Outcome { charged, overrun, hold, transfer, meters, charge };
                 rows.push(row(&settlement.call, &settlement.ended, outcome));
-                (charged, overrun)
+                Receipt { charged, overrun, discount: charge.discount, durable: Durable::Committed }
             }
-        };
-        receipts.push(Receipt { charged, overrun, durable: Durable::Committed });
+        });
     }
-    let (lines, hours) = activity::lines(&mut rows);
+    let lines = activity::lines(&mut rows);
     let mut conn = lane.take().await?;
-    let settled = sqlx::query_scalar!(
-        r#"select settle_calls($1, $2, $3, $4, $5, $6) as "settled!""#,
-        &lines as &[UsageLine<'_>],
-        count_of_ended,
-        &changes.credits as &[CreditChange],
-        &changes.meters as &[MeterChange],
-        &changes.transfers as &[TransferLine],
-        &hours as &[HourLine<'_>],
-    )
-    .fetch_one(&mut *conn)
-    .await?;
+    let settled = write(&mut conn, &lines, count_of_ended, &changes, &own).await?;
     lane.keep(conn);
     if !settled {
         return Ok(None);
@@ -90,22 +90,81 @@ async fn at_once(lane: &Lane, jobs: &[Arc<Job>]) -> Result<Option<Vec<Receipt>>,
     Ok(Some(receipts))
 }
 
+/// One call of a function, for a batch as most are; of one around it (`migrations/0043_own_calls.sql`) where a call went to
+/// a provider account of its organization's own or has a discount.
+async fn write(
+    conn: &mut PgConnection,
+    lines: &Lines<'_>,
+    ended: i32,
+    changes: &Changes,
+    own: &[OwnChange],
+) -> Result<bool, sqlx::Error> {
+    if own.is_empty() && changes.byok.is_empty() && lines.details.is_empty() {
+        return sqlx::query_scalar!(
+            r#"select settle_calls($1, $2, $3, $4, $5, $6) as "settled!""#,
+            &lines.usage as &[UsageLine<'_>],
+            ended,
+            &changes.credits as &[CreditChange],
+            &changes.meters as &[MeterChange],
+            &changes.transfers as &[TransferLine],
+            &lines.hours as &[HourLine<'_>],
+        )
+        .fetch_one(conn)
+        .await;
+    }
+    sqlx::query_scalar!(
+        r#"select settle_own_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) as "settled!""#,
+        &lines.usage as &[UsageLine<'_>],
+        ended,
+        &changes.credits as &[CreditChange],
+        &changes.meters as &[MeterChange],
+        &changes.transfers as &[TransferLine],
+        &lines.hours as &[HourLine<'_>],
+        own as &[OwnChange],
+        &changes.byok as &[ByokChange],
+        &lines.details as &[UsageDetail],
+        &lines.hour_details as &[HourDetail<'_>],
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Step by step in one transaction, but calls whose hold is gone in one each: these are rare, and they need a lock
 /// of their own that would not fit into the one order in which a batch locks rows.
-async fn step_by_step(pool: &PgPool, jobs: &[Arc<Job>]) -> Result<Vec<Result<Receipt, Failure>>, sqlx::Error> {
+async fn step_by_step(
+    pool: &PgPool,
+    allowances: &Allowances,
+    jobs: &[Arc<Job>],
+) -> Result<Vec<Result<Receipt, Failure>>, sqlx::Error> {
     let mut tx = pool.begin_with(BEGIN).await?;
     let mut seen = HashSet::new();
     // The same call twice in one batch ends once; the second asks what the first came to.
     let firsts: Vec<bool> = jobs.iter().map(|job| matches!(&**job, Job::Settle(_)) && seen.insert(job.id())).collect();
+    let settlements: HashMap<CallId, &Settlement> = jobs
+        .iter()
+        .zip(&firsts)
+        .filter_map(|(job, first)| match &**job {
+            Job::Settle(settlement) if *first => Some((settlement.call.id, settlement.as_ref())),
+            _ => None,
+        })
+        .collect();
     let endings: Vec<Ending> = jobs
         .iter()
         .zip(&firsts)
         .filter_map(|(job, first)| match &**job {
-            Job::Settle(settlement) if *first => Some(ending(settlement)),
+            Job::Settle(settlement) if *first => Some(ending(settlement, settlement.ended.cost)),
             _ => None,
         })
         .collect();
-    let mut ended = ledger::settle(&mut tx, &endings).await?.into_iter();
+    let mut months = Months::lock(&mut tx, settlements.values().copied()).await?;
+    let mut charges: HashMap<CallId, Charge> = HashMap::with_capacity(endings.len());
+    let cost = |ending: &Ending| {
+        let charge = settlements.get(&ending.call).map(|settlement| months.count(settlement)).unwrap_or_default();
+        charges.insert(ending.call, charge);
+        charge.cost
+    };
+    let mut ended = ledger::settle_with(&mut tx, &endings, cost).await?.into_iter();
+    months.save(&mut tx).await?;
     let mut rows = Vec::with_capacity(jobs.len());
     let mut receipts = Vec::with_capacity(jobs.len());
     for (job, first) in jobs.iter().zip(&firsts) {
@@ -115,14 +174,15 @@ async fn step_by_step(pool: &PgPool, jobs: &[Arc<Job>]) -> Result<Vec<Result<Rec
                 if !seen.contains(&job.id()) {
                     rows.push(row(call, ended, Outcome::default()));
                 }
-                Some(Receipt { charged: Usd::ZERO, overrun: Usd::ZERO, durable: Durable::Committed })
+                Some(Receipt::nothing())
             }
             Job::Settle(settlement) if *first => match ended.next() {
                 Some(ledger::Ended::Settled { charged, overrun, transfer }) => {
                     let meters = settlement.call.meter_ids();
-                    let outcome = Outcome { charged, overrun, hold: settlement.hold, transfer, meters };
+                    let charge = charges.get(&settlement.call.id).copied().unwrap_or_default();
+                    let outcome = Outcome { charged, overrun, hold: settlement.hold, transfer, meters, charge };
                     rows.push(row(&settlement.call, &settlement.ended, outcome));
-                    Some(Receipt { charged, overrun, durable: Durable::Committed })
+                    Some(Receipt { charged, overrun, discount: charge.discount, durable: Durable::Committed })
                 }
                 Some(ledger::Ended::Gone) | None => None,
             },
@@ -131,6 +191,7 @@ async fn step_by_step(pool: &PgPool, jobs: &[Arc<Job>]) -> Result<Vec<Result<Rec
     }
     record_all(&mut tx, &mut rows).await?;
     tx.commit().await?;
+    months.teach(allowances);
     rows.iter().for_each(count);
     let mut results = Vec::with_capacity(jobs.len());
     for (job, receipt) in jobs.iter().zip(receipts) {
@@ -163,23 +224,27 @@ async fn settle_lost(pool: &PgPool, settlement: &Settlement) -> Result<Receipt, 
     let before = activity::settled_usage(&mut tx, org, call).await?;
     if let Some(before) = before {
         if before.status != Status::Abandoned.as_str() {
-            return Ok(Receipt { charged: before.cost, overrun: before.overrun, durable: Durable::Committed });
+            let discount = Usd::ZERO;
+            return Ok(Receipt { charged: before.cost, overrun: before.overrun, discount, durable: Durable::Committed });
         }
         activity::withdraw_abandoned(&mut tx, org, call).await?;
     }
     let meters = settlement.call.meter_ids();
-    let settled = ledger::settle_without_hold(&mut tx, &ending(settlement), &meters).await?;
+    let mut months = Months::lock(&mut tx, std::iter::once(settlement)).await?;
+    let charge = months.count(settlement);
+    let settled = ledger::settle_without_hold(&mut tx, &ending(settlement, charge.cost), &meters).await?;
+    months.save(&mut tx).await?;
     let (charged, overrun, transfer) = match settled {
         ledger::Ended::Settled { charged, overrun, transfer } => (charged, overrun, transfer),
         ledger::Ended::Gone => (Usd::ZERO, Usd::ZERO, None),
     };
-    let outcome = Outcome { charged, overrun, hold: settlement.hold, transfer, meters };
+    let outcome = Outcome { charged, overrun, hold: settlement.hold, transfer, meters, charge };
     let mut row = row(&settlement.call, &settlement.ended, outcome);
     record_all(&mut tx, std::slice::from_mut(&mut row)).await?;
     tx.commit().await?;
     count(&row);
     tracing::warn!(%org, %call, %charged, "a call was settled although its hold was gone");
-    Ok(Receipt { charged, overrun, durable: Durable::Committed })
+    Ok(Receipt { charged, overrun, discount: charge.discount, durable: Durable::Committed })
 }
 
 async fn lock_call(tx: &mut Transaction<'static, Postgres>, call: CallId) -> Result<(), sqlx::Error> {

@@ -8,7 +8,6 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::extract::Managing;
 use crate::activity::{self, DayRow, Slice, Span};
-use crate::base::Usd;
 use crate::base::ids::{OrgId, PersonId};
 use crate::base::secret::Digest;
 use crate::db;
@@ -83,7 +82,7 @@ impl ActivityItem {
             model: row.model,
             provider_name: row.provider,
             usage: Number(row.cost),
-            byok_usage_inference: Number(Usd::ZERO),
+            byok_usage_inference: Number(row.upstream_cost),
             requests: row.requests,
             prompt_tokens: row.prompt_tokens,
             completion_tokens: row.completion_tokens,

@@ -73,6 +73,22 @@ pub async fn drifted_meter_holds(conn: &mut PgConnection) -> Result<Vec<Differen
     .await
 }
 
+pub async fn drifted_byok_holds(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+    sqlx::query_as!(
+        Difference,
+        r#"select 'held for providers of ' || m.kind || ' meter ' || m.id as "subject!",
+            coalesce(h.amount, 0) as "expected!: Usd", m.held_byok as "found: Usd"
+           from meter m left join (
+              select org_id, unnest(meters) as id, sum(byok) as amount from hold where byok > 0 group by 1, 2
+           ) h on h.org_id = m.org_id and h.id = m.id
+           where m.held_byok <> coalesce(h.amount, 0)
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 pub async fn orphan_transfers(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select 'transfer ' || t.id as "subject!" from transfer t

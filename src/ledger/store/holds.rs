@@ -18,6 +18,8 @@ use crate::db::{interval, row_type};
 #[derive(Clone, Debug)]
 pub struct EndedHold {
     pub amount: Usd,
+    /// What a provider might have taken itself.
+    pub byok: Usd,
     pub meters: Vec<MeterId>,
 }
 
@@ -80,30 +82,61 @@ impl<'a> HoldLine<'a> {
     }
 }
 
+/// What a batch may come to at providers themselves, on one meter or for one hold.
+#[derive(Debug, sqlx::Encode)]
+struct ByokHold {
+    org: OrgId,
+    id: Uuid,
+    amount: Usd,
+}
+row_type!(ByokHold, "byok_hold");
+
 /// Writes all these holds and raises `held` on their rows, or does nothing. False when something does not fit or does
 /// not exist. One call of a function of `migrations/0028_calls.sql`, so that the common case, in which a whole batch
 /// fits, costs one round trip; where it does not, [`lock_books`] and the rules of `decide` say who gets how much, and
-/// this writes that.
+/// this writes that. A batch with calls on provider accounts of an organization's own is one call of a function around
+/// that one.
 pub async fn hold_all(conn: &mut PgConnection, held: &[(&Want, Granted)], ttl: Duration) -> Result<bool, sqlx::Error> {
     // In the order in which everybody locks rows.
     let mut by_org: BTreeMap<OrgId, Usd> = BTreeMap::new();
-    let mut by_meter: BTreeMap<(OrgId, MeterId), Usd> = BTreeMap::new();
+    let mut by_meter: BTreeMap<(OrgId, MeterId), (Usd, Usd)> = BTreeMap::new();
     for (want, granted) in held {
         *by_org.entry(want.org).or_default() += granted.amount;
         for meter in &want.meters {
-            *by_meter.entry((want.org, *meter)).or_default() += granted.amount;
+            let (amount, byok) = by_meter.entry((want.org, *meter)).or_default();
+            *amount += granted.amount;
+            *byok += granted.byok;
         }
     }
     let credits: Vec<CreditHold> = by_org.into_iter().map(|(org, amount)| CreditHold { org, amount }).collect();
     let meters: Vec<MeterHold> =
-        by_meter.into_iter().map(|((org, id), amount)| MeterHold { org, id, amount }).collect();
+        by_meter.iter().map(|((org, id), (amount, _))| MeterHold { org: *org, id: *id, amount: *amount }).collect();
     let holds: Vec<HoldLine<'_>> = held.iter().map(|(want, granted)| HoldLine::of(want, *granted)).collect();
+    let ttl = interval(TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX));
+    if held.iter().all(|(_, granted)| granted.byok.is_zero()) {
+        return sqlx::query_scalar!(
+            r#"select hold_calls($1, $2, $3, $4) as "fits!""#,
+            &credits as &[CreditHold],
+            &meters as &[MeterHold],
+            &holds as &[HoldLine<'_>],
+            ttl,
+        )
+        .fetch_one(conn)
+        .await;
+    }
+    let byok = by_meter.into_iter().filter(|(_, (_, byok))| byok.is_positive());
+    let byok: Vec<ByokHold> = byok.map(|((org, id), (_, amount))| ByokHold { org, id: id.0, amount }).collect();
+    let own = held.iter().filter(|(_, granted)| granted.byok.is_positive());
+    let own: Vec<ByokHold> =
+        own.map(|(want, granted)| ByokHold { org: want.org, id: want.call.0, amount: granted.byok }).collect();
     sqlx::query_scalar!(
-        r#"select hold_calls($1, $2, $3, $4) as "fits!""#,
+        r#"select hold_own_calls($1, $2, $3, $4, $5, $6) as "fits!""#,
         &credits as &[CreditHold],
         &meters as &[MeterHold],
         &holds as &[HoldLine<'_>],
-        interval(TimeDelta::from_std(ttl).unwrap_or(TimeDelta::MAX)),
+        ttl,
+        &byok as &[ByokHold],
+        &own as &[ByokHold],
     )
     .fetch_one(conn)
     .await
@@ -127,13 +160,13 @@ pub async fn end_holds(
               for update of l
            ) d
            where h.org_id = d.org_id and h.id = d.id
-           returning h.id as "id: CallId", h.amount as "amount: Usd", h.meters as "meters: Vec<MeterId>""#,
+           returning h.id as "id: CallId", h.amount as "amount: Usd", h.byok as "byok: Usd", h.meters as "meters: Vec<MeterId>""#,
         &orgs,
         &ids,
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, EndedHold { amount: row.amount, meters: row.meters })).collect())
+    Ok(rows.into_iter().map(|row| (row.id, EndedHold { amount: row.amount, byok: row.byok, meters: row.meters })).collect())
 }
 
 /// Whether a call is running, as far as the books know.

@@ -25,6 +25,16 @@ pub struct MeterChange {
 }
 row_type!(MeterChange, "meter_change");
 
+/// What providers took themselves for the calls of one meter, and what was held of it.
+#[derive(Clone, Debug, sqlx::Encode)]
+pub struct ByokChange {
+    pub org: OrgId,
+    pub id: MeterId,
+    pub spend: Usd,
+    pub release: Usd,
+}
+row_type!(ByokChange, "byok_change");
+
 /// A transfer that a settlement posts.
 #[derive(Clone, Debug, sqlx::Encode)]
 pub struct TransferLine {
@@ -44,6 +54,8 @@ row_type!(TransferLine, "transfer_line");
 pub struct Changes {
     pub credits: Vec<CreditChange>,
     pub meters: Vec<MeterChange>,
+    /// Meters of `meters`, where a provider has taken something itself.
+    pub byok: Vec<ByokChange>,
     pub transfers: Vec<TransferLine>,
 }
 
@@ -101,6 +113,18 @@ pub async fn apply(conn: &mut PgConnection, changes: &Changes) -> Result<(), sql
         &changes.credits as &[CreditChange],
         &changes.meters as &[MeterChange],
         &changes.transfers as &[TransferLine],
+    )
+    .execute(&mut *conn)
+    .await?;
+    if changes.byok.is_empty() {
+        return Ok(());
+    }
+    // The same rows again: they are locked, and their windows were rolled.
+    sqlx::query!(
+        "update meter m set held_byok = m.held_byok - x.release, byok_total = m.byok_total + x.spend,
+            byok_day = m.byok_day + x.spend, byok_week = m.byok_week + x.spend, byok_month = m.byok_month + x.spend
+         from unnest($1::byok_change[]) as x where m.org_id = x.org_id and m.id = x.id",
+        &changes.byok as &[ByokChange],
     )
     .execute(conn)
     .await?;

@@ -17,6 +17,7 @@ pub(super) use self::words::dollars;
 use self::words::{Seen, figures, input_price, is_sandbox, longest, per_million, tokens, words};
 use crate::activity;
 use crate::catalog::{Catalog, ListedModel, Offer, Shelf};
+use crate::integrations::{self, ProviderKey};
 use crate::orgs::{Member, Permission};
 use crate::presets;
 use crate::web::snippets::{Example, KEY_PLACEHOLDER};
@@ -45,10 +46,13 @@ pub async fn index(
     let mut conn = member.tenant(&app).await?;
     let day = activity::measured(&mut conn, app.clock.now() - DAY, None).await?;
     let default = default_of(&mut conn, &member).await?;
+    let own = integrations::list(&mut conn, member.org_id()).await?;
     drop(conn);
-    let mut found: Vec<_> = catalog.open_models().filter(|listed| filter.lets_through(listed)).collect();
+    let reached = |listed: &&Arc<ListedModel>| listed.is_open() || is_byok(listed, &own);
+    let mut found: Vec<_> =
+        catalog.models().iter().filter(reached).filter(|listed| filter.lets_through(listed)).collect();
     filter.sort(&mut found, &day);
-    let all = catalog.open_models().count();
+    let all = catalog.models().iter().filter(reached).count();
     let page = filter.page.min(found.len().saturating_sub(1) / PAGE);
     let shown: Vec<_> = found.iter().skip(page * PAGE).take(PAGE).copied().collect();
     let compared: Vec<_> = filter.compared.iter().filter_map(|id| catalog.model(id)).collect();
@@ -74,7 +78,13 @@ pub async fn index(
         compared: compared.iter().map(|listed| listed.model.name.clone()).collect(),
         may_compare_more: compared.len() < filter::MAX_COMPARED,
         clear_href: filter.without_compared().address(page),
-        models: shown.iter().map(|listed| row(listed, &day, &compared, default.as_deref())).collect(),
+        models: shown
+            .iter()
+            .map(|listed| views::ModelRow {
+                byok: is_byok(listed, &own),
+                ..row(listed, &day, &compared, default.as_deref())
+            })
+            .collect(),
         pager: pager(&filter, page, found.len()),
         search: filter.search,
     })?;
@@ -121,7 +131,17 @@ fn row(listed: &ListedModel, day: &Day, compared: &[&Arc<ListedModel>], default:
         compared: compared.iter().any(|one| one.model.slug == model.slug),
         default: default == Some(model.slug.as_str()),
         sandbox: is_sandbox(listed),
+        byok: false,
     }
+}
+
+/// Whether a key of the organization's own reaches a model.
+fn is_byok(listed: &ListedModel, own: &[ProviderKey]) -> bool {
+    let reaches = |offer: &Offer, key: &ProviderKey| {
+        key.provider == offer.provider.provider.slug.as_str()
+            && key.models.as_ref().is_none_or(|models| models.iter().any(|one| one == listed.model.slug.as_str()))
+    };
+    listed.offers.iter().any(|offer| own.iter().any(|key| reaches(offer, key)))
 }
 
 /// What was measured of the fastest provider; of any where no speed was.

@@ -78,6 +78,7 @@ fn read(fields: &Fields) -> Settings {
         enforced: !fields.one("enforced").is_empty(),
         ignored: fields.all("ignored"),
         sort: Sort::parse(fields.one("sort")),
+        ..Policy::default()
     };
     let model: String = fields.one("default_model").trim().chars().take(MAX_MODEL).collect();
     Settings { policy, default_model: Some(model).filter(|model| !model.is_empty()) }

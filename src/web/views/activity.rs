@@ -92,6 +92,22 @@ pub struct Show {
     pub time: When,
     pub timings: Vec<Fact>,
     pub request_id: String,
+    /// What was sent and what came back, for whoever may see it, where it is stored.
+    pub texts: Option<Texts>,
+}
+
+/// The texts of a call.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    pub request: String,
+    /// Such as `The first 256 KB of 1,204 KB.`; empty where nothing was cut off.
+    pub request_note: String,
+    pub response: String,
+    pub response_note: String,
+    /// Such as `Deleted on 22 December 2026.`
+    pub until: String,
+    /// Why they cannot be shown; empty where they can.
+    pub problem: String,
 }
 
 /// One line of what a call cost.

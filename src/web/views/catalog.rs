@@ -54,6 +54,8 @@ pub struct ModelRow {
     /// Whether calls of this organization get it that name none.
     pub default: bool,
     pub sandbox: bool,
+    /// A key of the organization's own reaches it.
+    pub byok: bool,
 }
 
 /// `GET /models/compare`

@@ -26,6 +26,8 @@ pub mod keys;
 pub mod leaving;
 mod money_samples;
 pub mod overview;
+pub mod own;
+mod own_samples;
 mod preset_samples;
 pub mod presets;
 mod program_samples;

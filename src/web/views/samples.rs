@@ -35,6 +35,7 @@ pub fn samples(theme: &str) -> askama::Result<Vec<Sample>> {
     super::money_samples::push_all(theme, &mut out)?;
     super::rule_samples::push_all(theme, &mut out)?;
     super::program_samples::push_all(theme, &mut out)?;
+    super::own_samples::push_all(theme, &mut out)?;
     super::preset_samples::push_all(theme, &mut out)?;
     other_pages(theme, &mut out)?;
     error_pages(theme, &mut out)?;
@@ -887,6 +888,13 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             fact("Added here", "0.9 ms"),
         ],
         request_id: "req_01JD4Q8Z6W0V2N7K5M3P1R9T".into(),
+        texts: Some(activity::Texts {
+            request: "{\n  \"model\": \"openai/gpt-5-mini\"\n}".into(),
+            response: "{\n  \"id\": \"gen-0192\"\n}".into(),
+            response_note: "The first 256 KB of 1,204 KB.".into(),
+            until: "They are deleted on 22 December 2026.".into(),
+            ..activity::Texts::default()
+        }),
     };
     push(out, "activity_call", &show)?;
     let free = activity::Show {
@@ -917,6 +925,7 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             compared: id.starts_with("openai"),
             default: id.starts_with("google"),
             sandbox: id.starts_with("sandbox"),
+            byok: id.starts_with("anthropic"),
         };
     let index = catalog::Index {
         shell: shell(theme, "models", "Models", "What can be called here, and what it costs."),

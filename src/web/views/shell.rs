@@ -46,7 +46,7 @@ pub struct Shell {
     pub description: String,
     /// The navigation item that is marked: `overview`, `activity`, `keys`, `credits`, `models`, `chat`, `profile`, `sign-in`,
     /// `security`,
-    /// `organization`, `preferences`, `presets`, `members`, `audit` or empty.
+    /// `organization`, `preferences`, `integrations`, `privacy`, `presets`, `members`, `audit` or empty.
     pub section: &'static str,
     pub org_name: String,
     /// One or two letters.

@@ -10,6 +10,7 @@ mod keys;
 mod lists;
 mod money;
 mod overflow;
+mod own;
 mod pages;
 mod presets;
 mod programs;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::{DateTime, Utc};
 use farebox::base::Usd;
 use farebox::base::ids::CallId;
-use farebox::ledger::{self, Desk, Ended, Ending, Limits, Refused, Want};
+use farebox::ledger::{self, Byok, Desk, Ended, Ending, Limits, Refused, Want};
 use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -63,6 +63,7 @@ fn want(tenant: &Tenant, amount: &str) -> Want {
         meters: vec![tenant.key_meter, tenant.member_meter],
         most: usd(amount),
         least: usd(amount),
+        byok: Byok::default(),
         memo: String::new(),
     }
 }
@@ -77,7 +78,7 @@ async fn call(pool: &PgPool, desk: &Desk, tenant: &Tenant) -> Option<Usd> {
         Err(other) => panic!("{other:?}"),
     };
     let mut tx = pool.begin().await.expect("a transaction");
-    let ended = ledger::settle(&mut tx, &[Ending { org, call, cost: held, held }]).await.expect("settled");
+    let ended = ledger::settle(&mut tx, &[Ending { cost: held, ..Ending::release(org, call, held) }]).await.expect("settled");
     tx.commit().await.expect("committed");
     match ended.first() {
         Some(Ended::Settled { charged, .. }) => Some(*charged),

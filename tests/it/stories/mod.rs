@@ -1,6 +1,8 @@
 //! Short stories about what somebody can see.
 
 mod auto_topup;
+mod byok;
+mod canaries;
 mod catalog;
 mod chat;
 mod clients;
@@ -29,6 +31,7 @@ mod nodes;
 mod picture;
 mod preferences;
 mod presets;
+mod privacy;
 mod production;
 mod receipts;
 mod reconcile;
@@ -37,6 +40,7 @@ mod routing;
 mod settlement;
 mod shutdown;
 mod sign_up;
+mod ssrf;
 mod stripe;
 mod teams;
 mod top_up;

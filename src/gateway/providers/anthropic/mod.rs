@@ -19,7 +19,7 @@ const VERSION: &str = "2023-06-01";
 
 pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply, Failure> {
     let offer = question.candidate.offer();
-    let key = key(line, offer)?;
+    let key = key(line, question.candidate)?;
     let mut headers = HeaderMap::new();
     headers.insert(HeaderName::from_static("anthropic-version"), HeaderValue::from_static(VERSION));
     if let Some(key) = &key {

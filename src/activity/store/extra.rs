@@ -1,0 +1,116 @@
+//! What only some calls have: what a provider took itself, and discounts.
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::super::record::hour_of;
+use super::super::usage::{Extra, UsageRow};
+use crate::base::Usd;
+use crate::base::ids::{CallId, KeyId, OrgId};
+use crate::db::row_type;
+
+/// What is added to a row of `usage`.
+#[derive(Clone, Copy, Debug, sqlx::Encode)]
+pub struct UsageDetail {
+    org: OrgId,
+    call: CallId,
+    is_byok: bool,
+    upstream_cost: Usd,
+    byok_free: Usd,
+    byok_rate: Decimal,
+    discount: Usd,
+}
+row_type!(UsageDetail, "usage_detail");
+
+/// What is added to a row of `usage_hour`.
+#[derive(Clone, Copy, Debug, sqlx::Encode)]
+pub struct HourDetail<'a> {
+    org: OrgId,
+    hour: DateTime<Utc>,
+    key: KeyId,
+    model: &'a str,
+    provider: &'a str,
+    app: &'a str,
+    member: Uuid,
+    upstream_cost: Usd,
+}
+row_type!(HourDetail<'a>, "hour_detail");
+
+/// Of the rows that have anything of it.
+pub fn details(rows: &[&UsageRow]) -> Vec<UsageDetail> {
+    let detail = |row: &&UsageRow| {
+        let Extra { is_byok, upstream_cost, byok_free, byok_rate, discount } = row.extra;
+        UsageDetail { org: row.org, call: row.call, is_byok, upstream_cost, byok_free, byok_rate, discount }
+    };
+    rows.iter().filter(|row| row.extra != Extra::default()).map(detail).collect()
+}
+
+/// One for each row of `usage_hour` that has anything of it.
+pub fn hour_details<'a>(rows: &[&'a UsageRow]) -> Vec<HourDetail<'a>> {
+    let mut lines: Vec<HourDetail<'a>> = Vec::new();
+    for row in rows.iter().filter(|row| row.extra.upstream_cost.is_positive()) {
+        let line = HourDetail {
+            org: row.org,
+            hour: hour_of(row.created_at),
+            key: row.key,
+            model: &row.model,
+            provider: &row.provider,
+            app: &row.app,
+            member: row.member.map_or(Uuid::nil(), |member| member.0),
+            upstream_cost: row.extra.upstream_cost,
+        };
+        let place = |line: &HourDetail<'a>| {
+            (line.org, line.hour, line.key, line.model, line.provider, line.app, line.member)
+        };
+        // An update meets each row once, so what falls together is added up here.
+        match lines.iter_mut().find(|known| place(known) == place(&line)) {
+            Some(known) => known.upstream_cost += line.upstream_cost,
+            None => lines.push(line),
+        }
+    }
+    lines
+}
+
+/// Adds them to rows that are there.
+pub async fn add_extra(conn: &mut PgConnection, rows: &[&UsageRow]) -> Result<(), sqlx::Error> {
+    let (details, hours) = (details(rows), hour_details(rows));
+    if !details.is_empty() {
+        sqlx::query!(
+            "update usage u set is_byok = x.is_byok, upstream_cost = x.upstream_cost, byok_free = x.byok_free,
+                byok_rate = x.byok_rate, discount = x.discount
+             from unnest($1::usage_detail[]) x where u.org_id = x.org_id and u.id = x.id",
+            &details as &[UsageDetail],
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    if !hours.is_empty() {
+        sqlx::query!(
+            "update usage_hour h set upstream_cost = h.upstream_cost + x.upstream_cost
+             from unnest($1::hour_detail[]) x
+             where h.org_id = x.org_id and h.hour = x.hour and h.key_id = x.key_id and h.model = x.model
+                and h.provider = x.provider and h.app = x.app and h.member_id = x.member_id",
+            &hours as &[HourDetail<'_>],
+        )
+        .execute(conn)
+        .await?;
+    }
+    Ok(())
+}
+
+/// What one call has of it.
+pub async fn extra_of(conn: &mut PgConnection, org: OrgId, call: CallId) -> Result<Extra, sqlx::Error> {
+    let extra = sqlx::query_as!(
+        Extra,
+        r#"select is_byok, upstream_cost as "upstream_cost: Usd", byok_free as "byok_free: Usd", byok_rate,
+            discount as "discount: Usd"
+           from usage where org_id = $1 and id = $2"#,
+        org.0,
+        call.0,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(extra.unwrap_or_default())
+}

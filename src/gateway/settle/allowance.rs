@@ -1,0 +1,150 @@
+//! The monthly allowance of calls on provider accounts of an organization's own: exact, however many settle at once.
+//!
+//! The row of the month (`own_month`) is locked before anything else, so calls are counted one after the other. Almost every
+//! batch is far from the boundary; whether the allowance was used up when the last batch was settled is remembered here, and
+//! the function that settles a batch at once does nothing where that turns out to be wrong. Then, and at the boundary
+//! itself, each call is counted on the locked row.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use moka::sync::Cache;
+use sqlx::PgConnection;
+
+use super::Settlement;
+use crate::base::Usd;
+use crate::base::ids::OrgId;
+use crate::db::row_type;
+use crate::gateway::call::Charge;
+
+/// Organizations of which it is remembered.
+const MAX_KEPT: u64 = 100_000;
+
+/// What a batch adds to the month of one organization.
+#[derive(Clone, Copy, Debug, sqlx::Encode)]
+pub struct OwnChange {
+    org: OrgId,
+    list: Usd,
+    allowance: Usd,
+    paid: bool,
+}
+row_type!(OwnChange, "own_change");
+
+/// Whose allowance is known to be used up, as far as this process has seen. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Allowances(Arc<Cache<OrgId, ()>>);
+
+impl Default for Allowances {
+    fn default() -> Allowances {
+        Allowances(Arc::new(Cache::new(MAX_KEPT)))
+    }
+}
+
+impl Allowances {
+    /// Whether the next call is expected to cost its whole fee.
+    pub fn is_used_up(&self, org: OrgId, allowance: Usd) -> bool {
+        allowance.is_zero() || self.0.contains_key(&org)
+    }
+
+    fn learn(&self, org: OrgId, used_up: bool) {
+        if used_up {
+            self.0.insert(org, ());
+        } else {
+            self.0.invalidate(&org);
+        }
+    }
+
+    /// What a call comes to if nothing has changed since the last one.
+    pub fn presume(&self, settlement: &Settlement) -> Charge {
+        let ended = &settlement.ended;
+        let price = ended.cost.max(Usd::ZERO);
+        let covered = |fee: crate::routing::Fee| !self.is_used_up(settlement.call.org, fee.allowance);
+        let free = if ended.terms.fee.is_some_and(covered) { price } else { Usd::ZERO };
+        ended.terms.charge(price, free)
+    }
+
+    /// What a batch adds to the month of each organization, in the order in which these rows are locked.
+    pub fn changes<'a>(&self, settlements: impl Iterator<Item = &'a Settlement>) -> Vec<OwnChange> {
+        let mut sums: BTreeMap<OrgId, (Usd, Usd)> = BTreeMap::new();
+        for settlement in settlements {
+            if let (Some(fee), Some(list)) = (settlement.ended.terms.fee, settlement.ended.byok())
+                && list.is_positive()
+            {
+                let (sum, allowance) = sums.entry(settlement.call.org).or_default();
+                *sum += list;
+                *allowance = fee.allowance;
+            }
+        }
+        let change = |(org, (list, allowance))| OwnChange { org, list, allowance, paid: self.is_used_up(org, allowance) };
+        sums.into_iter().map(change).collect()
+    }
+}
+
+/// The months of some organizations, locked.
+pub struct Months {
+    used: BTreeMap<OrgId, (NaiveDate, Usd)>,
+    seen: BTreeMap<OrgId, bool>,
+}
+
+impl Months {
+    /// Locks the month of every organization that has such a call among these.
+    pub async fn lock<'a>(
+        conn: &mut PgConnection,
+        settlements: impl Iterator<Item = &'a Settlement>,
+    ) -> Result<Months, sqlx::Error> {
+        let orgs: BTreeSet<OrgId> =
+            settlements.filter(|one| one.ended.byok().is_some()).map(|one| one.call.org).collect();
+        let mut used = BTreeMap::new();
+        for org in orgs {
+            // The clock of the database when the row is locked, as for every other window.
+            let row = sqlx::query!(
+                r#"insert into own_month (org_id, month)
+                   values ($1, date_trunc('month', clock_timestamp() at time zone 'utc')::date)
+                   on conflict (org_id, month) do update set used = own_month.used
+                   returning month, used as "used: Usd""#,
+                org.0,
+            )
+            .fetch_one(&mut *conn)
+            .await?;
+            used.insert(org, (row.month, row.used));
+        }
+        Ok(Months { used, seen: BTreeMap::new() })
+    }
+
+    /// Counts a call, and says what it comes to.
+    pub fn count(&mut self, settlement: &Settlement) -> Charge {
+        let ended = &settlement.ended;
+        let price = ended.cost.max(Usd::ZERO);
+        let (Some(fee), Some((_, used))) = (ended.terms.fee, self.used.get_mut(&settlement.call.org)) else {
+            return ended.terms.charge(price, Usd::ZERO);
+        };
+        let free = (fee.allowance - *used).max(Usd::ZERO).min(price);
+        *used += price;
+        self.seen.insert(settlement.call.org, *used >= fee.allowance);
+        ended.terms.charge(price, free)
+    }
+
+    /// Writes what was counted.
+    pub async fn save(&self, conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+        for org in self.seen.keys() {
+            let Some((month, used)) = self.used.get(org) else { continue };
+            sqlx::query!(
+                "update own_month set used = $3 where org_id = $1 and month = $2",
+                org.0,
+                month,
+                used.amount(),
+            )
+            .execute(&mut *conn)
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// After the commit.
+    pub fn teach(&self, allowances: &Allowances) {
+        for (org, used_up) in &self.seen {
+            allowances.learn(*org, *used_up);
+        }
+    }
+}

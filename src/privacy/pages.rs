@@ -1,0 +1,133 @@
+//! `/settings/privacy`: what becomes of what the organization sends.
+
+use actix_web::{HttpResponse, web};
+use rust_decimal::Decimal;
+
+use super::settings::{Discount, MAX_KEEP_DAYS, Settings};
+use super::store;
+use super::text::MAX_TEXT;
+use crate::base::money::thousands;
+use crate::catalog::{Catalog, ListedProvider, Shelf};
+use crate::orgs::{Member, Permission, SettingsEditor};
+use crate::vault::Vault;
+use crate::web::views::{Field, own as views};
+use crate::web::{App, EmptyForm, Fields, PageError, Protected, flash, html, see_other, unprocessable};
+
+const HERE: &str = "/settings/privacy";
+/// Stored texts are counted up to here.
+const MAX_COUNTED: i64 = 10_000;
+/// Providers that a sentence names.
+const MAX_NAMED: usize = 6;
+
+/// `GET /settings/privacy`
+///
+/// # Errors
+/// Database errors only.
+pub async fn show(
+    app: web::Data<App>,
+    shelf: web::Data<Shelf>,
+    discount: web::Data<Discount>,
+    member: Member,
+) -> Result<HttpResponse, PageError> {
+    let mut conn = member.tenant(&app).await?;
+    let settings = store::settings(&mut conn, member.org_id()).await?;
+    let stored = store::count_texts(&mut conn, member.org_id(), MAX_COUNTED).await?;
+    drop(conn);
+    html(&view(&member, &shelf.current(), &discount, &settings, stored))
+}
+
+/// `POST /settings/privacy`
+///
+/// # Errors
+/// Database errors; a wrong number of days is shown beside its field.
+pub async fn save(
+    app: web::Data<App>,
+    shelf: web::Data<Shelf>,
+    discount: web::Data<Discount>,
+    vault: web::Data<Vault>,
+    member: SettingsEditor,
+    Protected(form): Protected<Vec<(String, String)>>,
+) -> Result<HttpResponse, PageError> {
+    let fields = Fields::from(form);
+    let is_on = |name: &str| !fields.one(name).is_empty();
+    let days = fields.one("keep_days").trim();
+    let keep_days = days.parse().ok().filter(|days| (1..=MAX_KEEP_DAYS).contains(days));
+    let settings = Settings {
+        paid_training: is_on("paid_training"),
+        free_training: is_on("free_training"),
+        zero_retention: is_on("zero_retention"),
+        log_texts: is_on("log_texts"),
+        keep_days: keep_days.unwrap_or(1),
+        analytics_cookies: is_on("analytics_cookies"),
+    };
+    let mut tx = member.tenant(&app).await?;
+    if keep_days.is_none() {
+        let stored = store::count_texts(&mut tx, member.org_id(), MAX_COUNTED).await?;
+        let page = view(&member, &shelf.current(), &discount, &settings, stored);
+        let wrong = format!("Write a whole number of days from 1 to {MAX_KEEP_DAYS}.");
+        return unprocessable(&views::Privacy { keep_days: Field::wrong(days, wrong), ..page });
+    }
+    super::save(&mut tx, &member.acting(), &vault, settings).await?;
+    tx.commit().await?;
+    let mut response = see_other(HERE);
+    flash::set(&mut response, &app, true, "Saved. The next call keeps to it.");
+    Ok(response)
+}
+
+/// `POST /settings/privacy/texts/delete`
+///
+/// # Errors
+/// Database errors only.
+pub async fn delete(
+    app: web::Data<App>,
+    member: SettingsEditor,
+    _form: Protected<EmptyForm>,
+) -> Result<HttpResponse, PageError> {
+    let mut tx = member.tenant(&app).await?;
+    let deleted = super::delete_texts(&mut tx, &member.acting()).await?;
+    tx.commit().await?;
+    let mut response = see_other(HERE);
+    let text = if deleted == 1 { "The texts of one call are deleted.".to_owned() } else {
+        format!("The texts of {} calls are deleted.", thousands(&deleted.to_string()))
+    };
+    flash::set(&mut response, &app, true, &text);
+    Ok(response)
+}
+
+fn view(member: &Member, catalog: &Catalog, discount: &Discount, settings: &Settings, stored: i64) -> views::Privacy {
+    let count = match stored {
+        0 => String::new(),
+        MAX_COUNTED.. => format!("{} or more", thousands(&MAX_COUNTED.to_string())),
+        some => thousands(&some.to_string()),
+    };
+    views::Privacy {
+        shell: member.shell("privacy", "Privacy", "What becomes of what you send. Every switch counts from the next call on."),
+        may_change: member.may(Permission::ManageSettings),
+        paid_training: settings.paid_training,
+        free_training: settings.free_training,
+        zero_retention: settings.zero_retention,
+        log_texts: settings.log_texts,
+        analytics_cookies: settings.analytics_cookies,
+        keep_days: Field::of(settings.keep_days.to_string()),
+        discount: percent(discount.0),
+        training: names(catalog, |one| one.provider.trains_on_inputs),
+        retaining: names(catalog, |one| one.provider.retains_logs),
+        stored: count,
+        longest: format!("{} KB", MAX_TEXT / 1_024),
+    }
+}
+
+/// Such as `Lab gamma and 3 others`.
+fn names(catalog: &Catalog, which: impl Fn(&ListedProvider) -> bool) -> String {
+    let names: Vec<&str> =
+        catalog.providers().iter().filter(|one| which(one)).map(|one| one.provider.name.as_str()).collect();
+    match names.len().checked_sub(MAX_NAMED) {
+        Some(more @ 1..) => format!("{} and {more} more", names.get(..MAX_NAMED).unwrap_or_default().join(", ")),
+        _ => names.join(", "),
+    }
+}
+
+/// Such as `1 %`; empty for nothing.
+fn percent(part: Decimal) -> String {
+    if part.is_zero() { String::new() } else { format!("{} %", (part * Decimal::ONE_HUNDRED).normalize()) }
+}

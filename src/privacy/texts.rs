@@ -1,0 +1,97 @@
+//! Keeping texts: beside calls, bounded, and never in their way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::counter;
+use sqlx::PgPool;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
+
+use super::store;
+use super::text::{Text, seal};
+use crate::vault::{Vault, VaultError};
+
+/// Texts that wait to be written; each is at most half a megabyte. One more is not kept, and counted.
+const MAX_WAITING: usize = 128;
+/// Written at once, so that calls always find connections.
+const MAX_WRITING: usize = 2;
+/// Tries to write one.
+const MAX_TRIES: u32 = 3;
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// One try takes no longer.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+
+/// Where texts of calls are kept. Cloning it is cheap; the default keeps nothing.
+#[derive(Clone, Default)]
+pub struct Texts(Option<Arc<Inner>>);
+
+struct Inner {
+    pool: PgPool,
+    vault: Vault,
+    tasks: TaskTracker,
+    handle: Handle,
+    waiting: Arc<Semaphore>,
+    writing: Semaphore,
+}
+
+impl Texts {
+    /// `tasks` are waited for when the process stops.
+    #[must_use]
+    pub fn new(pool: PgPool, vault: Vault, tasks: TaskTracker, handle: Handle) -> Texts {
+        let waiting = Arc::new(Semaphore::new(MAX_WAITING));
+        Texts(Some(Arc::new(Inner { pool, vault, tasks, handle, waiting, writing: Semaphore::new(MAX_WRITING) })))
+    }
+
+    /// Takes the texts of a call. It does not wait, and nothing of the call depends on what becomes of them.
+    pub fn keep(&self, text: Text) {
+        let Some(inner) = &self.0 else { return };
+        let Ok(place) = Arc::clone(&inner.waiting).try_acquire_owned() else {
+            counter!("farebox_texts_dropped_total").increment(1);
+            return;
+        };
+        let own = Arc::clone(inner);
+        inner.tasks.spawn_on(
+            async move {
+                own.write(text).await;
+                drop(place);
+            },
+            &inner.handle,
+        );
+    }
+}
+
+impl Inner {
+    async fn write(&self, text: Text) {
+        let Ok(_turn) = self.writing.acquire().await else { return };
+        let text = Arc::new(text);
+        for tried in 1..=MAX_TRIES {
+            let why = match timeout(MAX_WAIT, self.try_write(&text)).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "the database did not answer in time".to_owned(),
+            };
+            if tried == MAX_TRIES {
+                counter!("farebox_texts_dropped_total").increment(1);
+                tracing::warn!(call = %text.call, why, "the texts of a call are not kept");
+                return;
+            }
+            sleep(TRY_AGAIN).await;
+        }
+    }
+
+    async fn try_write(&self, text: &Arc<Text>) -> Result<(), VaultError> {
+        let mut conn = self.pool.acquire().await?;
+        // An organization that was erased meanwhile has none, and nothing more is kept of it.
+        let Some(key) = self.vault.find(&mut conn, text.org).await? else { return Ok(()) };
+        drop(conn);
+        let (own, with) = (Arc::clone(text), key.clone());
+        let sealed = self.handle.spawn_blocking(move || seal(&with, &own)).await;
+        let sealed = sealed.map_err(|error| sqlx::Error::Protocol(error.to_string()))??;
+        let mut conn = self.pool.acquire().await?;
+        store::insert_text(&mut conn, text, &sealed, key.id).await?;
+        Ok(())
+    }
+}

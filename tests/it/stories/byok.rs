@@ -1,0 +1,419 @@
+//! Keys that an organization brings itself: each mode and limit in real calls, seen at the providers; what it costs; and
+//! that a key never comes back.
+
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+use crate::support::fake_upstream::Behaviour;
+use crate::support::routes::{EMAIL, PASSWORD, Routes};
+use crate::support::visitor::{Visitor, between};
+use crate::support::{Farebox, Key, Options, lab, team};
+
+const OWN: &str = "sk-own-0123456789abcdefghijklmnop";
+const PAGE: &str = "/settings/integrations/beta";
+const CHEAP: &[(&str, &str)] = &[("sort", "price")];
+
+/// No allowance, so that every fee shows.
+async fn routes(more: &[(&'static str, &str)]) -> Routes {
+    let mut env = vec![("FAREBOX_BYOK_FREE_PER_MONTH", "0".to_owned())];
+    env.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    Routes::with(env).await
+}
+
+async fn connect(ada: &mut Visitor<'_>, fields: &[(&str, &str)]) {
+    let page = ada.submit(PAGE, PAGE, fields).await;
+    assert_eq!(page.status, 303, "{}", page.body);
+}
+
+fn chat(more: &Value) -> Value {
+    let mut body = json!({ "model": "lab/chat" });
+    if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
+        body.extend(more.clone());
+    }
+    body
+}
+
+/// Who was asked for the last call, and with which key.
+fn asked(routes: &Routes) -> Vec<(String, String)> {
+    let key = |one: &crate::support::fake_upstream::Produced| {
+        let sent = one.headers.get("authorization").map(String::as_str).unwrap_or_default();
+        sent.trim_start_matches("Bearer ").to_owned()
+    };
+    routes.upstream.produced().iter().map(|one| (one.model.clone(), key(one))).collect()
+}
+
+fn pairs(wanted: &[(&str, &str)]) -> Vec<(String, String)> {
+    wanted.iter().map(|(model, key)| ((*model).to_owned(), (*key).to_owned())).collect()
+}
+
+/// Calls until the providers are asked as wanted: within a second, where the machine is not busy.
+async fn until(routes: &Routes, key: &Key, body: &Value, wanted: &[(&str, &str)]) -> Value {
+    for _ in 0..100 {
+        let told = routes.told(key, body.clone()).await.2;
+        if asked(routes) == pairs(wanted) {
+            return told;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{body} never went to {wanted:?}, but to {:?}", asked(routes));
+}
+
+fn number(value: &Value) -> Decimal {
+    value.to_string().parse().unwrap_or_else(|_| panic!("{value} is no number"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_mode_and_limit_of_a_key_is_seen_at_the_providers() {
+    let routes = routes(&[]).await;
+    let mut ada = routes.ada();
+    routes.set(&mut ada, CHEAP).await;
+    let plain = chat(&json!({}));
+    let key = routes.key.clone();
+    until(&routes, &key, &plain, &[("alpha-chat", "")]).await;
+
+    // First: before a cheaper provider, with the own key, and the operator's account after it.
+    connect(&mut ada, &[("api_key", OWN), ("mode", "first"), ("name", "Research")]).await;
+    let told = until(&routes, &key, &plain, &[("beta-chat", OWN)]).await;
+    assert_eq!(told["usage"]["is_byok"], true, "{told}");
+    routes.fails("beta-chat");
+    until(&routes, &key, &plain, &[("beta-chat", OWN), ("alpha-chat", "")]).await;
+    routes.works("beta-chat");
+    // What the account at the provider says of itself is no outage of the endpoint for others.
+    let refused = Behaviour::Status { status: 401, retry_after: None };
+    routes.upstream.behave_once("beta-chat", refused.clone());
+    let told = routes.told(&key, plain.clone()).await.2;
+    assert_eq!(told["usage"]["is_byok"], false, "{told}");
+    // `order` is obeyed: whoever is named comes first, a named one with its own key before the operator's.
+    let named = chat(&json!({ "provider": { "order": ["gamma", "beta"] } }));
+    until(&routes, &key, &named, &[("gamma-chat", "")]).await;
+    routes.fails("gamma-chat");
+    until(&routes, &key, &named, &[("gamma-chat", ""), ("beta-chat", OWN)]).await;
+    routes.works("gamma-chat");
+
+    // Fallback: after everybody on the operator's accounts.
+    connect(&mut ada, &[("mode", "fallback")]).await;
+    until(&routes, &key, &plain, &[("alpha-chat", "")]).await;
+    for model in ["alpha-chat", "gamma-chat"] {
+        routes.fails(model);
+    }
+    routes.upstream.behave_once("beta-chat", Behaviour::Status { status: 500, retry_after: None });
+    let told = routes.told(&key, plain.clone()).await.2;
+    let order = asked(&routes);
+    assert_eq!(order.last(), Some(&("beta-chat".to_owned(), OWN.to_owned())), "{order:?}");
+    assert_eq!(order.iter().filter(|(_, with)| with.is_empty()).count(), 3, "{order:?}");
+    assert_eq!(told["usage"]["is_byok"], true, "{told}");
+    for model in ["alpha-chat", "gamma-chat"] {
+        routes.works(model);
+    }
+
+    // Never the operator's account there: where the own key fails, or is not for the call, nobody there is asked.
+    connect(&mut ada, &[("mode", "only")]).await;
+    let other = json!({ "model": "lab/other" });
+    until(&routes, &key, &other, &[("beta-other", OWN)]).await;
+    routes.fails("beta-other");
+    let (status, _, _) = routes.told(&key, other.clone()).await;
+    assert_eq!((status, asked(&routes)), (502, pairs(&[("beta-other", OWN)])));
+    routes.works("beta-other");
+    connect(&mut ada, &[("mode", "only"), ("models", "lab/chat")]).await;
+    until(&routes, &key, &other, &[]).await;
+    let (status, _, told) = routes.told(&key, other.clone()).await;
+    assert_eq!(status, 404, "{told}");
+    let why = "only your own key may be used there, and it is not for this call";
+    assert_eq!(told["error"]["metadata"]["left_out"]["beta"], why, "{told}");
+    until(&routes, &key, &plain, &[("beta-chat", OWN)]).await;
+
+    // For one model, one key and one member.
+    connect(&mut ada, &[("mode", "first"), ("models", "lab/other")]).await;
+    until(&routes, &key, &plain, &[("alpha-chat", "")]).await;
+    until(&routes, &key, &other, &[("beta-other", OWN)]).await;
+    let second = routes.farebox.key(EMAIL, "", &[]).await;
+    connect(&mut ada, &[("mode", "first"), ("key", &second.id)]).await;
+    until(&routes, &second, &plain, &[("beta-chat", OWN)]).await;
+    until(&routes, &key, &plain, &[("alpha-chat", "")]).await;
+
+    // Replaced and disconnected.
+    let other_key = "sk-other-zyxwvutsrqponmlkjihgfedcba";
+    connect(&mut ada, &[("api_key", other_key), ("mode", "first")]).await;
+    until(&routes, &key, &plain, &[("beta-chat", other_key)]).await;
+    let gone = ada.submit(PAGE, &format!("{PAGE}/disconnect"), &[]).await;
+    assert_eq!(gone.status, 303, "{}", gone.body);
+    until(&routes, &key, &plain, &[("alpha-chat", "")]).await;
+    let kept: i64 = sqlx::query_scalar("select count(*) from provider_key").fetch_one(&routes.farebox.pool).await.expect("a count");
+    assert_eq!(kept, 0);
+    let log: Vec<String> = sqlx::query_scalar("select action from audit_entry where action like 'provider_key.%' order by seq")
+        .fetch_all(&routes.farebox.pool)
+        .await
+        .expect("the log");
+    assert_eq!(log.first().map(String::as_str), Some("provider_key.connected"));
+    assert!(log.iter().any(|one| one == "provider_key.changed") && log.iter().any(|one| one == "provider_key.replaced"));
+    assert_eq!(log.last().map(String::as_str), Some("provider_key.disconnected"));
+    routes.farebox.holds_are_closed().await;
+    routes.farebox.books_are_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_on_an_own_account_costs_the_fee_and_shows_the_rest_everywhere() {
+    let routes = routes(&[]).await;
+    let (farebox, key) = (&routes.farebox, &routes.key);
+    let mut ada = routes.ada();
+    connect(&mut ada, &[("api_key", OWN), ("mode", "only")]).await;
+    let told = until(&routes, key, &json!({ "model": "lab/other" }), &[("beta-other", OWN)]).await;
+    let usage = &told["usage"];
+    let tokens = (number(&usage["prompt_tokens"]), number(&usage["completion_tokens"]));
+    let million = Decimal::from(1_000_000);
+    let list = (tokens.0 * Decimal::from(2) + tokens.1 * Decimal::from(4)) / million;
+    let fee = list * "0.05".parse::<Decimal>().expect("a number");
+    assert_eq!(number(&usage["cost"]), fee.normalize(), "{told}");
+    assert_eq!(number(&usage["cost_details"]["upstream_inference_cost"]), list.normalize(), "{told}");
+    assert_eq!(usage["is_byok"], true);
+    // The hold was the fee of the longest answer, and nothing for the price.
+    let (hold, cost): (Decimal, Decimal) = sqlx::query_as("select hold, cost from usage order by id desc limit 1")
+        .fetch_one(&farebox.pool)
+        .await
+        .expect("a row");
+    assert!(hold >= cost && hold < "0.01".parse().expect("a number"), "{hold}");
+
+    let id = told["id"].as_str().expect("an id");
+    let generation = farebox.get(key, &format!("/api/v1/generation?id={id}")).await;
+    let data = &generation["data"];
+    assert_eq!(number(&data["total_cost"]), fee.normalize(), "{data}");
+    assert_eq!(number(&data["upstream_inference_cost"]), list.normalize());
+    assert_eq!((&data["is_byok"], number(&data["byok_fee"])), (&json!(true), fee.normalize()));
+    assert_eq!(data["provider_responses"][0]["is_byok"], true, "{data}");
+    let calls = Decimal::from(routes_calls(farebox).await);
+    let info = farebox.get(key, "/api/v1/key").await;
+    assert_eq!(number(&info["data"]["byok_usage"]), (list * calls).normalize(), "{info}");
+    assert_eq!(number(&info["data"]["byok_usage_daily"]), (list * calls).normalize());
+    assert_eq!(number(&info["data"]["usage"]), (fee * calls).normalize());
+    let page = ada.get(&format!("/activity/{id}")).await.body;
+    for text in ["Billed by the provider to your own account", "Fee for calls with your own key", "5 %", "your own key"] {
+        assert!(page.contains(text), "{text} is missing in {page}");
+    }
+    let models = ada.get("/models").await.body;
+    assert!(models.contains(">BYOK<"), "models that an own key reaches are marked");
+    let page = ada.get("/settings/integrations").await.body;
+    assert!(page.contains("sk-o…mnop") && !page.contains(OWN), "{page}");
+    farebox.books_are_clean().await;
+
+    // A limit of the key that counts such calls stops them, one that does not lets them go on.
+    let edit = format!("/keys/{}/edit", key.id);
+    let form = [("name", "laptop"), ("total", "0.000001"), ("byok", "on"), ("expires", "never")];
+    let edited = ada.submit(&edit, &edit, &form).await;
+    assert_eq!(edited.status, 303, "{}", edited.body);
+    let (status, _, told) = routes.told(key, json!({ "model": "lab/other" })).await;
+    assert_eq!(status, 403, "{told}");
+    let edited = ada.submit(&edit, &edit, &[("name", "laptop"), ("total", "1"), ("expires", "never")]).await;
+    assert_eq!(edited.status, 303, "{}", edited.body);
+    assert_eq!(routes.told(key, json!({ "model": "lab/other" })).await.0, 200);
+}
+
+async fn routes_calls(farebox: &Farebox) -> i64 {
+    sqlx::query_scalar("select count(*) from usage where is_byok").fetch_one(&farebox.pool).await.expect("a count")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn within_the_allowance_nothing_is_charged_and_no_credits_are_needed() {
+    let routes = Routes::with(vec![("FAREBOX_BYOK_FREE_PER_MONTH", "0.001".to_owned())]).await;
+    let farebox = &routes.farebox;
+    // Somebody without any credits.
+    let mut bob = Visitor::member(farebox, "bob@example.com", PASSWORD).await;
+    let poor = farebox.key("bob@example.com", "", &[]).await;
+    let other = json!({ "model": "lab/other" });
+    assert_eq!(routes.told(&poor, other.clone()).await.0, 402, "without a key of their own");
+    connect(&mut bob, &[("api_key", OWN), ("mode", "only")]).await;
+    let told = until(&routes, &poor, &other, &[("beta-other", OWN)]).await;
+    assert_eq!(number(&told["usage"]["cost"]), Decimal::ZERO, "{told}");
+    assert!(number(&told["usage"]["cost_details"]["upstream_inference_cost"]) > Decimal::ZERO, "{told}");
+    // The allowance is a thousandth of a dollar: it ends some day, and then the fee is owed and cannot be paid.
+    let mut last = 200;
+    for _ in 0..200 {
+        last = routes.told(&poor, other.clone()).await.0;
+        if last != 200 {
+            break;
+        }
+    }
+    assert_eq!(last, 402);
+    farebox.holds_are_closed().await;
+    farebox.books_are_clean().await;
+    let free: Decimal =
+        sqlx::query_scalar("select sum(byok_free) from usage").fetch_one(&farebox.pool).await.expect("a sum");
+    assert_eq!(free.normalize(), "0.001".parse::<Decimal>().expect("a number"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_tested_with_a_real_call_and_goes_to_its_host_alone() {
+    let routes = routes(&[]).await;
+    let farebox = &routes.farebox;
+    let mut ada = routes.ada();
+    let test = format!("{PAGE}/test");
+    connect(&mut ada, &[("api_key", OWN), ("mode", "only")]).await;
+    routes.upstream.forget();
+    assert_eq!(ada.submit(PAGE, &test, &[]).await.status, 303);
+    assert!(ada.get(PAGE).await.body.contains("The key works"));
+    let produced = routes.upstream.produced();
+    assert_eq!((produced.len(), &produced[0].body["max_tokens"]), (1, &json!(1)));
+    assert_eq!(produced[0].headers["authorization"], format!("Bearer {OWN}"));
+    // Not again at once, however often the button is pressed.
+    ada.submit(PAGE, &test, &[]).await;
+    assert!(ada.get(PAGE).await.body.contains("tested a moment ago"));
+    assert_eq!(routes.upstream.produced().len(), 1);
+    sqlx::query("update provider_key set tested_at = now() - interval '1 minute'").execute(&farebox.pool).await.expect("done");
+    for model in ["beta-chat", "beta-other"] {
+        routes.upstream.behave(model, Behaviour::Status { status: 401, retry_after: None });
+    }
+    ada.submit(PAGE, &test, &[]).await;
+    let page = ada.get(PAGE).await.body;
+    assert!(page.contains("The provider refused the key"), "{page}");
+    routes.works("beta-chat");
+    routes.works("beta-other");
+
+    // The catalog leads the provider elsewhere: the key stays where it is.
+    let elsewhere = crate::support::fake_upstream::FakeUpstream::start();
+    lab::apply(&farebox.database_url, &crate::support::routes::catalog(&elsewhere)).await;
+    let other = json!({ "model": "lab/other" });
+    let mut status = 200;
+    for _ in 0..100 {
+        status = routes.told(&routes.key, other.clone()).await.0;
+        if status == 404 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(status, 404, "never the operator's account there, and the own key not at another address");
+    assert!(elsewhere.produced().is_empty());
+    assert!(ada.get("/settings/integrations").await.body.contains("Address changed"));
+    let page = ada.submit(PAGE, PAGE, &[("mode", "first")]).await;
+    assert!(page.status == 422 && page.body.contains("Paste the key again"), "{}", page.body);
+    sqlx::query("update provider_key set tested_at = null").execute(&farebox.pool).await.expect("done");
+    ada.submit(PAGE, &test, &[]).await;
+    assert!(elsewhere.produced().is_empty(), "a test does not take it there either");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_pasted_never_comes_back_and_lies_nowhere_in_plain() {
+    let routes = routes(&[]).await;
+    let mut ada = routes.ada();
+    for (wrong, why) in [("short", "8 to 2,048"), ("two words are none", "no spaces"), ("", "Paste the key")] {
+        let page = ada.submit(PAGE, PAGE, &[("api_key", wrong), ("mode", "first")]).await;
+        assert!(page.status == 422 && page.body.contains(why), "{wrong}: {}", page.body);
+        assert!(wrong.is_empty() || !page.body.contains(wrong), "{wrong}");
+    }
+    connect(&mut ada, &[("api_key", OWN), ("mode", "first")]).await;
+    let row: Vec<u8> = sqlx::query_scalar("select ciphertext from provider_key").fetch_one(&routes.farebox.pool).await.expect("a row");
+    assert!(!row.windows(8).any(|part| OWN.as_bytes().windows(8).any(|own| own == part)));
+    // Moved to another row it does not open, and the calls go on without it.
+    sqlx::query("update provider_key set provider = 'alpha'").execute(&routes.farebox.pool).await.expect("moved");
+    let only = json!({ "model": "lab/chat", "provider": { "only": ["alpha"] } });
+    until(&routes, &routes.key, &only, &[("alpha-chat", "")]).await;
+    assert!(routes.farebox.log().contains("cannot be opened"), "{}", routes.farebox.log());
+    // Others may not even see that there is one.
+    let mut bob = Visitor::member(&routes.farebox, "bob@example.com", PASSWORD).await;
+    assert!(!bob.get("/settings/integrations").await.body.contains("sk-o…mnop"));
+    let found = bob.submit("/settings/profile", &format!("{PAGE}/test"), &[]).await;
+    assert_eq!(found.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_key_encryption_key_is_changed_while_everything_runs() {
+    let old = "1".repeat(64);
+    let new = "2".repeat(64);
+    let both = format!("{new},{old}");
+    let routes = routes(&[("FAREBOX_ENCRYPTION_KEYS", &old)]).await;
+    let farebox = &routes.farebox;
+    let mut ada = routes.ada();
+    connect(&mut ada, &[("api_key", OWN), ("mode", "only")]).await;
+    let other = json!({ "model": "lab/other" });
+    until(&routes, &routes.key, &other, &[("beta-other", OWN)]).await;
+    let kek = async || farebox.text("select string_agg(kek_id, ',') from data_key").await;
+    let before = kek().await;
+
+    // A second process has the new key first; both serve.
+    let node = |keys: &str| Options {
+        database_url: Some(farebox.database_url.clone()),
+        env: vec![("FAREBOX_ENCRYPTION_KEYS", keys.to_owned()), ("FAREBOX_BYOK_FREE_PER_MONTH", "0".to_owned())],
+        ..Options::default()
+    };
+    let next = Farebox::with(node(&both)).await;
+    let ask = async |one: &Farebox| one.post(&routes.key, "/api/v1/chat/completions", &body(&other)).await.status().as_u16();
+    assert_eq!(ask(&next).await, 200);
+    let calls = async {
+        for _ in 0..20 {
+            assert_eq!((ask(farebox).await, ask(&next).await), (200, 200));
+        }
+    };
+    let rotate = next.cli(&["secrets", "rotate"]);
+    let (rotated, ()) = tokio::join!(rotate, calls);
+    let said = String::from_utf8_lossy(&rotated.stdout).into_owned();
+    assert!(rotated.status.success() && said.starts_with("1 data keys sealed anew"), "{said}");
+    assert_ne!(kek().await, before);
+    let again = next.cli(&["secrets", "rotate"]).await;
+    assert!(String::from_utf8_lossy(&again.stdout).starts_with("0 data keys"), "run again it does nothing");
+
+    // The old key is gone: whoever has the new one alone works, and whoever has the old one alone says so.
+    let alone = Farebox::with(node(&new)).await;
+    assert_eq!(ask(&alone).await, 200);
+    assert_eq!(routes.upstream.produced().last().map(|one| one.headers["authorization"].clone()), Some(format!("Bearer {OWN}")));
+    let late = Farebox::with(node(&old)).await;
+    assert_eq!(ask(&late).await, 404, "its key cannot be opened there, and nobody else may be used");
+    assert!(late.log().contains("cannot be opened"));
+}
+
+fn body(call: &Value) -> Value {
+    let mut body = call.clone();
+    body["messages"] = json!([{ "role": "user", "content": "Say something." }]);
+    body
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_killed_in_the_middle_charges_no_fee_that_cannot_be_proven() {
+    let env = vec![("FAREBOX_HOLD_TTL_SECONDS", "2".to_owned()), ("FAREBOX_SWEEP_SECONDS", "1".to_owned())];
+    let mut routes = routes(&[]).await;
+    let mut ada = routes.ada();
+    connect(&mut ada, &[("api_key", OWN), ("mode", "only")]).await;
+    until(&routes, &routes.key, &json!({ "model": "lab/other" }), &[("beta-other", OWN)]).await;
+    drop(ada);
+    routes.upstream.forget();
+    routes.upstream.behave("beta-other", Behaviour::HangBeforeHeaders);
+    let asking = {
+        let (http, url, key) = (routes.farebox.http.clone(), routes.farebox.url("/api/v1/chat/completions"), routes.key.text.clone());
+        tokio::spawn(async move { http.post(url).bearer_auth(key).json(&body(&json!({ "model": "lab/other" }))).send().await })
+    };
+    routes.upstream.wait_until(std::time::Duration::from_secs(10), |log| !log.is_empty()).await;
+    routes.farebox.kill();
+    let _ = asking.await;
+    sqlx::query("update hold set expires_at = now()").execute(&routes.farebox.pool).await.expect("due");
+    let again = Farebox::with(Options { database_url: Some(routes.farebox.database_url.clone()), env, ..Options::default() }).await;
+    again.holds_are_closed().await;
+    let status = again.text("select status from usage order by id desc limit 1").await;
+    assert_eq!(status, "abandoned");
+    again.books_are_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_for_one_member_is_for_nobody_else() {
+    let routes = routes(&[]).await;
+    let farebox = &routes.farebox;
+    let mut ada = routes.ada();
+    let mut bob = Visitor::member(farebox, "bob@example.com", PASSWORD).await;
+    let org = team::create(&mut ada, "Lab").await;
+    team::bring_in(farebox, &mut ada, &mut bob, "bob@example.com", "member").await;
+    team::open(&mut bob, &org).await;
+    let key_of = async |visitor: &mut Visitor<'_>| Key { text: team::key(visitor, "mine").await, org: org.clone(), id: String::new() };
+    let (of_ada, of_bob) = (key_of(&mut ada).await, key_of(&mut bob).await);
+    let ada_id = team::person(farebox, EMAIL).await;
+    // Nobody has credits there, so only a fee of nothing could be paid: the allowance is none, and a call is refused.
+    connect(&mut ada, &[("api_key", OWN), ("mode", "only"), ("member", &ada_id)]).await;
+    let other = json!({ "model": "lab/other" });
+    let mut statuses = (0, 0);
+    for _ in 0..100 {
+        statuses = (routes.told(&of_ada, other.clone()).await.0, routes.told(&of_bob, other.clone()).await.0);
+        if statuses == (402, 404) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(statuses, (402, 404), "she is reached and has no credits for the fee, he is not");
+    let page = bob.get(PAGE).await;
+    assert_eq!(page.status, 403, "a member does not change it");
+    assert!(between(&bob.get("/settings/integrations").await.body, "<h1", "</h1>").contains("Integrations"));
+}
