@@ -16,6 +16,7 @@ mod order;
 mod outlook;
 mod policy;
 mod preferences;
+mod record;
 mod why;
 
 pub use candidates::{Asked, Candidate, NoRoute, candidates, model_of};
@@ -24,6 +25,7 @@ pub use health::{Health, Speed, Took};
 pub use outlook::{LeftOut, Next, Outlook, outlook};
 pub use policy::Policy;
 pub use preferences::{BadPreference, MaxPrice, Preferences, Sort};
+pub use record::{Percentiles, Recent};
 pub use why::Why;
 
 #[cfg(test)]

@@ -94,7 +94,16 @@ fn job(streamed: bool, offers: Vec<Offer>) -> Job {
     let body = json!({"messages":[{"role":"user","content":"Hello, world!"}]});
     let body = body.as_object().cloned().unwrap_or_default();
     let conversation = Conversations::default().of(call.org, None, &[], &body);
-    Job { call, hold: Usd::from_cents(100), body, added: Vec::new(), conversation, steps }
+    Job {
+        call,
+        hold: Usd::from_cents(100),
+        task: Task::Answer,
+        kept: Kept::Chat,
+        body,
+        added: Vec::new(),
+        conversation,
+        steps,
+    }
 }
 
 /// What an upstream does with a connection after it has read the question.

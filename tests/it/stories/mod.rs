@@ -15,6 +15,7 @@ mod email_change;
 mod keeping;
 mod kept_form;
 mod language;
+mod languages;
 mod leaks;
 mod leaving;
 mod limits;
