@@ -68,7 +68,7 @@ pub struct PriceLines {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PriceLine {
     Priced(CostLine),
-    /// What tokens and the call itself do not explain, such as images in the prompt; may be negative.
+    /// What tokens and the call itself do not explain, such as images, audio or search units; may be negative.
     Other(Usd),
 }
 
@@ -106,6 +106,8 @@ fn explain(row: &store::DetailRow, extra: &Extra, price: &store::PriceRow) -> Pr
         cache_write_tokens: count(row.cache_write_tokens),
         reasoning_tokens: count(row.reasoning_tokens),
         images: 0,
+        audio_tokens: 0,
+        audio_output_tokens: 0,
         // A call that cost nothing was not charged for as a call either.
         requests: u64::from(billed.is_positive()),
     };

@@ -32,7 +32,7 @@ pub use diff::{Action, Change, Current, DiffError, Kept, Missing, diff};
 pub use endpoint::{Endpoint, EndpointId, EndpointKey};
 pub use export::export;
 pub use file::{CatalogFile, FileError};
-pub use model::{Modality, Model, ModelSlug};
+pub use model::{Modality, Model, ModelSlug, Task};
 pub use price::{ParsePriceError, Price, PriceVersionId, UnitPrice};
 pub use pricing::{
     Bounds, Cost, CostLine, ImplausibleUsage, MAX_QUANTITY, Usage, affordable_completion, cost, upper_bound,

@@ -84,9 +84,23 @@ pub enum Modality {
     File,
     Audio,
     Video,
+    /// Vectors that stand for what was sent.
+    Embeddings,
+    /// Documents in the order in which they answer a question.
+    Rerank,
 }
 
 impl Modality {
+    const ALL: [Modality; 7] = [
+        Modality::Text,
+        Modality::Image,
+        Modality::File,
+        Modality::Audio,
+        Modality::Video,
+        Modality::Embeddings,
+        Modality::Rerank,
+    ];
+
     /// The word that the catalog file, the database and the API use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -96,13 +110,37 @@ impl Modality {
             Modality::File => "file",
             Modality::Audio => "audio",
             Modality::Video => "video",
+            Modality::Embeddings => "embeddings",
+            Modality::Rerank => "rerank",
         }
     }
 
-    pub(super) fn parse(word: &str) -> Option<Modality> {
-        [Modality::Text, Modality::Image, Modality::File, Modality::Audio, Modality::Video]
-            .into_iter()
-            .find(|modality| modality.as_str() == word)
+    /// `None` for a word that is none of them.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Modality> {
+        Modality::ALL.into_iter().find(|modality| modality.as_str() == word)
+    }
+}
+
+/// What a call wants of a model. A model does one of them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Task {
+    /// To go on with a conversation or a text.
+    #[default]
+    Answer,
+    Embed,
+    Rerank,
+}
+
+impl Task {
+    /// The address for it, below `/api/v1`.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Task::Answer => "/chat/completions",
+            Task::Embed => "/embeddings",
+            Task::Rerank => "/rerank",
+        }
     }
 }
 
@@ -139,6 +177,18 @@ pub struct Model {
 }
 
 impl Model {
+    /// What it is for.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        if self.output_modalities.contains(&Modality::Embeddings) {
+            Task::Embed
+        } else if self.output_modalities.contains(&Modality::Rerank) {
+            Task::Rerank
+        } else {
+            Task::Answer
+        }
+    }
+
     /// `text+image->text`, the arrow form that some clients read.
     #[must_use]
     pub fn modality(&self) -> String {
@@ -156,6 +206,9 @@ impl Model {
         check_tokens("max_output", self.max_output)?;
         Flaw::unless(!self.input_modalities.is_empty(), "input_modalities", "must not be empty")?;
         Flaw::unless(!self.output_modalities.is_empty(), "output_modalities", "must not be empty")?;
+        let alone = |modality| !self.output_modalities.contains(&modality) || self.output_modalities.len() == 1;
+        let one_task = alone(Modality::Embeddings) && alone(Modality::Rerank);
+        Flaw::unless(one_task, "output_modalities", "must have embeddings or rerank alone")?;
         Flaw::unless(!self.tokenizer.trim().is_empty(), "tokenizer", "must not be empty")?;
         Flaw::unless(!self.aliases.contains(&self.slug), "aliases", "must not repeat the id")?;
         check_parameters(&self.supported_parameters)

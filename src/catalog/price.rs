@@ -142,6 +142,10 @@ pub struct Price {
     pub request: Option<UnitPrice>,
     /// Per image in the prompt, besides its tokens; absent: nothing.
     pub image: Option<UnitPrice>,
+    /// Per token of audio in the prompt; absent: as `prompt`.
+    pub audio: Option<UnitPrice>,
+    /// Per token of audio in the answer; absent: as `completion`.
+    pub audio_output: Option<UnitPrice>,
 }
 
 impl Price {
@@ -150,7 +154,7 @@ impl Price {
     pub fn is_free(&self) -> bool {
         self.prompt.is_zero()
             && self.completion.is_zero()
-            && [self.cache_read, self.cache_write, self.request, self.image]
+            && [self.cache_read, self.cache_write, self.request, self.image, self.audio, self.audio_output]
                 .iter()
                 .flatten()
                 .all(|price| price.is_zero())
@@ -171,6 +175,10 @@ struct PriceFields {
     request: Option<UnitPrice>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     image: Option<UnitPrice>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    audio: Option<PerMillion>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    audio_output: Option<PerMillion>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -199,6 +207,8 @@ impl From<PriceFields> for Price {
             cache_write: fields.cache_write.map(|price| price.0),
             request: fields.request,
             image: fields.image,
+            audio: fields.audio.map(|price| price.0),
+            audio_output: fields.audio_output.map(|price| price.0),
         }
     }
 }
@@ -212,6 +222,8 @@ impl From<Price> for PriceFields {
             cache_write: price.cache_write.map(PerMillion),
             request: price.request,
             image: price.image,
+            audio: price.audio.map(PerMillion),
+            audio_output: price.audio_output.map(PerMillion),
         }
     }
 }

@@ -26,7 +26,12 @@ pub struct Usage {
     pub reasoning_tokens: u64,
     /// Images in the prompt.
     pub images: u64,
-    /// Calls that the provider charges for: one, or none where nothing was produced.
+    /// Of the prompt: audio that was not cached.
+    pub audio_tokens: u64,
+    /// Of the answer: audio.
+    pub audio_output_tokens: u64,
+    /// Calls that the provider charges for: one, or none where nothing was produced. Of a call that ranks documents, its
+    /// search units.
     pub requests: u64,
 }
 
@@ -36,6 +41,10 @@ pub struct Bounds {
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
     pub images: u64,
+    /// Of the prompt.
+    pub audio_tokens: u64,
+    /// Whether the answer may be audio, at its own price.
+    pub audio_output: bool,
     pub requests: u64,
 }
 
@@ -71,17 +80,21 @@ pub fn cost(usage: &Usage, price: &Price) -> Result<Cost, ImplausibleUsage> {
     let cached = usage.cached_tokens.min(usage.prompt_tokens);
     let written = usage.cache_write_tokens.min(usage.prompt_tokens - cached);
     let fresh = usage.prompt_tokens - cached - written;
+    let audio = usage.audio_tokens.min(fresh);
     let reasoning = usage.reasoning_tokens.min(usage.completion_tokens);
+    let spoken = usage.audio_output_tokens.min(usage.completion_tokens - reasoning);
     let parts = [
-        ("Input tokens", fresh, price.prompt),
+        ("Input tokens", fresh - audio, price.prompt),
+        ("Audio input tokens", audio, price.audio.unwrap_or(price.prompt)),
         ("Cached input tokens", cached, price.cache_read.unwrap_or(price.prompt)),
         ("Tokens written to cache", written, price.cache_write.unwrap_or(price.prompt)),
-        ("Output tokens", usage.completion_tokens - reasoning, price.completion),
+        ("Output tokens", usage.completion_tokens - reasoning - spoken, price.completion),
+        ("Audio output tokens", spoken, price.audio_output.unwrap_or(price.completion)),
         ("Reasoning tokens", reasoning, price.completion),
         ("Images", usage.images, price.image.unwrap_or_default()),
         ("Requests", usage.requests, price.request.unwrap_or_default()),
     ];
-    // The first four are always worth a line. An image or a call is one only where it has a price.
+    // Tokens are always worth a line. An image or a call is one only where it has a price.
     let shown = |&(label, quantity, unit): &(&str, u64, UnitPrice)| {
         quantity > 0 && (!unit.is_zero() || !matches!(label, "Images" | "Requests"))
     };
@@ -101,7 +114,7 @@ pub fn cost(usage: &Usage, price: &Price) -> Result<Cost, ImplausibleUsage> {
 /// # Errors
 /// When a quantity is beyond [`MAX_QUANTITY`].
 pub fn upper_bound(most: &Bounds, price: &Price) -> Result<Usd, ImplausibleUsage> {
-    let total = fixed_bound(most, price)? + times(most.completion_tokens, price.completion)?;
+    let total = fixed_bound(most, price)? + times(most.completion_tokens, answer_price(most, price))?;
     Ok(Usd::new(total))
 }
 
@@ -111,23 +124,34 @@ pub fn upper_bound(most: &Bounds, price: &Price) -> Result<Usd, ImplausibleUsage
 /// # Errors
 /// When a quantity is beyond [`MAX_QUANTITY`].
 pub fn affordable_completion(budget: Usd, most: &Bounds, price: &Price) -> Result<Option<u64>, ImplausibleUsage> {
-    times(most.completion_tokens, price.completion)?;
+    let answer = answer_price(most, price);
+    times(most.completion_tokens, answer)?;
     let rest = budget.amount() - fixed_bound(most, price)?;
     if rest.is_sign_negative() && !rest.is_zero() {
         return Ok(None);
     }
-    if price.completion.is_zero() {
+    if answer.is_zero() {
         return Ok(Some(most.completion_tokens));
     }
     // Whole numbers of the smallest unit divide exactly; a decimal quotient might round up.
-    let tokens = smallest_units(rest) / smallest_units(price.completion.amount());
+    let tokens = smallest_units(rest) / smallest_units(answer.amount());
     Ok(Some(u64::try_from(tokens).unwrap_or(u64::MAX).min(most.completion_tokens)))
+}
+
+/// The most that a token of the answer may cost.
+fn answer_price(most: &Bounds, price: &Price) -> UnitPrice {
+    let spoken = price.audio_output.filter(|_| most.audio_output);
+    spoken.map_or(price.completion, |spoken| spoken.max(price.completion))
 }
 
 /// Everything but the answer.
 fn fixed_bound(most: &Bounds, price: &Price) -> Result<Decimal, ImplausibleUsage> {
     let dearest = [price.cache_read, price.cache_write].into_iter().flatten().fold(price.prompt, UnitPrice::max);
-    Ok(times(most.prompt_tokens, dearest)?
+    // Any token may turn out to be audio only as far as audio was sent.
+    let audio = most.audio_tokens.min(most.prompt_tokens);
+    let dearest_audio = price.audio.unwrap_or(dearest).max(dearest);
+    Ok(times(most.prompt_tokens - audio, dearest)?
+        + times(audio, dearest_audio)?
         + times(most.images, price.image.unwrap_or_default())?
         + times(most.requests, price.request.unwrap_or_default())?)
 }
@@ -164,14 +188,16 @@ mod tests {
 
     fn price() -> impl Strategy<Value = Price> {
         let maybe = || proptest::option::of(unit());
-        (unit(), unit(), maybe(), maybe(), maybe(), maybe()).prop_map(
-            |(prompt, completion, cache_read, cache_write, request, image)| Price {
+        (unit(), unit(), maybe(), maybe(), maybe(), maybe(), maybe(), maybe()).prop_map(
+            |(prompt, completion, cache_read, cache_write, request, image, audio, audio_output)| Price {
                 prompt,
                 completion,
                 cache_read,
                 cache_write,
                 request,
                 image,
+                audio,
+                audio_output,
             },
         )
     }
@@ -181,7 +207,8 @@ mod tests {
     }
 
     fn usage() -> impl Strategy<Value = Usage> {
-        (count(), count(), count(), count(), count(), count(), 0..=2_u64).prop_map(|n| Usage {
+        let audio = (count(), count());
+        (count(), count(), count(), count(), count(), count(), 0..=2_u64, audio).prop_map(|n| Usage {
             prompt_tokens: n.0,
             completion_tokens: n.1,
             cached_tokens: n.2,
@@ -189,6 +216,8 @@ mod tests {
             reasoning_tokens: n.4,
             images: n.5,
             requests: n.6,
+            audio_tokens: n.7.0,
+            audio_output_tokens: n.7.1,
         })
     }
 
@@ -215,12 +244,15 @@ mod tests {
             let before = total(&usage, &price);
             let raise = |n: u64| (n + more).min(MAX_QUANTITY);
             let tokens = Usage { prompt_tokens: raise(usage.prompt_tokens), ..usage };
-            // With a cache that costs less than fresh input, more prompt alone is still more money.
-            if usage.cached_tokens + usage.cache_write_tokens <= usage.prompt_tokens {
+            // With a cache or audio that costs less than fresh input, more prompt alone is still more money.
+            let audio = usage.audio_tokens + usage.audio_output_tokens;
+            if audio == 0 && usage.cached_tokens + usage.cache_write_tokens <= usage.prompt_tokens {
                 prop_assert!(total(&tokens, &price) >= before);
             }
-            let tokens = Usage { completion_tokens: raise(usage.completion_tokens), ..usage };
-            prop_assert!(total(&tokens, &price) >= before);
+            if audio == 0 {
+                let tokens = Usage { completion_tokens: raise(usage.completion_tokens), ..usage };
+                prop_assert!(total(&tokens, &price) >= before);
+            }
             let images = Usage { images: raise(usage.images), ..usage };
             prop_assert!(total(&images, &price) >= before);
             let requests = Usage { requests: usage.requests + 1, ..usage };
@@ -236,6 +268,8 @@ mod tests {
                 completion_tokens: (usage.completion_tokens + slack.1).min(MAX_QUANTITY),
                 images: usage.images,
                 requests: usage.requests,
+                audio_tokens: usage.audio_tokens,
+                audio_output: usage.audio_output_tokens > 0,
             };
             let bound = upper_bound(&bounds, &price).expect("generated within the limits");
             prop_assert!(bound.amount() >= total(&usage, &price));
@@ -246,7 +280,7 @@ mod tests {
             price in price(), prompt in 0..=10_000_u64, most in 0..=100_000_u64, budget in 0..=2_000_000_000_000_000_i64,
         ) {
             let budget = Usd::new(Decimal::new(budget, SCALE));
-            let bounds = Bounds { prompt_tokens: prompt, completion_tokens: most, images: 0, requests: 1 };
+            let bounds = Bounds { prompt_tokens: prompt, completion_tokens: most, requests: 1, ..Bounds::default() };
             let bound = |completion_tokens| {
                 upper_bound(&Bounds { completion_tokens, ..bounds }, &price).expect("generated within the limits")
             };

@@ -191,7 +191,7 @@ mod tests {
     fn a_fresh_installation_offers_the_sandbox_and_nothing_else() {
         let catalog = catalog(&[]);
         assert!(catalog.open_models().all(|listed| listed.model.slug.author() == "sandbox"));
-        assert_eq!(catalog.open_models().count(), 4);
+        assert_eq!(catalog.open_models().count(), 6);
         assert_eq!(catalog.without_sandbox().open_models().count(), 0);
         assert!(catalog.without_sandbox().model("sandbox/echo").is_none());
     }

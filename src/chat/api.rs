@@ -58,7 +58,7 @@ pub async fn complete(
     let (call, answer) = gateway.chat(&caller, facts, &body).await;
     match answer {
         Answer::Error(error) => Ok(told::refused(&error, &member, &terms).of_call(call).respond()),
-        answer => Ok(respond(call, answer)),
+        answer => Ok(respond(Protocol::Chat, "", call, answer)),
     }
 }
 

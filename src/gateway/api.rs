@@ -2,15 +2,21 @@
 
 use actix_web::http::header::{HeaderMap, REFERER, USER_AGENT, VIA};
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 
 use super::chat::{ClientFacts, Gateway};
+use super::dialect::Protocol;
+use super::dialect::schema::{
+    Completion, CompletionRequest, Embeddings, EmbeddingsRequest, Message, MessageErrorBody, MessageRequest, Ranking,
+    RerankRequest, ResponseBody, ResponseRequest, TokenCount,
+};
 use super::error::ApiError;
 use super::hops;
-use super::respond::respond;
+use super::respond::{refuse, respond};
 use super::wire::MAX_BODY;
 use super::wire::schema::{ChatCompletion, ChatCompletionRequest};
 use crate::keys::extract::{Authenticated, authenticate};
-use crate::web::api::ErrorBody;
+use crate::web::api::{ErrorBody, private, to_bytes};
 use crate::web::headers::request_id;
 
 /// Longest header value that is logged, in characters.
@@ -47,13 +53,211 @@ pub async fn chat_completions(
     request: HttpRequest,
     gateway: web::Data<Gateway>,
     payload: web::Payload,
-) -> Result<HttpResponse, ApiError> {
-    let authenticated = inference_caller(&request).await?;
+) -> HttpResponse {
+    call(Protocol::Chat, &request, &gateway, payload).await
+}
+
+/// Completes a text, in one piece or as a stream of events. The model is asked with the prompt as the only message.
+///
+/// # Errors
+/// In the one shape of the API, with the status in `error.code`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/completions",
+    tag = "Inference",
+    request_body = CompletionRequest,
+    responses(
+        (
+            status = 200,
+            description = "The answer; a stream of events where `stream` is true",
+            content((Completion = "application/json"), (String = "text/event-stream")),
+        ),
+        (status = 400, description = "The request cannot be understood", body = ErrorBody),
+        (status = 401, description = "No valid key", body = ErrorBody),
+        (status = 402, description = "Not enough credits", body = ErrorBody),
+        (status = 403, description = "A limit of the key is reached", body = ErrorBody),
+        (status = 404, description = "No such model, or nobody may serve it", body = ErrorBody),
+        (status = 413, description = "The request is too large", body = ErrorBody),
+        (status = 422, description = "The request is beyond a limit", body = ErrorBody),
+        (status = 429, description = "Too many requests", body = ErrorBody),
+        (status = 502, description = "The provider failed", body = ErrorBody),
+        (status = 503, description = "Nobody can serve the call now", body = ErrorBody),
+    ),
+)]
+pub async fn completions(request: HttpRequest, gateway: web::Data<Gateway>, payload: web::Payload) -> HttpResponse {
+    call(Protocol::Completions, &request, &gateway, payload).await
+}
+
+/// Makes a response in the language of OpenAI's responses API, in one piece or as a stream of events. Nothing is stored, so
+/// a conversation is sent whole each time.
+///
+/// # Errors
+/// In the one shape of the API, with the status in `error.code`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/responses",
+    tag = "Inference",
+    request_body = ResponseRequest,
+    responses(
+        (
+            status = 200,
+            description = "The answer; a stream of events where `stream` is true",
+            content((ResponseBody = "application/json"), (String = "text/event-stream")),
+        ),
+        (status = 400, description = "The request cannot be understood", body = ErrorBody),
+        (status = 401, description = "No valid key", body = ErrorBody),
+        (status = 402, description = "Not enough credits", body = ErrorBody),
+        (status = 403, description = "A limit of the key is reached", body = ErrorBody),
+        (status = 404, description = "No such model, or nobody may serve it", body = ErrorBody),
+        (status = 413, description = "The request is too large", body = ErrorBody),
+        (status = 422, description = "The request is beyond a limit", body = ErrorBody),
+        (status = 429, description = "Too many requests", body = ErrorBody),
+        (status = 502, description = "The provider failed", body = ErrorBody),
+        (status = 503, description = "Nobody can serve the call now", body = ErrorBody),
+    ),
+)]
+pub async fn responses(request: HttpRequest, gateway: web::Data<Gateway>, payload: web::Payload) -> HttpResponse {
+    call(Protocol::Responses, &request, &gateway, payload).await
+}
+
+/// Makes a message in the language of Anthropic's messages API, in one piece or as a stream of events, with any model. The
+/// key may also come in `x-api-key`.
+///
+/// # Errors
+/// In the shape of the messages API.
+#[utoipa::path(
+    post,
+    path = "/api/v1/messages",
+    tag = "Inference",
+    request_body = MessageRequest,
+    responses(
+        (
+            status = 200,
+            description = "The answer; a stream of events where `stream` is true",
+            content((Message = "application/json"), (String = "text/event-stream")),
+        ),
+        (status = 400, description = "The request cannot be understood", body = MessageErrorBody),
+        (status = 401, description = "No valid key", body = MessageErrorBody),
+        (status = 402, description = "Not enough credits", body = MessageErrorBody),
+        (status = 403, description = "A limit of the key is reached", body = MessageErrorBody),
+        (status = 404, description = "No such model, or nobody may serve it", body = MessageErrorBody),
+        (status = 413, description = "The request is too large", body = MessageErrorBody),
+        (status = 422, description = "The request is beyond a limit", body = MessageErrorBody),
+        (status = 429, description = "Too many requests", body = MessageErrorBody),
+        (status = 502, description = "The provider failed", body = MessageErrorBody),
+        (status = 503, description = "Nobody can serve the call now", body = MessageErrorBody),
+    ),
+)]
+pub async fn messages(request: HttpRequest, gateway: web::Data<Gateway>, payload: web::Payload) -> HttpResponse {
+    call(Protocol::Messages, &request, &gateway, payload).await
+}
+
+/// Makes vectors of texts.
+///
+/// # Errors
+/// In the one shape of the API, with the status in `error.code`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/embeddings",
+    tag = "Inference",
+    request_body = EmbeddingsRequest,
+    responses(
+        (status = 200, description = "The answer", body = Embeddings),
+        (status = 400, description = "The request cannot be understood", body = ErrorBody),
+        (status = 401, description = "No valid key", body = ErrorBody),
+        (status = 402, description = "Not enough credits", body = ErrorBody),
+        (status = 403, description = "A limit of the key is reached", body = ErrorBody),
+        (status = 404, description = "No such model, or nobody may serve it", body = ErrorBody),
+        (status = 413, description = "The request is too large", body = ErrorBody),
+        (status = 422, description = "The request is beyond a limit", body = ErrorBody),
+        (status = 429, description = "Too many requests", body = ErrorBody),
+        (status = 502, description = "The provider failed", body = ErrorBody),
+        (status = 503, description = "Nobody can serve the call now", body = ErrorBody),
+    ),
+)]
+pub async fn embeddings(request: HttpRequest, gateway: web::Data<Gateway>, payload: web::Payload) -> HttpResponse {
+    call(Protocol::Embeddings, &request, &gateway, payload).await
+}
+
+/// Puts documents into the order in which they answer a question.
+///
+/// # Errors
+/// In the one shape of the API, with the status in `error.code`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/rerank",
+    tag = "Inference",
+    request_body = RerankRequest,
+    responses(
+        (status = 200, description = "The answer", body = Ranking),
+        (status = 400, description = "The request cannot be understood", body = ErrorBody),
+        (status = 401, description = "No valid key", body = ErrorBody),
+        (status = 402, description = "Not enough credits", body = ErrorBody),
+        (status = 403, description = "A limit of the key is reached", body = ErrorBody),
+        (status = 404, description = "No such model, or nobody may serve it", body = ErrorBody),
+        (status = 413, description = "The request is too large", body = ErrorBody),
+        (status = 422, description = "The request is beyond a limit", body = ErrorBody),
+        (status = 429, description = "Too many requests", body = ErrorBody),
+        (status = 502, description = "The provider failed", body = ErrorBody),
+        (status = 503, description = "Nobody can serve the call now", body = ErrorBody),
+    ),
+)]
+pub async fn rerank(request: HttpRequest, gateway: web::Data<Gateway>, payload: web::Payload) -> HttpResponse {
+    call(Protocol::Rerank, &request, &gateway, payload).await
+}
+
+/// Counts the tokens of a request for a message, with a common tokenizer. It asks no provider and costs nothing, so another
+/// model may count a little differently.
+///
+/// # Errors
+/// In the shape of the messages API.
+#[utoipa::path(
+    post,
+    path = "/api/v1/messages/count_tokens",
+    tag = "Inference",
+    request_body = MessageRequest,
+    responses(
+        (status = 200, description = "The count", body = TokenCount),
+        (status = 400, description = "The request cannot be understood", body = MessageErrorBody),
+        (status = 401, description = "No valid key", body = MessageErrorBody),
+        (status = 403, description = "The key may not call models", body = MessageErrorBody),
+        (status = 413, description = "The request is too large", body = MessageErrorBody),
+        (status = 422, description = "The request is beyond a limit", body = MessageErrorBody),
+        (status = 429, description = "Too many requests", body = MessageErrorBody),
+        (status = 503, description = "The database is away", body = MessageErrorBody),
+    ),
+)]
+pub async fn count_tokens(request: HttpRequest, gateway: web::Data<Gateway>, payload: web::Payload) -> HttpResponse {
+    let counted = async {
+        let authenticated = inference_caller(&request).await?;
+        let input_tokens = gateway.count(authenticated.caller(), &body(payload).await?).await?;
+        to_bytes(&TokenCount { input_tokens })
+    };
+    match counted.await {
+        Ok(body) => private(body),
+        Err(error) => refuse(Protocol::Messages, &request_id(&request), &error),
+    }
+}
+
+/// The way of every call: who calls, what they ask, and the answer in the language of the address.
+async fn call(protocol: Protocol, request: &HttpRequest, gateway: &Gateway, payload: web::Payload) -> HttpResponse {
+    let id = request_id(request);
+    let answer = async {
+        let authenticated = inference_caller(request).await?;
+        let body = body(payload).await?;
+        Ok::<_, ApiError>(
+            gateway.answer(protocol, authenticated.caller(), facts(id.clone(), request.headers()), &body).await,
+        )
+    };
+    match answer.await {
+        Ok((call, answer)) => respond(protocol, &id, call, answer),
+        Err(error) => refuse(protocol, &id, &error),
+    }
+}
+
+async fn body(payload: web::Payload) -> Result<Bytes, ApiError> {
     let body = payload.to_bytes_limited(MAX_BODY).await.map_err(|_| ApiError::too_large(MAX_BODY))?;
-    let body = body.map_err(|_| ApiError::invalid("The request body could not be read."))?;
-    let (id, answer) =
-        gateway.chat(authenticated.caller(), facts(request_id(&request), request.headers()), &body).await;
-    Ok(respond(id, answer))
+    body.map_err(|_| ApiError::invalid("The request body could not be read."))
 }
 
 /// Who calls, with a key that may call models.

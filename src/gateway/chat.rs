@@ -8,7 +8,9 @@ use rand::RngExt;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
+use super::count::count_prompt;
 use super::defaults::{InstanceDefaults, fill_in};
+use super::dialect::Protocol;
 use super::error::ApiError;
 use super::call::Terms;
 use super::estimate::{Estimate, PromptBound, bounds, budget, estimate, length, prompt_bound};
@@ -21,7 +23,7 @@ use super::{Call, Ended, Status};
 use crate::base::ids::CallId;
 use crate::base::slug::Slug;
 use crate::base::{Clock, Usd};
-use crate::catalog::{Catalog, Shelf, affordable_completion};
+use crate::catalog::{Catalog, Shelf, Task, affordable_completion};
 use crate::keys::{Caller, Pace, PaceError};
 use crate::ledger::{Desk, Granted, Want};
 use crate::outgoing::HttpClient;
@@ -118,12 +120,40 @@ impl Gateway {
 
     /// Makes one chat completion. The id stands for the call in the log, also where the answer is an error.
     pub async fn chat(&self, caller: &Caller, facts: ClientFacts, body: &[u8]) -> (CallId, Answer) {
+        self.answer(Protocol::Chat, caller, facts, body).await
+    }
+
+    /// The same for whatever a client can ask for, in the words of its protocol.
+    pub async fn answer(
+        &self,
+        protocol: Protocol,
+        caller: &Caller,
+        facts: ClientFacts,
+        body: &[u8],
+    ) -> (CallId, Answer) {
         let id = CallId::fresh();
-        let answer = match ChatRequest::parse(body) {
+        let answer = match protocol.read(body) {
             Ok(request) => self.complete(self.call(id, caller, facts, &request), caller, request).await,
             Err(error) => Answer::Error(error),
         };
         (id, answer)
+    }
+
+    /// Counts the tokens of a request for a message, which asks nobody and costs nothing.
+    ///
+    /// # Errors
+    /// Those of the request itself, 429 beyond the key's pace, 503 while that cannot be told.
+    pub async fn count(&self, caller: &Caller, body: &[u8]) -> Result<u64, ApiError> {
+        let request = Protocol::Messages.read(body)?;
+        self.begin(caller).await?;
+        Ok(count_prompt(&self.0.deps.handle, &request.body).await)
+    }
+
+    async fn begin(&self, caller: &Caller) -> Result<(), ApiError> {
+        self.0.pace.begin(caller).await.map_err(|error| match error {
+            PaceError::TooMany { per_minute, wait } => ApiError::too_many_calls(per_minute, wait),
+            PaceError::Unavailable => ApiError::unavailable(),
+        })
     }
 
     async fn complete(&self, call: Call, caller: &Caller, mut request: ChatRequest) -> Answer {
@@ -133,8 +163,8 @@ impl Gateway {
         let admission = async move {
             match this.admit(&call, &caller, &mut request).await {
                 Ok(Admitted { hold, terms, keep, steps, conversation }) => {
-                    let ChatRequest { asked, body, added, .. } = request;
-                    Ok(Job { call, hold, terms, keep, asked, body, added, steps, conversation })
+                    let ChatRequest { asked, task, kept, body, added, .. } = request;
+                    Ok(Job { call, hold, terms, keep, asked, task, kept, body, added, steps, conversation })
                 }
                 Err(error) => {
                     this.0.settler.reject(call, rejected(&error, started)).await;
@@ -153,10 +183,7 @@ impl Gateway {
             // What could not be settled yet fills its room on disk; another call might be lost.
             return Err(ApiError::unavailable());
         }
-        self.0.pace.begin(caller).await.map_err(|error| match error {
-            PaceError::TooMany { per_minute, wait } => ApiError::too_many_calls(per_minute, wait),
-            PaceError::Unavailable => ApiError::unavailable(),
-        })?;
+        self.begin(caller).await?;
         let defaults = self.0.memory.of(caller.org).await.map_err(|error| {
             tracing::warn!(%error, "the settings of an organization could not be read");
             ApiError::unavailable()
@@ -214,6 +241,7 @@ impl Gateway {
     ) -> Result<(Vec<Candidate>, Conversation), ApiError> {
         let catalog = self.catalog();
         let models = permitted(caller, &catalog, &request.models)?;
+        let models = suited(&catalog, &models, request.task)?;
         let conversations = &self.0.deps.conversations;
         let session = request.session.as_deref();
         let conversation = conversations.of(caller.org, session, &request.models, &request.body);
@@ -222,7 +250,7 @@ impl Gateway {
             preferences: &request.preferences,
             policy,
             body: &request.body,
-            has_cap: request.cap.is_some(),
+            has_cap: request.has_cap(),
             last: conversations.last(conversation),
         };
         let mut draw = |below: u64| rand::rng().random_range(0..below.max(1));
@@ -279,6 +307,17 @@ fn permitted<'a>(caller: &Caller, catalog: &Catalog, models: &'a [String]) -> Re
         Some(barred) if !known => Err(ApiError::model_not_allowed(barred)),
         _ => Ok(Cow::Owned(kept)),
     }
+}
+
+/// Those of the models that do what is asked. What is no model stays, so that it is not found.
+fn suited<'a>(catalog: &Catalog, models: &'a [String], task: Task) -> Result<Cow<'a, [String]>, ApiError> {
+    let other =
+        |name: &String| model_of(catalog, name).map(|listed| listed.model.task()).filter(|other| *other != task);
+    let Some((name, wanted)) = models.iter().find_map(|name| Some((name, other(name)?))) else {
+        return Ok(Cow::Borrowed(models));
+    };
+    let kept: Vec<String> = models.iter().filter(|name| other(name).is_none()).cloned().collect();
+    if kept.is_empty() { Err(ApiError::other_task(name, wanted)) } else { Ok(Cow::Owned(kept)) }
 }
 
 /// A call that may be made.

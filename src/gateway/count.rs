@@ -10,6 +10,10 @@ const MAX_COUNTED: usize = 2 * 1_024 * 1_024;
 /// What a tokenizer adds around each message, and once around all.
 const PER_MESSAGE: u64 = 4;
 const PER_PROMPT: u64 = 3;
+/// Documents that one unit of a search pays for, at the providers that charge by it.
+pub(super) const DOCUMENTS_PER_UNIT: u64 = 100;
+/// Base64 bytes of sound for a token: ten tokens a second at the rate of a usual MP3.
+const AUDIO_BYTES_PER_TOKEN: u64 = 2_048;
 /// Tokens of one image where nobody said how many; the price of a large image at most providers.
 const PER_IMAGE: u64 = 1_100;
 
@@ -27,8 +31,17 @@ pub(super) async fn count_text(handle: &Handle, text: String) -> u64 {
 pub(super) async fn count_prompt(handle: &Handle, body: &Map<String, Value>) -> u64 {
     let mut seen = Prompt::default();
     seen.visit(body);
-    let fixed = seen.messages * PER_MESSAGE + PER_PROMPT + seen.images * PER_IMAGE;
+    // Each document is read together with the question.
+    let documents = body.get("documents").and_then(Value::as_array).map_or(0, Vec::len);
+    let query = body.get("query").and_then(Value::as_str).filter(|_| documents > 0).unwrap_or_default();
+    let asked = count_text(handle, query.to_owned()).await.saturating_mul(u64::try_from(documents).unwrap_or(u64::MAX));
+    let fixed = asked + seen.messages * PER_MESSAGE + PER_PROMPT + seen.images * PER_IMAGE + seen.tokens;
     count_text(handle, seen.text).await + fixed
+}
+
+/// Units of a search, where the provider did not say.
+pub(super) fn search_units(documents: usize) -> u64 {
+    u64::try_from(documents).unwrap_or(u64::MAX).div_ceil(DOCUMENTS_PER_UNIT).max(1)
 }
 
 #[derive(Default)]
@@ -36,6 +49,8 @@ struct Prompt {
     text: String,
     messages: u64,
     images: u64,
+    /// Tokens that were sent as such, and those of sound.
+    tokens: u64,
 }
 
 impl Prompt {
@@ -56,6 +71,28 @@ impl Prompt {
                 self.text.push_str(&value.to_string());
             }
         }
+        if let Some(input) = body.get("input") {
+            self.input(input);
+        }
+        for document in body.get("documents").and_then(Value::as_array).into_iter().flatten() {
+            self.text.push_str(document.as_str().or_else(|| document.get("text")?.as_str()).unwrap_or_default());
+            self.text.push('\n');
+            self.images += u64::from(document.get("image").is_some());
+        }
+    }
+
+    fn input(&mut self, input: &Value) {
+        match (input, input.get("content")) {
+            (Value::Number(_), _) => self.tokens += 1,
+            (Value::String(text), _) => {
+                self.text.push_str(text);
+                self.text.push('\n');
+            }
+            // As deep as a list of lists of tokens at most; deeper ones were refused.
+            (Value::Array(list), _) => list.iter().for_each(|one| self.input(one)),
+            (_, Some(Value::Array(parts))) => parts.iter().for_each(|part| self.part(part)),
+            _ => {}
+        }
     }
 
     fn part(&mut self, part: &Value) {
@@ -63,6 +100,8 @@ impl Prompt {
             self.text.push_str(text);
         } else if part.get("type").and_then(Value::as_str).is_some_and(|kind| kind.contains("image")) {
             self.images += 1;
+        } else if let Some(Value::String(data)) = part.get("input_audio").and_then(|audio| audio.get("data")) {
+            self.tokens += u64::try_from(data.len()).unwrap_or(u64::MAX) / AUDIO_BYTES_PER_TOKEN + 1;
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::ApiError;
 use super::wire::ChatRequest;
+use crate::catalog::Task;
 use crate::presets::{Defaults, Missing, Ready};
 use crate::routing::{Policy, Sort};
 
@@ -69,6 +70,11 @@ fn add(request: &mut ChatRequest, preset: &Ready) {
     request.cap = request.cap.or(preset.max_tokens);
     // A limit is a limit: the lowest counts.
     request.max_cost = [request.max_cost, preset.max_cost].into_iter().flatten().min();
+    // The client's own words no longer say all that is asked.
+    request.kept.forget_words();
+    if request.task != Task::Answer {
+        return;
+    }
     for (name, value) in &preset.parameters {
         match request.body.get_mut(name).filter(|value| !value.is_null()) {
             Some(Value::Array(tools)) if name == "tools" => add_tools(tools, value),

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::call::Attempt;
 use crate::base::Usd;
 use crate::base::ids::MeterId;
+use crate::catalog::Task;
 use crate::keys::Whose;
 use crate::ledger::{Refused, Window};
 use crate::routing::{NoRoute, Why};
@@ -76,6 +77,14 @@ impl ApiError {
     pub fn model_not_found(model: &str) -> ApiError {
         let shown: String = model.chars().filter(|c| !c.is_control()).take(120).collect();
         ApiError::new(404, "not_found", format!("Model {shown} was not found.")).without_retry()
+    }
+
+    /// 404: the model is there, but not for what is asked of it.
+    #[must_use]
+    pub fn other_task(model: &str, task: Task) -> ApiError {
+        let shown: String = model.chars().filter(|c| !c.is_control()).take(120).collect();
+        let message = format!("The model {shown} cannot do this. It is called at {}.", task.path());
+        ApiError::new(404, "not_found", message).without_retry()
     }
 
     /// 404: a preset that cannot be used. `whose` says why it was asked for, where the caller did not name it.

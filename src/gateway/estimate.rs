@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::base::Usd;
 use crate::catalog::{Bounds, Offer, affordable_completion, upper_bound};
+use crate::gateway::count::DOCUMENTS_PER_UNIT;
 use crate::ledger::{Byok, Granted};
 use crate::routing::{Candidate, Fee};
 
@@ -18,11 +19,24 @@ const PER_IMAGE: u64 = 6_000;
 /// Base64 bytes of audio or of a file for one token: a second of speech is more bytes than tokens by far.
 const MEDIA_BYTES_PER_TOKEN: u64 = 16;
 
+/// A document is cut into pieces of so many tokens where they are counted as documents, the question included.
+const PIECE_OF_DOCUMENT: u64 = 500;
+/// Of a piece, what a long question leaves for the document in any case.
+const LEAST_OF_PIECE: u64 = 50;
+
 /// What a prompt can come to at most. The tokens of images depend on the endpoint, so they are not among `tokens`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct PromptBound {
     pub tokens: u64,
     pub images: u64,
+    /// Tokens of audio, which are not among `tokens` either.
+    pub audio: u64,
+    /// The answer may be spoken.
+    pub spoken: bool,
+    /// Texts that a model reads one by one, each up to its whole context; none is as good as one.
+    pub texts: u64,
+    /// Units that a provider may count for ranking; none is as good as one.
+    pub units: u64,
 }
 
 /// What to hold.
@@ -51,7 +65,7 @@ pub(super) fn budget(granted: Granted, fee: Fee, owes: bool, whole: bool) -> Usd
 
 /// Bounds a prompt: a token has at least one byte of text.
 pub(super) fn prompt_bound(body: &Map<String, Value>) -> PromptBound {
-    let mut bound = PromptBound { tokens: PER_PROMPT, images: 0 };
+    let mut bound = PromptBound { tokens: PER_PROMPT, ..PromptBound::default() };
     for message in body.get("messages").and_then(Value::as_array).into_iter().flatten() {
         bound.tokens += PER_MESSAGE;
         for (name, value) in message.as_object().into_iter().flatten() {
@@ -64,7 +78,61 @@ pub(super) fn prompt_bound(body: &Map<String, Value>) -> PromptBound {
     for name in ["tools", "functions", "response_format", "tool_choice", "prediction"] {
         bound.tokens += body.get(name).map_or(0, text_bytes);
     }
+    if let Some(Value::Array(kinds)) = body.get("modalities") {
+        bound.spoken = kinds.iter().any(|kind| kind == "audio");
+    }
+    if let Some(input) = body.get("input") {
+        add_input(input, &mut bound);
+    }
+    if let Some(Value::Array(documents)) = body.get("documents") {
+        add_documents(body.get("query"), documents, &mut bound);
+    }
     bound
+}
+
+/// What vectors are made of: a text, tokens, or several of either or of lists of parts.
+fn add_input(input: &Value, bound: &mut PromptBound) {
+    let tokens = |list: &[Value]| list.iter().all(Value::is_number).then(|| length_of(list));
+    match input {
+        Value::Array(list) if tokens(list).is_none() => {
+            bound.texts = length_of(list);
+            for one in list {
+                bound.tokens += PER_MESSAGE;
+                match (one, one.get("content")) {
+                    (Value::Array(list), _) => bound.tokens += tokens(list).unwrap_or_else(|| text_bytes(one)),
+                    (_, Some(Value::Array(parts))) => parts.iter().for_each(|part| add_part(part, bound)),
+                    _ => bound.tokens += text_bytes(one),
+                }
+            }
+        }
+        Value::Array(list) => bound.tokens += length_of(list),
+        input => bound.tokens += text_bytes(input),
+    }
+}
+
+/// Each document is read together with the question.
+fn add_documents(query: Option<&Value>, documents: &[Value], bound: &mut PromptBound) {
+    let query = query.map_or(0, text_bytes);
+    bound.texts = length_of(documents);
+    let mut pieces = 0;
+    for document in documents {
+        let before = bound.tokens;
+        bound.tokens += PER_MESSAGE + query;
+        let words = match document.get("text") {
+            Some(words) => text_bytes(words),
+            None if document.is_string() => text_bytes(document),
+            None => 0,
+        };
+        bound.tokens += words;
+        bound.images += u64::from(document.get("image").is_some());
+        let room = PIECE_OF_DOCUMENT.saturating_sub(query).max(LEAST_OF_PIECE);
+        pieces += (bound.tokens - before).div_ceil(room);
+    }
+    bound.units = pieces.div_ceil(DOCUMENTS_PER_UNIT);
+}
+
+fn length_of(list: &[Value]) -> u64 {
+    u64::try_from(list.len()).unwrap_or(u64::MAX)
 }
 
 fn add_part(part: &Value, bound: &mut PromptBound) {
@@ -72,7 +140,8 @@ fn add_part(part: &Value, bound: &mut PromptBound) {
         kind if kind.contains("image") => {
             bound.images += 1;
         }
-        "input_audio" | "audio" | "file" | "input_file" | "video" | "video_url" | "document" => {
+        "input_audio" | "audio" => bound.audio += PER_IMAGE + text_bytes(part) / MEDIA_BYTES_PER_TOKEN,
+        "file" | "input_file" | "video" | "video_url" | "document" => {
             bound.tokens += PER_IMAGE + text_bytes(part) / MEDIA_BYTES_PER_TOKEN;
         }
         _ => bound.tokens += text_bytes(part),
@@ -99,11 +168,14 @@ pub(super) fn bounds(prompt: PromptBound, offer: &Offer, cap: Option<u64>, choic
     let endpoint = &offer.endpoint;
     let longest = u64::from(endpoint.output_limit());
     let images = endpoint.image_tokens.map_or(PER_IMAGE, u64::from).saturating_mul(prompt.images);
+    let context = u64::from(endpoint.context_length).saturating_mul(prompt.texts.max(1));
     Bounds {
-        prompt_tokens: prompt.tokens.saturating_add(images).min(u64::from(endpoint.context_length)),
+        prompt_tokens: prompt.tokens.saturating_add(images).saturating_add(prompt.audio).min(context),
         completion_tokens: cap.map_or(longest, |cap| cap.min(longest)).saturating_mul(choices),
         images: prompt.images,
-        requests: 1,
+        audio_tokens: prompt.audio,
+        audio_output: prompt.spoken,
+        requests: prompt.units.max(1),
     }
 }
 
@@ -191,8 +263,30 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn texts_tokens_and_documents_have_bounds_of_their_own() {
+        let of = |value: Value| prompt_bound(&body(value));
+        assert_eq!(of(json!({"input":vec![7; 1_000]})).tokens, PER_PROMPT + 1_000, "a token is a token");
+        let several = of(json!({"input":[vec![7; 10], vec![7; 20]]}));
+        assert_eq!((several.tokens, several.texts), (PER_PROMPT + 2 * PER_MESSAGE + 30, 2));
+        let offer = offer("a/b", "one", "1", "0");
+        let long = PromptBound { tokens: 150_000, texts: 2, ..PromptBound::default() };
+        assert_eq!(bounds(long, &offer, Some(0), 1).prompt_tokens, 150_000, "each text has the whole context");
+        let documents = of(json!({"query":"who","documents":vec!["short"; 100]}));
+        assert_eq!((documents.texts, documents.units), (100, 1));
+        assert_eq!(
+            of(json!({"query":"who","documents":vec!["x".repeat(2_000); 100]})).units,
+            5,
+            "long ones count in pieces"
+        );
+        let audio = of(
+            json!({"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"A".repeat(16_000)}}]}]}),
+        );
+        assert!(audio.audio >= PER_IMAGE + 1_000 && audio.tokens < 100, "{audio:?}");
+    }
+
+    #[test]
     fn an_open_length_is_elastic_and_a_fixed_one_is_not() {
-        let prompt = PromptBound { tokens: 100, images: 0 };
+        let prompt = PromptBound { tokens: 100, ..PromptBound::default() };
         let candidates = [candidate(offer("a/b", "one", "1", "2"))];
         let open = estimate(&candidates, prompt, None, 1).expect("an estimate");
         assert!(open.least < open.most);
@@ -203,7 +297,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_cap_is_lowered_to_what_the_hold_pays_for() {
-        let prompt = PromptBound { tokens: 100, images: 0 };
+        let prompt = PromptBound { tokens: 100, ..PromptBound::default() };
         let offer = offer("a/b", "one", "1", "2");
         let held = |text: &str| Usd::parse(text).unwrap_or_default();
         let length = |usd: &str, cap, choices| {
@@ -227,7 +321,7 @@ pub(super) mod tests {
 
         #[test]
         fn what_is_admitted_is_paid_for(held in 200_u32..100_000, tokens in 0_u64..1_000) {
-            let prompt = PromptBound { tokens, images: 0 };
+            let prompt = PromptBound { tokens, ..PromptBound::default() };
             let offer = offer("a/b", "one", "1", "2");
             let held = Usd::new(rust_decimal::Decimal::new(i64::from(held), 6));
             if let Some(length) = length(held, prompt, &offer, None, 1) {

@@ -12,6 +12,11 @@ pub(super) struct Meter {
     pub cached: u64,
     pub cache_write: u64,
     pub reasoning: u64,
+    /// Of the prompt and of the answer: audio.
+    pub audio: u64,
+    pub audio_output: u64,
+    /// Units of a search.
+    pub units: Option<u64>,
     /// Everything that the model wrote, for counting where the upstream did not.
     pub text: String,
     /// The upstream's own word for how the answer ended; empty until it did.
@@ -42,6 +47,18 @@ impl Meter {
                 append_text(message, &mut self.text);
             }
         }
+    }
+
+    /// Takes an answer in which nothing is written. What was sent is all there is to pay for.
+    pub(super) fn unwritten(&mut self, answer: &Map<String, Value>) {
+        self.common(answer);
+        let number = |group: &str, name: &str| answer.get(group)?.get(name)?.as_u64();
+        let read = number("usage", "total_tokens").or_else(|| number("usage", "input_tokens"));
+        let read = read.or_else(|| answer.get("meta")?.get("tokens")?.get("input_tokens")?.as_u64());
+        self.prompt = self.prompt.or(read);
+        self.units = units(answer);
+        self.completion = Some(0);
+        "stop".clone_into(&mut self.native_finish);
     }
 
     /// The reason in our words; empty until the answer ended.
@@ -97,6 +114,8 @@ impl Meter {
         self.cached = self.cached.max(cached.unwrap_or(0));
         self.cache_write = self.cache_write.max(part("prompt_tokens_details", "cache_write_tokens").unwrap_or(0));
         self.reasoning = self.reasoning.max(part("completion_tokens_details", "reasoning_tokens").unwrap_or(0));
+        self.audio = self.audio.max(part("prompt_tokens_details", "audio_tokens").unwrap_or(0));
+        self.audio_output = self.audio_output.max(part("completion_tokens_details", "audio_tokens").unwrap_or(0));
         self.prompt = self.prompt.max(number("prompt_tokens"));
         self.completion = self.completion.max(answer_tokens(
             number("prompt_tokens"),
@@ -104,6 +123,13 @@ impl Meter {
             number("total_tokens"),
         ));
     }
+}
+
+/// Units of a search, if the provider said.
+pub(super) fn units(answer: &Map<String, Value>) -> Option<u64> {
+    let billed = answer.get("meta").and_then(|meta| meta.get("billed_units"));
+    let told = |group: Option<&Value>| group?.get("search_units")?.as_u64();
+    told(billed).or_else(|| told(answer.get("usage")))
 }
 
 /// Longest id or reason that is kept.

@@ -1,6 +1,6 @@
 //! The gateway: money out. One metered call from the request to the last byte.
 //!
-//! The way of a call: `wire` reads the request, `defaults` fills in what presets
+//! The way of a call: `dialect` and `wire` read the request, `defaults` fills in what presets
 //! and settings add, `routing` orders the endpoints that may answer it, `estimate`
 //! bounds its price, the ledger's desk holds that much, `forward` owns the exchange with the upstream, `meter`
 //! folds what comes back into tokens, the settler ends the hold, and only then the client gets the last bytes.
@@ -18,6 +18,7 @@ pub mod call;
 mod chat;
 mod count;
 mod defaults;
+mod dialect;
 mod error;
 mod estimate;
 mod forward;
@@ -37,6 +38,7 @@ pub mod wire;
 pub use call::{Attempt, Call, Charge, CountedBy, Ended, Status, Terms, Tokens};
 pub use chat::{ClientFacts, Gateway, GatewayParts};
 pub use defaults::InstanceDefaults;
+pub use dialect::Protocol;
 pub use error::ApiError;
 pub use forward::{Answer, Settles, Timeouts};
 pub use providers::UpstreamKeys;

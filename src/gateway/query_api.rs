@@ -4,11 +4,14 @@
 //! of one model is dropped whole. Amounts are JSON numbers with exactly the digits of the books.
 
 mod account;
+mod endpoints;
+mod filter;
 mod generation;
 mod models;
 pub mod presets;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -24,15 +27,14 @@ use crate::keys::extract::authenticate;
 use crate::keys::management::extract::AnyCaller;
 use crate::keys::{Caller, Models};
 use crate::presets::Memory;
+use crate::routing::{Asked, Health, Preferences, candidates};
 use crate::web::api::{Data, ErrorBody, answered, private, to_bytes};
 
 pub use account::{CreditsBody, KeyBody};
+pub use endpoints::{EndpointListBody, EndpointsBody};
+pub use filter::ModelQuery;
 pub use generation::GenerationBody;
-pub use models::{CountBody, EndpointsBody, ModelQuery, ModelsBody, ProvidersBody};
-
-/// Models in one answer, and left out before it.
-const MAX_LIMIT: usize = 1_000;
-const MAX_OFFSET: usize = 1_000_000;
+pub use models::{CountBody, ModelsBody, ProvidersBody};
 
 /// What the handlers of this file read. Cloning it is cheap.
 #[derive(Clone)]
@@ -42,6 +44,8 @@ struct Inner {
     pool: PgPool,
     shelf: Shelf,
     memory: Memory,
+    /// How endpoints did of late.
+    health: Health,
     /// For presets that name no model, where the organization names none either.
     default_model: Option<String>,
     /// The list of models as bytes, made once per catalog.
@@ -50,8 +54,8 @@ struct Inner {
 
 impl QueryApi {
     #[must_use]
-    pub fn new(pool: PgPool, shelf: Shelf, memory: Memory, default_model: Option<String>) -> QueryApi {
-        QueryApi(Arc::new(Inner { pool, shelf, memory, default_model, listed: Mutex::default() }))
+    pub fn new(pool: PgPool, shelf: Shelf, memory: Memory, health: Health, default_model: Option<String>) -> QueryApi {
+        QueryApi(Arc::new(Inner { pool, shelf, memory, health, default_model, listed: Mutex::default() }))
     }
 
     fn catalog(&self) -> Catalog {
@@ -68,9 +72,11 @@ impl QueryApi {
     }
 
     /// The list of models as JSON.
-    #[must_use]
-    pub fn models(&self, query: &ModelQuery) -> Bytes {
-        self.listed().page(query, None, &[])
+    ///
+    /// # Errors
+    /// 400 for a number that makes no sense.
+    pub fn models(&self, query: &ModelQuery) -> Result<Bytes, ApiError> {
+        self.listed().page(query, None, &[], &self.0.health)
     }
 
     /// The same for a key: only those that it may call, and before them the presets that it may.
@@ -83,7 +89,32 @@ impl QueryApi {
         let model = defaults.default_model.as_deref().or(instance);
         let allowed: Option<&Models> = caller.rules.models.as_ref();
         let presets = defaults.presets().filter_map(|preset| models::of_preset(preset, &catalog, model, allowed));
-        Ok(self.listed().page(query, allowed, &presets.collect::<Vec<_>>()))
+        let may = |slug: &str| allowed.is_none_or(|allowed| allowed.allow(slug));
+        let may = allowed.is_some().then_some(&may as &dyn Fn(&str) -> bool);
+        self.listed().page(query, may, &presets.collect::<Vec<_>>(), &self.0.health)
+    }
+
+    /// The models that somebody may answer for a key: what it may call, at providers that its organization lets answer.
+    ///
+    /// # Errors
+    /// 400 for a number that makes no sense, 503 while the database is away.
+    pub async fn models_for(&self, caller: &Caller, query: &ModelQuery) -> Result<Bytes, ApiError> {
+        let defaults = answered(self.0.memory.of(caller.org)).await?;
+        let (catalog, now) = (self.catalog(), Instant::now());
+        let (preferences, body) = (Preferences::default(), serde_json::Map::new());
+        let may = |slug: &str| {
+            let asked = Asked {
+                models: &[slug.to_owned()],
+                preferences: &preferences,
+                policy: &defaults.policy,
+                body: &body,
+                has_cap: false,
+                last: None,
+            };
+            caller.rules.models.as_ref().is_none_or(|allowed| allowed.allow(slug))
+                && candidates(&catalog, &asked, &self.0.health, now, &mut |_| 0).is_ok()
+        };
+        self.listed().page(query, Some(&may), &[], &self.0.health)
     }
 
     /// A key's limits and spending as JSON.
@@ -112,7 +143,8 @@ impl QueryApi {
         let id: CallId = id.parse().map_err(|_| ApiError::not_found())?;
         let mut conn = self.tenant(caller).await?;
         let found = answered(generation::generation_info(&mut conn, caller, id)).await?;
-        to_bytes(&Data { data: found.ok_or_else(ApiError::not_found)? })
+        let data = found.ok_or_else(ApiError::not_found)?.of_kind(&self.catalog());
+        to_bytes(&Data { data })
     }
 
     /// Nothing but what belongs to the caller's organization can be seen in it.
@@ -141,7 +173,17 @@ fn public(body: Bytes) -> HttpResponse {
     security(()),
     params(
         ("supported_parameters" = Option<String>, Query, description = "Only models that understand all of these, separated by commas"),
+        ("input_modalities" = Option<String>, Query, description = "Only models that take all of these, separated by commas: text, image, file, audio, video"),
+        ("output_modalities" = Option<String>, Query, description = "Only models that give one of these: text, image, audio, embeddings, rerank; or all. Without it, text"),
         ("q" = Option<String>, Query, description = "Only models whose id or name has this text"),
+        ("sort" = Option<String>, Query, description = "newest, pricing-low-to-high, pricing-high-to-low, context-high-to-low, throughput-high-to-low or latency-low-to-high; any other word leaves the order"),
+        ("context" = Option<u32>, Query, minimum = 1, description = "Only models that take at least so many tokens"),
+        ("min_price" = Option<f64>, Query, minimum = 0, description = "Only models whose prompt costs at least so many dollars per million tokens"),
+        ("max_price" = Option<f64>, Query, minimum = 0, description = "Only models whose prompt costs at most so much"),
+        ("arch" = Option<String>, Query, description = "Only models with this tokenizer, such as GPT or Claude"),
+        ("model_authors" = Option<String>, Query, description = "Only models of these authors, separated by commas"),
+        ("providers" = Option<String>, Query, description = "Only models that one of these providers runs, by slug or name, separated by commas"),
+        ("zdr" = Option<String>, Query, description = "`true`: only models that somebody runs without keeping what is sent"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many, up to 1000"),
         ("offset" = Option<u32>, Query, minimum = 0, maximum = 1_000_000, description = "Leave out so many"),
     ),
@@ -152,19 +194,84 @@ pub async fn list_models(
     api: web::Data<QueryApi>,
     query: Result<web::Query<ModelQuery>, actix_web::Error>,
 ) -> Result<HttpResponse, ApiError> {
-    let query = query.map_err(|_| ApiError::invalid("The query of the address could not be read."))?;
-    let fits = query.limit.is_none_or(|limit| (1..=MAX_LIMIT).contains(&limit))
-        && query.offset.is_none_or(|offset| offset <= MAX_OFFSET);
-    if !fits {
-        return Err(ApiError::invalid(format!(
-            "`limit` must be from 1 to {MAX_LIMIT}, `offset` at most {MAX_OFFSET}."
-        )));
-    }
+    let query = read(query)?;
     // The list is for everybody, so a wrong key is no reason to refuse it.
     match authenticate(&request).await {
         Ok(caller) => Ok(private(api.models_of(caller.caller(), &query).await?)),
-        Err(_) => Ok(public(api.models(&query))),
+        Err(_) => Ok(public(api.models(&query)?)),
     }
+}
+
+fn read(query: Result<web::Query<ModelQuery>, actix_web::Error>) -> Result<ModelQuery, ApiError> {
+    let query = query.map_err(|_| ApiError::invalid("The query of the address could not be read."))?;
+    Ok(query.into_inner())
+}
+
+/// Lists the models that the key can have answered: those that it may call, at providers that its organization lets answer.
+/// It takes what `GET /models` takes.
+///
+/// # Errors
+/// 400 for a number that cannot be read, 401 without a valid key, 503 while the database is away.
+#[utoipa::path(
+    get,
+    path = "/api/v1/models/user",
+    tag = "Models",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many, up to 1000"),
+        ("offset" = Option<u32>, Query, minimum = 0, maximum = 1_000_000, description = "Leave out so many"),
+    ),
+    responses(
+        (status = 200, body = ModelsBody),
+        (status = 400, body = ErrorBody),
+        (status = 401, body = ErrorBody),
+        (status = 403, body = ErrorBody),
+        (status = 503, body = ErrorBody),
+    ),
+)]
+pub async fn list_models_of_user(
+    api: web::Data<QueryApi>,
+    caller: AnyCaller,
+    query: Result<web::Query<ModelQuery>, actix_web::Error>,
+) -> Result<HttpResponse, ApiError> {
+    Ok(private(api.models_for(caller.get(), &read(query)?).await?))
+}
+
+/// Lists the models that make vectors of texts. Needs no key.
+///
+/// # Errors
+/// 400 for a number that cannot be read.
+#[utoipa::path(
+    get,
+    path = "/api/v1/embeddings/models",
+    tag = "Models",
+    security(()),
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many, up to 1000"),
+        ("offset" = Option<u32>, Query, minimum = 0, maximum = 1_000_000, description = "Leave out so many"),
+    ),
+    responses((status = 200, body = ModelsBody), (status = 400, body = ErrorBody)),
+)]
+pub async fn list_embedding_models(
+    api: web::Data<QueryApi>,
+    query: Result<web::Query<ModelQuery>, actix_web::Error>,
+) -> Result<HttpResponse, ApiError> {
+    let query = ModelQuery { output_modalities: Some("embeddings".to_owned()), ..read(query)? };
+    Ok(public(api.models(&query)?))
+}
+
+/// Lists the endpoints that keep nothing of what they are sent. Needs no key.
+///
+/// # Errors
+/// None of its own.
+#[utoipa::path(
+    get,
+    path = "/api/v1/endpoints/zdr",
+    tag = "Models",
+    security(()),
+    responses((status = 200, body = EndpointListBody)),
+)]
+pub async fn list_zdr_endpoints(api: web::Data<QueryApi>) -> Result<HttpResponse, ApiError> {
+    Ok(public(to_bytes(&EndpointListBody::without_retention(&api.catalog(), &api.0.health))?))
 }
 
 /// Counts the models that can be called. Needs no key.
@@ -209,7 +316,7 @@ pub async fn model_endpoints(
     let id = format!("{author}/{name}");
     let catalog = api.catalog();
     let model = catalog.model(&id).filter(|listed| listed.is_open()).ok_or_else(|| ApiError::model_not_found(&id))?;
-    Ok(public(to_bytes(&EndpointsBody::of(model))?))
+    Ok(public(to_bytes(&EndpointsBody::of(model, &api.0.health))?))
 }
 
 /// Lists the providers in use. Needs no key.

@@ -10,13 +10,15 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::sync::mpsc;
 
+use super::dialect::Protocol;
+use super::error::ApiError;
 use super::forward::Answer;
 use crate::base::ids::CallId;
 
 const GENERATION: &str = "X-Generation-Id";
 
 /// The response to a call.
-pub(crate) fn respond(id: CallId, answer: Answer) -> HttpResponse {
+pub(crate) fn respond(protocol: Protocol, request_id: &str, id: CallId, answer: Answer) -> HttpResponse {
     let generation = (GENERATION, id.to_string());
     match answer {
         Answer::Whole(body) => HttpResponse::Ok()
@@ -32,8 +34,13 @@ pub(crate) fn respond(id: CallId, answer: Answer) -> HttpResponse {
             .insert_header((CACHE_CONTROL, "no-cache, no-store"))
             .insert_header(("X-Accel-Buffering", "no"))
             .streaming(Listening(receiver)),
-        Answer::Error(error) => error.builder().insert_header(generation).body(error.to_body()),
+        Answer::Error(error) => error.builder().insert_header(generation).body(protocol.error_body(&error, request_id)),
     }
+}
+
+/// The response where there is no call.
+pub(super) fn refuse(protocol: Protocol, request_id: &str, error: &ApiError) -> HttpResponse {
+    error.builder().body(protocol.error_body(error, request_id))
 }
 
 /// A body that only listens: the task behind the channel does not care whether it is dropped.

@@ -44,13 +44,19 @@ fn routes(service: &mut web::ServiceConfig) {
     for prefix in PREFIXES {
         let at = |path: &str| web::resource(format!("{prefix}{path}"));
         let get = |path: &str, ask: Route| at(path).route(ask).default_service(web::to(only_get));
+        let post = |path: &str, tell: Route| at(path).route(tell).default_service(web::to(only_post));
         service
-            .service(
-                at("/chat/completions")
-                    .route(web::post().to(api::chat_completions))
-                    .default_service(web::to(only_post)),
-            )
+            .service(post("/chat/completions", web::post().to(api::chat_completions)))
+            .service(post("/completions", web::post().to(api::completions)))
+            .service(post("/responses", web::post().to(api::responses)))
+            .service(post("/messages", web::post().to(api::messages)))
+            .service(post("/messages/count_tokens", web::post().to(api::count_tokens)))
+            .service(post("/embeddings", web::post().to(api::embeddings)))
+            .service(post("/rerank", web::post().to(api::rerank)))
             .service(get("/models", web::get().to(query_api::list_models)))
+            .service(get("/models/user", web::get().to(query_api::list_models_of_user)))
+            .service(get("/embeddings/models", web::get().to(query_api::list_embedding_models)))
+            .service(get("/endpoints/zdr", web::get().to(query_api::list_zdr_endpoints)))
             .service(get("/models/count", web::get().to(query_api::count_models)))
             .service(get("/models/{author}/{slug}/endpoints", web::get().to(query_api::model_endpoints)))
             .service(get("/providers", web::get().to(query_api::list_providers)))
@@ -166,7 +172,8 @@ async fn open_to_browsers(
             "authorization, content-type, x-title, x-openrouter-title, http-referer, x-api-key, x-request-id, \
              x-session-id, idempotency-key, x-stainless-arch, x-stainless-lang, x-stainless-os, \
              x-stainless-package-version, x-stainless-retry-count, x-stainless-runtime, \
-             x-stainless-runtime-version, x-stainless-timeout",
+             x-stainless-runtime-version, x-stainless-timeout, anthropic-version, anthropic-beta, \
+             anthropic-dangerous-direct-browser-access",
         ),
         ("access-control-expose-headers", "x-request-id, x-generation-id, retry-after"),
         ("access-control-max-age", "86400"),
@@ -187,7 +194,16 @@ async fn open_to_browsers(
     ),
     paths(
         api::chat_completions,
+        api::completions,
+        api::responses,
+        api::messages,
+        api::count_tokens,
+        api::embeddings,
+        api::rerank,
         query_api::list_models,
+        query_api::list_models_of_user,
+        query_api::list_embedding_models,
+        query_api::list_zdr_endpoints,
         query_api::count_models,
         query_api::model_endpoints,
         query_api::list_providers,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::record::{Recent, Record};
 use crate::catalog::EndpointId;
 
 /// An endpoint that failed is asked last for so long.
@@ -19,6 +20,7 @@ pub struct Health(Arc<Memory>);
 #[derive(Debug)]
 struct Memory {
     started: Instant,
+    record: Record,
     seen: Mutex<HashMap<EndpointId, Seen>>,
 }
 
@@ -111,11 +113,12 @@ pub struct Speed {
 impl Health {
     #[must_use]
     pub fn new(now: Instant) -> Health {
-        Health(Arc::new(Memory { started: now, seen: Mutex::default() }))
+        Health(Arc::new(Memory { started: now, record: Record::new(now), seen: Mutex::default() }))
     }
 
     /// An endpoint did not answer as it should.
     pub fn failed(&self, endpoint: EndpointId, now: Instant) {
+        self.0.record.failed(endpoint, now);
         self.with(endpoint, |seen| {
             seen.failed_at = Some(now);
             seen.fresh.failed += 1;
@@ -124,6 +127,7 @@ impl Health {
 
     /// An endpoint answered.
     pub fn answered(&self, endpoint: EndpointId, now: Instant, took: Took) {
+        self.0.record.answered(endpoint, now, took);
         let number = self.minute(now);
         self.with(endpoint, |seen| {
             seen.failed_at = None;
@@ -187,6 +191,12 @@ impl Health {
         for (endpoint, measured) in taken {
             self.with(*endpoint, |seen| seen.fresh.add(*measured));
         }
+    }
+
+    /// Uptime and speed over longer than what decides who is asked.
+    #[must_use]
+    pub fn recent(&self, endpoint: EndpointId, now: Instant) -> Recent {
+        self.0.record.of(endpoint, now)
     }
 
     fn minute(&self, now: Instant) -> u64 {

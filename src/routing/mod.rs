@@ -18,6 +18,7 @@ mod outlook;
 mod own;
 mod policy;
 mod preferences;
+mod record;
 mod why;
 
 pub use candidates::{Asked, Candidate, NoRoute, candidates, model_of};
@@ -27,6 +28,7 @@ pub use outlook::{LeftOut, Next, Outlook, outlook};
 pub use own::{Fee, Mode, Own, OwnKey, origin_of};
 pub use policy::{Policy, Privacy};
 pub use preferences::{BadPreference, MaxPrice, Preferences, Sort};
+pub use record::{Percentiles, Recent};
 pub use why::Why;
 
 #[cfg(test)]

@@ -232,6 +232,15 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/dev/mailbox", Developer),
     ("get", "/dev/mailbox/{mail}", Developer),
     ("post", "/chat/completions", For::Key),
+    ("post", "/completions", For::Key),
+    ("post", "/responses", For::Key),
+    ("post", "/messages", For::Key),
+    ("post", "/messages/count_tokens", For::Key),
+    ("post", "/embeddings", For::Key),
+    ("post", "/rerank", For::Key),
+    ("get", "/models/user", For::Key),
+    ("get", "/embeddings/models", Anybody),
+    ("get", "/endpoints/zdr", Anybody),
     ("get", "/models/count", Anybody),
     ("get", "/models/{author}/{slug}/endpoints", Anybody),
     ("get", "/providers", Anybody),
@@ -266,7 +275,7 @@ fn written(source: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     // Without white space, so that no way of formatting hides a route.
     let source: String = source.chars().filter(|c| !c.is_whitespace()).collect();
-    for start in [".route(\"", ".service(get(\""] {
+    for start in [".route(\"", ".service(get(\"", ".service(post(\""] {
         for rest in source.split(start).skip(1) {
             let path = rest.split('"').next().unwrap_or_default();
             let (_, after) = rest.split_once("web::").expect("a method");

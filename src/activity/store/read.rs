@@ -193,7 +193,8 @@ pub async fn price_row(conn: &mut PgConnection, version: Uuid) -> Result<Option<
     let row = sqlx::query!(
         r#"select version, created_at, prompt as "prompt: UnitPrice", completion as "completion: UnitPrice",
             cache_read as "cache_read: UnitPrice", cache_write as "cache_write: UnitPrice",
-            request as "request: UnitPrice", image as "image: UnitPrice"
+            request as "request: UnitPrice", image as "image: UnitPrice", audio as "audio: UnitPrice",
+            audio_output as "audio_output: UnitPrice"
            from price_version where id = $1"#,
         version,
     )
@@ -209,6 +210,8 @@ pub async fn price_row(conn: &mut PgConnection, version: Uuid) -> Result<Option<
             cache_write: row.cache_write,
             request: row.request,
             image: row.image,
+            audio: row.audio,
+            audio_output: row.audio_output,
         },
     }))
 }

@@ -131,6 +131,8 @@ struct EndpointRow {
     cache_write: Option<UnitPrice>,
     request: Option<UnitPrice>,
     image: Option<UnitPrice>,
+    audio: Option<UnitPrice>,
+    audio_output: Option<UnitPrice>,
 }
 
 async fn endpoint_rows(conn: &mut PgConnection) -> sqlx::Result<Vec<EndpointRow>> {
@@ -141,7 +143,8 @@ async fn endpoint_rows(conn: &mut PgConnection) -> sqlx::Result<Vec<EndpointRow>
                   e.retired_at is not null as "retired!", v.id as "price_version: PriceVersionId",
                   v.prompt as "prompt: UnitPrice", v.completion as "completion: UnitPrice",
                   v.cache_read as "cache_read: UnitPrice", v.cache_write as "cache_write: UnitPrice",
-                  v.request as "request: UnitPrice", v.image as "image: UnitPrice"
+                  v.request as "request: UnitPrice", v.image as "image: UnitPrice",
+                  v.audio as "audio: UnitPrice", v.audio_output as "audio_output: UnitPrice"
            from (select distinct on (endpoint_id) * from price_version order by endpoint_id, version desc) v
            join endpoint e on e.id = v.endpoint_id
            join model m on m.id = e.model_id
@@ -170,6 +173,8 @@ impl EndpointRow {
                 cache_write: self.cache_write,
                 request: self.request,
                 image: self.image,
+                audio: self.audio,
+                audio_output: self.audio_output,
             },
         })
     }

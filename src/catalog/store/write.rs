@@ -113,9 +113,10 @@ pub(in crate::catalog) async fn add_price(
     price: &Price,
 ) -> sqlx::Result<()> {
     let done = sqlx::query!(
-        "insert into price_version (id, endpoint_id, version, prompt, completion, cache_read, cache_write, request, image)
+        "insert into price_version (id, endpoint_id, version, prompt, completion, cache_read, cache_write, request, image,
+                                    audio, audio_output)
          select $1, e.id, 1 + coalesce((select max(version) from price_version v where v.endpoint_id = e.id), 0),
-                $5, $6, $7, $8, $9, $10
+                $5, $6, $7, $8, $9, $10, $11, $12
          from endpoint e
          join model m on m.id = e.model_id
          join provider p on p.id = e.provider_id
@@ -130,6 +131,8 @@ pub(in crate::catalog) async fn add_price(
         price.cache_write.map(UnitPrice::amount),
         price.request.map(UnitPrice::amount),
         price.image.map(UnitPrice::amount),
+        price.audio.map(UnitPrice::amount),
+        price.audio_output.map(UnitPrice::amount),
     )
     .execute(conn)
     .await?;

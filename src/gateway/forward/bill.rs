@@ -5,8 +5,8 @@ use tokio::time::Instant;
 use super::exchange::{End, Progress, millis};
 use super::{Deps, Job, Step};
 use crate::base::Usd;
-use crate::catalog::{Cost, CostLine, Price, Usage, cost};
-use crate::gateway::count::{count_prompt, count_text};
+use crate::catalog::{Cost, CostLine, Price, Task, Usage, cost};
+use crate::gateway::count::{count_prompt, count_text, search_units};
 use crate::gateway::estimate::prompt_bound;
 use crate::gateway::{CountedBy, Ended, Status, Tokens};
 
@@ -53,17 +53,42 @@ pub(super) async fn bill(deps: &Deps, job: &Job, progress: &Progress, end: &End,
 async fn price_it(deps: &Deps, job: &Job, progress: &Progress, step: &Step) -> (Tokens, CountedBy, Cost) {
     let price = &step.candidate.offer().endpoint.price;
     let meter = &progress.meter;
-    let images = if price.image.is_some() { prompt_bound(&job.body).images } else { 0 };
+    let beside = Beside::of(job, progress, price);
     if let (Some(prompt), Some(completion)) = (meter.prompt, meter.completion) {
         let tokens = tokens(progress, prompt, completion);
-        if let Some(cost) = cost_of(tokens, images, price) {
+        if let Some(cost) = cost_of(tokens, beside, price) {
             return (tokens, CountedBy::Upstream, cost);
         }
         // A report that cannot be true is no report.
         tracing::warn!(call = %job.call.id, "an upstream reported an implausible usage; it is counted here");
-        return count_here(deps, job, progress, price, images, (None, None)).await;
+        return count_here(deps, job, progress, price, beside, (None, None)).await;
     }
-    count_here(deps, job, progress, price, images, (meter.prompt, meter.completion)).await
+    count_here(deps, job, progress, price, beside, (meter.prompt, meter.completion)).await
+}
+
+/// What has a price besides tokens, or one of its own among them.
+#[derive(Clone, Copy)]
+struct Beside {
+    images: u64,
+    audio: u64,
+    audio_output: u64,
+    requests: u64,
+}
+
+impl Beside {
+    fn of(job: &Job, progress: &Progress, price: &Price) -> Beside {
+        let meter = &progress.meter;
+        let documents = || job.body.get("documents").and_then(serde_json::Value::as_array).map_or(0, Vec::len);
+        Beside {
+            images: if price.image.is_some() { prompt_bound(&job.body).images } else { 0 },
+            audio: meter.audio,
+            audio_output: meter.audio_output,
+            requests: match job.task {
+                Task::Rerank => meter.units.unwrap_or_else(|| search_units(documents())),
+                Task::Answer | Task::Embed => 1,
+            },
+        }
+    }
 }
 
 /// Counts what the upstream did not.
@@ -72,7 +97,7 @@ async fn count_here(
     job: &Job,
     progress: &Progress,
     price: &Price,
-    images: u64,
+    beside: Beside,
     known: (Option<u64>, Option<u64>),
 ) -> (Tokens, CountedBy, Cost) {
     let prompt = match known.0 {
@@ -81,13 +106,14 @@ async fn count_here(
     };
     let completion = match known.1 {
         Some(completion) => completion,
+        None if job.task != Task::Answer => 0,
         None => count_text(&deps.handle, text(progress)).await,
     };
     let mut tokens = tokens(progress, prompt, completion);
     if known.0.is_none() {
         (tokens.cached, tokens.cache_write) = (0, 0);
     }
-    let cost = cost_of(tokens, images, price).unwrap_or(Cost { total: Usd::ZERO, lines: Vec::new() });
+    let cost = cost_of(tokens, beside, price).unwrap_or(Cost { total: Usd::ZERO, lines: Vec::new() });
     (tokens, CountedBy::Here, cost)
 }
 
@@ -96,7 +122,7 @@ fn text(progress: &Progress) -> String {
     match &progress.answer {
         Some(answer) if progress.meter.text.is_empty() => {
             let mut again = crate::gateway::meter::Meter::default();
-            let mut silent = answer.clone();
+            let mut silent = answer.chunk.clone();
             silent.shift_remove("usage");
             again.whole(&silent);
             again.text
@@ -118,15 +144,17 @@ fn tokens(progress: &Progress, prompt: u64, completion: u64) -> Tokens {
     }
 }
 
-fn cost_of(tokens: Tokens, images: u64, price: &Price) -> Option<Cost> {
+fn cost_of(tokens: Tokens, beside: Beside, price: &Price) -> Option<Cost> {
     let usage = Usage {
         prompt_tokens: tokens.prompt,
         completion_tokens: tokens.completion,
         cached_tokens: tokens.cached,
         cache_write_tokens: tokens.cache_write,
         reasoning_tokens: tokens.reasoning,
-        images,
-        requests: 1,
+        images: beside.images,
+        audio_tokens: beside.audio,
+        audio_output_tokens: beside.audio_output,
+        requests: beside.requests,
     };
     cost(&usage, price).ok()
 }

@@ -1,14 +1,15 @@
 //! Asking one endpoint after the other until one answers, and passing its answer on.
 
-use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::client::{Client, Waited};
 use super::{Deps, Job, Step};
+use crate::catalog::Task;
 use crate::gateway::Attempt;
+use crate::gateway::dialect::Writer;
 use crate::gateway::meter::Meter;
-use crate::gateway::providers::{Failure, Fault, Line, Question, Reply, Source, ask};
-use crate::gateway::wire::{Normalised, Stamp, event, normalise_chunk};
+use crate::gateway::providers::{Failure, Fault, Line, Piece, Question, Reply, Source, ask};
+use crate::gateway::wire::Stamp;
 use crate::routing::Took;
 
 /// Endpoints that one call asks at most.
@@ -31,7 +32,9 @@ pub(super) struct Progress {
     asked_at: Instant,
     pub meter: Meter,
     /// An answer in one piece.
-    pub answer: Option<Map<String, Value>>,
+    pub answer: Option<Piece>,
+    /// What was written to the client by the step that was asked last.
+    pub writer: Writer,
     pub first_token_at: Option<Instant>,
     pub attempts: Vec<Attempt>,
     /// The client left before the end.
@@ -39,7 +42,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new() -> Progress {
+    pub(super) fn new(job: &Job) -> Progress {
         let now = Instant::now();
         Progress {
             started: now,
@@ -47,6 +50,7 @@ impl Progress {
             asked_at: now,
             meter: Meter::default(),
             answer: None,
+            writer: job.kept.writer(),
             first_token_at: None,
             attempts: Vec::new(),
             cancelled: false,
@@ -58,11 +62,12 @@ impl Progress {
         job.steps.get(self.asked?)
     }
 
-    fn ask(&mut self, index: usize) {
+    fn ask(&mut self, job: &Job, index: usize) {
         self.asked = Some(index);
         self.asked_at = Instant::now();
         self.meter = Meter::default();
         self.answer = None;
+        self.writer = job.kept.writer();
         self.first_token_at = None;
     }
 
@@ -95,7 +100,7 @@ pub(super) async fn exchange(deps: &Deps, job: &Job, client: &mut Client, progre
             progress.cancelled = true;
             return End::Left;
         }
-        progress.ask(index);
+        progress.ask(job, index);
         let tried = attempt(deps, job, step, client, progress, deadline).await;
         progress.cancelled |= client.is_gone();
         match tried {
@@ -155,7 +160,16 @@ async fn attempt(
     let hops = job.call.hops;
     let line = Line { http: &deps.http, keys: &deps.keys, timeouts: &deps.timeouts, first_byte, hops };
     let (cap, longest, stream) = (step.cap, step.longest, job.call.streamed);
-    let question = Question { candidate: &step.candidate, body: &job.body, added: &job.added, cap, longest, stream };
+    let question = Question {
+        candidate: &step.candidate,
+        body: &job.body,
+        added: &job.added,
+        cap,
+        longest,
+        stream,
+        task: job.task,
+        words: job.kept.words(),
+    };
     // An answer in one piece is billed in full by everyone once it was asked for, so hanging up would save nothing.
     let may_cancel = stream && offer.provider.provider.cancel_stops_billing;
     // Asking takes much room and is over when the answer begins.
@@ -164,7 +178,10 @@ async fn attempt(
         Waited::TimedOut => Err(Failure::new(Fault::Timeout, "the call took too long")),
         Waited::Done(reply) => match reply? {
             Reply::Whole(answer) => {
-                progress.meter.whole(&answer);
+                match job.task {
+                    Task::Answer => progress.meter.whole(&answer.chunk),
+                    Task::Embed | Task::Rerank => progress.meter.unwritten(&answer.chunk),
+                }
                 progress.answer = Some(answer);
                 progress.first_token_at = Some(Instant::now());
                 Ok(End::Complete)
@@ -203,11 +220,11 @@ async fn pass_on(
             Waited::TimedOut => return Err(Failure::new(Fault::Timeout, "the provider stopped answering")),
             Waited::Done(chunk) => chunk?,
         };
-        let Some(mut chunk) = chunk else { break };
+        let Some(piece) = chunk else { break };
         progress.first_token_at.get_or_insert_with(Instant::now);
-        progress.meter.chunk(&chunk);
-        if normalise_chunk(&mut chunk, &stamp) == Normalised::Forward {
-            client.send(event(&chunk)).await;
+        progress.meter.chunk(&piece.chunk);
+        if let Some(bytes) = progress.writer.piece(piece, &stamp) {
+            client.send(bytes).await;
         }
         if client.drain_is_over() {
             return Ok(End::Left);

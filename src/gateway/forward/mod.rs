@@ -19,13 +19,15 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use super::dialect::{Kept, Writer};
 use super::error::ApiError;
-use super::providers::{Failure, Fault, UpstreamKeys};
+use super::providers::{Failure, Fault, Piece, UpstreamKeys};
 use super::settle::{Durable, Receipt, Settler};
-use super::wire::{Stamp, UsageOut, error_chunk, normalise_whole, usage_chunk, with_usage};
 use super::call::Terms;
+use super::wire::{Stamp, UsageOut};
 use super::{Attempt, Call, Ended};
 use crate::base::Usd;
+use crate::catalog::Task;
 use crate::outgoing::HttpClient;
 use crate::privacy::{Cut, Text, Texts};
 use crate::routing::{Candidate, Conversation, Conversations, Health};
@@ -114,6 +116,9 @@ pub(super) struct Job {
     pub keep: Option<u16>,
     /// The model as the request named it.
     pub asked: String,
+    pub task: Task,
+    /// What the answer needs to know of the request.
+    pub kept: Kept,
     pub body: Map<String, Value>,
     /// Fields of the body that presets have added.
     pub added: Vec<String>,
@@ -146,7 +151,7 @@ pub(super) fn start(
 }
 
 async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
-    let mut progress = Progress::new();
+    let mut progress = Progress::new(&job);
     if job.keep.is_some() {
         client.keep();
     }
@@ -176,7 +181,7 @@ async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
         Durable::Lost => End::Failed(Failure::new(Fault::Internal, "the settlement could not be stored")),
         Durable::Committed | Durable::Spooled => end,
     };
-    deliver(end, &mut client, (progress.answer, &before), &stamp, &usage).await;
+    deliver(end, &mut client, progress.writer, (progress.answer, &before), &stamp, &usage).await;
     // The client has all of it by now: nothing of this can hold it up.
     if let (Some(keep_days), Some(response)) = (job.keep, client.kept()) {
         let request = Cut::of_request(&job.asked, &job.body);
@@ -211,7 +216,8 @@ fn stamp(job: &Job, progress: &Progress) -> Stamp {
 async fn deliver(
     end: End,
     client: &mut Client,
-    (answer, failed_before): (Option<Map<String, Value>>, &[Attempt]),
+    mut writer: Writer,
+    (answer, failed_before): (Option<Piece>, &[Attempt]),
     stamp: &Stamp,
     usage: &UsageOut,
 ) {
@@ -221,16 +227,13 @@ async fn deliver(
             // Asking again would cost again.
             let error = if usage.charged.is_positive() { error.without_retry() } else { error };
             if client.is_open() {
-                client.send(error_chunk(stamp, &error, usage)).await;
+                client.send(writer.broken(stamp, &error, usage)).await;
             } else {
                 client.refuse(error);
             }
         }
-        (_, Some(mut answer)) => {
-            normalise_whole(&mut answer, stamp);
-            client.whole(with_usage(&answer, usage));
-        }
-        (_, None) => client.send(usage_chunk(stamp, usage)).await,
+        (_, Some(answer)) => client.whole(writer.whole(answer, stamp, usage)),
+        (_, None) => client.send(writer.end(stamp, usage)).await,
     }
 }
 

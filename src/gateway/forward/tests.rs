@@ -97,7 +97,19 @@ fn job(streamed: bool, offers: Vec<Offer>) -> Job {
     let body = body.as_object().cloned().unwrap_or_default();
     let conversation = Conversations::default().of(call.org, None, &[], &body);
     let (terms, asked) = (Terms::default(), "a/b".to_owned());
-    Job { call, hold: Usd::from_cents(100), terms, keep: None, asked, body, added: Vec::new(), conversation, steps }
+    Job {
+        call,
+        hold: Usd::from_cents(100),
+        terms,
+        keep: None,
+        asked,
+        task: Task::Answer,
+        kept: Kept::Chat,
+        body,
+        added: Vec::new(),
+        conversation,
+        steps,
+    }
 }
 
 /// What an upstream does with a connection after it has read the question.

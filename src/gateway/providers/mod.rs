@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::forward::Timeouts;
-use crate::catalog::ProviderKind;
+use crate::catalog::{ProviderKind, Task};
 use crate::outgoing::HttpClient;
 use crate::routing::Candidate;
 
@@ -31,6 +31,9 @@ pub(super) struct Question<'a> {
     /// The longest answer that the hold pays for; for protocols that demand a length.
     pub longest: u64,
     pub stream: bool,
+    pub task: Task,
+    /// The request in the client's own words, for an upstream that speaks the same.
+    pub words: Option<&'a Map<String, Value>>,
 }
 
 impl Question<'_> {
@@ -59,9 +62,24 @@ pub(super) struct Line<'a> {
     pub hops: u8,
 }
 
+/// A part of an answer, or all of it.
+#[derive(Debug, Default)]
+pub(super) struct Piece {
+    /// In OpenAI's shape; empty where there is nothing in it to be counted.
+    pub chunk: Map<String, Value>,
+    /// As the upstream said it, where the client speaks the same.
+    pub words: Option<Map<String, Value>>,
+}
+
+impl From<Map<String, Value>> for Piece {
+    fn from(chunk: Map<String, Value>) -> Piece {
+        Piece { chunk, words: None }
+    }
+}
+
 /// An upstream's answer, as soon as it is one.
 pub(super) enum Reply {
-    Whole(Map<String, Value>),
+    Whole(Piece),
     Stream(Source),
 }
 

@@ -11,7 +11,7 @@ use super::failure::{Failure, Fault};
 use super::source::{Dialect, HttpSource};
 use super::{Line, Question, Reply, Source};
 use crate::base::Secret;
-use crate::catalog::Offer;
+use crate::catalog::{Offer, Task};
 use crate::routing::Candidate;
 use crate::gateway::hops;
 use crate::gateway::wire::{check_depth, whole_to_chunk};
@@ -27,8 +27,20 @@ pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply
     if let Some(key) = &key {
         headers.insert(AUTHORIZATION, secret_header(&format!("Bearer {}", key.expose()))?);
     }
-    let body = body(question);
-    let response = send(line, offer, "chat/completions", headers, body, key.as_deref()).await?;
+    let (path, body) = match question.task {
+        Task::Answer => ("chat/completions", body(question)),
+        Task::Embed => ("embeddings", plain_body(question)),
+        Task::Rerank => ("rerank", plain_body(question)),
+    };
+    let response = send(line, offer, path, headers, body, key.as_deref()).await?;
+    if question.task != Task::Answer {
+        let answer = read_whole(line, response, key.as_deref()).await?;
+        let list = if question.task == Task::Embed { "data" } else { "results" };
+        if answer.get(list).and_then(Value::as_array).is_none_or(Vec::is_empty) {
+            return Err(Failure::new(Fault::BadAnswer, format!("the provider's answer has no {list}")));
+        }
+        return Ok(Reply::Whole(answer.into()));
+    }
     if is_event_stream(&response, question.stream) {
         return Ok(Reply::Stream(Source::Http(Box::new(HttpSource::new(response, Dialect::OpenAi, key)))));
     }
@@ -41,7 +53,7 @@ pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply
 
 /// A whole answer to a question that asked for a stream becomes a stream of one chunk.
 pub(super) fn reply(answer: Map<String, Value>, stream: bool) -> Reply {
-    if stream { Reply::Stream(Source::Once(Some(whole_to_chunk(answer)))) } else { Reply::Whole(answer) }
+    if stream { Reply::Stream(Source::Once(Some(whole_to_chunk(answer)))) } else { Reply::Whole(answer.into()) }
 }
 
 /// The key with which a candidate is asked: the organization's own, or that of the operator's account; `None` where it
@@ -204,6 +216,19 @@ fn body(question: &Question<'_>) -> Vec<u8> {
     out
 }
 
+/// For what is no conversation: the client's fields and the model, and nothing of ours.
+fn plain_body(question: &Question<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1_024);
+    out.push(b'{');
+    field(&mut out, "model", &question.candidate.offer().endpoint.upstream_model);
+    for (name, value) in question.fields() {
+        field(&mut out, name, value);
+    }
+    out.pop();
+    out.push(b'}');
+    out
+}
+
 fn field(out: &mut Vec<u8>, name: &str, value: &impl serde::Serialize) {
     // Writing JSON values to memory cannot fail.
     let _ = serde_json::to_writer(&mut *out, name);
@@ -221,7 +246,16 @@ mod tests {
     fn sent(slug: &str, body_in: &Value, cap: Option<u64>, stream: bool) -> Value {
         let candidate = candidate(offer("a/b", slug, "1", "2"));
         let map = body_in.as_object().cloned().unwrap_or_default();
-        let question = Question { candidate: &candidate, body: &map, added: &[], cap, longest: 100, stream };
+        let question = Question {
+            candidate: &candidate,
+            body: &map,
+            added: &[],
+            cap,
+            longest: 100,
+            stream,
+            task: Task::Answer,
+            words: None,
+        };
         serde_json::from_slice(&body(&question)).expect("valid JSON")
     }
 
@@ -241,8 +275,16 @@ mod tests {
         let candidate = candidate(offer("a/b", "groq", "1", "2"));
         let map = json!({"messages":[],"top_k":5,"temperature":1}).as_object().cloned().unwrap_or_default();
         let added = ["top_k".to_owned()];
-        let question =
-            Question { candidate: &candidate, body: &map, added: &added, cap: None, longest: 100, stream: false };
+        let question = Question {
+            candidate: &candidate,
+            body: &map,
+            added: &added,
+            cap: None,
+            longest: 100,
+            stream: false,
+            task: Task::Answer,
+            words: None,
+        };
         let sent: Value = serde_json::from_slice(&body(&question)).expect("valid JSON");
         assert_eq!(sent, json!({"model":"up","messages":[],"temperature":1}), "what the caller sent passes");
     }

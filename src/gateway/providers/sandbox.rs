@@ -2,7 +2,9 @@
 //!
 //! It repeats the last message of the user. A message that starts with `call:NAME` is answered by a call of that
 //! tool, if the request has tools. A token is a word. `penny` gives one fixed answer, `slow` writes twenty words,
-//! one every tenth of a second.
+//! one every tenth of a second. Vectors and ranks go by the words that texts share.
+
+mod search;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::failure::Failure;
 use super::{Question, Reply, Source};
+use crate::catalog::Task;
 
 const SLOW_WORDS: usize = 20;
 const SLOW_PAUSE: Duration = Duration::from_millis(100);
@@ -22,6 +25,11 @@ const PENNY: &str = "That cost one cent.";
 pub(super) async fn ask(question: &Question<'_>) -> Result<Reply, Failure> {
     #[cfg(test)]
     assert_ne!(question.candidate.offer().endpoint.upstream_model, "panic", "a test wants to see what a panic does");
+    match question.task {
+        Task::Answer => {}
+        Task::Embed => return Ok(Reply::Whole(search::vectors(question.body).into())),
+        Task::Rerank => return Ok(Reply::Whole(search::ranking(question.body).into())),
+    }
     let answer = Answer::to(question);
     if question.stream {
         return Ok(Reply::Stream(Source::Script(answer.script())));
@@ -30,7 +38,7 @@ pub(super) async fn ask(question: &Question<'_>) -> Result<Reply, Failure> {
         let words = u32::try_from(answer.words.len()).unwrap_or(u32::MAX);
         tokio::time::sleep(SLOW_PAUSE * words).await;
     }
-    Ok(Reply::Whole(answer.whole()))
+    Ok(Reply::Whole(answer.whole().into()))
 }
 
 /// Chunks, each at its time.
@@ -177,7 +185,16 @@ mod tests {
         offer.endpoint.upstream_model = model.into();
         let candidate = candidate(offer);
         let body = body.as_object().cloned().unwrap_or_default();
-        Answer::to(&Question { candidate: &candidate, body: &body, added: &[], cap, longest: 1_000, stream: false })
+        Answer::to(&Question {
+            candidate: &candidate,
+            body: &body,
+            added: &[],
+            cap,
+            longest: 1_000,
+            stream: false,
+            task: Task::Answer,
+            words: None,
+        })
     }
 
     fn hi() -> Value {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::Piece;
 use super::anthropic::AnthropicStream;
 use super::failure::{Failure, Fault};
 use super::sandbox::Script;
@@ -28,11 +29,11 @@ impl Source {
     ///
     /// # Errors
     /// When the upstream fails in the middle.
-    pub(crate) async fn next(&mut self) -> Result<Option<Map<String, Value>>, Failure> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Piece>, Failure> {
         match self {
             Source::Http(source) => source.next().await,
-            Source::Script(script) => Ok(script.next().await),
-            Source::Once(chunk) => Ok(chunk.take()),
+            Source::Script(script) => Ok(script.next().await.map(Piece::from)),
+            Source::Once(chunk) => Ok(chunk.take().map(Piece::from)),
         }
     }
 
@@ -49,6 +50,8 @@ impl Source {
 pub(super) enum Dialect {
     OpenAi,
     Anthropic(AnthropicStream),
+    /// The same, for a client that speaks it: each event also passes as it is.
+    Messages(AnthropicStream),
 }
 
 /// A stream over HTTP.
@@ -79,11 +82,11 @@ impl HttpSource {
         }
     }
 
-    async fn next(&mut self) -> Result<Option<Map<String, Value>>, Failure> {
+    async fn next(&mut self) -> Result<Option<Piece>, Failure> {
         loop {
             while let Some(event) = self.events.pop_front() {
-                if let Some(chunk) = self.read(&event)? {
-                    return Ok(Some(chunk));
+                if let Some(piece) = self.read(&event)? {
+                    return Ok(Some(piece));
                 }
                 if self.done {
                     return Ok(None);
@@ -115,7 +118,7 @@ impl HttpSource {
         }
     }
 
-    fn read(&mut self, event: &[u8]) -> Result<Option<Map<String, Value>>, Failure> {
+    fn read(&mut self, event: &[u8]) -> Result<Option<Piece>, Failure> {
         if event == b"[DONE]" {
             self.done = true;
             return Ok(None);
@@ -133,11 +136,16 @@ impl HttpSource {
             return Err(Failure::from_error(error, self.key.as_deref()));
         }
         match &mut self.dialect {
-            Dialect::OpenAi => Ok(Some(map)),
+            Dialect::OpenAi => Ok(Some(map.into())),
             Dialect::Anthropic(stream) => {
                 let chunk = stream.event(&map);
                 self.done |= stream.is_done();
-                Ok(chunk)
+                Ok(chunk.map(Piece::from))
+            }
+            Dialect::Messages(stream) => {
+                let chunk = stream.event(&map).unwrap_or_default();
+                self.done |= stream.is_done();
+                Ok((!self.done).then_some(Piece { chunk, words: Some(map) }))
             }
         }
     }

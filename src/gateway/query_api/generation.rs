@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::activity::{self, Detail};
 use crate::base::ids::CallId;
+use crate::catalog::{Catalog, Task};
 use crate::keys::Caller;
 use crate::orgs::{self, Permission};
 use crate::web::api::Number;
@@ -102,6 +103,19 @@ pub async fn generation_info(
         }
     }
     Ok(Some(GenerationInfo::from(detail)))
+}
+
+impl GenerationInfo {
+    /// A model does one thing, so it says what the call was.
+    #[must_use]
+    pub fn of_kind(mut self, catalog: &Catalog) -> GenerationInfo {
+        self.api_type = match catalog.model(&self.model).map(|listed| listed.model.task()) {
+            Some(Task::Embed) => "embeddings",
+            Some(Task::Rerank) => "rerank",
+            Some(Task::Answer) | None => "completions",
+        };
+        self
+    }
 }
 
 impl From<Detail> for GenerationInfo {

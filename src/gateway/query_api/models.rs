@@ -1,26 +1,21 @@
 //! The models, where they run, and who runs them.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::catalog::{Catalog, ListedModel, Modality, Offer, Price};
+use super::filter::ModelQuery;
+use crate::catalog::{Catalog, ListedModel, Modality, Price};
+use crate::gateway::error::ApiError;
 use crate::keys::Models;
 use crate::presets::Ready;
+use crate::routing::Health;
 
-/// Models on one page at most.
-const MAX_LIMIT: usize = 1_000;
 /// Models on a page that only says where it begins.
 const DEFAULT_LIMIT: usize = 500;
-
-/// What `GET /models` can be asked. Other names are passed over.
-#[derive(Deserialize, Default, Debug)]
-pub struct ModelQuery {
-    pub supported_parameters: Option<String>,
-    pub q: Option<String>,
-    pub limit: Option<usize>,
-    pub offset: Option<usize>,
-}
 
 /// A preset as programs see it that only know models: with the limits and prices of the model that it asks first.
 /// `None` where that cannot be called, or not with this key.
@@ -48,8 +43,7 @@ pub fn of_preset(preset: &Ready, catalog: &Catalog, default: Option<&str>, allow
         ..ModelInfo::of(listed)?
     };
     let searched = format!("{}\n{}", info.id, info.name).to_lowercase();
-    let parameters = listed.model.supported_parameters.clone();
-    Some(Line { slug, searched, parameters, json: serde_json::to_vec(&info).ok()? })
+    Some(Line { listed: Arc::clone(listed), searched, json: serde_json::to_vec(&info).ok()? })
 }
 
 /// The list of models of one catalog, as bytes.
@@ -61,11 +55,16 @@ pub struct Listed {
 
 /// One model of the list.
 pub struct Line {
-    slug: String,
+    listed: Arc<ListedModel>,
     /// What is searched, in lower case.
     searched: String,
-    parameters: Vec<String>,
     json: Vec<u8>,
+}
+
+impl Line {
+    fn slug(&self) -> &str {
+        self.listed.model.slug.as_str()
+    }
 }
 
 impl Listed {
@@ -73,12 +72,13 @@ impl Listed {
         let open = catalog.open_models().filter_map(|listed| {
             // Only strings and numbers: this cannot fail, and a model that did would be missed less than the list.
             let json = serde_json::to_vec(&ModelInfo::of(listed)?).ok()?;
-            let slug = listed.model.slug.to_string();
-            let searched = format!("{slug}\n{}", listed.model.name).to_lowercase();
-            Some(Line { slug, searched, parameters: listed.model.supported_parameters.clone(), json })
+            let searched = format!("{}\n{}", listed.model.slug, listed.model.name).to_lowercase();
+            Some(Line { listed: Arc::clone(listed), searched, json })
         });
         let models: Vec<_> = open.collect();
-        let whole = body(models.iter().map(|line| line.json.as_slice()), models.len(), None);
+        let plain = models.iter().filter(|line| line.listed.model.output_modalities.contains(&Modality::Text));
+        let plain: Vec<_> = plain.map(|line| line.json.as_slice()).collect();
+        let whole = body(plain.iter().copied(), plain.len(), None);
         Listed { catalog, models, whole }
     }
 
@@ -87,46 +87,42 @@ impl Listed {
         std::ptr::eq(self.catalog.models(), catalog.models())
     }
 
-    /// What `query` asks for: `presets`, then the models that are allowed; all of them without such a list.
-    pub fn page(&self, query: &ModelQuery, allowed: Option<&Models>, presets: &[Line]) -> Bytes {
-        let text = query.q.as_deref().map(str::to_lowercase).filter(|text| !text.is_empty());
-        let wanted: Vec<&str> = query
-            .supported_parameters
-            .as_deref()
-            .map(|names| names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect())
-            .unwrap_or_default();
-        let paged = query.limit.is_some() || query.offset.is_some();
-        if text.is_none() && wanted.is_empty() && !paged && allowed.is_none() && presets.is_empty() {
-            return self.whole.clone();
+    /// What `query` asks for: `presets`, then the models that `may` lets through; all of them without it.
+    ///
+    /// # Errors
+    /// 400 for a number that makes no sense.
+    pub fn page(
+        &self,
+        query: &ModelQuery,
+        may: Option<&dyn Fn(&str) -> bool>,
+        presets: &[Line],
+        health: &Health,
+    ) -> Result<Bytes, ApiError> {
+        let filter = query.filter()?;
+        if query.is_plain() && may.is_none() && presets.is_empty() {
+            return Ok(self.whole.clone());
         }
-        let found: Vec<&[u8]> = presets
+        let mut found: Vec<&Line> = presets
             .iter()
-            .chain(self.models.iter().filter(|line| allowed.is_none_or(|allowed| allowed.allow(&line.slug))))
-            .filter(|line| text.as_ref().is_none_or(|text| line.searched.contains(text.as_str())))
-            .filter(|line| wanted.iter().all(|name| line.parameters.iter().any(|one| one == name)))
-            .map(|line| line.json.as_slice())
+            .chain(self.models.iter().filter(|line| may.is_none_or(|may| may(line.slug()))))
+            .filter(|line| filter.lets_through(&line.listed, &line.searched))
             .collect();
-        if !paged {
-            return body(found.iter().copied(), found.len(), None);
+        filter.sort(&mut found, |line| line.listed.as_ref(), health, Instant::now());
+        let jsons = || found.iter().map(|line| line.json.as_slice());
+        if query.limit.is_none() && query.offset.is_none() {
+            return Ok(body(jsons(), found.len(), None));
         }
         let offset = query.offset.unwrap_or(0).min(found.len());
-        let limit = query.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
         let next = offset + limit;
         let more = (next < found.len()).then(|| self::next(query, limit, next));
-        body(found.iter().copied().skip(offset).take(limit), found.len(), more)
+        Ok(body(jsons().skip(offset).take(limit), found.len(), more))
     }
 }
 
 fn next(query: &ModelQuery, limit: usize, offset: usize) -> String {
-    let (limit, offset) = (limit.to_string(), offset.to_string());
-    let pairs = [
-        ("supported_parameters", query.supported_parameters.as_deref()),
-        ("q", query.q.as_deref()),
-        ("limit", Some(limit.as_str())),
-        ("offset", Some(offset.as_str())),
-    ];
-    let pairs: Vec<_> = pairs.into_iter().filter(|(_, value)| value.is_some()).collect();
-    format!("/api/v1/models?{}", serde_urlencoded::to_string(pairs).unwrap_or_default())
+    let query = ModelQuery { limit: Some(limit), offset: Some(offset), ..query.clone() };
+    format!("/api/v1/models?{}", serde_urlencoded::to_string(query).unwrap_or_default())
 }
 
 fn body<'a>(models: impl Iterator<Item = &'a [u8]>, total: usize, next: Option<String>) -> Bytes {
@@ -205,6 +201,10 @@ pub struct Pricing {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_output: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub input_cache_read: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_cache_write: Option<String>,
@@ -257,7 +257,7 @@ impl ModelInfo {
 }
 
 impl Architecture {
-    fn of(listed: &ListedModel) -> Architecture {
+    pub(super) fn of(listed: &ListedModel) -> Architecture {
         let model = &listed.model;
         let words = |modalities: &[Modality]| modalities.iter().map(|one| one.as_str()).collect();
         Architecture {
@@ -271,12 +271,14 @@ impl Architecture {
 }
 
 impl Pricing {
-    fn of(price: &Price) -> Pricing {
+    pub(super) fn of(price: &Price) -> Pricing {
         Pricing {
             prompt: price.prompt.to_string(),
             completion: price.completion.to_string(),
             request: price.request.map(|unit| unit.to_string()),
             image: price.image.map(|unit| unit.to_string()),
+            audio: price.audio.map(|unit| unit.to_string()),
+            audio_output: price.audio_output.map(|unit| unit.to_string()),
             input_cache_read: price.cache_read.map(|unit| unit.to_string()),
             input_cache_write: price.cache_write.map(|unit| unit.to_string()),
         }
@@ -297,89 +299,12 @@ pub struct Count {
 impl CountBody {
     pub fn of(catalog: &Catalog, allowed: Option<&Models>) -> CountBody {
         let may = |slug: &str| allowed.is_none_or(|allowed| allowed.allow(slug));
-        let count = catalog.open_models().filter(|listed| may(listed.model.slug.as_str())).count();
+        let count = catalog
+            .open_models()
+            .filter(|listed| listed.model.output_modalities.contains(&Modality::Text))
+            .filter(|listed| may(listed.model.slug.as_str()))
+            .count();
         CountBody { data: Count { count } }
-    }
-}
-
-/// The answer of `GET /models/{author}/{slug}/endpoints`.
-#[derive(Serialize, ToSchema)]
-pub struct EndpointsBody {
-    pub data: ModelEndpoints,
-}
-
-#[derive(Serialize, ToSchema)]
-pub struct ModelEndpoints {
-    pub id: String,
-    pub name: String,
-    pub created: i64,
-    pub description: String,
-    pub architecture: Architecture,
-    /// The cheapest first.
-    pub endpoints: Vec<EndpointInfo>,
-}
-
-/// A model at one provider.
-#[derive(Serialize, ToSchema)]
-pub struct EndpointInfo {
-    pub name: String,
-    pub model_id: String,
-    pub model_name: String,
-    pub provider_name: String,
-    /// The provider's slug, for `provider.order` and the like.
-    pub tag: String,
-    pub context_length: u32,
-    pub max_prompt_tokens: Option<u32>,
-    pub max_completion_tokens: Option<u32>,
-    pub pricing: Pricing,
-    pub quantization: Option<String>,
-    pub supported_parameters: Vec<String>,
-    pub supports_implicit_caching: bool,
-    /// 0: in use.
-    pub status: i32,
-    pub uptime_last_30m: Option<f64>,
-    pub latency_last_30m: Option<Empty>,
-    pub throughput_last_30m: Option<Empty>,
-}
-
-impl EndpointsBody {
-    pub fn of(listed: &ListedModel) -> EndpointsBody {
-        let model = &listed.model;
-        EndpointsBody {
-            data: ModelEndpoints {
-                id: model.slug.to_string(),
-                name: model.name.clone(),
-                created: model.created,
-                description: model.description.clone(),
-                architecture: Architecture::of(listed),
-                endpoints: listed.open_offers().map(|offer| EndpointInfo::of(listed, offer)).collect(),
-            },
-        }
-    }
-}
-
-impl EndpointInfo {
-    fn of(listed: &ListedModel, offer: &Offer) -> EndpointInfo {
-        let provider = &offer.provider.provider;
-        let endpoint = &offer.endpoint;
-        EndpointInfo {
-            name: format!("{} | {}", provider.name, listed.model.slug),
-            model_id: listed.model.slug.to_string(),
-            model_name: listed.model.name.clone(),
-            provider_name: provider.name.clone(),
-            tag: provider.slug.to_string(),
-            context_length: endpoint.context_length,
-            max_prompt_tokens: None,
-            max_completion_tokens: endpoint.max_output,
-            pricing: Pricing::of(&endpoint.price),
-            quantization: endpoint.quantization.clone(),
-            supported_parameters: endpoint.supported_parameters.clone(),
-            supports_implicit_caching: endpoint.price.cache_read.is_some(),
-            status: 0,
-            uptime_last_30m: None,
-            latency_last_30m: None,
-            throughput_last_30m: None,
-        }
     }
 }
 

@@ -10,7 +10,7 @@ mod whole;
 
 pub(super) use bound::check_depth;
 pub(super) use chunk::{Normalised, error_chunk, event, normalise_chunk, usage_chunk};
-pub(super) use request::{ChatRequest, MAX_BODY};
+pub(super) use request::{ChatRequest, MAX_BODY, count, flag, object};
 pub(super) use sse::SseParser;
 pub(super) use usage::UsageOut;
 pub(super) use whole::{Stamp, finish_reason, normalise_whole, whole_to_chunk, with_usage};

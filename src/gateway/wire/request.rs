@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 
 use super::bound::{MAX_DEPTH, check_depth};
 use crate::base::Usd;
+use crate::catalog::Task;
+use crate::gateway::dialect::Kept;
 use crate::gateway::error::ApiError;
 use crate::routing::Preferences;
 
@@ -40,9 +42,12 @@ const ROUTER_FIELDS: &[&str] = &[
     "image_config",
 ];
 
-/// A chat completion as it was asked for.
+/// A call as it was asked for, in the words of chat completions whatever the client speaks.
 #[derive(Clone, Debug)]
 pub(crate) struct ChatRequest {
+    pub task: Task,
+    /// What the answer needs to know of the request's own shape.
+    pub kept: Kept,
     /// The model as it was asked for, with the preset that was named beside it.
     pub asked: String,
     /// In the order in which they should be tried; none where a preset or the organization decides.
@@ -68,23 +73,25 @@ pub(crate) struct ChatRequest {
 impl ChatRequest {
     /// # Errors
     /// 400 for what is no chat request, 422 for what is beyond a limit.
+    #[cfg(test)]
     pub(crate) fn parse(bytes: &[u8]) -> Result<ChatRequest, ApiError> {
-        if !check_depth(bytes) {
-            return Err(ApiError::unprocessable(format!("The request nests deeper than {MAX_DEPTH} levels.")));
-        }
-        let body = serde_json::from_slice::<Value>(bytes);
-        let Ok(Value::Object(body)) = body else {
-            return Err(ApiError::invalid("The request body is not a JSON object."));
-        };
-        ChatRequest::from_map(body)
+        ChatRequest::from_map(object(bytes)?)
     }
 
     /// The same from a body that was read already, such as one that a preset was merged into.
     ///
     /// # Errors
     /// As for [`ChatRequest::parse`].
-    pub(crate) fn from_map(mut body: Map<String, Value>) -> Result<ChatRequest, ApiError> {
+    pub(crate) fn from_map(body: Map<String, Value>) -> Result<ChatRequest, ApiError> {
         check_messages(&body)?;
+        ChatRequest::of(body, Task::Answer)
+    }
+
+    /// The same for any task; what the task itself needs must have been checked.
+    ///
+    /// # Errors
+    /// As for [`ChatRequest::parse`].
+    pub(crate) fn of(mut body: Map<String, Value>, task: Task) -> Result<ChatRequest, ApiError> {
         let mut models = models(&body)?;
         let (asked, preset) = preset(&body, &mut models)?;
         let preferences = Preferences::parse(body.get("provider")).map_err(|bad| ApiError::invalid(bad.0))?;
@@ -100,8 +107,44 @@ impl ChatRequest {
             return Err(ApiError::unprocessable(format!("At most {MAX_CHOICES} choices can be asked for.")));
         }
         body.retain(|name, _| !ROUTER_FIELDS.contains(&name.as_str()));
-        let added = Vec::new();
-        Ok(ChatRequest { asked, models, preset, preferences, max_cost, session, stream, cap, choices, body, added })
+        let (added, kept) = (Vec::new(), Kept::default());
+        // Where nothing is written, nothing is streamed, and its length is none.
+        let (stream, cap, choices) = if task == Task::Answer { (stream, cap, choices) } else { (false, Some(0), 1) };
+        let request = ChatRequest {
+            task,
+            kept,
+            asked,
+            models,
+            preset,
+            preferences,
+            max_cost,
+            session,
+            stream,
+            cap,
+            choices,
+            body,
+            added,
+        };
+        Ok(request)
+    }
+
+    /// The longest answer that the caller fixed, where there is one to be written.
+    pub(crate) fn has_cap(&self) -> bool {
+        self.cap.is_some() && self.task == Task::Answer
+    }
+}
+
+/// The object in a body.
+///
+/// # Errors
+/// 400 for what is none, 422 for what nests too deep.
+pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    if !check_depth(bytes) {
+        return Err(ApiError::unprocessable(format!("The request nests deeper than {MAX_DEPTH} levels.")));
+    }
+    match serde_json::from_slice::<Value>(bytes) {
+        Ok(Value::Object(body)) => Ok(body),
+        _ => Err(ApiError::invalid("The request body is not a JSON object.")),
     }
 }
 
@@ -196,7 +239,7 @@ fn max_cost(body: &Map<String, Value>) -> Result<Option<Usd>, ApiError> {
     if amount <= Decimal::ZERO || amount > Decimal::from(MAX_COST) { Err(wrong()) } else { Ok(Some(Usd::new(amount))) }
 }
 
-fn flag(body: &Map<String, Value>, name: &'static str) -> Result<bool, ApiError> {
+pub(crate) fn flag(body: &Map<String, Value>, name: &'static str) -> Result<bool, ApiError> {
     match body.get(name) {
         None | Some(Value::Null) => Ok(false),
         Some(Value::Bool(value)) => Ok(*value),
@@ -205,7 +248,7 @@ fn flag(body: &Map<String, Value>, name: &'static str) -> Result<bool, ApiError>
 }
 
 /// A positive whole number; absent and null are the same. Some clients write `100.0`.
-fn count(body: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, ApiError> {
+pub(crate) fn count(body: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, ApiError> {
     let wrong = || ApiError::invalid(format!("{name} is not a positive whole number."));
     match body.get(name) {
         None | Some(Value::Null) => Ok(None),

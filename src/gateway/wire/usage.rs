@@ -22,7 +22,7 @@ pub(crate) struct UsageOut {
 
 impl UsageOut {
     pub(crate) fn new(tokens: Tokens, charged: Usd, lines: &[CostLine]) -> UsageOut {
-        let answer = |line: &&CostLine| matches!(line.label, "Output tokens" | "Reasoning tokens");
+        let answer = |line: &&CostLine| line.label == "Reasoning tokens" || line.label.ends_with("utput tokens");
         let completion_cost = lines.iter().filter(answer).map(|line| line.amount).sum();
         let prompt_cost =
             lines.iter().filter(|line| !answer(line) && line.label != "Requests").map(|line| line.amount).sum();

@@ -17,7 +17,7 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     /// Puts the common fields in front of, or over, those of the upstream.
-    pub(super) fn put(&self, map: &mut Map<String, Value>, object: &'static str) {
+    pub(crate) fn put(&self, map: &mut Map<String, Value>, object: &'static str) {
         map.insert("id".into(), self.id.as_str().into());
         map.insert("object".into(), object.into());
         map.insert("created".into(), self.created.into());

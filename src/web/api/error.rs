@@ -70,6 +70,18 @@ impl ApiError {
         &self.message
     }
 
+    /// What went wrong, as one word of the documented ones.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.metadata.get("error_type").and_then(Value::as_str).unwrap_or("server")
+    }
+
+    /// What else there is to know.
+    #[must_use]
+    pub fn metadata(&self) -> &Map<String, Value> {
+        &self.metadata
+    }
+
     /// Seconds for the `Retry-After` header.
     #[must_use]
     pub fn wait(&self) -> Option<u32> {

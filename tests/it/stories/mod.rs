@@ -18,6 +18,7 @@ mod email_change;
 mod keeping;
 mod kept_form;
 mod language;
+mod languages;
 mod leaks;
 mod leaving;
 mod limits;

@@ -1,7 +1,7 @@
 //! A model provider that does as a test tells it, and keeps a log of what it really produced.
 //!
 //! It speaks the chat completions protocol of OpenAI at `/v1/chat/completions` and the messages protocol
-//! of Anthropic at `/v1/messages`. [`Behaviour`]s are set per upstream model name. What was produced is in
+//! of Anthropic at `/v1/messages`, and has vectors at `/v1/embeddings` and ranks at `/v1/rerank`. [`Behaviour`]s are set per upstream model name. What was produced is in
 //! [`FakeUpstream::produced`], so that a test can compare a bill with the truth.
 //!
 //! The server runs on a thread of its own with its own runtime, so it outlives the runtime of a single
@@ -11,6 +11,7 @@ mod anthropic;
 mod body;
 mod openai;
 mod script;
+mod search;
 mod server;
 
 use std::collections::BTreeMap;

@@ -10,14 +10,19 @@ use serde_json::Value;
 use super::failure::{Failure, Fault};
 use super::openai::{is_event_stream, key, read_whole, reply, secret_header, send};
 use super::source::{Dialect, HttpSource};
-use super::{Line, Question, Reply, Source};
+use super::{Line, Piece, Question, Reply, Source};
+use crate::catalog::Task;
+use crate::gateway::dialect::messages;
 use answer::answer_to_completion;
-use request::request;
+use request::{max_tokens, request, upstream_model};
 pub(super) use stream::AnthropicStream;
 
 const VERSION: &str = "2023-06-01";
 
 pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply, Failure> {
+    if question.task != Task::Answer {
+        return Err(Failure::new(Fault::Untranslatable, "This provider answers conversations only."));
+    }
     let offer = question.candidate.offer();
     let key = key(line, question.candidate)?;
     let mut headers = HeaderMap::new();
@@ -25,15 +30,25 @@ pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply
     if let Some(key) = &key {
         headers.insert(HeaderName::from_static("x-api-key"), secret_header(key.expose())?);
     }
-    let body = serde_json::to_vec(&request(question)?).unwrap_or_default();
+    let request = match question.words {
+        // Nothing is lost in translation where there is none.
+        Some(words) => messages::same_words(words, upstream_model(question), max_tokens(question), question.stream),
+        None => request(question)?,
+    };
+    let body = serde_json::to_vec(&request).unwrap_or_default();
     let response = send(line, offer, "messages", headers, body, key.as_deref()).await?;
     if is_event_stream(&response, question.stream) {
-        let dialect = Dialect::Anthropic(AnthropicStream::default());
+        let stream = AnthropicStream::default();
+        let dialect = if question.words.is_some() { Dialect::Messages(stream) } else { Dialect::Anthropic(stream) };
         return Ok(Reply::Stream(Source::Http(Box::new(HttpSource::new(response, dialect, key)))));
     }
     let answer = read_whole(line, response, key.as_deref()).await?;
     if !answer.get("content").is_some_and(Value::is_array) {
         return Err(Failure::new(Fault::BadAnswer, "the provider's answer has no content"));
     }
-    Ok(reply(answer_to_completion(&answer), question.stream))
+    let completion = answer_to_completion(&answer);
+    if question.words.is_some() && !question.stream {
+        return Ok(Reply::Whole(Piece { chunk: completion, words: Some(answer) }));
+    }
+    Ok(reply(completion, question.stream))
 }

@@ -16,11 +16,9 @@ pub(super) fn request(question: &Question<'_>) -> Result<Value, Failure> {
         return Err(Failure::new(Fault::Untranslatable, "This provider gives one choice only; n must be 1."));
     }
     let (system, messages) = messages(body)?;
-    // Without a wish the answer may be as long as the hold pays for, within reason for one that does not stream.
-    let longest = if question.stream { question.longest } else { question.longest.min(DEFAULT_ANSWER) };
-    let max_tokens = question.cap.unwrap_or(longest).max(1);
+    let max_tokens = max_tokens(question);
     let mut out = Map::new();
-    out.insert("model".into(), question.candidate.offer().endpoint.upstream_model.as_str().into());
+    out.insert("model".into(), upstream_model(question).into());
     out.insert("max_tokens".into(), max_tokens.into());
     if !system.is_empty() {
         out.insert("system".into(), Value::Array(system));
@@ -49,6 +47,16 @@ pub(super) fn request(question: &Question<'_>) -> Result<Value, Failure> {
         out.insert("stream".into(), true.into());
     }
     Ok(Value::Object(out))
+}
+
+/// Without a wish the answer may be as long as the hold pays for, within reason for one that does not stream.
+pub(super) fn max_tokens(question: &Question<'_>) -> u64 {
+    let longest = if question.stream { question.longest } else { question.longest.min(DEFAULT_ANSWER) };
+    question.cap.unwrap_or(longest).max(1)
+}
+
+pub(super) fn upstream_model<'a>(question: &'a Question<'_>) -> &'a str {
+    &question.candidate.offer().endpoint.upstream_model
 }
 
 /// System texts apart, everything else in turns: neighbours with the same role become one message.
@@ -219,7 +227,16 @@ mod tests {
     fn translated(body: &Value, cap: Option<u64>) -> Result<Value, Failure> {
         let candidate = candidate(offer("a/b", "anthropic", "1", "2"));
         let body = body.as_object().cloned().unwrap_or_default();
-        request(&Question { candidate: &candidate, body: &body, added: &[], cap, longest: 4_000, stream: true })
+        request(&Question {
+            candidate: &candidate,
+            body: &body,
+            added: &[],
+            cap,
+            longest: 4_000,
+            stream: true,
+            task: crate::catalog::Task::Answer,
+            words: None,
+        })
     }
 
     #[test]

@@ -109,10 +109,11 @@ fn finish(answer: &Answer) -> &'static str {
 
 fn usage(answer: &Answer) -> Option<Value> {
     let [prompt, cached, completion, reasoning] = answer.told()?;
+    let [heard, spoken] = answer.sound;
     Some(json!({
         "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": reasoning, "audio_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": cached, "audio_tokens": heard},
+        "completion_tokens_details": {"reasoning_tokens": reasoning, "audio_tokens": spoken},
     }))
 }
 

@@ -13,6 +13,8 @@ pub enum Behaviour {
     Reasoning { prompt: u64, completion: u64, reasoning: u64, thought: String, text: String },
     /// A good answer of which `cached` tokens of the prompt came from a cache.
     Cached { prompt: u64, cached: u64, completion: u64, text: String },
+    /// A good answer: of the prompt `heard` tokens were sound, of the answer `spoken`.
+    Spoken { prompt: u64, heard: u64, completion: u64, spoken: u64 },
     /// `chunks` chunks of one token each, each after a wait. A whole answer comes after the sum of the waits.
     Slow { chunks: usize, ms_per_chunk: u64 },
     /// Reads the request and never answers.
@@ -70,6 +72,8 @@ pub struct Answer {
     pub cached: u64,
     pub completion: u64,
     pub reasoning: u64,
+    /// Tokens of sound in the prompt and in the answer.
+    pub sound: [u64; 2],
     pub thought: String,
     pub text: String,
     /// Name of the tool that is called.
@@ -86,6 +90,7 @@ impl Answer {
             cached: 0,
             completion,
             reasoning: 0,
+            sound: [0; 2],
             thought: String::new(),
             text: text.to_owned(),
             tool: None,
@@ -107,6 +112,9 @@ impl Answer {
             }
             Behaviour::Cached { prompt, cached, completion, text } => {
                 Self { cached: *cached, ..Self::new(*prompt, *completion, text) }
+            }
+            Behaviour::Spoken { prompt, heard, completion, spoken } => {
+                Self { sound: [*heard, *spoken], ..Self::new(*prompt, *completion, "It is me.") }
             }
             Behaviour::Slow { chunks, .. } => Self::new(10, *chunks as u64, &"tick ".repeat(*chunks)),
             // Long enough for the chunks before the fault and some after it.

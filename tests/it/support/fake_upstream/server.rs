@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::body::{End, Piece, Recorder, Wire};
 use super::script::{Answer, Behaviour};
+use super::search::{self, Search};
 use super::{Dialect, Produced, anthropic, locked, openai};
 
 /// Larger than what the gateway lets through.
@@ -78,6 +79,8 @@ pub fn start(state: Arc<State>) -> (u16, ServerHandle, JoinHandle<()>) {
                         .app_data(web::PayloadConfig::new(MAX_BODY))
                         .route("/v1/chat/completions", web::post().to(chat))
                         .route("/v1/messages", web::post().to(messages))
+                        .route("/v1/embeddings", web::post().to(embeddings))
+                        .route("/v1/rerank", web::post().to(rerank))
                 })
                 .on_connect(|io, _| {
                     // Small pieces leave at once, each in its own packet.
@@ -107,6 +110,52 @@ async fn chat(request: HttpRequest, body: web::Bytes, state: web::Data<State>) -
 
 async fn messages(request: HttpRequest, body: web::Bytes, state: web::Data<State>) -> HttpResponse {
     answer(Dialect::Anthropic, request, body, state.into_inner()).await
+}
+
+async fn embeddings(request: HttpRequest, body: web::Bytes, state: web::Data<State>) -> HttpResponse {
+    search(Search::Embeddings, &request, &body, &state.into_inner()).await
+}
+
+async fn rerank(request: HttpRequest, body: web::Bytes, state: web::Data<State>) -> HttpResponse {
+    search(Search::Rerank, &request, &body, &state.into_inner()).await
+}
+
+/// Vectors and ranks: [`Behaviour::Ok`] tells how many tokens were read, [`Behaviour::Slow`] takes its time, an error is an
+/// error, [`Behaviour::NoUsage`] tells nothing, and everything else is a good answer.
+async fn search(kind: Search, http: &HttpRequest, bytes: &[u8], state: &Arc<State>) -> HttpResponse {
+    let body: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
+    let model = body.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let id = format!("search-fake-{}", state.count.fetch_add(1, Ordering::SeqCst) + 1);
+    let (headers, behaviour) = (headers(http), state.behaviour(&model));
+    let answer = Answer::to(&behaviour, &body);
+    let mut recorder = state.add(Produced {
+        request_id: id.clone(),
+        dialect: Dialect::OpenAi,
+        model,
+        body: body.clone(),
+        headers: headers.clone(),
+        streamed: false,
+        prompt_tokens: answer.prompt,
+        completion_tokens_sent: 0,
+        chunks_sent: 0,
+        completed: false,
+        client_cancelled_at: None,
+        usage_sent: answer.told().is_some(),
+    });
+    if let Behaviour::Slow { chunks, ms_per_chunk } = behaviour {
+        tokio::time::sleep(Duration::from_millis(ms_per_chunk * chunks as u64)).await;
+    }
+    recorder.completed();
+    match behaviour {
+        Behaviour::Status { status, retry_after } => {
+            refuse(Dialect::OpenAi, status, retry_after, &message(status, &headers))
+        }
+        Behaviour::HangBeforeHeaders => pending().await,
+        _ => match search::answer(kind, &id, &answer, &body) {
+            Some(answer) => HttpResponse::Ok().json(answer),
+            None => refuse(Dialect::OpenAi, 400, None, "input or documents is missing"),
+        },
+    }
 }
 
 async fn answer(dialect: Dialect, http: HttpRequest, bytes: web::Bytes, state: Arc<State>) -> HttpResponse {

@@ -1,0 +1,178 @@
+//! Blocks of content as parts of chat messages. Pure.
+
+use serde_json::{Map, Value, json};
+
+use super::super::text;
+use crate::gateway::error::ApiError;
+
+fn unknown(place: &str) -> ApiError {
+    ApiError::invalid(format!("{place} is a block of a type that cannot be used here."))
+}
+
+/// Texts only, as a text or as parts; null for none.
+pub(super) fn texts(value: &Value, place: &str) -> Result<Value, ApiError> {
+    match value {
+        Value::String(text) if text.is_empty() => Ok(Value::Null),
+        Value::String(text) => Ok(json!(text)),
+        Value::Array(blocks) => {
+            let mut parts = Vec::new();
+            for (at, block) in blocks.iter().enumerate() {
+                match (text(block, "type"), text(block, "text")) {
+                    (Some("text"), Some(_)) => parts.push(cached(text_part(block), block)),
+                    _ => return Err(unknown(&format!("{place}.{at}"))),
+                }
+            }
+            Ok(if parts.is_empty() { Value::Null } else { plainly(parts) })
+        }
+        _ => Err(ApiError::invalid(format!("{place} is neither a text nor an array of blocks."))),
+    }
+}
+
+fn text_part(block: &Value) -> Value {
+    json!({ "type": "text", "text": text(block, "text").unwrap_or_default() })
+}
+
+/// A part with the mark that its block has for caches.
+fn cached(mut part: Value, block: &Value) -> Value {
+    if let (Some(mark), Some(part)) = (block.get("cache_control").filter(|mark| !mark.is_null()), part.as_object_mut())
+    {
+        part.insert("cache_control".into(), mark.clone());
+    }
+    part
+}
+
+/// A single text without a mark as a text: some providers know nothing else.
+fn plainly(parts: Vec<Value>) -> Value {
+    match parts.as_slice() {
+        [only] if only.get("type") == Some(&json!("text")) && only.get("cache_control").is_none() => {
+            only.get("text").cloned().unwrap_or_default()
+        }
+        _ => Value::Array(parts),
+    }
+}
+
+fn blocks<'a>(turn: &'a Value, place: &str) -> Result<Vec<&'a Value>, ApiError> {
+    match turn.get("content") {
+        Some(Value::Array(blocks)) => Ok(blocks.iter().collect()),
+        _ => Err(ApiError::invalid(format!("{place}.content is neither a text nor an array of blocks."))),
+    }
+}
+
+/// What the user says, after the results of tools, which answer the turn before.
+pub(super) fn user(turn: &Value, place: &str, out: &mut Vec<Value>) -> Result<(), ApiError> {
+    if let Some(Value::String(said)) = turn.get("content") {
+        out.push(json!({ "role": "user", "content": said }));
+        return Ok(());
+    }
+    let mut parts = Vec::new();
+    for (at, block) in blocks(turn, place)?.into_iter().enumerate() {
+        let place = format!("{place}.content.{at}");
+        if text(block, "type") == Some("tool_result") {
+            out.push(result(block, &place, &mut parts)?);
+        } else {
+            parts.push(part(block, &place)?);
+        }
+    }
+    if !parts.is_empty() {
+        out.push(json!({ "role": "user", "content": plainly(parts) }));
+    }
+    Ok(())
+}
+
+/// The result of a tool. Its images become a part of what the user says: a tool's message has no place for them.
+fn result(block: &Value, place: &str, parts: &mut Vec<Value>) -> Result<Value, ApiError> {
+    let id = text(block, "tool_use_id").ok_or_else(|| ApiError::invalid(format!("{place}.tool_use_id is missing.")))?;
+    let said = match block.get("content") {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(said)) => said.clone(),
+        Some(Value::Array(blocks)) => {
+            let mut said = Vec::new();
+            for (at, block) in blocks.iter().enumerate() {
+                match text(block, "text") {
+                    Some(words) => said.push(words.to_owned()),
+                    None => parts.push(part(block, &format!("{place}.content.{at}"))?),
+                }
+            }
+            said.join("\n")
+        }
+        _ => return Err(unknown(place)),
+    };
+    Ok(json!({ "role": "tool", "tool_call_id": id, "content": said }))
+}
+
+/// What the model said before.
+pub(super) fn assistant(turn: &Value, place: &str, out: &mut Vec<Value>) -> Result<(), ApiError> {
+    if let Some(Value::String(said)) = turn.get("content") {
+        out.push(json!({ "role": "assistant", "content": said }));
+        return Ok(());
+    }
+    let (mut said, mut details, mut calls) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, block) in blocks(turn, place)?.into_iter().enumerate() {
+        match text(block, "type") {
+            Some("text") => said.push(text_part(block)),
+            Some("thinking") => details.push(json!({ "type": "reasoning.text",
+                "text": text(block, "thinking").unwrap_or_default(), "signature": text(block, "signature") })),
+            Some("redacted_thinking") => {
+                details.push(json!({ "type": "reasoning.encrypted", "data": block.get("data") }))
+            }
+            Some("tool_use") => {
+                let input = block.get("input").map_or_else(|| "{}".to_owned(), Value::to_string);
+                calls.push(json!({ "id": text(block, "id").unwrap_or("call"), "type": "function",
+                    "function": { "name": text(block, "name").unwrap_or_default(), "arguments": input } }));
+            }
+            _ => return Err(unknown(&format!("{place}.content.{at}"))),
+        }
+    }
+    let mut message = Map::new();
+    message.insert("role".into(), "assistant".into());
+    message.insert("content".into(), if said.is_empty() { Value::Null } else { plainly(said) });
+    for (name, list) in [("reasoning_details", details), ("tool_calls", calls)] {
+        if !list.is_empty() {
+            message.insert(name.into(), Value::Array(list));
+        }
+    }
+    out.push(Value::Object(message));
+    Ok(())
+}
+
+fn part(block: &Value, place: &str) -> Result<Value, ApiError> {
+    let source = block.get("source").unwrap_or(&Value::Null);
+    let part = match text(block, "type") {
+        Some("text") if text(block, "text").is_some() => text_part(block),
+        Some("image") => json!({ "type": "image_url", "image_url": { "url": address(source, place)? } }),
+        Some("document") => match text(source, "type") {
+            Some("text") => json!({ "type": "text", "text": text(source, "data").unwrap_or_default() }),
+            Some("content") => json!({ "type": "text", "text": words(source.get("content")) }),
+            _ => {
+                let name = text(block, "title").unwrap_or("document.pdf");
+                json!({ "type": "file", "file": { "filename": name, "file_data": address(source, place)? } })
+            }
+        },
+        Some("search_result") => {
+            let title = text(block, "title").unwrap_or_default();
+            json!({ "type": "text", "text": format!("{title}\n{}", words(block.get("content"))) })
+        }
+        _ => return Err(unknown(place)),
+    };
+    Ok(cached(part, block))
+}
+
+/// The texts of blocks.
+fn words(content: Option<&Value>) -> String {
+    match content {
+        Some(Value::String(words)) => words.clone(),
+        Some(Value::Array(blocks)) => {
+            blocks.iter().filter_map(|block| text(block, "text")).collect::<Vec<_>>().join("\n")
+        }
+        _ => String::new(),
+    }
+}
+
+/// A data URL, or an address that the provider fetches itself.
+fn address(source: &Value, place: &str) -> Result<String, ApiError> {
+    match (text(source, "type"), text(source, "media_type"), text(source, "data"), text(source, "url")) {
+        (Some("base64"), Some(kind), Some(data), _) => Ok(format!("data:{kind};base64,{data}")),
+        (Some("url"), _, _, Some(url)) => Ok(url.to_owned()),
+        _ => Err(ApiError::invalid(format!("{place}.source is neither base64 with media_type and data, nor a url."))),
+    }
+}

@@ -1,0 +1,104 @@
+//! A whole answer as a message. Pure.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::super::writer::choices;
+use super::super::{sse, text, usage};
+use crate::gateway::wire::{Stamp, UsageOut};
+
+/// A message without its content, as it stands at the start of a stream.
+pub(super) fn blank(stamp: &Stamp) -> Map<String, Value> {
+    let blank = json!({ "id": stamp.id, "type": "message", "role": "assistant", "model": stamp.model,
+        "provider": stamp.provider, "content": [], "stop_reason": null, "stop_sequence": null, "stop_details": null,
+        "container": null });
+    match blank {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// Why an answer ended, in this language's words.
+pub(super) fn stop_reason(finish: &str) -> &'static str {
+    match finish {
+        "length" => "max_tokens",
+        "tool_calls" => "tool_use",
+        "content_filter" => "refusal",
+        _ => "end_turn",
+    }
+}
+
+pub(in crate::gateway::dialect) fn whole(answer: &Map<String, Value>, stamp: &Stamp, spent: &UsageOut) -> Bytes {
+    let choice = choices(answer).next();
+    let message = choice.and_then(|choice| choice.get("message"));
+    let mut out = blank(stamp);
+    out.insert("content".into(), Value::Array(message.map(blocks).unwrap_or_default()));
+    let finish = choice.and_then(|choice| choice.get("finish_reason")?.as_str()).unwrap_or_default();
+    out.insert("stop_reason".into(), stop_reason(finish).into());
+    sse::with(&Value::Object(out), "usage", &usage::of_message(spent)).into()
+}
+
+/// An answer that came in this language, with our names in it.
+pub(in crate::gateway::dialect) fn same_whole(mut words: Map<String, Value>, stamp: &Stamp, spent: &UsageOut) -> Bytes {
+    words.shift_remove("usage");
+    for (name, value) in [("id", &stamp.id), ("model", &stamp.model), ("provider", &stamp.provider)] {
+        words.insert(name.into(), value.as_str().into());
+    }
+    for name in ["stop_details", "container"] {
+        words.entry(name).or_insert(Value::Null);
+    }
+    sse::with(&Value::Object(words), "usage", &usage::of_message(spent)).into()
+}
+
+fn blocks(message: &Value) -> Vec<Value> {
+    let mut blocks: Vec<Value> = Vec::new();
+    for detail in message.get("reasoning_details").and_then(Value::as_array).into_iter().flatten() {
+        if let Some(thinking) = text(detail, "text") {
+            let signature = text(detail, "signature").unwrap_or_default();
+            blocks.push(json!({ "type": "thinking", "thinking": thinking, "signature": signature }));
+        } else if let Some(data) = text(detail, "data") {
+            blocks.push(json!({ "type": "redacted_thinking", "data": data }));
+        }
+    }
+    if blocks.is_empty()
+        && let Some(thinking) = text(message, "reasoning").filter(|thinking| !thinking.is_empty())
+    {
+        blocks.push(json!({ "type": "thinking", "thinking": thinking, "signature": "" }));
+    }
+    for said in ["content", "refusal"].into_iter().filter_map(|name| text(message, name)) {
+        if !said.is_empty() {
+            blocks.push(json!({ "type": "text", "text": said, "citations": null }));
+        }
+    }
+    for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
+        let function = call.get("function").unwrap_or(&Value::Null);
+        let input = text(function, "arguments").and_then(|arguments| serde_json::from_str::<Value>(arguments).ok());
+        let input = input.filter(Value::is_object).unwrap_or_else(|| json!({}));
+        blocks.push(json!({ "type": "tool_use", "id": text(call, "id").unwrap_or("call"),
+            "name": text(function, "name").unwrap_or_default(), "input": input }));
+    }
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Usd;
+    use crate::gateway::Tokens;
+
+    #[test]
+    fn an_answer_becomes_blocks() {
+        let answer = json!({"choices":[{"finish_reason":"tool_calls","message":{"content":"hi","reasoning":"hm",
+            "tool_calls":[{"id":"c1","function":{"name":"f","arguments":"{\"x\":1}"}}]}}]});
+        let stamp = Stamp { id: "gen-1".into(), created: 5, model: "a/b".into(), provider: "P".into() };
+        let usage = UsageOut::new(Tokens { prompt: 3, completion: 4, ..Tokens::default() }, Usd::ZERO, &[]);
+        let answer = answer.as_object().cloned().unwrap_or_default();
+        let out: Value = serde_json::from_slice(&whole(&answer, &stamp, &usage)).expect("JSON");
+        assert_eq!(
+            out["content"],
+            json!([{"type":"thinking","thinking":"hm","signature":""},{"type":"text","text":"hi","citations":null},
+                {"type":"tool_use","id":"c1","name":"f","input":{"x":1}}])
+        );
+        assert_eq!((&out["stop_reason"], &out["usage"]["output_tokens"]), (&json!("tool_use"), &json!(4)));
+    }
+}

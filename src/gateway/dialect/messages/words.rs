@@ -1,0 +1,71 @@
+//! The client's own words for an upstream that speaks the same. Pure.
+
+use serde_json::{Map, Value};
+
+/// Fields that the model is asked with. Everything else speaks to the router, or chooses what runs at the provider at a
+/// price that is not in the catalog.
+const PASSED: [&str; 11] = [
+    "messages",
+    "system",
+    "temperature",
+    "top_p",
+    "top_k",
+    "stop_sequences",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "metadata",
+    "output_config",
+];
+
+/// The request with the model, the length and the way of answering that the router has decided.
+pub(in crate::gateway) fn same_words(words: &Map<String, Value>, model: &str, max_tokens: u64, stream: bool) -> Value {
+    let mut out = Map::new();
+    out.insert("model".into(), model.into());
+    out.insert("max_tokens".into(), max_tokens.into());
+    for name in PASSED {
+        if let Some(value) = words.get(name).filter(|value| !value.is_null()) {
+            out.insert(name.into(), value.clone());
+        }
+    }
+    if stream {
+        out.insert("stream".into(), true.into());
+    }
+    let mut out = Value::Object(out);
+    shorten(&mut out);
+    out
+}
+
+/// Writing to a cache that lasts longer costs more than the price that is listed, so all last the usual time. Bodies are
+/// no deeper than what was let in.
+fn shorten(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(shorten),
+        Value::Object(fields) => {
+            if let Some(Value::Object(mark)) = fields.get_mut("cache_control") {
+                mark.shift_remove("ttl");
+            }
+            fields.values_mut().for_each(shorten);
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn words_pass_and_what_costs_more_does_not() {
+        let words = json!({"model":"a/b","max_tokens":9,"stream":false,"provider":{"order":["x"]},"service_tier":"auto",
+            "speed":"fast","messages":[{"role":"user","content":[{"type":"text","text":"hi",
+                "cache_control":{"type":"ephemeral","ttl":"1h"}}]}],"thinking":{"type":"adaptive"},"top_k":null});
+        let words = words.as_object().cloned().unwrap_or_default();
+        assert_eq!(
+            same_words(&words, "up", 5, true),
+            json!({"model":"up","max_tokens":5,"messages":[{"role":"user","content":[{"type":"text","text":"hi",
+                "cache_control":{"type":"ephemeral"}}]}],"thinking":{"type":"adaptive"},"stream":true})
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! The items of an input as chat messages. Pure.
+
+use serde_json::{Map, Value, json};
+
+use super::super::text;
+use crate::gateway::error::ApiError;
+
+/// Items in one input; each becomes a message at most, and those have a limit of their own.
+const MAX_ITEMS: usize = 4_000;
+
+pub(super) fn messages(input: Option<&Value>, out: &mut Vec<Value>) -> Result<(), ApiError> {
+    let items = match input {
+        Some(Value::String(said)) if !said.is_empty() => {
+            out.push(json!({ "role": "user", "content": said }));
+            return Ok(());
+        }
+        Some(Value::Array(items)) if !items.is_empty() => items,
+        None | Some(Value::Null) => return Err(ApiError::invalid("input is missing.")),
+        Some(Value::String(_) | Value::Array(_)) => return Err(ApiError::invalid("input is empty.")),
+        Some(_) => return Err(ApiError::invalid("input is neither a text nor an array of items.")),
+    };
+    if items.len() > MAX_ITEMS {
+        return Err(ApiError::unprocessable(format!("input has more than {MAX_ITEMS} items.")));
+    }
+    let mut turn = Turn::default();
+    for (at, item) in items.iter().enumerate() {
+        let place = format!("input.{at}");
+        match text(item, "type").unwrap_or("message") {
+            "message" => match text(item, "role") {
+                Some("assistant") => {
+                    // Calls belong to the text before them; after them a new turn begins.
+                    if turn.has_said() {
+                        turn.end(out);
+                    }
+                    turn.said = Some(content(item.get("content"), &place)?);
+                }
+                Some(role @ ("user" | "system" | "developer")) => {
+                    turn.end(out);
+                    out.push(json!({ "role": role, "content": content(item.get("content"), &place)? }));
+                }
+                _ => return Err(ApiError::invalid(format!("{place}.role is none that is known."))),
+            },
+            "reasoning" => {
+                if turn.has_said() {
+                    turn.end(out);
+                }
+                turn.details.extend(details(item));
+            }
+            "function_call" => turn.calls.push(call(item, &place)?),
+            "function_call_output" => {
+                turn.end(out);
+                let id = text(item, "call_id").ok_or_else(|| missing(&place, "call_id"))?;
+                out.push(json!({ "role": "tool", "tool_call_id": id, "content": output(item.get("output"), &place)? }));
+            }
+            other => {
+                let shown: String = other.chars().filter(|c| !c.is_control()).take(60).collect();
+                return Err(ApiError::invalid(format!("{place} is of the type {shown}, which cannot be used here.")));
+            }
+        }
+    }
+    turn.end(out);
+    Ok(())
+}
+
+fn missing(place: &str, field: &str) -> ApiError {
+    ApiError::invalid(format!("{place}.{field} is missing."))
+}
+
+/// What the model said in one turn, which comes in several items.
+#[derive(Default)]
+struct Turn {
+    said: Option<Value>,
+    details: Vec<Value>,
+    calls: Vec<Value>,
+}
+
+impl Turn {
+    fn has_said(&self) -> bool {
+        self.said.is_some() || !self.calls.is_empty()
+    }
+
+    fn end(&mut self, out: &mut Vec<Value>) {
+        let turn = std::mem::take(self);
+        if !turn.has_said() {
+            return;
+        }
+        let mut message = Map::new();
+        message.insert("role".into(), "assistant".into());
+        message.insert("content".into(), turn.said.unwrap_or_default());
+        for (name, list) in [("reasoning_details", turn.details), ("tool_calls", turn.calls)] {
+            if !list.is_empty() {
+                message.insert(name.into(), Value::Array(list));
+            }
+        }
+        out.push(Value::Object(message));
+    }
+}
+
+fn details(item: &Value) -> Vec<Value> {
+    if let Some(data) = text(item, "encrypted_content") {
+        return vec![json!({ "type": "reasoning.encrypted", "data": data })];
+    }
+    let texts =
+        item.get("content").and_then(Value::as_array).into_iter().flatten().filter_map(|part| text(part, "text"));
+    let thought = texts.collect::<Vec<_>>().join("\n");
+    if thought.is_empty() {
+        return Vec::new();
+    }
+    vec![json!({ "type": "reasoning.text", "text": thought, "signature": text(item, "signature") })]
+}
+
+fn call(item: &Value, place: &str) -> Result<Value, ApiError> {
+    let field = |name: &str| text(item, name).ok_or_else(|| missing(place, name));
+    Ok(json!({ "id": field("call_id")?, "type": "function",
+        "function": { "name": field("name")?, "arguments": text(item, "arguments").unwrap_or("{}") } }))
+}
+
+/// What a tool found, as text.
+fn output(value: Option<&Value>, place: &str) -> Result<String, ApiError> {
+    match value {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::Array(parts)) => {
+            let texts: Option<Vec<&str>> = parts.iter().map(|part| text(part, "text")).collect();
+            let texts =
+                texts.ok_or_else(|| ApiError::invalid(format!("{place}.output may have parts of text only.")))?;
+            Ok(texts.join("\n"))
+        }
+        _ => Err(missing(place, "output")),
+    }
+}
+
+fn content(value: Option<&Value>, place: &str) -> Result<Value, ApiError> {
+    match value {
+        Some(Value::String(text)) => Ok(json!(text)),
+        Some(Value::Array(parts)) => {
+            let parts = parts.iter().enumerate().map(|(at, part)| self::part(part, &format!("{place}.content.{at}")));
+            let parts = parts.collect::<Result<Vec<_>, _>>()?;
+            // A single text as a text: some providers know nothing else.
+            match parts.as_slice() {
+                [only] if text(only, "type") == Some("text") => Ok(only.get("text").cloned().unwrap_or_default()),
+                _ => Ok(Value::Array(parts)),
+            }
+        }
+        _ => Err(ApiError::invalid(format!("{place}.content is neither a text nor an array of parts."))),
+    }
+}
+
+fn part(part: &Value, place: &str) -> Result<Value, ApiError> {
+    let kind = text(part, "type").unwrap_or_default();
+    match kind {
+        "input_text" | "output_text" | "text" | "summary_text" => {
+            let said = text(part, "text").ok_or_else(|| missing(place, "text"))?;
+            Ok(json!({ "type": "text", "text": said }))
+        }
+        "refusal" => Ok(json!({ "type": "text", "text": text(part, "refusal").unwrap_or_default() })),
+        "input_image" => {
+            let url = part.get("image_url");
+            let url = url
+                .and_then(|url| url.as_str().or_else(|| text(url, "url")))
+                .ok_or_else(|| missing(place, "image_url"))?;
+            let mut image = json!({ "url": url });
+            if let (Some(detail), Some(image)) = (text(part, "detail"), image.as_object_mut()) {
+                image.insert("detail".into(), detail.into());
+            }
+            Ok(json!({ "type": "image_url", "image_url": image }))
+        }
+        "input_file" => {
+            let data = text(part, "file_data").or_else(|| text(part, "file_url"));
+            let data = data.ok_or_else(|| ApiError::invalid(format!("{place} has neither file_data nor file_url.")))?;
+            let name = text(part, "filename").unwrap_or("file");
+            Ok(json!({ "type": "file", "file": { "filename": name, "file_data": data } }))
+        }
+        "input_audio" if part.get("input_audio").is_some_and(Value::is_object) => Ok(part.clone()),
+        _ => Err(ApiError::invalid(format!("{place} is a part of a type that cannot be used here."))),
+    }
+}

@@ -1,0 +1,9 @@
+//! The responses API of OpenAI, without anything that would have to be kept from one call to the next.
+
+mod input;
+mod output;
+mod request;
+mod stream;
+
+pub(super) use request::read;
+pub(crate) use stream::Writer;

@@ -1,0 +1,148 @@
+//! What an answer consists of: the response around its items, and the items. Pure.
+
+use serde_json::{Map, Value, json};
+
+use super::super::text;
+use crate::gateway::wire::Stamp;
+
+/// How a response stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    Running,
+    Completed,
+    /// With the reason.
+    Incomplete(&'static str),
+    Failed,
+}
+
+impl State {
+    /// From why the answer ended.
+    pub(super) fn of(finish: &str) -> State {
+        match finish {
+            "length" => State::Incomplete("max_output_tokens"),
+            "content_filter" => State::Incomplete("content_filter"),
+            _ => State::Completed,
+        }
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            State::Running => "in_progress",
+            State::Completed => "completed",
+            State::Incomplete(_) => "incomplete",
+            State::Failed => "failed",
+        }
+    }
+}
+
+/// The response without its usage. `request` has what it repeats.
+pub(super) fn response(request: &Map<String, Value>, stamp: &Stamp, state: State, output: &[Value]) -> Value {
+    let said = |name: &str, otherwise: Value| request.get(name).cloned().unwrap_or(otherwise);
+    let details = match state {
+        State::Incomplete(reason) => json!({ "reason": reason }),
+        _ => Value::Null,
+    };
+    let texts = output.iter().filter(|item| text(item, "type") == Some("message"));
+    let texts = texts.flat_map(|item| item.get("content").and_then(Value::as_array).into_iter().flatten());
+    let texts: String = texts.filter_map(|part| text(part, "text")).collect();
+    json!({
+        "id": stamp.id, "object": "response", "created_at": stamp.created, "completed_at": null,
+        "status": state.word(), "background": false, "error": null, "incomplete_details": details,
+        "instructions": said("instructions", Value::Null), "max_output_tokens": said("max_output_tokens", Value::Null),
+        "max_tool_calls": said("max_tool_calls", Value::Null), "model": stamp.model, "provider": stamp.provider,
+        "output": output, "output_text": texts, "parallel_tool_calls": said("parallel_tool_calls", json!(true)),
+        "previous_response_id": null, "prompt_cache_key": said("prompt_cache_key", Value::Null),
+        "presence_penalty": said("presence_penalty", Value::Null),
+        "frequency_penalty": said("frequency_penalty", Value::Null),
+        "reasoning": said("reasoning", json!({ "effort": null, "summary": null })),
+        "safety_identifier": said("safety_identifier", Value::Null), "service_tier": said("service_tier", Value::Null),
+        "store": false, "temperature": said("temperature", Value::Null),
+        "text": said("text", json!({ "format": { "type": "text" } })), "tool_choice": said("tool_choice", json!("auto")),
+        "tools": said("tools", json!([])), "top_p": said("top_p", Value::Null), "truncation": "disabled",
+        "user": said("user", Value::Null), "metadata": said("metadata", json!({})),
+    })
+}
+
+/// One item of an output, finished or being written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Item {
+    Message { id: String, text: String },
+    Reasoning { id: String, text: String, signature: Option<String>, encrypted: Option<String> },
+    Call { id: String, call_id: String, name: String, arguments: String },
+}
+
+impl Item {
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Item::Message { id, .. } | Item::Reasoning { id, .. } | Item::Call { id, .. } => id,
+        }
+    }
+
+    /// The part that its text stands in; calls have none.
+    pub(super) fn part(&self) -> Option<Value> {
+        match self {
+            Item::Message { text, .. } => {
+                Some(json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] }))
+            }
+            Item::Reasoning { text, .. } => Some(json!({ "type": "reasoning_text", "text": text })),
+            Item::Call { .. } => None,
+        }
+    }
+
+    /// `done` is whether it is finished; what is not has no content yet.
+    pub(super) fn value(&self, done: bool) -> Value {
+        let status = if done { "completed" } else { "in_progress" };
+        let content = self.part().filter(|_| done).map_or_else(|| json!([]), |part| json!([part]));
+        match self {
+            Item::Message { id, .. } => {
+                json!({ "id": id, "type": "message", "role": "assistant", "status": status, "content": content })
+            }
+            Item::Reasoning { id, signature, encrypted, .. } => {
+                let mut item = json!({ "id": id, "type": "reasoning", "summary": [], "content": content });
+                for (name, value) in [("signature", signature), ("encrypted_content", encrypted)] {
+                    if let (Some(value), Some(item)) = (value, item.as_object_mut()) {
+                        item.insert(name.into(), value.as_str().into());
+                    }
+                }
+                item
+            }
+            Item::Call { id, call_id, name, arguments } => {
+                json!({ "id": id, "type": "function_call", "call_id": call_id,
+                "name": name, "arguments": if done { arguments.as_str() } else { "" }, "status": status })
+            }
+        }
+    }
+}
+
+/// The items of a whole answer's message.
+pub(super) fn items(message: &Value, stamp: &Stamp) -> Vec<Item> {
+    let mut out = Vec::new();
+    let id = |kind: &str, at: usize| id_of(kind, stamp, at);
+    let details = message.get("reasoning_details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let of = |name: &str| details.iter().find_map(|detail| text(detail, name)).map(str::to_owned);
+    let (signature, encrypted) = (of("signature").filter(|text| !text.is_empty()), of("data"));
+    let thought = text(message, "reasoning").unwrap_or_default();
+    if !thought.is_empty() || encrypted.is_some() {
+        out.push(Item::Reasoning { id: id("rs", 0), text: thought.to_owned(), signature, encrypted });
+    }
+    let said: String = ["content", "refusal"].into_iter().filter_map(|name| text(message, name)).collect();
+    let calls = message.get("tool_calls").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if !said.is_empty() || (calls.is_empty() && out.is_empty()) {
+        out.push(Item::Message { id: id("msg", out.len()), text: said });
+    }
+    for call in calls {
+        let function = call.get("function").unwrap_or(&Value::Null);
+        out.push(Item::Call {
+            id: id("fc", out.len()),
+            call_id: text(call, "id").unwrap_or("call").to_owned(),
+            name: text(function, "name").unwrap_or_default().to_owned(),
+            arguments: text(function, "arguments").unwrap_or("{}").to_owned(),
+        });
+    }
+    out
+}
+
+/// The id of the item at a place of the output.
+pub(super) fn id_of(kind: &str, stamp: &Stamp, at: usize) -> String {
+    format!("{kind}_{}_{at}", stamp.id.trim_start_matches("gen-"))
+}

@@ -1,0 +1,352 @@
+//! Writing a response, whole or as events. Pure.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::super::writer::choices;
+use super::super::{sse, text, usage};
+use super::output::{Item, State, id_of, items, response};
+use crate::gateway::error::ApiError;
+use crate::gateway::wire::{Stamp, UsageOut};
+
+/// Where a response stands.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    request: Arc<Map<String, Value>>,
+    /// Events so far; each carries its number.
+    events: u64,
+    /// Items that are finished.
+    output: Vec<Value>,
+    open: Option<Item>,
+    /// The open call's number in the stream of chunks.
+    call: u64,
+    finish: String,
+}
+
+impl Writer {
+    pub(in crate::gateway::dialect) fn new(request: Arc<Map<String, Value>>) -> Writer {
+        Writer { request, events: 0, output: Vec::new(), open: None, call: 0, finish: String::new() }
+    }
+
+    pub(in crate::gateway::dialect) fn whole(
+        &self,
+        answer: &Map<String, Value>,
+        stamp: &Stamp,
+        spent: &UsageOut,
+    ) -> Bytes {
+        let choice = choices(answer).next();
+        let message = choice.and_then(|choice| choice.get("message"));
+        let output: Vec<Value> = message
+            .map(|message| items(message, stamp))
+            .unwrap_or_default()
+            .iter()
+            .map(|item| item.value(true))
+            .collect();
+        let finish = choice.and_then(|choice| choice.get("finish_reason")?.as_str()).unwrap_or_default();
+        let out = response(&self.request, stamp, State::of(finish), &output);
+        sse::with(&out, "usage", &usage::of_response(spent)).into()
+    }
+
+    pub(in crate::gateway::dialect) fn chunk(&mut self, chunk: &Map<String, Value>, stamp: &Stamp) -> Option<Bytes> {
+        let mut out = Vec::with_capacity(256);
+        self.start(stamp, &mut out);
+        let choice = choices(chunk).next()?;
+        let delta = choice.get("delta").unwrap_or(&Value::Null);
+        if let Some(thought) = text(delta, "reasoning").filter(|thought| !thought.is_empty()) {
+            self.think(thought, stamp, &mut out);
+        }
+        for detail in delta.get("reasoning_details").and_then(Value::as_array).into_iter().flatten() {
+            self.detail(detail, stamp, &mut out);
+        }
+        for said in ["content", "refusal"].into_iter().filter_map(|name| text(delta, name)) {
+            if !said.is_empty() {
+                self.say(said, stamp, &mut out);
+            }
+        }
+        for call in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
+            self.tool(call, stamp, &mut out);
+        }
+        if let Some(finish) = choice.get("finish_reason").and_then(Value::as_str) {
+            finish.clone_into(&mut self.finish);
+        }
+        (!out.is_empty()).then(|| out.into())
+    }
+
+    /// The end, with what the response cost.
+    pub(in crate::gateway::dialect) fn end(&mut self, stamp: &Stamp, spent: &UsageOut) -> Bytes {
+        let mut out = Vec::with_capacity(1_024);
+        self.start(stamp, &mut out);
+        self.close(&mut out);
+        let state = State::of(&self.finish);
+        self.last(state, response(&self.request, stamp, state, &self.output), spent, &mut out);
+        out.into()
+    }
+
+    pub(in crate::gateway::dialect) fn broken(&mut self, stamp: &Stamp, error: &ApiError, spent: &UsageOut) -> Bytes {
+        let mut out = Vec::with_capacity(1_024);
+        self.start(stamp, &mut out);
+        self.close(&mut out);
+        let mut response = response(&self.request, stamp, State::Failed, &self.output);
+        let code = if error.status() == 429 { "rate_limit_exceeded" } else { "server_error" };
+        if let Some(response) = response.as_object_mut() {
+            let told = json!({ "code": code, "message": error.message(), "metadata": error.metadata() });
+            response.insert("error".into(), told);
+            response.insert("error_type".into(), error.kind().into());
+        }
+        self.last(State::Failed, response, spent, &mut out);
+        out.into()
+    }
+
+    fn last(&mut self, state: State, response: Value, spent: &UsageOut, out: &mut Vec<u8>) {
+        let kind = format!("response.{}", state.word());
+        let response = sse::with(&response, "usage", &usage::of_response(spent));
+        let event = json!({ "type": kind, "sequence_number": self.number() });
+        sse::named(out, &kind, &sse::with(&event, "response", &response));
+        out.extend_from_slice(sse::DONE);
+    }
+
+    fn start(&mut self, stamp: &Stamp, out: &mut Vec<u8>) {
+        if self.events > 0 {
+            return;
+        }
+        let response = response(&self.request, stamp, State::Running, &[]);
+        for kind in ["response.created", "response.in_progress"] {
+            self.emit(kind, json!({ "response": response }), out);
+        }
+    }
+
+    fn number(&mut self) -> u64 {
+        let number = self.events;
+        self.events += 1;
+        number
+    }
+
+    fn emit(&mut self, kind: &str, fields: Value, out: &mut Vec<u8>) {
+        let mut event = Map::new();
+        event.insert("type".into(), kind.into());
+        event.insert("sequence_number".into(), self.number().into());
+        if let Value::Object(fields) = fields {
+            event.extend(fields);
+        }
+        sse::named(out, kind, &Value::Object(event).to_string());
+    }
+
+    /// Where the open item stands.
+    fn place(&self) -> Value {
+        let id = self.open.as_ref().map_or("", Item::id);
+        json!({ "item_id": id, "output_index": self.output.len() })
+    }
+
+    fn emit_here(&mut self, kind: &str, more: Value, out: &mut Vec<u8>) {
+        let mut fields = self.place();
+        if let (Some(fields), Value::Object(more)) = (fields.as_object_mut(), more) {
+            fields.extend(more);
+        }
+        self.emit(kind, fields, out);
+    }
+
+    fn begin(&mut self, item: Item, out: &mut Vec<u8>) {
+        self.close(out);
+        let fields = json!({ "output_index": self.output.len(), "item": item.value(false) });
+        let part = item.part();
+        self.open = Some(item);
+        self.emit("response.output_item.added", fields, out);
+        if let Some(part) = part {
+            self.emit_here("response.content_part.added", json!({ "content_index": 0, "part": part }), out);
+        }
+    }
+
+    fn close(&mut self, out: &mut Vec<u8>) {
+        let Some(item) = self.open.clone() else { return };
+        match &item {
+            Item::Message { text, .. } => {
+                let more = json!({ "content_index": 0, "text": text, "logprobs": [] });
+                self.emit_here("response.output_text.done", more, out);
+            }
+            Item::Reasoning { text, .. } => {
+                self.emit_here("response.reasoning_text.done", json!({ "content_index": 0, "text": text }), out);
+            }
+            Item::Call { name, arguments, .. } => {
+                let more = json!({ "name": name, "arguments": arguments });
+                self.emit_here("response.function_call_arguments.done", more, out);
+            }
+        }
+        if let Some(part) = item.part() {
+            self.emit_here("response.content_part.done", json!({ "content_index": 0, "part": part }), out);
+        }
+        let value = item.value(true);
+        self.emit("response.output_item.done", json!({ "output_index": self.output.len(), "item": value }), out);
+        self.output.push(value);
+        self.open = None;
+    }
+
+    fn say(&mut self, said: &str, stamp: &Stamp, out: &mut Vec<u8>) {
+        if !matches!(self.open, Some(Item::Message { .. })) {
+            self.close(out);
+            let id = id_of("msg", stamp, self.output.len());
+            self.begin(Item::Message { id, text: String::new() }, out);
+        }
+        if let Some(Item::Message { text, .. }) = &mut self.open {
+            text.push_str(said);
+        }
+        let more = json!({ "content_index": 0, "delta": said, "logprobs": [] });
+        self.emit_here("response.output_text.delta", more, out);
+    }
+
+    fn think(&mut self, thought: &str, stamp: &Stamp, out: &mut Vec<u8>) {
+        self.think_on(stamp, out);
+        if let Some(Item::Reasoning { text, .. }) = &mut self.open {
+            text.push_str(thought);
+        }
+        let more = json!({ "content_index": 0, "delta": thought });
+        self.emit_here("response.reasoning_text.delta", more, out);
+    }
+
+    fn think_on(&mut self, stamp: &Stamp, out: &mut Vec<u8>) {
+        if !matches!(self.open, Some(Item::Reasoning { .. })) {
+            self.close(out);
+            let id = id_of("rs", stamp, self.output.len());
+            self.begin(Item::Reasoning { id, text: String::new(), signature: None, encrypted: None }, out);
+        }
+    }
+
+    /// What must come back unchanged when the conversation goes on.
+    fn detail(&mut self, detail: &Value, stamp: &Stamp, out: &mut Vec<u8>) {
+        let (signed, data) = (text(detail, "signature"), text(detail, "data"));
+        if signed.is_none() && data.is_none() {
+            return;
+        }
+        self.think_on(stamp, out);
+        if let Some(Item::Reasoning { signature, encrypted, .. }) = &mut self.open {
+            if let Some(signed) = signed {
+                *signature = Some(signed.to_owned());
+            }
+            if let Some(data) = data {
+                *encrypted = Some(data.to_owned());
+            }
+        }
+    }
+
+    fn tool(&mut self, call: &Value, stamp: &Stamp, out: &mut Vec<u8>) {
+        let function = call.get("function").unwrap_or(&Value::Null);
+        let number = call.get("index").and_then(Value::as_u64).unwrap_or(0);
+        let is_same = matches!(self.open, Some(Item::Call { .. })) && self.call == number;
+        // Some providers begin every call with the number zero; a new id is a new call.
+        if !is_same || text(call, "id").is_some_and(|id| !id.is_empty()) {
+            self.close(out);
+            let item = Item::Call {
+                id: id_of("fc", stamp, self.output.len()),
+                call_id: text(call, "id").map_or_else(|| format!("call_{number}"), str::to_owned),
+                name: text(function, "name").unwrap_or_default().to_owned(),
+                arguments: String::new(),
+            };
+            self.call = number;
+            self.begin(item, out);
+        }
+        if let Some(part) = text(function, "arguments").filter(|part| !part.is_empty()) {
+            if let Some(Item::Call { arguments, .. }) = &mut self.open {
+                arguments.push_str(part);
+            }
+            self.emit_here("response.function_call_arguments.delta", json!({ "delta": part }), out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Usd;
+    use crate::gateway::Tokens;
+
+    fn stamp() -> Stamp {
+        Stamp { id: "gen-1".into(), created: 5, model: "a/b".into(), provider: "P".into() }
+    }
+
+    fn usage() -> UsageOut {
+        UsageOut::new(Tokens { prompt: 9, completion: 4, ..Tokens::default() }, Usd::from_cents(1), &[])
+    }
+
+    fn events(bytes: &[u8]) -> Vec<Value> {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
+        data.map(|data| serde_json::from_str(data).expect("JSON")).collect()
+    }
+
+    fn streamed(deltas: &[Value], finish: &str) -> Vec<Value> {
+        let mut writer = Writer::new(Arc::new(Map::new()));
+        let mut seen = Vec::new();
+        let last = json!({"choices":[{"delta":{},"finish_reason":finish}]});
+        let chunks = deltas.iter().map(|delta| json!({"choices":[{"delta":delta,"finish_reason":null}]})).chain([last]);
+        for chunk in chunks {
+            let chunk = chunk.as_object().cloned().unwrap_or_default();
+            seen.extend(writer.chunk(&chunk, &stamp()).iter().flat_map(|bytes| events(bytes)));
+        }
+        seen.extend(events(&writer.end(&stamp(), &usage())));
+        seen
+    }
+
+    #[test]
+    fn chunks_become_numbered_events_and_items() {
+        let seen = streamed(
+            &[
+                json!({"role":"assistant","content":""}),
+                json!({"reasoning":"hm"}),
+                json!({"content":"Hel"}),
+                json!({"content":"lo"}),
+                json!({"tool_calls":[{"index":0,"id":"c1","function":{"name":"f","arguments":""}}]}),
+                json!({"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}),
+            ],
+            "tool_calls",
+        );
+        let numbers: Vec<_> = seen.iter().map(|event| event["sequence_number"].as_u64().expect("a number")).collect();
+        assert_eq!(numbers, (0..u64::try_from(seen.len()).unwrap_or(0)).collect::<Vec<_>>());
+        let kinds: Vec<_> = seen.iter().map(|event| event["type"].as_str().expect("a type")).collect();
+        assert_eq!(
+            kinds,
+            [
+                "response.created",
+                "response.in_progress",
+                "response.output_item.added",
+                "response.content_part.added",
+                "response.reasoning_text.delta",
+                "response.reasoning_text.done",
+                "response.content_part.done",
+                "response.output_item.done",
+                "response.output_item.added",
+                "response.content_part.added",
+                "response.output_text.delta",
+                "response.output_text.delta",
+                "response.output_text.done",
+                "response.content_part.done",
+                "response.output_item.done",
+                "response.output_item.added",
+                "response.function_call_arguments.delta",
+                "response.function_call_arguments.done",
+                "response.output_item.done",
+                "response.completed",
+            ]
+        );
+        let end = &seen[seen.len() - 1]["response"];
+        assert_eq!((&end["output_text"], &end["usage"]["total_tokens"]), (&json!("Hello"), &json!(13)));
+        assert_eq!((end["usage"]["cost"].to_string().as_str(), &end["output"][2]["arguments"]), ("0.01", &json!("{}")));
+    }
+
+    #[test]
+    fn a_response_that_was_cut_or_broke_says_so() {
+        let seen = streamed(&[json!({"content":"Hel"})], "length");
+        let end = &seen[seen.len() - 1];
+        assert_eq!(
+            (&end["type"], &end["response"]["incomplete_details"]["reason"]),
+            (&json!("response.incomplete"), &json!("max_output_tokens"))
+        );
+        let mut writer = Writer::new(Arc::new(Map::new()));
+        let broken = events(&writer.broken(&stamp(), &ApiError::internal(), &usage()));
+        let end = &broken[broken.len() - 1];
+        assert_eq!(
+            (&end["type"], &end["response"]["error"]["code"]),
+            (&json!("response.failed"), &json!("server_error"))
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! Whoever writes an answer in the client's language.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::{Kept, completions, embeddings, messages, rerank, responses};
+use crate::gateway::error::ApiError;
+use crate::gateway::providers::Piece;
+use crate::gateway::wire::{
+    Normalised, Stamp, UsageOut, error_chunk, event, normalise_chunk, normalise_whole, usage_chunk, with_usage,
+};
+
+/// Writes one answer. Its state is that of the stream so far, so each try of an endpoint begins with a new one.
+#[derive(Debug)]
+pub(crate) enum Writer {
+    Chat,
+    Completions(completions::Writer),
+    Responses(Box<responses::Writer>),
+    Messages(Box<messages::Writer>),
+    Embeddings,
+    Rerank(Arc<Vec<Value>>),
+}
+
+impl Writer {
+    pub(super) fn new(kept: &Kept) -> Writer {
+        match kept {
+            Kept::Chat => Writer::Chat,
+            Kept::Completions { echo } => Writer::Completions(completions::Writer::new(echo.clone())),
+            Kept::Responses(request) => Writer::Responses(Box::new(responses::Writer::new(Arc::clone(request)))),
+            Kept::Messages(_) => Writer::Messages(Box::default()),
+            Kept::Embeddings => Writer::Embeddings,
+            Kept::Rerank(documents) => Writer::Rerank(Arc::clone(documents)),
+        }
+    }
+
+    /// What the client gets of a piece of a stream; `None` where there is nothing in it to be told now.
+    pub(crate) fn piece(&mut self, piece: Piece, stamp: &Stamp) -> Option<Bytes> {
+        let Piece { mut chunk, words } = piece;
+        if let Writer::Messages(writer) = self
+            && let Some(words) = words
+        {
+            return writer.same_words(words, stamp);
+        }
+        let prompt = chunk.get("usage").and_then(|usage| usage.get("prompt_tokens")).and_then(Value::as_u64);
+        if normalise_chunk(&mut chunk, stamp) == Normalised::Swallow {
+            return None;
+        }
+        match self {
+            Writer::Chat => Some(event(&chunk)),
+            Writer::Completions(writer) => writer.chunk(&chunk),
+            Writer::Responses(writer) => writer.chunk(&chunk, stamp),
+            Writer::Messages(writer) => writer.chunk(&chunk, prompt, stamp),
+            Writer::Embeddings | Writer::Rerank(_) => None,
+        }
+    }
+
+    /// The last pieces of a stream that went well.
+    pub(crate) fn end(&mut self, stamp: &Stamp, usage: &UsageOut) -> Bytes {
+        match self {
+            Writer::Chat | Writer::Embeddings | Writer::Rerank(_) => usage_chunk(stamp, usage),
+            Writer::Completions(_) => completions::end(stamp, None, usage),
+            Writer::Responses(writer) => writer.end(stamp, usage),
+            Writer::Messages(writer) => writer.end(stamp, usage),
+        }
+    }
+
+    /// The last pieces of a stream that broke.
+    pub(crate) fn broken(&mut self, stamp: &Stamp, error: &ApiError, usage: &UsageOut) -> Bytes {
+        match self {
+            Writer::Chat | Writer::Embeddings | Writer::Rerank(_) => error_chunk(stamp, error, usage),
+            Writer::Completions(_) => completions::end(stamp, Some(error), usage),
+            Writer::Responses(writer) => writer.broken(stamp, error, usage),
+            Writer::Messages(_) => messages::broken(error, usage),
+        }
+    }
+
+    /// An answer in one piece.
+    pub(crate) fn whole(&self, piece: Piece, stamp: &Stamp, usage: &UsageOut) -> Bytes {
+        let Piece { chunk: mut answer, words } = piece;
+        match self {
+            Writer::Embeddings => return embeddings::whole(answer, stamp, usage),
+            Writer::Rerank(documents) => return rerank::whole(&answer, documents, stamp, usage),
+            Writer::Messages(_) if words.is_some() => {
+                return messages::same_whole(words.unwrap_or_default(), stamp, usage);
+            }
+            _ => normalise_whole(&mut answer, stamp),
+        }
+        match self {
+            Writer::Completions(writer) => with_usage(&writer.whole(&answer), usage),
+            Writer::Responses(writer) => writer.whole(&answer, stamp, usage),
+            Writer::Messages(_) => messages::whole(&answer, stamp, usage),
+            Writer::Chat | Writer::Embeddings | Writer::Rerank(_) => with_usage(&answer, usage),
+        }
+    }
+}
+
+/// The choices of an answer or a chunk.
+pub(super) fn choices(map: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>> {
+    map.get("choices").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
+}

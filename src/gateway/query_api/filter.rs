@@ -1,0 +1,186 @@
+//! What lists of models can be asked.
+
+use std::cmp::Reverse;
+use std::time::Instant;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{ListedModel, Modality};
+use crate::gateway::error::ApiError;
+use crate::routing::Health;
+
+/// Models in one answer, and left out before it.
+pub const MAX_LIMIT: usize = 1_000;
+pub const MAX_OFFSET: usize = 1_000_000;
+
+/// What `GET /models` can be asked. Other names are passed over.
+#[derive(Deserialize, Serialize, Clone, Default, Debug)]
+#[serde(default)]
+pub struct ModelQuery {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supported_parameters: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_modalities: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_modalities: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_price: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_price: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_authors: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub providers: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zdr: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<usize>,
+}
+
+/// The same, read and checked.
+#[derive(Default, Debug)]
+pub struct Filter {
+    parameters: Vec<String>,
+    inputs: Vec<String>,
+    /// Empty: whatever they give.
+    outputs: Vec<String>,
+    text: String,
+    sort: Option<SortBy>,
+    context: u64,
+    price: (Option<Decimal>, Option<Decimal>),
+    arch: String,
+    authors: Vec<String>,
+    providers: Vec<String>,
+    zdr: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum SortBy {
+    Newest,
+    Cheapest,
+    Dearest,
+    Context,
+    Throughput,
+    Latency,
+}
+
+/// Words separated by commas, in lower case.
+fn words(list: Option<&str>) -> Vec<String> {
+    let words = list.unwrap_or_default().split(',').map(|word| word.trim().to_lowercase());
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+/// Dollars per million tokens.
+fn price(value: Option<f64>, name: &str) -> Result<Option<Decimal>, ApiError> {
+    let Some(value) = value else { return Ok(None) };
+    if !value.is_finite() || value < 0.0 {
+        return Err(ApiError::invalid(format!("`{name}` is not a price in dollars per million tokens.")));
+    }
+    // Only compared with prices, never added to them; what is larger than any price is as good as the largest.
+    Ok(Some(format!("{value:.9}").parse().unwrap_or(Decimal::MAX)))
+}
+
+impl ModelQuery {
+    /// # Errors
+    /// 400 for a number that makes no sense.
+    pub fn filter(&self) -> Result<Filter, ApiError> {
+        let fits = self.limit.is_none_or(|limit| (1..=MAX_LIMIT).contains(&limit))
+            && self.offset.is_none_or(|offset| offset <= MAX_OFFSET);
+        if !fits {
+            return Err(ApiError::invalid(format!(
+                "`limit` must be from 1 to {MAX_LIMIT}, `offset` at most {MAX_OFFSET}."
+            )));
+        }
+        if self.context == Some(0) {
+            return Err(ApiError::invalid("`context` must be at least 1."));
+        }
+        let outputs = words(Some(self.output_modalities.as_deref().unwrap_or("text")));
+        let sort = self.sort.as_deref().and_then(|word| match word {
+            "newest" => Some(SortBy::Newest),
+            "pricing-low-to-high" => Some(SortBy::Cheapest),
+            "pricing-high-to-low" => Some(SortBy::Dearest),
+            "context-high-to-low" => Some(SortBy::Context),
+            "throughput-high-to-low" => Some(SortBy::Throughput),
+            "latency-low-to-high" => Some(SortBy::Latency),
+            // What is not measured here, such as popularity elsewhere, leaves the order as it is.
+            _ => None,
+        });
+        Ok(Filter {
+            parameters: words(self.supported_parameters.as_deref()),
+            inputs: words(self.input_modalities.as_deref()),
+            outputs: if outputs.iter().any(|word| word == "all") { Vec::new() } else { outputs },
+            text: self.q.as_deref().unwrap_or_default().to_lowercase(),
+            sort,
+            context: self.context.unwrap_or(0),
+            price: (price(self.min_price, "min_price")?, price(self.max_price, "max_price")?),
+            arch: self.arch.as_deref().unwrap_or_default().to_lowercase(),
+            authors: words(self.model_authors.as_deref()),
+            providers: words(self.providers.as_deref()),
+            zdr: self.zdr.as_deref() == Some("true"),
+        })
+    }
+
+    /// Whether nothing was asked for but the list.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        serde_urlencoded::to_string(self).is_ok_and(|text| text.is_empty())
+    }
+}
+
+impl Filter {
+    /// Of `models`, those that were asked for, in the order that was asked for.
+    pub fn lets_through(&self, listed: &ListedModel, searched: &str) -> bool {
+        let model = &listed.model;
+        let has = |modalities: &[Modality], word: &String| modalities.iter().any(|one| one.as_str() == word);
+        let serves = |offer: &crate::catalog::Offer| {
+            let provider = &offer.provider.provider;
+            let named = |word: &String| provider.slug.as_str() == word || provider.name.to_lowercase() == *word;
+            (self.providers.is_empty() || self.providers.iter().any(named)) && (!self.zdr || !provider.retains_logs)
+        };
+        let price = listed.lead_offer().map(|offer| offer.endpoint.price.prompt.per_million()).unwrap_or_default();
+        self.parameters.iter().all(|name| model.supported_parameters.iter().any(|one| one == name))
+            && self.inputs.iter().all(|word| has(&model.input_modalities, word))
+            && (self.outputs.is_empty() || self.outputs.iter().any(|word| has(&model.output_modalities, word)))
+            && (self.text.is_empty() || searched.contains(&self.text))
+            && u64::from(model.context_length) >= self.context
+            && self.price.0.is_none_or(|least| price >= least)
+            && self.price.1.is_none_or(|most| price <= most)
+            && (self.arch.is_empty() || model.tokenizer.to_lowercase() == self.arch)
+            && (self.authors.is_empty() || self.authors.iter().any(|author| author == model.slug.author()))
+            && listed.open_offers().any(serves)
+    }
+
+    /// Puts what was found into the order that was asked for; without one it stays as it is.
+    pub fn sort<T>(&self, found: &mut [T], listed: impl Fn(&T) -> &ListedModel, health: &Health, now: Instant) {
+        let price = |model: &T| {
+            let price = listed(model).lead_offer().map(|offer| offer.endpoint.price).unwrap_or_default();
+            price.prompt.amount() + price.completion.amount() + price.request.unwrap_or_default().amount()
+        };
+        let recent =
+            |model: &T| listed(model).open_offers().map(|offer| health.recent(offer.id, now)).collect::<Vec<_>>();
+        match self.sort {
+            None => {}
+            Some(SortBy::Newest) => found.sort_by_key(|model| Reverse(listed(model).model.created)),
+            Some(SortBy::Cheapest) => found.sort_by_key(price),
+            Some(SortBy::Dearest) => found.sort_by_key(|model| Reverse(price(model))),
+            Some(SortBy::Context) => found.sort_by_key(|model| Reverse(listed(model).model.context_length)),
+            Some(SortBy::Throughput) => found.sort_by_cached_key(|model| {
+                Reverse(recent(model).iter().filter_map(|recent| Some(recent.tokens_per_1000s?.p50)).max())
+            }),
+            Some(SortBy::Latency) => found.sort_by_cached_key(|model| {
+                recent(model).iter().filter_map(|recent| Some(recent.first_token_ms?.p50)).min().unwrap_or(u64::MAX)
+            }),
+        }
+    }
+}

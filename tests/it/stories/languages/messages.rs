@@ -1,0 +1,136 @@
+//! Messages, with any provider.
+
+use serde_json::{Value, json};
+
+use super::{Call, events, is_booked, laboratory};
+use crate::support::fake_upstream::{Behaviour, Dialect, FakeUpstream};
+use crate::support::{Farebox, lab};
+
+fn tool() -> Value {
+    json!({ "name": "get_weather", "description": "The weather.",
+        "input_schema": { "type": "object", "properties": { "city": { "type": "string" } } } })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_of_the_same_language_gets_the_clients_own_words() {
+    let upstream = FakeUpstream::start();
+    let (farebox, key) = laboratory(&upstream).await;
+    let thinking = Behaviour::Reasoning {
+        prompt: 30,
+        completion: 9,
+        reasoning: 4,
+        thought: "Let me see.".into(),
+        text: "Yes.".into(),
+    };
+    upstream.behave("claude", thinking);
+    let more = json!({
+        "system": [{ "type": "text", "text": "be brief", "cache_control": { "type": "ephemeral", "ttl": "1h" } }],
+        "thinking": { "type": "enabled", "budget_tokens": 1024 }, "max_tokens": 2000, "temperature": 1,
+        "metadata": { "user_id": "u1" }, "provider": { "order": ["claude"] }, "service_tier": "auto",
+    });
+    let answer = Call::Messages.send(&farebox, &key, "lab/claude", more).await;
+    assert_eq!(answer.status(), 200);
+    let body: Value = answer.json().await.expect("JSON");
+    assert_eq!(body["content"][0], json!({"type":"thinking","thinking":"Let me see.","signature":"ZmFrZQ=="}));
+    assert_eq!((&body["content"][1]["text"], &body["model"]), (&json!("Yes."), &json!("lab/claude")));
+    let sent = upstream.produced().pop().expect("it was asked");
+    assert_eq!(sent.dialect, Dialect::Anthropic);
+    assert_eq!(sent.body["thinking"], json!({"type":"enabled","budget_tokens":1024}));
+    assert_eq!(sent.body["system"], json!([{"type":"text","text":"be brief","cache_control":{"type":"ephemeral"}}]));
+    for passed_over in ["provider", "service_tier"] {
+        assert!(sent.body.get(passed_over).is_none(), "{passed_over} was sent: {}", sent.body);
+    }
+    is_booked(&farebox, "lab/claude", &body["usage"], "0.000048").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tools_are_called_with_every_kind_of_provider() {
+    let upstream = FakeUpstream::start();
+    let (farebox, key) = laboratory(&upstream).await;
+    for model in ["lab/text", "lab/claude"] {
+        upstream.behave(model.trim_start_matches("lab/"), Behaviour::ToolCall);
+        let more = json!({ "tools": [tool()], "tool_choice": { "type": "any" } });
+        let answer = Call::Messages.send(&farebox, &key, model, more.clone()).await;
+        let body: Value = answer.json().await.expect("JSON");
+        let call = &body["content"][0];
+        assert_eq!((&call["type"], &call["name"]), (&json!("tool_use"), &json!("get_weather")), "{model}: {body}");
+        assert_eq!(
+            (&call["input"], &body["stop_reason"]),
+            (&json!({"city":"Zürich"}), &json!("tool_use")),
+            "{model}: {body}"
+        );
+
+        let mut streamed = more;
+        streamed["stream"] = json!(true);
+        let answer = Call::Messages.send(&farebox, &key, model, streamed).await;
+        let seen = events(&answer.text().await.expect("a body"));
+        let parts: String = seen.iter().filter_map(|(_, event)| event["delta"]["partial_json"].as_str()).collect();
+        assert_eq!(serde_json::from_str::<Value>(&parts).ok(), Some(json!({"city":"Zürich"})), "{model}: {seen:?}");
+        let end = seen.iter().find(|(name, _)| name == "message_delta").expect("an end");
+        assert_eq!(end.1["delta"]["stop_reason"], "tool_use", "{model}");
+        assert_eq!(seen.last().map(|(name, _)| name.as_str()), Some("message_stop"), "{model}");
+
+        // And the result goes back.
+        upstream.behave(model.trim_start_matches("lab/"), Behaviour::default());
+        let turns = json!({ "tools": [tool()], "messages": [
+            { "role": "user", "content": "How is it?" },
+            { "role": "assistant", "content": [call] },
+            { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": call["id"], "content": "12 degrees" }] },
+        ]});
+        let answer = Call::Messages.send(&farebox, &key, model, turns).await;
+        assert_eq!(answer.status(), 200, "{model}");
+        let sent = upstream.produced().pop().expect("it was asked").body;
+        let last = sent["messages"].as_array().and_then(|turns| turns.last()).expect("turns").to_string();
+        assert!(last.contains("12 degrees") && last.contains(call["id"].as_str().expect("an id")), "{model}: {sent}");
+    }
+    farebox.holds_are_closed().await;
+    farebox.books_are_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_in_either_header_opens_and_tokens_are_counted_for_nothing() {
+    let farebox = Farebox::start().await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    let body = Call::Messages.body("sandbox/echo", json!({}));
+    let request = |path: &str| {
+        let request = farebox.http.post(farebox.url(path)).header("anthropic-version", "2023-06-01");
+        request.header("x-api-key", &key.text).json(&body)
+    };
+    let answer = request("/api/v1/messages").send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    let answer: Value = answer.json().await.expect("JSON");
+    assert_eq!(answer["content"][0]["text"], "You said: hello there");
+    assert_eq!(answer["usage"]["input_tokens"], 2);
+    let counted = request("/api/v1/messages/count_tokens").send().await.expect("an answer");
+    assert_eq!(counted.status(), 200);
+    let counted: Value = counted.json().await.expect("JSON");
+    assert!(counted["input_tokens"].as_u64().is_some_and(|count| (2..20).contains(&count)), "{counted}");
+    farebox.holds_are_closed().await;
+    assert_eq!(farebox.text("select count(*)::text from usage").await, "1", "counting is no call");
+    let nobody =
+        farebox.http.post(farebox.url("/api/v1/messages/count_tokens")).json(&body).send().await.expect("an answer");
+    assert_eq!(nobody.status(), 401);
+    assert_eq!(nobody.json::<Value>().await.expect("JSON")["error"]["type"], "authentication_error");
+}
+
+/// A preset adds to what is asked, so the client's own words no longer say all of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preset_counts_for_messages_too() {
+    let upstream = FakeUpstream::start();
+    let (farebox, _) = laboratory(&upstream).await;
+    let manager = crate::stories::management::provisioning(&farebox, "ada@example.com", "10", &["--may-call"]).await;
+    let preset = json!({ "model": "lab/claude", "messages": [{ "role": "system", "content": "Talk like a pirate." }] });
+    let made = farebox.post(&manager, "/api/v1/presets/pirate/messages", &preset).await;
+    assert_eq!(made.status(), 200, "{}", made.text().await.unwrap_or_default());
+    let mut row = 0;
+    for call in [Call::Messages, Call::Responses, Call::Completions] {
+        let answer = call.send(&farebox, &manager, "@preset/pirate", json!({})).await;
+        assert_eq!(answer.status(), 200, "{call:?}");
+        let sent = upstream.produced().pop().expect("it was asked").body;
+        assert_eq!(sent["system"], json!([{"type":"text","text":"Talk like a pirate."}]), "{call:?}: {sent}");
+        row += 1;
+    }
+    farebox.holds_are_closed().await;
+    assert_eq!(lab::rows(&farebox, "@preset/pirate").await.len(), row);
+    farebox.books_are_clean().await;
+}
