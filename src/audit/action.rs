@@ -103,6 +103,7 @@ actions! {
     KeysResumed = "key.all_resumed", "Let all keys go on";
     KeySpendUnusual = "key.spend_unusual", "A key spent far more than usual";
     PreferencesChanged = "settings.preferences_changed", "Changed the routing settings";
+    UsageKept = "settings.usage_kept", "Changed how long calls are kept";
     PresetCreated = "preset.created", "Created a preset";
     PresetChanged = "preset.changed", "Changed a preset";
     PresetRolledBack = "preset.rolled_back", "Rolled a preset back";
