@@ -27,6 +27,11 @@ $$;
 -- a month and its edges in every zone, which are summed from the calls.
 alter table org add column usage_days integer constraint org_usage_days check (usage_days between 35 and 3650);
 
+-- What a provider took for calls with a key of the organization's own. The migration of such calls has made these columns
+-- already; kept sums need them in any case.
+alter table usage add column if not exists upstream_cost numeric(24, 12) not null default 0;
+alter table usage_hour add column if not exists upstream_cost numeric(24, 12) not null default 0;
+
 -- What the books still need of calls that are gone: for each transfer and set of meters, what the calls of it came to that
 -- went together; one whose cost went beyond its hold stands alone, under its own id. The auditor adds these to the calls.
 create table usage_closed (
@@ -38,6 +43,7 @@ create table usage_closed (
     meters      uuid[] not null,
     cost        numeric(24, 12) not null,
     overrun     numeric(24, 12) not null,
+    upstream_cost numeric(24, 12) not null,
     primary key (org_id, id)
 );
 
@@ -53,7 +59,8 @@ create table usage_closed_until (
     completion_tokens bigint not null,
     reasoning_tokens  bigint not null,
     cached_tokens     bigint not null,
-    cost              numeric(24, 12) not null
+    cost              numeric(24, 12) not null,
+    upstream_cost     numeric(24, 12) not null
 );
 
 -- Deletes the oldest calls of an organization that began before `before`, a whole hour, at most `most` of them, and keeps
@@ -72,18 +79,19 @@ begin
             order by o.id limit most
         )
         returning u.id, u.transfer_id, u.meters, u.cost, u.overrun, u.status, u.prompt_tokens, u.completion_tokens,
-            u.reasoning_tokens, u.cached_tokens
+            u.reasoning_tokens, u.cached_tokens, u.upstream_cost
     ), kept as (
-        insert into public.usage_closed (org_id, id, calls, transfer_id, meters, cost, overrun)
-        select whose, (array_agg(id order by id))[1], count(*), transfer_id, meters, sum(cost), sum(overrun)
-        from gone where cost > 0 or overrun > 0
+        insert into public.usage_closed (org_id, id, calls, transfer_id, meters, cost, overrun, upstream_cost)
+        select whose, (array_agg(id order by id))[1], count(*), transfer_id, meters, sum(cost), sum(overrun),
+            sum(upstream_cost)
+        from gone where cost > 0 or overrun > 0 or upstream_cost > 0
         group by transfer_id, meters, case when overrun > 0 then id end
     ), marked as (
         insert into public.usage_closed_until as c (org_id, until, requests, failed, prompt_tokens, completion_tokens,
-            reasoning_tokens, cached_tokens, cost)
+            reasoning_tokens, cached_tokens, cost, upstream_cost)
         select whose, before, count(*), count(*) filter (where status <> 'success'), coalesce(sum(prompt_tokens), 0),
             coalesce(sum(completion_tokens), 0), coalesce(sum(reasoning_tokens), 0), coalesce(sum(cached_tokens), 0),
-            coalesce(sum(cost), 0)
+            coalesce(sum(cost), 0), coalesce(sum(upstream_cost), 0)
         from gone having count(*) > 0
         on conflict (org_id) do update set
             until = greatest(c.until, excluded.until),
@@ -93,7 +101,8 @@ begin
             completion_tokens = c.completion_tokens + excluded.completion_tokens,
             reasoning_tokens = c.reasoning_tokens + excluded.reasoning_tokens,
             cached_tokens = c.cached_tokens + excluded.cached_tokens,
-            cost = c.cost + excluded.cost
+            cost = c.cost + excluded.cost,
+            upstream_cost = c.upstream_cost + excluded.upstream_cost
     )
     select count(*) into closed from gone;
     return closed;
