@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 use crate::accounts::oidc::Providers;
 use crate::accounts::operator::{self, Anchoring};
 use crate::accounts::{Factors, Hasher, Links, NoteFailedSignIn, SignUpRules, StartRecovery};
+use crate::activity::{self, Retention};
 use crate::audit::{self, AnchorKey};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, EmailAddress, Secret};
@@ -54,7 +55,7 @@ use crate::topups::{
 use crate::web::{App, Hosts};
 use crate::{db, jobs, orgs, presets, privacy, routes};
 
-mod announce;
+mod door;
 mod stand_ins;
 mod stock;
 
@@ -123,6 +124,7 @@ pub struct Parts {
     pub gateway: Gateway,
     pub instance: Instance,
     pub query_api: QueryApi,
+    pub retention: Retention,
     pub readiness: Readiness,
     pub metrics: PrometheusHandle,
     pub metrics_token: Option<Secret<String>>,
@@ -139,21 +141,22 @@ pub async fn serve(mut config: Config, url: &Secret<String>) -> anyhow::Result<(
     wait_for_database(&pools.general).await?;
     db::migrate(&pools.general).await.context("the schema could not be brought up to date")?;
     jobs::migrate(&pools.general).await?;
+    activity::make_parts(&pools.general).await.context("the table of calls could not be made ready")?;
     let metrics = PrometheusBuilder::new().install_recorder().context("metrics could not be started")?;
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
     let parts = build(&config, &pools, metrics, &stop, &tasks).await?;
     let server = listen(&config, &parts)?;
-    announce::announce(&config, server.addrs.first());
-    announce::offer_operator(&parts.app).await?;
+    door::announce(&config, server.addrs.first());
+    door::offer_operator(&parts.app).await?;
     let handle = server.server.handle();
     let mut running = Handle::current().spawn(server.server);
     tokio::select! {
         ended = &mut running => ended?.context("the HTTP server ended")?,
-        () = stop_signal() => {
+        () = door::stop_signal() => {
             tokio::select! {
                 () = drain(&config, &parts, &tasks, handle) => running.await?.context("the HTTP server ended badly")?,
-                () = stop_signal() => {
+                () = door::stop_signal() => {
                     // Whoever asks twice means it. What runs is left to the sweeper, as after a kill.
                     tracing::warn!(calls = tasks.len(), "stopped by a second signal");
                     std::process::exit(130);
@@ -285,6 +288,7 @@ async fn build(
         chat: config.programs.chat,
         scanner: Scanner::new(config.programs.leak_keys_url.clone(), http),
         gateway,
+        retention: config.retention,
         readiness: Readiness::default(),
         metrics,
         metrics_token: config.metrics_token.clone(),
@@ -352,6 +356,7 @@ async fn spawn_background(
     handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
     let links = Links { base: config.public_url.clone() };
     handle.spawn(keys::watch_for_alarms(pools.general.clone(), links, stop.clone()));
+    handle.spawn(activity::keep(pools.general.clone(), config.retention, stop.clone()));
     handle.spawn(janitor::run(pools.general.clone(), asked.clone(), stop.clone()));
     handle.spawn(reconcile::daily(pools.general.clone(), asked, reconcile::Pace::default(), stop.clone()));
     handle.spawn(privacy::run_janitor(pools.general.clone(), stop.clone()));
@@ -465,22 +470,12 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.gateway.clone()))
         .app_data(web::Data::new(parts.instance.clone()))
         .app_data(web::Data::new(parts.query_api.clone()))
+        .app_data(web::Data::new(parts.retention))
         .app_data(web::Data::new(parts.readiness.clone()))
         .app_data(web::Data::new(routes::Metrics {
             handle: parts.metrics.clone(),
             token: parts.metrics_token.clone(),
         }));
-}
-
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
 }
 
 /// New requests go elsewhere, running ones end, and every call is settled.

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::accounts::SignUpPolicy;
 use crate::accounts::oidc::ProviderSettings;
+use crate::activity::Retention;
 use crate::base::{EmailAddress, Secret};
 use crate::routing::Sort;
 use crate::topups::billing::Seller;
@@ -96,6 +97,8 @@ pub struct Config {
     pub hold_ttl: Duration,
     /// `FAREBOX_SWEEP_SECONDS`: how often expired holds are looked for; default 5.
     pub sweep_every: Duration,
+    /// `FAREBOX_USAGE_DAYS`: calls are deleted after so many days, 35 to 3650; their sums and the books stay. Default: never.
+    pub retention: Retention,
     /// `FAREBOX_WORKERS`: threads that serve HTTP; default the number of cores.
     pub workers: usize,
     /// `FAREBOX_SHUTDOWN_SECONDS`: how long running calls may take to end after a stop signal; default 130.
@@ -155,6 +158,7 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_ALLOW_PRIVATE_UPSTREAMS", false),
     ("FAREBOX_HOLD_TTL_SECONDS", false),
     ("FAREBOX_SWEEP_SECONDS", false),
+    ("FAREBOX_USAGE_DAYS", false),
     ("FAREBOX_WORKERS", false),
     ("FAREBOX_SHUTDOWN_SECONDS", false),
     ("FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS", false),
@@ -333,6 +337,7 @@ impl Config {
             allow_private_upstreams: sources.parse("FAREBOX_ALLOW_PRIVATE_UPSTREAMS", false, "`true` or `false`")?,
             hold_ttl: sources.seconds("FAREBOX_HOLD_TTL_SECONDS", 1_100, 1, 86_400)?,
             sweep_every: sources.seconds("FAREBOX_SWEEP_SECONDS", 5, 1, 3_600)?,
+            retention: edge::retention(sources)?,
             workers: sources.parse("FAREBOX_WORKERS", cores, "a number of threads")?,
             shutdown_grace: sources.seconds("FAREBOX_SHUTDOWN_SECONDS", 130, 1, 3_600)?,
             timeout_first_byte: sources.seconds("FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS", 120, 1, 900)?,

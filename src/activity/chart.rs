@@ -1,4 +1,4 @@
-//! Stacked bars: a measure over time, split by what it was for.
+//! Stacked bars: measures over time, split by what the calls were for.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -6,8 +6,9 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::span::{Span, edges};
-use super::store::{self, ChartQuery};
+use super::span::{Buckets, Range, Span, Unit};
+use super::spend::Totals;
+use super::store::{self, CellRow, MeasureQuery};
 use crate::base::ids::{KeyId, OrgId, PersonId};
 use crate::base::money::SCALE;
 
@@ -96,6 +97,7 @@ impl Slice {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Chart {
     pub metric: Metric,
+    pub unit: Unit,
     /// One more than there are buckets.
     pub edges: Vec<DateTime<Utc>>,
     /// The greatest first; the rest, where there is one, last.
@@ -132,7 +134,31 @@ impl Chart {
     }
 }
 
-/// Measures an organization's calls over a period that ends now.
+/// Everything that charts and cards of one stretch of time show, read at once.
+#[derive(Clone, Debug)]
+pub struct Measures {
+    pub buckets: Buckets,
+    cells: Vec<CellRow>,
+}
+
+/// Measures an organization's calls. Series beyond the greatest of each metric have no name of their own; without a group
+/// there is one.
+///
+/// # Errors
+/// Database errors only.
+pub async fn measure(
+    conn: &mut PgConnection,
+    org: OrgId,
+    buckets: Buckets,
+    group: Option<Group>,
+    slice: &Slice,
+) -> Result<Measures, sqlx::Error> {
+    let query = MeasureQuery { org, edges: &buckets.edges, group, slice, top: TOP_SERIES };
+    let cells = store::measure_cells(conn, &query).await?;
+    Ok(Measures { buckets, cells })
+}
+
+/// One metric over a period that ends now.
 ///
 /// # Errors
 /// Database errors only.
@@ -145,35 +171,76 @@ pub async fn chart(
     zone: Tz,
 ) -> Result<Chart, sqlx::Error> {
     let (period, group, metric) = view;
-    let edges = edges(period, now, zone);
-    let query = ChartQuery { org, edges: &edges, group, metric, slice, top: TOP_SERIES };
-    let cells = match period {
-        Period::Hour => store::chart_minutes(conn, &query).await?,
-        _ => store::chart_hours(conn, &query).await?,
-    };
-    let mut chart = Chart { metric, edges, series: Vec::new(), total: Decimal::ZERO };
-    for cell in cells {
-        chart.add(cell.name, cell.bucket, cell.value);
-    }
-    chart.series.retain(|series| !series.total.is_zero());
-    // The rest goes last however large it is.
-    chart.series.sort_by(|a, b| a.name.is_none().cmp(&b.name.is_none()).then(b.total.cmp(&a.total)));
-    Ok(chart)
+    Ok(measure(conn, org, Range::Last(period).buckets(now, zone), Some(group), slice).await?.chart(metric))
 }
 
-impl Chart {
-    fn add(&mut self, name: Option<String>, bucket: i32, value: Decimal) {
-        let buckets = self.edges.len().saturating_sub(1);
-        // Postgres counts buckets from one.
-        let Some(at) = usize::try_from(bucket - 1).ok().filter(|at| *at < buckets) else { return };
-        let index = self.series.iter().position(|series| series.name == name).unwrap_or_else(|| {
-            self.series.push(Series { name, total: Decimal::ZERO, values: vec![Decimal::ZERO; buckets] });
-            self.series.len() - 1
-        });
-        if let Some(series) = self.series.get_mut(index) {
-            series.total += value;
-            series.values[at] += value;
+impl Measures {
+    /// The sums of all of it.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.cells.iter().fold(Totals::default(), |sum, cell| sum + Totals::from(cell.sums))
+    }
+
+    /// What a metric came to in each bucket.
+    #[must_use]
+    pub fn values(&self, metric: Metric) -> Vec<Decimal> {
+        let mut values = vec![Decimal::ZERO; self.buckets.len()];
+        for cell in &self.cells {
+            if let Some(value) = self.place(cell).and_then(|at| values.get_mut(at)) {
+                *value += cell.value(metric);
+            }
         }
-        self.total += value;
+        values
+    }
+
+    /// Postgres counts buckets from one.
+    fn place(&self, cell: &CellRow) -> Option<usize> {
+        usize::try_from(cell.bucket - 1).ok().filter(|at| *at < self.buckets.len())
+    }
+
+    #[must_use]
+    pub fn chart(&self, metric: Metric) -> Chart {
+        let mut series: Vec<Series> = Vec::new();
+        for cell in &self.cells {
+            let Some(at) = self.place(cell) else { continue };
+            let index = series.iter().position(|one| one.name == cell.name).unwrap_or_else(|| {
+                series.push(self.blank(cell.name.clone()));
+                series.len() - 1
+            });
+            if let Some(one) = series.get_mut(index) {
+                let value = cell.value(metric);
+                one.total += value;
+                one.values[at] += value;
+            }
+        }
+        series.retain(|one| !one.total.is_zero());
+        // What has no name goes last however large it is.
+        series.sort_by(|a, b| {
+            a.name.is_none().cmp(&b.name.is_none()).then(b.total.cmp(&a.total)).then_with(|| a.name.cmp(&b.name))
+        });
+        let total = series.iter().map(|one| one.total).sum();
+        let series = self.fold(series);
+        Chart { metric, unit: self.buckets.unit, edges: self.buckets.edges.clone(), series, total }
+    }
+
+    fn blank(&self, name: Option<String>) -> Series {
+        Series { name, total: Decimal::ZERO, values: vec![Decimal::ZERO; self.buckets.len()] }
+    }
+
+    /// Names that are great in another metric belong to the rest of this one.
+    fn fold(&self, mut series: Vec<Series>) -> Vec<Series> {
+        let named = series.iter().take_while(|one| one.name.is_some()).count();
+        let top = usize::try_from(TOP_SERIES).unwrap_or_default().min(named);
+        let others = series.split_off(top);
+        if others.is_empty() {
+            return series;
+        }
+        let mut rest = self.blank(None);
+        for other in others {
+            rest.total += other.total;
+            rest.values.iter_mut().zip(other.values).for_each(|(sum, value)| *sum += value);
+        }
+        series.push(rest);
+        series
     }
 }

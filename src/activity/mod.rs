@@ -6,26 +6,46 @@
 //! - A row that cost something names the usage transfer that paid for it. The rows of a transfer add up to its amount,
 //!   to the last digit: what these pages show is what the ledger moved.
 //! - Every query begins with the organization.
+//! - The id of a call carries its time. The table of calls is divided by it, one part a month, and no page or export goes
+//!   through more of it than it shows.
+//! - Calls may be deleted when their time is over. Sums per hour, and what the books need of the calls, stay.
 //!
 //! Rows are written by settlement, by the sweeper and for refused calls; nothing else changes them, with one exception:
 //! a row that says `abandoned` gives way to the settlement of the same call, when its proof turns up later.
 
+mod analytics;
 mod chart;
 mod detail;
 mod endpoints;
+mod export;
+mod filter;
+mod keep;
 mod log;
 mod record;
+mod retention;
 mod span;
 mod spend;
 mod store;
 mod usage;
+mod view;
 
-pub use chart::{Cell, Chart, Group, Metric, Period, Series, Slice, TOP_SERIES, chart};
+pub use analytics::{Analysis, Analyzed, AnalyzedRow, Dimension, Granularity, Picked, analyze};
+pub use chart::{Cell, Chart, Group, Measures, Metric, Period, Series, Slice, TOP_SERIES, chart, measure};
 pub use detail::{Detail, PriceLine, PriceLines, detail};
 pub use endpoints::{KEPT, add_measured, forget_measured, measured};
-pub use log::{FilterError, LogFilter, LogRow, MAX_COUNTED, count, log, speed_tenths};
+pub use export::{CSV_HEAD, Export, ExportRow, PIECE};
+pub use filter::{FilterError, LogFilter};
+pub use keep::{Kept, keep, make_parts, round as keep_once};
+pub use log::{LogPage, LogRow, MAX_COUNTED, MAX_NEW, count_newer, count_of_key, log, speed_tenths};
 pub use record::{Lines, lines, record, withdraw_abandoned};
-pub use span::{Span, edges, period_span, start_of_day, start_of_month};
-pub use spend::{Summary, Totals, lifetime, spent_by, summary, totals};
-pub use store::{DayRow, HourDetail, HourLine, HourOfKey, SettledUsage, UsageDetail, UsageLine, days, dear_hours, settled_usage};
+pub use retention::{
+    CHOICES as DAYS_KEPT, MAX_DAYS as MAX_DAYS_KEPT, MIN_DAYS as MIN_DAYS_KEPT, Retention, closed_until, is_closed,
+    own_days, set_own_days,
+};
+pub use span::{Buckets, MAX_DAYS, Range, Span, Unit, chosen, edges, period_span, start_of_day, start_of_month};
+pub use spend::{Seen, Summary, Totals, lifetime, seen, spent_by, summary, totals};
+pub use store::{
+    DayRow, HourDetail, HourLine, HourOfKey, SettledUsage, UsageDetail, UsageLine, days, dear_hours, settled_usage,
+};
 pub use usage::{Extra, STATUSES, UsageRow, storable_json};
+pub use view::{MAX_NAME as MAX_VIEW_NAME, View, ViewError, delete_view, save_view, views};

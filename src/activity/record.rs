@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::span::hour_of;
 use super::store::{self, HourDetail, HourLine, UsageDetail, UsageLine};
 use super::usage::UsageRow;
 use crate::base::Usd;
@@ -86,9 +86,4 @@ pub async fn withdraw_abandoned(conn: &mut PgConnection, org: OrgId, call: CallI
     };
     store::add_hours(conn, &[taken]).await?;
     Ok(true)
-}
-
-/// The start of the UTC hour of a moment.
-pub(super) fn hour_of(at: DateTime<Utc>) -> DateTime<Utc> {
-    at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at)
 }

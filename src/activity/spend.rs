@@ -9,10 +9,12 @@ use super::chart::{Group, Slice};
 use super::span::{Span, start_of_day, start_of_month};
 use super::store;
 use crate::base::Usd;
-use crate::base::ids::OrgId;
+use crate::base::ids::{KeyId, OrgId, PersonId};
 
 /// The pace of spending is taken over so many days.
 const PACE_DAYS: i64 = 7;
+/// Values that filters offer, of all dimensions together.
+const MAX_SEEN: i64 = 1_000;
 
 /// Sums over calls.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -28,6 +30,22 @@ pub struct Totals {
     /// Of the prompt.
     pub cached_tokens: u64,
     pub cost: Usd,
+}
+
+impl std::ops::Add for Totals {
+    type Output = Totals;
+
+    fn add(self, other: Totals) -> Totals {
+        Totals {
+            requests: self.requests + other.requests,
+            failed: self.failed + other.failed,
+            prompt_tokens: self.prompt_tokens + other.prompt_tokens,
+            completion_tokens: self.completion_tokens + other.completion_tokens,
+            reasoning_tokens: self.reasoning_tokens + other.reasoning_tokens,
+            cached_tokens: self.cached_tokens + other.cached_tokens,
+            cost: self.cost + other.cost,
+        }
+    }
 }
 
 impl Totals {
@@ -63,7 +81,7 @@ impl Summary {
 /// # Errors
 /// Database errors only.
 pub async fn totals(conn: &mut PgConnection, org: OrgId, span: Span, slice: &Slice) -> Result<Totals, sqlx::Error> {
-    Ok(store::hour_sums(conn, org, span, slice).await?.into())
+    Ok(store::span_sums(conn, org, span, slice).await?.into())
 }
 
 /// The same sums for each model, key, provider, app or member, the dearest first, at most a hundred.
@@ -82,6 +100,38 @@ pub async fn spent_by(
     Ok(rows.into_iter().map(|row| (row.name, row.sums.into())).collect())
 }
 
+/// The values that calls of a stretch of time have: what filters offer.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Seen {
+    pub models: Vec<String>,
+    pub providers: Vec<String>,
+    pub apps: Vec<String>,
+    pub keys: Vec<KeyId>,
+    pub members: Vec<PersonId>,
+}
+
+/// Of all members, or of one.
+///
+/// # Errors
+/// Database errors only.
+pub async fn seen(
+    conn: &mut PgConnection,
+    org: OrgId,
+    span: Span,
+    member: Option<PersonId>,
+) -> Result<Seen, sqlx::Error> {
+    let mut seen = Seen::default();
+    for row in store::seen_values(conn, org, span, member, MAX_SEEN).await? {
+        let some = |text: Option<String>| text.filter(|text| !text.is_empty());
+        seen.models.extend(some(row.model));
+        seen.providers.extend(some(row.provider));
+        seen.apps.extend(some(row.app));
+        seen.keys.extend(row.key);
+        seen.members.extend(row.member.filter(|person| !person.0.is_nil()));
+    }
+    Ok(seen)
+}
+
 /// What was spent today, this month and in the last seven days.
 ///
 /// # Errors
@@ -94,7 +144,7 @@ pub async fn summary(
     slice: &Slice,
 ) -> Result<Summary, sqlx::Error> {
     // The running hour is in the sums already, so a span may simply end after it.
-    let to = super::record::hour_of(now) + TimeDelta::hours(1);
+    let to = super::span::hour_of(now) + TimeDelta::hours(1);
     let week = Span { from: to - TimeDelta::days(PACE_DAYS), to };
     Ok(Summary {
         today: totals(conn, org, Span { from: start_of_day(now, zone), to }, slice).await?.cost,

@@ -109,6 +109,7 @@ actions! {
     ProviderKeyReplaced = "provider_key.replaced", "Replaced the key of a provider account";
     ProviderKeyChanged = "provider_key.changed", "Changed how a provider account is used";
     ProviderKeyDisconnected = "provider_key.disconnected", "Disconnected a provider account";
+    UsageKept = "settings.usage_kept", "Changed how long calls are kept";
     PresetCreated = "preset.created", "Created a preset";
     PresetChanged = "preset.changed", "Changed a preset";
     PresetRolledBack = "preset.rolled_back", "Rolled a preset back";

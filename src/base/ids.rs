@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 /// Why a text is not an id of the wanted kind.
@@ -25,6 +26,20 @@ macro_rules! id_types {
             #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
             pub fn fresh() -> Self {
                 Self(Uuid::now_v7())
+            }
+
+            /// The smallest id of this moment: every id that is made then or later is not below it.
+            #[must_use]
+            pub fn floor(at: DateTime<Utc>) -> Self {
+                let milliseconds = u128::try_from(at.timestamp_millis()).unwrap_or_default();
+                Self(Uuid::from_u128((milliseconds & 0xffff_ffff_ffff) << 80))
+            }
+
+            /// The moment that the id carries, to the millisecond.
+            #[must_use]
+            pub fn moment(self) -> DateTime<Utc> {
+                let milliseconds = i64::try_from(self.0.as_u128() >> 80).unwrap_or_default();
+                DateTime::from_timestamp_millis(milliseconds).unwrap_or_default()
             }
         }
 
@@ -92,6 +107,8 @@ id_types! {
     PresetId = "pst_";
     /// One metered call; the generation id that clients see.
     CallId = "gen-";
+    /// A view of the activity page that somebody saved.
+    ViewId = "avw_";
     /// A purchase of credits.
     TopUpId = "top_";
     /// Money of a top-up that goes back.
@@ -137,5 +154,15 @@ mod tests {
         assert!(OrgId::from_str(&id.to_string()).is_err(), "another kind is refused");
         assert!(KeyId::from_str(&id.to_string().to_uppercase()).is_err(), "another spelling is refused");
         assert!(KeyId::from_str("key_").is_err());
+    }
+
+    #[test]
+    fn an_id_carries_its_moment() {
+        let id = CallId::fresh();
+        let floor = CallId::floor(id.moment());
+        assert!(floor <= id && floor.moment() == id.moment());
+        assert!(CallId::floor(id.moment() + chrono::TimeDelta::milliseconds(1)) > id);
+        let early: DateTime<Utc> = "1960-01-01T00:00:00Z".parse().expect("a time");
+        assert_eq!(CallId::floor(early).0, Uuid::nil());
     }
 }

@@ -1,6 +1,7 @@
 //! The vocabulary of Farebox: values that cannot be wrong, without any I/O or framework.
 
 pub mod clock;
+pub mod csv;
 pub mod email_address;
 pub mod ids;
 pub mod money;

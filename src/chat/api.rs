@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::told::{self, Refusal};
 use crate::activity;
 use crate::base::ids::CallId;
-use crate::gateway::{Answer, ClientFacts, Gateway, MAX_BODY, respond};
+use crate::gateway::{Answer, ClientFacts, Gateway, MAX_BODY, Protocol, respond};
 use crate::keys::{AuthError, Caller, ChatTerms, chat_caller};
 use crate::ledger;
 use crate::orgs::{KeyUser, Member};

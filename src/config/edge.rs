@@ -1,8 +1,9 @@
-//! Settings of who is believed what: names, proxies, sessions, and who keeps copies of anchors.
+//! Settings of who is believed what: names, proxies, sessions, who keeps copies of anchors, and how long calls are kept.
 
 use chrono::TimeDelta;
 
 use super::{Config, ConfigError, Sources, wrong};
+use crate::activity::{MAX_DAYS_KEPT, MIN_DAYS_KEPT, Retention};
 use crate::base::EmailAddress;
 use crate::web::TrustedProxies;
 
@@ -10,13 +11,14 @@ const HOSTS: &str = "FAREBOX_EXTRA_HOSTS";
 const IDLE: &str = "FAREBOX_SESSION_IDLE_MINUTES";
 const MAIL: &str = "FAREBOX_AUDIT_ANCHOR_MAIL";
 const PROXIES: &str = "FAREBOX_TRUSTED_PROXIES";
+const USAGE: &str = "FAREBOX_USAGE_DAYS";
 /// Names besides that of the public address.
 const MAX_HOSTS: usize = 64;
 /// From half an hour to a week (ASVS 7.3.1); a session ends after thirty days in any case.
 const IDLE_MINUTES: std::ops::RangeInclusive<i64> = 30..=7 * 24 * 60;
 
 pub fn is_described(name: &str) -> bool {
-    [HOSTS, IDLE, MAIL, PROXIES].contains(&name)
+    [HOSTS, IDLE, MAIL, PROXIES, USAGE].contains(&name)
 }
 
 /// The effective value of a setting.
@@ -25,6 +27,7 @@ pub fn describe(name: &str, config: &Config) -> String {
         HOSTS => config.extra_hosts.join(","),
         IDLE => config.session_idle.num_minutes().to_string(),
         MAIL => config.anchor_mail.as_ref().map(ToString::to_string).unwrap_or_default(),
+        USAGE => config.retention.days.map(|days| days.to_string()).unwrap_or_default(),
         _ => config.trusted_proxies.to_string(),
     }
 }
@@ -63,6 +66,15 @@ pub fn check_public_url(url: &url::Url) -> Result<(), ConfigError> {
         return Err(wrong("FAREBOX_PUBLIC_URL", problem));
     }
     Ok(())
+}
+
+/// # Errors
+/// When it is no number of days in its range.
+pub fn retention(sources: &Sources) -> Result<Retention, ConfigError> {
+    let Some(text) = sources.get(USAGE) else { return Ok(Retention::default()) };
+    let days = text.parse().ok().filter(|days| (MIN_DAYS_KEPT..=MAX_DAYS_KEPT).contains(days));
+    let days = days.ok_or_else(|| wrong(USAGE, format!("must be between {MIN_DAYS_KEPT} and {MAX_DAYS_KEPT} days")))?;
+    Ok(Retention { days: Some(days) })
 }
 
 /// # Errors

@@ -40,6 +40,7 @@ pub async fn verify(conn: &mut PgConnection) -> Result<Report, sqlx::Error> {
         ("list price per hour = list prices of the calls", provider_hours(conn).await?),
         ("month of an organization = list prices of its calls", months(conn).await?),
         ("operator loss = overrun of the call", overruns(conn).await?),
+        ("sums of hours whose calls are gone = what is kept of them", closed(conn).await?),
     ];
     for (rule, differences) in checks {
         report.drifts.extend(differences.into_iter().map(|one| Drift::of(rule, one.subject, one.expected, one.found)));
@@ -104,7 +105,11 @@ async fn transfers(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Err
             coalesce(t.amount, 0) as "found!: Usd"
            from (select id, amount from transfer where code = 'usage') t
            full join (
-              select transfer_id as id, sum(cost) as cost from usage where transfer_id is not null group by 1
+              select transfer_id as id, sum(cost) as cost from (
+                 select transfer_id, cost from usage where transfer_id is not null
+                 union all
+                 select transfer_id, cost from usage_closed where transfer_id is not null
+              ) calls group by 1
            ) u on u.id = t.id
            where t.amount is distinct from u.cost
            limit $1"#,
@@ -121,7 +126,11 @@ async fn meters(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error>
             coalesce(u.cost, 0) as "expected!: Usd", coalesce(m.spent_total, 0) as "found!: Usd"
            from meter m
            full join (
-              select org_id, unnest(meters) as id, sum(cost) as cost from usage where cost > 0 group by 1, 2
+              select org_id, unnest(meters) as id, sum(cost) as cost from (
+                 select org_id, meters, cost from usage where cost > 0
+                 union all
+                 select org_id, meters, cost from usage_closed where cost > 0
+              ) calls group by 1, 2
            ) u on u.org_id = m.org_id and u.id = m.id
            where coalesce(m.spent_total, 0) <> coalesce(u.cost, 0)
            limit $1"#,
@@ -139,8 +148,11 @@ async fn provider_bills(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx
             coalesce(u.cost, 0) as "expected!: Usd", coalesce(m.byok_total, 0) as "found!: Usd"
            from meter m
            full join (
-              select org_id, unnest(meters) as id, sum(upstream_cost) as cost from usage where upstream_cost > 0
-              group by 1, 2
+              select org_id, unnest(meters) as id, sum(upstream_cost) as cost from (
+                 select org_id, meters, upstream_cost from usage where upstream_cost > 0
+                 union all
+                 select org_id, meters, upstream_cost from usage_closed where upstream_cost > 0
+              ) calls group by 1, 2
            ) u on u.org_id = m.org_id and u.id = m.id
            where coalesce(m.byok_total, 0) <> coalesce(u.cost, 0)
            limit $1"#,
@@ -150,17 +162,22 @@ async fn provider_bills(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx
     .await
 }
 
+/// Of hours whose calls are all there; the sum of the others is compared as a whole.
 async fn provider_hours(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
     sqlx::query_as!(
         Difference,
         r#"select 'hour ' || coalesce(h.hour, u.hour) || ' of ' || coalesce(h.org_id, u.org_id) as "subject!",
             coalesce(u.cost, 0) as "expected!: Usd", coalesce(h.cost, 0) as "found!: Usd"
            from (
-              select org_id, hour, sum(upstream_cost) as cost from usage_hour where upstream_cost > 0 group by 1, 2
+              select org_id, hour, sum(upstream_cost) as cost from usage_hour s where upstream_cost > 0
+                 and not exists (select from usage_closed_until c where c.org_id = s.org_id and s.hour < c.until)
+              group by 1, 2
            ) h
            full join (
-              select org_id, date_trunc('hour', created_at, 'UTC') as hour, sum(upstream_cost) as cost from usage
-              where upstream_cost > 0 group by 1, 2
+              select org_id, date_trunc('hour', created_at, 'UTC') as hour, sum(upstream_cost) as cost from usage s
+              where upstream_cost > 0
+                 and not exists (select from usage_closed_until c where c.org_id = s.org_id and s.created_at < c.until)
+              group by 1, 2
            ) u using (org_id, hour)
            where h.cost is distinct from u.cost
            limit $1"#,
@@ -177,8 +194,13 @@ async fn months(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error>
         r#"select 'months of ' || coalesce(o.org_id, u.org_id) as "subject!", coalesce(u.cost, 0) as "expected!: Usd",
             coalesce(o.used, 0) as "found!: Usd"
            from (select org_id, sum(used) as used from own_month group by 1) o
-           full join (select org_id, sum(upstream_cost) as cost from usage where upstream_cost > 0 group by 1) u
-              using (org_id)
+           full join (
+              select org_id, sum(upstream_cost) as cost from (
+                 select org_id, upstream_cost from usage where upstream_cost > 0
+                 union all
+                 select org_id, upstream_cost from usage_closed where upstream_cost > 0
+              ) calls group by 1
+           ) u using (org_id)
            where coalesce(o.used, 0) <> coalesce(u.cost, 0)
            limit $1"#,
         MAX_FINDINGS,
@@ -187,7 +209,7 @@ async fn months(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error>
     .await
 }
 
-/// Every sum of the rollup; the row of the report shows the costs.
+/// Every sum of the rollup whose calls are all there; the row of the report shows the costs.
 async fn hours(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
     sqlx::query_as!(
         Difference,
@@ -197,11 +219,18 @@ async fn hours(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> 
                  count(*) as requests, count(*) filter (where status <> 'success') as failed,
                  sum(prompt_tokens) as prompt, sum(completion_tokens) as completion,
                  sum(reasoning_tokens) as reasoning, sum(cached_tokens) as cached, sum(cost) as cost
-              from usage group by 1, 2, 3, 4, 5, 6, 7
+              from usage u
+              where not exists (
+                 select from usage_closed_until c where c.org_id = u.org_id and u.created_at < c.until
+              )
+              group by 1, 2, 3, 4, 5, 6, 7
+           ), sums as (
+              select * from usage_hour s
+              where not exists (select from usage_closed_until c where c.org_id = s.org_id and s.hour < c.until)
            )
            select 'hour ' || coalesce(h.hour, r.hour) || ' of key ' || coalesce(h.key_id, r.key_id) as "subject!",
             coalesce(r.cost, 0) as "expected!: Usd", coalesce(h.cost, 0) as "found!: Usd"
-           from usage_hour h
+           from sums h
            full join rows r using (org_id, hour, key_id, model, provider, app, member_id)
            where (coalesce(h.requests, 0), coalesce(h.failed, 0), coalesce(h.prompt_tokens, 0),
                coalesce(h.completion_tokens, 0), coalesce(h.reasoning_tokens, 0), coalesce(h.cached_tokens, 0),
@@ -222,9 +251,48 @@ async fn overruns(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Erro
             coalesce(u.overrun, 0) as "expected!: Usd", coalesce(t.amount, 0) as "found!: Usd"
            from (select reference, amount from transfer where code = 'overrun') t
            full join (
-              select 'gen-' || replace(id::text, '-', '') as reference, overrun from usage where overrun > 0
+              select 'gen-' || replace(id::text, '-', '') as reference, overrun from (
+                 select id, overrun from usage where overrun > 0
+                 union all
+                 select id, overrun from usage_closed where overrun > 0
+              ) calls
            ) u on u.reference = t.reference
            where t.amount is distinct from u.overrun
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Where calls were deleted, all hours up to then together: their sums are what the deleted calls came to, and those that
+/// are still there; and what is kept for the books is what the deleted calls cost.
+async fn closed(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+    sqlx::query_as!(
+        Difference,
+        r#"select 'closed hours of ' || c.org_id as "subject!", c.cost + coalesce(u.cost, 0) as "expected!: Usd",
+            coalesce(h.cost, 0) as "found!: Usd"
+           from usage_closed_until c
+           left join lateral (
+              select count(*) as requests, count(*) filter (where status <> 'success') as failed,
+                 sum(prompt_tokens) as prompt, sum(completion_tokens) as completion, sum(reasoning_tokens) as reasoning,
+                 sum(cached_tokens) as cached, sum(cost) as cost, sum(upstream_cost) as upstream
+              from usage where org_id = c.org_id and id < call_floor(c.until + interval '5 minutes') and created_at < c.until
+           ) u on true
+           left join lateral (
+              select sum(requests) as requests, sum(failed) as failed, sum(prompt_tokens) as prompt,
+                 sum(completion_tokens) as completion, sum(reasoning_tokens) as reasoning, sum(cached_tokens) as cached,
+                 sum(cost) as cost, sum(upstream_cost) as upstream
+              from usage_hour where org_id = c.org_id and hour < c.until
+           ) h on true
+           left join lateral (select sum(cost) as cost from usage_closed where org_id = c.org_id) k on true
+           where (coalesce(h.requests, 0), coalesce(h.failed, 0), coalesce(h.prompt, 0), coalesce(h.completion, 0),
+               coalesce(h.reasoning, 0), coalesce(h.cached, 0), coalesce(h.cost, 0), coalesce(h.upstream, 0))
+            is distinct from (c.requests + coalesce(u.requests, 0), c.failed + coalesce(u.failed, 0),
+               c.prompt_tokens + coalesce(u.prompt, 0), c.completion_tokens + coalesce(u.completion, 0),
+               c.reasoning_tokens + coalesce(u.reasoning, 0), c.cached_tokens + coalesce(u.cached, 0),
+               c.cost + coalesce(u.cost, 0), c.upstream_cost + coalesce(u.upstream, 0))
+            or coalesce(k.cost, 0) <> c.cost
            limit $1"#,
         MAX_FINDINGS,
     )

@@ -12,7 +12,7 @@ use super::error::ApiError;
 use super::query_api::presets;
 use super::{api, hops, query_api};
 use crate::keys::connect::api as connect;
-use crate::keys::management::{activity, keys, members};
+use crate::keys::management::{activity, analytics, keys, members};
 use crate::web::{App, hosts};
 
 /// Clients write either; both serve the same.
@@ -84,6 +84,12 @@ fn routes(service: &mut web::ServiceConfig) {
             .service(get("/credits", web::get().to(query_api::credits)))
             .service(get("/generation", web::get().to(query_api::generation)))
             .service(get("/activity", web::get().to(activity::recent_activity)))
+            .service(get("/analytics/meta", web::get().to(analytics::analytics_meta)))
+            .service(
+                at("/analytics/query")
+                    .route(web::post().to(analytics::query_analytics))
+                    .default_service(web::to(only_post)),
+            )
             .service(get("/organization/members", web::get().to(members::list_members)))
             .service(
                 at("/keys")
@@ -216,6 +222,8 @@ async fn open_to_browsers(
         query_api::credits,
         query_api::generation,
         activity::recent_activity,
+        analytics::analytics_meta,
+        analytics::query_analytics,
         members::list_members,
         keys::list_keys,
         keys::create_key,

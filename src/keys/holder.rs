@@ -4,15 +4,14 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::key::{Key, KeyState};
-use crate::activity::{self, LogFilter, LogRow};
+use crate::activity::{self, LogFilter, LogPage};
 use crate::base::ids::CallId;
-use crate::base::paging::Rows;
 use crate::ledger::{self, MeterState};
 
 /// A key, what is left of it, and a page of its calls.
 pub struct Held {
     pub meter: Option<MeterState>,
-    pub calls: Rows<LogRow>,
+    pub calls: LogPage,
     /// At most one more than [`activity::MAX_COUNTED`].
     pub count: i64,
 }
@@ -22,10 +21,10 @@ pub struct Held {
 /// # Errors
 /// Database errors only.
 pub async fn look(conn: &mut PgConnection, key: &Key, before: Option<CallId>, limit: u16) -> Result<Held, sqlx::Error> {
-    let own = LogFilter { key: Some(key.id), ..LogFilter::default() };
+    let own = LogFilter { key: Some(key.id), before, ..LogFilter::default() };
     let meters = ledger::meter_states(conn, key.org, &[key.meter()]).await?;
-    let calls = activity::log(conn, key.org, &LogFilter { before, ..own.clone() }, limit).await?;
-    let count = activity::count(conn, key.org, &own).await?;
+    let calls = activity::log(conn, key.org, &own, limit).await?;
+    let count = activity::count_of_key(conn, key.org, key.id).await?;
     Ok(Held { meter: meters.into_iter().next(), calls, count })
 }
 

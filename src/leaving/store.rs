@@ -151,6 +151,7 @@ pub async fn erase_traces(conn: &mut PgConnection, person: PersonId) -> Result<(
     sqlx::query!("delete from passkey_challenge where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from half_sign_in where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from known_device where person_id = $1", person.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from activity_view where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from failed_sign_in where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!(
         "update invitation set email = '', email_canonical = 'deleted:' || id::text,

@@ -3,26 +3,25 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::call_rows::{count, speed, status_badge};
+use super::call_rows::{count, duration, speed, status_badge};
 use super::models::dollars;
 use crate::activity::{self, Detail, PriceLine};
 use crate::base::{Usd, Viewer};
 use crate::privacy::{MAX_TEXT, Seen};
 use crate::vault::VaultError;
 use crate::web::present::{amount, when};
-use crate::web::views::activity::{Attempt, CostLine, Show, Texts};
-use crate::web::views::{Fact, Shell};
+use crate::web::views::Fact;
+use crate::web::views::activity::{Attempt, CallView, CostLine, Texts};
 
+/// `url` is where calls are made.
 pub fn view(
-    shell: Shell,
     call: &Detail,
-    key: String,
-    maker: Option<String>,
+    (key, maker): (String, Option<String>),
+    url: &str,
     now: DateTime<Utc>,
     viewer: Viewer,
-) -> Show {
-    Show {
-        shell,
+) -> CallView {
+    CallView {
         status: status_badge(&call.status, call.cancelled),
         note: note(call),
         cost: amount(call.cost),
@@ -39,6 +38,7 @@ pub fn view(
         timings: timings(call),
         request_id: call.request_id.clone(),
         texts: None,
+        curl: curl(call, url),
     }
 }
 
@@ -66,6 +66,20 @@ pub fn texts(read: Result<Option<Seen>, VaultError>, viewer: Viewer) -> Result<O
             Ok(Some(Texts { problem, ..Texts::default() }))
         }
     }
+}
+
+/// The same call again, as far as it is known: what was asked is not kept, and neither is the key.
+fn curl(call: &Detail, url: &str) -> String {
+    let body = serde_json::json!({
+        "model": call.model_asked,
+        "stream": call.streamed,
+        "messages": [{ "role": "user", "content": "Hello" }],
+    });
+    // In single quotes a shell takes everything as it stands, but for the quote itself.
+    let body = body.to_string().replace('\'', "'\\''");
+    format!(
+        "curl {url} \\\n  -H \"Authorization: Bearer $FAREBOX_KEY\" \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
+    )
 }
 
 fn note(call: &Detail) -> String {
@@ -203,14 +217,6 @@ fn attempt(tried: Tried) -> Attempt {
     };
     let provider = if tried.own { format!("{}, your own key", tried.provider) } else { tried.provider };
     Attempt { provider, ok, answer, took: duration(tried.duration_ms) }
-}
-
-/// Such as `312 ms` or `4.1 s`.
-fn duration(milliseconds: i64) -> String {
-    match milliseconds {
-        ..1_000 => format!("{milliseconds} ms"),
-        _ => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),
-    }
 }
 
 fn facts(call: &Detail, maker: Option<String>) -> Vec<Fact> {

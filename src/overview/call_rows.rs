@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::activity::LogRow;
 use crate::base::Viewer;
-use crate::base::ids::KeyId;
+use crate::base::ids::{KeyId, PersonId};
 use crate::base::money::thousands;
 use crate::web::present::{amount, when};
 use crate::web::views::Badge;
@@ -30,7 +30,14 @@ pub fn name_of(names: &KeyNames, key: KeyId) -> String {
     names.get(&key).cloned().unwrap_or_else(|| UNKNOWN_KEY.to_owned())
 }
 
-pub fn call_row(row: &LogRow, names: &KeyNames, now: DateTime<Utc>, viewer: Viewer) -> CallRow {
+/// Where nobody counted or measured, a cell is empty: no data is not zero.
+pub fn call_row(
+    row: &LogRow,
+    names: &KeyNames,
+    members: &HashMap<PersonId, String>,
+    now: DateTime<Utc>,
+    viewer: Viewer,
+) -> CallRow {
     let tokens = |number: i64| if row.has_tokens() { count(number) } else { String::new() };
     CallRow {
         href: format!("/activity/{}", row.call),
@@ -45,6 +52,12 @@ pub fn call_row(row: &LogRow, names: &KeyNames, now: DateTime<Utc>, viewer: View
         cost: amount(row.cost),
         speed: row.speed_tenths().map(speed).unwrap_or_default(),
         status: status_badge(&row.status, row.cancelled),
+        member: row.member.and_then(|person| members.get(&person).cloned()).unwrap_or_default(),
+        cached: tokens(row.cached_tokens),
+        first: row.first_token_ms.map(|ms| duration(ms.into())).unwrap_or_default(),
+        duration: duration(row.duration_ms.into()),
+        finish: row.finish_reason.clone(),
+        id: row.call.to_string(),
     }
 }
 
@@ -56,6 +69,14 @@ fn tokens_note(cached: i64, reasoning: i64) -> String {
     let parts = [(cached, "cached"), (reasoning, "reasoning")];
     let parts = parts.into_iter().filter(|(tokens, _)| *tokens > 0);
     parts.map(|(tokens, word)| format!("{} {word}", count(tokens))).collect::<Vec<_>>().join(", ")
+}
+
+/// Such as `312 ms` or `4.1 s`.
+pub fn duration(milliseconds: i64) -> String {
+    match milliseconds {
+        ..1_000 => format!("{milliseconds} ms"),
+        _ => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),
+    }
 }
 
 /// Slow answers with a tenth, fast ones without.

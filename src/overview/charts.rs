@@ -1,34 +1,41 @@
 //! From measures of the log to drawn charts.
 
-use chrono::{DateTime, TimeDelta, Timelike, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 
 use super::models::dollars;
-use crate::activity::{Chart, Group, Metric, Period, Series};
+use crate::activity::{Buckets, Chart, Group, Metric, Series, Span, Unit};
 use crate::base::Viewer;
 use crate::base::money::{SCALE, thousands};
 use crate::web::present::amount;
 use crate::web::views::Amount;
 use crate::web::views::chart::{self, Bucket, OTHER};
 
-/// Draws a chart. `name` says what a series is called; the rest is always called the same.
-pub fn draw(chart: &Chart, view: (Period, Group), viewer: Viewer, name: impl Fn(&str) -> String) -> chart::Chart {
-    let (period, group) = view;
-    let viewer = Viewer { zone: bucket_zone(&chart.edges, viewer.zone), ..viewer };
-    let label = format!("{} per {} by {}", measure(chart.metric), unit(period).to_lowercase(), group.as_str());
+/// Draws a chart, with what came before it where that is given. `name` says what a series is called; the rest is always
+/// called the same.
+pub fn draw(
+    chart: &Chart,
+    group: Group,
+    viewer: Viewer,
+    before: Option<&[Decimal]>,
+    name: impl Fn(&str) -> String,
+) -> chart::Chart {
+    let unit = unit(chart.unit);
+    let label = format!("{} per {} by {}", measure(chart.metric), unit.to_lowercase(), group.as_str());
     let buckets: Vec<Bucket> = chart
         .edges
         .windows(2)
         .enumerate()
         .filter_map(|(at, pair)| match pair {
-            [from, to] => Some(bucket(chart, at, (*from, *to), period, viewer)),
+            [from, to] => Some(bucket(chart, at, (*from, *to), viewer)),
             _ => None,
         })
         .collect();
     let series: Vec<chart::Series> = chart.series.iter().map(|one| drawn_series(chart.metric, one, &name)).collect();
     let (metric, empty) = (chart.metric, chart.total.is_zero());
-    chart::layout(&label, unit(period), &buckets, &series, move |value| {
+    let before = before.map(|values| values.iter().map(|value| chart.cell(*value).0).collect::<Vec<_>>());
+    let empty = empty && before.iter().flatten().all(|value| *value == 0);
+    chart::layout_beside(&label, unit, &buckets, &series, before.as_deref(), move |value| {
         // Without any value the scale would be one of the smallest unit, which says nothing.
         if empty && value != 0 { String::new() } else { exact(metric, value) }
     })
@@ -86,38 +93,36 @@ fn measure(metric: Metric) -> &'static str {
     }
 }
 
-fn unit(period: Period) -> &'static str {
-    match period {
-        Period::Hour => "Minute",
-        Period::Day => "Hour",
-        Period::Week | Period::ThirtyDays | Period::Month => "Day",
+fn unit(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Minute => "Minute",
+        Unit::Hour => "Hour",
+        Unit::Day => "Day",
+        Unit::Month => "Month",
     }
 }
 
-/// Days of zones that are half an hour off are UTC days, and are named so.
-fn bucket_zone(edges: &[DateTime<Utc>], zone: Tz) -> Tz {
-    let days = edges.windows(2).all(|pair| matches!(pair, [a, b] if *b - *a > TimeDelta::hours(1)));
-    let off = edges.iter().any(|edge| edge.with_timezone(&zone).minute() != 0);
-    if days && off { Tz::UTC } else { zone }
-}
-
-fn bucket(chart: &Chart, at: usize, span: (DateTime<Utc>, DateTime<Utc>), period: Period, viewer: Viewer) -> Bucket {
+fn bucket(chart: &Chart, at: usize, span: (DateTime<Utc>, DateTime<Utc>), viewer: Viewer) -> Bucket {
     let (from, to) = span;
-    let (label, span) = match period {
-        Period::Hour => (viewer.time(from), viewer.moment_in_zone(from)),
-        Period::Day => (viewer.time(from), format!("{} to {}", viewer.moment(from), viewer.time_in_zone(to))),
-        _ => (viewer.short_day(from), viewer.day_in_zone(from)),
+    let (label, span) = match chart.unit {
+        Unit::Minute => (viewer.time(from), viewer.moment_in_zone(from)),
+        Unit::Hour => (viewer.time(from), format!("{} to {}", viewer.moment(from), viewer.time_in_zone(to))),
+        Unit::Day => (viewer.short_day(from), viewer.day_in_zone(from)),
+        Unit::Month => (month(from, viewer, "%b"), month(from, viewer, "%B %Y, %Z")),
     };
     let values = chart.series.iter().map(|one| one.values.get(at).map_or(0, |value| chart.cell(*value).0)).collect();
     Bucket { label, span, values }
 }
 
-/// The span of a chart in words, such as `16 Nov to 22 Nov 2026, UTC.`
-pub fn range(edges: &[DateTime<Utc>], period: Period, viewer: Viewer) -> String {
-    let zone = bucket_zone(edges, viewer.zone);
-    let viewer = Viewer { zone, ..viewer };
-    let (Some(&from), Some(&to)) = (edges.first(), edges.last()) else { return String::new() };
-    if matches!(period, Period::Hour | Period::Day) {
+fn month(at: DateTime<Utc>, viewer: Viewer, form: &str) -> String {
+    at.with_timezone(&viewer.zone).format(form).to_string()
+}
+
+/// A stretch of time in words, such as `16 Nov to 22 Nov 2026, UTC.`
+pub fn range(buckets: &Buckets, viewer: Viewer) -> String {
+    let (zone, Span { from, to }) = (viewer.zone, buckets.span());
+    let days = [from, to].iter().all(|edge| edge.with_timezone(&zone).time() == chrono::NaiveTime::MIN);
+    if !days {
         return format!("{} to {}, {zone}.", viewer.moment(from), viewer.short(to));
     }
     let last = to - TimeDelta::seconds(1);
@@ -130,6 +135,7 @@ pub fn range(edges: &[DateTime<Utc>], period: Period, viewer: Viewer) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activity::{Period, Range};
 
     #[test]
     fn sums_are_compact_and_scales_exact() {
@@ -142,12 +148,13 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_that_is_half_an_hour_off_has_utc_days() {
+    fn a_stretch_of_whole_days_is_told_by_its_days() {
         let now = "2026-11-22T12:00:00Z".parse().expect("a time");
-        let edges = |zone| crate::activity::edges(Period::Week, now, zone);
-        let (kolkata, berlin) = (chrono_tz::Asia::Kolkata, chrono_tz::Europe::Berlin);
-        assert_eq!(bucket_zone(&edges(kolkata), kolkata), Tz::UTC);
-        let reader = Viewer { zone: berlin, ..Viewer::ANYBODY };
-        assert_eq!(range(&edges(berlin), Period::Week, reader), "16 Nov to 22 Nov 2026, Europe/Berlin.");
+        let reader = |zone| Viewer { zone, ..Viewer::ANYBODY };
+        let words = |zone| range(&Range::Last(Period::Week).buckets(now, zone), reader(zone));
+        assert_eq!(words(chrono_tz::Europe::Berlin), "16 Nov to 22 Nov 2026, Europe/Berlin.");
+        assert_eq!(words(chrono_tz::Asia::Kolkata), "16 Nov to 22 Nov 2026, Asia/Kolkata.");
+        let day = range(&Range::Last(Period::Day).buckets(now, chrono_tz::UTC), reader(chrono_tz::UTC));
+        assert_eq!(day, "21 Nov 2026, 13:00 to 22 Nov, 13:00, UTC.");
     }
 }

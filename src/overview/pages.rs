@@ -1,5 +1,7 @@
 //! The first page: how much there is, where it goes, and what to do next.
 
+use std::collections::HashMap;
+
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -42,15 +44,18 @@ pub async fn index(app: web::Data<App>, shelf: web::Data<Shelf>, member: Member)
     let has_keys = keys::count_up_to(&mut conn, org, member.keys_of(), 1).await? > 0;
     let near = near_limit(&mut conn, org, member.keys_of(), viewer.locale).await?;
     let calls = recent_calls(&mut conn, org, member.calls_of(), now, viewer).await?;
-    let spend = match calls.is_empty() {
-        true => None,
-        false => {
-            let view = (Period::ThirtyDays, Group::Model);
-            let measured = (view.0, view.1, Metric::Spend);
-            let chart = activity::chart(&mut conn, org, measured, &slice, now, viewer.zone).await?;
-            Some(draw(&chart, view, viewer, |name| if name.is_empty() { "no model".into() } else { name.to_owned() }))
-        }
-    };
+    let spend =
+        match calls.is_empty() {
+            true => None,
+            false => {
+                let view = (Period::ThirtyDays, Group::Model);
+                let measured = (view.0, view.1, Metric::Spend);
+                let chart = activity::chart(&mut conn, org, measured, &slice, now, viewer.zone).await?;
+                Some(draw(&chart, view.1, viewer, None, |name| {
+                    if name.is_empty() { "no model".into() } else { name.to_owned() }
+                }))
+            }
+        };
     let available = member.credit.available();
     let low_text = low_text(available, &spent, !calls.is_empty());
     html(&views::Index {
@@ -125,7 +130,7 @@ async fn recent_calls(
 ) -> Result<Vec<CallRow>, sqlx::Error> {
     let rows = activity::log(conn, org, &LogFilter { member, ..LogFilter::default() }, RECENT_CALLS).await?.rows;
     let names = keys::labels(conn, org, member, &keys_of(&rows)).await?;
-    Ok(rows.iter().map(|row| call_row(row, &names, now, viewer)).collect())
+    Ok(rows.iter().map(|row| call_row(row, &names, &HashMap::new(), now, viewer)).collect())
 }
 
 async fn near_limit(

@@ -2,6 +2,7 @@
 import "./bulk.js";
 import "./copy.js";
 import "./dialog.js";
+import "./drawer.js";
 import "./menu.js";
 import "./palette.js";
 import "./passkey.js";

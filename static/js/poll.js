@@ -24,7 +24,11 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr, elt } = event.detail;
   if (!xhr.responseURL || !pollsItself(elt)) return;
-  if (new URL(xhr.responseURL).pathname === location.pathname) {
+  const part = new URL(elt.getAttribute("hx-get") || "", location.href).pathname;
+  const answered = new URL(xhr.responseURL).pathname;
+  // A piece of the page, such as how much is new: it goes where it belongs.
+  if (part !== location.pathname && answered === part) return;
+  if (answered === location.pathname) {
     // Still waiting, and nothing new: leave the page as it is, with the chosen tab, the focus and any selected text.
     const next = new DOMParser().parseFromString(xhr.responseText, "text/html").getElementById(elt.id);
     const says = (part) => part.querySelector("h2")?.textContent;

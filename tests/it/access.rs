@@ -90,6 +90,12 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/step-up/passkey", Member),
     ("post", "/sign-out", Member),
     ("get", "/activity", Member),
+    ("get", "/activity/new", Member),
+    ("get", "/activity/export", Member),
+    ("post", "/activity/views", Member),
+    ("post", "/activity/views/{view}/delete", Owner("view")),
+    ("get", "/settings/activity", Member),
+    ("post", "/settings/activity", Member),
     ("get", "/activity/{call}", Owner("call")),
     ("get", "/models", Member),
     ("get", "/models/compare", Member),
@@ -249,6 +255,8 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/credits", For::Key),
     ("get", "/generation", For::Key),
     ("get", "/activity", For::Provisioning),
+    ("get", "/analytics/meta", For::Provisioning),
+    ("post", "/analytics/query", For::Provisioning),
     ("get", "/organization/members", For::Provisioning),
     ("get", "/keys", For::Provisioning),
     ("post", "/keys", For::Provisioning),
@@ -332,6 +340,7 @@ pub struct Owned {
     person: String,
     invitation: String,
     preset: String,
+    view: String,
 }
 
 impl Owned {
@@ -349,6 +358,7 @@ impl Owned {
             "person" => &self.person,
             "invitation" => &self.invitation,
             "preset" => &self.preset,
+            "view" => &self.view,
             other => panic!("there is no {other}"),
         }
     }
@@ -366,6 +376,7 @@ impl Owned {
             "person" => "usr_",
             "invitation" => "inv_",
             "preset" => "pst_",
+            "view" => "avw_",
             _ => "top_",
         })
     }
@@ -413,7 +424,22 @@ async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Own
         person,
         invitation: format!("inv_{invitation}"),
         preset,
+        view: saved_view(farebox, visitor, email).await,
     }
+}
+
+/// A view of the activity page that somebody saved.
+async fn saved_view(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> String {
+    let fields = [("name", "Dear calls"), ("query", "period=30d&min=1")];
+    let saved = visitor.submit("/settings/profile", "/activity/views", &fields).await;
+    assert_eq!(saved.status, 303, "{}", saved.body);
+    let id: uuid::Uuid =
+        sqlx::query_scalar("select v.id from activity_view v join person p on p.id = v.person_id where p.email = $1")
+            .bind(email)
+            .fetch_one(&farebox.pool)
+            .await
+            .expect("a view");
+    farebox::base::ids::ViewId(id).to_string()
 }
 
 /// A way to pay that somebody of an organization is about to keep.
@@ -543,7 +569,7 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
         let garbage = send(&mut eve, method, &path_of(path, "x"), &token).await;
         assert_eq!(garbage.status, 404, "{method} {path}");
     }
-    assert_eq!(kinds.len(), 12);
+    assert_eq!(kinds.len(), 13);
 
     // Nothing of it was done, and none of it is on a stranger's pages.
     assert_eq!(

@@ -79,7 +79,7 @@ pub async fn pages_add_up_to_the_ledger(pool: PgPool) {
     assert_eq!(spent.len(), 12);
     assert_eq!(spent.iter().map(|(_, totals)| totals.cost).sum::<Usd>(), paid);
 
-    // Half an hour off: the days are UTC days, and nothing is lost or counted twice.
+    // Half an hour off: nothing is lost or counted twice.
     let summary = activity::summary(&mut conn, org, now, chrono_tz::Asia::Kolkata, &Slice::default()).await;
     let summary = summary.expect("a summary");
     assert_eq!(summary.last_seven_days, paid);
@@ -140,13 +140,16 @@ pub async fn the_log_pages_and_filters_within_its_organization(pool: PgPool) {
         ("provider=sandbox&model=lab%2Fcommon", 20),
         ("app=Lab", 26),
         ("app=Else", 0),
-        ("model=sandbox%2Fecho", 1),
+        ("asked=sandbox%2Fecho&status=rejected", 1),
+        ("model=sandbox%2Fecho", 0),
+        ("min=0.01", 25),
+        ("min=0.011", 0),
+        ("max=0", 1),
         ("from=2100-01-01", 0),
     ] {
         let filter = LogFilter::parse(query).expect("a filter");
         let page = activity::log(&mut conn, org, &filter, 50).await.expect("a page");
         assert_eq!(page.rows.len(), count, "{query}");
-        assert_eq!(activity::count(&mut conn, org, &filter).await.expect("a count"), count as i64);
     }
     let foreign = LogFilter { key: Some(other.tenant.key), ..LogFilter::default() };
     assert!(activity::log(&mut conn, org, &foreign, 50).await.expect("a page").rows.is_empty());

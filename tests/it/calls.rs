@@ -88,9 +88,11 @@ impl Tenant {
         self.call_at(now())
     }
 
+    /// Its id carries the moment, as that of every call does.
     pub fn call_at(&self, created_at: DateTime<Utc>) -> Call {
+        let chance = CallId::fresh().0.as_u128() & ((1 << 80) - 1);
         Call {
-            id: CallId::fresh(),
+            id: CallId(Uuid::from_u128(CallId::floor(created_at).0.as_u128() | chance)),
             org: self.org,
             key: self.key,
             member: Some(self.person),

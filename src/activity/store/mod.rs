@@ -1,17 +1,27 @@
 //! Every query of the activity log, the organization first.
 
+mod analytics;
 mod endpoints;
 mod extra;
+mod kept;
 mod read;
 mod sums;
+mod views;
 mod write;
 
+pub(super) use analytics::{AnalyticsQuery, analyze};
 pub(super) use endpoints::{add_measured, forget_measured, measured_of, measured_of_all};
 pub use extra::{HourDetail, UsageDetail};
 pub(super) use extra::{add_extra, details, extra_of, hour_details};
-pub(super) use read::{DetailRow, LogQuery, PriceRow, count_log, detail_row, log_rows, price_row};
+pub(super) use kept::{
+    close_calls, closed_until, count_strays, drop_part, make_parts, set_usage_days, usage_days, who_closes,
+};
+pub(super) use read::{
+    DetailRow, PriceRow, count_calls, count_of_key, detail_row, export_rows, log_rows, newest_hour, price_row, scan_end,
+};
 pub use read::{SettledUsage, settled_usage};
-pub(super) use sums::{ChartQuery, chart_hours, chart_minutes, group_sums, hour_sums, lifetime_cost};
+pub(super) use sums::{CellRow, MeasureQuery, group_sums, lifetime_cost, measure_cells, seen_values, span_sums};
 pub use sums::{DayRow, HourOfKey, days, dear_hours};
+pub(super) use views::{delete_view, save_view, views};
 pub use write::{HourLine, UsageLine};
 pub(super) use write::{add_hours, delete_abandoned, hours, insert_usage};

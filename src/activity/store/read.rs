@@ -5,80 +5,239 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::detail::{Detail, PriceLines};
-use super::super::log::{LogFilter, LogRow};
+use super::super::export::ExportRow;
+use super::super::filter::{Ids, LogFilter};
+use super::super::log::LogRow;
 use super::super::usage::Extra;
 use crate::base::Usd;
 use crate::base::ids::{CallId, KeyId, OrgId, PersonId, TransferId};
 use crate::catalog::{Price, UnitPrice};
 
-pub struct LogQuery<'a> {
-    pub org: OrgId,
-    pub filter: &'a LogFilter,
-    pub limit: i64,
+/// The calls that fit among the newest so many of an organization, or of one of its keys. What bounds the ids bounds the
+/// walk along the index, however the statement is planned: page one thousand costs what page one costs.
+macro_rules! log_rows {
+    ($key:tt, $conn:expr, $org:expr, $filter:expr, $ids:expr, $scan:expr, $limit:expr) => {
+        sqlx::query_as!(
+            LogRow,
+            r#"select id as "call!: CallId", created_at as "created_at!", key_id as "key!: KeyId",
+                member_id as "member: PersonId", app as "app!", model_asked as "model_asked!", model as "model!",
+                provider as "provider!", streamed as "streamed!", status as "status!", cancelled as "cancelled!",
+                http_status as "http_status!", finish_reason as "finish_reason!", prompt_tokens as "prompt_tokens!",
+                completion_tokens as "completion_tokens!", cached_tokens as "cached_tokens!",
+                reasoning_tokens as "reasoning_tokens!", cost as "cost!: Usd", is_byok as "is_byok!", first_token_ms,
+                duration_ms as "duration_ms!"
+               from (
+                  select * from usage where org_id = $1 and id >= $2 and id < $3 and "# + $key + r#"
+                  order by id desc limit $5
+               ) newest
+               where ($6::text is null or model = $6) and ($7::uuid is null or member_id = $7)
+                and ($8::text is null or provider = $8) and ($9::text is null or app = $9)
+                and ($10::text is null or status = $10) and ($11::timestamptz is null or created_at >= $11)
+                and ($12::timestamptz is null or created_at < $12) and ($13::text is null or model_asked = $13)
+                and ($14::numeric is null or cost >= $14) and ($15::numeric is null or cost <= $15)
+               order by id desc limit $16"#,
+            $org.0,
+            $ids.from.0,
+            $ids.to.0,
+            $filter.key.map(|key| key.0),
+            $scan,
+            $filter.model.as_deref(),
+            $filter.member.map(|member| member.0),
+            $filter.provider.as_deref(),
+            $filter.app.as_deref(),
+            $filter.status,
+            $filter.from,
+            $filter.to,
+            $filter.asked.as_deref(),
+            $filter.min.map(Usd::amount),
+            $filter.max.map(Usd::amount),
+            $limit,
+        )
+        .fetch_all($conn)
+        .await
+    };
 }
 
-/// The place in the list is written so that it bounds the walk along the index, however the statement is planned:
-/// page one thousand costs what page one costs.
-pub async fn log_rows(conn: &mut PgConnection, query: &LogQuery<'_>) -> Result<Vec<LogRow>, sqlx::Error> {
-    let filter = query.filter;
+/// `(scan, limit)`: among how many calls to look, and how many to return.
+pub async fn log_rows(
+    conn: &mut PgConnection,
+    org: OrgId,
+    filter: &LogFilter,
+    ids: Ids,
+    (scan, limit): (i64, i64),
+) -> Result<Vec<LogRow>, sqlx::Error> {
+    if filter.key.is_some() {
+        log_rows!("key_id = $4", conn, org, filter, ids, scan, limit)
+    } else {
+        log_rows!("$4::uuid is null", conn, org, filter, ids, scan, limit)
+    }
+}
+
+/// As [`log_rows`], with what files tell of a call: those that fit of the newest `scan`.
+pub async fn export_rows(
+    conn: &mut PgConnection,
+    org: OrgId,
+    filter: &LogFilter,
+    ids: Ids,
+    scan: i64,
+) -> Result<Vec<ExportRow>, sqlx::Error> {
     sqlx::query_as!(
-        LogRow,
-        r#"select id as "call: CallId", created_at, key_id as "key: KeyId", member_id as "member: PersonId", app,
-            model_asked, model, provider, streamed, status, cancelled, http_status, finish_reason, prompt_tokens,
-            completion_tokens, cached_tokens, reasoning_tokens, cost as "cost: Usd", is_byok, first_token_ms,
-            duration_ms
-           from usage
-           where org_id = $1
-            and ($2::text is null or model = $2 or (model = '' and model_asked = $2))
-            and ($3::uuid is null or key_id = $3) and ($4::uuid is null or member_id = $4)
-            and ($5::text is null or provider = $5) and ($6::text is null or app = $6)
-            and ($7::text is null or status = $7) and ($8::timestamptz is null or created_at >= $8)
-            and ($9::timestamptz is null or created_at < $9)
-            and id >= coalesce($10, '00000000-0000-0000-0000-000000000000'::uuid)
-            and id <= coalesce($10, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
-            and id < coalesce($11, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
-           order by id desc limit $12"#,
-        query.org.0,
-        filter.model.as_deref(),
+        ExportRow,
+        r#"select id as "call!: CallId", created_at as "created_at!", key_id as "key!: KeyId",
+            member_id as "member: PersonId", app as "app!", request_id as "request_id!",
+            model_asked as "model_asked!", model as "model!", provider as "provider!", streamed as "streamed!",
+            status as "status!", cancelled as "cancelled!", http_status as "http_status!", error as "error!",
+            finish_reason as "finish_reason!", prompt_tokens as "prompt_tokens!",
+            completion_tokens as "completion_tokens!", cached_tokens as "cached_tokens!",
+            cache_write_tokens as "cache_write_tokens!", reasoning_tokens as "reasoning_tokens!",
+            counted_by as "counted_by!", cost as "cost!: Usd", is_byok as "is_byok!", first_token_ms,
+            duration_ms as "duration_ms!"
+           from (
+              select * from usage where org_id = $1 and id >= $2 and id < $3 and ($4::uuid is null or key_id = $4)
+              order by id desc limit $5
+           ) newest
+           where ($6::text is null or model = $6) and ($7::uuid is null or member_id = $7)
+            and ($8::text is null or provider = $8) and ($9::text is null or app = $9)
+            and ($10::text is null or status = $10) and ($11::timestamptz is null or created_at >= $11)
+            and ($12::timestamptz is null or created_at < $12) and ($13::text is null or model_asked = $13)
+            and ($14::numeric is null or cost >= $14) and ($15::numeric is null or cost <= $15)
+           order by id desc"#,
+        org.0,
+        ids.from.0,
+        ids.to.0,
         filter.key.map(|key| key.0),
+        scan,
+        filter.model.as_deref(),
         filter.member.map(|member| member.0),
         filter.provider.as_deref(),
         filter.app.as_deref(),
         filter.status,
         filter.from,
         filter.to,
-        filter.id.map(|id| id.0),
-        filter.before.map(|id| id.0),
-        query.limit,
+        filter.asked.as_deref(),
+        filter.min.map(Usd::amount),
+        filter.max.map(Usd::amount),
     )
     .fetch_all(conn)
     .await
 }
 
-pub async fn count_log(conn: &mut PgConnection, query: &LogQuery<'_>) -> Result<i64, sqlx::Error> {
-    let filter = query.filter;
+/// The last of the newest `scan` calls; `None` where there are fewer.
+pub async fn scan_end(
+    conn: &mut PgConnection,
+    org: OrgId,
+    key: Option<KeyId>,
+    ids: Ids,
+    scan: i64,
+) -> Result<Option<CallId>, sqlx::Error> {
+    match key {
+        Some(key) => {
+            sqlx::query_scalar!(
+                r#"select id as "id: CallId" from usage where org_id = $1 and id >= $2 and id < $3 and key_id = $4
+                   order by id desc offset $5 limit 1"#,
+                org.0,
+                ids.from.0,
+                ids.to.0,
+                key.0,
+                scan - 1,
+            )
+            .fetch_optional(conn)
+            .await
+        }
+        None => {
+            sqlx::query_scalar!(
+                r#"select id as "id: CallId" from usage where org_id = $1 and id >= $2 and id < $3
+                   order by id desc offset $4 limit 1"#,
+                org.0,
+                ids.from.0,
+                ids.to.0,
+                scan - 1,
+            )
+            .fetch_optional(conn)
+            .await
+        }
+    }
+}
+
+/// The newest hour whose sums say that it may have calls that fit.
+pub async fn newest_hour(
+    conn: &mut PgConnection,
+    org: OrgId,
+    filter: &LogFilter,
+    ids: Ids,
+) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "select hour from usage_hour
+         where org_id = $1 and hour >= $2::timestamptz - interval '1 hour' and hour <= $3
+            and ($4::text is null or model = $4) and ($5::text is null or provider = $5)
+            and ($6::text is null or app = $6) and ($7::uuid is null or key_id = $7)
+            and ($8::uuid is null or member_id = $8)
+            and case $9::text when 'success' then requests > failed else $9 is null or failed > 0 end
+         order by hour desc limit 1",
+        org.0,
+        ids.earliest(),
+        ids.latest(),
+        filter.model.as_deref(),
+        filter.provider.as_deref(),
+        filter.app.as_deref(),
+        filter.key.map(|key| key.0),
+        filter.member.map(|member| member.0),
+        filter.status,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+pub async fn count_of_key(conn: &mut PgConnection, org: OrgId, key: KeyId, most: i64) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select count(*) as "count!" from (
-              select 1 from usage
-              where org_id = $1
-               and ($2::text is null or model = $2 or (model = '' and model_asked = $2))
-               and ($3::uuid is null or key_id = $3) and ($4::uuid is null or member_id = $4)
-               and ($5::text is null or provider = $5) and ($6::text is null or app = $6)
-               and ($7::text is null or status = $7) and ($8::timestamptz is null or created_at >= $8)
-               and ($9::timestamptz is null or created_at < $9) and ($10::uuid is null or id = $10)
-              limit $11
-           ) matching"#,
-        query.org.0,
+              select from usage where org_id = $1 and key_id = $2 limit $3
+           ) calls"#,
+        org.0,
+        key.0,
+        most,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// How many of the newest `scan` calls fit, at most `most`.
+pub async fn count_calls(
+    conn: &mut PgConnection,
+    org: OrgId,
+    filter: &LogFilter,
+    ids: Ids,
+    (scan, most): (i64, i64),
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from (
+              select from (
+                 select * from usage where org_id = $1 and id >= $2 and id < $3 order by id desc limit $4
+              ) newest
+              where ($5::text is null or model = $5) and ($6::uuid is null or member_id = $6)
+               and ($7::text is null or provider = $7) and ($8::text is null or app = $8)
+               and ($9::text is null or status = $9) and ($10::timestamptz is null or created_at >= $10)
+               and ($11::timestamptz is null or created_at < $11) and ($12::text is null or model_asked = $12)
+               and ($13::numeric is null or cost >= $13) and ($14::numeric is null or cost <= $14)
+               and ($15::uuid is null or key_id = $15)
+              limit $16
+           ) calls"#,
+        org.0,
+        ids.from.0,
+        ids.to.0,
+        scan,
         filter.model.as_deref(),
-        filter.key.map(|key| key.0),
         filter.member.map(|member| member.0),
         filter.provider.as_deref(),
         filter.app.as_deref(),
         filter.status,
         filter.from,
         filter.to,
-        filter.id.map(|id| id.0),
-        query.limit,
+        filter.asked.as_deref(),
+        filter.min.map(Usd::amount),
+        filter.max.map(Usd::amount),
+        filter.key.map(|key| key.0),
+        most,
     )
     .fetch_one(conn)
     .await

@@ -5,16 +5,16 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use super::super::chart::{Group, Metric, Slice};
-use super::super::span::Span;
+use super::super::span::{Span, cut_hours};
 use super::super::spend::Totals;
 use crate::base::Usd;
-use crate::base::ids::{KeyId, OrgId};
+use crate::base::ids::{KeyId, OrgId, PersonId};
 
 /// Groups that a table of sums lists.
 const MAX_GROUPS: i64 = 100;
 
 /// Sums as Postgres makes them.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct SumRow {
     pub requests: Decimal,
     pub failed: Decimal,
@@ -46,65 +46,47 @@ pub struct GroupRow {
 }
 
 /// One bucket of one series; no name is the rest.
+#[derive(Clone, Debug)]
 pub struct CellRow {
     pub name: Option<String>,
     pub bucket: i32,
-    pub value: Decimal,
+    pub sums: SumRow,
 }
 
-pub struct ChartQuery<'a> {
+impl CellRow {
+    pub fn value(&self, metric: Metric) -> Decimal {
+        match metric {
+            Metric::Spend => self.sums.cost.amount(),
+            Metric::Tokens => self.sums.prompt + self.sums.completion,
+            Metric::Requests => self.sums.requests,
+        }
+    }
+}
+
+pub struct MeasureQuery<'a> {
     pub org: OrgId,
     pub edges: &'a [DateTime<Utc>],
-    pub group: Group,
-    pub metric: Metric,
+    pub group: Option<Group>,
     pub slice: &'a Slice,
     pub top: i64,
 }
 
-/// From the sums of hours where the span has whole ones, else from the rows.
-pub async fn hour_sums(conn: &mut PgConnection, org: OrgId, span: Span, slice: &Slice) -> Result<SumRow, sqlx::Error> {
-    if !span.is_whole_hours() {
-        return row_sums(conn, org, span, slice).await;
-    }
+/// From the sums of hours, and from the calls of an hour that the span has a part of.
+pub async fn span_sums(conn: &mut PgConnection, org: OrgId, span: Span, slice: &Slice) -> Result<SumRow, sqlx::Error> {
     sqlx::query_as!(
         SumRow,
         r#"select coalesce(sum(requests), 0) as "requests!", coalesce(sum(failed), 0) as "failed!",
             coalesce(sum(prompt_tokens), 0) as "prompt!", coalesce(sum(completion_tokens), 0) as "completion!",
             coalesce(sum(reasoning_tokens), 0) as "reasoning!", coalesce(sum(cached_tokens), 0) as "cached!",
             coalesce(sum(cost), 0) as "cost!: Usd"
-           from usage_hour
-           where org_id = $1 and hour >= $2 and hour < $3
-            and ($4::text is null or model = $4) and ($5::text is null or provider = $5)
-            and ($6::text is null or app = $6) and ($7::uuid is null or key_id = $7)
-            and ($8::uuid is null or member_id = $8)"#,
+           from usage_measured($1, $2, $3, $4)
+           where ($5::text is null or model = $5) and ($6::text is null or provider = $6)
+            and ($7::text is null or app = $7) and ($8::uuid is null or key_id = $8)
+            and ($9::uuid is null or member_id = $9)"#,
         org.0,
         span.from,
         span.to,
-        slice.model.as_deref(),
-        slice.provider.as_deref(),
-        slice.app.as_deref(),
-        slice.key_uuid(),
-        slice.member_uuid(),
-    )
-    .fetch_one(conn)
-    .await
-}
-
-async fn row_sums(conn: &mut PgConnection, org: OrgId, span: Span, slice: &Slice) -> Result<SumRow, sqlx::Error> {
-    sqlx::query_as!(
-        SumRow,
-        r#"select count(*)::numeric as "requests!", count(*) filter (where status <> 'success')::numeric as "failed!",
-            coalesce(sum(prompt_tokens), 0) as "prompt!", coalesce(sum(completion_tokens), 0) as "completion!",
-            coalesce(sum(reasoning_tokens), 0) as "reasoning!", coalesce(sum(cached_tokens), 0) as "cached!",
-            coalesce(sum(cost), 0) as "cost!: Usd"
-           from usage
-           where org_id = $1 and created_at >= $2 and created_at < $3
-            and ($4::text is null or model = $4) and ($5::text is null or provider = $5)
-            and ($6::text is null or app = $6) and ($7::uuid is null or key_id = $7)
-            and ($8::uuid is null or member_id = $8)"#,
-        org.0,
-        span.from,
-        span.to,
+        &cut_hours(&[span.from, span.to]),
         slice.model.as_deref(),
         slice.provider.as_deref(),
         slice.app.as_deref(),
@@ -123,20 +105,20 @@ pub async fn group_sums(
     group: Group,
 ) -> Result<Vec<GroupRow>, sqlx::Error> {
     let rows = sqlx::query!(
-        r#"select case $9 when 'key' then key_id::text when 'provider' then provider when 'app' then app
+        r#"select case $10 when 'key' then key_id::text when 'provider' then provider when 'app' then app
                 when 'member' then member_id::text else model end as "name!",
             sum(requests) as "requests!", sum(failed) as "failed!", sum(prompt_tokens) as "prompt!",
             sum(completion_tokens) as "completion!", sum(reasoning_tokens) as "reasoning!",
             sum(cached_tokens) as "cached!", sum(cost) as "cost!: Usd"
-           from usage_hour
-           where org_id = $1 and hour >= $2 and hour < $3
-            and ($4::text is null or model = $4) and ($5::text is null or provider = $5)
-            and ($6::text is null or app = $6) and ($7::uuid is null or key_id = $7)
-            and ($8::uuid is null or member_id = $8)
-           group by 1 order by sum(cost) desc, 1 limit $10"#,
+           from usage_measured($1, $2, $3, $4)
+           where ($5::text is null or model = $5) and ($6::text is null or provider = $6)
+            and ($7::text is null or app = $7) and ($8::uuid is null or key_id = $8)
+            and ($9::uuid is null or member_id = $9)
+           group by 1 order by sum(cost) desc, 1 limit $11"#,
         org.0,
         span.from,
         span.to,
+        &cut_hours(&[span.from, span.to]),
         slice.model.as_deref(),
         slice.provider.as_deref(),
         slice.app.as_deref(),
@@ -160,6 +142,41 @@ pub async fn group_sums(
         },
     });
     Ok(rows.collect())
+}
+
+/// One value of one dimension; the others are `None`.
+pub struct SeenRow {
+    pub model: Option<String>,
+    pub provider: Option<String>,
+    pub app: Option<String>,
+    pub key: Option<KeyId>,
+    pub member: Option<PersonId>,
+}
+
+/// Every value of every dimension in the hours of a span, in one pass, at most `limit`.
+pub async fn seen_values(
+    conn: &mut PgConnection,
+    org: OrgId,
+    span: Span,
+    member: Option<PersonId>,
+    limit: i64,
+) -> Result<Vec<SeenRow>, sqlx::Error> {
+    sqlx::query_as!(
+        SeenRow,
+        r#"select model as "model?", provider as "provider?", app as "app?", key_id as "key?: KeyId",
+            member_id as "member?: PersonId"
+           from usage_hour
+           where org_id = $1 and hour > $2::timestamptz - interval '1 hour' and hour < $3
+            and ($4::uuid is null or member_id = $4)
+           group by grouping sets ((model), (provider), (app), (key_id), (member_id)) limit $5"#,
+        org.0,
+        span.from,
+        span.to,
+        member.map(|person| person.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
 }
 
 /// A UTC day of a model at a provider.
@@ -216,81 +233,63 @@ pub async fn lifetime_cost(conn: &mut PgConnection, org: OrgId) -> Result<Usd, s
         .await
 }
 
-/// Buckets of whole hours. Ranking in the database bounds what comes back, however many apps there are.
-pub async fn chart_hours(conn: &mut PgConnection, query: &ChartQuery<'_>) -> Result<Vec<CellRow>, sqlx::Error> {
-    sqlx::query_as!(
-        CellRow,
+/// Buckets of any length. Ranking in the database bounds what comes back, however many apps there are.
+pub async fn measure_cells(conn: &mut PgConnection, query: &MeasureQuery<'_>) -> Result<Vec<CellRow>, sqlx::Error> {
+    let (Some(from), Some(to)) = (query.edges.first(), query.edges.last()) else { return Ok(Vec::new()) };
+    let rows = sqlx::query!(
         r#"with cells as (
-              select case $3 when 'key' then key_id::text when 'provider' then provider when 'app' then app
-                    when 'member' then member_id::text else model end as name,
-                 width_bucket(hour, $2::timestamptz[]) as bucket,
-                 sum(case $4 when 'spend' then cost when 'tokens' then prompt_tokens + completion_tokens
-                    else requests end) as value
-              from usage_hour
-              where org_id = $1 and hour >= ($2::timestamptz[])[1]
-                 and hour < ($2::timestamptz[])[cardinality($2::timestamptz[])]
-                 and ($6::text is null or model = $6) and ($7::text is null or provider = $7)
-                 and ($8::text is null or app = $8) and ($9::uuid is null or key_id = $9)
-                 and ($10::uuid is null or member_id = $10)
+              select case $6 when 'key' then key_id::text when 'provider' then provider when 'app' then app
+                    when 'member' then member_id::text when 'model' then model else '' end as name,
+                 width_bucket(at, $5::timestamptz[]) as bucket,
+                 sum(requests) as requests, sum(failed) as failed, sum(prompt_tokens) as prompt,
+                 sum(completion_tokens) as completion, sum(reasoning_tokens) as reasoning,
+                 sum(cached_tokens) as cached, sum(cost) as cost
+              from usage_measured($1, $2, $3, $4)
+              where ($7::text is null or model = $7) and ($8::text is null or provider = $8)
+                 and ($9::text is null or app = $9) and ($10::uuid is null or key_id = $10)
+                 and ($11::uuid is null or member_id = $11)
               group by 1, 2
            ), ranked as (
-              select name, row_number() over (order by sum(value) desc, name) as rank from cells group by name
+              select name, least(row_number() over (order by sum(cost) desc, name),
+                 row_number() over (order by sum(prompt + completion) desc, name),
+                 row_number() over (order by sum(requests) desc, name)) as rank
+              from cells group by name
            )
-           select case when r.rank <= $5 then c.name end as name, c.bucket as "bucket!", sum(c.value) as "value!"
+           select case when r.rank <= $12 then c.name end as name, c.bucket as "bucket!",
+            sum(c.requests) as "requests!", sum(c.failed) as "failed!", sum(c.prompt) as "prompt!",
+            sum(c.completion) as "completion!", sum(c.reasoning) as "reasoning!", sum(c.cached) as "cached!",
+            sum(c.cost) as "cost!: Usd"
            from cells c join ranked r using (name)
            group by 1, 2"#,
         query.org.0,
+        from,
+        to,
+        &cut_hours(query.edges),
         query.edges,
-        query.group.as_str(),
-        query.metric.as_str(),
-        query.top,
+        query.group.map(Group::as_str),
         query.slice.model.as_deref(),
         query.slice.provider.as_deref(),
         query.slice.app.as_deref(),
         query.slice.key_uuid(),
         query.slice.member_uuid(),
-    )
-    .fetch_all(conn)
-    .await
-}
-
-/// Buckets shorter than an hour, from the rows.
-pub async fn chart_minutes(conn: &mut PgConnection, query: &ChartQuery<'_>) -> Result<Vec<CellRow>, sqlx::Error> {
-    sqlx::query_as!(
-        CellRow,
-        r#"with cells as (
-              select case $3 when 'key' then key_id::text when 'provider' then provider when 'app' then app
-                    when 'member' then coalesce(member_id, '00000000-0000-0000-0000-000000000000')::text
-                    else model end as name,
-                 width_bucket(created_at, $2::timestamptz[]) as bucket,
-                 sum(case $4 when 'spend' then cost when 'tokens' then prompt_tokens + completion_tokens
-                    else 1 end) as value
-              from usage
-              where org_id = $1 and created_at >= ($2::timestamptz[])[1]
-                 and created_at < ($2::timestamptz[])[cardinality($2::timestamptz[])]
-                 and ($6::text is null or model = $6) and ($7::text is null or provider = $7)
-                 and ($8::text is null or app = $8) and ($9::uuid is null or key_id = $9)
-                 and ($10::uuid is null or member_id = $10)
-              group by 1, 2
-           ), ranked as (
-              select name, row_number() over (order by sum(value) desc, name) as rank from cells group by name
-           )
-           select case when r.rank <= $5 then c.name end as name, c.bucket as "bucket!", sum(c.value) as "value!"
-           from cells c join ranked r using (name)
-           group by 1, 2"#,
-        query.org.0,
-        query.edges,
-        query.group.as_str(),
-        query.metric.as_str(),
         query.top,
-        query.slice.model.as_deref(),
-        query.slice.provider.as_deref(),
-        query.slice.app.as_deref(),
-        query.slice.key_uuid(),
-        query.slice.member_uuid(),
     )
     .fetch_all(conn)
-    .await
+    .await?;
+    let cells = rows.into_iter().map(|row| CellRow {
+        name: row.name,
+        bucket: row.bucket,
+        sums: SumRow {
+            requests: row.requests,
+            failed: row.failed,
+            prompt: row.prompt,
+            completion: row.completion,
+            reasoning: row.reasoning,
+            cached: row.cached,
+            cost: row.cost,
+        },
+    });
+    Ok(cells.collect())
 }
 
 /// What a key spent in one of the last two hours, and how that compares.

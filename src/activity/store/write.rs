@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::super::record::hour_of;
+use super::super::span::hour_of;
 use super::super::usage::UsageRow;
 use crate::base::Usd;
 use crate::base::ids::{CallId, KeyId, MeterId, OrgId, PersonId, TransferId};

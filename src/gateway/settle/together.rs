@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use metrics::histogram;
+use metrics::{counter, histogram};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::super::call::{Charge, Status};
@@ -215,7 +215,8 @@ async fn record_all(tx: &mut Transaction<'static, Postgres>, rows: &mut [UsageRo
 }
 
 /// A call whose hold is gone. Its row says whether it was settled before; a row that says `abandoned` gives way,
-/// for here is the proof that the sweeper missed; without a row the hold was lost in a database crash.
+/// for here is the proof that the sweeper missed; without a row the hold was lost in a database crash, or the row was deleted
+/// because its time was over.
 async fn settle_lost(pool: &PgPool, settlement: &Settlement) -> Result<Receipt, sqlx::Error> {
     let (org, call) = (settlement.call.org, settlement.call.id);
     let mut tx = pool.begin_with(BEGIN).await?;
@@ -228,6 +229,8 @@ async fn settle_lost(pool: &PgPool, settlement: &Settlement) -> Result<Receipt, 
             return Ok(Receipt { charged: before.cost, overrun: before.overrun, discount, durable: Durable::Committed });
         }
         activity::withdraw_abandoned(&mut tx, org, call).await?;
+    } else if activity::is_closed(&mut tx, org, settlement.call.created_at).await? {
+        return Ok(too_late(settlement));
     }
     let meters = settlement.call.meter_ids();
     let mut months = Months::lock(&mut tx, std::iter::once(settlement)).await?;
@@ -245,6 +248,16 @@ async fn settle_lost(pool: &PgPool, settlement: &Settlement) -> Result<Receipt, 
     count(&row);
     tracing::warn!(%org, %call, %charged, "a call was settled although its hold was gone");
     Ok(Receipt { charged, overrun, discount: charge.discount, durable: Durable::Committed })
+}
+
+/// A settlement that comes after the calls of its time were deleted, weeks after its call: whether it was settled is not
+/// known any more. What cannot be proven is not charged.
+fn too_late(settlement: &Settlement) -> Receipt {
+    let (org, call) = (settlement.call.org, settlement.call.id);
+    counter!("farebox_settlements_too_late_total").increment(1);
+    tracing::error!(%org, %call, cost = %settlement.ended.cost,
+        "a settlement came after the calls of its time were deleted, so nothing is charged for it now");
+    Receipt { charged: Usd::ZERO, overrun: Usd::ZERO, discount: Usd::ZERO, durable: Durable::Committed }
 }
 
 async fn lock_call(tx: &mut Transaction<'static, Postgres>, call: CallId) -> Result<(), sqlx::Error> {

@@ -6,10 +6,14 @@
 //! - A body has no field that is not known; a wrong one changes nothing.
 //! - What makes something takes an `Idempotency-Key`: the same request again gives the first answer.
 
+mod answer_rows;
+mod filters;
+mod metrics;
 mod pace;
 mod store;
 
 pub mod activity;
+pub mod analytics;
 pub mod extract;
 pub mod key_body;
 pub mod keys;

@@ -1,7 +1,10 @@
 //! First answers that are kept for a repetition.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::base::ids::{KeyId, OrgId};
 use crate::base::seal::Sealed;
@@ -108,4 +111,16 @@ pub async fn keep_answer(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The hash and the name of each of these keys, by its id.
+pub async fn hashes(
+    conn: &mut PgConnection,
+    org: OrgId,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, (String, String)>, sqlx::Error> {
+    let rows = sqlx::query!("select id, digest, name from api_key where org_id = $1 and id = any($2)", org.0, ids)
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, (row.digest.map(hex::encode).unwrap_or_default(), row.name))).collect())
 }

@@ -1,13 +1,14 @@
 //! What was called, and what it cost.
 
 use askama::Template;
+use askama::filters::HtmlSafe;
 
 use super::chart::Chart;
 use super::common::{Amount, Badge, Chip, Choice, Fact, Link, Pager, When};
 use super::filters;
 use super::shell::Shell;
 
-/// `GET /activity?period=&group=&model=&key=&status=&before=`.
+/// `GET /activity`, with everything that it shows in its address.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "activity/index.html")]
 pub struct Index {
@@ -16,24 +17,99 @@ pub struct Index {
     pub any_calls: bool,
     pub periods: Vec<Link>,
     pub groups: Vec<Link>,
-    /// The chosen values, kept by the filter form.
-    pub period: String,
-    pub group: String,
+    /// What the filter form keeps of the address, and what the form of the time keeps.
+    pub keep: Vec<(String, String)>,
+    pub range_keep: Vec<(String, String)>,
+    /// A stretch of time was chosen; its fields.
+    pub custom: bool,
+    pub chosen: (String, String),
+    pub zones: Vec<Choice>,
+    /// In which the page is shown.
+    pub zone: String,
     /// The span in words with its zone, such as `16 to 22 November 2026, UTC.`
     pub range: String,
+    /// What it is compared with, in the same words.
+    pub before: String,
+    pub compare: bool,
+    pub compare_href: String,
     pub updated: When,
     /// Spend, tokens and requests, in this order.
     pub cards: Vec<ChartCard>,
-    /// Filters: the first choice of each has an empty value and means all.
-    pub models: Vec<Choice>,
-    pub keys: Vec<Choice>,
-    pub statuses: Vec<Choice>,
+    /// False where there was no call in this time: figures then say so instead of zero.
+    pub any_data: bool,
+    pub filters: Filters,
+    /// Columns that may be chosen, and the names of those that are.
+    pub columns: Vec<Choice>,
+    pub shown: Vec<String>,
     /// Filters that are on.
     pub chips: Vec<Chip>,
     pub clear_href: String,
     /// Newest first.
     pub calls: Vec<CallRow>,
     pub pager: Pager,
+    /// Where the look for calls that fit ended before the page was full.
+    pub searched: Option<String>,
+    /// Where the page asks for new calls; `None` where none can come.
+    pub live_href: Option<String>,
+    /// The query of this page, to be saved.
+    pub here: String,
+    pub saved: Vec<SavedView>,
+    pub csv_href: String,
+    pub json_href: String,
+    pub pdf_href: String,
+    /// How long calls are kept.
+    pub kept: String,
+    pub may_keep: bool,
+}
+
+impl Index {
+    fn has(&self, column: &str) -> bool {
+        self.shown.iter().any(|shown| shown == column)
+    }
+}
+
+/// The fields of the filters. The first choice of each list has an empty value and means all.
+#[derive(Clone, Debug, Default)]
+pub struct Filters {
+    pub models: Vec<Choice>,
+    pub keys: Vec<Choice>,
+    pub statuses: Vec<Choice>,
+    pub members: Vec<Choice>,
+    pub providers: Vec<Choice>,
+    pub apps: Vec<Choice>,
+    pub asked: String,
+    pub min: String,
+    pub max: String,
+    pub id: String,
+    /// One of those that are seldom needed is on.
+    pub more: bool,
+}
+
+/// A view that somebody saved.
+#[derive(Clone, Debug, Default)]
+pub struct SavedView {
+    pub id: String,
+    pub name: String,
+    pub href: String,
+    pub current: bool,
+}
+
+/// `GET /activity/new`: a piece of the page; empty where nothing is new.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "activity/new.html")]
+pub struct Newer {
+    pub text: String,
+    pub href: String,
+}
+
+/// `GET /settings/activity`.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "activity/kept.html")]
+pub struct Kept {
+    pub shell: Shell,
+    /// What holds now, in a sentence.
+    pub now: String,
+    pub choices: Vec<Choice>,
 }
 
 /// A card with its sum and its chart.
@@ -43,6 +119,8 @@ pub struct ChartCard {
     pub total: Amount,
     /// A few words below the sum; may be empty.
     pub note: String,
+    /// How it compares with the time before; may be empty.
+    pub change: String,
     pub chart: Chart,
 }
 
@@ -64,6 +142,13 @@ pub struct CallRow {
     /// Such as `62 tok/s`, or empty.
     pub speed: String,
     pub status: Badge,
+    /// These are empty where nothing was measured, counted or said.
+    pub member: String,
+    pub cached: String,
+    pub first: String,
+    pub duration: String,
+    pub finish: String,
+    pub id: String,
 }
 
 /// `GET /activity/{call_id}`.
@@ -71,6 +156,22 @@ pub struct CallRow {
 #[template(path = "activity/show.html")]
 pub struct Show {
     pub shell: Shell,
+    pub call: CallView,
+}
+
+/// The same for the drawer beside the list.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "activity/drawer.html")]
+pub struct CallPart {
+    pub title: String,
+    pub href: String,
+    pub call: CallView,
+}
+
+/// A call, explained.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "activity/call.html")]
+pub struct CallView {
     pub status: Badge,
     /// A sentence that needs saying, such as why nothing was charged; may be empty.
     pub note: String,
@@ -94,7 +195,11 @@ pub struct Show {
     pub request_id: String,
     /// What was sent and what came back, for whoever may see it, where it is stored.
     pub texts: Option<Texts>,
+    /// The call again, for a shell.
+    pub curl: String,
 }
+
+impl HtmlSafe for CallView {}
 
 /// The texts of a call.
 #[derive(Clone, Debug, Default)]

@@ -82,6 +82,8 @@ pub struct Chart {
     pub left: u32,
     pub base: u32,
     pub bars: Vec<Bar>,
+    /// How high each bar was the time before; empty where that is not compared.
+    pub marks: Vec<Mark>,
     pub y_ticks: Vec<Tick>,
     pub x_ticks: Vec<Tick>,
     pub legend: Vec<LegendItem>,
@@ -109,6 +111,14 @@ pub struct Segment {
     pub series: usize,
 }
 
+/// A line across a bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub x1: u32,
+    pub x2: u32,
+    pub y: u32,
+}
+
 #[derive(Clone, Debug)]
 pub struct Tick {
     pub x: u32,
@@ -123,6 +133,8 @@ pub struct LegendItem {
     pub series: usize,
     pub name: String,
     pub total: Amount,
+    /// The page with this series alone.
+    pub href: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -130,6 +142,8 @@ pub struct TableRow {
     pub label: String,
     pub cells: Vec<String>,
     pub total: String,
+    /// What it was the time before; empty where that is not compared.
+    pub before: String,
 }
 
 /// Lays out stacked bars. `format` writes a value of the buckets' unit for ticks, titles and the table.
@@ -141,9 +155,22 @@ pub fn layout(
     series: &[Series],
     format: impl Fn(i128) -> String,
 ) -> Chart {
+    layout_beside(label, bucket_name, buckets, series, None, format)
+}
+
+/// As [`layout`], with the height that each bar had the time before. One that has no bar any more is left out.
+pub fn layout_beside(
+    label: &str,
+    bucket_name: &str,
+    buckets: &[Bucket],
+    series: &[Series],
+    before: Option<&[i128]>,
+    format: impl Fn(i128) -> String,
+) -> Chart {
     let series = &series[..series.len().min(MAX_SERIES)];
     let totals: Vec<i128> = buckets.iter().map(|bucket| values(bucket, series.len()).sum()).collect();
-    let top = nice_top(totals.iter().copied().max().unwrap_or(0));
+    let earlier = || before.into_iter().flatten().copied().take(buckets.len());
+    let top = nice_top(totals.iter().copied().chain(earlier()).max().unwrap_or(0));
     let base = HEIGHT - BOTTOM;
     let slots = u32::try_from(buckets.len().max(1)).unwrap_or(u32::MAX);
     let slot_x = |at: u32| LEFT + (WIDTH - LEFT) * at / slots;
@@ -173,6 +200,14 @@ pub fn layout(
         left: LEFT,
         base,
         bars,
+        marks: earlier()
+            .zip(0u32..)
+            .map(|(value, at)| Mark {
+                x1: slot_x(at) + 1,
+                x2: slot_x(at + 1).saturating_sub(1).max(slot_x(at) + 2),
+                y: base - scale(value, top),
+            })
+            .collect(),
         y_ticks: y_ticks(top, &format),
         x_ticks: x_ticks(buckets, slot_x, slots),
         legend: series
@@ -182,15 +217,18 @@ pub fn layout(
                 series: colour(at, series),
                 name: one.name.clone(),
                 total: one.total.clone(),
+                href: None,
             })
             .collect(),
         rows: buckets
             .iter()
             .zip(&totals)
-            .map(|(bucket, total)| TableRow {
+            .enumerate()
+            .map(|(at, (bucket, total))| TableRow {
                 label: bucket.span.clone(),
                 cells: values(bucket, series.len()).map(&format).collect(),
                 total: format(*total),
+                before: before.and_then(|values| values.get(at)).map(|value| format(*value)).unwrap_or_default(),
             })
             .collect(),
         bucket_name: bucket_name.into(),
@@ -316,6 +354,16 @@ mod tests {
         assert_eq!(colours(&tokens), [2, 3, 0, MAX_SERIES - 1]);
         let drawn: Vec<usize> = tokens.bars[0].segments.iter().map(|segment| segment.series).collect();
         assert_eq!(drawn, [2, 3, 0, MAX_SERIES - 1]);
+    }
+
+    #[test]
+    fn what_came_before_is_marked_on_the_same_scale() {
+        let buckets = [bucket(&[5]), bucket(&[10])];
+        let chart = layout_beside("l", "Day", &buckets, &series(1), Some(&[20, 0, 7]), |v| v.to_string());
+        assert_eq!(chart.marks.iter().map(|mark| mark.y).collect::<Vec<_>>(), [TOP, HEIGHT - BOTTOM]);
+        assert_eq!(chart.rows.iter().map(|row| row.before.as_str()).collect::<Vec<_>>(), ["20", "0"]);
+        assert!(chart.bars[1].segments[0].h < HEIGHT - BOTTOM - TOP, "the scale holds both");
+        assert!(layout("l", "Day", &buckets, &series(1), |v| v.to_string()).marks.is_empty());
     }
 
     #[test]

@@ -349,6 +349,12 @@ fn calls() -> Vec<CallRow> {
             tokens_in: tokens_in.into(),
             tokens_out: tokens_out.into(),
             tokens_note: "1,024 cached".into(),
+            member: "Ada Martin".into(),
+            cached: "1,024".into(),
+            first: "640 ms".into(),
+            duration: "4.4 s".into(),
+            finish: "stop".into(),
+            id: "gen-019aa000000070008000000000000001".into(),
             cost: rounded(cost, exact),
             speed: if state.is_empty() { "62 tok/s".into() } else { String::new() },
             status: match state {
@@ -777,8 +783,10 @@ fn activity_index(theme: &str) -> activity::Index {
         title: title.into(),
         total,
         note: note.into(),
+        change: "12 % more than before".into(),
         chart,
     };
+    let all = |label: &str| vec![Choice::new("", label, "", true)];
     activity::Index {
         shell: shell(theme, "activity", "Activity", "Every call, what it cost, and where the credits went."),
         any_calls: true,
@@ -788,10 +796,19 @@ fn activity_index(theme: &str) -> activity::Index {
             link("7 d", false),
             link("30 d", false),
             link("Month", true),
+            link("Custom", false),
         ],
         groups: vec![link("Model", true), link("Key", false), link("Provider", false)],
-        period: "month".into(),
-        group: "model".into(),
+        keep: vec![("period".into(), "month".into()), ("group".into(), "model".into())],
+        range_keep: vec![("group".into(), "model".into())],
+        custom: false,
+        chosen: ("2026-11-01".into(), "2026-11-22".into()),
+        zones: all("Europe/Berlin (yours)"),
+        zone: "Europe/Berlin".into(),
+        before: "1 to 22 October 2026".into(),
+        compare: false,
+        compare_href: "/activity?compare=1".into(),
+        any_data: true,
         range: "1 to 22 November 2026, UTC.".into(),
         updated: when("3 s ago"),
         cards: vec![
@@ -809,12 +826,36 @@ fn activity_index(theme: &str) -> activity::Index {
                 sample_chart("Requests per day by model", 4, count),
             ),
         ],
-        models: vec![
-            Choice::new("", "All models", "", false),
-            Choice::new("openai/gpt-5-mini", "openai/gpt-5-mini", "", true),
-        ],
-        keys: vec![Choice::new("", "All keys", "", true), Choice::new("key_01", "Blog plugin", "", false)],
-        statuses: vec![Choice::new("", "Any status", "", true), Choice::new("failed", "Failed", "", false)],
+        filters: activity::Filters {
+            models: vec![
+                Choice::new("", "All models", "", false),
+                Choice::new("openai/gpt-5-mini", "openai/gpt-5-mini", "", true),
+            ],
+            keys: vec![Choice::new("", "All keys", "", true), Choice::new("key_01", "Blog plugin", "", false)],
+            statuses: vec![Choice::new("", "Any status", "", true), Choice::new("failed", "Failed", "", false)],
+            members: all("Everybody"),
+            providers: all("All providers"),
+            apps: all("All apps"),
+            min: "0.5".into(),
+            more: true,
+            ..activity::Filters::default()
+        },
+        columns: vec![Choice::new("cost", "Cost", "", true), Choice::new("id", "Call id", "", false)],
+        shown: ["key", "tokens", "cost", "speed", "status"].map(String::from).to_vec(),
+        searched: None,
+        live_href: Some("/activity/new?after=gen-01".into()),
+        here: "period=month&group=model".into(),
+        saved: vec![activity::SavedView {
+            id: "avw_01".into(),
+            name: "Dear calls of the blog".into(),
+            href: "/activity?min=0.5".into(),
+            current: false,
+        }],
+        csv_href: "/activity/export?format=csv".into(),
+        json_href: "/activity/export?format=jsonl".into(),
+        pdf_href: "/activity/export?format=pdf".into(),
+        kept: "Calls are kept for 365 days, their sums for ever.".into(),
+        may_keep: true,
         chips: vec![Chip {
             label: "Model".into(),
             value: "openai/gpt-5-mini".into(),
@@ -837,6 +878,25 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let mut none = index.clone();
     none.calls.clear();
     push(out, "activity_no_match", &none)?;
+    let chosen = activity::Index {
+        custom: true,
+        compare: true,
+        any_data: false,
+        shown: ["key", "member", "tokens", "cached", "cost", "first", "duration", "finish", "status", "id"]
+            .map(String::from)
+            .to_vec(),
+        searched: Some("12 Nov 2026, 10:00 UTC".into()),
+        ..index.clone()
+    };
+    push(out, "activity_chosen", &chosen)?;
+    let kept = activity::Kept {
+        shell: shell(theme, "activity", "How long calls are kept", "For the privacy of those who call."),
+        now: "Calls are kept for ever.".into(),
+        choices: vec![Choice::new("", "never", "", true), Choice::new("90", "after 90 days", "", false)],
+    };
+    push(out, "activity_kept", &kept)?;
+    let newer = activity::Newer { text: "3 new calls".into(), href: "/activity#log".into() };
+    push(out, "activity_newer", &newer)?;
     let mut empty = index;
     empty.any_calls = false;
     push(out, "activity_empty", &empty)?;
@@ -852,8 +912,7 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         answer: answer.into(),
         took: took.into(),
     };
-    let show = activity::Show {
-        shell: shell(theme, "activity", "Call to anthropic/claude-sonnet-4.5", ""),
+    let call = activity::CallView {
         status: Badge::new("good", "check", "Success"),
         note: String::new(),
         cost: rounded("$0.085425", "$0.085425000000"),
@@ -895,18 +954,23 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             until: "They are deleted on 22 December 2026.".into(),
             ..activity::Texts::default()
         }),
+        curl: "curl https://ai.example.com/api/v1/chat/completions".into(),
     };
-    push(out, "activity_call", &show)?;
-    let free = activity::Show {
+    let title = "Call to anthropic/claude-sonnet-4.5";
+    let page = |call: activity::CallView| activity::Show { shell: shell(theme, "activity", title, ""), call };
+    push(out, "activity_call", &page(call.clone()))?;
+    let part = activity::CallPart { title: title.into(), href: "/activity/gen-01".into(), call: call.clone() };
+    push(out, "activity_drawer", &part)?;
+    let free = activity::CallView {
         status: Badge::new("bad", "circle-x", "Failed"),
         note: "Not charged: no provider answered, so nothing was used.".into(),
         cost: usd("$0"),
         cost_lines: Vec::new(),
         attempts: Vec::new(),
         key_href: None,
-        ..show
+        ..call
     };
-    push(out, "activity_call_failed", &free)
+    push(out, "activity_call_failed", &page(free))
 }
 
 fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {

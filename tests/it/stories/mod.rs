@@ -1,5 +1,6 @@
 //! Short stories about what somebody can see.
 
+pub mod activity;
 mod auto_topup;
 mod byok;
 mod canaries;

@@ -47,6 +47,11 @@ stories! {
         the_last_hour_is_shown_by_minute
         the_log_pages_and_filters_within_its_organization
         a_call_is_explained_line_by_line;
+    depth:
+        every_zone_adds_up_to_the_ledger_over_changes_of_clocks
+        the_log_finds_what_is_rare_in_steps_and_misses_nothing
+        calls_whose_time_is_over_go_and_the_books_stay_exact
+        every_month_has_its_part_and_a_call_without_one_is_told_and_moved;
     query_api:
         the_list_of_models_has_what_every_client_demands
         a_key_sees_its_exact_spending_and_its_tightest_limit;

@@ -220,6 +220,13 @@ impl Farebox {
         sqlx::query_scalar::<_, Option<String>>(query).fetch_one(&self.pool).await.expect("a row").unwrap_or_default()
     }
 
+    /// How many bytes of memory the process has, as the system counts them.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or_default() * 1_024
+    }
+
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

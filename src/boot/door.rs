@@ -1,4 +1,4 @@
-//! What a start tells whoever sees the output of the process.
+//! What a starting server says, and what tells it to stop.
 
 use crate::accounts::operator;
 use crate::config::Config;
@@ -26,4 +26,15 @@ pub async fn offer_operator(app: &App) -> anyhow::Result<()> {
         eprintln!("  {url}\n");
     }
     Ok(())
+}
+
+pub async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
 }

@@ -1,0 +1,266 @@
+//! The calls that a filter lets through, all of them, read a piece at a time.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use sqlx::PgConnection;
+
+use super::filter::{Ids, LogFilter};
+use super::store;
+use crate::base::Usd;
+use crate::base::csv::cell;
+use crate::base::ids::{CallId, KeyId, OrgId, PersonId};
+
+/// Calls that are read, and in memory, at a time.
+pub const PIECE: i64 = 1_000;
+
+/// A call as files tell it.
+#[derive(Clone, Debug)]
+pub struct ExportRow {
+    pub call: CallId,
+    pub created_at: DateTime<Utc>,
+    pub key: KeyId,
+    pub member: Option<PersonId>,
+    pub app: String,
+    pub request_id: String,
+    pub model_asked: String,
+    pub model: String,
+    pub provider: String,
+    pub streamed: bool,
+    pub status: String,
+    pub cancelled: bool,
+    pub http_status: i16,
+    pub error: String,
+    pub finish_reason: String,
+    pub prompt_tokens: i64,
+    pub completion_tokens: i64,
+    pub cached_tokens: i64,
+    pub cache_write_tokens: i64,
+    pub reasoning_tokens: i64,
+    pub counted_by: String,
+    pub cost: Usd,
+    pub is_byok: bool,
+    pub first_token_ms: Option<i32>,
+    pub duration_ms: i32,
+}
+
+/// The way through the calls: from the newest to the oldest, and never over one twice.
+#[derive(Clone, Debug)]
+pub struct Export {
+    org: OrgId,
+    filter: LogFilter,
+    ids: Ids,
+    over: bool,
+}
+
+impl Export {
+    /// Of everything that the filter lets through and that began before `now`.
+    #[must_use]
+    pub fn new(org: OrgId, filter: &LogFilter, now: DateTime<Utc>) -> Export {
+        let to = filter.to.map_or(now, |to| to.min(now));
+        let filter = LogFilter { to: Some(to), before: None, ..filter.clone() };
+        Export { org, ids: filter.ids(), filter, over: false }
+    }
+
+    /// The next calls, none of them or at most [`PIECE`]; `None` at the end. Nothing stays open between two pieces, so a
+    /// slow reader costs the database nothing.
+    ///
+    /// # Errors
+    /// Database errors only; asked again it goes on where it was.
+    pub async fn next(&mut self, conn: &mut PgConnection) -> Result<Option<Vec<ExportRow>>, sqlx::Error> {
+        if self.over {
+            return Ok(None);
+        }
+        let mut ids = self.ids;
+        if self.filter.has_sums() {
+            match store::newest_hour(conn, self.org, &self.filter, ids).await? {
+                Some(hour) => ids = ids.until_end_of(hour),
+                None => {
+                    self.over = true;
+                    return Ok(None);
+                }
+            }
+        }
+        let rows = store::export_rows(conn, self.org, &self.filter, ids, PIECE).await?;
+        match store::scan_end(conn, self.org, self.filter.key, ids, PIECE).await? {
+            Some(last) => self.ids = Ids { to: last, ..ids },
+            None => self.over = true,
+        }
+        Ok(Some(rows))
+    }
+}
+
+/// The first line of a CSV file.
+pub const CSV_HEAD: &str = "time,id,status,http_status,error,model,model_asked,provider,app,key,key_id,member_id,\
+    streamed,cancelled,finish_reason,prompt_tokens,completion_tokens,cached_tokens,cache_write_tokens,reasoning_tokens,\
+    cost_usd,own_provider_key,first_token_ms,duration_ms,request_id\r\n";
+
+/// A moment in UTC, to the microsecond.
+fn moment(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+impl ExportRow {
+    /// Where nobody counted there is no number, not even zero.
+    fn tokens(&self, count: i64) -> Option<i64> {
+        (self.counted_by != "nobody" || count > 0).then_some(count)
+    }
+
+    /// A line of a CSV file.
+    pub fn write_csv(&self, keys: &HashMap<KeyId, String>, out: &mut String) {
+        let number = |value: Option<i64>| value.map(|value| value.to_string()).unwrap_or_default();
+        let tokens = |count| number(self.tokens(count));
+        let fields = [
+            moment(self.created_at),
+            self.call.to_string(),
+            self.status.clone(),
+            self.http_status.to_string(),
+            self.error.clone(),
+            self.model.clone(),
+            self.model_asked.clone(),
+            self.provider.clone(),
+            self.app.clone(),
+            keys.get(&self.key).cloned().unwrap_or_default(),
+            self.key.to_string(),
+            self.member.map(|member| member.to_string()).unwrap_or_default(),
+            self.streamed.to_string(),
+            self.cancelled.to_string(),
+            self.finish_reason.clone(),
+            tokens(self.prompt_tokens),
+            tokens(self.completion_tokens),
+            tokens(self.cached_tokens),
+            tokens(self.cache_write_tokens),
+            tokens(self.reasoning_tokens),
+            self.cost.exact(),
+            self.is_byok.to_string(),
+            number(self.first_token_ms.map(i64::from)),
+            self.duration_ms.to_string(),
+            self.request_id.clone(),
+        ];
+        for (at, field) in fields.iter().enumerate() {
+            let _ = write!(out, "{}{}", if at == 0 { "" } else { "," }, cell(field));
+        }
+        out.push_str("\r\n");
+    }
+
+    /// A line of a file of JSON objects.
+    pub fn write_json(&self, keys: &HashMap<KeyId, String>, out: &mut String) {
+        let some = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
+        let line = JsonLine {
+            time: moment(self.created_at),
+            id: self.call,
+            status: &self.status,
+            http_status: self.http_status,
+            error: some(&self.error),
+            model: some(&self.model),
+            model_asked: &self.model_asked,
+            provider: some(&self.provider),
+            app: some(&self.app),
+            key: keys.get(&self.key).map(String::as_str),
+            key_id: self.key,
+            member_id: self.member,
+            streamed: self.streamed,
+            cancelled: self.cancelled,
+            finish_reason: some(&self.finish_reason),
+            prompt_tokens: self.tokens(self.prompt_tokens),
+            completion_tokens: self.tokens(self.completion_tokens),
+            cached_tokens: self.tokens(self.cached_tokens),
+            cache_write_tokens: self.tokens(self.cache_write_tokens),
+            reasoning_tokens: self.tokens(self.reasoning_tokens),
+            cost_usd: self.cost.exact(),
+            own_provider_key: self.is_byok,
+            first_token_ms: self.first_token_ms,
+            duration_ms: self.duration_ms,
+            request_id: some(&self.request_id),
+        };
+        if let Ok(text) = serde_json::to_string(&line) {
+            out.push_str(&text);
+            out.push('\n');
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct JsonLine<'a> {
+    time: String,
+    id: CallId,
+    status: &'a str,
+    http_status: i16,
+    error: Option<String>,
+    model: Option<String>,
+    model_asked: &'a str,
+    provider: Option<String>,
+    app: Option<String>,
+    key: Option<&'a str>,
+    key_id: KeyId,
+    member_id: Option<PersonId>,
+    streamed: bool,
+    cancelled: bool,
+    finish_reason: Option<String>,
+    prompt_tokens: Option<i64>,
+    completion_tokens: Option<i64>,
+    cached_tokens: Option<i64>,
+    cache_write_tokens: Option<i64>,
+    reasoning_tokens: Option<i64>,
+    /// Exact, so a text: no reader makes a float of it.
+    cost_usd: String,
+    own_provider_key: bool,
+    first_token_ms: Option<i32>,
+    duration_ms: i32,
+    request_id: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> ExportRow {
+        ExportRow {
+            call: CallId::floor(DateTime::UNIX_EPOCH),
+            created_at: DateTime::UNIX_EPOCH,
+            key: KeyId::floor(DateTime::UNIX_EPOCH),
+            member: None,
+            app: "=HYPERLINK(\"x\")".into(),
+            request_id: "req".into(),
+            model_asked: "a/b".into(),
+            model: String::new(),
+            provider: String::new(),
+            streamed: false,
+            status: "rejected".into(),
+            cancelled: false,
+            http_status: 402,
+            error: "no, nothing".into(),
+            finish_reason: String::new(),
+            prompt_tokens: 0,
+            completion_tokens: 0,
+            cached_tokens: 0,
+            cache_write_tokens: 0,
+            reasoning_tokens: 0,
+            counted_by: "nobody".into(),
+            cost: Usd::ZERO,
+            is_byok: false,
+            first_token_ms: None,
+            duration_ms: 3,
+        }
+    }
+
+    #[test]
+    fn a_line_has_a_field_for_each_name_and_computes_nothing() {
+        let mut line = String::new();
+        row().write_csv(&HashMap::new(), &mut line);
+        assert_eq!(CSV_HEAD.trim_end().split(',').count(), 25);
+        assert!(line.starts_with("1970-01-01T00:00:00.000000Z,gen-"), "{line}");
+        assert!(line.contains(",\"no, nothing\",,a/b,,\"'=HYPERLINK(\"\"x\"\")\",,key_"), "{line}");
+        assert!(line.ends_with(",false,false,,,,,,,0,false,,3,req\r\n"), "no data is not zero: {line}");
+    }
+
+    #[test]
+    fn a_line_of_json_says_null_where_nobody_counted() {
+        let mut line = String::new();
+        row().write_json(&HashMap::new(), &mut line);
+        let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert!(value["prompt_tokens"].is_null() && value["cost_usd"] == "0" && line.ends_with('\n'));
+    }
+}

@@ -1,0 +1,217 @@
+//! What the address of the activity page asks for. All of it lives there, so that a page can be sent on, saved, and gone
+//! back to.
+
+use std::str::FromStr as _;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use crate::activity::{self, Group, LogFilter, MAX_DAYS, Period, Range};
+use crate::base::Viewer;
+use crate::base::ids::{CallId, PersonId};
+use crate::web::PageError;
+
+pub const GROUPS: [Group; 5] = [Group::Model, Group::Key, Group::Member, Group::Provider, Group::App];
+
+/// Columns of the log that somebody may choose, in their order; time and model are always there.
+pub const COLUMNS: [(&str, &str); 11] = [
+    ("key", "Key and app"),
+    ("member", "Member"),
+    ("tokens", "Tokens in → out"),
+    ("cached", "Cached"),
+    ("cost", "Cost"),
+    ("speed", "Speed"),
+    ("first", "First token"),
+    ("duration", "Duration"),
+    ("finish", "Finish"),
+    ("status", "Status"),
+    ("id", "Call id"),
+];
+pub const DEFAULT_COLUMNS: [&str; 5] = ["key", "tokens", "cost", "speed", "status"];
+
+/// The address, read.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// `None` for a stretch that was chosen.
+    pub period: Option<Period>,
+    pub range: Range,
+    /// A chosen stretch as it was typed.
+    pub typed: (String, String),
+    pub group: Group,
+    /// The time and place are apart: `from` and `to` are those of the range.
+    pub filter: LogFilter,
+    pub columns: Vec<&'static str>,
+    pub compare: bool,
+    /// The zone of the address; `None` for the person's own.
+    pub zone: Option<Tz>,
+    pub viewer: Viewer,
+}
+
+impl Asked {
+    /// # Errors
+    /// `Invalid` names what cannot be read and says what it must be.
+    pub fn parse(query: &str, viewer: Viewer) -> Result<Asked, PageError> {
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
+        let word =
+            |name: &str| pairs.iter().rev().find(|(known, _)| known == name).map_or("", |(_, value)| value.trim());
+        let zone = match word("tz") {
+            "" => None,
+            text => Some(Tz::from_str(text).map_err(|_| {
+                PageError::Invalid(format!("In the address, tz is {text:?}, which is no time zone like Europe/Berlin."))
+            })?),
+        };
+        let viewer = Viewer { zone: zone.unwrap_or(viewer.zone), ..viewer };
+        let period = match word("period") {
+            "custom" => None,
+            text => Some(Period::parse(text).unwrap_or(Period::Week)),
+        };
+        let typed = (word("from").to_owned(), word("to").to_owned());
+        let range = match period {
+            Some(period) => Range::Last(period),
+            None => Range::Between(activity::chosen(&typed.0, &typed.1, viewer.zone).ok_or_else(|| {
+                PageError::Invalid(format!(
+                    "A stretch of time begins before it ends, has at most {MAX_DAYS} days, and is written like \
+                     2026-11-01 or 2026-11-01T09:30."
+                ))
+            })?),
+        };
+        // The range alone says which time is shown, so that charts, sums and rows are of the same calls.
+        let filters: Vec<_> = pairs.iter().filter(|(name, _)| name != "from" && name != "to").cloned().collect();
+        let filter =
+            LogFilter::of(&filters).map_err(|error| PageError::Invalid(format!("In the address, {error}.")))?;
+        let wanted = |column: &str| pairs.iter().any(|(name, value)| name == "col" && value == column);
+        let mut columns: Vec<&'static str> =
+            COLUMNS.iter().map(|(column, _)| *column).filter(|column| wanted(column)).collect();
+        if columns.is_empty() {
+            columns = DEFAULT_COLUMNS.to_vec();
+        }
+        Ok(Asked {
+            period,
+            range,
+            typed,
+            group: Group::parse(word("group")).unwrap_or(Group::Model),
+            filter,
+            columns,
+            compare: word("compare") == "1",
+            zone,
+            viewer,
+        })
+    }
+
+    /// Whoever sees only their own calls asks for nobody else's.
+    pub fn within(&mut self, own: Option<PersonId>) {
+        if own.is_some() {
+            self.filter.member = None;
+        }
+    }
+
+    /// The filter with the time that is shown, for one who sees `own` calls only.
+    pub fn shown(&self, own: Option<PersonId>, now: DateTime<Utc>) -> LogFilter {
+        let span = self.range.buckets(now, self.viewer.zone).span();
+        let member = own.or(self.filter.member);
+        LogFilter { member, from: Some(span.from), to: Some(span.to), ..self.filter.clone() }
+    }
+
+    pub fn period_word(&self) -> &'static str {
+        self.period.map_or("custom", Period::as_str)
+    }
+
+    /// How it is shown, without the filters and without the place in the list.
+    pub fn view_pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = vec![("period", self.period_word().to_owned())];
+        if self.period.is_none() {
+            pairs.extend([("from", self.typed.0.clone()), ("to", self.typed.1.clone())]);
+        }
+        pairs.push(("group", self.group.as_str().to_owned()));
+        if let Some(zone) = self.zone {
+            pairs.push(("tz", zone.name().to_owned()));
+        }
+        if self.compare {
+            pairs.push(("compare", "1".to_owned()));
+        }
+        if self.columns != DEFAULT_COLUMNS {
+            pairs.extend(self.columns.iter().map(|column| ("col", (*column).to_owned())));
+        }
+        pairs
+    }
+
+    /// Everything, as it is saved.
+    pub fn query(&self) -> String {
+        self.query_with(&self.filter, None)
+    }
+
+    fn query_with(&self, filter: &LogFilter, before: Option<CallId>) -> String {
+        let mut pairs = self.view_pairs();
+        pairs.extend(filter.pairs().into_iter().filter(|(name, _)| !matches!(*name, "from" | "to")));
+        if let Some(before) = before {
+            pairs.push(("before", before.to_string()));
+        }
+        serde_urlencoded::to_string(pairs).unwrap_or_default()
+    }
+
+    /// The address of this page, at the top of its list.
+    pub fn here(&self) -> String {
+        format!("/activity?{}", self.query())
+    }
+
+    /// The same with other filters.
+    pub fn with(&self, filter: LogFilter) -> String {
+        format!("/activity?{}", self.query_with(&filter, None))
+    }
+
+    /// The same without one filter.
+    pub fn without(&self, field: &str) -> String {
+        let filter = &self.filter;
+        let mut pairs = self.view_pairs();
+        pairs.extend(filter.pairs().into_iter().filter(|(name, _)| !matches!(*name, "from" | "to") && *name != field));
+        format!("/activity?{}", serde_urlencoded::to_string(pairs).unwrap_or_default())
+    }
+
+    /// The rows that are older than a call.
+    pub fn older(&self, before: CallId) -> String {
+        format!("/activity?{}", self.query_with(&self.filter, Some(before)))
+    }
+
+    /// Another part of this page, such as its export.
+    pub fn part(&self, path: &str, more: &[(&str, &str)]) -> String {
+        let more = serde_urlencoded::to_string(more).unwrap_or_default();
+        format!("/activity/{path}?{}&{more}", self.query())
+    }
+
+    pub fn has(&self, column: &str) -> bool {
+        self.columns.contains(&column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &str) -> Result<Asked, PageError> {
+        Asked::parse(query, Viewer::ANYBODY)
+    }
+
+    #[test]
+    fn an_address_reads_back_what_it_says() {
+        let query = "period=custom&from=2026-11-01&to=2026-11-03&group=key&tz=Asia%2FKathmandu&compare=1&col=cost&col=id&model=a%2Fb";
+        let asked = read(query).expect("all of it can be read");
+        assert_eq!(asked.query(), query);
+        assert_eq!(asked.filter.from, None, "the range says it");
+        let shown = asked.shown(None, "2026-11-26T00:00:00Z".parse().expect("a time"));
+        assert_eq!(shown.from.map(|at| at.to_rfc3339()).as_deref(), Some("2026-10-31T18:15:00+00:00"));
+        assert!(!asked.without("model").contains("model"));
+        assert_eq!(read("").expect("nothing at all").query(), "period=7d&group=model");
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_what_it_must_be() {
+        for (query, word) in [
+            ("tz=Mars%2FBase", "time zone"),
+            ("period=custom&from=2026-11-03&to=2026-11-01", "begins before it ends"),
+            ("period=custom", "begins before it ends"),
+            ("status=odd", "\"status\""),
+        ] {
+            assert!(read(query).err().is_some_and(|error| error.to_string().contains(word)), "{query}");
+        }
+    }
+}

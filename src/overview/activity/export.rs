@@ -1,0 +1,145 @@
+//! Exports: exactly the calls that the page shows, as CSV or JSON lines, and a summary as PDF.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream;
+use sqlx::PgPool;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::asked::Asked;
+use super::paper;
+use crate::activity::{CSV_HEAD, Export, ExportRow};
+use crate::base::ids::{KeyId, OrgId, PersonId};
+use crate::db;
+use crate::keys;
+use crate::orgs::Member;
+use crate::web::{App, PageError};
+
+/// Exports that one process writes at a time.
+const AT_ONCE: usize = 8;
+/// A reader that takes longer gets no end: its program sees that the file is not complete.
+const MAX_TIME: Duration = Duration::from_hours(2);
+/// Names of keys that one export remembers; an organization with more has them read again.
+const MAX_NAMES: usize = 10_000;
+
+static RUNNING: Semaphore = Semaphore::const_new(AT_ONCE);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Csv,
+    JsonLines,
+}
+
+/// One file on its way: a piece of calls is read when the one before was taken.
+struct Writing {
+    pool: PgPool,
+    org: OrgId,
+    own: Option<PersonId>,
+    export: Export,
+    form: Form,
+    names: HashMap<KeyId, String>,
+    head: bool,
+    began: Instant,
+    _place: SemaphorePermit<'static>,
+}
+
+/// What ends a file before its end.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error("it took too long")]
+    TooSlow,
+}
+
+/// `GET /activity/export?format=`: `csv`, `jsonl` or `pdf`, with the address of the page. Times are in UTC.
+///
+/// # Errors
+/// `Invalid` for an address that cannot be read, for letters that the PDF lacks, and while too many exports run.
+pub async fn export(app: web::Data<App>, member: Member, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let pairs: HashMap<String, String> = serde_urlencoded::from_str(request.query_string()).unwrap_or_default();
+    let mut asked = Asked::parse(request.query_string(), member.person().viewer())?;
+    let (own, now) = (member.calls_of(), app.clock.now());
+    asked.within(own);
+    let (form, kind, end) = match pairs.get("format").map_or("csv", String::as_str) {
+        "csv" => (Form::Csv, "text/csv; charset=utf-8", "csv"),
+        "jsonl" => (Form::JsonLines, "application/x-ndjson", "jsonl"),
+        "pdf" => return paper::summary(&app, &member, &asked).await,
+        _ => return Err(PageError::Invalid("An export is format=csv, format=jsonl or format=pdf.".into())),
+    };
+    let place = RUNNING.try_acquire().map_err(|_| {
+        PageError::Invalid(format!("{AT_ONCE} exports are being written at the moment. Try again in a minute."))
+    })?;
+    let writing = Writing {
+        pool: app.db.clone(),
+        org: member.org_id(),
+        own,
+        export: Export::new(member.org_id(), &asked.shown(own, now), now),
+        form,
+        names: HashMap::new(),
+        head: true,
+        began: Instant::now(),
+        _place: place,
+    };
+    let body = stream::try_unfold(writing, |mut writing| async move {
+        match writing.piece().await {
+            Ok(Some(piece)) => Ok(Some((piece, writing))),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                tracing::warn!(org = %writing.org, %error, "an export was not written to its end");
+                Err(error)
+            }
+        }
+    });
+    let name = format!("attachment; filename=\"farebox-calls-{}.{end}\"", now.format("%Y-%m-%d"));
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, kind))
+        .insert_header((header::CONTENT_DISPOSITION, name))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .streaming(body))
+}
+
+impl Writing {
+    /// The next part of the file; `None` at its end. Each part is a transaction of its own, over before it is sent.
+    async fn piece(&mut self) -> Result<Option<Bytes>, Broken> {
+        let mut text = String::new();
+        if std::mem::take(&mut self.head) && self.form == Form::Csv {
+            text.push_str(CSV_HEAD);
+        }
+        while text.is_empty() {
+            if self.began.elapsed() > MAX_TIME {
+                return Err(Broken::TooSlow);
+            }
+            let mut conn = db::tenant(&self.pool, self.org).await?;
+            let Some(rows) = self.export.next(&mut conn).await? else { return Ok(None) };
+            self.learn(&mut conn, &rows).await?;
+            drop(conn);
+            text.reserve(rows.len() * 320);
+            for row in &rows {
+                match self.form {
+                    Form::Csv => row.write_csv(&self.names, &mut text),
+                    Form::JsonLines => row.write_json(&self.names, &mut text),
+                }
+            }
+        }
+        Ok(Some(Bytes::from(text)))
+    }
+
+    async fn learn(&mut self, conn: &mut sqlx::PgConnection, rows: &[ExportRow]) -> Result<(), sqlx::Error> {
+        if self.names.len() > MAX_NAMES {
+            self.names.clear();
+        }
+        let mut unknown: Vec<KeyId> =
+            rows.iter().map(|row| row.key).filter(|key| !self.names.contains_key(key)).collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        if !unknown.is_empty() {
+            self.names.extend(keys::labels(conn, self.org, self.own, &unknown).await?);
+        }
+        Ok(())
+    }
+}
