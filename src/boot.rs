@@ -20,6 +20,7 @@ use crate::accounts::{Factors, Hasher, Links, NoteFailedSignIn, SignUpRules, Sta
 use crate::audit::{self, AnchorKey};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, EmailAddress, Secret};
+use crate::books::CloseKey;
 use crate::catalog::{self, Shelf};
 use crate::config::{Config, derived_key};
 use crate::db::Pools;
@@ -50,7 +51,7 @@ use crate::topups::{
     ApplyEvent, BalanceCrossed, ForgetCustomers, RefundWarned, SettleSandboxPayment, billing, janitor, reconcile,
 };
 use crate::web::{App, Hosts};
-use crate::{db, jobs, orgs, presets, routes};
+use crate::{books, console, db, jobs, orgs, presets, routes};
 
 mod stand_ins;
 mod stock;
@@ -110,6 +111,7 @@ pub struct Parts {
     pub shelf: Shelf,
     pub processors: Processors,
     pub codes: CodeKey,
+    pub console: console::Settings,
     pub management: Management,
     pub lenient: Lenient,
     pub scanner: Scanner,
@@ -224,6 +226,7 @@ async fn build(
     let processors = processors(config, &pools.general)?;
     billing::introduce(&mut *pools.general.acquire().await?, &config.seller).await?;
     let providers = Providers::new(&config.providers, sealer.clone())?;
+    let console = console::Settings { four_eyes_above: config.four_eyes_above, sealer: sealer.clone() };
     let watcher = Watcher {
         keys: keys.clone(),
         memory: memory.clone(),
@@ -256,6 +259,7 @@ async fn build(
         shelf,
         processors,
         codes: CodeKey::new(derived_key(&config.secret_key, codes::KEY_PURPOSE)),
+        console,
         management: Management::new(
             derived_key(&config.secret_key, "first answers"),
             config.programs.management_per_minute,
@@ -332,8 +336,15 @@ async fn spawn_background(
     handle.spawn(keys::watch_for_alarms(pools.general.clone(), links, stop.clone()));
     handle.spawn(janitor::run(pools.general.clone(), asked.clone(), stop.clone()));
     handle.spawn(reconcile::daily(pools.general.clone(), asked, reconcile::Pace::default(), stop.clone()));
+    handle.spawn(books::daily(pools.general.clone(), close_key(config), stop.clone()));
     handle.spawn(operator::anchor_daily(pools.general.clone(), anchoring(config), stop.clone()));
     Ok(())
+}
+
+/// Signs the daily closes of this instance.
+#[must_use]
+pub fn close_key(config: &Config) -> CloseKey {
+    CloseKey(derived_key(&config.secret_key, books::KEY_PURPOSE))
 }
 
 /// How the audit logs of this instance are anchored.
@@ -431,6 +442,7 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.shelf.clone()))
         .app_data(web::Data::new(parts.processors.clone()))
         .app_data(web::Data::new(parts.codes.clone()))
+        .app_data(web::Data::new(parts.console.clone()))
         .app_data(web::Data::new(parts.management.clone()))
         .app_data(web::Data::new(parts.lenient.clone()))
         .app_data(web::Data::new(parts.scanner.clone()))

@@ -20,6 +20,8 @@ const ROWS: &[&[&str]] = &[
     &["teams"],
     &["leaving"],
     &["gateway"],
+    &["books"],
+    &["console"],
     &["overview", "reference", "dev"],
     &["config", "routes", "boot", "cli"],
 ];
@@ -44,6 +46,7 @@ const HTTP_PLACES: &[&str] = &[
     "src/keys/pages/",
     "src/presets/pages/",
     "src/reference/",
+    "src/console/pages/",
     "src/dev/",
     "src/keys/management/",
     "src/gateway/respond.rs",

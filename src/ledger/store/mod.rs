@@ -3,6 +3,7 @@
 mod audit;
 mod credits;
 mod holds;
+mod journal;
 mod meters;
 mod settlement;
 mod transfers;
@@ -14,6 +15,10 @@ pub use audit::{
 };
 pub use credits::{CreditState, credit_state, insert_credit, lock_credit, move_credit};
 pub use holds::{EndedHold, end_holds, expired_holds, hold_all, lock_books};
+pub use journal::{
+    Booked, DayMovement, JournalFilter, Movement, OrgMovement, credits_page, first_day, house_accounts, journal,
+    movements, oldest_transaction, org_days, org_movements, transfer,
+};
 pub use meters::{insert_meter, meter_states, meters_near_limit, update_limits};
 pub use settlement::{Changes, CreditChange, MeterChange, TransferLine, apply};
 pub use transfers::{Line, Moved, NewTransfer, insert_or_find_transfer, lines_of, moves, net_of};
