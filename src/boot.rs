@@ -15,12 +15,10 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::accounts::oidc::Providers;
-use crate::accounts::operator::{self, Anchoring};
+use crate::accounts::operator;
 use crate::accounts::{Factors, Hasher, Links, NoteFailedSignIn, SignUpRules, StartRecovery};
-use crate::audit::{self, AnchorKey};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, EmailAddress, Secret};
-use crate::books::CloseKey;
 use crate::catalog::{self, Shelf};
 use crate::config::{Config, derived_key};
 use crate::db::Pools;
@@ -53,8 +51,11 @@ use crate::topups::{
 use crate::web::{App, Hosts};
 use crate::{books, console, db, jobs, orgs, presets, routes};
 
+mod signing;
 mod stand_ins;
 mod stock;
+
+pub use signing::{anchoring, close_key};
 
 /// Connections that are slow to send a request's head are closed.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -339,23 +340,6 @@ async fn spawn_background(
     handle.spawn(books::daily(pools.general.clone(), close_key(config), stop.clone()));
     handle.spawn(operator::anchor_daily(pools.general.clone(), anchoring(config), stop.clone()));
     Ok(())
-}
-
-/// Signs the daily closes of this instance.
-#[must_use]
-pub fn close_key(config: &Config) -> CloseKey {
-    CloseKey(derived_key(&config.secret_key, books::KEY_PURPOSE))
-}
-
-/// How the audit logs of this instance are anchored.
-#[must_use]
-pub fn anchoring(config: &Config) -> Anchoring {
-    Anchoring {
-        key: AnchorKey(derived_key(&config.secret_key, audit::KEY_PURPOSE)),
-        data_dir: config.data_dir.clone(),
-        mail_to: config.anchor_mail.clone(),
-        instance: Links { base: config.public_url.clone() }.instance(),
-    }
 }
 
 const CHANNELS: [&str; 4] = ["key_changed", "org_changed", presets::CHANGED_CHANNEL, catalog::CHANGED_CHANNEL];

@@ -347,13 +347,13 @@ fn operators(service: &mut web::ServiceConfig) {
 
 /// The books of the house, which change nothing, and the statements of organizations.
 fn house_books(service: &mut web::ServiceConfig) {
-    use console::pages::{books as trial, closes, exports, journal};
+    use console::pages::{books as trial, calls, closes, exports, journal};
     service
         .route("/admin/books", web::get().to(trial::index))
         .route("/admin/books/trial.csv", web::get().to(trial::trial_csv))
         .route("/admin/books/journal", web::get().to(journal::index))
         .route("/admin/books/transfers/{transfer}", web::get().to(journal::transfer))
-        .route("/admin/organizations/{org}/calls/{call}", web::get().to(journal::call))
+        .route("/admin/organizations/{org}/calls/{call}", web::get().to(calls::show))
         .route("/admin/books/exports", web::get().to(exports::index))
         .route("/admin/books/export", web::get().to(exports::export))
         .route("/admin/books/closes", web::get().to(closes::index))

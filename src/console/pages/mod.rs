@@ -15,6 +15,7 @@ use crate::web::{App, PageError, flash, html, see_other};
 pub mod adjustments;
 pub mod announcements;
 pub mod books;
+pub mod calls;
 pub mod catalog;
 pub mod closes;
 pub mod codes;

@@ -3,6 +3,7 @@
 mod axe;
 mod chromium;
 mod comfort;
+mod console;
 mod elsewhere;
 mod failures;
 mod keys;
