@@ -17,8 +17,8 @@ use crate::ledger::{self, Drift};
 
 /// What the key that signs closes is derived for.
 pub const KEY_PURPOSE: &str = "daily closes";
-/// A day is closed so long after its end: settlements that were late are in it.
-const AFTER: TimeDelta = TimeDelta::minutes(5);
+/// The server closes a day so long after its end, when nobody is in a hurry.
+pub const AFTER: TimeDelta = TimeDelta::minutes(5);
 /// Days of one run; the next one goes on where this one stops.
 const MAX_DAYS: usize = 62;
 /// Findings that are kept of one close.
@@ -81,12 +81,12 @@ pub fn end_of(day: NaiveDate) -> DateTime<Utc> {
     start_of(day.checked_add_days(Days::new(1)).unwrap_or(day))
 }
 
-/// Closes every day that has ended and is not closed, in order. Nothing where none is due, or another process is at it.
+/// Closes every day that ended at least `after` ago and is not closed, in order. Nothing where none is due, or another process is at it.
 ///
 /// # Errors
 /// Database errors only; books that do not add up are a finding of the close.
-pub async fn close_due(pool: &PgPool, key: &CloseKey) -> Result<Vec<Close>, sqlx::Error> {
-    let Some(ready) = ended_before(pool).await? else { return Ok(Vec::new()) };
+pub async fn close_due(pool: &PgPool, key: &CloseKey, after: TimeDelta) -> Result<Vec<Close>, sqlx::Error> {
+    let Some(ready) = ended_before(pool, after).await? else { return Ok(Vec::new()) };
     let mut tx = pool.begin_with(BEGIN).await?;
     if !store::lock(&mut tx).await? {
         return Ok(Vec::new());
@@ -106,9 +106,9 @@ pub async fn close_due(pool: &PgPool, key: &CloseKey) -> Result<Vec<Close>, sqlx
 }
 
 /// Days before this one are over, and nothing is added to them any more. `None` while that cannot be said of any.
-async fn ended_before(pool: &PgPool) -> Result<Option<NaiveDate>, sqlx::Error> {
+async fn ended_before(pool: &PgPool, after: TimeDelta) -> Result<Option<NaiveDate>, sqlx::Error> {
     let mut conn = pool.acquire().await?;
-    let now = store::moment(&mut conn).await? - AFTER;
+    let now = store::moment(&mut conn).await? - after;
     // A transfer carries the beginning of its transaction.
     let oldest = ledger::oldest_transaction(&mut conn).await?.map_or(now, |at| at.min(now));
     let today = oldest.date_naive();

@@ -6,7 +6,7 @@ use metrics::gauge;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::close::{CloseKey, close_due};
+use super::close::{AFTER, CloseKey, close_due};
 use super::store;
 
 /// How often each process looks whether a day is to be closed. The first look is at the start.
@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_mins(5);
 /// Runs until `stop`, in every process: whoever comes first closes the day.
 pub async fn daily(pool: PgPool, key: CloseKey, stop: CancellationToken) {
     loop {
-        match close_due(&pool, &key).await {
+        match close_due(&pool, &key, AFTER).await {
             Ok(closed) => {
                 for close in &closed {
                     if close.is_clean() {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use chrono::TimeDelta;
 use clap::Subcommand;
 
 use super::database::Database;
@@ -53,7 +54,8 @@ pub async fn run(command: Ledger, config: &Config, database: &Database) -> anyho
             Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Ledger::Close => {
-            let closed = books::close_due(&database.connect().await?, &boot::close_key(config)).await?;
+            let closed =
+                books::close_due(&database.connect().await?, &boot::close_key(config), TimeDelta::zero()).await?;
             for close in &closed {
                 println!("{}: {} transfers, {} findings", close.day, close.transfers, close.findings);
                 close.report.lines().for_each(|line| println!("  {line}"));

@@ -1,6 +1,6 @@
 //! Importing a price list: what it says providers charge, what prices would follow, and what they would have cost.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -74,7 +74,14 @@ pub async fn index(app: web::Data<App>, staff: Operator) -> Result<HttpResponse,
 ///
 /// # Errors
 /// `Invalid` for what is no list.
-pub async fn upload(app: web::Data<App>, staff: Acting, Upload(file): Upload) -> Result<HttpResponse, PageError> {
+pub async fn upload(
+    app: web::Data<App>,
+    staff: Acting,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, PageError> {
+    // Read after it is known who sends it.
+    let Upload(file) = Upload::from_request(&request, &mut payload.into_inner()).await?;
     if file.len() > MAX_LIST {
         return Err(PageError::Invalid("A price list has at most 2 MB. Nothing was kept.".into()));
     }

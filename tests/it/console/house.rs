@@ -24,7 +24,7 @@ async fn a_frozen_organization_is_refused_within_a_second_on_every_node() {
     assert_eq!(frozen.status, 303, "{}", frozen.body);
     let since = Instant::now();
     for node in [&other, &farebox] {
-        while node.chat(&key, "sandbox/echo", "hi", json!({})).await.status() != 403 {
+        while node.chat(&key, "sandbox/echo", "hi", json!({})).await.status() == 200 {
             assert!(since.elapsed() < Duration::from_secs(1), "a node still answers");
         }
     }
@@ -118,7 +118,7 @@ async fn codes_are_made_once_and_shown_once() {
     assert_eq!(farebox.text("select count(*)::text from redemption_code").await, "3");
     let code = between(&made.body, "<code>", "\n");
     let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
-    let redeemed = ada.submit("/credits/redeem", "/credits/redeem", &[("code", &code)]).await;
+    let redeemed = fill(&mut ada, "/credits/redeem", "/credits/redeem", &[("code", &code)]).await;
     assert_eq!(redeemed.status, 303, "{}", redeemed.body);
     assert_eq!(farebox.text("select trim_scale(sum(posted))::text from credit").await, "5");
     let batch = farebox.text("select replace(id::text, '-', '') from code_batch").await;
