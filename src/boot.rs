@@ -15,10 +15,9 @@ use tokio_util::task::TaskTracker;
 use tracing_subscriber::EnvFilter;
 
 use crate::accounts::oidc::Providers;
-use crate::accounts::operator::{self, Anchoring};
+use crate::accounts::operator;
 use crate::accounts::{Factors, Hasher, Links, NoteFailedSignIn, SignUpRules, StartRecovery};
 use crate::activity::{self, Retention};
-use crate::audit::{self, AnchorKey};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, EmailAddress, Secret};
 use crate::catalog::{self, Shelf};
@@ -36,10 +35,9 @@ use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
 use crate::outgoing::{HttpClient, HttpClientConfig};
+use crate::presets::pages::preferences::Instance;
 use crate::presets::{Memory, Terms};
 use crate::privacy::{Discount, Texts};
-use crate::vault::Vault;
-use crate::presets::pages::preferences::Instance;
 use crate::routing::Health;
 use crate::teams::DeleteOrg;
 use crate::topups::auto::{TellOfAutoTopup, TryAutoTopup};
@@ -52,12 +50,16 @@ use crate::topups::processors::{Processor, Processors};
 use crate::topups::{
     ApplyEvent, BalanceCrossed, ForgetCustomers, RefundWarned, SettleSandboxPayment, billing, janitor, reconcile,
 };
+use crate::vault::Vault;
 use crate::web::{App, Hosts};
-use crate::{db, jobs, orgs, presets, privacy, routes};
+use crate::{books, console, db, jobs, orgs, presets, privacy, routes};
 
 mod door;
+mod signing;
 mod stand_ins;
 mod stock;
+
+pub use signing::{anchoring, close_key};
 
 /// Connections that are slow to send a request's head are closed.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -117,6 +119,7 @@ pub struct Parts {
     pub shelf: Shelf,
     pub processors: Processors,
     pub codes: CodeKey,
+    pub console: console::Settings,
     pub management: Management,
     pub lenient: Lenient,
     pub scanner: Scanner,
@@ -238,6 +241,7 @@ async fn build(
     let processors = processors(config, &pools.general)?;
     billing::introduce(&mut *pools.general.acquire().await?, &config.seller).await?;
     let providers = Providers::new(&config.providers, sealer.clone())?;
+    let console = console::Settings { four_eyes_above: config.four_eyes_above, sealer: sealer.clone() };
     let watcher = Watcher {
         keys: keys.clone(),
         memory: memory.clone(),
@@ -280,6 +284,7 @@ async fn build(
         shelf,
         processors,
         codes: CodeKey::new(derived_key(&config.secret_key, codes::KEY_PURPOSE)),
+        console,
         management: Management::new(
             derived_key(&config.secret_key, "first answers"),
             config.programs.management_per_minute,
@@ -360,19 +365,9 @@ async fn spawn_background(
     handle.spawn(janitor::run(pools.general.clone(), asked.clone(), stop.clone()));
     handle.spawn(reconcile::daily(pools.general.clone(), asked, reconcile::Pace::default(), stop.clone()));
     handle.spawn(privacy::run_janitor(pools.general.clone(), stop.clone()));
+    handle.spawn(books::daily(pools.general.clone(), close_key(config), stop.clone()));
     handle.spawn(operator::anchor_daily(pools.general.clone(), anchoring(config), stop.clone()));
     Ok(())
-}
-
-/// How the audit logs of this instance are anchored.
-#[must_use]
-pub fn anchoring(config: &Config) -> Anchoring {
-    Anchoring {
-        key: AnchorKey(derived_key(&config.secret_key, audit::KEY_PURPOSE)),
-        data_dir: config.data_dir.clone(),
-        mail_to: config.anchor_mail.clone(),
-        instance: Links { base: config.public_url.clone() }.instance(),
-    }
 }
 
 const CHANNELS: [&str; 4] = ["key_changed", "org_changed", presets::CHANGED_CHANNEL, catalog::CHANGED_CHANNEL];
@@ -463,6 +458,7 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.shelf.clone()))
         .app_data(web::Data::new(parts.processors.clone()))
         .app_data(web::Data::new(parts.codes.clone()))
+        .app_data(web::Data::new(parts.console.clone()))
         .app_data(web::Data::new(parts.management.clone()))
         .app_data(web::Data::new(parts.lenient.clone()))
         .app_data(web::Data::new(parts.scanner.clone()))

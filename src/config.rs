@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use crate::accounts::SignUpPolicy;
 use crate::accounts::oidc::ProviderSettings;
 use crate::activity::Retention;
-use crate::base::{EmailAddress, Secret};
+use crate::base::{EmailAddress, Secret, Usd};
 use crate::routing::Sort;
 use crate::topups::billing::Seller;
 use crate::web::TrustedProxies;
@@ -88,6 +88,8 @@ pub struct Config {
     pub session_idle: TimeDelta,
     /// `FAREBOX_AUDIT_ANCHOR_MAIL`: a mailbox that gets the daily anchor of the audit logs.
     pub anchor_mail: Option<EmailAddress>,
+    /// `FAREBOX_FOUR_EYES_ABOVE`: a grant or correction above this many dollars waits for a second operator; default 100.
+    pub four_eyes_above: Usd,
     /// `FAREBOX_TRUSTED_PROXIES`: reverse proxies before this process, which set `X-Forwarded-For`: their networks, or how
     /// many there are; default 0.
     pub trusted_proxies: TrustedProxies,
@@ -155,6 +157,7 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_EXTRA_HOSTS", false),
     ("FAREBOX_SESSION_IDLE_MINUTES", false),
     ("FAREBOX_AUDIT_ANCHOR_MAIL", false),
+    ("FAREBOX_FOUR_EYES_ABOVE", false),
     ("FAREBOX_ALLOW_PRIVATE_UPSTREAMS", false),
     ("FAREBOX_HOLD_TTL_SECONDS", false),
     ("FAREBOX_SWEEP_SECONDS", false),
@@ -333,6 +336,7 @@ impl Config {
             extra_hosts: edge::extra_hosts(sources)?,
             session_idle: edge::session_idle(sources)?,
             anchor_mail: edge::anchor_mail(sources)?,
+            four_eyes_above: edge::four_eyes_above(sources)?,
             trusted_proxies: edge::trusted_proxies(sources)?,
             allow_private_upstreams: sources.parse("FAREBOX_ALLOW_PRIVATE_UPSTREAMS", false, "`true` or `false`")?,
             hold_ttl: sources.seconds("FAREBOX_HOLD_TTL_SECONDS", 1_100, 1, 86_400)?,

@@ -14,7 +14,8 @@ use crate::boot::Readiness;
 use crate::gateway;
 use crate::web::{App, csrf, headers, hosts, static_files};
 use crate::{
-    accounts, chat, dev, keys, leaving, mail, orgs, overview, presets, privacy, reference, teams, topups,
+    accounts, books, chat, console, dev, keys, leaving, mail, orgs, overview, presets, privacy, reference, teams,
+    topups,
 };
 
 /// Load balancers and monitoring do not wait longer for the database.
@@ -63,6 +64,7 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
     );
     service.service(
         web::scope("")
+            .wrap(from_fn(accounts::extract::look_only))
             .wrap(from_fn(kept_form::keep))
             .wrap(from_fn(csrf::guard))
             .wrap(from_fn(hosts::only_ours))
@@ -79,6 +81,8 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
                     development(service)
                 }
             })
+            .configure(operators)
+            .configure(house_books)
             .default_service(web::to(not_found)),
     );
 }
@@ -307,6 +311,83 @@ fn organizations(service: &mut web::ServiceConfig) {
         .route("/settings/presets/{preset}/try", web::post().to(overview::try_preset::send))
         .route("/settings/audit", web::get().to(audit::index))
         .route("/settings/audit/export", web::get().to(audit::export));
+}
+
+/// The console of whoever runs the instance. Auditors open what is about money.
+fn operators(service: &mut web::ServiceConfig) {
+    use console::pages::{
+        adjustments, announcements, catalog, codes, fees, log, look, mails, orgs, overview, payments, people,
+        price_lists, staff, upstreams,
+    };
+    service
+        .route("/admin", web::get().to(overview::show))
+        .route("/admin/organizations", web::get().to(orgs::index))
+        .route("/admin/organizations/{org}", web::get().to(orgs::show))
+        .route("/admin/organizations/{org}/freeze", web::post().to(orgs::freeze))
+        .route("/admin/organizations/{org}/unfreeze", web::post().to(orgs::unfreeze))
+        .route("/admin/organizations/{org}/look", web::post().to(look::begin))
+        .route("/admin/look/end", web::post().to(look::end))
+        .route("/admin/people", web::get().to(people::index))
+        .route("/admin/people/{person}", web::get().to(people::show))
+        .route("/admin/people/{person}/sign-out", web::post().to(people::sign_out))
+        .route("/admin/adjustments", web::get().to(adjustments::index))
+        .route("/admin/adjustments", web::post().to(adjustments::create))
+        .route("/admin/adjustments/new", web::get().to(adjustments::new_form))
+        .route("/admin/adjustments/{adjustment}", web::get().to(adjustments::show))
+        .route("/admin/adjustments/{adjustment}/approve", web::post().to(adjustments::approve))
+        .route("/admin/adjustments/{adjustment}/reject", web::post().to(adjustments::reject))
+        .route("/admin/adjustments/{adjustment}/withdraw", web::post().to(adjustments::withdraw))
+        .route("/admin/payments", web::get().to(payments::index))
+        .route("/admin/payments/{topup}", web::get().to(payments::show))
+        .route("/admin/payments/{topup}/refund", web::post().to(payments::refund))
+        .route("/admin/codes", web::get().to(codes::index))
+        .route("/admin/codes", web::post().to(codes::make))
+        .route("/admin/codes/revoke", web::post().to(codes::revoke))
+        .route("/admin/catalog", web::get().to(catalog::index))
+        .route("/admin/catalog/price", web::get().to(catalog::price))
+        .route("/admin/catalog/price", web::post().to(catalog::set_price))
+        .route("/admin/catalog/lists", web::get().to(price_lists::index))
+        .route("/admin/catalog/lists", web::post().to(price_lists::upload))
+        .route("/admin/catalog/lists/{list}", web::get().to(price_lists::show))
+        .route("/admin/catalog/lists/{list}/apply", web::post().to(price_lists::apply_list))
+        .route("/admin/fees", web::get().to(fees::show))
+        .route("/admin/upstreams", web::get().to(upstreams::index))
+        .route("/admin/upstreams", web::post().to(upstreams::set))
+        .route("/admin/mails", web::get().to(mails::index))
+        .route("/admin/mails/retry", web::post().to(mails::retry))
+        .route("/admin/jobs", web::get().to(mails::jobs))
+        .route("/admin/jobs/retry", web::post().to(mails::retry_job))
+        .route("/admin/announcements", web::get().to(announcements::index))
+        .route("/admin/announcements", web::post().to(announcements::announce))
+        .route("/admin/announcements/end", web::post().to(announcements::end))
+        .route("/announcements/read", web::post().to(announcements::put_away))
+        .route("/admin/staff", web::get().to(staff::index))
+        .route("/admin/staff", web::post().to(staff::add))
+        .route("/admin/staff/remove", web::post().to(staff::remove))
+        .route("/admin/log", web::get().to(log::index));
+}
+
+/// The books of the house, which change nothing, and the statements of organizations.
+fn house_books(service: &mut web::ServiceConfig) {
+    use console::pages::{books as trial, calls, closes, exports, journal};
+    service
+        .route("/admin/books", web::get().to(trial::index))
+        .route("/admin/books/trial.csv", web::get().to(trial::trial_csv))
+        .route("/admin/books/journal", web::get().to(journal::index))
+        .route("/admin/books/transfers/{transfer}", web::get().to(journal::transfer))
+        .route("/admin/organizations/{org}/calls/{call}", web::get().to(calls::show))
+        .route("/admin/books/exports", web::get().to(exports::index))
+        .route("/admin/books/export", web::get().to(exports::export))
+        .route("/admin/books/closes", web::get().to(closes::index))
+        .route("/admin/books/closes/{day}", web::get().to(closes::show))
+        .route("/admin/books/reconciliation", web::get().to(closes::runs))
+        .route("/admin/books/reconciliation/{run}", web::get().to(closes::run))
+        .route("/admin/organizations/{org}/statements", web::get().to(closes::statements))
+        .route("/admin/organizations/{org}/statements/{month}", web::get().to(closes::statement))
+        .route("/admin/organizations/{org}/statements/{month}/{form}", web::get().to(closes::statement_file))
+        .route("/credits/statements", web::get().to(books::pages::index))
+        .route("/credits/statements/month", web::get().to(books::pages::show))
+        .route("/credits/statements/file", web::get().to(books::pages::download));
 }
 
 /// Stand-ins, each marked as such on its page. None of them exists in production.

@@ -21,6 +21,8 @@ const ROWS: &[&[&str]] = &[
     &["teams"],
     &["leaving"],
     &["gateway"],
+    &["books"],
+    &["console"],
     &["overview", "reference", "chat", "dev"],
     &["config", "routes", "boot", "cli"],
 ];
@@ -45,6 +47,7 @@ const HTTP_PLACES: &[&str] = &[
     "src/keys/pages/",
     "src/presets/pages/",
     "src/reference/",
+    "src/console/pages/",
     "src/dev/",
     "src/keys/management/",
     "src/chat/told.rs",

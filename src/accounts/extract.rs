@@ -1,7 +1,10 @@
 //! From a request to the person who is signed in.
 
-use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::body::MessageBody;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::middleware::Next;
+use actix_web::{FromRequest, HttpRequest, ResponseError, web};
 use futures_util::future::LocalBoxFuture;
 
 use super::person::Person;
@@ -55,13 +58,42 @@ impl FromRequest for Recent {
 }
 
 /// Where to go after showing who one is: this page, or the one whose form was sent.
-fn return_path(request: &HttpRequest) -> String {
+#[must_use]
+pub fn return_path(request: &HttpRequest) -> String {
     if request.method() == actix_web::http::Method::GET {
         return request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     }
     let referer = request.headers().get(actix_web::http::header::REFERER).and_then(|value| value.to_str().ok());
     let url = referer.and_then(|text| url::Url::parse(text).ok());
     url.map_or_else(|| "/".to_owned(), |url| url.path().to_owned())
+}
+
+/// What whoever only looks may still send: the end of it, and of the session.
+const WHILE_LOOKING: [&str; 2] = ["/admin/look/end", "/sign-out"];
+const ONLY_LOOKING: &str = "You look at an organization as its owner sees it, so nothing was done. Stop looking first.";
+
+/// Refuses whatever would change something, from a browser that looks at an organization for an operator.
+///
+/// # Errors
+/// Those of the handler.
+pub async fn look_only(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let only_reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if !only_reads && !WHILE_LOOKING.contains(&request.path()) {
+        let looks = match current(request.request()).await {
+            Ok(signed_in) => signed_in.session.looks_at.is_some(),
+            // Who is not signed in looks at nothing; what cannot be asked is not let through.
+            Err(PageError::SignedOut { .. }) => false,
+            Err(error) => return Ok(request.into_response(error.error_response()).map_into_right_body()),
+        };
+        if looks {
+            let answer = PageError::Forbidden(ONLY_LOOKING).error_response();
+            return Ok(request.into_response(answer).map_into_right_body());
+        }
+    }
+    Ok(next.call(request).await?.map_into_left_body())
 }
 
 /// # Errors

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::operator::StaffRole;
 use super::person::Person;
 use crate::base::Secret;
-use crate::base::ids::{PictureId, SessionId};
+use crate::base::ids::{OrgId, PictureId, SessionId};
 use crate::base::secret::{Digest, random_token};
 
 /// A session ends after so long in any case. After how long without use is a setting.
@@ -48,6 +49,10 @@ pub struct Session {
     pub picture: Option<PictureId>,
     /// When the account is erased, if its person asked for that.
     pub leaves_at: Option<DateTime<Utc>>,
+    /// The organization that an operator looks at with this browser, as its owner sees it and without changing anything.
+    pub looks_at: Option<OrgId>,
+    /// What they may do in the console of this instance.
+    pub staff: Option<StaffRole>,
 }
 
 impl Session {

@@ -123,6 +123,14 @@ id_types! {
     BatchId = "bat_";
     /// One use of a redemption code.
     RedemptionId = "rdm_";
+    /// A form of the operator console.
+    ActId = "act_";
+    /// Credits given or taken by hand.
+    AdjustmentId = "adj_";
+    /// What the operators tell everybody.
+    AnnouncementId = "ann_";
+    /// What a provider charges, as somebody uploaded it.
+    PriceListId = "lst_";
     /// One comparison of the books with those of a payment processor.
     RunId = "run_";
     /// A row of the ledger that moved money.

@@ -4,9 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use chrono::TimeDelta;
 use clap::Subcommand;
 
 use super::database::Database;
+use crate::books;
+use crate::boot;
 use crate::config::Config;
 use crate::gateway;
 use crate::gateway::spool;
@@ -15,6 +18,11 @@ use crate::gateway::spool;
 pub enum Ledger {
     /// Check that every balance equals the rows it stands for. Exit code 1 when something drifts.
     Verify,
+    /// Close the days that have ended, as the server does by itself.
+    Close,
+    /// Recompute every daily close and compare it with the transfers of its day. Exit code 1 when one is not as it was
+    /// written.
+    Closes,
     /// Release holds whose time has passed.
     Sweep,
     /// List settlements of this node that could not be written and were put aside.
@@ -44,6 +52,30 @@ pub async fn run(command: Ledger, config: &Config, database: &Database) -> anyho
                 if report.is_clean() { "the books are clean" } else { "the books are NOT clean" }
             );
             Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Ledger::Close => {
+            let closed =
+                books::close_due(&database.connect().await?, &boot::close_key(config), TimeDelta::zero()).await?;
+            for close in &closed {
+                println!("{}: {} transfers, {} findings", close.day, close.transfers, close.findings);
+                close.report.lines().for_each(|line| println!("  {line}"));
+            }
+            println!("{} days closed", closed.len());
+            let clean = closed.iter().all(books::Close::is_clean);
+            Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Ledger::Closes => {
+            let pool = database.connect().await?;
+            let mut tx = pool.begin().await?;
+            sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+            let verified = books::verify_closes(&mut tx, &boot::close_key(config)).await?;
+            for (day, why) in &verified.faults {
+                println!("BROKEN {day}: {why}");
+            }
+            let state =
+                if verified.is_clean() { "every close is as it was written" } else { "NOT as they were written" };
+            println!("{} closes: {state}", verified.closes);
+            Ok(if verified.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Ledger::Sweep => {
             let swept = gateway::sweep::sweep_once(&database.connect().await?).await?;

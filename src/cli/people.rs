@@ -6,8 +6,10 @@ use clap::Subcommand;
 use sqlx::PgConnection;
 
 use super::database::Database;
+use crate::accounts::operator::StaffRole;
 use crate::accounts::{self, Hasher, Password, Person};
-use crate::base::{EmailAddress, Usd};
+use crate::audit::{self, Action, Actor, Chain, Entry, Target};
+use crate::base::{EmailAddress, Origin, Usd};
 use crate::ledger::{self, Code, HouseAccount, Posted, Posting};
 use crate::orgs::{self, Org};
 
@@ -24,6 +26,11 @@ pub enum User {
         password_stdin: bool,
         #[arg(long)]
         json: bool,
+    },
+    /// Let somebody who has an account read everything about money, and change nothing.
+    Auditor {
+        #[arg(long)]
+        email: EmailAddress,
     },
     /// Make somebody who has an account an operator of this instance.
     Operator {
@@ -58,6 +65,7 @@ pub async fn user(command: User, database: &Database) -> anyhow::Result<ExitCode
     let (email, name, password_stdin, json) = match command {
         User::Create { email, name, password_stdin, json } => (email, name, password_stdin, json),
         User::Operator { email } => return operator(&email, database).await,
+        User::Auditor { email } => return auditor(&email, database).await,
     };
     let hash = if password_stdin {
         let mut text = String::new();
@@ -89,6 +97,20 @@ async fn operator(email: &EmailAddress, database: &Database) -> anyhow::Result<E
     let person = person.ok_or_else(|| anyhow::anyhow!("{email} has no account with a proven address"))?;
     let made = accounts::operator::make_operator(&mut conn, &person).await?;
     println!("{} is {} operator of this instance", person.email, if made { "now an" } else { "already an" });
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn auditor(email: &EmailAddress, database: &Database) -> anyhow::Result<ExitCode> {
+    let pool = database.connect().await?;
+    let mut tx = pool.begin().await?;
+    let person = accounts::find_by_email(&mut tx, email).await?;
+    let person = person.ok_or_else(|| anyhow::anyhow!("{email} has no account with a proven address"))?;
+    let changed = accounts::operator::change_staff(&mut tx, &person, Some(StaffRole::Auditor)).await?;
+    let entry = Entry::new(Chain::House, Actor::Operator, Action::StaffChanged, &Origin::here());
+    let entry = entry.on(Target::new("person", person.id, person.name.as_str()));
+    audit::record(&mut tx, entry.change(changed.0, changed.1)).await?;
+    tx.commit().await?;
+    println!("{} reads the books of this instance now", person.email);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::{Config, ConfigError, Sources, wrong};
 use crate::activity::{MAX_DAYS_KEPT, MIN_DAYS_KEPT, Retention};
-use crate::base::EmailAddress;
+use crate::base::{EmailAddress, Usd};
 use crate::web::TrustedProxies;
 
 const HOSTS: &str = "FAREBOX_EXTRA_HOSTS";
@@ -12,13 +12,16 @@ const IDLE: &str = "FAREBOX_SESSION_IDLE_MINUTES";
 const MAIL: &str = "FAREBOX_AUDIT_ANCHOR_MAIL";
 const PROXIES: &str = "FAREBOX_TRUSTED_PROXIES";
 const USAGE: &str = "FAREBOX_USAGE_DAYS";
+const FOUR_EYES: &str = "FAREBOX_FOUR_EYES_ABOVE";
+/// Above this a second operator agrees, where nobody says otherwise.
+const USUAL_FOUR_EYES: Usd = Usd::from_whole(100);
 /// Names besides that of the public address.
 const MAX_HOSTS: usize = 64;
 /// From half an hour to a week (ASVS 7.3.1); a session ends after thirty days in any case.
 const IDLE_MINUTES: std::ops::RangeInclusive<i64> = 30..=7 * 24 * 60;
 
 pub fn is_described(name: &str) -> bool {
-    [HOSTS, IDLE, MAIL, PROXIES, USAGE].contains(&name)
+    [HOSTS, IDLE, MAIL, PROXIES, USAGE, FOUR_EYES].contains(&name)
 }
 
 /// The effective value of a setting.
@@ -28,8 +31,17 @@ pub fn describe(name: &str, config: &Config) -> String {
         IDLE => config.session_idle.num_minutes().to_string(),
         MAIL => config.anchor_mail.as_ref().map(ToString::to_string).unwrap_or_default(),
         USAGE => config.retention.days.map(|days| days.to_string()).unwrap_or_default(),
+        FOUR_EYES => config.four_eyes_above.exact(),
         _ => config.trusted_proxies.to_string(),
     }
+}
+
+/// # Errors
+/// When it is no amount of dollars from zero up.
+pub fn four_eyes_above(sources: &Sources) -> Result<Usd, ConfigError> {
+    let Some(text) = sources.get(FOUR_EYES) else { return Ok(USUAL_FOUR_EYES) };
+    let amount = Usd::parse(text).ok().filter(|amount| !amount.is_negative());
+    amount.ok_or_else(|| wrong(FOUR_EYES, "must be dollars like 100; 0 lets every grant wait for a second operator"))
 }
 
 /// # Errors

@@ -111,7 +111,7 @@ pub async fn is_due(conn: &mut PgConnection, person: PersonId, due: DateTime<Utc
 /// No key of a frozen organization works; nodes hear of it by the trigger on `org`.
 pub async fn freeze_personal(conn: &mut PgConnection, person: PersonId, frozen: bool) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update org o set frozen_at = case when $2 then coalesce(o.frozen_at, now()) end
+        "update org o set frozen_at = case when $2 or o.frozen_by is not null then coalesce(o.frozen_at, now()) end
          from personal_org p where p.person_id = $1 and o.id = p.org_id",
         person.0,
         frozen,

@@ -21,6 +21,46 @@ pub enum Code {
 }
 
 impl Code {
+    pub const ALL: [Code; 12] = [
+        Code::TopUp,
+        Code::TopUpFee,
+        Code::Grant,
+        Code::Redeem,
+        Code::Usage,
+        Code::Refund,
+        Code::RefundFailed,
+        Code::Dispute,
+        Code::DisputeWon,
+        Code::Move,
+        Code::Overrun,
+        Code::Correction,
+    ];
+
+    /// Reads a stored reason. `None` for one that a later version wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Code> {
+        Code::ALL.into_iter().find(|code| code.as_str() == text)
+    }
+
+    /// What accountants call it.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Code::TopUp => "Purchase",
+            Code::TopUpFee => "Fee of a purchase",
+            Code::Grant => "Grant",
+            Code::Redeem => "Redeemed code",
+            Code::Usage => "Calls",
+            Code::Refund => "Refund",
+            Code::RefundFailed => "Failed refund, put back",
+            Code::Dispute => "Dispute",
+            Code::DisputeWon => "Dispute won",
+            Code::Move => "Moved between organizations",
+            Code::Overrun => "Cost beyond the hold",
+            Code::Correction => "Correction",
+        }
+    }
+
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -15,7 +15,7 @@ use crate::base::Origin;
 use crate::base::ids::{OrgId, PersonId};
 use crate::db;
 use crate::ledger::{self, CreditState};
-use crate::web::views::shell::{Closing, Menu, OrgLink, Stopped};
+use crate::web::views::shell::{Announced, Closing, Menu, OrgLink, Stopped};
 use crate::web::views::{Flash, Shell};
 use crate::web::{App, PageError, client, csrf, flash, present};
 
@@ -35,6 +35,8 @@ pub struct Member {
     csrf: String,
     flash: Option<Flash>,
     dev: bool,
+    /// What the operators tell everybody and this person has not put away.
+    announced: Vec<Announced>,
 }
 
 impl Member {
@@ -44,7 +46,17 @@ impl Member {
     /// # Errors
     /// Database errors only.
     pub async fn tenant(&self, app: &App) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        if self.only_looks() {
+            // Whatever a page forgets, the database refuses to be changed.
+            return db::tenant_snapshot(&app.db, self.org.id).await;
+        }
         db::tenant(&app.db, self.org.id).await
+    }
+
+    /// An operator who looks at this organization as its owner sees it.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        self.signed_in.session.looks_at.is_some()
     }
 
     #[must_use]
@@ -116,11 +128,15 @@ impl Member {
                 credits: self.may(Permission::HandleCredits),
                 members: self.may(Permission::ManageMembers) && self.org.is_team(),
                 audit: self.may(Permission::SeeAuditLog),
+                console: self.signed_in.session.staff.is_some(),
             },
             closing: self
                 .org
                 .delete_after
                 .map(|at| Closing { on: person.viewer().moment_in_zone(at), may_undo: self.may(Permission::Own) }),
+            looking: self.only_looks(),
+            announced: self.announced.clone(),
+            frozen: self.org.frozen_at.map(|at| person.viewer().moment_in_zone(at)),
             stopped: self.org.keys_stopped_at.map(|at| Stopped {
                 since: person.viewer().moment_in_zone(at),
                 may_resume: self.may(Permission::ManageAllKeys),
@@ -159,6 +175,9 @@ async fn current(request: &HttpRequest) -> Result<Member, PageError> {
     let mut told = flash::take(request);
     let mut conn = app.db.acquire().await?;
     let person = signed_in.person();
+    if let Some(looked_at) = signed_in.session.looks_at {
+        return guest(app, request, conn, signed_in, looked_at, told).await;
+    }
     let mut orgs = store::orgs_of(&mut conn, person.id, MAX_ORGS).await?;
     if orgs.first().is_none_or(Org::is_team) {
         drop(conn);
@@ -178,7 +197,9 @@ async fn current(request: &HttpRequest) -> Result<Member, PageError> {
     }
     let org = found.or(orgs.first()).cloned().ok_or(PageError::Misconfigured)?;
     let credit = ledger::credit_state(&mut conn, org.id).await?;
+    let announced = store::announced(&mut conn, person.id).await?;
     Ok(Member {
+        announced: announced.into_iter().map(|(id, text, tone)| Announced { id: id.to_string(), text, tone }).collect(),
         org,
         credit,
         origin: client::origin(app, request),
@@ -187,6 +208,31 @@ async fn current(request: &HttpRequest) -> Result<Member, PageError> {
         flash: told,
         dev: app.dev,
         signed_in,
+    })
+}
+
+/// An operator who looks at an organization, as if they were its owner. The session was checked for it; see
+/// [`crate::accounts::extract::look_only`] for what keeps it from changing anything.
+async fn guest(
+    app: &App,
+    request: &HttpRequest,
+    mut conn: sqlx::pool::PoolConnection<Postgres>,
+    signed_in: SignedIn,
+    looked_at: OrgId,
+    told: Option<Flash>,
+) -> Result<Member, PageError> {
+    let org = store::as_guest(&mut conn, looked_at).await?.ok_or(PageError::NotFound)?;
+    let credit = ledger::credit_state(&mut conn, org.id).await?;
+    Ok(Member {
+        orgs: vec![org.clone()],
+        org,
+        credit,
+        origin: client::origin(app, request),
+        csrf: csrf::token(app, request),
+        flash: told,
+        dev: app.dev,
+        signed_in,
+        announced: Vec::new(),
     })
 }
 

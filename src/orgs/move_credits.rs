@@ -17,6 +17,8 @@ pub enum MoveError {
     NotPositive,
     #[error("Your personal organization has less than that free. Nothing was moved.")]
     Insufficient,
+    #[error("One of the two organizations is frozen. Nothing was moved.")]
+    Frozen,
     #[error("This form moved another amount before. Open the page again.")]
     Differs,
     #[error(transparent)]
@@ -44,7 +46,11 @@ pub async fn move_credits(
     let to = acting.org;
     let (locked, _) = acting.lock_team(conn, Permission::HandleCredits).await?;
     let owner = store::hold_role(conn, from, acting.person.id).await?;
-    let personal = store::personal_org(conn, acting.person.id).await?.is_some_and(|org| org.id == from);
+    let source = store::personal_org(conn, acting.person.id).await?;
+    if source.as_ref().is_some_and(|org| org.frozen_at.is_some()) || !store::is_open(conn, to).await? {
+        return Err(MoveError::Frozen);
+    }
+    let personal = source.is_some_and(|org| org.id == from);
     if !personal || owner.as_deref() != Some(Role::Owner.as_str()) || from == to {
         return Err(OrgError::NotAllowed.into());
     }

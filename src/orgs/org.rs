@@ -23,6 +23,8 @@ pub struct Org {
     /// When it will be deleted, after somebody asked for it.
     pub delete_after: Option<DateTime<Utc>>,
     pub picture: Option<PictureId>,
+    /// Since when it is frozen: by an operator, or because its account is being deleted.
+    pub frozen_at: Option<DateTime<Utc>>,
     /// Since when all its keys are refused, after somebody stopped them.
     pub keys_stopped_at: Option<DateTime<Utc>>,
 }

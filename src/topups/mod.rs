@@ -44,7 +44,9 @@ pub use fees::{FeeRule, Fees, METHODS, method_name};
 pub use inbox::{Event, receive, tidy};
 pub use payment::{Payment, RefundState};
 pub use processors::sandbox::{Outcome, SettleSandboxPayment};
-pub use refund::{By, RefundError, record_sent, refund};
-pub use store::{disputes, drifted_codes, events, find, find_anywhere, list, list_anywhere, more_of, refunds};
+pub use refund::{By, RefundError, record_sent, refund, refund_once};
+pub use store::{
+    disputes, drifted_codes, events, find, find_anywhere, list, list_anywhere, more_of, page_anywhere, refunds,
+};
 pub use topup::{State, TopUp};
 pub use warned::RefundWarned;

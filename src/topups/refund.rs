@@ -86,15 +86,37 @@ pub async fn refund(
     by: By,
     entry: Entry,
 ) -> Result<RefundState, RefundError> {
+    refund_once(pool, processors, (org, topup, RefundId::fresh()), amount, by, entry).await
+}
+
+/// As [`refund`], under a number that its asker chose: the same number again takes nothing again, and says how it stands.
+///
+/// # Errors
+/// As [`refund`].
+pub async fn refund_once(
+    pool: &PgPool,
+    processors: &Processors,
+    (org, topup, id): (OrgId, TopUpId, RefundId),
+    amount: Option<Usd>,
+    by: By,
+    entry: Entry,
+) -> Result<RefundState, RefundError> {
     let mut tx = pool.begin().await?;
     let mut topup = store::lock(&mut tx, org, topup).await?.ok_or(RefundError::NotFound)?;
+    if let Some(earlier) = store::refund_row(&mut tx, org, id).await? {
+        return Ok(match earlier.state.as_str() {
+            "succeeded" => RefundState::Succeeded,
+            "failed" => RefundState::Failed,
+            _ => RefundState::Pending,
+        });
+    }
     let processor = processors.get(&topup.processor).map_err(|_| RefundError::Unsupported)?;
     let amount = allowed(&mut tx, &topup, processors, amount, &by).await?;
     let (origin, person) = match by {
         By::Owner(person) => ("owner", Some(person)),
         By::Operator => ("operator", None),
     };
-    let row = reversals::take(&mut tx, &mut topup, RefundId::fresh(), amount, origin, person).await?;
+    let row = reversals::take(&mut tx, &mut topup, id, amount, origin, person).await?;
     let entry = Entry { action: Action::RefundAsked, ..entry }.on(Target::new("topup", topup.id, ""));
     audit::record(&mut tx, entry.change(Value::Null, json!({ "amount": amount.exact() }))).await?;
     tx.commit().await?;

@@ -47,6 +47,10 @@ impl From<sqlx::Error> for PageError {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => {
                 PageError::Unavailable(error)
             }
+            // The wall behind an operator who only looks.
+            sqlx::Error::Database(ref said) if said.code().is_some_and(|code| code == READ_ONLY) => {
+                PageError::Forbidden("Nothing can be changed while you look at an organization as its owner sees it.")
+            }
             sqlx::Error::Database(ref said) if said.code().is_some_and(|code| goes_away(&code)) => {
                 PageError::Unavailable(error)
             }
@@ -54,6 +58,9 @@ impl From<sqlx::Error> for PageError {
         }
     }
 }
+
+/// The SQLSTATE of a change in a transaction that only reads.
+const READ_ONLY: &str = "25006";
 
 /// Whether a server with this SQLSTATE is stopping, starting, or full: its last words on a connection, or its first.
 fn goes_away(code: &str) -> bool {

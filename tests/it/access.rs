@@ -18,6 +18,10 @@ pub enum For {
     Member,
     /// Whoever is signed in, if it belongs to their organization: the path names a thing of this kind.
     Owner(&'static str),
+    /// Whoever runs the instance or reads its books; nobody else finds it.
+    Auditor,
+    /// Whoever runs the instance; auditors are refused, nobody else finds it.
+    Operator,
     /// Stand-ins of development: whoever is at the machine.
     Developer,
     /// A key of its own organization, never a cookie.
@@ -233,6 +237,68 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/settings/security/passkeys", Member),
     ("get", "/settings/security/passkeys/{passkey}/remove", Owner("passkey")),
     ("post", "/settings/security/passkeys/{passkey}/remove", Owner("passkey")),
+    ("get", "/admin", For::Auditor),
+    ("get", "/admin/organizations", For::Auditor),
+    ("get", "/admin/organizations/{org}", For::Auditor),
+    ("post", "/admin/organizations/{org}/freeze", For::Operator),
+    ("post", "/admin/organizations/{org}/unfreeze", For::Operator),
+    ("post", "/admin/organizations/{org}/look", For::Operator),
+    ("post", "/admin/look/end", Member),
+    ("get", "/admin/people", For::Operator),
+    ("get", "/admin/people/{person}", For::Operator),
+    ("post", "/admin/people/{person}/sign-out", For::Operator),
+    ("get", "/admin/adjustments", For::Auditor),
+    ("post", "/admin/adjustments", For::Operator),
+    ("get", "/admin/adjustments/new", For::Operator),
+    ("get", "/admin/adjustments/{adjustment}", For::Auditor),
+    ("post", "/admin/adjustments/{adjustment}/approve", For::Operator),
+    ("post", "/admin/adjustments/{adjustment}/reject", For::Operator),
+    ("post", "/admin/adjustments/{adjustment}/withdraw", For::Operator),
+    ("get", "/admin/payments", For::Auditor),
+    ("get", "/admin/payments/{topup}", For::Auditor),
+    ("post", "/admin/payments/{topup}/refund", For::Operator),
+    ("get", "/admin/codes", For::Auditor),
+    ("post", "/admin/codes", For::Operator),
+    ("post", "/admin/codes/revoke", For::Operator),
+    ("get", "/admin/catalog", For::Auditor),
+    ("get", "/admin/catalog/price", For::Operator),
+    ("post", "/admin/catalog/price", For::Operator),
+    ("get", "/admin/catalog/lists", For::Operator),
+    ("post", "/admin/catalog/lists", For::Operator),
+    ("get", "/admin/catalog/lists/{list}", For::Operator),
+    ("post", "/admin/catalog/lists/{list}/apply", For::Operator),
+    ("get", "/admin/fees", For::Auditor),
+    ("get", "/admin/upstreams", For::Operator),
+    ("post", "/admin/upstreams", For::Operator),
+    ("get", "/admin/mails", For::Operator),
+    ("post", "/admin/mails/retry", For::Operator),
+    ("get", "/admin/jobs", For::Operator),
+    ("post", "/admin/jobs/retry", For::Operator),
+    ("get", "/admin/announcements", For::Operator),
+    ("post", "/admin/announcements", For::Operator),
+    ("post", "/admin/announcements/end", For::Operator),
+    ("get", "/admin/staff", For::Operator),
+    ("post", "/admin/staff", For::Operator),
+    ("post", "/admin/staff/remove", For::Operator),
+    ("get", "/admin/log", For::Auditor),
+    ("get", "/admin/books", For::Auditor),
+    ("get", "/admin/books/trial.csv", For::Auditor),
+    ("get", "/admin/books/journal", For::Auditor),
+    ("get", "/admin/books/transfers/{transfer}", For::Auditor),
+    ("get", "/admin/organizations/{org}/calls/{call}", For::Auditor),
+    ("get", "/admin/books/exports", For::Auditor),
+    ("get", "/admin/books/export", For::Auditor),
+    ("get", "/admin/books/closes", For::Auditor),
+    ("get", "/admin/books/closes/{day}", For::Auditor),
+    ("get", "/admin/books/reconciliation", For::Auditor),
+    ("get", "/admin/books/reconciliation/{run}", For::Auditor),
+    ("get", "/admin/organizations/{org}/statements", For::Auditor),
+    ("get", "/admin/organizations/{org}/statements/{month}", For::Auditor),
+    ("get", "/admin/organizations/{org}/statements/{month}/{form}", For::Auditor),
+    ("post", "/announcements/read", Member),
+    ("get", "/credits/statements", Member),
+    ("get", "/credits/statements/month", Member),
+    ("get", "/credits/statements/file", Member),
     ("get", "/sandbox/checkout/{topup}", Owner("topup")),
     ("post", "/sandbox/checkout/{topup}", Owner("topup")),
     ("get", "/dev/mailbox", Developer),
@@ -526,7 +592,8 @@ fn plain(page: &Page, ids: &[&str]) -> String {
 async fn nobody_gets_further_than_the_door() {
     let farebox = Farebox::start().await;
     let key = farebox.key("ada@example.com", "10", &[]).await;
-    for (method, path, who) in ROUTES.iter().filter(|(_, _, who)| matches!(who, Member | Owner(_))) {
+    let members = |who: &For| matches!(who, Member | Owner(_) | For::Auditor | For::Operator);
+    for (method, path, who) in ROUTES.iter().filter(|(_, _, who)| members(who)) {
         let path = path_of(path, &key.id).replace("{name}", "echo");
         let request =
             if *method == "get" { farebox.http.get(farebox.url(&path)) } else { farebox.http.post(farebox.url(&path)) };
@@ -624,7 +691,8 @@ async fn a_form_without_its_token_changes_nothing() {
     let eve =
         Visitor::member(&farebox, "eve@example.com", "another horse battery").await.token("/settings/profile").await;
     for (_, path, who) in ROUTES.iter().filter(|(method, ..)| *method == "post") {
-        if matches!(who, For::Key | For::Provisioning | For::Code | For::Processor) {
+        // The console has its own test, for who is no operator finds none of it.
+        if matches!(who, For::Key | For::Provisioning | For::Code | For::Processor | For::Operator) {
             continue;
         }
         let id = if let Owner(kind) = who { hers.id(kind) } else { "" };

@@ -11,6 +11,7 @@ mod browser;
 mod calls;
 #[path = "catalog.rs"]
 mod catalog_stories;
+mod console;
 mod depth;
 mod fake_upstream;
 mod fits;

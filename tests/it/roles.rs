@@ -131,6 +131,11 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("post", "/settings/presets/{preset}/restore", "OA--"),
     ("get", "/settings/presets/{preset}/try", "OA-M"),
     ("post", "/settings/presets/{preset}/try", "OA-M"),
+    ("get", "/credits/statements", "OAB-"),
+    ("get", "/credits/statements/month", "OAB-"),
+    ("get", "/credits/statements/file", "OAB-"),
+    ("post", "/announcements/read", "OABM"),
+    ("post", "/admin/look/end", "OABM"),
     ("get", "/settings/audit", "OAB-"),
     ("get", "/settings/audit/export", "OAB-"),
     // About whoever is signed in, whatever their role.

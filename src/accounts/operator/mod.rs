@@ -6,10 +6,14 @@
 
 mod anchors;
 mod claim;
+mod role;
+mod staff;
 mod store;
 
 pub mod pages;
 
 pub use anchors::{Anchoring, daily as anchor_daily};
 pub use claim::{claim, is_claimable, make_operator, offer};
-pub use store::is_operator;
+pub use role::StaffRole;
+pub use staff::{StaffError, change_staff};
+pub use store::{StaffMember, hold_role, is_operator, staff};

@@ -1,7 +1,9 @@
 //! Every query about operators.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use super::role::StaffRole;
 use crate::base::ids::PersonId;
 use crate::base::secret::Digest;
 
@@ -15,7 +17,9 @@ pub async fn lock_claim(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 pub async fn has_operator(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar!(r#"select exists (select from operator) as "found!""#).fetch_one(conn).await
+    sqlx::query_scalar!(r#"select exists (select from operator where role = 'operator') as "found!""#)
+        .fetch_one(conn)
+        .await
 }
 
 /// Whether somebody runs this instance.
@@ -23,14 +27,77 @@ pub async fn has_operator(conn: &mut PgConnection) -> Result<bool, sqlx::Error> 
 /// # Errors
 /// Database errors only.
 pub async fn is_operator(conn: &mut PgConnection, person: PersonId) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar!(r#"select exists (select from operator where person_id = $1) as "found!""#, person.0)
-        .fetch_one(conn)
-        .await
+    sqlx::query_scalar!(
+        r#"select exists (select from operator where person_id = $1 and role = 'operator') as "found!""#,
+        person.0
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// What somebody is to the instance, and they stay it until the transaction ends.
+///
+/// # Errors
+/// Database errors only.
+pub async fn hold_role(conn: &mut PgConnection, person: PersonId) -> Result<Option<StaffRole>, sqlx::Error> {
+    let role = sqlx::query_scalar!("select role from operator where person_id = $1 for update", person.0)
+        .fetch_optional(conn)
+        .await?;
+    Ok(role.as_deref().and_then(StaffRole::parse))
+}
+
+/// Somebody who runs this instance, or reads its books.
+#[derive(Clone, Debug)]
+pub struct StaffMember {
+    pub person: PersonId,
+    pub name: String,
+    pub email: String,
+    pub role: String,
+    pub made_at: DateTime<Utc>,
+}
+
+/// Everybody in the console, operators first; they are few.
+///
+/// # Errors
+/// Database errors only.
+pub async fn staff(conn: &mut PgConnection) -> Result<Vec<StaffMember>, sqlx::Error> {
+    sqlx::query_as!(
+        StaffMember,
+        r#"select p.id as "person: PersonId", p.name, p.email, o.role, o.made_at
+           from operator o join person p on p.id = o.person_id order by o.role desc, o.made_at, p.id limit 200"#
+    )
+    .fetch_all(conn)
+    .await
+}
+
+pub async fn count_operators(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"select count(*) as "count!" from operator where role = 'operator'"#).fetch_one(conn).await
+}
+
+pub async fn put_staff(conn: &mut PgConnection, person: PersonId, role: StaffRole) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into operator (person_id, role) values ($1, $2)
+         on conflict (person_id) do update set role = excluded.role",
+        person.0,
+        role.as_str(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn delete_staff(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from operator where person_id = $1", person.0).execute(conn).await?;
+    Ok(())
 }
 
 /// False when they are one already.
 pub async fn insert_operator(conn: &mut PgConnection, person: PersonId) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query!("insert into operator (person_id) values ($1) on conflict do nothing", person.0);
+    let done = sqlx::query!(
+        "insert into operator (person_id) values ($1)
+         on conflict (person_id) do update set role = 'operator' where operator.role <> 'operator'",
+        person.0,
+    );
     Ok(done.execute(conn).await?.rows_affected() == 1)
 }
 

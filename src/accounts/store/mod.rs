@@ -7,7 +7,8 @@ use sqlx::PgConnection;
 
 use super::person::{Person, Theme};
 use super::session::{Session, TOUCH_EVERY};
-use crate::base::ids::{PersonId, PictureId, SessionId};
+use crate::accounts::operator::StaffRole;
+use crate::base::ids::{OrgId, PersonId, PictureId, SessionId};
 use crate::base::secret::Digest;
 use crate::base::{EmailAddress, Viewer};
 use crate::db::interval;
@@ -223,10 +224,13 @@ pub async fn find_session(
 ) -> Result<Option<Session>, sqlx::Error> {
     let row = sqlx::query!(
         r#"select s.id as "id: SessionId", s.last_seen_at, s.authenticated_at, p.id as "person: PersonId", email, name, time_zone, theme, locale,
-            email_verified_at, f.id as "picture?: PictureId", d.due_at as "leaves_at?"
+            email_verified_at, f.id as "picture?: PictureId", d.due_at as "leaves_at?",
+            i.org_id as "looks_at?: OrgId", o.role as "staff?"
            from session s join person p on p.id = s.person_id
            left join picture f on f.owner_kind = 'person' and f.owner_id = p.id
            left join account_deletion d on d.person_id = p.id
+           left join operator o on o.person_id = p.id
+           left join impersonation i on i.session_id = s.id and i.expires_at > now() and o.role = 'operator'
            where s.digest = $1 and s.expires_at > now() and s.last_seen_at > now() - $2::interval"#,
         digest.as_bytes(),
         interval(idle),
@@ -239,6 +243,8 @@ pub async fn find_session(
         authenticated_at: row.authenticated_at,
         picture: row.picture,
         leaves_at: row.leaves_at,
+        looks_at: row.looks_at,
+        staff: row.staff.as_deref().and_then(StaffRole::parse),
         person: Person {
             id: row.person,
             email: row.email,

@@ -19,11 +19,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use super::call::Terms;
 use super::dialect::{Kept, Writer};
 use super::error::ApiError;
 use super::providers::{Failure, Fault, Piece, UpstreamKeys};
 use super::settle::{Durable, Receipt, Settler};
-use super::call::Terms;
 use super::wire::{Stamp, UsageOut};
 use super::{Attempt, Call, Ended};
 use crate::base::Usd;

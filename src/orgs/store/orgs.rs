@@ -16,7 +16,7 @@ pub async fn personal_org(conn: &mut PgConnection, person: PersonId) -> Result<O
     sqlx::query_as!(
         Org,
         r#"select o.id as "id: OrgId", o.name, o.kind, m.role, m.meter_id as "member_meter: MeterId",
-            o.delete_after, f.id as "picture?: PictureId", o.keys_stopped_at
+            o.delete_after, f.id as "picture?: PictureId", o.frozen_at, o.keys_stopped_at
            from personal_org p
            join org o on o.id = p.org_id
            join membership m on m.org_id = o.id and m.person_id = p.person_id
@@ -96,7 +96,7 @@ pub async fn orgs_of(conn: &mut PgConnection, person: PersonId, most: i64) -> Re
     sqlx::query_as!(
         Org,
         r#"select o.id as "id: OrgId", o.name, o.kind, m.role, m.meter_id as "member_meter: MeterId", o.delete_after,
-            f.id as "picture?: PictureId", o.keys_stopped_at
+            f.id as "picture?: PictureId", o.frozen_at, o.keys_stopped_at
            from membership m join org o on o.id = m.org_id
            left join picture f on f.owner_kind = 'organization' and f.owner_id = o.id
            where m.person_id = $1 and o.deleted_at is null

@@ -23,13 +23,13 @@ use crate::activity::{self, Group, LogFilter, LogPage, MAX_NEW, Period, Retentio
 use crate::base::Viewer;
 use crate::base::ids::{CallId, PersonId};
 use crate::base::money::thousands;
-use crate::{keys, privacy};
 use crate::orgs::{Member, Permission};
 use crate::vault::Vault;
 use crate::web::present::when;
 use crate::web::views::activity as views;
 use crate::web::views::{Link, Pager};
 use crate::web::{App, PageError, html};
+use crate::{keys, privacy};
 
 const ROWS: u16 = 50;
 

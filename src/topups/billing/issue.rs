@@ -104,3 +104,24 @@ pub async fn save(conn: &mut PgConnection, acting: &Acting<'_>, details: &Detail
 pub async fn forget(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
     store::delete_billing_details(conn, org).await
 }
+
+/// Who sells now, as receipts name them, a line each.
+///
+/// # Errors
+/// Database errors only.
+pub async fn seller_lines(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    Ok(store::seller(conn).await?.unwrap_or_default().lines())
+}
+
+/// An organization as its documents name it now, a line each.
+///
+/// # Errors
+/// Database errors only.
+pub async fn buyer_lines(conn: &mut PgConnection, org: OrgId, name: &str) -> Result<Vec<String>, sqlx::Error> {
+    let details = store::billing_details(conn, org).await?;
+    let country = super::country(&details.country).unwrap_or_default();
+    let tax = if details.tax_id.is_empty() { String::new() } else { format!("Tax id {}", details.tax_id) };
+    let name = if details.name.is_empty() { name } else { &details.name };
+    let lines = std::iter::once(name).chain(details.address.lines()).chain([country, tax.as_str()]);
+    Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}

@@ -17,5 +17,5 @@ pub mod pages;
 pub use countries::{COUNTRIES, country};
 pub use details::{Details, Problems};
 pub use document::{Document, Item, Receipt, receipt_number};
-pub use issue::{forget, introduce, issue, save};
+pub use issue::{buyer_lines, forget, introduce, issue, save, seller_lines};
 pub use seller::Seller;

@@ -75,6 +75,19 @@ pub async fn make(
     key: &CodeKey,
     new: &NewBatch,
 ) -> Result<(BatchId, Vec<PlainCode>), MakeError> {
+    make_as(conn, key, new, Entry::new(Chain::House, Actor::Operator, Action::CodesMade, &Origin::here())).await
+}
+
+/// As [`make`], by whomever the beginning of the entry names.
+///
+/// # Errors
+/// See [`MakeError`]; then none was made.
+pub async fn make_as(
+    conn: &mut PgConnection,
+    key: &CodeKey,
+    new: &NewBatch,
+    entry: Entry,
+) -> Result<(BatchId, Vec<PlainCode>), MakeError> {
     check(new)?;
     let now = store::now(conn).await?;
     if new.expires_at.is_some_and(|at| at <= now) {
@@ -91,7 +104,6 @@ pub async fn make(
         "uses_per_org": new.uses_per_org,
         "expires_at": new.expires_at,
     });
-    let entry = Entry::new(Chain::House, Actor::Operator, Action::CodesMade, &Origin::here());
     let entry = entry.on(Target::new("code_batch", id, &new.note));
     audit::record(conn, entry.change(Value::Null, after)).await?;
     Ok((id, codes))

@@ -16,7 +16,7 @@ mod throttle;
 
 pub mod pages;
 
-pub use super::store::batches;
+pub use super::store::{batches, revoke_batch};
 pub use code::{CodeError, CodeKey, KEY_PURPOSE, PlainCode};
-pub use make::{Batch, MAX_CODES, MakeError, NewBatch, make, revoke};
+pub use make::{Batch, MAX_CODES, MakeError, NewBatch, make, make_as, revoke};
 pub use redeem::{RedeemError, Redeemed, redeem};

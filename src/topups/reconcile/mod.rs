@@ -13,6 +13,7 @@ mod daily;
 mod finding;
 mod run;
 
+pub use super::store::{findings, latest, reconciliation, runs};
 pub use compare::references;
 pub use daily::{Pace, daily};
 pub use finding::{Finding, FindingKind, Run};

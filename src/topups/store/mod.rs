@@ -30,9 +30,10 @@ pub use methods::{
     MethodRow, customer, customers, delete_customer, erase_methods, insert_method, payment_method, payment_methods,
     remove_method, set_customer, set_default_method,
 };
-pub use operate::{disputes, events, find_anywhere, list_anywhere};
+pub use operate::{disputes, events, find_anywhere, list_anywhere, page_anywhere};
 pub use reconcile::{
-    Begun, RunTotals, begin_run, end_run, findings, insert_finding, last_runs, reconciliation, renew_run, to_compare,
+    Begun, RunTotals, begin_run, end_run, findings, insert_finding, last_runs, latest, reconciliation, renew_run, runs,
+    to_compare,
 };
 pub use reversals::{
     DisputeRow, NewRefund, OpenRefund, RefundRow, RefundView, due_refunds, insert_dispute, insert_refund, lock_dispute,

@@ -43,6 +43,32 @@ pub async fn list_anywhere(
     .await
 }
 
+/// As [`list_anywhere`], after the page that ended with `before`.
+///
+/// # Errors
+/// Database errors only.
+pub async fn page_anywhere(
+    conn: &mut PgConnection,
+    org: Option<OrgId>,
+    (state, processor): (Option<&str>, Option<&str>),
+    before: Option<TopUpId>,
+    limit: i64,
+) -> Result<Vec<TopUp>, sqlx::Error> {
+    read_topups!(
+        "",
+        "where ($1::uuid is null or t.org_id = $1) and ($2::text is null or t.state = $2)
+            and ($3::text is null or t.processor = $3) and ($4::uuid is null or t.id < $4)
+         order by t.id desc limit $5",
+        org.map(|org| org.0),
+        state,
+        processor,
+        before.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// A dispute of a purchase.
 #[derive(Clone, Debug)]
 pub struct DisputeView {

@@ -214,3 +214,29 @@ pub async fn to_compare(
     .fetch_all(conn)
     .await
 }
+
+/// The last run of each processor, and those that run now, newest first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn latest(conn: &mut PgConnection) -> Result<Vec<Run>, sqlx::Error> {
+    Ok(last_runs(conn).await?.into_iter().map(|last| last.run).collect())
+}
+
+/// Runs, newest first.
+///
+/// # Errors
+/// Database errors only.
+pub async fn runs(conn: &mut PgConnection, before: Option<RunId>, most: i64) -> Result<Vec<Run>, sqlx::Error> {
+    sqlx::query_as!(
+        Run,
+        r#"select id as "id: RunId", processor, since, state, started_at, ended_at, failure, payments,
+            foreign_payments, missing, compared, told as "told: Usd", booked as "booked: Usd", fees as "fees: Usd",
+            (select count(*) from reconciliation_finding f where f.run_id = r.id and f.needs_person) as "open!"
+           from reconciliation r where $1::uuid is null or id < $1 order by id desc limit $2"#,
+        before.map(|id| id.0),
+        most,
+    )
+    .fetch_all(conn)
+    .await
+}

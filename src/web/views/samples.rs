@@ -37,6 +37,7 @@ pub fn samples(theme: &str) -> askama::Result<Vec<Sample>> {
     super::program_samples::push_all(theme, &mut out)?;
     super::own_samples::push_all(theme, &mut out)?;
     super::preset_samples::push_all(theme, &mut out)?;
+    super::console_samples::push_all(theme, &mut out)?;
     other_pages(theme, &mut out)?;
     error_pages(theme, &mut out)?;
     mail_samples(&mut out)?;
@@ -72,9 +73,12 @@ pub(super) fn shell(theme: &str, section: &'static str, title: &str, description
                 current: true,
             },
         ],
-        menu: Menu { keys: true, provisioning: true, credits: true, members: true, audit: true },
+        menu: Menu { keys: true, provisioning: true, credits: true, members: true, audit: true, console: false },
         closing: None,
         stopped: None,
+        frozen: None,
+        looking: false,
+        announced: Vec::new(),
         balance: "$112.40".into(),
         balance_exact: "$112.402918250000".into(),
         person_name: "Ada Martin".into(),

@@ -61,6 +61,12 @@ pub struct Shell {
     pub closing: Option<Closing>,
     /// Set while all keys of the organization are stopped.
     pub stopped: Option<Stopped>,
+    /// Since when the organization is frozen, in the reader's zone.
+    pub frozen: Option<String>,
+    /// An operator looks at the organization and can change nothing.
+    pub looking: bool,
+    /// What the operators tell everybody.
+    pub announced: Vec<Announced>,
     /// Available credits, such as `$12.40`, and the full value.
     pub balance: String,
     pub balance_exact: String,
@@ -99,6 +105,8 @@ pub struct Menu {
     pub credits: bool,
     pub members: bool,
     pub audit: bool,
+    /// The console of the instance, for its operators.
+    pub console: bool,
 }
 
 /// What every page says of an organization that will be deleted.
@@ -115,6 +123,15 @@ pub struct Stopped {
     /// The moment, in the reader's zone.
     pub since: String,
     pub may_resume: bool,
+}
+
+/// What the operators tell everybody, until somebody puts it away.
+#[derive(Clone, Debug, Default)]
+pub struct Announced {
+    pub id: String,
+    pub text: String,
+    /// `info` or `warn`.
+    pub tone: String,
 }
 
 /// The frame of a page that needs nobody to be signed in.

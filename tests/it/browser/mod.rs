@@ -4,6 +4,7 @@ mod axe;
 mod chat;
 mod chromium;
 mod comfort;
+mod console;
 mod elsewhere;
 mod failures;
 mod keys;

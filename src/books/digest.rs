@@ -1,0 +1,85 @@
+//! What a close signs.
+
+use chrono::NaiveDate;
+use sha2::{Digest as _, Sha256};
+
+use super::store::ClosedOrg;
+use super::trial::Balance;
+use crate::ledger::Movement;
+
+/// Everything that a close says, but for its signature.
+pub struct Sealed<'a> {
+    pub previous: &'a [u8],
+    pub number: i64,
+    pub day: NaiveDate,
+    pub transfers: i64,
+    pub report: &'a str,
+    /// In the order of their names.
+    pub totals: &'a [(String, Balance)],
+    /// In the order of code, debit, credit.
+    pub movements: &'a [Movement],
+    /// In the order of their ids.
+    pub orgs: &'a [ClosedOrg],
+}
+
+impl Sealed<'_> {
+    /// Every part is preceded by its length, so that no two closes are the same bytes. Amounts are in their exact form.
+    #[must_use]
+    pub fn digest(&self) -> Vec<u8> {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        part(self.previous);
+        part(&self.number.to_be_bytes());
+        part(self.day.to_string().as_bytes());
+        part(&self.transfers.to_be_bytes());
+        part(self.report.as_bytes());
+        part(&(self.totals.len() as u64).to_be_bytes());
+        for (name, balance) in self.totals {
+            part(name.as_bytes());
+            part(balance.debits.exact().as_bytes());
+            part(balance.credits.exact().as_bytes());
+        }
+        part(&(self.movements.len() as u64).to_be_bytes());
+        for movement in self.movements {
+            for text in [&movement.code, &movement.debit, &movement.credit, &movement.amount.exact()] {
+                part(text.as_bytes());
+            }
+            part(&movement.transfers.to_be_bytes());
+        }
+        part(&(self.orgs.len() as u64).to_be_bytes());
+        for org in self.orgs {
+            part(org.org.0.as_bytes());
+            part(org.posted.exact().as_bytes());
+        }
+        hash.finalize().to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Usd;
+
+    #[test]
+    fn whatever_is_changed_changes_the_digest() {
+        let day = NaiveDate::from_ymd_opt(2026, 11, 25).unwrap_or_default();
+        let totals = vec![("credits".to_owned(), Balance { debits: Usd::ZERO, credits: Usd::from_whole(5) })];
+        let other = vec![("credits".to_owned(), Balance { debits: Usd::ZERO, credits: Usd::from_whole(6) })];
+        let sealed = |previous, number, report, totals| {
+            Sealed { previous, number, day, transfers: 1, report, totals, movements: &[], orgs: &[] }.digest()
+        };
+        let whole = sealed(&[][..], 1, "", &totals);
+        assert_eq!(whole, sealed(&[][..], 1, "", &totals));
+        for changed in [
+            sealed(&[1][..], 1, "", &totals),
+            sealed(&[][..], 2, "", &totals),
+            sealed(&[][..], 1, "drift", &totals),
+            sealed(&[][..], 1, "", &other),
+        ] {
+            assert_ne!(whole, changed);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Redemption codes, in batches.
+
+use actix_web::{HttpResponse, web};
+use chrono::NaiveDate;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::orgs::ReasonForm;
+use super::{again, done, form, page, page_with, read_id, reason_field};
+use crate::audit::{Action, Target};
+use crate::base::Usd;
+use crate::base::ids::BatchId;
+use crate::books;
+use crate::console::act;
+use crate::console::extract::{Acting, Staff};
+use crate::topups::codes::{self, Batch, CodeKey, MakeError, NewBatch};
+use crate::web::present::{amount, when};
+use crate::web::views::Badge;
+use crate::web::views::blocks::{Block, Cell, Code, Column, Input, Table};
+use crate::web::{App, PageError, Protected};
+
+const HERE: &str = "/admin/codes";
+/// Batches that are listed, the newest.
+const LISTED: i64 = 200;
+/// Codes that are shown at once on a page; more are made on the command line.
+const MAX_SHOWN: u32 = 1_000;
+
+fn state(batch: &Batch, now: chrono::DateTime<chrono::Utc>) -> Badge {
+    match (batch.revoked_at, batch.expires_at) {
+        (Some(_), _) => Badge::new("bad", "ban", "Revoked"),
+        (None, Some(at)) if at <= now => Badge::new("", "clock", "Expired"),
+        (None, _) => Badge::new("good", "circle-check", "Open"),
+    }
+}
+
+/// `GET /admin/codes`
+///
+/// # Errors
+/// Database errors only.
+pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, PageError> {
+    let mut conn = app.db.acquire().await?;
+    let batches = codes::batches(&mut conn, LISTED).await?;
+    let (now, viewer) = (app.clock.now(), staff.viewer());
+    let open: Vec<&Batch> =
+        batches.iter().filter(|one| one.revoked_at.is_none() && one.expires_at.is_none_or(|at| at > now)).collect();
+    let table = Table {
+        id: "batches",
+        note: "The codes themselves are shown once, when they are made.".into(),
+        columns: vec![
+            Column::of("Made"),
+            Column::right("Codes"),
+            Column::right("Each gives"),
+            Column::right("Used"),
+            Column::right("Given"),
+            Column::of("State"),
+            Column::far("Until"),
+            Column::of("Note"),
+        ],
+        rows: batches
+            .iter()
+            .map(|one| {
+                let uses = format!("{} uses each, {} an organization", one.uses_per_code, one.uses_per_org);
+                vec![
+                    Cell::when(when(one.created_at, now, viewer)),
+                    Cell::text(one.codes.to_string()).sub(uses),
+                    Cell::amount(amount(one.amount)),
+                    Cell::text(one.used.to_string()),
+                    Cell::amount(amount(one.given)),
+                    Cell::badge(state(one, now)),
+                    one.expires_at.map_or_else(|| Cell::text("no end"), |at| Cell::when(when(at, now, viewer))),
+                    Cell::text(one.note.as_str()),
+                ]
+            })
+            .collect(),
+        empty: "No codes yet".into(),
+        empty_note: "A code gives credits to whoever enters it first.".into(),
+        ..Table::default()
+    };
+    let mut blocks = vec![Block::Table(table)];
+    if staff.is_operator() {
+        let mut make = form(&staff, "make", HERE, "Make codes", "Make codes");
+        make.fields = vec![
+            Input::of("dollars", "amount", "Each gives").required(),
+            Input::of("number", "count", "How many")
+                .value("1")
+                .required()
+                .hint("At most 1,000 here; the command line makes more."),
+            Input::of("number", "uses", "Uses of each").value("1").required(),
+            Input::of("number", "per_org", "Uses of one organization").value("1").required(),
+            Input::of("date", "expires", "Last day, by UTC"),
+            Input::of("text", "note", "Note").hint("What they are for; only operators see it."),
+            reason_field(),
+        ];
+        blocks.push(Block::Form(make));
+        if !open.is_empty() {
+            let mut revoke = form(&staff, "revoke", format!("{HERE}/revoke"), "Revoke a batch", "Revoke");
+            revoke.note = "What is left of it is worthless then. What was redeemed stays.".into();
+            revoke.danger = true;
+            let choices = open.iter().map(|one| {
+                let label = format!(
+                    "{}: {} of {}, {}",
+                    one.created_at.format("%Y-%m-%d"),
+                    one.codes,
+                    one.amount.display(),
+                    one.note
+                );
+                crate::web::views::Choice::new(&one.id.to_string(), label.trim_end_matches([',', ' ']), "", false)
+            });
+            revoke.fields =
+                vec![Input::of("select", "batch", "Batch").choices(choices.collect()).required(), reason_field()];
+            blocks.push(Block::Form(revoke));
+        }
+    }
+    page(staff.shell("codes", "Redemption codes", "Credits that are given away by codes, in batches."), blocks)
+}
+
+#[derive(Deserialize)]
+pub struct MakeForm {
+    #[serde(default)]
+    form: String,
+    #[serde(default)]
+    amount: String,
+    #[serde(default)]
+    count: String,
+    #[serde(default)]
+    uses: String,
+    #[serde(default)]
+    per_org: String,
+    #[serde(default)]
+    expires: String,
+    #[serde(default)]
+    note: String,
+    #[serde(default)]
+    reason: String,
+}
+
+impl MakeForm {
+    fn batch(&self) -> Result<NewBatch, String> {
+        let number = |text: &str, what: &str| {
+            text.trim().parse::<u32>().map_err(|_| format!("{what} must be a whole number. Nothing was made."))
+        };
+        let amount = Usd::parse(&self.amount).map_err(|error| format!("What each gives {error}. Nothing was made."))?;
+        let codes = number(&self.count, "How many")?;
+        if codes > MAX_SHOWN {
+            return Err(format!("At most {MAX_SHOWN} codes can be made here. Nothing was made."));
+        }
+        let expires_at = match self.expires.as_str() {
+            "" => None,
+            text => {
+                let day: NaiveDate =
+                    text.parse().map_err(|_| "The last day is no day. Nothing was made.".to_owned())?;
+                Some(books::end_of(day))
+            }
+        };
+        Ok(NewBatch {
+            amount,
+            codes,
+            uses_per_code: number(&self.uses, "The uses of each")?,
+            uses_per_org: number(&self.per_org, "The uses of one organization")?,
+            expires_at,
+            note: self.note.trim().to_owned(),
+        })
+    }
+}
+
+/// `POST /admin/codes`: the answer shows the codes, once. The same form again makes none.
+///
+/// # Errors
+/// Those of [`act::begin`]; what is wrong with the form is told.
+pub async fn make(
+    app: web::Data<App>,
+    key: web::Data<CodeKey>,
+    staff: Acting,
+    Protected(form): Protected<MakeForm>,
+) -> Result<HttpResponse, PageError> {
+    let new = form.batch().map_err(PageError::Invalid)?;
+    let Some(mut act) = act::begin(&app, &staff, &form.form, &form.reason, "codes").await? else {
+        return Ok(done(&app, HERE, true, "These codes were made already, and are not shown again."));
+    };
+    let entry = act.entry(Action::CodesMade).note(serde_json::json!({ "reason": act.reason }));
+    let (_, made) = match codes::make_as(&mut act.tx, &key, &new, entry).await {
+        Ok(made) => made,
+        Err(MakeError::Database(error)) => return Err(error.into()),
+        Err(MakeError::Internal(error)) => return Err(error.into()),
+        Err(error) => return Err(PageError::Invalid(format!("Nothing was made: {error}."))),
+    };
+    act.commit().await?;
+    let text: Vec<String> = made.iter().map(|code| code.reveal()).collect();
+    let shown = Code {
+        id: "codes",
+        title: format!("{} codes of {}", made.len(), new.amount.display()),
+        note: "They are shown only now. Copy them before you leave this page.".into(),
+        text: text.join("\n"),
+    };
+    let shell = staff.shell("codes", "New codes", "");
+    page_with(shell, Some((HERE, "Redemption codes")), Vec::new(), vec![Block::Code(shown)])
+}
+
+#[derive(Deserialize)]
+pub struct RevokeForm {
+    #[serde(default)]
+    batch: String,
+    #[serde(flatten)]
+    why: ReasonForm,
+}
+
+/// `POST /admin/codes/revoke`
+///
+/// # Errors
+/// `NotFound` for an unknown batch; those of [`act::begin`].
+pub async fn revoke(
+    app: web::Data<App>,
+    staff: Acting,
+    Protected(form): Protected<RevokeForm>,
+) -> Result<HttpResponse, PageError> {
+    let batch: BatchId = read_id(&form.batch)?;
+    let Some(mut act) = act::begin(&app, &staff, &form.why.form, &form.why.reason, "revoke").await? else {
+        return Ok(again(&app, HERE));
+    };
+    match codes::revoke_batch(&mut act.tx, batch).await? {
+        None => return Err(PageError::NotFound),
+        Some(false) => return Ok(done(&app, HERE, false, "It was revoked before.")),
+        Some(true) => {}
+    }
+    act.note(None, Action::CodesRevoked, Target::new("code_batch", batch, ""), (Value::Null, Value::Null)).await?;
+    act.commit().await?;
+    Ok(done(&app, HERE, true, "What is left of the batch is worthless now."))
+}

@@ -1,0 +1,168 @@
+//! The journal as files, streamed: a page of rows at a time, however many there are.
+
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use chrono::{Months, NaiveDate};
+use serde::Deserialize;
+use sqlx::PgPool;
+
+use super::journal::JournalQuery;
+use super::{file, page, read_day, wrong};
+use crate::base::ids::TransferId;
+use crate::books;
+use crate::console::extract::Staff;
+use crate::ledger::{self, JournalFilter};
+use crate::web::views::Choice;
+use crate::web::views::blocks::{Block, Cell, Column, Filters, Input, Table};
+use crate::web::{App, PageError};
+
+/// Rows that are in memory at a time.
+const CHUNK: i64 = 1_000;
+/// Rows of one file. Whoever needs more takes shorter spans.
+const MAX_ROWS: u64 = 5_000_000;
+/// Days of one summary.
+const MAX_DAYS: i64 = 800;
+
+const FORMATS: [(&str, &str); 3] = [
+    ("entries", "Journal entries, two lines each"),
+    ("transfers", "Transfers, one line each"),
+    ("summary", "Days in whole cents"),
+];
+
+/// `GET /admin/books/exports`
+///
+/// # Errors
+/// When the page cannot be rendered.
+pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, PageError> {
+    let now = app.clock.now().date_naive();
+    let month = now.checked_sub_months(Months::new(1)).unwrap_or(now);
+    let first: NaiveDate = month.format("%Y-%m-01").to_string().parse().unwrap_or(month);
+    let last = first.checked_add_months(Months::new(1)).and_then(|next| next.pred_opt()).unwrap_or(first);
+    let form = Filters {
+        action: "/admin/books/export".into(),
+        fields: vec![
+            Input::of("select", "format", "As").choices(
+                FORMATS.iter().map(|(value, label)| Choice::new(value, label, "", *value == "entries")).collect(),
+            ),
+            Input::of("date", "from", "From").value(first.to_string()),
+            Input::of("date", "until", "Until").value(last.to_string()),
+        ],
+        is_on: false,
+    };
+    let row = |name: &str, about: &str| vec![Cell::text(name), Cell::text(about)];
+    let table = Table {
+        id: "formats",
+        title: "What is in them".into(),
+        columns: vec![Column::of("As"), Column::of("What")],
+        rows: vec![
+            row(
+                FORMATS[0].1,
+                "One line for the debit and one for the credit of each transfer, under one number, as accountants' programs import journals. Amounts exact.",
+            ),
+            row(
+                FORMATS[1].1,
+                "Every transfer with both accounts, its reference and memo. Amounts exact, newest first.",
+            ),
+            row(
+                FORMATS[2].1,
+                "One line for each closed day and pair of accounts, for programs that know nothing below a cent. A line is what the running sum grew by in whole cents, so lines never drift from the books.",
+            ),
+        ],
+        ..Table::default()
+    };
+    let about = "The journal for accountants' programs. Days are days of UTC, amounts US dollars.";
+    page(staff.shell("books", "Exports", about), vec![Block::Filters(form), Block::Table(table)])
+}
+
+#[derive(Default, Deserialize)]
+pub struct ExportQuery {
+    #[serde(default)]
+    format: String,
+    #[serde(flatten)]
+    journal: JournalQuery,
+}
+
+/// `GET /admin/books/export`: what is filtered.
+///
+/// # Errors
+/// `Invalid` for a filter or a format that cannot be read; database errors. One that ends a file midway breaks it off, so
+/// that nobody takes it for a whole one.
+pub async fn export(
+    app: web::Data<App>,
+    _staff: Staff,
+    query: web::Query<ExportQuery>,
+) -> Result<HttpResponse, PageError> {
+    if query.format == "summary" {
+        return summary(&app, &query.journal).await;
+    }
+    let (head, line): (&'static str, fn(&ledger::Booked) -> String) = match query.format.as_str() {
+        "transfers" => (books::TRANSFERS_HEAD, books::line),
+        "" | "entries" => (books::ENTRIES_HEAD, books::entries),
+        _ => return Err(wrong("format")),
+    };
+    let house = ledger::house_accounts(&mut *app.db.acquire().await?).await?;
+    let mut filter = query.journal.read(&house)?.filter;
+    // What comes later is in no page of it.
+    let now = app.clock.now();
+    filter.until = Some(filter.until.map_or(now, |until| until.min(now)));
+    let start = Chunks { pool: app.db.clone(), filter, head: Some(head), line, rows: 0 };
+    let stream = futures_util::stream::try_unfold(start, |mut chunks| async move {
+        Ok::<_, sqlx::Error>(chunks.next().await?.map(|bytes| (bytes, chunks)))
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "text/csv; charset=utf-8"))
+        .insert_header((header::CONTENT_DISPOSITION, "attachment; filename=\"journal.csv\""))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .streaming(stream))
+}
+
+/// Where an export is.
+struct Chunks {
+    pool: PgPool,
+    filter: JournalFilter,
+    head: Option<&'static str>,
+    line: fn(&ledger::Booked) -> String,
+    rows: u64,
+}
+
+impl Chunks {
+    /// The next lines. The connection is given back before they are sent.
+    async fn next(&mut self) -> Result<Option<web::Bytes>, sqlx::Error> {
+        if let Some(head) = self.head.take() {
+            return Ok(Some(web::Bytes::from_static(head.as_bytes())));
+        }
+        if self.rows >= MAX_ROWS {
+            return Ok(None);
+        }
+        let mut tx = self.pool.begin().await?;
+        let rows = ledger::journal(&mut tx, &self.filter, CHUNK).await?;
+        drop(tx);
+        let Some(last) = rows.last() else { return Ok(None) };
+        self.filter.before = Some((last.at, TransferId(last.id.0)));
+        self.rows += rows.len() as u64;
+        let text: String = rows.iter().map(self.line).collect();
+        Ok(Some(text.into()))
+    }
+}
+
+async fn summary(app: &App, query: &JournalQuery) -> Result<HttpResponse, PageError> {
+    let mut conn = app.db.begin_with(super::books::READ).await?;
+    let last = books::latest_close(&mut conn).await?.map(|close| close.day);
+    let from = read_day(&query.from, "from")?;
+    let from = match from {
+        Some(day) => Some(day),
+        None => ledger::first_day(&mut conn).await?,
+    };
+    let until = read_day(&query.until, "until")?.or(last);
+    let (Some(from), Some(until), Some(last)) = (from, until, last) else {
+        return Ok(file("text/csv; charset=utf-8", "summary.csv", books::SUMMARY_HEAD));
+    };
+    let until = until.min(last);
+    if (until - from).num_days() > MAX_DAYS {
+        return Err(PageError::Invalid(format!("A summary has at most {MAX_DAYS} days. Choose a shorter span.")));
+    }
+    let before = books::cumulative_before(&mut conn, Some(from)).await?;
+    let lines = books::lines_between(&mut conn, from, until).await?;
+    let text = format!("{}{}", books::SUMMARY_HEAD, books::summary(&before, &lines));
+    Ok(file("text/csv; charset=utf-8", &format!("summary-{from}-{until}.csv"), text))
+}

@@ -1,0 +1,454 @@
+//! The journal with its filters, one transfer, and the calls behind it.
+
+use actix_web::{HttpResponse, web};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Deserialize;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::books::READ;
+use super::{ROWS, address, choices, page_with, place, read_day, read_id, read_place, wrong};
+use crate::base::Usd;
+use crate::base::ids::{AdjustmentId, CallId, OrgId, TopUpId, TransferId};
+use crate::base::paging::{Rows, fetch_limit};
+use crate::books;
+use crate::console::extract::Staff;
+use crate::console::store;
+use crate::ledger::{self, Booked, Code, JournalFilter, Movement};
+use crate::orgs;
+use crate::web::present::{amount, when};
+use crate::web::views::blocks::{ActionLink, Block, Cell, Column, Facts, Figure, Figures, Filters, Input, Table};
+use crate::web::views::{Choice, Pager};
+use crate::web::{App, PageError};
+
+pub const HERE: &str = "/admin/books/journal";
+/// Closed days that are read for a page of one organization's rows; the next page goes on.
+const MAX_DAYS: i64 = 31;
+
+#[derive(Clone, Default, Deserialize)]
+pub struct JournalQuery {
+    /// `credits`, `processors`, the name of an account of the house, or an organization.
+    #[serde(default)]
+    pub account: String,
+    #[serde(default)]
+    pub code: String,
+    #[serde(default)]
+    pub from: String,
+    #[serde(default)]
+    pub until: String,
+    #[serde(default)]
+    pub reference: String,
+    #[serde(default)]
+    pub before: String,
+}
+
+/// A query that was read.
+pub struct Asked {
+    pub filter: JournalFilter,
+    /// The organization whose credits are one side.
+    pub org: Option<OrgId>,
+    pub from: Option<NaiveDate>,
+    pub until: Option<NaiveDate>,
+}
+
+impl JournalQuery {
+    /// # Errors
+    /// `Invalid` for a filter that cannot be read.
+    pub fn read(&self, house: &[(Uuid, String, String)]) -> Result<Asked, PageError> {
+        let (from, until) = (read_day(&self.from, "from")?, read_day(&self.until, "until")?);
+        let (mut account, mut kind, mut org) = (None, String::new(), None);
+        let name = self.account.trim();
+        match name {
+            "" => {}
+            books::CREDITS => kind = "credit".into(),
+            "processors" => kind = "processor".into(),
+            _ => match house.iter().find(|(_, _, known)| known == name) {
+                Some((id, ..)) => account = Some(*id),
+                None => {
+                    let id: OrgId = name.trim_start_matches("credit:").parse().map_err(|_| wrong("account"))?;
+                    (account, org) = (Some(id.0), Some(id));
+                }
+            },
+        }
+        if !self.code.is_empty() && Code::parse(&self.code).is_none() {
+            return Err(wrong("code"));
+        }
+        let reference = self.reference.trim();
+        if reference.len() > 200 {
+            return Err(wrong("reference"));
+        }
+        // Calls have credits on one side and their revenue on the other: where neither is asked for, they are not looked at.
+        let calls =
+            self.code.is_empty() && (name.is_empty() || kind == "credit" || org.is_some() || name == "usage_revenue");
+        Ok(Asked {
+            filter: JournalFilter {
+                account,
+                kind,
+                rare: !calls && self.code != "usage",
+                code: self.code.clone(),
+                reference: reference.to_owned(),
+                from: from.map(books::start_of),
+                until: until.map(books::end_of),
+                before: read_place(&self.before)?.map(|(at, id)| (at, TransferId(id))),
+            },
+            org,
+            from,
+            until,
+        })
+    }
+
+    pub fn address(&self, path: &str, before: &str) -> String {
+        let parts = [
+            ("account", self.account.trim()),
+            ("code", &self.code),
+            ("from", &self.from),
+            ("until", &self.until),
+            ("reference", self.reference.trim()),
+            ("before", before),
+        ];
+        address(path, &parts)
+    }
+
+    fn is_on(&self) -> bool {
+        [&self.account, &self.code, &self.from, &self.until, &self.reference].iter().any(|text| !text.is_empty())
+    }
+}
+
+/// A page of rows, and where the next one begins.
+struct Found {
+    rows: Vec<Booked>,
+    older: Option<String>,
+}
+
+/// The rows of one organization are rare among all, and no index knows whose they are: every settlement would pay for it.
+/// So only days on which something moved there are read, and so many of them for a page.
+async fn rows_of(
+    conn: &mut PgConnection,
+    query: &JournalQuery,
+    asked: &Asked,
+    org: Option<OrgId>,
+) -> Result<Found, sqlx::Error> {
+    let filter = &asked.filter;
+    let sparse = org.filter(|_| filter.reference.is_empty() && !filter.rare);
+    let Some(org) = sparse else {
+        let rows = Rows::of(ledger::journal(conn, filter, fetch_limit(ROWS)).await?, ROWS);
+        let older = rows.rows.last().filter(|_| rows.more).map(|last| query.address(HERE, &place(last.at, last.id.0)));
+        return Ok(Found { rows: rows.rows, older });
+    };
+    let closed = books::latest_close(conn).await?.map(|close| books::end_of(close.day));
+    let last = [filter.before.map(|(at, _)| at), filter.until].into_iter().flatten().min();
+    let days = books::days_with_rows(conn, org, last.map(|at| at.date_naive()), &filter.code, MAX_DAYS + 1).await?;
+    // What is not closed yet, then day by day.
+    let open = closed.unwrap_or(DateTime::<Utc>::UNIX_EPOCH);
+    let spans = std::iter::once((open, None))
+        .chain(days.iter().map(|(day, _)| (books::start_of(*day), Some(books::end_of(*day)))));
+    let mut rows: Vec<Booked> = Vec::new();
+    let mut next = None;
+    for (scans, (from, until)) in spans.enumerate() {
+        if filter.from.is_some_and(|earliest| until.is_some_and(|until| until <= earliest)) {
+            break;
+        }
+        if scans > usize::try_from(MAX_DAYS).unwrap_or(usize::MAX) {
+            next = until;
+            break;
+        }
+        let within = JournalFilter {
+            from: Some(filter.from.map_or(from, |earliest| earliest.max(from))),
+            until: [filter.until, until].into_iter().flatten().min(),
+            ..filter.clone()
+        };
+        let left = fetch_limit(ROWS) - i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        rows.extend(ledger::journal(conn, &within, left).await?);
+        if rows.len() > usize::from(ROWS) {
+            break;
+        }
+    }
+    let page = Rows::of(rows, ROWS);
+    let older = match next {
+        _ if page.more => page.rows.last().map(|last| query.address(HERE, &place(last.at, last.id.0))),
+        Some(at) => Some(query.address(HERE, &place(at, Uuid::nil()))),
+        None => None,
+    };
+    Ok(Found { rows: page.rows, older })
+}
+
+/// `GET /admin/books/journal`
+///
+/// # Errors
+/// `Invalid` for a filter that cannot be read; database errors.
+pub async fn index(
+    app: web::Data<App>,
+    staff: Staff,
+    query: web::Query<JournalQuery>,
+) -> Result<HttpResponse, PageError> {
+    let mut conn = app.db.begin_with(READ).await?;
+    let house = ledger::house_accounts(&mut conn).await?;
+    let asked = query.read(&house)?;
+    let now = app.clock.now();
+    let figures = sums(&mut conn, &query, &asked, now).await?;
+    let Found { rows, older } = rows_of(&mut conn, &query, &asked, asked.org).await?;
+    let names = org_names(&mut conn, &rows).await?;
+    let table = Table {
+        id: "journal",
+        columns: vec![
+            Column::of("Time, UTC"),
+            Column::of("What"),
+            Column::of("Debit"),
+            Column::of("Credit"),
+            Column::right("Amount"),
+            Column::far("Reference"),
+        ],
+        rows: rows.iter().map(|row| cells(row, &names)).collect(),
+        empty: "No row is like that".into(),
+        pager: Some(Pager {
+            older_href: older,
+            newest_href: asked.filter.before.map(|_| query.address(HERE, "")),
+            ..Pager::default()
+        }),
+        ..Table::default()
+    };
+    let mut accounts = vec![(books::CREDITS, "credits of all organizations"), ("processors", "all processors")];
+    accounts.extend(house.iter().map(|(_, _, name)| (name.as_str(), name.as_str())));
+    let mut accounts: Vec<Choice> = choices("Any", &accounts, &query.account);
+    if asked.org.is_some() {
+        accounts.push(Choice::new(&query.account, &query.account, "", true));
+    }
+    let codes: Vec<(&str, &str)> = Code::ALL.iter().map(|code| (code.as_str(), code.label())).collect();
+    let filters = Filters {
+        action: HERE.into(),
+        fields: vec![
+            Input::of("select", "account", "Account").choices(accounts),
+            Input::of("select", "code", "What").choices(choices("Anything", &codes, &query.code)),
+            Input::of("date", "from", "From").value(query.from.as_str()),
+            Input::of("date", "until", "Until").value(query.until.as_str()),
+            Input::of("text", "reference", "Reference or id").value(query.reference.trim()),
+        ],
+        is_on: query.is_on(),
+    };
+    let mut blocks = vec![Block::Filters(filters)];
+    blocks.extend(figures.map(Block::Figures));
+    blocks.push(Block::Table(table));
+    let actions = vec![
+        ActionLink::download(
+            "CSV",
+            query.address("/admin/books/export?format=transfers", "").replacen("transfers?", "transfers&", 1),
+        ),
+        ActionLink::of("Exports", "/admin/books/exports", "download"),
+    ];
+    page_with(
+        staff.shell("journal", "Journal", "Every movement of money, newest first. Days are days of UTC."),
+        None,
+        actions,
+        blocks,
+    )
+}
+
+/// The sums of what is filtered, where closed days tell them: for every account of the chart, reason and span of days.
+async fn sums(
+    conn: &mut PgConnection,
+    query: &JournalQuery,
+    asked: &Asked,
+    now: DateTime<Utc>,
+) -> Result<Option<Figures>, sqlx::Error> {
+    if !asked.filter.reference.is_empty() || query.account.is_empty() {
+        return Ok(None);
+    }
+    let until = asked.filter.until.map_or(now, |until| until.min(now));
+    let (debits, credits) = match asked.org {
+        Some(org) => org_sums(conn, org, asked, until, &query.code).await?,
+        None => {
+            let from = match asked.from {
+                Some(day) => Some(day),
+                None => ledger::first_day(conn).await?,
+            };
+            let moved = match from {
+                Some(from) => books::moved_since(conn, from, until).await?,
+                None => Vec::new(),
+            };
+            chart_sums(&moved, query.account.trim(), &query.code)
+        }
+    };
+    Ok(Some(Figures {
+        id: "sums",
+        figures: vec![
+            Figure::amount("Debits", amount(debits), ""),
+            Figure::amount("Credits", amount(credits), ""),
+            Figure::amount("Credits less debits", amount(credits - debits), ""),
+        ],
+        note: "Of everything that is filtered, not only of this page.".into(),
+        ..Figures::default()
+    }))
+}
+
+fn chart_sums(moved: &[Movement], account: &str, code: &str) -> (Usd, Usd) {
+    let is = |name: &str| match account {
+        "processors" => name.starts_with("processor:"),
+        account => name == account,
+    };
+    let mut sums = (Usd::ZERO, Usd::ZERO);
+    for one in moved.iter().filter(|one| code.is_empty() || one.code == code) {
+        if is(&one.debit) {
+            sums.0 += one.amount;
+        }
+        if is(&one.credit) {
+            sums.1 += one.amount;
+        }
+    }
+    sums
+}
+
+async fn org_sums(
+    conn: &mut PgConnection,
+    org: OrgId,
+    asked: &Asked,
+    until: DateTime<Utc>,
+    code: &str,
+) -> Result<(Usd, Usd), sqlx::Error> {
+    let from = match asked.from {
+        Some(day) => Some(day),
+        None => ledger::first_day(conn).await?,
+    };
+    let Some(from) = from else { return Ok((Usd::ZERO, Usd::ZERO)) };
+    let moved = books::org_moved(conn, org, from, until).await?;
+    let moved = moved.iter().filter(|one| code.is_empty() || one.code == code);
+    Ok(moved.fold((Usd::ZERO, Usd::ZERO), |sums, one| (sums.0 + one.went_out, sums.1 + one.came_in)))
+}
+
+async fn org_names(
+    conn: &mut PgConnection,
+    rows: &[Booked],
+) -> Result<std::collections::HashMap<OrgId, String>, sqlx::Error> {
+    let ids: Vec<OrgId> = rows.iter().flat_map(|row| [OrgId(row.debit_id), OrgId(row.credit_id)]).collect();
+    orgs::org_names(conn, &ids).await
+}
+
+fn account(id: Uuid, name: &str, names: &std::collections::HashMap<OrgId, String>) -> Cell {
+    if !name.starts_with("credit:") {
+        return Cell::link(name, address(HERE, &[("account", name)]));
+    }
+    let org = OrgId(id);
+    let shown = names.get(&org).cloned().unwrap_or_else(|| org.to_string());
+    Cell::link(shown, format!("/admin/organizations/{org}")).sub("credits")
+}
+
+fn cells(row: &Booked, names: &std::collections::HashMap<OrgId, String>) -> Vec<Cell> {
+    let time = row.at.format("%Y-%m-%d %H:%M:%S").to_string();
+    vec![
+        Cell::link(time, format!("/admin/books/transfers/{}", row.id)),
+        Cell::text(books::label(&row.code)),
+        account(row.debit_id, &row.debit, names),
+        account(row.credit_id, &row.credit, names),
+        Cell::amount(amount(row.amount)),
+        Cell::text(row.reference.chars().take(44).collect::<String>()),
+    ]
+}
+
+#[derive(Default, Deserialize)]
+pub struct CallsQuery {
+    #[serde(default)]
+    after: String,
+}
+
+/// `GET /admin/books/transfers/{transfer}`
+///
+/// # Errors
+/// `NotFound` for an unknown one; database errors.
+pub async fn transfer(
+    app: web::Data<App>,
+    staff: Staff,
+    id: web::Path<String>,
+    query: web::Query<CallsQuery>,
+) -> Result<HttpResponse, PageError> {
+    let id: TransferId = read_id(&id)?;
+    let mut conn = app.db.begin_with(READ).await?;
+    let row = ledger::transfer(&mut conn, id).await?.ok_or(PageError::NotFound)?;
+    let names = org_names(&mut conn, std::slice::from_ref(&row)).await?;
+    let (now, viewer) = (app.clock.now(), staff.viewer());
+    let facts = vec![
+        ("What", Cell::text(books::label(&row.code)).sub(row.code.clone())),
+        ("Amount", Cell::text(row.amount.display_exact())),
+        ("Debit", account(row.debit_id, &row.debit, &names)),
+        ("Credit", account(row.credit_id, &row.credit, &names)),
+        ("Time", Cell::when(when(row.at, now, viewer)).sub(row.at.to_rfc3339())),
+        ("Reference", because(&row)),
+        ("Memo", Cell::text(row.memo.as_str())),
+        ("Id", Cell::mono(row.id.to_string())),
+    ];
+    let mut blocks = vec![Block::Facts(Facts::of("facts", "", facts))];
+    if let (true, Some(org)) = (row.code == Code::Usage.as_str(), row.org) {
+        blocks.push(Block::Table(calls(&mut conn, &row, org, &query.after, now, &staff).await?));
+    }
+    let back = Some((HERE, "Journal"));
+    page_with(staff.shell("journal", "Transfer", "One movement of money."), back, Vec::new(), blocks)
+}
+
+/// What caused a transfer, with the way there.
+fn because(row: &Booked) -> Cell {
+    let plain = row.reference.trim_end_matches(":fee");
+    let cell = Cell::mono(row.reference.as_str());
+    if plain.parse::<TopUpId>().is_ok() {
+        cell.to(format!("/admin/payments/{plain}"))
+    } else if plain.parse::<AdjustmentId>().is_ok() {
+        cell.to(format!("/admin/adjustments/{plain}"))
+    } else if let (Ok(call), Some(org)) = (plain.parse::<CallId>(), row.org) {
+        cell.to(format!("/admin/organizations/{org}/calls/{call}"))
+    } else {
+        cell
+    }
+}
+
+async fn calls(
+    conn: &mut PgConnection,
+    row: &Booked,
+    org: OrgId,
+    after: &str,
+    now: DateTime<Utc>,
+    staff: &Staff,
+) -> Result<Table, PageError> {
+    let after: Option<CallId> = match after {
+        "" => None,
+        text => Some(text.parse().map_err(|_| wrong("after"))?),
+    };
+    let found = store::paid_calls(conn, org, row.id, row.at, after, fetch_limit(ROWS)).await?;
+    let rows = Rows::of(found, ROWS);
+    let here = format!("/admin/books/transfers/{}", row.id);
+    let sum: Usd = rows.rows.iter().map(|call| call.cost).sum();
+    let whole = after.is_none() && !rows.more;
+    Ok(Table {
+        id: "calls",
+        title: "The calls that it paid for".into(),
+        columns: vec![Column::of("Time"), Column::of("Model"), Column::of("Provider"), Column::right("Cost")],
+        rows: rows
+            .rows
+            .iter()
+            .map(|call| {
+                let cost = Cell::text(call.cost.display_exact());
+                vec![
+                    Cell::when(when(call.at, now, staff.viewer()))
+                        .to(format!("/admin/organizations/{org}/calls/{}", call.id)),
+                    Cell::text(call.model.as_str()),
+                    Cell::text(call.provider.as_str()),
+                    cost,
+                ]
+            })
+            .collect(),
+        foot: if whole {
+            vec![Cell::text("Sum"), Cell::text(""), Cell::text(""), Cell::text(sum.display_exact())]
+        } else {
+            Vec::new()
+        },
+        empty: "None is kept".into(),
+        empty_note: "The calls of this transfer were erased with their account, or their time is over.".into(),
+        pager: Some(Pager {
+            older_href: rows
+                .rows
+                .last()
+                .filter(|_| rows.more)
+                .map(|last| address(&here, &[("after", &last.id.to_string())])),
+            newest_href: after.map(|_| here.clone()),
+            by_name: true,
+            ..Pager::default()
+        }),
+        ..Table::default()
+    })
+}

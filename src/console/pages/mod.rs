@@ -1,0 +1,168 @@
+//! The pages of the console.
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::extract::Staff;
+use crate::base::ids::ActId;
+use crate::base::paging::Rows;
+use crate::web::views::blocks::{ActionLink, Block, Form, Input};
+use crate::web::views::console::{ConsoleShell, Page};
+use crate::web::views::{Choice, Pager};
+use crate::web::{App, PageError, flash, html, see_other};
+
+pub mod adjustments;
+pub mod announcements;
+pub mod books;
+pub mod calls;
+pub mod catalog;
+pub mod closes;
+pub mod codes;
+pub mod exports;
+pub mod fees;
+pub mod journal;
+pub mod log;
+pub mod look;
+pub mod mails;
+pub mod orgs;
+pub mod overview;
+pub mod payments;
+pub mod people;
+pub mod price_lists;
+pub mod staff;
+pub mod upstreams;
+
+/// Rows of a list.
+const ROWS: u16 = 50;
+/// A moment in an address: the same zone and precision as the database's.
+const PLACE: &str = "%Y%m%dT%H%M%S%.6fZ";
+
+fn page(shell: ConsoleShell, blocks: Vec<Block>) -> Result<HttpResponse, PageError> {
+    html(&Page { shell, blocks, ..Page::default() })
+}
+
+fn page_with(
+    shell: ConsoleShell,
+    back: Option<(&str, &str)>,
+    actions: Vec<ActionLink>,
+    blocks: Vec<Block>,
+) -> Result<HttpResponse, PageError> {
+    let back = back.map(|(href, name)| (href.to_owned(), name.to_owned()));
+    html(&Page { shell, back, actions, blocks })
+}
+
+/// After a change: go and look, with a sentence of what happened.
+fn done(app: &App, to: &str, good: bool, text: &str) -> HttpResponse {
+    let mut response = see_other(to);
+    flash::set(&mut response, app, good, text);
+    response
+}
+
+/// The same form came again.
+fn again(app: &App, to: &str) -> HttpResponse {
+    done(app, to, true, "This was done already, and not done again.")
+}
+
+/// A form of the console: it carries its token, a number that makes it once, and asks for a reason.
+fn form(staff: &Staff, id: &'static str, action: impl Into<String>, title: &str, button: &str) -> Form {
+    Form {
+        id,
+        action: action.into(),
+        title: title.to_owned(),
+        button: button.to_owned(),
+        csrf: staff.csrf.clone(),
+        hidden: vec![("form", ActId::fresh().to_string())],
+        ..Form::default()
+    }
+}
+
+/// Why it is done. It is kept for good.
+fn reason_field() -> Input {
+    Input::of("text", "reason", "Reason")
+        .required()
+        .max(300)
+        .hint("Stands in the log for good. No names or addresses of people.")
+}
+
+/// Choices of a filter, the first of which is everything.
+fn choices(all: &str, known: &[(&str, &str)], chosen: &str) -> Vec<Choice> {
+    let every = Choice::new("", all, "", chosen.is_empty());
+    let each = known.iter().map(|(value, label)| Choice::new(value, label, "", *value == chosen));
+    std::iter::once(every).chain(each).collect()
+}
+
+/// An address with the parts that say something.
+fn address(path: &str, parts: &[(&str, &str)]) -> String {
+    let parts: Vec<_> = parts.iter().filter(|(_, value)| !value.is_empty()).collect();
+    match serde_urlencoded::to_string(parts) {
+        Ok(query) if !query.is_empty() => format!("{path}?{query}"),
+        _ => path.to_owned(),
+    }
+}
+
+/// The pager of a list: `older` makes the address of what comes after its last row.
+fn pager<T>(rows: &Rows<T>, newest: Option<String>, older: impl Fn(&T) -> String) -> Pager {
+    Pager { older_href: rows.rows.last().filter(|_| rows.more).map(older), newest_href: newest, ..Pager::default() }
+}
+
+/// A place in a list by time.
+fn place(at: DateTime<Utc>, id: uuid::Uuid) -> String {
+    format!("{}_{}", at.format(PLACE), id.simple())
+}
+
+/// # Errors
+/// `Invalid` for what no pager of ours wrote.
+fn read_place(text: &str) -> Result<Option<(DateTime<Utc>, uuid::Uuid)>, PageError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let read = || {
+        let (at, id) = text.split_once('_')?;
+        let at = chrono::NaiveDateTime::parse_from_str(at, PLACE).ok()?.and_utc();
+        Some((at, uuid::Uuid::try_parse(id).ok()?))
+    };
+    read().map(Some).ok_or_else(|| wrong("before"))
+}
+
+fn wrong(field: &str) -> PageError {
+    PageError::Invalid(format!("In the address, the filter {field:?} cannot be read."))
+}
+
+/// A day of UTC in an address; `None` where there is none.
+///
+/// # Errors
+/// `Invalid` for what is no day.
+fn read_day(text: &str, field: &str) -> Result<Option<NaiveDate>, PageError> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| wrong(field)) }
+}
+
+/// A thing that an address or a form names.
+///
+/// # Errors
+/// `NotFound` for what is no name of it.
+fn read_id<T: std::str::FromStr>(text: &str) -> Result<T, PageError> {
+    text.parse().map_err(|_| PageError::NotFound)
+}
+
+/// A file to keep.
+fn file(kind: &str, name: &str, body: impl Into<actix_web::web::Bytes>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, kind))
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(body.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_reads_back_to_the_microsecond() {
+        let at = DateTime::<Utc>::from_timestamp_micros(1_800_000_000_123_456).unwrap_or_default();
+        let id = ActId::fresh().0;
+        assert_eq!(read_place(&place(at, id)).ok().flatten(), Some((at, id)));
+        assert!(read_place("yesterday").is_err() && read_place("20260101T000000.000000Z_x").is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! `/admin`: how much came in, how much went out, and what somebody has to look at.
+
+use actix_web::{HttpResponse, web};
+use chrono::{Days, NaiveDate};
+use sqlx::PgConnection;
+
+use super::{address, page};
+use crate::base::Usd;
+use crate::base::money::thousands;
+use crate::books;
+use crate::catalog::Shelf;
+use crate::console::extract::Staff;
+use crate::console::{margin, store};
+use crate::ledger::Movement;
+use crate::topups::reconcile;
+use crate::web::present::amount;
+use crate::web::views::blocks::{Block, Cell, Column, Figure, Figures, Note, Table};
+use crate::web::{App, PageError};
+
+/// What moved in a span, as the house sees it.
+#[derive(Default)]
+struct Money {
+    came_in: Usd,
+    went_out: Usd,
+    used: Usd,
+    fees: Usd,
+    given: Usd,
+    lost: Usd,
+}
+
+impl Money {
+    fn of(movements: &[Movement]) -> Money {
+        let mut money = Money::default();
+        for one in movements {
+            let amount = one.amount;
+            if one.debit.starts_with("processor:") {
+                money.came_in += amount;
+            }
+            if one.credit.starts_with("processor:") {
+                money.went_out += amount;
+            }
+            let net = |name: &str| {
+                let credit = if one.credit == name { amount } else { Usd::ZERO };
+                if one.debit == name { credit - amount } else { credit }
+            };
+            money.used += net("usage_revenue");
+            money.fees += net("fee_revenue");
+            money.given += -net("promotions");
+            money.lost += -net("operator_loss");
+        }
+        money
+    }
+}
+
+/// `GET /admin`
+///
+/// # Errors
+/// Database errors only.
+pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) -> Result<HttpResponse, PageError> {
+    let now = app.clock.now();
+    let today = now.date_naive();
+    let mut conn = app.db.begin_with("begin isolation level repeatable read read only").await?;
+    let mut blocks = alerts(&mut conn, &shelf).await?;
+    let mut rows = Vec::new();
+    for (label, days) in [("Today", 0), ("Last 7 days", 6), ("Last 30 days", 29)] {
+        let from = today.checked_sub_days(Days::new(days)).unwrap_or(today);
+        let money = Money::of(&books::moved_since(&mut conn, from, now).await?);
+        rows.push(money_row(label, from, &money));
+    }
+    let columns = ["Came in", "Went back", "Calls", "Fees", "Given away", "Losses"].map(Column::right);
+    blocks.push(Block::Table(Table {
+        id: "money",
+        title: "Money".into(),
+        note: "Days of UTC. Every figure is the sum of the rows that it leads to.".into(),
+        columns: std::iter::once(Column::of("Days")).chain(columns).collect(),
+        rows,
+        ..Table::default()
+    }));
+    let month = today.checked_sub_days(Days::new(29)).unwrap_or(today);
+    let earned = margin::total(&mut conn, books::start_of(month), now).await?;
+    let totals = store::org_totals(&mut conn).await?;
+    let (waiting, dead) = store::count_jobs(&mut conn).await?;
+    let health = store::health(&mut conn).await?;
+    blocks.push(Block::Figures(Figures {
+        id: "owed",
+        title: "What we owe and earn".into(),
+        note: String::new(),
+        figures: vec![
+            Figure::amount("Prepaid credits", amount(totals.posted), "/admin/books").note(match totals.frozen {
+                0 => format!("{} organizations", thousands(&totals.orgs.to_string())),
+                frozen => format!("{} organizations, {frozen} frozen", thousands(&totals.orgs.to_string())),
+            }),
+            Figure::amount("Held by running calls", amount(totals.held), "")
+                .note(format!("{} calls", thousands(&health.holds.to_string()))),
+            Figure::amount("Below zero", amount(totals.below_zero), "/admin/organizations?state=below_zero"),
+            match earned.margin() {
+                Some(margin) => {
+                    Figure::amount("Margin, 30 days", amount(margin), "/admin/catalog").note(earned.coverage())
+                }
+                None => Figure::count("Margin, 30 days", "No data", "/admin/catalog").note("No price list yet"),
+            },
+        ],
+    }));
+    let whole = |number: i64| thousands(&number.to_string());
+    blocks.push(Block::Figures(Figures {
+        id: "work",
+        title: "Work".into(),
+        note: String::new(),
+        figures: vec![
+            Figure::count("Jobs waiting", whole(waiting), if staff.is_operator() { "/admin/jobs" } else { "" }),
+            Figure::count(
+                "Jobs given up",
+                whole(dead),
+                if staff.is_operator() { "/admin/jobs?state=dead" } else { "" },
+            ),
+            Figure::count(
+                "Mails given up",
+                whole(health.mails_dead),
+                if staff.is_operator() { "/admin/mails?state=dead" } else { "" },
+            ),
+            Figure::count(
+                "Mails waiting for long",
+                whole(health.mails_waiting),
+                if staff.is_operator() { "/admin/mails?state=waiting" } else { "" },
+            ),
+            Figure::count("Messages not applied", whole(health.events_waiting), ""),
+            Figure::count("Open disputes", whole(health.disputes_open), "/admin/payments?state=disputed"),
+            Figure::count("Refunds on their way", whole(health.refunds_pending), "/admin/payments"),
+        ],
+    }));
+    page(staff.shell("overview", "Overview", "What came in, what went out, and what needs somebody."), blocks)
+}
+
+fn money_row(label: &str, from: NaiveDate, money: &Money) -> Vec<Cell> {
+    let day = from.to_string();
+    let to = |account: &str| address("/admin/books/journal", &[("account", account), ("from", &day)]);
+    let cell = |sum: Usd, account: &str| Cell::amount(amount(sum)).to(to(account));
+    vec![
+        Cell::link(label, address("/admin/books/journal", &[("from", &day)])),
+        cell(money.came_in, "processors"),
+        cell(money.went_out, "processors"),
+        cell(money.used, "usage_revenue"),
+        cell(money.fees, "fee_revenue"),
+        cell(money.given, "promotions"),
+        cell(money.lost, "operator_loss"),
+    ]
+}
+
+fn alert(tone: &'static str, text: String, href: &str, link: &str) -> Block {
+    let icon = match tone {
+        "bad" => "circle-x",
+        "warn" => "triangle-alert",
+        _ => "info",
+    };
+    Block::Note(Note { tone, icon, text, href: href.into(), link: link.into() })
+}
+
+/// What somebody has to look into.
+async fn alerts(conn: &mut PgConnection, shelf: &Shelf) -> Result<Vec<Block>, sqlx::Error> {
+    let mut blocks = Vec::new();
+    if let Some(close) = books::latest_close(conn).await?.filter(|close| !close.is_clean()) {
+        let text = format!("The books of {} were closed with {} findings.", close.day, close.findings);
+        blocks.push(alert("bad", text, &format!("/admin/books/closes/{}", close.day), "Look at them"));
+    }
+    for run in reconcile::latest(conn).await? {
+        if run.open > 0 || !run.difference().is_zero() {
+            let text = format!(
+                "The books and {} differ: {} findings, {}.",
+                run.processor,
+                run.open,
+                run.difference().display_exact()
+            );
+            blocks.push(alert("bad", text, &format!("/admin/books/reconciliation/{}", run.id), "Look at them"));
+        } else if !run.is_complete() && run.state != "running" {
+            let text = format!("The last comparison with {} came to no end: {}.", run.processor, run.failure);
+            blocks.push(alert("warn", text, "/admin/books/reconciliation", "Comparisons"));
+        }
+    }
+    let health = store::health(conn).await?;
+    if health.held_overdue > 0 {
+        let text = format!("{} holds are older than they may be.", health.held_overdue);
+        blocks.push(alert("bad", text, "", ""));
+    }
+    if health.mails_dead > 0 {
+        blocks.push(alert(
+            "warn",
+            format!("{} mails were given up.", health.mails_dead),
+            "/admin/mails?state=dead",
+            "Mails",
+        ));
+    }
+    let (_, dead) = store::count_jobs(conn).await?;
+    if dead > 0 {
+        blocks.push(alert("warn", format!("{dead} jobs used up their tries."), "/admin/jobs?state=dead", "Jobs"));
+    }
+    let catalog = shelf.current();
+    let closed: Vec<&str> =
+        catalog.providers().iter().filter(|one| !one.is_open()).map(|one| one.provider.slug.as_str()).collect();
+    if !closed.is_empty() {
+        let text = format!("No upstream key is stored for {} providers.", closed.len());
+        blocks.push(alert("info", text, "/admin/upstreams", "Upstream keys"));
+    }
+    Ok(blocks)
+}

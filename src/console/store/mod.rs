@@ -1,0 +1,11 @@
+//! Every query of the console. It reads what other domains keep; what it writes is its own.
+
+mod adjustments;
+mod house;
+mod orgs;
+mod prices;
+
+pub use adjustments::*;
+pub use house::*;
+pub use orgs::*;
+pub use prices::*;

@@ -1,0 +1,82 @@
+//! The console and statements, wide and narrow, light and dark.
+
+use serde_json::json;
+
+use super::Browser;
+use super::pages::Inspector;
+use crate::console::{PASSWORD, adjust, operator};
+use crate::support::visitor::{Visitor, between, form};
+use crate::support::{Farebox, Options};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_console_fits_and_can_be_used_by_everybody() {
+    let farebox = Farebox::with(Options { localhost: true, ..Options::default() }).await;
+    let mut olive = operator(&farebox, "olive@example.com").await;
+    let ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    let key = farebox.key("ada@example.com", "20", &[]).await;
+    for model in ["sandbox/echo", "sandbox/penny"] {
+        assert_eq!(farebox.chat(&key, model, "what is it worth", json!({})).await.status(), 200);
+    }
+    farebox.holds_are_closed().await;
+    adjust(&mut olive, &key.org, "grant", "7.5").await;
+    let waiting = adjust(&mut olive, &key.org, "give", "2500").await.location;
+    let page = olive.get("/credits").await;
+    let known = form(&page.body, "/credits/topups");
+    let mut fields: Vec<(&str, &str)> = known.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    fields.retain(|(name, _)| !matches!(*name, "csrf_token" | "amount" | "method"));
+    fields.extend([("amount", "20"), ("method", "sandbox_card")]);
+    let token = olive.token("/credits").await;
+    let bought = olive.post(&token, "/credits/topups", &fields).await;
+    let topup = bought.location.split(['/', '?']).find(|part| part.starts_with("top_")).unwrap_or_default().to_owned();
+    let journal = olive.get("/admin/books/journal?code=usage").await.body;
+    let transfer = between(&journal, "/admin/books/transfers/", "\"");
+    let calls = olive.get(&format!("/admin/books/transfers/{transfer}")).await.body;
+    let call = between(&calls, &format!("/admin/organizations/{}/calls/", key.org), "\"");
+    let month = farebox.text("select to_char(now() at time zone 'utc', 'YYYY-MM')").await;
+    let endpoint = between(&olive.get("/admin/catalog").await.body, "/admin/catalog/price?endpoint=", "\"");
+    let person = farebox.text("select replace(id::text, '-', '') from person where email = 'ada@example.com'").await;
+
+    let browser = Browser::start(&farebox.base).await;
+    browser.open("/sign-in").await;
+    browser.take_cookies(olive.cookies()).await;
+    let mut inspector = Inspector::new(&browser);
+    let org = format!("/admin/organizations/{}", key.org);
+    for (name, path) in [
+        ("console", "/admin".to_owned()),
+        ("console-organizations", "/admin/organizations".to_owned()),
+        ("console-organization", org.clone()),
+        ("console-statements", format!("{org}/statements")),
+        ("console-statement", format!("{org}/statements/{month}")),
+        ("console-people", "/admin/people".to_owned()),
+        ("console-person", format!("/admin/people/usr_{person}")),
+        ("console-adjustments", "/admin/adjustments".to_owned()),
+        ("console-adjustment", waiting),
+        ("console-adjust", format!("/admin/adjustments/new?org={}", key.org)),
+        ("console-payments", "/admin/payments".to_owned()),
+        ("console-payment", format!("/admin/payments/{topup}")),
+        ("console-codes", "/admin/codes".to_owned()),
+        ("console-books", "/admin/books".to_owned()),
+        ("console-journal", "/admin/books/journal".to_owned()),
+        ("console-transfer", format!("/admin/books/transfers/{transfer}")),
+        ("console-call", format!("{org}/calls/{call}")),
+        ("console-closes", "/admin/books/closes".to_owned()),
+        ("console-reconciliation", "/admin/books/reconciliation".to_owned()),
+        ("console-exports", "/admin/books/exports".to_owned()),
+        ("console-catalog", "/admin/catalog".to_owned()),
+        ("console-price", format!("/admin/catalog/price?endpoint={endpoint}")),
+        ("console-lists", "/admin/catalog/lists".to_owned()),
+        ("console-fees", "/admin/fees".to_owned()),
+        ("console-upstreams", "/admin/upstreams".to_owned()),
+        ("console-mails", "/admin/mails".to_owned()),
+        ("console-jobs", "/admin/jobs".to_owned()),
+        ("console-announcements", "/admin/announcements".to_owned()),
+        ("console-staff", "/admin/staff".to_owned()),
+        ("console-log", "/admin/log".to_owned()),
+    ] {
+        inspector.visit(name, &path).await;
+    }
+    browser.take_cookies(ada.cookies()).await;
+    inspector.visit("statements", "/credits/statements").await;
+    inspector.visit("statement", "/credits/statements/month").await;
+    inspector.verdict();
+}

@@ -1,0 +1,286 @@
+//! Freezing, refunds, codes, staff, mails, jobs, announcements, prices.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{PASSWORD, fill, operator, send, staff};
+use crate::support::visitor::{Visitor, between, form};
+use crate::support::{Farebox, Options};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_organization_is_refused_within_a_second_on_every_node() {
+    let farebox = Farebox::start().await;
+    let other = Farebox::with(Options { database_url: Some(farebox.database_url.clone()), ..Options::default() }).await;
+    let mut olive = operator(&farebox, "olive@example.com").await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    // Both nodes know the key.
+    for node in [&farebox, &other] {
+        assert_eq!(node.chat(&key, "sandbox/echo", "hi", json!({})).await.status(), 200);
+    }
+    let here = format!("/admin/organizations/{}", key.org);
+    let frozen = fill(&mut olive, &here, &format!("{here}/freeze"), &[("reason", "chargebacks")]).await;
+    assert_eq!(frozen.status, 303, "{}", frozen.body);
+    let since = Instant::now();
+    for node in [&other, &farebox] {
+        while node.chat(&key, "sandbox/echo", "hi", json!({})).await.status() == 200 {
+            assert!(since.elapsed() < Duration::from_secs(1), "a node still answers");
+        }
+    }
+    assert!(ada.get("/").await.body.contains("is frozen since"));
+    assert!(olive.get("/admin/organizations?state=frozen").await.body.contains(&key.org));
+    // Leaving and coming back does not thaw it.
+    sqlx::query("update org o set frozen_at = frozen_at where id in (select org_id from personal_org)")
+        .execute(&farebox.pool)
+        .await
+        .expect("touched");
+    let again = fill(&mut olive, &here, &format!("{here}/unfreeze"), &[("reason", "settled")]).await;
+    assert_eq!(again.status, 303);
+    let since = Instant::now();
+    while other.chat(&key, "sandbox/echo", "hi", json!({})).await.status() != 200 {
+        assert!(since.elapsed() < Duration::from_secs(2), "a node still refuses");
+    }
+    let log = ada.get("/settings/audit").await.body;
+    assert!(log.contains("Froze the organization") && log.contains("chargebacks") && !log.contains("olive"), "{log}");
+    farebox.holds_are_closed().await;
+    farebox.books_are_clean().await;
+}
+
+async fn pay(visitor: &mut Visitor<'_>) -> String {
+    let page = visitor.get("/credits").await;
+    let form = form(&page.body, "/credits/topups");
+    let mut fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    fields.retain(|(name, _)| !matches!(*name, "csrf_token" | "amount" | "method"));
+    fields.extend([("amount", "20"), ("method", "sandbox_card")]);
+    let token = visitor.token("/credits").await;
+    let bought = visitor.post(&token, "/credits/topups", &fields).await;
+    let topup = bought.location.split(['/', '?']).find(|part| part.starts_with("top_")).unwrap_or_default().to_owned();
+    let paid = visitor.post(&token, &format!("/sandbox/checkout/{topup}"), &[("outcome", "paid")]).await;
+    assert_eq!(paid.status, 303, "{}", paid.body);
+    topup
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_is_sent_once_and_its_payment_tells_everything() {
+    let farebox = Farebox::start().await;
+    let mut olive = operator(&farebox, "olive@example.com").await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    let topup = pay(&mut ada).await;
+    for _ in 0..200 {
+        if farebox.text("select state from topup").await == "paid" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let here = format!("/admin/payments/{topup}");
+    let page = olive.get(&here).await;
+    assert!(page.status == 200 && page.body.contains("Transfers"), "{}", page.body);
+    let known = form(&page.body, &format!("{here}/refund"));
+    let fields = [("amount", "5"), ("reason", "half of it was not used")];
+    let mut twin = Visitor::with_cookies(&farebox, olive.cookies());
+    let action = format!("{here}/refund");
+    let (one, two) =
+        tokio::join!(send(&mut olive, &action, &known, &fields), send(&mut twin, &action, &known, &fields));
+    assert_eq!((one.status, two.status), (303, 303), "{}", one.body);
+    send(&mut olive, &action, &known, &fields).await;
+    assert_eq!(farebox.text("select count(*) || ' ' || trim_scale(sum(amount)) from refund").await, "1 5");
+    let asked = "select count(*)::text from audit_entry e where action = 'credits.refund_asked' and chain_id = '00000000-0000-0000-0000-000000000000'";
+    assert_eq!(farebox.text(asked).await, "1");
+    let much = fill(&mut olive, &here, &action, &[("amount", "5000"), ("reason", "too much")]).await;
+    assert_eq!(much.status, 303);
+    assert!(olive.get(&here).await.body.contains("is left to refund"));
+    assert!(olive.get("/admin/payments?state=paid").await.body.contains(&topup));
+    let found = olive.get(&format!("/admin/payments?q={topup}")).await;
+    assert_eq!((found.status, found.location), (303, here));
+    farebox.books_are_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codes_are_made_once_and_shown_once() {
+    let farebox = Farebox::start().await;
+    let mut olive = operator(&farebox, "olive@example.com").await;
+    let page = olive.get("/admin/codes").await.body;
+    let known = form(&page, "/admin/codes");
+    let fields = [
+        ("amount", "5"),
+        ("count", "3"),
+        ("uses", "1"),
+        ("per_org", "1"),
+        ("note", "spring"),
+        ("reason", "the spring fair"),
+    ];
+    let made = send(&mut olive, "/admin/codes", &known, &fields).await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    assert_eq!(made.body.matches("FARE-").count(), 3);
+    let again = send(&mut olive, "/admin/codes", &known, &fields).await;
+    assert_eq!(again.status, 303);
+    assert_eq!(farebox.text("select count(*)::text from redemption_code").await, "3");
+    let code = between(&made.body, "<code>", "\n");
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    let redeemed = fill(&mut ada, "/credits/redeem", "/credits/redeem", &[("code", &code)]).await;
+    assert_eq!(redeemed.status, 303, "{}", redeemed.body);
+    assert_eq!(farebox.text("select trim_scale(sum(posted))::text from credit").await, "5");
+    let batch = farebox.text("select replace(id::text, '-', '') from code_batch").await;
+    let revoked = fill(
+        &mut olive,
+        "/admin/codes",
+        "/admin/codes/revoke",
+        &[("batch", &format!("bat_{batch}")), ("reason", "over")],
+    )
+    .await;
+    assert_eq!(revoked.status, 303, "{}", revoked.body);
+    assert!(olive.get("/admin/codes").await.body.contains("Revoked"));
+    farebox.books_are_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_runs_the_instance_is_changed_by_those_who_do() {
+    let farebox = Farebox::start().await;
+    let mut olive = operator(&farebox, "olive@example.com").await;
+    let mut abel = Visitor::member(&farebox, "abel@example.com", PASSWORD).await;
+    assert_eq!(abel.get("/admin").await.status, 404);
+    let add = [("email", "abel@example.com"), ("role", "auditor"), ("reason", "our accountant")];
+    assert_eq!(fill(&mut olive, "/admin/staff", "/admin/staff", &add).await.status, 303);
+    assert_eq!(abel.get("/admin/books").await.status, 200);
+    assert_eq!(abel.get("/admin/staff").await.status, 403);
+    // The last operator stays one.
+    let me =
+        farebox.text("select 'usr_' || replace(id::text, '-', '') from person where email = 'olive@example.com'").await;
+    fill(&mut olive, "/admin/staff", "/admin/staff/remove", &[("person", &me), ("reason", "leaving")]).await;
+    assert_eq!(farebox.text("select count(*)::text from operator where role = 'operator'").await, "1");
+    let him =
+        farebox.text("select 'usr_' || replace(id::text, '-', '') from person where email = 'abel@example.com'").await;
+    fill(&mut olive, "/admin/staff", "/admin/staff/remove", &[("person", &him), ("reason", "left")]).await;
+    assert_eq!(abel.get("/admin/books").await.status, 404);
+    // Signing somebody out ends their browsers.
+    let page = fill(
+        &mut olive,
+        &format!("/admin/people/{him}"),
+        &format!("/admin/people/{him}/sign-out"),
+        &[("reason", "lost a laptop")],
+    )
+    .await;
+    assert_eq!(page.status, 303);
+    assert_eq!(abel.get("/").await.status, 303);
+    assert!(olive.get("/admin/people?q=abel").await.body.contains("abel@example.com"));
+    assert!(olive.get("/admin/log").await.body.contains("lost a laptop"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_given_up_is_tried_again_and_everybody_hears_of_it() {
+    let farebox = Farebox::start().await;
+    let mut olive = operator(&farebox, "olive@example.com").await;
+    sqlx::query("update mail set dead_at = now(), sent_at = null, last_error = 'no such host olive@example.com'")
+        .execute(&farebox.pool)
+        .await
+        .expect("dead letters");
+    let page = olive.get("/admin/mails?state=dead").await.body;
+    assert!(page.contains("Given up") && !page.contains("host olive@example.com"), "{page}");
+    fill(&mut olive, "/admin/mails", "/admin/mails/retry", &[("mail", "all"), ("reason", "the server is back")]).await;
+    assert_eq!(farebox.text("select count(*)::text from mail where dead_at is not null").await, "0");
+    let job: i64 = sqlx::query_scalar(
+        "select (graphile_worker.add_job('no_such_job', '{}'::json, max_attempts => 3, run_at => now() + interval '1 hour')).id",
+    )
+    .fetch_one(&farebox.pool)
+    .await
+    .expect("a job");
+    sqlx::query("update graphile_worker._private_jobs set attempts = 3, last_error = 'it failed' where id = $1")
+        .bind(job)
+        .execute(&farebox.pool)
+        .await
+        .expect("a dead job");
+    let page = olive.get("/admin/jobs?state=dead").await.body;
+    assert!(page.contains("no_such_job") && page.contains("it failed"), "{page}");
+    let retried =
+        fill(&mut olive, "/admin/jobs", "/admin/jobs/retry", &[("job", &job.to_string()), ("reason", "once more")])
+            .await;
+    assert_eq!(retried.status, 303, "{}", retried.body);
+    let attempts: i32 = sqlx::query_scalar("select attempts::integer from graphile_worker._private_jobs where id = $1")
+        .bind(job)
+        .fetch_one(&farebox.pool)
+        .await
+        .expect("a job");
+    assert!(attempts < 3, "{attempts}");
+
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    let text = "We move house on Sunday <b>at nine</b>.";
+    let fields = [("body", text), ("tone", "warn"), ("days", "3"), ("reason", "the move")];
+    assert_eq!(fill(&mut olive, "/admin/announcements", "/admin/announcements", &fields).await.status, 303);
+    let page = ada.get("/credits").await.body;
+    assert!(page.contains("We move house on Sunday") && !page.contains("<b>at nine"), "plain text");
+    let id = between(&page, "name=\"id\" value=\"ann_", "\"");
+    let token = ada.token("/credits").await;
+    ada.post(&token, "/announcements/read", &[("id", &format!("ann_{id}"))]).await;
+    assert!(!ada.get("/credits").await.body.contains("We move house"), "put away for good");
+    assert!(olive.get("/").await.body.contains("We move house"), "for her alone");
+    fill(
+        &mut olive,
+        "/admin/announcements",
+        "/admin/announcements/end",
+        &[("announcement", &format!("ann_{id}")), ("reason", "over")],
+    )
+    .await;
+    assert!(!olive.get("/").await.body.contains("We move house"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_price_list_is_seen_before_it_is_applied_and_makes_versions() {
+    let farebox = Farebox::start().await;
+    let mut olive = operator(&farebox, "olive@example.com").await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    assert_eq!(farebox.chat(&key, "sandbox/echo", "how much is it", json!({})).await.status(), 200);
+    farebox.holds_are_closed().await;
+    let upstream = farebox
+        .text("select e.upstream_model from endpoint e join model m on m.id = e.model_id where m.slug = 'sandbox/echo'")
+        .await;
+    let list = format!(
+        "provider,model,mode,input_usd_per_million,output_usd_per_million,cache_read_usd_per_million\n\
+         sandbox,{upstream},chat,0.5,1,\nnobody,other,chat,1,2,\n"
+    );
+    let token = olive.token("/admin/catalog/lists").await;
+    let boundary = "a-boundary-of-the-test";
+    let body = format!(
+        "--{boundary}\r\ncontent-disposition: form-data; name=\"csrf_token\"\r\n\r\n{token}\r\n--{boundary}\r\n\
+         content-disposition: form-data; name=\"list\"; filename=\"prices.csv\"\r\ncontent-type: text/csv\r\n\r\n\
+         {list}\r\n--{boundary}--\r\n"
+    );
+    let kind = format!("multipart/form-data; boundary={boundary}");
+    let request = farebox.http.post(farebox.url("/admin/catalog/lists")).header("content-type", kind).body(body);
+    let kept = olive.send(request).await;
+    assert_eq!(kept.status, 303, "{}", kept.body);
+    let before = farebox.text("select count(*)::text from price_version").await;
+    let page = olive.get(&format!("{}?markup=20", kept.location)).await.body;
+    assert!(page.contains("1 endpoints that the list knows") && page.contains("~ price sandbox/echo"), "{page}");
+    assert_eq!(farebox.text("select count(*)::text from price_version").await, before, "looking changes nothing");
+    let action = format!("{}/apply", kept.location);
+    let known = form(&page, &action);
+    let fields = [("prices", "1"), ("reason", "the new list")];
+    let applied = send(&mut olive, &action, &known, &fields).await;
+    assert_eq!(applied.status, 303, "{}", applied.body);
+    send(&mut olive, &action, &known, &fields).await;
+    assert_eq!(farebox.text("select count(*)::text from upstream_price").await, "1");
+    let price =
+        "select trim_scale(v.prompt * 1000000) || ' ' || trim_scale(v.completion * 1000000) from price_version v
+        join endpoint e on e.id = v.endpoint_id join model m on m.id = e.model_id where m.slug = 'sandbox/echo'
+        order by version desc limit 1";
+    assert_eq!(farebox.text(price).await, "0.6 1.2");
+    let page = olive.get("/admin/catalog").await.body;
+    assert!(page.contains("Providers charge") && page.contains("For calls of"), "{page}");
+    // One price by hand, with what it would have cost.
+    let endpoint = between(&page, "/admin/catalog/price?endpoint=", "\"");
+    let page = olive.get(&format!("/admin/catalog/price?endpoint={endpoint}&prompt=2&completion=4")).await;
+    assert!(page.status == 200 && page.body.contains("Would have paid"), "{}", page.body);
+    let known = form(&page.body, "/admin/catalog/price");
+    assert!(!known.is_empty());
+    assert_eq!(olive.get("/admin/fees").await.status, 200);
+    let set = [("provider", "openai"), ("credential", "sk-secret-of-the-house"), ("reason", "a new account")];
+    let page = olive.get("/admin/upstreams").await.body;
+    if page.contains("value=\"openai\"") {
+        assert_eq!(fill(&mut olive, "/admin/upstreams", "/admin/upstreams", &set).await.status, 303);
+        assert!(!olive.get("/admin/upstreams").await.body.contains("sk-secret-of-the-house"));
+    }
+    let mut abel = staff(&farebox, "abel@example.com", "auditor").await;
+    assert!(!abel.get("/admin/catalog").await.body.contains("/admin/catalog/lists"));
+    farebox.books_are_clean().await;
+}
