@@ -30,7 +30,7 @@ pub async fn measured(
     since: DateTime<Utc>,
     endpoints: Option<&[EndpointId]>,
 ) -> Result<HashMap<EndpointId, Measured>, sqlx::Error> {
-    let since = super::record::hour_of(since);
+    let since = super::span::hour_of(since);
     let rows = match endpoints {
         Some(endpoints) => store::measured_of(conn, since, endpoints).await?,
         None => store::measured_of_all(conn, since).await?,

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::super::record::hour_of;
+use super::super::span::hour_of;
 use super::super::usage::{Extra, UsageRow};
 use crate::base::Usd;
 use crate::base::ids::{CallId, KeyId, OrgId};
