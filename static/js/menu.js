@@ -22,3 +22,9 @@ document.addEventListener("keydown", (event) => {
   const next = at === -1 && step === -1 ? items.length - 1 : (at + step + items.length) % items.length;
   items[next].focus();
 });
+
+// On a narrow screen the navigation is a row that scrolls: it begins where one is.
+const here = document.querySelector(".nav a[aria-current]");
+if (here && here.parentElement.scrollWidth > here.parentElement.clientWidth) {
+  here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.offsetLeft - 16;
+}

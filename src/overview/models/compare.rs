@@ -7,9 +7,8 @@ use rust_decimal::Decimal;
 
 use super::DAY;
 use super::filter::Filter;
-use super::words::{input_price, is_sandbox, longest, per_million, tokens, words};
+use super::words::{dollars, input_price, is_sandbox, longest, per_million, tokens, words};
 use crate::activity;
-use crate::base::Usd;
 use crate::catalog::{ListedModel, Shelf};
 use crate::orgs::Member;
 use crate::web::views::catalog as views;
@@ -50,7 +49,7 @@ pub async fn show(
     let rows = vec![
         row("Input / 1M tokens", true, price(&|price| input_price(price))),
         row("Output / 1M tokens", true, price(&|price| per_million(price.completion))),
-        row("Cached input / 1M", true, price(&|price| price.cache_read.map(per_million).unwrap_or_default())),
+        row("Cached input / 1M", true, price(&|price| price.cache_read.map_or_else(|| "none".to_owned(), per_million))),
         row("10K tokens in, 1K out", true, examples(&models)),
         row("Context", true, column(&|listed| tokens(listed.model.context_length))),
         row("Longest answer", true, column(&|listed| longest(listed.model.max_output))),
@@ -102,7 +101,7 @@ fn examples(models: &[&Arc<ListedModel>]) -> Vec<views::Cell> {
     costs
         .into_iter()
         .map(|cost| views::Cell {
-            text: cost.map(|cost| Usd::new(cost).display()).unwrap_or_default(),
+            text: cost.map(|cost| dollars(cost)).unwrap_or_default(),
             best: differ && cost.is_some() && cost == least,
         })
         .collect()

@@ -36,6 +36,8 @@ function written(token) {
   block.className = "block";
   block.dir = "auto";
   block.append(window.DOMPurify.sanitize(marked.parser([token]), RULES));
+  // A link whose address may not be there is a text like any other.
+  for (const text of block.querySelectorAll("a:not([href])")) text.replaceWith(...text.childNodes);
   for (const link of block.querySelectorAll("a[href]")) {
     link.rel = "noopener noreferrer nofollow";
     link.target = "_blank";

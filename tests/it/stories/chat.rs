@@ -82,6 +82,33 @@ async fn a_message_is_a_call_of_the_member_and_needs_no_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preset_is_chosen_like_a_model() {
+    let routes = Routes::start().await;
+    let mut ada = routes.ada();
+    let id = farebox::base::ids::PresetId::fresh().to_string();
+    let fields =
+        [("id", id.as_str()), ("name", "Rhymes"), ("models", "lab/other"), ("system_prompt", "Answer in rhymes.")];
+    let made = ada.submit("/settings/presets/new", "/settings/presets", &fields).await;
+    assert_eq!(made.status, 303, "{}", made.body);
+    assert!(ada.get("/chat").await.body.contains("<option value=\"@preset/rhymes\""));
+    routes.until_asked(&json!({ "model": "@preset/rhymes" }), &["beta-other"]).await;
+    let token = token(&mut ada).await;
+    let (status, body) = write(&routes, &mut ada, &token, &message("@preset/rhymes")).await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(routes.sent()["messages"][0]["content"], "Answer in rhymes.");
+    let call = lab::events(&body)[0]["id"].as_str().expect("an id").to_owned();
+    let detail = ada.get(&format!("/activity/{call}")).await.body;
+    assert!(detail.contains("<dt>Preset</dt><dd class=\"mono\">rhymes</dd>"), "{detail}");
+    // One that is archived is not offered, and a page that still has it is told.
+    assert_eq!(ada.submit("/settings/presets", &format!("/settings/presets/{id}/archive"), &[]).await.status, 303);
+    assert!(!ada.get("/chat").await.body.contains("@preset/rhymes"));
+    routes.until_asked(&json!({ "model": "@preset/rhymes" }), &[]).await;
+    let (status, error) = told(&routes, &mut ada, &message("@preset/rhymes")).await;
+    assert_eq!(status, 404, "{error}");
+    assert!(says(&error, "archived") && says(&error, "Choose another model or preset"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_a_session_of_this_site_may_write() {
     let routes = Routes::start().await;
     let mut ada = routes.ada();

@@ -62,7 +62,7 @@ async fn two_to_four_models_stand_beside_each_other() {
     }
     let page = ada.get("/models/compare?compare=lab/chat&compare=lab/other").await.body;
     // A call of ten thousand tokens in and a thousand out: at 1 and 2 dollars a million, and at 2 and 4.
-    for text in ["<strong>$0.01</strong>", "$0.02", "lowest", "Lab alpha, Lab beta, Lab gamma", "no data"] {
+    for text in ["<strong>$0.012</strong>", "$0.024", "lowest", "Lab alpha, Lab beta, Lab gamma", "no data"] {
         assert!(page.contains(text), "{text}: {page}");
     }
     assert!(page.contains("/models/compare?compare=lab%2Fother"), "one can be left out: {page}");
