@@ -35,10 +35,9 @@ use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
 use crate::outgoing::{HttpClient, HttpClientConfig};
+use crate::presets::pages::preferences::Instance;
 use crate::presets::{Memory, Terms};
 use crate::privacy::{Discount, Texts};
-use crate::vault::Vault;
-use crate::presets::pages::preferences::Instance;
 use crate::routing::Health;
 use crate::teams::DeleteOrg;
 use crate::topups::auto::{TellOfAutoTopup, TryAutoTopup};
@@ -51,6 +50,7 @@ use crate::topups::processors::{Processor, Processors};
 use crate::topups::{
     ApplyEvent, BalanceCrossed, ForgetCustomers, RefundWarned, SettleSandboxPayment, billing, janitor, reconcile,
 };
+use crate::vault::Vault;
 use crate::web::{App, Hosts};
 use crate::{db, jobs, orgs, presets, privacy, routes};
 

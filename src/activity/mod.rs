@@ -25,5 +25,7 @@ pub use log::{FilterError, LogFilter, LogRow, MAX_COUNTED, count, log, speed_ten
 pub use record::{Lines, lines, record, withdraw_abandoned};
 pub use span::{Span, edges, period_span, start_of_day, start_of_month};
 pub use spend::{Summary, Totals, lifetime, spent_by, summary, totals};
-pub use store::{DayRow, HourDetail, HourLine, HourOfKey, SettledUsage, UsageDetail, UsageLine, days, dear_hours, settled_usage};
+pub use store::{
+    DayRow, HourDetail, HourLine, HourOfKey, SettledUsage, UsageDetail, UsageLine, days, dear_hours, settled_usage,
+};
 pub use usage::{Extra, STATUSES, UsageRow, storable_json};

@@ -56,7 +56,8 @@ fn percent(sources: &Sources, name: &'static str, default: &str) -> Result<Decim
     let text = sources.get(name).unwrap_or(default);
     let number: Option<Decimal> = text.trim().trim_end_matches('%').trim_end().parse().ok();
     let fits = number.filter(|number| (Decimal::ZERO..=Decimal::ONE_HUNDRED).contains(number) && number.scale() <= 4);
-    let fits = fits.ok_or_else(|| wrong(name, "must be a percentage from 0 to 100 with four digits after the point at most"))?;
+    let fits =
+        fits.ok_or_else(|| wrong(name, "must be a percentage from 0 to 100 with four digits after the point at most"))?;
     Ok((fits / Decimal::ONE_HUNDRED).normalize())
 }
 

@@ -8,9 +8,9 @@ use rand::RngExt;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
+use super::call::Terms;
 use super::defaults::{InstanceDefaults, fill_in};
 use super::error::ApiError;
-use super::call::Terms;
 use super::estimate::{Estimate, PromptBound, bounds, budget, estimate, length, prompt_bound};
 use super::forward::{self, Answer, Deps, Job, Step, Timeouts};
 use super::providers::UpstreamKeys;
@@ -171,7 +171,8 @@ impl Gateway {
             .ok_or_else(|| ApiError::unprocessable("The request is larger than any model can take."))?;
         // A call that the allowance covers is made without any credits; with credits its fee is held all the same, for
         // another call may use the allowance up meanwhile.
-        let owes = found.first().and_then(Candidate::own).is_none_or(|own| self.0.settler.owes_fee(caller.org, own.fee));
+        let owes =
+            found.first().and_then(Candidate::own).is_none_or(|own| self.0.settler.owes_fee(caller.org, own.fee));
         let bound = if owes { bound } else { Estimate { least: Usd::ZERO, ..bound } };
         let bound = match request.max_cost {
             Some(cap) if bound.least > cap => return Err(ApiError::over_cap(bound.least, cap)),

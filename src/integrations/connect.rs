@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::PlainProviderKey;
 use super::provider_key::{MAX_LIMITS, ProviderKey, purpose};
 use super::store::{self, SealedKey};
-use super::PlainProviderKey;
 use crate::audit::{self, Action, Target};
 use crate::base::ids::{KeyId, PersonId, ProviderKeyId};
 use crate::catalog::{ListedProvider, ProviderKind};

@@ -62,7 +62,9 @@ pub async fn try_key(http: &HttpClient, offer: &Offer, origin: &str, key: &Secre
 fn judged(status: StatusCode) -> Tried {
     match status.as_u16() {
         200..=299 => Tried::Works,
-        401 | 403 => failed("The provider refused the key (401 or 403). Check that it was copied whole and may be used."),
+        401 | 403 => {
+            failed("The provider refused the key (401 or 403). Check that it was copied whole and may be used.")
+        }
         402 => failed("The provider says that the account has no money left (402)."),
         // The key was understood; the account is at its pace.
         429 => failed("The provider says that the account is at its limit (429)."),

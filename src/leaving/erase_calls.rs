@@ -7,8 +7,8 @@ use sqlx::PgPool;
 
 use super::store;
 use crate::base::ids::{KeyId, OrgId, PersonId};
-use crate::privacy;
 use crate::jobs::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
+use crate::privacy;
 
 /// Calls that ran when the person was erased are settled by then, or swept.
 pub const CALLS_END_WITHIN_SECONDS: i32 = 60 * 60;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::hold::{Granted, Byok, Refused, Want};
+use super::hold::{Byok, Granted, Refused, Want};
 use super::meter::MeterState;
 use super::store::CreditState;
 use crate::base::Usd;

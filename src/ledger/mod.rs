@@ -39,8 +39,8 @@ pub use reconcile::{Drift, Report, verify};
 pub use reserve::{Desk, DeskConfig};
 pub use settle::{Ended, Ending, presume, settle, settle_with, settle_without_hold};
 pub use store::{
-    ByokChange, Changes, CreditChange, CreditState, Line, MeterChange, Moved, TransferLine, credit_state, find_watch, lines_of,
-    lock_credit, meter_states, meters_near_limit, moves, net_of,
+    ByokChange, Changes, CreditChange, CreditState, Line, MeterChange, Moved, TransferLine, credit_state, find_watch,
+    lines_of, lock_credit, meter_states, meters_near_limit, moves, net_of,
 };
 pub use sweep::sweep;
 pub use transfer::{Code, credit_account};

@@ -346,7 +346,11 @@ mod tests {
         }
         let resolver = GuardedResolver { allow_private: false, lookup: rebinding };
         let first = resolver.resolve("rebind.example".parse().expect("a name")).await.map(Iterator::collect::<Vec<_>>);
-        assert_eq!(first.expect("public"), [SocketAddr::from(([8, 8, 8, 8], 0))], "of several addresses the public ones");
+        assert_eq!(
+            first.expect("public"),
+            [SocketAddr::from(([8, 8, 8, 8], 0))],
+            "of several addresses the public ones"
+        );
         assert_eq!(LOOKUPS.load(Ordering::SeqCst), 1, "what was checked is what is connected to");
         assert!(resolver.resolve("rebind.example".parse().expect("a name")).await.is_err());
     }

@@ -47,7 +47,11 @@ pub fn texts(read: Result<Option<Seen>, VaultError>, viewer: Viewer) -> Result<O
     let cut = |total: u64| {
         let kept = u64::try_from(MAX_TEXT).unwrap_or(u64::MAX);
         let kilobytes = |bytes: u64| crate::base::money::thousands(&bytes.div_ceil(1_024).to_string());
-        if total <= kept { String::new() } else { format!("The first {} KB of {} KB.", kilobytes(kept), kilobytes(total)) }
+        if total <= kept {
+            String::new()
+        } else {
+            format!("The first {} KB of {} KB.", kilobytes(kept), kilobytes(total))
+        }
     };
     match read {
         Ok(None) => Ok(None),

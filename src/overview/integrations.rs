@@ -41,7 +41,8 @@ pub async fn index(
     let card = |listed: &ListedProvider| {
         let slug = listed.provider.slug.as_str();
         let own = keys.iter().find(|key| key.provider == slug);
-        let models = catalog.models().iter().filter(|model| model.offers.iter().any(|offer| is_at(offer, slug))).count();
+        let models =
+            catalog.models().iter().filter(|model| model.offers.iter().any(|offer| is_at(offer, slug))).count();
         views::Card {
             slug: slug.to_owned(),
             name: listed.provider.name.clone(),

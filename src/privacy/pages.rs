@@ -87,7 +87,9 @@ pub async fn delete(
     let deleted = super::delete_texts(&mut tx, &member.acting()).await?;
     tx.commit().await?;
     let mut response = see_other(HERE);
-    let text = if deleted == 1 { "The texts of one call are deleted.".to_owned() } else {
+    let text = if deleted == 1 {
+        "The texts of one call are deleted.".to_owned()
+    } else {
         format!("The texts of {} calls are deleted.", thousands(&deleted.to_string()))
     };
     flash::set(&mut response, &app, true, &text);
@@ -101,7 +103,11 @@ fn view(member: &Member, catalog: &Catalog, discount: &Discount, settings: &Sett
         some => thousands(&some.to_string()),
     };
     views::Privacy {
-        shell: member.shell("privacy", "Privacy", "What becomes of what you send. Every switch counts from the next call on."),
+        shell: member.shell(
+            "privacy",
+            "Privacy",
+            "What becomes of what you send. Every switch counts from the next call on.",
+        ),
         may_change: member.may(Permission::ManageSettings),
         paid_training: settings.paid_training,
         free_training: settings.free_training,

@@ -23,7 +23,9 @@ pub enum Why {
     Parameters(Vec<String>),
     NotFree,
     /// The organization lets nobody answer that may train on inputs; whether by the switch for free models.
-    NoTraining { free: bool },
+    NoTraining {
+        free: bool,
+    },
     /// The organization lets nobody answer that keeps what it is sent.
     NoRetention,
     /// The organization uses its own account there alone, and its key does not reach this call.

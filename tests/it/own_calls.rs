@@ -212,12 +212,20 @@ async fn a_discount_is_taken_off_before_the_hold_caps() {
         settler.settle(call, granted.amount, discounted(cost, fee)).await
     };
     let receipt = settle("0.000000000150", "1", None).await;
-    assert_eq!((receipt.charged, receipt.discount), (usd("0.000000000148"), usd("0.000000000002")), "half away from zero");
+    assert_eq!(
+        (receipt.charged, receipt.discount),
+        (usd("0.000000000148"), usd("0.000000000002")),
+        "half away from zero"
+    );
     let receipt = settle("1", "0.5", None).await;
     assert_eq!((receipt.charged, receipt.overrun, receipt.discount), (usd("0.5"), usd("0.49"), usd("0.01")));
     let fee = Fee { rate: part("0.05"), allowance: Usd::ZERO };
     let receipt = settle("2", "1", Some(fee)).await;
-    assert_eq!((receipt.charged, receipt.discount), (usd("0.099"), usd("0.001")), "off the fee, where a fee is charged");
+    assert_eq!(
+        (receipt.charged, receipt.discount),
+        (usd("0.099"), usd("0.001")),
+        "off the fee, where a fee is charged"
+    );
     assert_eq!(sum(&pool, &tenant, "discount").await, usd("0.011000000002"));
     assert_clean(&pool).await;
 }

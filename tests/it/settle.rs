@@ -50,7 +50,12 @@ pub async fn a_call_is_charged_once_and_logged(pool: PgPool) {
     let call = tenant.call();
     let held = hold(&desk(&pool, LONG), &call, "1").await;
     let receipt = settler.settle(call.clone(), held, answered("0.000000000123")).await;
-    let expected = Receipt { charged: usd("0.000000000123"), overrun: Usd::ZERO, discount: Usd::ZERO, durable: Durable::Committed };
+    let expected = Receipt {
+        charged: usd("0.000000000123"),
+        overrun: Usd::ZERO,
+        discount: Usd::ZERO,
+        durable: Durable::Committed,
+    };
     assert_eq!(receipt, expected);
     assert_eq!(tenant.posted(&pool).await, usd("9.999999999877"));
     assert_eq!(tenant.credit(&pool).await.held, Usd::ZERO);
@@ -462,7 +467,10 @@ pub async fn a_flush_that_fails_leaves_the_settlement_to_the_spool_and_charges_o
     let unflushed = Unflushed::new(&pool, Duration::from_secs(1), call.clone(), held).await;
     wait_until_posted(&pool, &tenant, "9.75").await;
     let receipt = unflushed.settling.await.expect("no panic");
-    assert_eq!(receipt, Receipt { charged: usd("0.25"), overrun: Usd::ZERO, discount: Usd::ZERO, durable: Durable::Spooled });
+    assert_eq!(
+        receipt,
+        Receipt { charged: usd("0.25"), overrun: Usd::ZERO, discount: Usd::ZERO, durable: Durable::Spooled }
+    );
     assert_eq!(unflushed.spool.depth(), 1);
     drop(unflushed.only);
     wait_until_replayed(&unflushed.settler, &unflushed.spool).await;
@@ -484,7 +492,10 @@ pub async fn a_commit_that_a_crash_took_back_is_settled_again(pool: &PgPool, kil
     kill();
     drop(unflushed.only);
     let receipt = unflushed.settling.await.expect("no panic");
-    assert_eq!(receipt, Receipt { charged: usd("0.25"), overrun: Usd::ZERO, discount: Usd::ZERO, durable: Durable::Spooled });
+    assert_eq!(
+        receipt,
+        Receipt { charged: usd("0.25"), overrun: Usd::ZERO, discount: Usd::ZERO, durable: Durable::Spooled }
+    );
     let lost = loop {
         let found = sqlx::query_scalar::<_, i64>("select count(*) from usage where id = $1").bind(call.id.0);
         match found.fetch_one(pool).await {

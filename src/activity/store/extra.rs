@@ -61,9 +61,8 @@ pub fn hour_details<'a>(rows: &[&'a UsageRow]) -> Vec<HourDetail<'a>> {
             member: row.member.map_or(Uuid::nil(), |member| member.0),
             upstream_cost: row.extra.upstream_cost,
         };
-        let place = |line: &HourDetail<'a>| {
-            (line.org, line.hour, line.key, line.model, line.provider, line.app, line.member)
-        };
+        let place =
+            |line: &HourDetail<'a>| (line.org, line.hour, line.key, line.model, line.provider, line.app, line.member);
         // An update meets each row once, so what falls together is added up here.
         match lines.iter_mut().find(|known| place(known) == place(&line)) {
             Some(known) => known.upstream_cost += line.upstream_cost,

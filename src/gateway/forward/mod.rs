@@ -19,11 +19,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
+use super::call::Terms;
 use super::error::ApiError;
 use super::providers::{Failure, Fault, UpstreamKeys};
 use super::settle::{Durable, Receipt, Settler};
 use super::wire::{Stamp, UsageOut, error_chunk, normalise_whole, usage_chunk, with_usage};
-use super::call::Terms;
 use super::{Attempt, Call, Ended};
 use crate::base::Usd;
 use crate::outgoing::HttpClient;

@@ -12,9 +12,9 @@ use super::source::{Dialect, HttpSource};
 use super::{Line, Question, Reply, Source};
 use crate::base::Secret;
 use crate::catalog::Offer;
-use crate::routing::Candidate;
 use crate::gateway::hops;
 use crate::gateway::wire::{check_depth, whole_to_chunk};
+use crate::routing::Candidate;
 
 /// Bytes of an answer in one piece, and of an error.
 const MAX_WHOLE: usize = 32 * 1_024 * 1_024;

@@ -76,7 +76,8 @@ impl Allowances {
                 *allowance = fee.allowance;
             }
         }
-        let change = |(org, (list, allowance))| OwnChange { org, list, allowance, paid: self.is_used_up(org, allowance) };
+        let change =
+            |(org, (list, allowance))| OwnChange { org, list, allowance, paid: self.is_used_up(org, allowance) };
         sums.into_iter().map(change).collect()
     }
 }

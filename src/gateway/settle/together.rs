@@ -36,11 +36,7 @@ pub async fn settle_together(
 /// The whole batch in one round trip and without a wait for the disk: what it comes to is worked out here, and a function
 /// of `migrations/0028_calls.sql` writes it if every hold is there as it was granted and no call has a row yet. `None`
 /// when anything is different; nothing was written then.
-async fn at_once(
-    lane: &Lane,
-    allowances: &Allowances,
-    jobs: &[Arc<Job>],
-) -> Result<Option<Vec<Receipt>>, sqlx::Error> {
+async fn at_once(lane: &Lane, allowances: &Allowances, jobs: &[Arc<Job>]) -> Result<Option<Vec<Receipt>>, sqlx::Error> {
     let mut seen = HashSet::with_capacity(jobs.len());
     if !jobs.iter().all(|job| seen.insert(job.id())) {
         return Ok(None);
@@ -55,8 +51,7 @@ async fn at_once(
     let meters: Vec<_> = settlements.iter().map(|settlement| settlement.call.meter_ids()).collect();
     let charges: Vec<Charge> = settlements.iter().map(|settlement| allowances.presume(settlement)).collect();
     let endings = settlements.iter().zip(&charges).zip(&meters);
-    let endings =
-        endings.map(|((settlement, charge), meters)| (ending(settlement, charge.cost), meters.as_slice()));
+    let endings = endings.map(|((settlement, charge), meters)| (ending(settlement, charge.cost), meters.as_slice()));
     let (ended, changes) = ledger::presume(endings);
     let count_of_ended = i32::try_from(ended.len()).unwrap_or(i32::MAX);
     let own = allowances.changes(settlements.iter().copied());
@@ -225,7 +220,12 @@ async fn settle_lost(pool: &PgPool, settlement: &Settlement) -> Result<Receipt, 
     if let Some(before) = before {
         if before.status != Status::Abandoned.as_str() {
             let discount = Usd::ZERO;
-            return Ok(Receipt { charged: before.cost, overrun: before.overrun, discount, durable: Durable::Committed });
+            return Ok(Receipt {
+                charged: before.cost,
+                overrun: before.overrun,
+                discount,
+                durable: Durable::Committed,
+            });
         }
         activity::withdraw_abandoned(&mut tx, org, call).await?;
     }

@@ -74,7 +74,10 @@ mod tests {
         let mut own = String::new();
         UsageOut::new(tokens, charged, &[]).with(Some(Usd::from_cents(5)), Usd::from_cents(1)).write(&mut own);
         let own: serde_json::Value = serde_json::from_str(&own).unwrap_or_default();
-        assert_eq!((&own["is_byok"], own["cost_details"]["upstream_inference_cost"].to_string()), (&true.into(), "0.05".into()));
+        assert_eq!(
+            (&own["is_byok"], own["cost_details"]["upstream_inference_cost"].to_string()),
+            (&true.into(), "0.05".into())
+        );
         assert_eq!(own["cost_details"]["data_discount"].to_string(), "0.01");
     }
 }

@@ -166,7 +166,10 @@ pub async fn end_holds(
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, EndedHold { amount: row.amount, byok: row.byok, meters: row.meters })).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.id, EndedHold { amount: row.amount, byok: row.byok, meters: row.meters }))
+        .collect())
 }
 
 /// Expired holds, locked; those that another node is ending right now are skipped.

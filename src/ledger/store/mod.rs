@@ -9,8 +9,8 @@ mod transfers;
 mod watches;
 
 pub use audit::{
-    audit_counts, drifted_byok_holds, drifted_credit_holds, drifted_credits, drifted_meter_holds, orphan_transfers, overdue_holds,
-    sum_of_all_accounts,
+    audit_counts, drifted_byok_holds, drifted_credit_holds, drifted_credits, drifted_meter_holds, orphan_transfers,
+    overdue_holds, sum_of_all_accounts,
 };
 pub use credits::{CreditState, credit_state, insert_credit, lock_credit, move_credit};
 pub use holds::{EndedHold, end_holds, expired_holds, hold_all, lock_books};

@@ -55,7 +55,11 @@ fn integrations(theme: &str) -> views::Integrations {
         fee: "5 %".into(),
         allowance: usd("$25,000.00"),
         used: usd("$812.40"),
-        cards: vec![card("openai", "OpenAI", Some(own())), card("mistral", "Mistral", None), card("groq", "Groq", None)],
+        cards: vec![
+            card("openai", "OpenAI", Some(own())),
+            card("mistral", "Mistral", None),
+            card("groq", "Groq", None),
+        ],
     }
 }
 

@@ -78,7 +78,8 @@ async fn call(pool: &PgPool, desk: &Desk, tenant: &Tenant) -> Option<Usd> {
         Err(other) => panic!("{other:?}"),
     };
     let mut tx = pool.begin().await.expect("a transaction");
-    let ended = ledger::settle(&mut tx, &[Ending { cost: held, ..Ending::release(org, call, held) }]).await.expect("settled");
+    let ended =
+        ledger::settle(&mut tx, &[Ending { cost: held, ..Ending::release(org, call, held) }]).await.expect("settled");
     tx.commit().await.expect("committed");
     match ended.first() {
         Some(Ended::Settled { charged, .. }) => Some(*charged),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::fake_upstream::Behaviour;
 use crate::support::routes::{EMAIL, PASSWORD, Routes};
-use crate::support::visitor::{Visitor, between};
+use crate::support::visitor::{Visitor, between, form};
 use crate::support::{Farebox, Key, Options, lab, team};
 
 const OWN: &str = "sk-own-0123456789abcdefghijklmnop";
@@ -124,28 +124,33 @@ async fn each_mode_and_limit_of_a_key_is_seen_at_the_providers() {
 
     // For one model, one key and one member.
     connect(&mut ada, &[("mode", "first"), ("models", "lab/other")]).await;
-    until(&routes, &key, &plain, &[("alpha-chat", "")]).await;
     until(&routes, &key, &other, &[("beta-other", OWN)]).await;
+    assert_eq!(routes.told(&key, plain.clone()).await.0, 200);
+    assert!(asked(&routes).iter().all(|(_, with)| with.is_empty()), "not for this model: {:?}", asked(&routes));
     let second = routes.farebox.key(EMAIL, "", &[]).await;
     connect(&mut ada, &[("mode", "first"), ("key", &second.id)]).await;
-    until(&routes, &second, &plain, &[("beta-chat", OWN)]).await;
-    until(&routes, &key, &plain, &[("alpha-chat", "")]).await;
+    until(&routes, &second, &other, &[("beta-other", OWN)]).await;
+    until(&routes, &key, &other, &[("beta-other", "")]).await;
 
     // Replaced and disconnected.
     let other_key = "sk-other-zyxwvutsrqponmlkjihgfedcba";
     connect(&mut ada, &[("api_key", other_key), ("mode", "first")]).await;
-    until(&routes, &key, &plain, &[("beta-chat", other_key)]).await;
+    until(&routes, &key, &other, &[("beta-other", other_key)]).await;
     let gone = ada.submit(PAGE, &format!("{PAGE}/disconnect"), &[]).await;
     assert_eq!(gone.status, 303, "{}", gone.body);
-    until(&routes, &key, &plain, &[("alpha-chat", "")]).await;
-    let kept: i64 = sqlx::query_scalar("select count(*) from provider_key").fetch_one(&routes.farebox.pool).await.expect("a count");
+    until(&routes, &key, &other, &[("beta-other", "")]).await;
+    let kept: i64 =
+        sqlx::query_scalar("select count(*) from provider_key").fetch_one(&routes.farebox.pool).await.expect("a count");
     assert_eq!(kept, 0);
-    let log: Vec<String> = sqlx::query_scalar("select action from audit_entry where action like 'provider_key.%' order by seq")
-        .fetch_all(&routes.farebox.pool)
-        .await
-        .expect("the log");
+    let log: Vec<String> =
+        sqlx::query_scalar("select action from audit_entry where action like 'provider_key.%' order by seq")
+            .fetch_all(&routes.farebox.pool)
+            .await
+            .expect("the log");
     assert_eq!(log.first().map(String::as_str), Some("provider_key.connected"));
-    assert!(log.iter().any(|one| one == "provider_key.changed") && log.iter().any(|one| one == "provider_key.replaced"));
+    assert!(
+        log.iter().any(|one| one == "provider_key.changed") && log.iter().any(|one| one == "provider_key.replaced")
+    );
     assert_eq!(log.last().map(String::as_str), Some("provider_key.disconnected"));
     routes.farebox.holds_are_closed().await;
     routes.farebox.books_are_clean().await;
@@ -186,7 +191,8 @@ async fn a_call_on_an_own_account_costs_the_fee_and_shows_the_rest_everywhere() 
     assert_eq!(number(&info["data"]["byok_usage_daily"]), (list * calls).normalize());
     assert_eq!(number(&info["data"]["usage"]), (fee * calls).normalize());
     let page = ada.get(&format!("/activity/{id}")).await.body;
-    for text in ["Billed by the provider to your own account", "Fee for calls with your own key", "5 %", "your own key"] {
+    for text in ["Billed by the provider to your own account", "Fee for calls with your own key", "5 %", "your own key"]
+    {
         assert!(page.contains(text), "{text} is missing in {page}");
     }
     let models = ada.get("/models").await.body;
@@ -196,15 +202,23 @@ async fn a_call_on_an_own_account_costs_the_fee_and_shows_the_rest_everywhere() 
     farebox.books_are_clean().await;
 
     // A limit of the key that counts such calls stops them, one that does not lets them go on.
-    let edit = format!("/keys/{}/edit", key.id);
-    let form = [("name", "laptop"), ("total", "0.000001"), ("byok", "on"), ("expires", "never")];
-    let edited = ada.submit(&edit, &edit, &form).await;
-    assert_eq!(edited.status, 303, "{}", edited.body);
+    limit(&mut ada, &key.id, &[("total", "0.000001"), ("byok", "on")]).await;
     let (status, _, told) = routes.told(key, json!({ "model": "lab/other" })).await;
     assert_eq!(status, 403, "{told}");
-    let edited = ada.submit(&edit, &edit, &[("name", "laptop"), ("total", "1"), ("expires", "never")]).await;
-    assert_eq!(edited.status, 303, "{}", edited.body);
+    limit(&mut ada, &key.id, &[("total", "1")]).await;
     assert_eq!(routes.told(key, json!({ "model": "lab/other" })).await.0, 200);
+}
+
+/// Edits a key: what its form has, but for these.
+async fn limit(ada: &mut Visitor<'_>, key: &str, other: &[(&str, &str)]) {
+    let edit = format!("/keys/{key}/edit");
+    let mut fields = form(&ada.get(&edit).await.body, &edit);
+    fields.retain(|(name, _)| !["csrf_token", "total", "byok", "expires"].contains(&name.as_str()));
+    let mut fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    fields.push(("expires", "never"));
+    fields.extend(other);
+    let edited = ada.submit(&edit, &edit, &fields).await;
+    assert_eq!(edited.status, 303, "{}", edited.body);
 }
 
 async fn routes_calls(farebox: &Farebox) -> i64 {
@@ -257,7 +271,10 @@ async fn a_key_is_tested_with_a_real_call_and_goes_to_its_host_alone() {
     ada.submit(PAGE, &test, &[]).await;
     assert!(ada.get(PAGE).await.body.contains("tested a moment ago"));
     assert_eq!(routes.upstream.produced().len(), 1);
-    sqlx::query("update provider_key set tested_at = now() - interval '1 minute'").execute(&farebox.pool).await.expect("done");
+    sqlx::query("update provider_key set tested_at = now() - interval '1 minute'")
+        .execute(&farebox.pool)
+        .await
+        .expect("done");
     for model in ["beta-chat", "beta-other"] {
         routes.upstream.behave(model, Behaviour::Status { status: 401, retry_after: None });
     }
@@ -299,7 +316,8 @@ async fn what_was_pasted_never_comes_back_and_lies_nowhere_in_plain() {
         assert!(wrong.is_empty() || !page.body.contains(wrong), "{wrong}");
     }
     connect(&mut ada, &[("api_key", OWN), ("mode", "first")]).await;
-    let row: Vec<u8> = sqlx::query_scalar("select ciphertext from provider_key").fetch_one(&routes.farebox.pool).await.expect("a row");
+    let row: Vec<u8> =
+        sqlx::query_scalar("select ciphertext from provider_key").fetch_one(&routes.farebox.pool).await.expect("a row");
     assert!(!row.windows(8).any(|part| OWN.as_bytes().windows(8).any(|own| own == part)));
     // Moved to another row it does not open, and the calls go on without it.
     sqlx::query("update provider_key set provider = 'alpha'").execute(&routes.farebox.pool).await.expect("moved");
@@ -334,7 +352,8 @@ async fn the_key_encryption_key_is_changed_while_everything_runs() {
         ..Options::default()
     };
     let next = Farebox::with(node(&both)).await;
-    let ask = async |one: &Farebox| one.post(&routes.key, "/api/v1/chat/completions", &body(&other)).await.status().as_u16();
+    let ask =
+        async |one: &Farebox| one.post(&routes.key, "/api/v1/chat/completions", &body(&other)).await.status().as_u16();
     assert_eq!(ask(&next).await, 200);
     let calls = async {
         for _ in 0..20 {
@@ -352,7 +371,10 @@ async fn the_key_encryption_key_is_changed_while_everything_runs() {
     // The old key is gone: whoever has the new one alone works, and whoever has the old one alone says so.
     let alone = Farebox::with(node(&new)).await;
     assert_eq!(ask(&alone).await, 200);
-    assert_eq!(routes.upstream.produced().last().map(|one| one.headers["authorization"].clone()), Some(format!("Bearer {OWN}")));
+    assert_eq!(
+        routes.upstream.produced().last().map(|one| one.headers["authorization"].clone()),
+        Some(format!("Bearer {OWN}"))
+    );
     let late = Farebox::with(node(&old)).await;
     assert_eq!(ask(&late).await, 404, "its key cannot be opened there, and nobody else may be used");
     assert!(late.log().contains("cannot be opened"));
@@ -375,14 +397,19 @@ async fn a_process_that_is_killed_in_the_middle_charges_no_fee_that_cannot_be_pr
     routes.upstream.forget();
     routes.upstream.behave("beta-other", Behaviour::HangBeforeHeaders);
     let asking = {
-        let (http, url, key) = (routes.farebox.http.clone(), routes.farebox.url("/api/v1/chat/completions"), routes.key.text.clone());
-        tokio::spawn(async move { http.post(url).bearer_auth(key).json(&body(&json!({ "model": "lab/other" }))).send().await })
+        let (http, url, key) =
+            (routes.farebox.http.clone(), routes.farebox.url("/api/v1/chat/completions"), routes.key.text.clone());
+        tokio::spawn(async move {
+            http.post(url).bearer_auth(key).json(&body(&json!({ "model": "lab/other" }))).send().await
+        })
     };
     routes.upstream.wait_until(std::time::Duration::from_secs(10), |log| !log.is_empty()).await;
     routes.farebox.kill();
     let _ = asking.await;
     sqlx::query("update hold set expires_at = now()").execute(&routes.farebox.pool).await.expect("due");
-    let again = Farebox::with(Options { database_url: Some(routes.farebox.database_url.clone()), env, ..Options::default() }).await;
+    let again =
+        Farebox::with(Options { database_url: Some(routes.farebox.database_url.clone()), env, ..Options::default() })
+            .await;
     again.holds_are_closed().await;
     let status = again.text("select status from usage order by id desc limit 1").await;
     assert_eq!(status, "abandoned");
@@ -398,7 +425,11 @@ async fn a_key_for_one_member_is_for_nobody_else() {
     let org = team::create(&mut ada, "Lab").await;
     team::bring_in(farebox, &mut ada, &mut bob, "bob@example.com", "member").await;
     team::open(&mut bob, &org).await;
-    let key_of = async |visitor: &mut Visitor<'_>| Key { text: team::key(visitor, "mine").await, org: org.clone(), id: String::new() };
+    let key_of = async |visitor: &mut Visitor<'_>| Key {
+        text: team::key(visitor, "mine").await,
+        org: org.clone(),
+        id: String::new(),
+    };
     let (of_ada, of_bob) = (key_of(&mut ada).await, key_of(&mut bob).await);
     let ada_id = team::person(farebox, EMAIL).await;
     // Nobody has credits there, so only a fee of nothing could be paid: the allowance is none, and a call is refused.

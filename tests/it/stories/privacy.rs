@@ -52,7 +52,11 @@ async fn each_switch_changes_who_is_asked() {
     // Training on inputs of paid models.
     set(&mut ada, &USUAL[1..]).await;
     let told = until(&routes, &only("gamma"), 404).await;
-    assert_eq!(why(&told), "it may train on what it is sent, which your privacy settings forbid for paid models", "{told}");
+    assert_eq!(
+        why(&told),
+        "it may train on what it is sent, which your privacy settings forbid for paid models",
+        "{told}"
+    );
     assert!(told["error"]["message"].as_str().is_some_and(|text| text.contains("privacy settings")), "{told}");
     until(&routes, &only("alpha"), 200).await;
     // What a call says itself does not widen it.
@@ -67,7 +71,11 @@ async fn each_switch_changes_who_is_asked() {
     // Zero data retention.
     set(&mut ada, &[USUAL, &[("zero_retention", "yes")]].concat()).await;
     let told = until(&routes, &only("gamma"), 404).await;
-    assert_eq!(why(&told), "it keeps what it is sent, and your privacy settings allow zero data retention only", "{told}");
+    assert_eq!(
+        why(&told),
+        "it keeps what it is sent, and your privacy settings allow zero data retention only",
+        "{told}"
+    );
     let not = json!({ "model": "lab/chat", "provider": { "only": ["gamma"], "zdr": false } });
     until(&routes, &not, 404).await;
     set(&mut ada, USUAL).await;
@@ -79,7 +87,11 @@ async fn each_switch_changes_who_is_asked() {
     lab::apply(&routes.farebox.database_url, &free).await;
     set(&mut ada, &[("paid_training", "yes"), ("keep_days", "30")]).await;
     let told = until(&routes, &only("gamma"), 404).await;
-    assert_eq!(why(&told), "it may train on or publish what it is sent, which your privacy settings forbid for free models", "{told}");
+    assert_eq!(
+        why(&told),
+        "it may train on or publish what it is sent, which your privacy settings forbid for free models",
+        "{told}"
+    );
     set(&mut ada, &USUAL[1..]).await;
     until(&routes, &only("gamma"), 200).await;
 
@@ -89,8 +101,12 @@ async fn each_switch_changes_who_is_asked() {
         .expect("the log");
     assert_eq!(log, 6, "every change stands in the log");
     // No cookie but those that the product needs.
+    ada.get("/").await;
     let names: Vec<String> = ada.cookies().iter().map(|(name, _)| name.clone()).collect();
-    assert!(names.iter().all(|name| name.contains("farebox") || name.contains("session") || name.contains("device")), "{names:?}");
+    assert!(
+        names.iter().all(|name| name.contains("farebox") || name.contains("session") || name.contains("device")),
+        "{names:?}"
+    );
     set(&mut ada, &[USUAL, &[("analytics_cookies", "yes")]].concat()).await;
     ada.get("/").await;
     assert_eq!(ada.cookies().len(), names.len(), "on sets none either");
@@ -149,7 +165,8 @@ async fn texts_are_stored_while_it_is_on_sealed_and_for_a_discount() {
     let id = lab::events(&streamed)[0]["id"].as_str().expect("an id").to_owned();
     assert!(ada.get(&format!("/activity/{id}")).await.body.contains("data: {"), "a stream is kept as it was sent");
     // It lies sealed.
-    let rows: Vec<Vec<u8>> = sqlx::query_scalar("select ciphertext from call_text").fetch_all(&farebox.pool).await.expect("rows");
+    let rows: Vec<Vec<u8>> =
+        sqlx::query_scalar("select ciphertext from call_text").fetch_all(&farebox.pool).await.expect("rows");
     for row in rows {
         assert!(!row.windows(5).any(|part| part == b"grand") && !row.windows(4).any(|part| part == b"Hell"));
     }
@@ -168,7 +185,8 @@ async fn texts_are_stored_while_it_is_on_sealed_and_for_a_discount() {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let count: i64 = sqlx::query_scalar("select count(*) from call_text").fetch_one(&farebox.pool).await.expect("a count");
+    let count: i64 =
+        sqlx::query_scalar("select count(*) from call_text").fetch_one(&farebox.pool).await.expect("a count");
     let (_, _, off) = routes.told(&routes.key, says(secret, false)).await;
     assert_eq!(number(&off["usage"]["cost"]), full);
     tokio::time::sleep(Duration::from_millis(300)).await;
