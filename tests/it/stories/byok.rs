@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::fake_upstream::Behaviour;
 use crate::support::routes::{EMAIL, PASSWORD, Routes};
-use crate::support::visitor::{Visitor, between};
+use crate::support::visitor::{Visitor, between, form};
 use crate::support::{Farebox, Key, Options, lab, team};
 
 const OWN: &str = "sk-own-0123456789abcdefghijklmnop";
@@ -124,20 +124,21 @@ async fn each_mode_and_limit_of_a_key_is_seen_at_the_providers() {
 
     // For one model, one key and one member.
     connect(&mut ada, &[("mode", "first"), ("models", "lab/other")]).await;
-    until(&routes, &key, &plain, &[("alpha-chat", "")]).await;
     until(&routes, &key, &other, &[("beta-other", OWN)]).await;
+    assert_eq!(routes.told(&key, plain.clone()).await.0, 200);
+    assert!(asked(&routes).iter().all(|(_, with)| with.is_empty()), "not for this model: {:?}", asked(&routes));
     let second = routes.farebox.key(EMAIL, "", &[]).await;
     connect(&mut ada, &[("mode", "first"), ("key", &second.id)]).await;
-    until(&routes, &second, &plain, &[("beta-chat", OWN)]).await;
-    until(&routes, &key, &plain, &[("alpha-chat", "")]).await;
+    until(&routes, &second, &other, &[("beta-other", OWN)]).await;
+    until(&routes, &key, &other, &[("beta-other", "")]).await;
 
     // Replaced and disconnected.
     let other_key = "sk-other-zyxwvutsrqponmlkjihgfedcba";
     connect(&mut ada, &[("api_key", other_key), ("mode", "first")]).await;
-    until(&routes, &key, &plain, &[("beta-chat", other_key)]).await;
+    until(&routes, &key, &other, &[("beta-other", other_key)]).await;
     let gone = ada.submit(PAGE, &format!("{PAGE}/disconnect"), &[]).await;
     assert_eq!(gone.status, 303, "{}", gone.body);
-    until(&routes, &key, &plain, &[("alpha-chat", "")]).await;
+    until(&routes, &key, &other, &[("beta-other", "")]).await;
     let kept: i64 =
         sqlx::query_scalar("select count(*) from provider_key").fetch_one(&routes.farebox.pool).await.expect("a count");
     assert_eq!(kept, 0);
@@ -201,15 +202,23 @@ async fn a_call_on_an_own_account_costs_the_fee_and_shows_the_rest_everywhere() 
     farebox.books_are_clean().await;
 
     // A limit of the key that counts such calls stops them, one that does not lets them go on.
-    let edit = format!("/keys/{}/edit", key.id);
-    let form = [("name", "laptop"), ("total", "0.000001"), ("byok", "on"), ("expires", "never")];
-    let edited = ada.submit(&edit, &edit, &form).await;
-    assert_eq!(edited.status, 303, "{}", edited.body);
+    limit(&mut ada, &key.id, &[("total", "0.000001"), ("byok", "on")]).await;
     let (status, _, told) = routes.told(key, json!({ "model": "lab/other" })).await;
     assert_eq!(status, 403, "{told}");
-    let edited = ada.submit(&edit, &edit, &[("name", "laptop"), ("total", "1"), ("expires", "never")]).await;
-    assert_eq!(edited.status, 303, "{}", edited.body);
+    limit(&mut ada, &key.id, &[("total", "1")]).await;
     assert_eq!(routes.told(key, json!({ "model": "lab/other" })).await.0, 200);
+}
+
+/// Edits a key: what its form has, but for these.
+async fn limit(ada: &mut Visitor<'_>, key: &str, other: &[(&str, &str)]) {
+    let edit = format!("/keys/{key}/edit");
+    let mut fields = form(&ada.get(&edit).await.body, &edit);
+    fields.retain(|(name, _)| !["csrf_token", "total", "byok", "expires"].contains(&name.as_str()));
+    let mut fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    fields.push(("expires", "never"));
+    fields.extend(other);
+    let edited = ada.submit(&edit, &edit, &fields).await;
+    assert_eq!(edited.status, 303, "{}", edited.body);
 }
 
 async fn routes_calls(farebox: &Farebox) -> i64 {

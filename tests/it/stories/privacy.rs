@@ -101,6 +101,7 @@ async fn each_switch_changes_who_is_asked() {
         .expect("the log");
     assert_eq!(log, 6, "every change stands in the log");
     // No cookie but those that the product needs.
+    ada.get("/").await;
     let names: Vec<String> = ada.cookies().iter().map(|(name, _)| name.clone()).collect();
     assert!(
         names.iter().all(|name| name.contains("farebox") || name.contains("session") || name.contains("device")),
