@@ -18,7 +18,7 @@ pub mod call;
 mod chat;
 mod count;
 mod defaults;
-mod dialect;
+pub mod dialect;
 mod error;
 mod estimate;
 mod forward;

@@ -132,6 +132,47 @@ def streams_tool_calls():
     assert call.function.name == "get_weather" and call.function.arguments == "{}", call
 
 
+def completes_a_text():
+    answer = client.completions.create(model=MODEL, prompt="Once", max_tokens=64)
+    assert answer.object == "text_completion" and answer.choices[0].text.startswith("You said:"), answer
+    check_usage(answer.usage)
+    pieces = list(client.completions.create(model=MODEL, prompt="Once", stream=True))
+    assert "".join(piece.choices[0].text for piece in pieces) == answer.choices[0].text, pieces
+
+
+def responds():
+    response = client.responses.create(model=MODEL, input="Hello, world", instructions="Be kind.")
+    assert response.status == "completed" and response.output_text == "You said: Hello, world", response
+    assert response.usage.input_tokens > 0 and response.usage.output_tokens > 0, response.usage
+    assert response.usage.model_extra["cost"] > 0, response.usage
+
+
+def streams_a_response():
+    with client.responses.stream(model=MODEL, input="Hello, world") as stream:
+        deltas = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+        final = stream.get_final_response()
+    assert deltas == final.output_text == "You said: Hello, world", final
+
+
+def responds_with_a_call_of_a_function():
+    function = {"type": "function", "name": "get_weather", "parameters": WEATHER["function"]["parameters"]}
+    ask = [{"role": "user", "content": "call:get_weather"}]
+    response = client.responses.create(model=MODEL, input=ask, tools=[function])
+    call = response.output[0]
+    assert call.type == "function_call" and call.name == "get_weather" and call.arguments == "{}", response
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "Sunny."}
+    after = client.responses.create(model=MODEL, input=[*ask, call, result], tools=[function])
+    assert after.status == "completed", after
+
+
+def makes_vectors():
+    # Asked for nothing in particular, this client wants them as base64 and reads that itself.
+    answer = client.embeddings.create(model="sandbox/embed", input=["the cat", "a dog"])
+    assert len(answer.data) == 2 and len(answer.data[0].embedding) == 256, answer
+    plain = client.embeddings.create(model="sandbox/embed", input="the cat", encoding_format="float", dimensions=16)
+    assert len(plain.data[0].embedding) == 16 and plain.usage.prompt_tokens > 0, plain
+
+
 def refuses_a_wrong_key():
     for wrong in ["sk-wrong", "sk-fb-v1-" + "0" * 70]:
         expect(
@@ -181,6 +222,11 @@ TESTS = [
     says_the_same_streamed_or_not,
     calls_tools,
     streams_tool_calls,
+    completes_a_text,
+    responds,
+    streams_a_response,
+    responds_with_a_call_of_a_function,
+    makes_vectors,
     refuses_a_wrong_key,
     knows_no_unknown_model,
     says_so_before_a_stream_too,

@@ -12,7 +12,7 @@ pub(super) mod embeddings;
 pub(super) mod messages;
 pub(super) mod rerank;
 pub(super) mod responses;
-pub(super) mod schema;
+pub mod schema;
 mod sse;
 mod usage;
 mod writer;

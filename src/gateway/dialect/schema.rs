@@ -159,17 +159,7 @@ pub struct RankingUsage {
     pub is_byok: bool,
 }
 
-/// What a conversation is made of.
-pub struct Turns;
-
-impl ToSchema for Turns {}
-
-impl PartialSchema for Turns {
-    fn schema() -> RefOr<Schema> {
-        turns(&["user", "assistant", "system", "developer"]).into()
-    }
-}
-
+/// Turns of a conversation.
 fn turns(roles: &[&str]) -> utoipa::openapi::schema::Array {
     let turn = ObjectBuilder::new()
         .property("role", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(roles.iter().copied())))

@@ -1,4 +1,4 @@
-//! The official clients of OpenAI and OpenRouter, unchanged, with nothing but the base URL and the key set; and a program
+//! The official clients of OpenAI, OpenRouter and Anthropic, and frameworks that people call them with, unchanged, with nothing but the base URL and the key set; and a program
 //! that reads our document and sends whatever it allows and forbids.
 
 use std::path::Path;
@@ -55,6 +55,32 @@ async fn the_python_client_works_unchanged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_javascript_client_works_unchanged() {
     passes(node("tests/clients/openai_node_test.mjs", "openai")).await;
+}
+
+fn framework(script: &str) -> Command {
+    let mut command = Command::new(installed("frameworks/bin/python"));
+    command.arg(script);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_client_of_anthropic_works_unchanged() {
+    passes(framework("tests/clients/anthropic_py_test.py")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn langchain_works_unchanged() {
+    passes(framework("tests/clients/langchain_py_test.py")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn litellm_works_unchanged() {
+    passes(framework("tests/clients/litellm_py_test.py")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ai_sdk_works_unchanged() {
+    passes(node("tests/clients/ai_sdk_test.mjs", "@openrouter/ai-sdk-provider")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

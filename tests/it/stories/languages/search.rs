@@ -10,20 +10,20 @@ use crate::support::{Farebox, lab};
 async fn vectors_cost_what_was_read_and_ranks_their_units() {
     let upstream = FakeUpstream::start();
     let (farebox, key) = laboratory(&upstream).await;
-    upstream.behave("vectors", Behaviour::Ok { prompt: 250, completion: 0, text: String::new() });
+    upstream.behave("vectors", Behaviour::Ok { prompt: 25, completion: 0, text: String::new() });
     let more = json!({ "dimensions": 3, "encoding_format": "float", "user": "u1" });
     let answer = Call::Embeddings.send(&farebox, &key, "lab/vectors", more).await;
     assert_eq!(answer.status(), 200);
     let body: Value = answer.json().await.expect("JSON");
     assert_eq!((&body["object"], &body["model"]), (&json!("list"), &json!("lab/vectors")));
     assert_eq!(body["data"][1], json!({"object":"embedding","index":1,"embedding":[0.25,-0.5,1]}));
-    assert_eq!((&body["usage"]["prompt_tokens"], &body["usage"]["total_tokens"]), (&json!(250), &json!(250)));
+    assert_eq!((&body["usage"]["prompt_tokens"], &body["usage"]["total_tokens"]), (&json!(25), &json!(25)));
     let sent = upstream.produced().pop().expect("it was asked").body;
     assert_eq!(
         sent,
         json!({"model":"vectors","input":["hello there","you"],"dimensions":3,"encoding_format":"float","user":"u1"})
     );
-    is_booked(&farebox, "lab/vectors", &body["usage"], "0.00025").await;
+    is_booked(&farebox, "lab/vectors", &body["usage"], "0.000025").await;
 
     let documents: Vec<String> = (0..250).map(|number| format!("document {number}")).collect();
     let answer = Call::Rerank.send(&farebox, &key, "lab/ranks", json!({ "documents": documents, "top_n": 5 })).await;
