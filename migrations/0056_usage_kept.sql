@@ -18,9 +18,14 @@ returns table (
         case when u.status = 'success' then 0 else 1 end::bigint, u.prompt_tokens, u.completion_tokens, u.reasoning_tokens,
         u.cached_tokens, u.cost
     from unnest(cut) c(hour)
-    join public.usage u on u.org_id = whose and u.id >= public.call_floor(c.hour - interval '5 minutes')
-        and u.id < public.call_floor(c.hour + interval '65 minutes')
-        and u.created_at >= greatest(c.hour, since) and u.created_at < least(c.hour + interval '1 hour', until)
+    -- The offset keeps this a question for each hour: joined freely, all calls of the organization were compared with all hours.
+    cross join lateral (
+        select * from public.usage o
+        where o.org_id = whose and o.id >= public.call_floor(c.hour - interval '5 minutes')
+            and o.id < public.call_floor(c.hour + interval '65 minutes')
+            and o.created_at >= greatest(c.hour, since) and o.created_at < least(c.hour + interval '1 hour', until)
+        offset 0
+    ) u
 $$;
 
 -- How many days this organization keeps its calls, where that is fewer than the instance does. Not fewer than the days of

@@ -45,8 +45,12 @@ impl Pools {
             .options([("synchronous_commit", "off"), ("statement_timeout", "2500")])
             .options(KEYED_LOOKUPS);
         let settling = durable.clone().options([("statement_timeout", "5000")]).options(KEYED_LOOKUPS);
-        let general =
-            durable.options([("statement_timeout", "15000"), ("idle_in_transaction_session_timeout", "30000")]);
+        // Compiling a plan over all parts of the calls takes longer than any page should.
+        let general = durable.options([
+            ("statement_timeout", "15000"),
+            ("idle_in_transaction_session_timeout", "30000"),
+            ("jit", "off"),
+        ]);
         Ok(Pools {
             general: pool(MAX_GENERAL).connect_lazy_with(general),
             admission: pool(MAX_ADMISSION).connect_lazy_with(quick),

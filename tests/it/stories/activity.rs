@@ -213,7 +213,7 @@ async fn fill(farebox: &Farebox, org: OrgId, key: uuid::Uuid, calls: i64, orgs: 
                 first_token_ms, duration_ms, attempts, request_id, user_agent)
              select case when own then $1 else ('00000000-0000-7000-8000-' || lpad(to_hex(n * 7919 % $5), 12, '0'))::uuid end,
                 (left(replace(call_floor(at)::text, '-', ''), 12) || '7' || lpad(to_hex(n), 19, '0'))::uuid, at, $2, null,
-                'App ' || n % 13, 'lab/m' || n % 40, 'lab/m' || n % 40, 'p' || n % 5, true,
+                'App ' || n % 8, 'lab/m' || n % 40, 'lab/m' || n % 40, 'p' || n % 5, true,
                 case when n % 50 = 7 then 'failed' else 'success' end, 200, 'stop', n % 9000, n % 700, 'upstream',
                 case when n % 50 = 7 then 0 else 0.000001 * (n % 5000 + 1) end,
                 case when n % 50 = 7 then null else $2 end, array[$2], 300, 4000,
@@ -264,7 +264,7 @@ async fn no_page_goes_through_the_table(farebox: &Farebox, org: OrgId) {
             let span = buckets.span();
             activity::measure(&mut tx, org, buckets, Some(Group::App), &Slice::default()).await.expect("sums");
             activity::seen(&mut tx, org, span, None).await.expect("values");
-            for query in ["", "model=lab%2Fm3", "min=1", "status=rejected", "provider=p2&app=App%204"] {
+            for query in ["", "model=lab%2Fm3", "min=1", "status=rejected", "provider=p3&app=App%203"] {
                 let filter = LogFilter::parse(query).expect("a filter");
                 let filter = LogFilter { from: Some(span.from), to: Some(span.to), ..filter };
                 let page = activity::log(&mut tx, org, &filter, 50).await.expect("a page");
