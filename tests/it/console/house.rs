@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{PASSWORD, fill, operator, send, staff};
+use crate::support::shop::{Shop, becomes};
 use crate::support::visitor::{Visitor, between, form};
 use crate::support::{Farebox, Options};
 
@@ -47,32 +48,14 @@ async fn a_frozen_organization_is_refused_within_a_second_on_every_node() {
     farebox.books_are_clean().await;
 }
 
-async fn pay(visitor: &mut Visitor<'_>) -> String {
-    let page = visitor.get("/credits").await;
-    let form = form(&page.body, "/credits/topups");
-    let mut fields: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    fields.retain(|(name, _)| !matches!(*name, "csrf_token" | "amount" | "method"));
-    fields.extend([("amount", "20"), ("method", "sandbox_card")]);
-    let token = visitor.token("/credits").await;
-    let bought = visitor.post(&token, "/credits/topups", &fields).await;
-    let topup = bought.location.split(['/', '?']).find(|part| part.starts_with("top_")).unwrap_or_default().to_owned();
-    let paid = visitor.post(&token, &format!("/sandbox/checkout/{topup}"), &[("outcome", "paid")]).await;
-    assert_eq!(paid.status, 303, "{}", paid.body);
-    topup
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_is_sent_once_and_its_payment_tells_everything() {
-    let farebox = Farebox::start().await;
+    let shop = Shop::open().await;
+    let farebox = shop.farebox().await;
     let mut olive = operator(&farebox, "olive@example.com").await;
     let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
-    let topup = pay(&mut ada).await;
-    for _ in 0..200 {
-        if farebox.text("select state from topup").await == "paid" {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let topup = shop.buy(&mut ada, "20", "card").await.topup;
+    becomes(&farebox, "select state from topup", "paid").await;
     let here = format!("/admin/payments/{topup}");
     let page = olive.get(&here).await;
     assert!(page.status == 200 && page.body.contains("Transfers"), "{}", page.body);
@@ -93,7 +76,8 @@ async fn a_refund_is_sent_once_and_its_payment_tells_everything() {
     assert!(olive.get("/admin/payments?state=paid").await.body.contains(&topup));
     let found = olive.get(&format!("/admin/payments?q={topup}")).await;
     assert_eq!((found.status, found.location), (303, here));
-    farebox.books_are_clean().await;
+    becomes(&farebox, "select state from refund", "succeeded").await;
+    shop.agrees(&farebox).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
