@@ -47,7 +47,7 @@ pub async fn show(
         names.join(", ")
     };
     let rows = vec![
-        row("Input / 1M tokens", true, price(&|price| input_price(price))),
+        row("Input / 1M tokens", true, price(&input_price)),
         row("Output / 1M tokens", true, price(&|price| per_million(price.completion))),
         row("Cached input / 1M", true, price(&|price| price.cache_read.map_or_else(|| "none".to_owned(), per_million))),
         row("10K tokens in, 1K out", true, examples(&models)),
