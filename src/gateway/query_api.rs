@@ -177,7 +177,7 @@ fn public(body: Bytes) -> HttpResponse {
         ("output_modalities" = Option<String>, Query, description = "Only models that give one of these: text, image, audio, embeddings, rerank; or all. Without it, text"),
         ("q" = Option<String>, Query, description = "Only models whose id or name has this text"),
         ("sort" = Option<String>, Query, description = "newest, pricing-low-to-high, pricing-high-to-low, context-high-to-low, throughput-high-to-low or latency-low-to-high; any other word leaves the order"),
-        ("context" = Option<u32>, Query, minimum = 1, description = "Only models that take at least so many tokens"),
+        ("context" = Option<u32>, Query, minimum = 1, maximum = 1_000_000_000, description = "Only models that take at least so many tokens"),
         ("min_price" = Option<f64>, Query, minimum = 0, description = "Only models whose prompt costs at least so many dollars per million tokens"),
         ("max_price" = Option<f64>, Query, minimum = 0, description = "Only models whose prompt costs at most so much"),
         ("arch" = Option<String>, Query, description = "Only models with this tokenizer, such as GPT or Claude"),

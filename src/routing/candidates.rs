@@ -312,7 +312,7 @@ fn uses_tools(body: &Map<String, Value>) -> bool {
 fn parameters<'a>(asked: &'a Asked<'_>) -> impl Iterator<Item = &'a str> {
     let cap = asked.has_cap.then_some("max_tokens");
     let used = asked.body.iter().filter(|(_, value)| !value.is_null()).filter_map(|(name, _)| match name.as_str() {
-        "input" | "query" | "documents" | "top_n" | "encoding_format" | "input_type" => None,
+        "input" | "dimensions" | "query" | "documents" | "top_n" | "encoding_format" | "input_type" => None,
         "messages" | "user" | "metadata" | "n" | "store" | "service_tier" | "prompt_cache_key" => None,
         "reasoning_effort" => Some("reasoning"),
         "functions" => Some("tools"),

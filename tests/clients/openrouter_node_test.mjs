@@ -96,6 +96,45 @@ const tests = {
     assert.ok(text && usage.totalTokens > 0);
   },
 
+  async 'vectors and ranks come in the shape of their document'() {
+    const vectors = await caller.embeddings.generate({ requestBody: { model: 'sandbox/embed', input: ['the cat', 'a dog'] } });
+    assert.equal(vectors.data.length, 2);
+    assert.ok(vectors.usage.promptTokens > 0 && vectors.usage.cost > 0);
+    const documents = ['Berlin', 'Paris is the capital of France'];
+    const ranked = await caller.rerank.rerank({
+      requestBody: { model: 'sandbox/rerank', query: 'capital of France', documents },
+    });
+    assert.equal(ranked.results[0].index, 1);
+    assert.equal(ranked.results[0].document.text, documents[1]);
+    assert.equal(ranked.usage.searchUnits, 1);
+  },
+
+  async 'responses come whole and as events'() {
+    const whole = await caller.responses.send({ responsesRequest: { model, input: 'Hello, world' } });
+    assert.equal(whole.outputText, 'You said: Hello, world');
+    assert.ok(whole.usage.totalTokens > 0);
+    let text = '';
+    let last;
+    const events = await caller.responses.send({ responsesRequest: { model, input: 'Hello, world', stream: true } });
+    for await (const event of events) {
+      if (event.type === 'response.output_text.delta') text += event.delta;
+      last = event;
+    }
+    assert.equal(text, 'You said: Hello, world');
+    assert.equal(last.type, 'response.completed');
+    assert.ok(last.response.usage.cost > 0);
+  },
+
+  async 'endpoints tell how they do'() {
+    const [author, slug] = model.split('/');
+    const listed = await caller.endpoints.list({ author, slug });
+    assert.ok(listed.data.endpoints.length > 0);
+    assert.ok((await caller.endpoints.listZdrEndpoints()).data.length > 0);
+    let embeddings = 0;
+    for await (const page of await caller.embeddings.listModels()) embeddings += page.result.data.length;
+    assert.ok(embeddings >= 1);
+  },
+
   async 'members and activity are told'() {
     let members = 0;
     for await (const page of await manager.organization.listMembers()) members += page.result.data.length;

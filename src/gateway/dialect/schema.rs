@@ -57,7 +57,9 @@ impl ToSchema for Texts {}
 impl PartialSchema for Texts {
     fn schema() -> RefOr<Schema> {
         let list = ArrayBuilder::new().items(some_text()).min_items(Some(1)).max_items(Some(2_048));
-        RefOr::T(Schema::AnyOf(AnyOfBuilder::new().item(some_text()).item(list).build()))
+        let said = "A text or a list of texts. Also tokens, a list of lists of tokens, or a list of objects with parts in `content`, \
+            where the model takes them.";
+        RefOr::T(Schema::AnyOf(AnyOfBuilder::new().item(some_text()).item(list).description(Some(said)).build()))
     }
 }
 
@@ -66,8 +68,6 @@ impl PartialSchema for Texts {
 pub struct EmbeddingsRequest {
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub model: String,
-    /// Also tokens, a list of lists of tokens, or a list of objects with parts in `content`, where the model takes them.
-    #[schema(inline)]
     pub input: Texts,
     #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub dimensions: Option<u64>,
@@ -176,8 +176,10 @@ impl ToSchema for ResponseInput {}
 
 impl PartialSchema for ResponseInput {
     fn schema() -> RefOr<Schema> {
-        let roles = ["user", "assistant", "system", "developer"];
-        RefOr::T(Schema::AnyOf(AnyOfBuilder::new().item(some_text()).item(turns(&roles)).build()))
+        let said = "A text, or a list of messages, calls of functions, their outputs, and reasoning. The content of a message may \
+            also be a list of `input_text`, `input_image`, `input_file` and `input_audio`.";
+        let turns = turns(&["user", "assistant", "system", "developer"]);
+        RefOr::T(Schema::AnyOf(AnyOfBuilder::new().item(some_text()).item(turns).description(Some(said)).build()))
     }
 }
 
@@ -186,9 +188,6 @@ impl PartialSchema for ResponseInput {
 pub struct ResponseRequest {
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub model: String,
-    /// A text, or a list of messages, calls of functions, their outputs, and reasoning. The content of a message may also be a
-    /// list of `input_text`, `input_image`, `input_file` and `input_audio`.
-    #[schema(inline)]
     pub input: ResponseInput,
     pub instructions: Option<String>,
     pub stream: Option<bool>,
@@ -227,14 +226,18 @@ pub struct ResponseUsage {
     pub is_byok: bool,
 }
 
-/// Turns of the user and the model.
+/// What a message answers.
 pub struct MessageTurns;
 
 impl ToSchema for MessageTurns {}
 
 impl PartialSchema for MessageTurns {
     fn schema() -> RefOr<Schema> {
-        turns(&["user", "assistant"]).into()
+        let said = "Turns of the user and the model. Their content may also be a list of blocks: `text`, `image`, `document`, \
+            `tool_use`, `tool_result` and `thinking`.";
+        let mut turns = turns(&["user", "assistant"]);
+        turns.description = Some(said.to_owned());
+        turns.into()
     }
 }
 
@@ -243,9 +246,6 @@ impl PartialSchema for MessageTurns {
 pub struct MessageRequest {
     #[schema(min_length = 1, max_length = 200, pattern = r"\S")]
     pub model: String,
-    /// The content of a turn may also be a list of blocks: `text`, `image`, `document`, `tool_use`, `tool_result` and
-    /// `thinking`.
-    #[schema(inline)]
     pub messages: MessageTurns,
     /// A text; blocks of text are taken as well.
     pub system: Option<String>,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::models::{Architecture, Pricing};
-use crate::catalog::{Catalog, ListedModel, Offer};
+use crate::catalog::{Catalog, Endpoint, ListedModel, Offer};
 use crate::routing::{Health, Percentiles};
 
 /// The answer of `GET /models/{author}/{slug}/endpoints`.
@@ -42,6 +42,9 @@ pub struct EndpointInfo {
     pub quantization: Option<String>,
     pub supported_parameters: Vec<String>,
     pub supports_implicit_caching: bool,
+    /// Which values of `tool_choice` are understood: all of them where the parameter is.
+    pub supports_tool_choice: ToolChoiceSupport,
+    pub supports_voice_cloning: bool,
     /// 0: in use.
     pub status: i32,
     /// Per cent of the calls that were answered, as this process saw it; `null` where it made none.
@@ -52,6 +55,21 @@ pub struct EndpointInfo {
     pub latency_last_30m: Option<PercentileStats>,
     /// Tokens a second.
     pub throughput_last_30m: Option<PercentileStats>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct ToolChoiceSupport {
+    pub auto: bool,
+    pub function: bool,
+    pub none: bool,
+    pub required: bool,
+}
+
+impl ToolChoiceSupport {
+    fn of(endpoint: &Endpoint) -> ToolChoiceSupport {
+        let knows = endpoint.supported_parameters.iter().any(|name| name == "tool_choice");
+        ToolChoiceSupport { auto: knows, function: knows, none: knows, required: knows }
+    }
 }
 
 /// Half of the answers were below the first, and so on.
@@ -111,6 +129,8 @@ impl EndpointInfo {
             quantization: endpoint.quantization.clone(),
             supported_parameters: endpoint.supported_parameters.clone(),
             supports_implicit_caching: endpoint.price.cache_read.is_some(),
+            supports_tool_choice: ToolChoiceSupport::of(endpoint),
+            supports_voice_cloning: false,
             status: 0,
             uptime_last_5m: per_cent(seen.well_5m),
             uptime_last_30m: per_cent(seen.well_30m),

@@ -13,6 +13,8 @@ use crate::routing::Health;
 /// Models in one answer, and left out before it.
 pub const MAX_LIMIT: usize = 1_000;
 pub const MAX_OFFSET: usize = 1_000_000;
+/// Tokens; far more than any model takes.
+pub const MAX_CONTEXT: u64 = 1_000_000_000;
 
 /// What `GET /models` can be asked. Other names are passed over.
 #[derive(Deserialize, Serialize, Clone, Default, Debug)]
@@ -102,8 +104,8 @@ impl ModelQuery {
                 "`limit` must be from 1 to {MAX_LIMIT}, `offset` at most {MAX_OFFSET}."
             )));
         }
-        if self.context == Some(0) {
-            return Err(ApiError::invalid("`context` must be at least 1."));
+        if self.context.is_some_and(|tokens| !(1..=MAX_CONTEXT).contains(&tokens)) {
+            return Err(ApiError::invalid(format!("`context` must be from 1 to {MAX_CONTEXT}.")));
         }
         let outputs = words(Some(self.output_modalities.as_deref().unwrap_or("text")));
         let sort = self.sort.as_deref().and_then(|word| match word {

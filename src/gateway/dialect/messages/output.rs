@@ -75,7 +75,7 @@ fn blocks(message: &Value) -> Vec<Value> {
         let input = text(function, "arguments").and_then(|arguments| serde_json::from_str::<Value>(arguments).ok());
         let input = input.filter(Value::is_object).unwrap_or_else(|| json!({}));
         blocks.push(json!({ "type": "tool_use", "id": text(call, "id").unwrap_or("call"),
-            "name": text(function, "name").unwrap_or_default(), "input": input }));
+            "name": text(function, "name").unwrap_or_default(), "input": input, "caller": { "type": "direct" } }));
     }
     blocks
 }
@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(
             out["content"],
             json!([{"type":"thinking","thinking":"hm","signature":""},{"type":"text","text":"hi","citations":null},
-                {"type":"tool_use","id":"c1","name":"f","input":{"x":1}}])
+                {"type":"tool_use","id":"c1","name":"f","input":{"x":1},"caller":{"type":"direct"}}])
         );
         assert_eq!((&out["stop_reason"], &out["usage"]["output_tokens"]), (&json!("tool_use"), &json!(4)));
     }

@@ -151,7 +151,12 @@ impl Writer {
             self.close(out);
             let id = text(call, "id").map_or_else(|| format!("call_{number}"), str::to_owned);
             let name = text(function, "name").unwrap_or_default();
-            self.begin(Block::Tool(number), json!({ "type": "tool_use", "id": id, "name": name, "input": {} }), out);
+            self.begin(
+                Block::Tool(number),
+                json!({ "type": "tool_use", "id": id, "name": name, "input": {},
+                "caller": { "type": "direct" } }),
+                out,
+            );
         }
         if let Some(part) = text(function, "arguments").filter(|part| !part.is_empty()) {
             self.delta(&json!({ "type": "input_json_delta", "partial_json": part }), out);

@@ -42,7 +42,10 @@ async fn an_answer_is_the_same_whole_and_streamed_and_billed_once() {
                 };
                 assert_eq!(words(call, &seen), "Grüße aus dem Labor.", "{call:?} {model}: {text}");
                 assert!(text.contains(&id), "{call:?} tells its own id: {text}");
-                assert!(!text.contains("chatcmpl-fake") && !text.contains("msg_fake"), "the provider's own ids stay inside: {text}");
+                assert!(
+                    !text.contains("chatcmpl-fake") && !text.contains("msg_fake"),
+                    "the provider's own ids stay inside: {text}"
+                );
                 // One row for each call; asked by this name it is the newest.
                 let told = usage(call, &seen);
                 sqlx::query("update usage set model_asked = 'earlier' where model_asked = $1 and id <> $2")
