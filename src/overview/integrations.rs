@@ -56,6 +56,10 @@ pub async fn index(
             },
         }
     };
+    let mut cards: Vec<views::Card> =
+        catalog.providers().iter().filter(|listed| takes_keys(listed)).map(|listed| card(listed)).collect();
+    // What is connected first; the others stay as they stand in the catalog.
+    cards.sort_by_key(|card| card.own.is_none());
     html(&views::Integrations {
         shell: member.shell(
             "integrations",
@@ -66,7 +70,7 @@ pub async fn index(
         fee: percent(terms.fee.rate),
         allowance: amount(terms.fee.allowance),
         used: amount(used.min(terms.fee.allowance)),
-        cards: catalog.providers().iter().filter(|listed| takes_keys(listed)).map(|listed| card(listed)).collect(),
+        cards,
     })
 }
 
