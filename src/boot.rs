@@ -200,7 +200,7 @@ async fn build(
         allow_private: config.allow_private_upstreams,
         ..HttpClientConfig::default()
     })?;
-    let health = Health::new(Instant::now());
+    let (health, model) = (Health::new(Instant::now()), config.default_model.clone());
     let memory = Memory::new(pools.general.clone(), hearing.clone());
     let gateway = Gateway::new(GatewayParts {
         desk,
@@ -209,7 +209,7 @@ async fn build(
         shelf: shelf.clone(),
         memory: memory.clone(),
         health: health.clone(),
-        defaults: InstanceDefaults { model: config.default_model.clone(), sort: config.default_sort },
+        defaults: InstanceDefaults { model: model.clone(), sort: config.default_sort },
         http: http.clone(),
         keys: upstream_keys.clone(),
         tasks: tasks.clone(),
@@ -251,14 +251,8 @@ async fn build(
         rules: SignUpRules { policy: config.sign_up.clone(), invited },
         factors,
         keys,
-        instance: Instance { health: health.clone(), model: config.default_model.clone(), sort: config.default_sort },
-        query_api: QueryApi::new(
-            pools.general.clone(),
-            shelf.clone(),
-            memory.clone(),
-            health,
-            config.default_model.clone(),
-        ),
+        instance: Instance { health: health.clone(), model: model.clone(), sort: config.default_sort },
+        query_api: QueryApi::new(pools.general.clone(), shelf.clone(), memory.clone(), health, model),
         shelf,
         processors,
         codes: CodeKey::new(derived_key(&config.secret_key, codes::KEY_PURPOSE)),
