@@ -213,7 +213,7 @@ async fn build(
         allow_private: config.allow_private_upstreams,
         ..HttpClientConfig::default()
     })?;
-    let health = Health::new(Instant::now());
+    let (health, model) = (Health::new(Instant::now()), config.default_model.clone());
     let vault = Vault::new(keyring(config));
     let terms = Terms { vault: vault.clone(), fee: config.own.fee, discount: config.own.discount };
     let memory = Memory::new(pools.general.clone(), hearing.clone(), terms.clone());
@@ -225,7 +225,7 @@ async fn build(
         shelf: shelf.clone(),
         memory: memory.clone(),
         health: health.clone(),
-        defaults: InstanceDefaults { model: config.default_model.clone(), sort: config.default_sort },
+        defaults: InstanceDefaults { model: model.clone(), sort: config.default_sort },
         http: http.clone(),
         texts,
         keys: upstream_keys.clone(),
@@ -273,14 +273,8 @@ async fn build(
         discount: Discount(config.own.discount),
         terms: terms.clone(),
         outgoing: http.clone(),
-        instance: Instance { health: health.clone(), model: config.default_model.clone(), sort: config.default_sort },
-        query_api: QueryApi::new(
-            pools.general.clone(),
-            shelf.clone(),
-            memory.clone(),
-            health,
-            config.default_model.clone(),
-        ),
+        instance: Instance { health: health.clone(), model: model.clone(), sort: config.default_sort },
+        query_api: QueryApi::new(pools.general.clone(), shelf.clone(), memory.clone(), health, model),
         shelf,
         processors,
         codes: CodeKey::new(derived_key(&config.secret_key, codes::KEY_PURPOSE)),

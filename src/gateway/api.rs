@@ -221,6 +221,7 @@ pub async fn rerank(request: HttpRequest, gateway: web::Data<Gateway>, payload: 
         (status = 400, description = "The request cannot be understood", body = MessageErrorBody),
         (status = 401, description = "No valid key", body = MessageErrorBody),
         (status = 403, description = "The key may not call models", body = MessageErrorBody),
+        (status = 404, description = "No such model", body = MessageErrorBody),
         (status = 413, description = "The request is too large", body = MessageErrorBody),
         (status = 422, description = "The request is beyond a limit", body = MessageErrorBody),
         (status = 429, description = "Too many requests", body = MessageErrorBody),

@@ -145,6 +145,14 @@ impl Gateway {
     /// Those of the request itself, 429 beyond the key's pace, 503 while that cannot be told.
     pub async fn count(&self, caller: &Caller, body: &[u8]) -> Result<u64, ApiError> {
         let request = Protocol::Messages.read(body)?;
+        let catalog = self.catalog();
+        match request.models.first() {
+            // A preset, or the default, says which model it will be.
+            None if !request.asked.is_empty() => {}
+            None => return Err(ApiError::invalid("model is missing.")),
+            Some(name) if model_of(&catalog, name).is_some() => {}
+            Some(name) => return Err(ApiError::model_not_found(name)),
+        }
         self.begin(caller).await?;
         Ok(count_prompt(&self.0.deps.handle, &request.body).await)
     }
