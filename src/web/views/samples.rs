@@ -899,8 +899,6 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         choices: vec![Choice::new("", "never", "", true), Choice::new("90", "after 90 days", "", false)],
     };
     push(out, "activity_kept", &kept)?;
-    let newer = activity::Newer { text: "3 new calls".into(), href: "/activity#log".into() };
-    push(out, "activity_newer", &newer)?;
     let mut empty = index;
     empty.any_calls = false;
     push(out, "activity_empty", &empty)?;
@@ -963,8 +961,6 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let title = "Call to anthropic/claude-sonnet-4.5";
     let page = |call: activity::CallView| activity::Show { shell: shell(theme, "activity", title, ""), call };
     push(out, "activity_call", &page(call.clone()))?;
-    let part = activity::CallPart { title: title.into(), href: "/activity/gen-01".into(), call: call.clone() };
-    push(out, "activity_drawer", &part)?;
     let free = activity::CallView {
         status: Badge::new("bad", "circle-x", "Failed"),
         note: "Not charged: no provider answered, so nothing was used.".into(),
