@@ -59,7 +59,9 @@ pub struct Statement {
 /// Reads `2026-11`. `None` for what is no month of the calendar.
 #[must_use]
 pub fn month_of(text: &str) -> Option<NaiveDate> {
-    let plain = text.len() == 7 && text.as_bytes().get(4) == Some(&b'-');
+    // The parser of dates also takes a sign and blanks.
+    let plain = text.len() == 7
+        && text.bytes().enumerate().all(|(at, byte)| if at == 4 { byte == b'-' } else { byte.is_ascii_digit() });
     plain.then(|| format!("{text}-01").parse().ok()).flatten()
 }
 

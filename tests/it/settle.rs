@@ -442,18 +442,26 @@ async fn wait_until_posted(pool: &PgPool, tenant: &Tenant, expected: &str) {
 }
 
 pub async fn nobody_is_told_before_the_disk_has_it_and_the_next_batch_does_not_wait(pool: PgPool) {
-    let tenant = Tenant::with_credits(&pool, "10").await;
+    // Enough for a batch of its own beside one that waits for the disk.
+    const ENOUGH: usize = 32;
+    let tenant = Tenant::with_credits(&pool, "100").await;
     let desk = desk(&pool, LONG);
-    let (one, two) = (tenant.call(), tenant.call());
-    let held = (hold(&desk, &one, "1").await, hold(&desk, &two, "1").await);
-    let first = Unflushed::new(&pool, Duration::from_secs(2), one, held.0).await;
-    wait_until_posted(&pool, &tenant, "9.75").await;
-    let second = settle(&first.settler, two, held.1);
-    wait_until_posted(&pool, &tenant, "9.5").await;
+    let one = tenant.call();
+    let held = hold(&desk, &one, "1").await;
+    let mut others = Vec::new();
+    for _ in 0..ENOUGH {
+        let call = tenant.call();
+        let held = hold(&desk, &call, "1").await;
+        others.push((call, held));
+    }
+    let first = Unflushed::new(&pool, Duration::from_secs(2), one, held).await;
+    wait_until_posted(&pool, &tenant, "99.75").await;
+    let second: Vec<_> = others.into_iter().map(|(call, held)| settle(&first.settler, call, held)).collect();
+    wait_until_posted(&pool, &tenant, "91.75").await;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(!first.settling.is_finished() && !second.is_finished(), "neither is on the disk");
+    assert!(!first.settling.is_finished() && second.iter().all(|one| !one.is_finished()), "none is on the disk");
     drop(first.only);
-    for settling in [first.settling, second] {
+    for settling in std::iter::once(first.settling).chain(second) {
         assert_eq!(settling.await.expect("no panic").durable, Durable::Committed);
     }
     assert!(first.spool.is_empty());
