@@ -31,7 +31,7 @@ pub fn months(now: DateTime<Utc>, link: impl Fn(&str, &str) -> String) -> Table 
         let at = month.format("%Y-%m").to_string();
         let so_far = if month == this { "so far" } else { "" };
         vec![
-            Cell::link(month.format("%B %Y").to_string(), link(&at, "")).sub(so_far),
+            Cell::link(month.format("%B %Y").to_string(), link(&at, "")).under(so_far),
             Cell::link("CSV", link(&at, "csv")),
             Cell::link("PDF", link(&at, "pdf")),
         ]

@@ -284,7 +284,7 @@ pub async fn show(app: web::Data<App>, staff: Staff, id: web::Path<String>) -> R
         ("What", Cell::text(Kind::parse(&one.kind).map_or("", Kind::label))),
         ("Amount", Cell::amount(amount(one.amount))),
         ("Organization", Cell::link(name, format!("/admin/organizations/{}", one.org))),
-        ("It has now", Cell::amount(amount(credit.posted)).sub(format!("{} of it held", credit.held.display()))),
+        ("It has now", Cell::amount(amount(credit.posted)).under(format!("{} of it held", credit.held.display()))),
         ("Reason", Cell::text(one.reason.as_str())),
         ("State", Cell::badge(badge(&one, now))),
         ("Asked by", person(one.made_by)),

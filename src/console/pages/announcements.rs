@@ -52,7 +52,7 @@ pub async fn index(app: web::Data<App>, staff: Operator) -> Result<HttpResponse,
                     Badge::new("", "clock", "Over")
                 };
                 vec![
-                    Cell::text(one.body.as_str()).sub(if one.tone == "warn" { "a warning" } else { "" }),
+                    Cell::text(one.body.as_str()).under(if one.tone == "warn" { "a warning" } else { "" }),
                     Cell::badge(state),
                     Cell::text(one.read.to_string()),
                     Cell::when(when(one.until, now, viewer)),

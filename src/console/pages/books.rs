@@ -66,7 +66,7 @@ fn table(trial: &Trial, day: &str, until: DateTime<Utc>) -> Table {
         let net = balance.net();
         let to = address("/admin/books/journal", &[("account", name), ("until", day)]);
         vec![
-            Cell::link(name.as_str(), &to).sub(account_note(name)),
+            Cell::link(name.as_str(), &to).under(account_note(name)),
             Cell::text(account_kind(name).label()),
             Cell::amount(amount(balance.debits)),
             Cell::amount(amount(balance.credits)),

@@ -76,7 +76,7 @@ fn facts(call: &Detail, org: &str, id: OrgId, now: DateTime<Utc>, staff: &Staff)
         ("Cost", Cell::text(call.cost.display_exact())),
         ("Borne by the house", Cell::text(call.overrun.display_exact())),
         ("Held for it", Cell::text(call.hold.display_exact())),
-        ("Provider", Cell::text(call.provider.as_str()).sub(call.upstream_model.clone())),
+        ("Provider", Cell::text(call.provider.as_str()).under(call.upstream_model.clone())),
         ("Tokens in and out", Cell::text(format!("{} and {}", call.prompt_tokens, call.completion_tokens))),
         ("Counted by", Cell::text(call.counted_by.as_str())),
         ("Key", Cell::mono(call.key.to_string())),

@@ -115,13 +115,13 @@ fn margin_row(used: &UsedTokens, earned: &Earned) -> Vec<Cell> {
     let share = match earned.margin() {
         Some(margin) if earned.known.is_positive() => {
             let percent = margin.amount() * rust_decimal::Decimal::ONE_HUNDRED / earned.known.amount();
-            Cell::amount(amount(margin)).sub(format!("{}%", percent.round_dp(1)))
+            Cell::amount(amount(margin)).under(format!("{}%", percent.round_dp(1)))
         }
         Some(margin) => Cell::amount(amount(margin)),
         None => Cell::text("No data"),
     };
     vec![
-        Cell::text(used.model.as_str()).sub(used.provider.clone()),
+        Cell::text(used.model.as_str()).under(used.provider.clone()),
         Cell::text(whole(used.requests)),
         Cell::text(whole(used.prompt_tokens)),
         Cell::text(whole(used.completion_tokens)),
@@ -143,7 +143,7 @@ fn endpoint_row(one: &PricedEndpoint, may_edit: bool) -> Vec<Cell> {
     };
     vec![
         model,
-        Cell::text(one.provider.as_str()).sub(one.upstream_model.clone()),
+        Cell::text(one.provider.as_str()).under(one.upstream_model.clone()),
         Cell::text(one.version.to_string()),
         Cell::text(both(Some(one.prompt), Some(one.completion))),
         Cell::text(both(one.cost_prompt, one.cost_completion)),

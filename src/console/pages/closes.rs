@@ -243,13 +243,13 @@ pub async fn run(app: web::Data<App>, staff: Staff, id: web::Path<String>) -> Re
         ("Payments since", Cell::when(when(run.since, now, viewer))),
         (
             "Payments there",
-            Cell::text(run.payments.to_string()).sub(format!("{} of them foreign", run.foreign_payments)),
+            Cell::text(run.payments.to_string()).under(format!("{} of them foreign", run.foreign_payments)),
         ),
         ("Purchases compared", Cell::text(run.compared.to_string())),
         ("By our books", Cell::text(run.booked.display_exact())),
         ("By its own", Cell::text(run.told.display_exact())),
         ("Difference", Cell::text(run.difference().display_exact())),
-        ("Kept by the processor", Cell::text(run.fees.display_exact()).sub("in neither")),
+        ("Kept by the processor", Cell::text(run.fees.display_exact()).under("in neither")),
         ("Began", Cell::when(when(run.started_at, now, viewer))),
     ];
     if let Some(at) = run.ended_at {

@@ -62,7 +62,7 @@ pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, Pa
                 let uses = format!("{} uses each, {} an organization", one.uses_per_code, one.uses_per_org);
                 vec![
                     Cell::when(when(one.created_at, now, viewer)),
-                    Cell::text(one.codes.to_string()).sub(uses),
+                    Cell::text(one.codes.to_string()).under(uses),
                     Cell::amount(amount(one.amount)),
                     Cell::text(one.used.to_string()),
                     Cell::amount(amount(one.given)),

@@ -58,10 +58,10 @@ pub async fn show(
         "rules",
         "Rules",
         vec![
-            ("Who may sign up", Cell::text(policy).sub("FAREBOX_SIGN_UP, FAREBOX_SIGN_UP_DOMAINS")),
+            ("Who may sign up", Cell::text(policy).under("FAREBOX_SIGN_UP, FAREBOX_SIGN_UP_DOMAINS")),
             (
                 "A second operator agrees above",
-                Cell::amount(amount(settings.four_eyes_above)).sub("FAREBOX_FOUR_EYES_ABOVE"),
+                Cell::amount(amount(settings.four_eyes_above)).under("FAREBOX_FOUR_EYES_ABOVE"),
             ),
         ],
     );

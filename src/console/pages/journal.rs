@@ -328,7 +328,7 @@ fn account(id: Uuid, name: &str, names: &std::collections::HashMap<OrgId, String
     }
     let org = OrgId(id);
     let shown = names.get(&org).cloned().unwrap_or_else(|| org.to_string());
-    Cell::link(shown, format!("/admin/organizations/{org}")).sub("credits")
+    Cell::link(shown, format!("/admin/organizations/{org}")).under("credits")
 }
 
 fn cells(row: &Booked, names: &std::collections::HashMap<OrgId, String>) -> Vec<Cell> {
@@ -365,11 +365,11 @@ pub async fn transfer(
     let names = org_names(&mut conn, std::slice::from_ref(&row)).await?;
     let (now, viewer) = (app.clock.now(), staff.viewer());
     let facts = vec![
-        ("What", Cell::text(books::label(&row.code)).sub(row.code.clone())),
+        ("What", Cell::text(books::label(&row.code)).under(row.code.clone())),
         ("Amount", Cell::text(row.amount.display_exact())),
         ("Debit", account(row.debit_id, &row.debit, &names)),
         ("Credit", account(row.credit_id, &row.credit, &names)),
-        ("Time", Cell::when(when(row.at, now, viewer)).sub(row.at.to_rfc3339())),
+        ("Time", Cell::when(when(row.at, now, viewer)).under(row.at.to_rfc3339())),
         ("Reference", because(&row)),
         ("Memo", Cell::text(row.memo.as_str())),
         ("Id", Cell::mono(row.id.to_string())),

@@ -94,10 +94,10 @@ fn cells(entry: &Recorded, now: chrono::DateTime<chrono::Utc>, viewer: Viewer) -
     let reason = personal.note.get("reason").and_then(serde_json::Value::as_str).unwrap_or_default();
     vec![
         Cell::when(when(entry.at, now, viewer)),
-        Cell::text(who).sub(personal.ip.clone()),
+        Cell::text(who).under(personal.ip.clone()),
         Cell::text(label),
-        Cell::text(personal.target.as_str()).sub(format!("{} {}", entry.target_kind, entry.target_id)),
-        Cell::text(told(&entry.after)).sub(reason),
+        Cell::text(personal.target.as_str()).under(format!("{} {}", entry.target_kind, entry.target_id)),
+        Cell::text(told(&entry.after)).under(reason),
     ]
 }
 

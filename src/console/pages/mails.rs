@@ -190,7 +190,7 @@ pub async fn jobs(
                     _ => Badge::new("", "clock", "Waiting"),
                 };
                 vec![
-                    Cell::text(one.task.as_str()).sub(one.key.clone().unwrap_or_default()),
+                    Cell::text(one.task.as_str()).under(one.key.clone().unwrap_or_default()),
                     Cell::badge(state),
                     Cell::text(format!("{} of {}", one.attempts, one.max_attempts)),
                     Cell::when(when(one.run_at, now, viewer)),

@@ -74,7 +74,7 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<OrgQuery
             .iter()
             .map(|org| {
                 vec![
-                    Cell::link(org.name.as_str(), format!("/admin/organizations/{}", org.id)).sub(kind(&org.kind)),
+                    Cell::link(org.name.as_str(), format!("/admin/organizations/{}", org.id)).under(kind(&org.kind)),
                     Cell::badge(state(org)),
                     Cell::amount(amount(org.posted)),
                     Cell::amount(amount(org.held)),
@@ -196,7 +196,7 @@ async fn payments(conn: &mut sqlx::PgConnection, app: &App, staff: &Staff, org: 
                     Cell::when(when(topup.created_at, now, staff.viewer())).to(format!("/admin/payments/{}", topup.id)),
                     Cell::amount(amount(topup.credits)),
                     Cell::amount(amount(topup.fee)),
-                    Cell::text(topups::method_name(&topup.method)).sub(topup.processor.clone()),
+                    Cell::text(topups::method_name(&topup.method)).under(topup.processor.clone()),
                     Cell::badge(super::payments::badge(topup.state())),
                 ]
             })

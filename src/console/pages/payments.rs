@@ -118,7 +118,7 @@ pub async fn index(
                     Cell::amount(amount(topup.credits)),
                     Cell::amount(amount(topup.fee)),
                     Cell::amount(amount(topup.refunded + topup.disputed)),
-                    Cell::text(topups::method_name(&topup.method)).sub(topup.processor.clone()),
+                    Cell::text(topups::method_name(&topup.method)).under(topup.processor.clone()),
                     Cell::badge(badge(topup.state())),
                 ]
             })
@@ -170,14 +170,14 @@ pub async fn show(
         ("Refunded", Cell::amount(amount(topup.refunded))),
         ("Disputed", Cell::amount(amount(topup.disputed))),
         ("Left of it", Cell::amount(amount(topup.kept()))),
-        ("Paid with", Cell::text(topups::method_name(&topup.method)).sub(topup.processor.clone())),
+        ("Paid with", Cell::text(topups::method_name(&topup.method)).under(topup.processor.clone())),
         ("Started", Cell::when(when(topup.created_at, now, viewer))),
     ];
     if let Some(at) = topup.paid_at {
         facts.push(("Paid", Cell::when(when(at, now, viewer))));
     }
     if let Some(fee) = topup.processor_fee {
-        facts.push(("Kept by the processor", Cell::amount(amount(fee)).sub("beside the books")));
+        facts.push(("Kept by the processor", Cell::amount(amount(fee)).under("beside the books")));
     }
     if let Some(number) = topup.receipt_number {
         facts.push(("Receipt", Cell::text(topups::billing::receipt_number(number))));

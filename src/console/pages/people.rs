@@ -70,7 +70,7 @@ pub async fn index(
             .map(|one| {
                 vec![
                     Cell::link(one.name.as_str(), format!("{HERE}/{}", one.id))
-                        .sub(one.staff.clone().unwrap_or_default()),
+                        .under(one.staff.clone().unwrap_or_default()),
                     Cell::text(one.email.as_str()),
                     Cell::badge(badge(one)),
                     Cell::text(one.sessions.to_string()),

@@ -204,7 +204,7 @@ pub async fn show(
                 let both = |a, b| format!("{} and {}", per_million(Some(a)), per_million(Some(b)));
                 vec![
                     Cell::text(one.model.as_str()),
-                    Cell::text(one.provider.as_str()).sub(one.upstream_model.clone()),
+                    Cell::text(one.provider.as_str()).under(one.upstream_model.clone()),
                     Cell::text(both(charged.prompt, charged.completion)),
                     Cell::text(both(one.prompt, one.completion)),
                     Cell::text(both(raised.prompt, raised.completion)),

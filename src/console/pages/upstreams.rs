@@ -58,12 +58,12 @@ pub async fn index(app: web::Data<App>, staff: Operator) -> Result<HttpResponse,
             .iter()
             .map(|one| {
                 let key = match one.key_since {
-                    Some(at) => Cell::when(when(at, now, staff.viewer())).sub("stored"),
+                    Some(at) => Cell::when(when(at, now, staff.viewer())).under("stored"),
                     None if one.needs_key => Cell::badge(Badge::new("warn", "key-round", "None stored")),
                     None => Cell::text("needs none"),
                 };
                 vec![
-                    Cell::text(one.name.as_str()).sub(format!(
+                    Cell::text(one.name.as_str()).under(format!(
                         "{}, {}{}",
                         one.slug,
                         one.kind,

@@ -101,7 +101,7 @@ fn examples(models: &[&Arc<ListedModel>]) -> Vec<views::Cell> {
     costs
         .into_iter()
         .map(|cost| views::Cell {
-            text: cost.map(|cost| dollars(cost)).unwrap_or_default(),
+            text: cost.map(dollars).unwrap_or_default(),
             best: differ && cost.is_some() && cost == least,
         })
         .collect()

@@ -83,7 +83,7 @@ impl Cell {
     }
 
     #[must_use]
-    pub fn sub(mut self, sub: impl Into<String>) -> Cell {
+    pub fn under(mut self, sub: impl Into<String>) -> Cell {
         self.sub = sub.into();
         self
     }

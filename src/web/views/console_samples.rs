@@ -67,7 +67,7 @@ fn table() -> Table {
                 relative: true,
             })
             .to("/admin/books/transfers/tra_1"),
-            Cell::badge(Badge::new("good", "circle-check", "Booked")).sub("grant"),
+            Cell::badge(Badge::new("good", "circle-check", "Booked")).under("grant"),
             Cell::amount(Amount::new("$20.00", "$20.00")),
             Cell::mono("adj_0190"),
         ]],
@@ -123,7 +123,7 @@ fn parts() -> Vec<Block> {
         Block::Facts(Facts::of(
             "facts",
             "Facts",
-            vec![("Id", Cell::mono("org_1")), ("State", Cell::text("Open").sub("since today"))],
+            vec![("Id", Cell::mono("org_1")), ("State", Cell::text("Open").under("since today"))],
         )),
         Block::Table(table()),
         Block::Table(empty),

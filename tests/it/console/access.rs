@@ -164,7 +164,8 @@ async fn what_an_operator_changes_asks_for_the_token_a_fresh_sign_in_and_a_reaso
     let mut after = state(&farebox).await;
     let mut before = before;
     // What was typed is kept for after it, sealed.
-    (before.remove("kept_form"), after.remove("kept_form"));
+    before.remove("kept_form");
+    after.remove("kept_form");
     assert_eq!(before, after, "something was changed");
 }
 
