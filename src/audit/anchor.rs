@@ -3,38 +3,14 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq;
 use uuid::Uuid;
-
-use crate::base::Secret;
 
 /// What the key that signs anchors is derived for.
 pub const KEY_PURPOSE: &str = "audit anchors";
 
 /// How a line with an anchor begins, wherever it was copied to.
 const MARK: &str = "farebox-audit-anchor";
-
-/// Signs anchors. The database never has it, so whoever has only the database can forge none.
-#[derive(Clone, Debug)]
-pub struct AnchorKey(pub Secret<[u8; 32]>);
-
-impl AnchorKey {
-    #[must_use]
-    pub fn sign(&self, digest: &[u8]) -> Vec<u8> {
-        // HMAC takes keys of any length, so this cannot fail; an empty signature matches none.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose()) else { return Vec::new() };
-        mac.update(digest);
-        mac.finalize().into_bytes().to_vec()
-    }
-
-    #[must_use]
-    pub fn has_signed(&self, digest: &[u8], signature: &[u8]) -> bool {
-        let right = self.sign(digest);
-        !right.is_empty() && right.ct_eq(signature).into()
-    }
-}
 
 /// Where a chain ended when an anchor was taken.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -125,15 +101,6 @@ mod tests {
             format!("> {line}\nother\n{{\"message\":\"{line}\",\"level\":\"INFO\"}}\nfarebox-audit-anchor x y z\n");
         let copy = Copied { number: 17, digest: vec![7; 32] };
         assert_eq!(copies(&text), [copy.clone(), copy]);
-    }
-
-    #[test]
-    fn only_the_key_signs() {
-        let (ours, other) = (AnchorKey(Secret::new([1; 32])), AnchorKey(Secret::new([2; 32])));
-        let signature = ours.sign(b"digest");
-        assert!(ours.has_signed(b"digest", &signature));
-        assert!(!ours.has_signed(b"other", &signature) && !other.has_signed(b"digest", &signature));
-        assert!(!ours.has_signed(b"digest", b""));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use sqlx::PgConnection;
 
-use super::anchor::{Anchor, AnchorKey, digest};
+use super::anchor::{Anchor, digest};
 use super::store;
+use crate::base::SigningKey;
 
 /// Chains in one anchor. Where more have moved, the next anchor has the rest, and is due at once.
 pub const MAX_HEADS: i64 = 50_000;
@@ -21,7 +22,7 @@ pub enum Due {
 ///
 /// # Errors
 /// Database errors only.
-pub async fn take_anchor(conn: &mut PgConnection, key: &AnchorKey, due: Due) -> Result<Option<Anchor>, sqlx::Error> {
+pub async fn take_anchor(conn: &mut PgConnection, key: &SigningKey, due: Due) -> Result<Option<Anchor>, sqlx::Error> {
     if !store::lock_anchors(conn).await? {
         return Ok(None);
     }

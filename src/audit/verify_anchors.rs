@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::anchor::{Anchor, AnchorKey, Copied, digest};
+use super::anchor::{Anchor, Copied, digest};
 use super::store;
+use crate::base::SigningKey;
 
 /// Anchors read at a time; each may have many heads.
 const PAGE: i64 = 100;
@@ -49,7 +50,7 @@ impl Anchored {
 /// Database errors only; what is wrong is in the result.
 pub async fn verify_anchors(
     conn: &mut PgConnection,
-    key: &AnchorKey,
+    key: &SigningKey,
     copies: &[Copied],
 ) -> Result<Anchored, sqlx::Error> {
     let mut found = Anchored::default();
@@ -78,7 +79,7 @@ pub async fn verify_anchors(
 
 async fn verify_anchor(
     conn: &mut PgConnection,
-    key: &AnchorKey,
+    key: &SigningKey,
     anchor: &Anchor,
     previous: &[u8],
     copies: &[Copied],

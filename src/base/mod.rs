@@ -9,6 +9,7 @@ pub mod origin;
 pub mod paging;
 pub mod seal;
 pub mod secret;
+pub mod signing;
 pub mod slug;
 pub mod viewer;
 
@@ -17,4 +18,5 @@ pub use email_address::EmailAddress;
 pub use money::Usd;
 pub use origin::Origin;
 pub use secret::{Digest, Secret};
+pub use signing::SigningKey;
 pub use viewer::{Locale, Viewer};

@@ -1,17 +1,14 @@
 //! Closing the days that have ended.
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use sqlx::{PgConnection, PgPool};
-use subtle::ConstantTimeEq;
 
 use super::digest::Sealed;
 use super::trial::{self, Balance};
 use super::{CREDITS, store};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
-use crate::base::{Origin, Secret, Usd};
+use crate::base::{Origin, SigningKey, Usd};
 use crate::gateway::reconcile;
 use crate::ledger::{self, Drift};
 
@@ -49,26 +46,6 @@ impl Close {
     }
 }
 
-/// Signs closes. The database never has it, so whoever has only the database can forge none.
-#[derive(Clone, Debug)]
-pub struct CloseKey(pub Secret<[u8; 32]>);
-
-impl CloseKey {
-    #[must_use]
-    pub fn sign(&self, digest: &[u8]) -> Vec<u8> {
-        // HMAC takes keys of any length, so this cannot fail; an empty signature matches none.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose()) else { return Vec::new() };
-        mac.update(digest);
-        mac.finalize().into_bytes().to_vec()
-    }
-
-    #[must_use]
-    pub fn has_signed(&self, digest: &[u8], signature: &[u8]) -> bool {
-        let right = self.sign(digest);
-        !right.is_empty() && right.ct_eq(signature).into()
-    }
-}
-
 /// The first moment of a day, by UTC.
 #[must_use]
 pub fn start_of(day: NaiveDate) -> DateTime<Utc> {
@@ -85,7 +62,7 @@ pub fn end_of(day: NaiveDate) -> DateTime<Utc> {
 ///
 /// # Errors
 /// Database errors only; books that do not add up are a finding of the close.
-pub async fn close_due(pool: &PgPool, key: &CloseKey, after: TimeDelta) -> Result<Vec<Close>, sqlx::Error> {
+pub async fn close_due(pool: &PgPool, key: &SigningKey, after: TimeDelta) -> Result<Vec<Close>, sqlx::Error> {
     let Some(ready) = ended_before(pool, after).await? else { return Ok(Vec::new()) };
     let mut tx = pool.begin_with(BEGIN).await?;
     if !store::lock(&mut tx).await? {
@@ -165,7 +142,7 @@ async fn close(
     conn: &mut PgConnection,
     day: NaiveDate,
     mut findings: Vec<String>,
-    key: &CloseKey,
+    key: &SigningKey,
 ) -> Result<Close, sqlx::Error> {
     let last = store::latest_close(conn).await?;
     let mut accounts = match &last {
@@ -281,14 +258,6 @@ async fn note(conn: &mut PgConnection, closed: &Close) -> Result<(), sqlx::Error
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_key_signs() {
-        let (ours, other) = (CloseKey(Secret::new([1; 32])), CloseKey(Secret::new([2; 32])));
-        let signature = ours.sign(b"digest");
-        assert!(ours.has_signed(b"digest", &signature) && !other.has_signed(b"digest", &signature));
-        assert!(!ours.has_signed(b"other", &signature) && !ours.has_signed(b"digest", b""));
-    }
 
     #[test]
     fn a_day_ends_where_the_next_begins() {

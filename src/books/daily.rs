@@ -6,14 +6,15 @@ use metrics::gauge;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::close::{AFTER, CloseKey, close_due};
+use super::close::{AFTER, close_due};
 use super::store;
+use crate::base::SigningKey;
 
 /// How often each process looks whether a day is to be closed. The first look is at the start.
 const EVERY: Duration = Duration::from_mins(5);
 
 /// Runs until `stop`, in every process: whoever comes first closes the day.
-pub async fn daily(pool: PgPool, key: CloseKey, stop: CancellationToken) {
+pub async fn daily(pool: PgPool, key: SigningKey, stop: CancellationToken) {
     loop {
         match close_due(&pool, &key, AFTER).await {
             Ok(closed) => {

@@ -3,11 +3,11 @@
 use chrono::NaiveDate;
 use sqlx::PgConnection;
 
-use super::close::{CloseKey, end_of, start_of};
+use super::close::{end_of, start_of};
 use super::digest::Sealed;
 use super::trial::{self, Balance};
 use super::{CREDITS, store};
-use crate::base::Usd;
+use crate::base::{SigningKey, Usd};
 use crate::ledger;
 
 /// Closes read at a time.
@@ -41,7 +41,7 @@ impl Verified {
 ///
 /// # Errors
 /// Database errors only; what is wrong is in the result.
-pub async fn verify_closes(conn: &mut PgConnection, key: &CloseKey) -> Result<Verified, sqlx::Error> {
+pub async fn verify_closes(conn: &mut PgConnection, key: &SigningKey) -> Result<Verified, sqlx::Error> {
     let mut verified = Verified::default();
     let (mut number, mut previous, mut day) = (0, Vec::new(), None);
     let mut accounts = std::collections::BTreeMap::new();

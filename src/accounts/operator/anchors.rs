@@ -8,8 +8,8 @@ use metrics::gauge;
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::{self, Anchor, AnchorKey, Due};
-use crate::base::EmailAddress;
+use crate::audit::{self, Anchor, Due};
+use crate::base::{EmailAddress, SigningKey};
 use crate::mail::{self, NewMail};
 use crate::web::views::emails::{self, NoticeMail};
 
@@ -21,7 +21,7 @@ const FILE: &str = "audit-anchors.log";
 /// Who signs anchors, and who gets a copy.
 #[derive(Clone, Debug)]
 pub struct Anchoring {
-    pub key: AnchorKey,
+    pub key: SigningKey,
     pub data_dir: PathBuf,
     /// A mailbox outside of this machine; `None` where the log is shipped elsewhere.
     pub mail_to: Option<EmailAddress>,
