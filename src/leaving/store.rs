@@ -244,8 +244,8 @@ pub async fn mark_erased(conn: &mut PgConnection, person: PersonId) -> Result<()
     Ok(())
 }
 
-/// Keys that a person made anywhere, with their organizations, in a fixed order; those up to `after` are left out. One's
-/// own organization has no others.
+/// Keys that a person made anywhere and what their chats were booked on, with their organizations, in a fixed order; those
+/// up to `after` are left out. One's own organization has no others.
 pub async fn keys_of(
     conn: &mut PgConnection,
     person: PersonId,
@@ -254,9 +254,13 @@ pub async fn keys_of(
 ) -> Result<Vec<(OrgId, KeyId)>, sqlx::Error> {
     let (org, key) = after.unzip();
     let rows = sqlx::query!(
-        r#"select org_id as "org: OrgId", id as "key: KeyId" from api_key
-           where (created_by = $1 or org_id in (select org_id from personal_org where person_id = $1))
-            and ($2::uuid is null or (org_id, id) > ($2, $3::uuid))
+        r#"select org_id as "org!: OrgId", id as "key!: KeyId" from (
+              select org_id, id from api_key
+              where created_by = $1 or org_id in (select org_id from personal_org where person_id = $1)
+              union all
+              select org_id, id from chat_key where person_id = $1
+           ) keys
+           where $2::uuid is null or (org_id, id) > ($2, $3::uuid)
            order by org_id, id limit $4"#,
         person.0,
         org.map(|org| org.0),

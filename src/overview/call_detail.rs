@@ -72,7 +72,7 @@ pub fn texts(read: Result<Option<Seen>, VaultError>, viewer: Viewer) -> Result<O
     }
 }
 
-/// The same call again, as far as it is known: what was asked is not kept, and neither is the key.
+/// The same call again, as far as its row knows it: what was asked stands elsewhere if anywhere, and the key nowhere.
 fn curl(call: &Detail, url: &str) -> String {
     let body = serde_json::json!({
         "model": call.model_asked,

@@ -12,21 +12,22 @@ use tokio::runtime::Handle;
 
 use super::calls::{Tenant, answered, assert_clean, now, refused, rows, usd};
 
-struct Lab {
-    tenant: Tenant,
-    settler: Settler,
+/// Somebody with credits, and who settles their calls.
+pub struct Lab {
+    pub tenant: Tenant,
+    pub settler: Settler,
     _dir: tempfile::TempDir,
 }
 
 impl Lab {
-    async fn new(pool: &PgPool) -> Lab {
+    pub async fn new(pool: &PgPool) -> Lab {
         let dir = tempfile::tempdir().expect("a folder");
         let spool = Spool::open(dir.path()).expect("a spool");
         let settler = Settler::start(&Handle::current(), pool.clone(), spool);
         Lab { tenant: Tenant::with_credits(pool, "1000").await, settler, _dir: dir }
     }
 
-    async fn call(&self, at: DateTime<Utc>, model: &str, cost: &str) {
+    pub async fn call(&self, at: DateTime<Utc>, model: &str, cost: &str) {
         let call = self.tenant.call_at(at);
         let mut ended = answered(cost);
         ended.model = model.into();
@@ -38,7 +39,7 @@ fn everything() -> Span {
     Span { from: at("2020-01-01T00:00:00Z"), to: at("2100-01-01T00:00:00Z") }
 }
 
-fn at(text: &str) -> DateTime<Utc> {
+pub fn at(text: &str) -> DateTime<Utc> {
     text.parse().expect("a time")
 }
 

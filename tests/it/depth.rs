@@ -2,16 +2,14 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use farebox::activity::{self, Export, Group, LogFilter, Metric, Range, Retention, Slice, Span};
 use farebox::base::Usd;
-use farebox::gateway::Settler;
-use farebox::gateway::spool::Spool;
 use rust_decimal::Decimal;
 use sqlx::PgPool;
-use tokio::runtime::Handle;
 
-use super::calls::{Tenant, answered, assert_clean, desk, hold, now, refused, rows, usd};
+use super::activity::{Lab, at};
+use super::calls::{answered, assert_clean, desk, hold, now, refused, rows, usd};
 
 /// From the first clock of the world to the last, with quarters and halves of hours, and clocks that change by half of one.
 const ZONES: [&str; 12] = [
@@ -29,31 +27,7 @@ const ZONES: [&str; 12] = [
     "Pacific/Kiritimati",
 ];
 
-fn at(text: &str) -> DateTime<Utc> {
-    text.parse().expect("a time")
-}
-
-struct Lab {
-    tenant: Tenant,
-    settler: Settler,
-    _dir: tempfile::TempDir,
-}
-
 impl Lab {
-    async fn new(pool: &PgPool) -> Lab {
-        let dir = tempfile::tempdir().expect("a folder");
-        let spool = Spool::open(dir.path()).expect("a spool");
-        let settler = Settler::start(&Handle::current(), pool.clone(), spool);
-        Lab { tenant: Tenant::with_credits(pool, "1000").await, settler, _dir: dir }
-    }
-
-    async fn call(&self, at: DateTime<Utc>, model: &str, cost: &str) {
-        let call = self.tenant.call_at(at);
-        let mut ended = answered(cost);
-        ended.model = model.into();
-        self.settler.settle(call, usd(cost), ended).await;
-    }
-
     /// Around the nights in which clocks in Europe and America change, and the one in which those of Lord Howe do.
     async fn calls_around_changes_of_clocks(&self) {
         for night in ["2026-10-25T00:00:00Z", "2026-11-01T06:00:00Z", "2026-10-03T15:00:00Z"] {
@@ -243,6 +217,13 @@ pub async fn calls_whose_time_is_over_go_and_the_books_stay_exact(pool: PgPool) 
     }
     assert_clean(&pool).await;
     let (before, posted) = (sums(&pool, &lab).await, lab.tenant.posted(&pool).await);
+    sqlx::query(
+        "insert into call_text (org_id, call_id, data_key, nonce, ciphertext, request_bytes, response_bytes, expires_at)
+         select org_id, id, gen_random_uuid(), '', '', 1, 1, now() + interval '1 year' from usage",
+    )
+    .execute(&pool)
+    .await
+    .expect("texts");
 
     let mut conn = pool.acquire().await.expect("a connection");
     activity::set_own_days(&mut conn, lab.tenant.org, Some(90)).await.expect("set");
@@ -253,6 +234,8 @@ pub async fn calls_whose_time_is_over_go_and_the_books_stay_exact(pool: PgPool) 
         tokio::join!(activity::keep_once(&pool, forever, now()), activity::keep_once(&pool, forever, now()));
     assert_eq!(one.expect("a round").closed + two.expect("a round").closed, 32);
     assert_eq!((rows(&pool, lab.tenant.org).await, rows(&pool, other.tenant.org).await), (30, 30));
+    let without = "select count(*) from call_text t where not exists (select from usage u where u.id = t.call_id)";
+    assert_eq!((number(&pool, without).await, number(&pool, "select count(*) from call_text").await), (0, 60));
     assert_clean(&pool).await;
     assert_eq!(sums(&pool, &lab).await, before, "figures of the past do not change");
     assert_eq!(lab.tenant.posted(&pool).await, posted);

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::super::analytics::{Analysis, Dimension, Granularity};
-use super::sums::SumRow;
+use super::sums::{SumRow, sum_row};
 use crate::base::Usd;
 use crate::base::ids::OrgId;
 
@@ -70,15 +70,7 @@ pub async fn analyze(conn: &mut PgConnection, query: &AnalyticsQuery<'_>) -> Res
         at: row.at,
         first: row.first,
         second: row.second,
-        sums: SumRow {
-            requests: row.requests,
-            failed: row.failed,
-            prompt: row.prompt,
-            completion: row.completion,
-            reasoning: row.reasoning,
-            cached: row.cached,
-            cost: row.cost,
-        },
+        sums: sum_row!(row),
     });
     Ok(cells.collect())
 }

@@ -25,6 +25,22 @@ pub struct SumRow {
     pub cost: Usd,
 }
 
+/// The sums of a row of any query that names them so.
+macro_rules! sum_row {
+    ($row:expr) => {
+        SumRow {
+            requests: $row.requests,
+            failed: $row.failed,
+            prompt: $row.prompt,
+            completion: $row.completion,
+            reasoning: $row.reasoning,
+            cached: $row.cached,
+            cost: $row.cost,
+        }
+    };
+}
+pub(super) use sum_row;
+
 impl From<SumRow> for Totals {
     fn from(row: SumRow) -> Totals {
         let count = |sum: Decimal| u64::try_from(sum).unwrap_or_default();
@@ -129,18 +145,7 @@ pub async fn group_sums(
     )
     .fetch_all(conn)
     .await?;
-    let rows = rows.into_iter().map(|row| GroupRow {
-        name: row.name,
-        sums: SumRow {
-            requests: row.requests,
-            failed: row.failed,
-            prompt: row.prompt,
-            completion: row.completion,
-            reasoning: row.reasoning,
-            cached: row.cached,
-            cost: row.cost,
-        },
-    });
+    let rows = rows.into_iter().map(|row| GroupRow { name: row.name, sums: sum_row!(row) });
     Ok(rows.collect())
 }
 
@@ -276,19 +281,7 @@ pub async fn measure_cells(conn: &mut PgConnection, query: &MeasureQuery<'_>) ->
     )
     .fetch_all(conn)
     .await?;
-    let cells = rows.into_iter().map(|row| CellRow {
-        name: row.name,
-        bucket: row.bucket,
-        sums: SumRow {
-            requests: row.requests,
-            failed: row.failed,
-            prompt: row.prompt,
-            completion: row.completion,
-            reasoning: row.reasoning,
-            cached: row.cached,
-            cost: row.cost,
-        },
-    });
+    let cells = rows.into_iter().map(|row| CellRow { name: row.name, bucket: row.bucket, sums: sum_row!(row) });
     Ok(cells.collect())
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::activity::{self, DAYS_KEPT, Retention};
 use crate::audit::{self, Action};
-use crate::orgs::SettingsEditor;
+use crate::orgs::{Permission, SettingsEditor};
 use crate::web::views::Choice;
 use crate::web::views::activity as views;
 use crate::web::{App, PageError, Protected, flash, html, see_other};
@@ -72,6 +72,7 @@ pub async fn save(
         })?),
     };
     let mut tx = member.tenant(&app).await?;
+    member.acting().lock(&mut tx, Permission::ManageSettings).await?;
     let before = activity::set_own_days(&mut tx, member.org_id(), days).await?;
     if before != days {
         let entry = member.acting().entry(Action::UsageKept);

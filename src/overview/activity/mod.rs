@@ -252,8 +252,9 @@ pub async fn show(
     let key = name_of(&names, detail.key);
     let viewer = member.person().viewer();
     let url = app.url("/api/v1/chat/completions");
-    // Who handles the money sees what was called, and not what was said.
-    let may_read = detail.member == Some(member.person().id) || member.may(Permission::ManageSettings);
+    // Who handles the money sees what was called, and not what was said; nor does an operator who looks.
+    let may_read =
+        !member.only_looks() && (detail.member == Some(member.person().id) || member.may(Permission::ManageSettings));
     let texts = match may_read {
         true => call_detail::texts(privacy::read(&mut conn, &vault, member.org_id(), id).await, viewer)?,
         false => None,

@@ -12,12 +12,12 @@ async fn delete(visitor: &mut Visitor<'_>) -> Page {
     visitor.submit("/settings/delete", "/settings/delete", &[("typed", "Ada@Example.com")]).await
 }
 
-async fn run(farebox: &Farebox, statement: &'static str) {
+pub async fn run(farebox: &Farebox, statement: &'static str) {
     sqlx::query(statement).execute(&farebox.pool).await.expect("done");
 }
 
 /// A week passes. The job is added again for the moved moment, as it would have been.
-async fn a_week_passes(farebox: &Farebox) {
+pub async fn a_week_passes(farebox: &Farebox) {
     run(
         farebox,
         "update account_deletion set asked_at = asked_at - interval '8 days', due_at = due_at - interval '8 days'",

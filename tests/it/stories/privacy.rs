@@ -5,6 +5,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
+use super::leaving::{a_week_passes, run};
 use crate::support::routes::{PASSWORD, Routes};
 use crate::support::visitor::Visitor;
 use crate::support::{Farebox, Key, lab, team};
@@ -198,6 +199,53 @@ async fn texts_are_stored_while_it_is_on_sealed_and_for_a_discount() {
     farebox.books_are_clean().await;
 }
 
+/// Into the organization that is open; the command line funds only what is somebody's own.
+async fn move_credits(owner: &mut Visitor<'_>) {
+    let page = owner.get("/credits/move").await.body;
+    let mut fields = crate::support::visitor::form(&page, "/credits/move");
+    fields.retain(|(name, _)| name != "amount" && name != "csrf_token");
+    fields.push(("amount".to_owned(), "20".to_owned()));
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let moved = owner.submit("/credits/move", "/credits/move", &fields).await;
+    assert_eq!(moved.status, 303, "{}", moved.body);
+}
+
+/// Also those of the chat, which is booked on no key that anybody made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_erased_takes_the_texts_of_their_calls_along() {
+    let routes = Routes::start().await;
+    let farebox = &routes.farebox;
+    let mut ada = routes.ada();
+    let org = team::create(&mut ada, "Lab").await;
+    let mut bob = Visitor::member(farebox, "bob@example.com", PASSWORD).await;
+    team::bring_in(farebox, &mut ada, &mut bob, "bob@example.com", "member").await;
+    team::open(&mut bob, &org).await;
+    move_credits(&mut ada).await;
+    set(&mut ada, &[USUAL, &[("log_texts", "yes")]].concat()).await;
+    let text = team::key(&mut bob, "mine").await;
+    let key = Key { text, org: org.clone(), id: String::new() };
+    assert_eq!(routes.told(&key, says("by his key", false)).await.0, 200);
+    for visitor in [&mut ada, &mut bob] {
+        let token = visitor.token("/settings/profile").await;
+        let request = farebox.http.post(farebox.url("/chat/completions")).header("x-csrf-token", token);
+        let page = visitor.send(request.json(&says("by hand", true))).await;
+        assert_eq!(page.status, 200, "{}", page.body);
+    }
+    stored(farebox, 3).await;
+    let gone = bob.submit("/settings/delete", "/settings/delete", &[("typed", "bob@example.com")]).await;
+    assert_eq!(gone.status, 303, "{}", gone.body);
+    a_week_passes(farebox).await;
+    for _ in 0..100 {
+        if farebox.text("select count(*)::text from account_deletion where erased_at is not null").await == "1" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    run(farebox, "update graphile_worker._private_jobs set run_at = now() where key like 'erase_calls:%'").await;
+    stored(farebox, 1).await;
+    farebox.books_are_clean().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn texts_are_for_who_called_and_for_owners_and_admins_and_end_with_their_time() {
     let routes = Routes::start().await;
@@ -212,14 +260,7 @@ async fn texts_are_for_who_called_and_for_owners_and_admins_and_end_with_their_t
         team::open(&mut visitor, &org).await;
         people.push(visitor);
     }
-    // A member's key cannot be funded from the command line, so she moves credits there.
-    let page = ada.get("/credits/move").await.body;
-    let mut fields = crate::support::visitor::form(&page, "/credits/move");
-    fields.retain(|(name, _)| name != "amount" && name != "csrf_token");
-    fields.push(("amount".to_owned(), "20".to_owned()));
-    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let moved = ada.submit("/credits/move", "/credits/move", &fields).await;
-    assert_eq!(moved.status, 303, "{}", moved.body);
+    move_credits(&mut ada).await;
     set(&mut ada, &[USUAL, &[("log_texts", "yes")]].concat()).await;
     let text = team::key(&mut people[0], "mine").await;
     let key = Key { text, org: org.clone(), id: String::new() };
