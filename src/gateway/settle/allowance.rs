@@ -8,13 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use moka::sync::Cache;
 use sqlx::PgConnection;
 
 use super::Settlement;
-use crate::base::Usd;
 use crate::base::ids::OrgId;
+use crate::base::{Clock, Usd};
 use crate::db::row_type;
 use crate::gateway::call::Charge;
 
@@ -31,9 +31,9 @@ pub struct OwnChange {
 }
 row_type!(OwnChange, "own_change");
 
-/// Whose allowance is known to be used up, as far as this process has seen. Cloning it is cheap.
+/// Whose allowance is known to be used up, and of which month, as far as this process has seen. Cloning it is cheap.
 #[derive(Clone)]
-pub struct Allowances(Arc<Cache<OrgId, ()>>);
+pub struct Allowances(Arc<Cache<OrgId, NaiveDate>>);
 
 impl Default for Allowances {
     fn default() -> Allowances {
@@ -44,12 +44,18 @@ impl Default for Allowances {
 impl Allowances {
     /// Whether the next call is expected to cost its whole fee.
     pub fn is_used_up(&self, org: OrgId, allowance: Usd) -> bool {
-        allowance.is_zero() || self.0.contains_key(&org)
+        allowance.is_zero() || self.was_used_up(org, Clock::system().now().date_naive())
     }
 
-    fn learn(&self, org: OrgId, used_up: bool) {
+    /// What is remembered of an earlier month says nothing of this one: whoever has no credits would be refused, and nothing
+    /// would settle that could teach otherwise.
+    fn was_used_up(&self, org: OrgId, today: NaiveDate) -> bool {
+        self.0.get(&org).is_some_and(|month| (month.year(), month.month()) >= (today.year(), today.month()))
+    }
+
+    fn learn(&self, org: OrgId, month: NaiveDate, used_up: bool) {
         if used_up {
-            self.0.insert(org, ());
+            self.0.insert(org, month);
         } else {
             self.0.invalidate(&org);
         }
@@ -145,7 +151,28 @@ impl Months {
     /// After the commit.
     pub fn teach(&self, allowances: &Allowances) {
         for (org, used_up) in &self.seen {
-            allowances.learn(*org, *used_up);
+            if let Some((month, _)) = self.used.get(org) {
+                allowances.learn(*org, *month, *used_up);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_month_begins_with_a_new_allowance() {
+        let (allowances, org) = (Allowances::default(), OrgId::fresh());
+        let day = |text: &str| text.parse().unwrap_or_default();
+        assert!(!allowances.was_used_up(org, day("2026-11-30")));
+        allowances.learn(org, day("2026-11-01"), true);
+        assert!(allowances.was_used_up(org, day("2026-11-30")));
+        assert!(!allowances.was_used_up(org, day("2026-12-01")) && !allowances.was_used_up(org, day("2027-01-31")));
+        // The clock of the database may be a little ahead.
+        assert!(allowances.was_used_up(org, day("2026-10-31")));
+        allowances.learn(org, day("2026-12-01"), false);
+        assert!(!allowances.was_used_up(org, day("2026-11-30")));
     }
 }
