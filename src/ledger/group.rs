@@ -11,7 +11,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::base::ids::OrgId;
 
@@ -19,8 +19,8 @@ use crate::base::ids::OrgId;
 const MAX_WAITING: usize = 8_192;
 /// Batches whose second part may run at once; then the worker waits for one of them.
 const MAX_UNFINISHED: usize = 32;
-/// Jobs that are worth a batch of their own while another one is unfinished; fewer wait until none is. A batch costs as
-/// much processor time as five to ten jobs in it (docs/performance.md).
+/// Jobs that are worth a batch of their own while another one is unfinished; fewer wait until none is, for a batch has a
+/// round trip and a flush to pay for however small it is.
 const ENOUGH: usize = 32;
 
 struct Entry<J, R> {
@@ -117,17 +117,31 @@ async fn work<J, R, Run, Fut, Rest, Orphaned>(
         let (jobs, replies): (Vec<J>, Vec<_>) = queues.take(max_batch).into_iter().map(|e| (e.job, e.reply)).unzip();
         let jobs = Arc::new(jobs);
         let rest = run(Arc::clone(&jobs)).await;
-        let (orphaned, finished) = (Arc::clone(&orphaned), Arc::clone(&finished));
+        let orphaned = Arc::clone(&orphaned);
+        let turn = Turn { permit: Some(turn), finished: Arc::clone(&finished) };
         tokio::spawn(async move {
+            let _turn = turn;
             let results = rest.await;
             for ((job, reply), result) in jobs.iter().zip(replies).zip(results) {
                 if let Err(result) = reply.send(result) {
                     orphaned(job, result);
                 }
             }
-            drop(turn);
-            finished.notify_one();
         });
+    }
+}
+
+/// The second part of a batch, as long as it runs. However it ends, the worker is told.
+struct Turn {
+    permit: Option<OwnedSemaphorePermit>,
+    finished: Arc<Notify>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // First, so that the worker counts without it.
+        drop(self.permit.take());
+        self.finished.notify_one();
     }
 }
 
