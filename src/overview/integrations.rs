@@ -116,7 +116,8 @@ pub async fn save(
         Err(_) if pasted.trim().is_empty() => (None, String::new()),
         Err(wrong) => (None, wrong.to_string()),
     };
-    let wish = read(&mut tx, member.org_id(), listed, &catalog, &fields, key).await?;
+    let before = integrations::find(&mut tx, member.org_id(), &slug).await?.as_ref().map(wish_of);
+    let wish = read(&mut tx, member.org_id(), listed, &catalog, &fields, key, before.as_ref()).await?;
     let mut error = String::new();
     if key_error.is_empty() {
         match integrations::connect(&mut tx, &member.acting(), &terms.vault, listed, wish.clone()).await {
@@ -285,7 +286,8 @@ fn wish_of(key: &ProviderKey) -> Wish {
     }
 }
 
-/// What the form says, of what there is: ids of others are passed over, as if they had not been sent.
+/// What the form says, of what there is, or stands in a limit already: ids of others are passed over, as if they had not
+/// been sent.
 async fn read(
     conn: &mut PgConnection,
     org: OrgId,
@@ -293,8 +295,11 @@ async fn read(
     catalog: &Catalog,
     fields: &Fields,
     key: Option<PlainProviderKey>,
+    before: Option<&Wish>,
 ) -> Result<Wish, sqlx::Error> {
     let known = models_of(catalog, listed);
+    let nothing = Wish::default();
+    let before = before.unwrap_or(&nothing);
     let keys: Vec<KeyId> = fields.all("key").iter().take(MAX_LIMITS).filter_map(|id| id.parse().ok()).collect();
     let live = keys::live(conn, org, None, &keys).await?;
     let members = orgs::members(conn, org).await?;
@@ -303,9 +308,18 @@ async fn read(
         key,
         name: fields.one("name").trim().to_owned(),
         mode: Mode::parse(fields.one("mode")).unwrap_or_default(),
-        models: fields.all("models").into_iter().filter(|model| known.contains(model)).collect(),
-        keys: keys.into_iter().filter(|key| live.contains_key(key)).collect(),
-        members: fields.all("member").iter().filter_map(|id| id.parse().ok()).filter(is_member).collect(),
+        models: fields
+            .all("models")
+            .into_iter()
+            .filter(|model| known.contains(model) || before.models.contains(model))
+            .collect(),
+        keys: keys.into_iter().filter(|key| live.contains_key(key) || before.keys.contains(key)).collect(),
+        members: fields
+            .all("member")
+            .iter()
+            .filter_map(|id| id.parse().ok())
+            .filter(|id| is_member(id) || before.members.contains(id))
+            .collect(),
     })
 }
 
@@ -315,6 +329,19 @@ fn models_of(catalog: &Catalog, listed: &ListedProvider) -> Vec<String> {
     let mut models: Vec<String> = here.map(|model| model.model.slug.to_string()).collect();
     models.sort();
     models
+}
+
+/// What can be chosen, with its name, and what stands in a limit although it is not offered any more: a limit that is not
+/// shown would be lost by saving, and none means all.
+fn with_stored<I: PartialEq + Clone>(
+    mut offered: Vec<(I, String)>,
+    stored: &[I],
+    name: impl Fn(&I) -> String,
+) -> Vec<(I, String)> {
+    let missing = stored.iter().filter(|id| offered.iter().all(|(one, _)| one != *id));
+    let missing: Vec<_> = missing.map(|id| (id.clone(), name(id))).collect();
+    offered.extend(missing);
+    offered
 }
 
 async fn view(
@@ -327,8 +354,14 @@ async fn view(
     wish: &Wish,
 ) -> Result<views::Integration, PageError> {
     let org = member.org_id();
+    let models = models_of(catalog, listed).into_iter().map(|model| (model.clone(), model)).collect();
+    let models = with_stored(models, &wish.models, String::clone);
     let keys = keys::list(conn, org, &Listing::default(), LIMIT).await?;
-    let members = orgs::members(conn, org).await?;
+    let names = keys::live(conn, org, None, &wish.keys).await?;
+    let keys = with_stored(keys.into_iter().map(|key| (key.id, key.name)).collect(), &wish.keys, |id| {
+        names.get(id).cloned().unwrap_or_else(|| "A key that is deleted".to_owned())
+    });
+    let members = with_stored(orgs::members(conn, org).await?, &wish.members, |_| "Somebody who has left".to_owned());
     let tested = own.and_then(|own| own.test_result.as_deref()).map(|why| if why.is_empty() { WORKS } else { why });
     let viewer: Viewer = member.person().viewer();
     let at = own.and_then(|own| own.tested_at).map(|at| when(at, app.clock.now(), viewer));
@@ -345,14 +378,8 @@ async fn view(
         api_key: Field::default(),
         name: Field::of(wish.name.clone()),
         modes: modes(wish.mode),
-        models: models_of(catalog, listed)
-            .iter()
-            .map(|model| Choice::new(model, model, "", wish.models.contains(model)))
-            .collect(),
-        keys: keys
-            .iter()
-            .map(|key| Choice::new(&key.id.to_string(), &key.name, "", wish.keys.contains(&key.id)))
-            .collect(),
+        models: models.iter().map(|(model, name)| Choice::new(model, name, "", wish.models.contains(model))).collect(),
+        keys: keys.iter().map(|(id, name)| Choice::new(&id.to_string(), name, "", wish.keys.contains(id))).collect(),
         members: members
             .iter()
             .filter(|_| is_team)
