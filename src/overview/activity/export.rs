@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
 use sqlx::PgPool;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::asked::Asked;
 use super::paper;
@@ -33,6 +33,9 @@ enum Form {
     Csv,
     JsonLines,
 }
+
+/// A reader that takes nothing for so long has stopped, and gives its place to others.
+const MAX_STALL: Duration = Duration::from_secs(60);
 
 /// One file on its way: a piece of calls is read when the one before was taken.
 struct Writing {
@@ -85,14 +88,15 @@ pub async fn export(app: web::Data<App>, member: Member, request: HttpRequest) -
         began: Instant::now(),
         _place: place,
     };
-    let body = stream::try_unfold(writing, |mut writing| async move {
-        match writing.piece().await {
-            Ok(Some(piece)) => Ok(Some((piece, writing))),
-            Ok(None) => Ok(None),
-            Err(error) => {
-                tracing::warn!(org = %writing.org, %error, "an export was not written to its end");
-                Err(error)
-            }
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(write(writing, sender));
+    let body = stream::try_unfold(receiver, |mut receiver: mpsc::Receiver<Piece>| async move {
+        match receiver.recv().await {
+            Some(Ok(Some(piece))) => Ok(Some((piece, receiver))),
+            Some(Ok(None)) => Ok(None),
+            Some(Err(error)) => Err(error),
+            // The writer has given up, and the file has no end.
+            None => Err(Broken::TooSlow),
         }
     });
     let name = format!("attachment; filename=\"farebox-calls-{}.{end}\"", now.format("%Y-%m-%d"));
@@ -101,6 +105,29 @@ pub async fn export(app: web::Data<App>, member: Member, request: HttpRequest) -
         .insert_header((header::CONTENT_DISPOSITION, name))
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .streaming(body))
+}
+
+/// A part of a file; `None` at its end.
+type Piece = Result<Option<Bytes>, Broken>;
+
+/// Writes one part after the other, as fast as they are taken. A task of its own, because a reader that has stopped asks
+/// for nothing, and would keep its place for ever.
+async fn write(mut writing: Writing, sender: mpsc::Sender<Piece>) {
+    loop {
+        let piece = writing.piece().await;
+        let goes_on = matches!(piece, Ok(Some(_)));
+        if let Err(error) = &piece {
+            tracing::warn!(org = %writing.org, %error, "an export was not written to its end");
+        }
+        match tokio::time::timeout(MAX_STALL, sender.send(piece)).await {
+            Ok(Ok(())) if goes_on => {}
+            Ok(_) => return,
+            Err(_) => {
+                tracing::warn!(org = %writing.org, "an export was given up, because its reader has stopped");
+                return;
+            }
+        }
+    }
 }
 
 impl Writing {
