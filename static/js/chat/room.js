@@ -133,22 +133,27 @@ class Room {
   async send() {
     const text = $("chat-text").value.trim();
     const pictures = this.draft;
-    if ((!text && pictures.length === 0) || this.running.has(this.conversation)) return;
+    if (this.sending || (!text && pictures.length === 0) || this.running.has(this.conversation)) return;
     if (pictures.length && !sees()) {
       this.wrong(`${chosen().dataset.name} takes no images. Remove them, or choose a model that does.`);
       return;
     }
     this.wrong("");
-    if (!this.conversation) await this.begin(text);
-    const id = this.conversation;
-    const message = { id: freshId(), conversation: id, role: "user", text, images: pictures, state: "done" };
-    await this.store.put("messages", message);
-    $("chat-text").value = "";
-    this.draft = [];
-    this.drawDraft();
-    grow();
-    this.messages.push(message);
-    await this.answer(id);
+    // Writing it down takes a moment, in which the form may be sent again.
+    this.sending = true;
+    try {
+      if (!this.conversation) await this.begin(text);
+      const message = { id: freshId(), conversation: this.conversation, role: "user", text, images: pictures, state: "done" };
+      await this.store.put("messages", message);
+      $("chat-text").value = "";
+      this.draft = [];
+      this.drawDraft();
+      grow();
+      this.messages.push(message);
+    } finally {
+      this.sending = false;
+    }
+    await this.answer(this.conversation);
   }
 
   async begin(text) {
@@ -286,7 +291,7 @@ class Room {
 
   async save(message) {
     message.beat = Date.now();
-    await this.store.put("messages", plain(message));
+    await this.store.putMessage(plain(message));
     await this.store.change("conversations", message.conversation, (one) => {
       one.updated = Date.now();
     });
@@ -301,6 +306,7 @@ class Room {
 
   async heard({ conversation, wiped }) {
     if (wiped) {
+      for (const id of this.running.keys()) this.stop(id);
       await this.open(null);
       return;
     }

@@ -64,6 +64,20 @@ export class Store {
     await finished(transaction);
   }
 
+  // Writes a message into a conversation that is there. Nothing where it was deleted meanwhile, also in another tab.
+  async putMessage(message) {
+    const { conversation } = message;
+    if (!this.base) {
+      if (this.memory.conversations.has(conversation)) this.memory.messages.set(message.id, structuredClone(message));
+      return;
+    }
+    const transaction = this.base.transaction(STORES, "readwrite");
+    if (await promised(transaction.objectStore("conversations").get(conversation))) {
+      transaction.objectStore("messages").put(message);
+    }
+    await finished(transaction);
+  }
+
   // Changes a record as it stands now, whoever wrote it last. Nothing where it is gone.
   async change(name, id, change) {
     if (!this.base) {
