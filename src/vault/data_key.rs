@@ -113,11 +113,6 @@ impl Vault {
     pub(super) fn keyring(&self) -> &Keyring {
         &self.keyring
     }
-
-    /// Forgets one that was erased.
-    pub fn forget(&self, org: OrgId) {
-        self.kept.invalidate(&org);
-    }
 }
 
 pub(super) fn purpose(org: OrgId) -> String {
