@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::orgs::ReasonForm;
-use super::{ROWS, address, again, choices, done, form, page_with, pager, read_id, reason_field, wrong};
+use super::{ROWS, address, again, choices, done, form, page_with, pager, read_id, read_some, reason_field, wrong};
 use crate::audit::{Action, Target};
 use crate::base::Usd;
 use crate::base::ids::{AdjustmentId, OrgId, PersonId};
@@ -66,10 +66,7 @@ pub async fn index(
     if !matches!(query.state.as_str(), "" | "waiting") {
         return Err(wrong("state"));
     }
-    let before: Option<AdjustmentId> = match query.before.as_str() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| wrong("before"))?),
-    };
+    let before: Option<AdjustmentId> = read_some(&query.before, "before")?;
     let mut conn = app.db.acquire().await?;
     let waiting = query.state == "waiting";
     let rows = Rows::of(store::adjustments(&mut conn, None, waiting, before, fetch_limit(ROWS)).await?, ROWS);
@@ -123,6 +120,7 @@ pub async fn index(
             &query.state,
         ))],
         is_on: waiting,
+        ..Filters::default()
     };
     let about = format!(
         "Credits given or taken by hand. Above {}, also of one operator within a day, a second operator has to agree.",

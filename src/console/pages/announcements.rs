@@ -68,6 +68,7 @@ pub async fn index(app: web::Data<App>, staff: Operator) -> Result<HttpResponse,
     make.fields = vec![
         Input::of("area", "body", "Text").required().max(400).hint("Plain text, at most 400 characters."),
         Input::of("select", "tone", "Kind")
+            .required()
             .choices(vec![Choice::new("info", "News", "", true), Choice::new("warn", "A warning", "", false)]),
         Input::of("number", "days", "Days").value("7").required().hint("From 1 to 90."),
         reason_field(),

@@ -42,6 +42,7 @@ pub async fn index(
         action: "/admin/books".into(),
         fields: vec![Input::of("date", "day", "At the end of").value(query.day.as_str())],
         is_on: day.is_some(),
+        ..Filters::default()
     })];
     if !trial.is_balanced() {
         let text = "Debits and credits differ. Run `farebox ledger verify`.".to_owned();

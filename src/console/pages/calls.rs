@@ -64,7 +64,8 @@ pub async fn show(
     }
     let title = if detail.model.is_empty() { &detail.model_asked } else { &detail.model };
     let back = format!("/admin/organizations/{org}");
-    let shell = staff.shell("journal", &format!("Call to {title}"), "What it cost and why. What was said is not kept.");
+    let shell =
+        staff.shell("journal", &format!("Call to {title}"), "What it cost and why. What was said is not shown here.");
     page_with(shell, Some((&back, &name)), Vec::new(), blocks)
 }
 

@@ -16,7 +16,7 @@ use crate::console::extract::{Acting, Staff};
 use crate::console::margin::{self, Charged, Earned, whole};
 use crate::console::store::{self, PricedEndpoint, UsedTokens};
 use crate::web::present::amount;
-use crate::web::views::blocks::{ActionLink, Block, Cell, Column, Figure, Figures, Form, Input, Table};
+use crate::web::views::blocks::{ActionLink, Block, Cell, Column, Figure, Figures, Input, Table};
 use crate::web::{App, PageError, Protected};
 
 const HERE: &str = "/admin/catalog";
@@ -213,7 +213,12 @@ pub async fn price(
     }
     let mut fields = vec![Input::of("hidden", "endpoint", "Endpoint").value(typed.endpoint.as_str())];
     fields.extend(price_fields(&typed));
-    let filters = crate::web::views::blocks::Filters { action: format!("{HERE}/price"), fields, is_on: false };
+    let filters = crate::web::views::blocks::Filters {
+        action: format!("{HERE}/price"),
+        fields,
+        is_on: false,
+        button: "See what it would change",
+    };
     let mut blocks = vec![Block::Filters(filters)];
     match typed.prices() {
         Err(problem) if !fresh => blocks.push(note("bad", "circle-x", problem)),
@@ -354,12 +359,7 @@ pub async fn would_change(
     Ok(changes.into_iter().map(|change| change.line).collect())
 }
 
-/// A form with the token and number of the console, for others of this folder.
-pub fn console_form(staff: &Staff, id: &'static str, action: String, title: &str, button: &str) -> Form {
-    form(staff, id, action, title, button)
-}
-
-/// The moment of a preview, for its page.
+/// A day of UTC, as lists of prices show it.
 #[must_use]
 pub fn day(at: chrono::DateTime<Utc>) -> String {
     at.format("%Y-%m-%d").to_string()

@@ -5,7 +5,7 @@ use chrono::{Months, NaiveDate};
 use serde::Deserialize;
 
 use super::books::READ;
-use super::{ROWS, address, file, page, page_with, pager, read_day, read_id, wrong};
+use super::{ROWS, address, file, page, page_with, pager, read_day, read_id, read_some};
 use crate::base::ids::{OrgId, RunId};
 use crate::base::paging::{Rows, fetch_limit};
 use crate::books::{self, Close};
@@ -183,10 +183,7 @@ fn run_state(run: &Run) -> Badge {
 /// # Errors
 /// `Invalid` for a place that cannot be read; database errors.
 pub async fn runs(app: web::Data<App>, staff: Staff, query: web::Query<Before>) -> Result<HttpResponse, PageError> {
-    let before: Option<RunId> = match query.before.as_str() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| wrong("before"))?),
-    };
+    let before: Option<RunId> = read_some(&query.before, "before")?;
     let mut conn = app.db.acquire().await?;
     let rows = Rows::of(reconcile::runs(&mut conn, before, fetch_limit(ROWS)).await?, ROWS);
     let now = app.clock.now();

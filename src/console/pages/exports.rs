@@ -48,6 +48,7 @@ pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, Pa
             Input::of("date", "until", "Until").value(last.to_string()),
         ],
         is_on: false,
+        button: "Download",
     };
     let row = |name: &str, about: &str| vec![Cell::text(name), Cell::text(about)];
     let table = Table {

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::books::READ;
-use super::{ROWS, address, choices, page_with, place, read_day, read_id, read_place, wrong};
+use super::{ROWS, address, choices, page_with, place, read_day, read_id, read_place, read_some, wrong};
 use crate::base::Usd;
 use crate::base::ids::{AdjustmentId, CallId, OrgId, TopUpId, TransferId};
 use crate::base::paging::{Rows, fetch_limit};
@@ -78,8 +78,8 @@ impl JournalQuery {
             return Err(wrong("reference"));
         }
         // Calls have credits on one side and their revenue on the other: where neither is asked for, they are not looked at.
-        let calls =
-            self.code.is_empty() && (name.is_empty() || kind == "credit" || org.is_some() || name == "usage_revenue");
+        let revenue = matches!(name, "usage_revenue" | "byok_fee_revenue");
+        let calls = self.code.is_empty() && (name.is_empty() || kind == "credit" || org.is_some() || revenue);
         Ok(Asked {
             filter: JournalFilter {
                 account,
@@ -224,6 +224,7 @@ pub async fn index(
             Input::of("text", "reference", "Reference or id").value(query.reference.trim()),
         ],
         is_on: query.is_on(),
+        ..Filters::default()
     };
     let mut blocks = vec![Block::Filters(filters)];
     blocks.extend(figures.map(Block::Figures));
@@ -364,16 +365,18 @@ pub async fn transfer(
     let row = ledger::transfer(&mut conn, id).await?.ok_or(PageError::NotFound)?;
     let names = org_names(&mut conn, std::slice::from_ref(&row)).await?;
     let (now, viewer) = (app.clock.now(), staff.viewer());
-    let facts = vec![
+    let mut facts = vec![
         ("What", Cell::text(books::label(&row.code)).under(row.code.clone())),
         ("Amount", Cell::text(row.amount.display_exact())),
         ("Debit", account(row.debit_id, &row.debit, &names)),
         ("Credit", account(row.credit_id, &row.credit, &names)),
         ("Time", Cell::when(when(row.at, now, viewer)).under(row.at.to_rfc3339())),
         ("Reference", because(&row)),
-        ("Memo", Cell::text(row.memo.as_str())),
         ("Id", Cell::mono(row.id.to_string())),
     ];
+    if !row.memo.is_empty() {
+        facts.push(("Memo", Cell::text(row.memo.as_str())));
+    }
     let mut blocks = vec![Block::Facts(Facts::of("facts", "", facts))];
     if let (true, Some(org)) = (row.code == Code::Usage.as_str(), row.org) {
         blocks.push(Block::Table(calls(&mut conn, &row, org, &query.after, now, &staff).await?));
@@ -405,10 +408,7 @@ async fn calls(
     now: DateTime<Utc>,
     staff: &Staff,
 ) -> Result<Table, PageError> {
-    let after: Option<CallId> = match after {
-        "" => None,
-        text => Some(text.parse().map_err(|_| wrong("after"))?),
-    };
+    let after: Option<CallId> = read_some(after, "after")?;
     let found = store::paid_calls(conn, org, row.id, row.at, after, fetch_limit(ROWS)).await?;
     let rows = Rows::of(found, ROWS);
     let here = format!("/admin/books/transfers/{}", row.id);

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::{ROWS, address, choices, page, pager, read_day, wrong};
+use super::{ROWS, address, choices, page, pager, read_day, read_some, wrong};
 use crate::audit::{self, Action, Chain, Filter, Recorded};
 use crate::base::Viewer;
 use crate::base::paging::{Rows, fetch_limit};
@@ -38,10 +38,7 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<LogQuery
     if !query.action.is_empty() && !known {
         return Err(wrong("action"));
     }
-    let before = match query.before.as_str() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| wrong("before"))?),
-    };
+    let before = read_some(&query.before, "before")?;
     let filter = Filter {
         action: query.action.clone(),
         actor: None,
@@ -77,6 +74,7 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<LogQuery
             Input::of("date", "until", "Until").value(query.until.as_str()),
         ],
         is_on: !query.action.is_empty() || !query.from.is_empty() || !query.until.is_empty(),
+        ..Filters::default()
     };
     let about = "What operators did, with their reasons. Entries are never changed or taken out.";
     page(staff.shell("log", "Log of the console", about), vec![Block::Filters(filters), Block::Table(table)])

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::orgs::ReasonForm;
-use super::{ROWS, address, again, choices, done, form, page, pager, read_id, reason_field, wrong};
+use super::{ROWS, address, again, choices, done, form, page, pager, read_id, read_some, reason_field, wrong};
 use crate::audit::{Action, Target};
 use crate::base::email_address::masked;
 use crate::base::ids::MailId;
@@ -35,6 +35,7 @@ fn state_filter(action: &str, states: &[(&str, &str)], chosen: &str) -> Filters 
         action: action.into(),
         fields: vec![Input::of("select", "state", "State").choices(choices("Any", states, chosen))],
         is_on: !chosen.is_empty(),
+        ..Filters::default()
     }
 }
 
@@ -57,10 +58,7 @@ pub async fn index(
     if !query.state.is_empty() && !MAIL_STATES.iter().any(|(state, _)| *state == query.state) {
         return Err(wrong("state"));
     }
-    let before: Option<MailId> = match query.before.as_str() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| wrong("before"))?),
-    };
+    let before: Option<MailId> = read_some(&query.before, "before")?;
     let mut conn = app.db.acquire().await?;
     let rows = Rows::of(store::mails(&mut conn, &query.state, before, fetch_limit(ROWS)).await?, ROWS);
     let (now, viewer) = (app.clock.now(), staff.viewer());
@@ -161,10 +159,7 @@ pub async fn jobs(
     if !matches!(query.state.as_str(), "" | "dead") {
         return Err(wrong("state"));
     }
-    let before: Option<i64> = match query.before.as_str() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| wrong("before"))?),
-    };
+    let before: Option<i64> = read_some(&query.before, "before")?;
     let mut conn = app.db.acquire().await?;
     let rows = Rows::of(store::jobs(&mut conn, query.state == "dead", before, fetch_limit(ROWS)).await?, ROWS);
     let (now, viewer) = (app.clock.now(), staff.viewer());

@@ -129,6 +129,14 @@ fn wrong(field: &str) -> PageError {
     PageError::Invalid(format!("In the address, the filter {field:?} cannot be read."))
 }
 
+/// Something in an address; `None` where there is nothing.
+///
+/// # Errors
+/// `Invalid` for what cannot be read.
+fn read_some<T: std::str::FromStr>(text: &str, field: &str) -> Result<Option<T>, PageError> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| wrong(field)) }
+}
+
 /// A day of UTC in an address; `None` where there is none.
 ///
 /// # Errors

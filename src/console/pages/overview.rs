@@ -23,6 +23,7 @@ struct Money {
     came_in: Usd,
     went_out: Usd,
     used: Usd,
+    own: Usd,
     fees: Usd,
     given: Usd,
     lost: Usd,
@@ -44,6 +45,7 @@ impl Money {
                 if one.debit == name { credit - amount } else { credit }
             };
             money.used += net("usage_revenue");
+            money.own += net("byok_fee_revenue");
             money.fees += net("fee_revenue");
             money.given += -net("promotions");
             money.lost += -net("operator_loss");
@@ -59,15 +61,17 @@ impl Money {
 pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) -> Result<HttpResponse, PageError> {
     let now = app.clock.now();
     let today = now.date_naive();
-    let mut conn = app.db.begin_with("begin isolation level repeatable read read only").await?;
-    let mut blocks = alerts(&mut conn, &shelf).await?;
+    let mut conn = app.db.begin_with(super::books::READ).await?;
+    let (health, jobs) = (store::health(&mut conn).await?, store::count_jobs(&mut conn).await?);
+    let mut blocks = alerts(&mut conn, &shelf, &staff, &health, jobs.1).await?;
     let mut rows = Vec::new();
     for (label, days) in [("Today", 0), ("Last 7 days", 6), ("Last 30 days", 29)] {
         let from = today.checked_sub_days(Days::new(days)).unwrap_or(today);
         let money = Money::of(&books::moved_since(&mut conn, from, now).await?);
         rows.push(money_row(label, from, &money));
     }
-    let columns = ["Came in", "Went back", "Calls", "Fees", "Given away", "Losses"].map(Column::right);
+    let columns = ["Came in", "Went back", "Calls", "Calls on own keys", "Top-up fees", "Given away", "Losses"]
+        .map(Column::right);
     blocks.push(Block::Table(Table {
         id: "money",
         title: "Money".into(),
@@ -79,8 +83,7 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
     let month = today.checked_sub_days(Days::new(29)).unwrap_or(today);
     let earned = margin::total(&mut conn, books::start_of(month), now).await?;
     let totals = store::org_totals(&mut conn).await?;
-    let (waiting, dead) = store::count_jobs(&mut conn).await?;
-    let health = store::health(&mut conn).await?;
+    let (waiting, dead) = jobs;
     blocks.push(Block::Figures(Figures {
         id: "owed",
         title: "What we owe and earn".into(),
@@ -140,6 +143,7 @@ fn money_row(label: &str, from: NaiveDate, money: &Money) -> Vec<Cell> {
         cell(money.came_in, "processors"),
         cell(money.went_out, "processors"),
         cell(money.used, "usage_revenue"),
+        cell(money.own, "byok_fee_revenue"),
         cell(money.fees, "fee_revenue"),
         cell(money.given, "promotions"),
         cell(money.lost, "operator_loss"),
@@ -156,7 +160,15 @@ fn alert(tone: &'static str, text: String, href: &str, link: &str) -> Block {
 }
 
 /// What somebody has to look into.
-async fn alerts(conn: &mut PgConnection, shelf: &Shelf) -> Result<Vec<Block>, sqlx::Error> {
+async fn alerts(
+    conn: &mut PgConnection,
+    shelf: &Shelf,
+    staff: &Staff,
+    health: &store::Health,
+    dead: i64,
+) -> Result<Vec<Block>, sqlx::Error> {
+    // An auditor is told of it, and has nothing to do there.
+    let to = |path: &'static str| if staff.is_operator() { path } else { "" };
     let mut blocks = Vec::new();
     if let Some(close) = books::latest_close(conn).await?.filter(|close| !close.is_clean()) {
         let text = format!("The books of {} were closed with {} findings.", close.day, close.findings);
@@ -176,7 +188,6 @@ async fn alerts(conn: &mut PgConnection, shelf: &Shelf) -> Result<Vec<Block>, sq
             blocks.push(alert("warn", text, "/admin/books/reconciliation", "Comparisons"));
         }
     }
-    let health = store::health(conn).await?;
     if health.held_overdue > 0 {
         let text = format!("{} holds are older than they may be.", health.held_overdue);
         blocks.push(alert("bad", text, "", ""));
@@ -185,20 +196,19 @@ async fn alerts(conn: &mut PgConnection, shelf: &Shelf) -> Result<Vec<Block>, sq
         blocks.push(alert(
             "warn",
             format!("{} mails were given up.", health.mails_dead),
-            "/admin/mails?state=dead",
+            to("/admin/mails?state=dead"),
             "Mails",
         ));
     }
-    let (_, dead) = store::count_jobs(conn).await?;
     if dead > 0 {
-        blocks.push(alert("warn", format!("{dead} jobs used up their tries."), "/admin/jobs?state=dead", "Jobs"));
+        blocks.push(alert("warn", format!("{dead} jobs used up their tries."), to("/admin/jobs?state=dead"), "Jobs"));
     }
     let catalog = shelf.current();
     let closed: Vec<&str> =
         catalog.providers().iter().filter(|one| !one.is_open()).map(|one| one.provider.slug.as_str()).collect();
     if !closed.is_empty() {
         let text = format!("No upstream key is stored for {} providers.", closed.len());
-        blocks.push(alert("info", text, "/admin/upstreams", "Upstream keys"));
+        blocks.push(alert("info", text, to("/admin/upstreams"), "Upstream keys"));
     }
     Ok(blocks)
 }

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::{ROWS, address, choices, done, form, page, page_with, pager, read_id, reason_field, wrong};
+use super::{ROWS, address, choices, done, form, page, page_with, pager, read_id, read_some, reason_field, wrong};
 use crate::audit::{Action, Chain, Entry};
 use crate::base::Usd;
 use crate::base::ids::{OrgId, RefundId, TopUpId};
@@ -71,14 +71,8 @@ pub async fn index(
     if !query.state.is_empty() && State::parse(&query.state).is_none() {
         return Err(wrong("state"));
     }
-    let org: Option<OrgId> = match query.org.trim() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| wrong("org"))?),
-    };
-    let before: Option<TopUpId> = match query.before.as_str() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| wrong("before"))?),
-    };
+    let org: Option<OrgId> = read_some(query.org.trim(), "org")?;
+    let before: Option<TopUpId> = read_some(&query.before, "before")?;
     let some = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
     let (state, processor) = (some(&query.state), some(&query.processor));
     let mut conn = app.db.acquire().await?;
@@ -139,6 +133,7 @@ pub async fn index(
             Input::of("select", "processor", "Processor").choices(choices("Any", &known, &query.processor)),
         ],
         is_on: org.is_some() || state.is_some() || processor.is_some(),
+        ..Filters::default()
     };
     page(
         staff.shell("payments", "Payments", "Purchases of credits, refunds and disputes."),
@@ -167,13 +162,16 @@ pub async fn show(
         ("Credits", Cell::amount(amount(topup.credits))),
         ("Fee", Cell::amount(amount(topup.fee))),
         ("Total", Cell::amount(amount(topup.total))),
-        ("Refunded", Cell::amount(amount(topup.refunded))),
-        ("Disputed", Cell::amount(amount(topup.disputed))),
-        ("Left of it", Cell::amount(amount(topup.kept()))),
         ("Paid with", Cell::text(topups::method_name(&topup.method)).under(topup.processor.clone())),
         ("Started", Cell::when(when(topup.created_at, now, viewer))),
     ];
     if let Some(at) = topup.paid_at {
+        // Before, there is nothing of which something could be left.
+        facts.extend([
+            ("Refunded", Cell::amount(amount(topup.refunded))),
+            ("Disputed", Cell::amount(amount(topup.disputed))),
+            ("Left of it", Cell::amount(amount(topup.kept()))),
+        ]);
         facts.push(("Paid", Cell::when(when(at, now, viewer))));
     }
     if let Some(fee) = topup.processor_fee {

@@ -87,6 +87,7 @@ pub async fn index(
         action: HERE.into(),
         fields: vec![Input::of("text", "q", "Name, address or id").value(search.clone())],
         is_on: !search.is_empty(),
+        ..Filters::default()
     };
     page(
         staff.shell("people", "People", "Who has an account here."),

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::catalog::{DAYS, apply, console_form, day, lately, note, per_million, would_change};
+use super::catalog::{DAYS, apply, day, lately, note, per_million, would_change};
 use super::orgs::ReasonForm;
-use super::{again, done, page, page_with, read_id, reason_field};
+use super::{again, done, form, page, page_with, read_id, reason_field};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Usd;
 use crate::base::ids::PriceListId;
@@ -159,6 +159,7 @@ pub async fn show(
         action: format!("{HERE}/{id}"),
         fields: vec![Input::of("text", "markup", "Markup in percent").value(percent.to_string())],
         is_on: false,
+        button: "Work it out",
     };
     let mut blocks = vec![Block::Filters(filters)];
     if matched.is_empty() {
@@ -221,7 +222,7 @@ pub async fn show(
         note: String::new(),
         text: if changes.is_empty() { "Nothing: these are the prices already.".into() } else { changes.join("\n") },
     }));
-    let mut form = console_form(&staff, "apply", format!("{HERE}/{id}/apply"), "Apply it", "Apply");
+    let mut form = form(&staff, "apply", format!("{HERE}/{id}/apply"), "Apply it", "Apply");
     form.note = "What providers charge is kept for margins in any case.".into();
     form.hidden.push(("markup", percent.to_string()));
     form.fields = vec![

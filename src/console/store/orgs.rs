@@ -28,11 +28,12 @@ pub struct OrgRow {
 /// The place in a list by age.
 pub type Place = (DateTime<Utc>, uuid::Uuid);
 
-/// Organizations, newest first. `search` is a part of the name, the beginning of a member's address, or an id; `state` is
-/// `frozen`, `closing`, `below_zero` or empty.
+/// Organizations, newest first. `search` is a part of the name or an id, and `by_address` also the beginning of a member's
+/// address; `state` is `frozen`, `closing`, `below_zero` or empty.
 pub async fn orgs(
     conn: &mut PgConnection,
     search: &str,
+    by_address: bool,
     state: &str,
     before: Option<Place>,
     most: i64,
@@ -45,7 +46,7 @@ pub async fn orgs(
             (select count(*) from membership m where m.org_id = o.id) as "members!",
             (select count(*) from api_key k where k.org_id = o.id and k.deleted_at is null) as "keys!"
            from org o join credit c on c.org_id = o.id
-           where ($1 = '' or o.id = $2::uuid or o.name ilike '%' || $3 || '%' or exists (select from membership m
+           where ($1 = '' or o.id = $2::uuid or o.name ilike '%' || $3 || '%' or $8 and exists (select from membership m
                 join person p on p.id = m.person_id
                 where m.org_id = o.id and p.email_canonical like lower($3) || '%'))
             and case $4 when 'frozen' then o.frozen_at is not null
@@ -60,6 +61,7 @@ pub async fn orgs(
         before.map(|(at, _)| at),
         before.map(|(_, id)| id),
         most,
+        by_address,
     )
     .fetch_all(conn)
     .await
@@ -71,7 +73,7 @@ fn escaped(text: &str) -> String {
 }
 
 pub async fn org(conn: &mut PgConnection, id: OrgId) -> Result<Option<OrgRow>, sqlx::Error> {
-    let found = orgs(conn, &id.to_string(), "", None, 2).await?;
+    let found = orgs(conn, &id.to_string(), false, "", None, 2).await?;
     Ok(found.into_iter().find(|org| org.id == id))
 }
 

@@ -259,6 +259,8 @@ pub struct Filters {
     pub action: String,
     pub fields: Vec<Input>,
     pub is_on: bool,
+    /// What its button does, where it does not narrow a list down.
+    pub button: &'static str,
 }
 
 impl HtmlSafe for Filters {}

@@ -109,6 +109,7 @@ fn parts() -> Vec<Block> {
             Input::of("date", "from", "From"),
         ],
         is_on: true,
+        ..Filters::default()
     };
     vec![
         Block::Filters(filters),
