@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use thirtyfour::common::log::LoggingPrefsLogLevel;
+use thirtyfour::error::WebDriverErrorInner;
 use thirtyfour::prelude::*;
 
 use crate::support::{farebox, http};
@@ -106,21 +107,29 @@ impl Browser {
     }
 
     pub async fn click(&self, css: &str) {
-        self.find(css).await.click().await.unwrap_or_else(|error| panic!("{css} cannot be clicked: {error}"));
+        self.click_on(By::Css(css), css).await;
     }
 
     /// Clicks the link or button whose whole text is this.
     pub async fn press(&self, text: &str) {
         let path = format!("//*[self::a or self::button or self::summary][normalize-space()='{text}']");
+        self.click_on(By::XPath(path.as_str()), text).await;
+    }
+
+    /// A page that is replaced between the look and the click is looked at again, as somebody would.
+    async fn click_on(&self, by: By, what: &str) {
         let deadline = Instant::now() + SHOWS_WITHIN;
-        let element = loop {
-            if let Ok(element) = self.web.find(By::XPath(path.as_str())).await {
-                break element;
+        loop {
+            if let Ok(element) = self.web.find(by.clone()).await {
+                match element.click().await {
+                    Ok(()) => return,
+                    Err(error) if is_stale(&error) => {}
+                    Err(error) => panic!("{what:?} cannot be clicked: {error}"),
+                }
             }
-            assert!(Instant::now() < deadline, "there is no {text:?} on {}:\n{}", self.path().await, self.text().await);
+            assert!(Instant::now() < deadline, "there is no {what:?} on {}:\n{}", self.path().await, self.text().await);
             tokio::time::sleep(POLL).await;
-        };
-        element.click().await.unwrap_or_else(|error| panic!("{text:?} cannot be clicked: {error}"));
+        }
     }
 
     /// Types into an empty field.
@@ -215,4 +224,8 @@ async fn start_driver() -> (Driver, String) {
         tokio::time::sleep(POLL).await;
     }
     (driver, url)
+}
+
+fn is_stale(error: &WebDriverError) -> bool {
+    matches!(error.as_inner(), WebDriverErrorInner::StaleElementReference(_))
 }
