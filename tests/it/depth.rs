@@ -281,6 +281,42 @@ pub async fn calls_whose_time_is_over_go_and_the_books_stay_exact(pool: PgPool) 
     assert_clean(&pool).await;
 }
 
+pub async fn a_kill_while_calls_are_deleted_loses_none(pool: PgPool) {
+    let lab = Lab::new(&pool).await;
+    for hours in 0..5 {
+        lab.call(now() - TimeDelta::days(100) + TimeDelta::hours(hours), "lab/m", "0.001").await;
+    }
+    let before = sums(&pool, &lab).await;
+    let mut conn = pool.acquire().await.expect("a connection");
+    activity::set_own_days(&mut conn, lab.tenant.org, Some(90)).await.expect("set");
+    drop(conn);
+    // The last thing that a deletion writes is this row, so with the calls gone it waits here.
+    let mut other = pool.begin().await.expect("a transaction");
+    sqlx::query("insert into usage_closed_until values ($1, date_trunc('hour', now(), 'UTC'), 0, 0, 0, 0, 0, 0, 0, 0)")
+        .bind(lab.tenant.org.0)
+        .execute(&mut *other)
+        .await
+        .expect("a row");
+    let (mine, after) = (pool.clone(), now());
+    let keeper = tokio::spawn(async move { activity::keep_once(&mine, Retention::default(), after).await });
+    let kill = "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database()
+        and wait_event_type = 'Lock' and wait_event = 'transactionid' and query like '%close_usage(%'";
+    for _ in 0..500 {
+        if number(&pool, kill).await == 1 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(keeper.await.expect("no panic").is_err(), "it was killed in the middle");
+    other.rollback().await.expect("rolled back");
+    assert_eq!(rows(&pool, lab.tenant.org).await, 5, "all calls are back");
+    assert_eq!(sums(&pool, &lab).await, before);
+    assert_clean(&pool).await;
+    assert_eq!(activity::keep_once(&pool, Retention::default(), now()).await.expect("a round").closed, 5);
+    assert_eq!(sums(&pool, &lab).await, before);
+    assert_clean(&pool).await;
+}
+
 pub async fn every_month_has_its_part_and_a_call_without_one_is_told_and_moved(pool: PgPool) {
     let lab = Lab::new(&pool).await;
     let parts = "select count(*) from pg_inherits where inhparent = 'usage'::regclass";

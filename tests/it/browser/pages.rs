@@ -7,23 +7,27 @@ use serde_json::json;
 use super::town::Town;
 use super::{Browser, axe, comfort, overflow};
 use crate::support::authenticator::App;
+use crate::support::size;
 use crate::support::visitor::{Visitor, mailed_link, recovery_link};
 
 const WIDTHS: [u32; 2] = [1280, 360];
 /// Between and below these, a page only has to fit; 320 is what WCAG asks of text that is zoomed to 400 %.
 const OTHER_WIDTHS: [u32; 3] = [1000, 700, 320];
-const THEMES: [&str; 2] = ["light", "dark"];
+/// And which rules of axe are asked in it: all, and then what a change of colours can break.
+const THEMES: [(&str, &[&str]); 2] = [("light", &[]), ("dark", &["color-contrast"])];
 
 /// Looks at pages and gathers what is wrong with them.
 pub struct Inspector<'a> {
     pub browser: &'a Browser,
     axe: String,
     wrong: String,
+    /// `FAREBOX_TEST_PICTURES=1` keeps a picture of each page in `target/screenshots`.
+    pictures: bool,
 }
 
 impl<'a> Inspector<'a> {
     pub fn new(browser: &'a Browser) -> Inspector<'a> {
-        Inspector { browser, axe: axe::source(), wrong: String::new() }
+        Inspector { browser, axe: axe::source(), wrong: String::new(), pictures: size::pictures() }
     }
 
     /// Everything that was wrong with the pages that were seen.
@@ -41,10 +45,12 @@ impl<'a> Inspector<'a> {
         axe::load(self.browser, &self.axe).await;
         for width in WIDTHS {
             self.browser.width(width).await;
-            for theme in THEMES {
+            for (theme, rules) in THEMES {
                 self.browser.prefer(theme).await;
-                overflow::screenshot(self.browser, &format!("{name}-{width}-{theme}")).await;
-                for found in axe::violations(self.browser).await {
+                if self.pictures {
+                    overflow::screenshot(self.browser, &format!("{name}-{width}-{theme}")).await;
+                }
+                for found in axe::violations(self.browser, rules).await {
                     let _ = writeln!(self.wrong, "{name} {width} {theme}: {found}");
                 }
             }
@@ -65,7 +71,7 @@ impl<'a> Inspector<'a> {
             }
         }
         self.browser.width(WIDTHS[0]).await;
-        self.browser.prefer(THEMES[0]).await;
+        self.browser.prefer(THEMES[0].0).await;
     }
 }
 

@@ -51,6 +51,7 @@ stories! {
         every_zone_adds_up_to_the_ledger_over_changes_of_clocks
         the_log_finds_what_is_rare_in_steps_and_misses_nothing
         calls_whose_time_is_over_go_and_the_books_stay_exact
+        a_kill_while_calls_are_deleted_loses_none
         every_month_has_its_part_and_a_call_without_one_is_told_and_moved;
     query_api:
         the_list_of_models_has_what_every_client_demands

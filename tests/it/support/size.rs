@@ -1,7 +1,13 @@
-//! How large a test is.
+//! How large a test is, and what it leaves behind.
 
 /// `full` where `FAREBOX_TEST_FULL=1` asks for the figures that the project promises, else `small`.
 #[expect(clippy::disallowed_methods, reason = "a switch of the tests, not a setting of the program")]
 pub fn scale<T>(small: T, full: T) -> T {
     if std::env::var("FAREBOX_TEST_FULL").is_ok_and(|value| value == "1") { full } else { small }
+}
+
+/// Whether pictures of the pages are kept, for somebody to look at: `FAREBOX_TEST_PICTURES=1`.
+#[expect(clippy::disallowed_methods, reason = "a switch of the tests, not a setting of the program")]
+pub fn pictures() -> bool {
+    std::env::var("FAREBOX_TEST_PICTURES").is_ok_and(|value| value == "1")
 }
