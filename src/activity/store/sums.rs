@@ -240,37 +240,24 @@ pub async fn lifetime_cost(conn: &mut PgConnection, org: OrgId) -> Result<Usd, s
 
 /// Buckets of any length. Ranking in the database bounds what comes back, however many apps there are.
 pub async fn measure_cells(conn: &mut PgConnection, query: &MeasureQuery<'_>) -> Result<Vec<CellRow>, sqlx::Error> {
-    let (Some(from), Some(to)) = (query.edges.first(), query.edges.last()) else { return Ok(Vec::new()) };
     let rows = sqlx::query!(
         r#"with cells as (
-              select case $6 when 'key' then key_id::text when 'provider' then provider when 'app' then app
-                    when 'member' then member_id::text when 'model' then model else '' end as name,
-                 width_bucket(at, $5::timestamptz[]) as bucket,
-                 sum(requests) as requests, sum(failed) as failed, sum(prompt_tokens) as prompt,
-                 sum(completion_tokens) as completion, sum(reasoning_tokens) as reasoning,
-                 sum(cached_tokens) as cached, sum(cost) as cost
-              from usage_measured($1, $2, $3, $4)
-              where ($7::text is null or model = $7) and ($8::text is null or provider = $8)
-                 and ($9::text is null or app = $9) and ($10::uuid is null or key_id = $10)
-                 and ($11::uuid is null or member_id = $11)
-              group by 1, 2
+              select * from usage_cells($1, $2, $3, $4, $5, $6, $7, $8, $9)
            ), ranked as (
               select name, least(row_number() over (order by sum(cost) desc, name),
                  row_number() over (order by sum(prompt + completion) desc, name),
                  row_number() over (order by sum(requests) desc, name)) as rank
               from cells group by name
            )
-           select case when r.rank <= $12 then c.name end as name, c.bucket as "bucket!",
+           select case when r.rank <= $10 then c.name end as name, c.bucket as "bucket!",
             sum(c.requests) as "requests!", sum(c.failed) as "failed!", sum(c.prompt) as "prompt!",
             sum(c.completion) as "completion!", sum(c.reasoning) as "reasoning!", sum(c.cached) as "cached!",
             sum(c.cost) as "cost!: Usd"
            from cells c join ranked r using (name)
            group by 1, 2"#,
         query.org.0,
-        from,
-        to,
-        &cut_hours(query.edges),
         query.edges,
+        &cut_hours(query.edges),
         query.group.map(Group::as_str),
         query.slice.model.as_deref(),
         query.slice.provider.as_deref(),
