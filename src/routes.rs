@@ -316,8 +316,8 @@ fn organizations(service: &mut web::ServiceConfig) {
 /// The console of whoever runs the instance. Auditors open what is about money.
 fn operators(service: &mut web::ServiceConfig) {
     use console::pages::{
-        adjustments, announcements, catalog, codes, fees, log, look, mails, orgs, overview, payments, people,
-        price_lists, staff, upstreams,
+        adjustments, announcements, catalog, codes, confirmations, fees, log, look, mails, orgs, overview, payments,
+        people, price_lists, staff, upstreams,
     };
     service
         .route("/admin", web::get().to(overview::show))
@@ -337,6 +337,11 @@ fn operators(service: &mut web::ServiceConfig) {
         .route("/admin/adjustments/{adjustment}/approve", web::post().to(adjustments::approve))
         .route("/admin/adjustments/{adjustment}/reject", web::post().to(adjustments::reject))
         .route("/admin/adjustments/{adjustment}/withdraw", web::post().to(adjustments::withdraw))
+        .route("/admin/confirmations", web::get().to(confirmations::index))
+        .route("/admin/confirmations/{confirmation}", web::get().to(confirmations::show))
+        .route("/admin/confirmations/{confirmation}/confirm", web::post().to(confirmations::confirm))
+        .route("/admin/confirmations/{confirmation}/reject", web::post().to(confirmations::reject))
+        .route("/admin/confirmations/{confirmation}/withdraw", web::post().to(confirmations::withdraw))
         .route("/admin/payments", web::get().to(payments::index))
         .route("/admin/payments/{topup}", web::get().to(payments::show))
         .route("/admin/payments/{topup}/refund", web::post().to(payments::refund))

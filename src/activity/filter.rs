@@ -55,6 +55,10 @@ pub(super) struct Ids {
 }
 
 impl LogFilter {
+    /// The names under which an address says filters.
+    pub const NAMES: [&str; 13] =
+        ["model", "asked", "provider", "app", "key", "member", "status", "min", "max", "from", "to", "id", "before"];
+
     /// Reads the query part of an address. Empty values and names that are not filters are passed over.
     ///
     /// # Errors

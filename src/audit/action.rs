@@ -122,6 +122,9 @@ actions! {
     CreditsCorrected = "credits.corrected", "Corrected credits by hand";
     AdjustmentAsked = "house.adjustment_asked", "Asked a second operator to agree";
     AdjustmentEnded = "house.adjustment_ended", "Ended a grant or correction without booking it";
+    ConfirmationAsked = "house.confirmation_asked", "Asked a second operator to confirm something";
+    ConfirmationGiven = "house.confirmation_given", "Confirmed what another operator asked for";
+    ConfirmationEnded = "house.confirmation_ended", "Ended what waited for a second operator";
     PersonSignedOut = "house.person_signed_out", "Signed somebody out everywhere";
     BooksClosed = "house.books_closed", "The books of a day were closed";
     StaffChanged = "house.staff_changed", "Changed who runs this instance";

@@ -9,6 +9,26 @@ use super::action::Action;
 use crate::base::Origin;
 use crate::base::ids::{KeyId, OrgId, PersonId};
 
+/// Fields of a change that are dollars, written exactly.
+pub const AMOUNTS: &[&str] = &[
+    "amount",
+    "worth",
+    "total",
+    "day",
+    "week",
+    "month",
+    "credits",
+    "below",
+    "cap_day",
+    "cap_month",
+    "usual",
+    "spent",
+    "limit_total",
+    "limit_day",
+    "limit_week",
+    "limit_month",
+];
+
 /// Whose log an entry stands in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Chain {

@@ -21,7 +21,7 @@ mod verify_anchors;
 
 pub use action::Action;
 pub use anchor::{Anchor, Copied, KEY_PURPOSE, copies};
-pub use entry::{Actor, Chain, Entry, Recorded, Target};
+pub use entry::{AMOUNTS, Actor, Chain, Entry, Recorded, Target};
 pub use record::record;
 pub use store::{Filter, anchors, erase_chain, erase_person, last_anchor, latest, page};
 pub use take_anchor::{Due, take_anchor};

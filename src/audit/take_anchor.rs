@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use super::anchor::{Anchor, digest};
 use super::store;
 use crate::base::SigningKey;
+use crate::db::moment;
 
 /// Chains in one anchor. Where more have moved, the next anchor has the rest, and is due at once.
 pub const MAX_HEADS: i64 = 50_000;
@@ -31,7 +32,7 @@ pub async fn take_anchor(conn: &mut PgConnection, key: &SigningKey, due: Due) ->
         return Ok(None);
     }
     let (number, previous) = last.map_or((1, Vec::new()), |last| (last.number + 1, last.digest));
-    let (at, heads) = (store::moment(conn).await?, store::moved_heads(conn, MAX_HEADS).await?);
+    let (at, heads) = (moment(conn).await?, store::moved_heads(conn, MAX_HEADS).await?);
     let digest = digest(&previous, number, at, &heads);
     let anchor = Anchor { number, at, signature: key.sign(&digest), digest };
     store::insert_anchor(conn, &anchor, &heads).await?;

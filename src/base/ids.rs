@@ -133,6 +133,8 @@ id_types! {
     PriceListId = "lst_";
     /// One comparison of the books with those of a payment processor.
     RunId = "run_";
+    /// Something that a second operator has to agree to, besides grants and corrections.
+    ConfirmationId = "cfm_";
     /// A row of the ledger that moved money.
     TransferId = "tra_";
     /// A ledger account.

@@ -7,6 +7,9 @@ use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 
+/// Before what is shown below zero: as wide as a figure, and not taken for a hyphen.
+const MINUS: &str = "\u{2212}";
+
 /// Digits after the point that the books keep: `numeric(24,12)` in Postgres.
 pub const SCALE: u32 = 12;
 /// No amount in the books may reach this: twelve digits before the point.
@@ -68,7 +71,7 @@ impl Usd {
     /// When the text is no plain decimal, has more than twelve digits after the point, or is not below a trillion.
     pub fn parse(text: &str) -> Result<Usd, ParseUsdError> {
         let text = text.trim();
-        let (sign, rest) = match text.strip_prefix('-') {
+        let (sign, rest) = match text.strip_prefix('-').or_else(|| text.strip_prefix(MINUS)) {
             Some(rest) => ("-", rest),
             None => ("", text),
         };
@@ -133,7 +136,7 @@ impl Usd {
     /// What pages show: `$12.40`; amounts under a cent with as many digits as it takes to be true.
     #[must_use]
     pub fn display(self) -> String {
-        let sign = if self.0.is_sign_negative() && !self.0.is_zero() { "-" } else { "" };
+        let sign = if self.is_negative() { MINUS } else { "" };
         let amount = self.0.abs();
         if !amount.is_zero() && amount < Decimal::new(1, 2) {
             return format!("{sign}${}", amount.normalize());
@@ -147,7 +150,7 @@ impl Usd {
     /// The exact amount with its sign and currency, for hover texts and details: never fewer digits than cents.
     #[must_use]
     pub fn display_exact(self) -> String {
-        let sign = if self.is_negative() { "-" } else { "" };
+        let sign = if self.is_negative() { MINUS } else { "" };
         let mut amount = self.0.abs().normalize();
         amount.rescale(amount.scale().max(2));
         let text = amount.to_string();
@@ -273,8 +276,8 @@ mod tests {
         assert_eq!(shown("12.4"), "$12.40");
         assert_eq!(shown("0.000123"), "$0.000123");
         assert_eq!(shown("0"), "$0.00");
-        assert_eq!(shown("-1234567.891"), "-$1,234,567.89");
-        assert_eq!(shown("-0.004"), "-$0.004");
+        assert_eq!(shown("-1234567.891"), "−$1,234,567.89");
+        assert_eq!(shown("-0.004"), "−$0.004");
     }
 
     #[test]
@@ -283,7 +286,7 @@ mod tests {
         assert_eq!(exact("20"), "$20.00");
         assert_eq!(exact("0"), "$0.00");
         assert_eq!(exact("1234.5"), "$1,234.50");
-        assert_eq!(exact("-0.000123"), "-$0.000123");
+        assert_eq!(exact("-0.000123"), "−$0.000123");
         assert_eq!(exact("19.987654321012"), "$19.987654321012");
     }
 

@@ -1,5 +1,7 @@
 //! Closing the days that have ended.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
@@ -8,7 +10,9 @@ use super::digest::Sealed;
 use super::trial::{self, Balance};
 use super::{CREDITS, store};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
+use crate::base::ids::OrgId;
 use crate::base::{Origin, SigningKey, Usd};
+use crate::db::moment;
 use crate::gateway::reconcile;
 use crate::ledger::{self, Drift};
 
@@ -20,9 +24,13 @@ pub const AFTER: TimeDelta = TimeDelta::minutes(5);
 const MAX_DAYS: usize = 62;
 /// Findings that are kept of one close.
 const MAX_FINDINGS: usize = 200;
-/// No statement of a close runs longer.
-const BEGIN: &str = "begin isolation level repeatable read; set local statement_timeout = '300s'; \
-                     set local max_parallel_workers_per_gather = 0";
+/// Lines about organizations that one run keeps in memory. More days than that go into the next run.
+const MAX_LINES: usize = 500_000;
+/// What is read and checked: one moment, and no row of it is locked. No statement runs longer.
+const READ: &str = "begin isolation level repeatable read read only; set local statement_timeout = '300s'; \
+                    set local max_parallel_workers_per_gather = 0";
+/// What is written: only what was read before.
+const WRITE: &str = "begin; set local statement_timeout = '300s'";
 
 /// A closed day.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,32 +68,98 @@ pub fn end_of(day: NaiveDate) -> DateTime<Utc> {
 
 /// Closes every day that ended at least `after` ago and is not closed, in order. Nothing where none is due, or another process is at it.
 ///
+/// Checking the books takes as long as they are large, and the house's chain of the audit log is locked from its first entry to
+/// the commit. So everything is read, checked and worked out in one transaction that locks nothing, and written in a second one
+/// that reads nothing of the books. What is sealed is still what was checked:
+/// - The second transaction writes what the first one has in memory. It neither sums nor checks again.
+/// - Nothing can have been added to these days in between, nor before the first one looked: a transfer carries the beginning of
+///   its transaction, and every transaction that began in these days had ended when [`ended_before`] looked, before the
+///   snapshot was taken. Transfers are never changed or deleted.
+/// - What is carried on, balances and the digest of the close before, hangs on the last close alone. The second transaction
+///   holds the lock under which closes are written, and writes only if that close is still the last one. So of two processes that
+///   have worked out the same days, one writes them.
+///
 /// # Errors
 /// Database errors only; books that do not add up are a finding of the close.
 pub async fn close_due(pool: &PgPool, key: &SigningKey, after: TimeDelta) -> Result<Vec<Close>, sqlx::Error> {
     let Some(ready) = ended_before(pool, after).await? else { return Ok(Vec::new()) };
-    let mut tx = pool.begin_with(BEGIN).await?;
-    if !store::lock(&mut tx).await? {
+    let mut tx = pool.begin_with(READ).await?;
+    // Only saves work: whoever closes at the same time is found out below.
+    if !store::lock_reading(&mut tx).await? {
         return Ok(Vec::new());
     }
-    let days = due(&mut tx, ready).await?;
-    if days.is_empty() {
+    let (last, worked_out) = work_out(&mut tx, ready, key).await?;
+    tx.rollback().await?;
+    if worked_out.is_empty() {
         return Ok(Vec::new());
     }
-    let mut findings: Vec<String> = reconcile::verify(&mut tx).await?.drifts.iter().map(said).collect();
-    findings.extend(earlier_days(&mut tx).await?);
-    let mut closed = Vec::with_capacity(days.len());
-    for day in days {
-        closed.push(close(&mut tx, day, findings.clone(), key).await?);
+    let mut tx = pool.begin_with(WRITE).await?;
+    store::lock_writing(&mut tx).await?;
+    if store::latest_close(&mut tx).await? != last {
+        return Ok(Vec::new());
+    }
+    for day in &worked_out {
+        write(&mut tx, day).await?;
+    }
+    // Last, for here the chain is locked.
+    for day in &worked_out {
+        note(&mut tx, &day.closed).await?;
     }
     tx.commit().await?;
-    Ok(closed)
+    Ok(worked_out.into_iter().map(|day| day.closed).collect())
+}
+
+/// A day with everything that is written of it.
+struct WorkedOut {
+    closed: Close,
+    totals: Vec<(String, Balance)>,
+    movements: Vec<ledger::Movement>,
+    org_movements: Vec<ledger::OrgMovement>,
+    orgs: Vec<store::ClosedOrg>,
+}
+
+/// What the run before left off at.
+struct Carried {
+    last: Option<Close>,
+    accounts: BTreeMap<String, Balance>,
+    /// What organizations had that moved in this run.
+    posted: HashMap<OrgId, Usd>,
+}
+
+/// The days that are due, checked and worked out in the snapshot of `conn`, and the close that they follow.
+async fn work_out(
+    conn: &mut PgConnection,
+    ready: NaiveDate,
+    key: &SigningKey,
+) -> Result<(Option<Close>, Vec<WorkedOut>), sqlx::Error> {
+    let last = store::latest_close(conn).await?;
+    let days = due(conn, last.as_ref(), ready).await?;
+    if days.is_empty() {
+        return Ok((last, Vec::new()));
+    }
+    let mut findings: Vec<String> = reconcile::verify(conn).await?.drifts.iter().map(said).collect();
+    findings.extend(earlier_days(conn, last.as_ref()).await?);
+    let accounts = match &last {
+        Some(last) => store::closed_totals(conn, last.day).await?,
+        None => BTreeMap::new(),
+    };
+    let mut carried = Carried { last: last.clone(), accounts, posted: HashMap::new() };
+    let (mut closed, mut lines) = (Vec::with_capacity(days.len()), 0);
+    for day in days {
+        let day = close(conn, &mut carried, day, findings.clone(), key).await?;
+        lines += day.org_movements.len();
+        closed.push(day);
+        if lines >= MAX_LINES {
+            break;
+        }
+    }
+    Ok((last, closed))
 }
 
 /// Days before this one are over, and nothing is added to them any more. `None` while that cannot be said of any.
 async fn ended_before(pool: &PgPool, after: TimeDelta) -> Result<Option<NaiveDate>, sqlx::Error> {
     let mut conn = pool.acquire().await?;
-    let now = store::moment(&mut conn).await? - after;
+    let now = moment(&mut conn).await? - after;
     // A transfer carries the beginning of its transaction.
     let oldest = ledger::oldest_transaction(&mut conn).await?.map_or(now, |at| at.min(now));
     let today = oldest.date_naive();
@@ -97,8 +171,8 @@ async fn ended_before(pool: &PgPool, after: TimeDelta) -> Result<Option<NaiveDat
     Ok(first.filter(|first| *first < today).map(|_| today))
 }
 
-async fn due(conn: &mut PgConnection, ready: NaiveDate) -> Result<Vec<NaiveDate>, sqlx::Error> {
-    let first = match store::latest_close(conn).await? {
+async fn due(conn: &mut PgConnection, last: Option<&Close>, ready: NaiveDate) -> Result<Vec<NaiveDate>, sqlx::Error> {
+    let first = match last {
         Some(last) => last.day.checked_add_days(Days::new(1)),
         None => ledger::first_day(conn).await?,
     };
@@ -111,21 +185,19 @@ fn said(drift: &Drift) -> String {
 }
 
 /// Whether the days that were closed still add up to what the closes say.
-async fn earlier_days(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
-    let Some(last) = store::latest_close(conn).await? else { return Ok(Vec::new()) };
+async fn earlier_days(conn: &mut PgConnection, last: Option<&Close>) -> Result<Vec<String>, sqlx::Error> {
+    let Some(last) = last else { return Ok(Vec::new()) };
     let closed = store::cumulative_before(conn, None).await?;
     let booked = ledger::movements(conn, None, end_of(last.day)).await?;
     let key = |one: &ledger::Movement| (one.code.clone(), one.debit.clone(), one.credit.clone());
-    let sums = |rows: &[ledger::Movement]| -> std::collections::BTreeMap<_, _> {
+    let sums = |rows: &[ledger::Movement]| -> BTreeMap<_, _> {
         rows.iter().map(|row| (key(row), (row.amount, row.transfers))).collect()
     };
     let (closed, booked) = (sums(&closed), sums(&booked));
-    let keys: std::collections::BTreeSet<_> = closed.keys().chain(booked.keys()).collect();
+    let keys: BTreeSet<_> = closed.keys().chain(booked.keys()).collect();
     let differs = keys.into_iter().filter(|key| closed.get(key) != booked.get(key));
     let line = |key: &(String, String, String)| {
-        let amount = |sums: &std::collections::BTreeMap<_, (Usd, i64)>| {
-            sums.get(key).map_or(Usd::ZERO, |(amount, _)| *amount).exact()
-        };
+        let amount = |sums: &BTreeMap<_, (Usd, i64)>| sums.get(key).map_or(Usd::ZERO, |(amount, _)| *amount).exact();
         format!(
             "closed days = their transfers: {} from {} to {} was closed as {} and is {}",
             key.0,
@@ -140,19 +212,15 @@ async fn earlier_days(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Erro
 
 async fn close(
     conn: &mut PgConnection,
+    carried: &mut Carried,
     day: NaiveDate,
     mut findings: Vec<String>,
     key: &SigningKey,
-) -> Result<Close, sqlx::Error> {
-    let last = store::latest_close(conn).await?;
-    let mut accounts = match &last {
-        Some(last) => store::closed_totals(conn, last.day).await?,
-        None => std::collections::BTreeMap::new(),
-    };
+) -> Result<WorkedOut, sqlx::Error> {
     let (from, until) = (start_of(day), end_of(day));
     let mut movements = ledger::movements(conn, Some(from), until).await?;
     movements.sort_by(|a, b| (&a.code, &a.debit, &a.credit).cmp(&(&b.code, &b.debit, &b.credit)));
-    trial::add(&mut accounts, &movements);
+    trial::add(&mut carried.accounts, &movements);
     let org_movements = ledger::org_movements(conn, from, until).await?;
     let moved: Usd = org_movements.iter().map(|one| one.came_in - one.went_out).sum();
     let mine = |one: &ledger::Movement| {
@@ -167,76 +235,70 @@ async fn close(
             moved.exact()
         ));
     }
-    let sum: Usd = accounts.values().map(Balance::net).sum();
+    let sum: Usd = carried.accounts.values().map(Balance::net).sum();
     if !sum.is_zero() {
         findings.push(format!("debits = credits: off by {}", sum.exact()));
     }
     findings.truncate(MAX_FINDINGS);
-    let totals: Vec<(String, Balance)> = accounts.into_iter().collect();
-    let closed_at = store::moment(conn).await?;
+    let orgs = balances(conn, carried, &org_movements).await?;
+    let totals: Vec<(String, Balance)> =
+        carried.accounts.iter().map(|(name, balance)| (name.clone(), *balance)).collect();
     let mut closed = Close {
         day,
-        number: last.as_ref().map_or(1, |last| last.number + 1),
-        closed_at,
+        number: carried.last.as_ref().map_or(1, |last| last.number + 1),
+        closed_at: moment(conn).await?,
         transfers: movements.iter().map(|one| one.transfers).sum(),
         findings: i32::try_from(findings.len()).unwrap_or(i32::MAX),
         report: findings.join("\n"),
         digest: Vec::new(),
         signature: Vec::new(),
     };
-    let previous = last.map(|last| last.digest).unwrap_or_default();
-    closed.digest = seal(conn, &closed, &previous, &totals, &movements, &org_movements).await?;
-    closed.signature = key.sign(&closed.digest);
-    write(conn, &closed, &totals, &movements, &org_movements).await?;
-    note(conn, &closed).await?;
-    Ok(closed)
-}
-
-/// What organizations have at the end of the day, before it is written down.
-async fn seal(
-    conn: &mut PgConnection,
-    closed: &Close,
-    previous: &[u8],
-    totals: &[(String, Balance)],
-    movements: &[ledger::Movement],
-    org_movements: &[ledger::OrgMovement],
-) -> Result<Vec<u8>, sqlx::Error> {
-    let mut orgs: Vec<store::ClosedOrg> = Vec::new();
-    for one in org_movements {
-        let change = one.came_in - one.went_out;
-        match orgs.last_mut().filter(|last| last.org == one.org) {
-            Some(last) => last.posted += change,
-            None => {
-                let before = store::closed_before(conn, one.org, closed.day).await?;
-                let posted = before.map_or(Usd::ZERO, |before| before.posted) + change;
-                orgs.push(store::ClosedOrg { org: one.org, posted });
-            }
-        }
-    }
+    let previous = carried.last.as_ref().map(|last| last.digest.clone()).unwrap_or_default();
     let sealed = Sealed {
-        previous,
+        previous: &previous,
         number: closed.number,
-        day: closed.day,
+        day,
         transfers: closed.transfers,
         report: &closed.report,
-        totals,
-        movements,
+        totals: &totals,
+        movements: &movements,
         orgs: &orgs,
     };
-    Ok(sealed.digest())
+    closed.digest = sealed.digest();
+    closed.signature = key.sign(&closed.digest);
+    carried.last = Some(closed.clone());
+    Ok(WorkedOut { closed, totals, movements, org_movements, orgs })
 }
 
-async fn write(
+/// What the organizations of a day have at its end, in the order of their ids. What they had before is asked for once in a
+/// run, for all that are new in it together.
+async fn balances(
     conn: &mut PgConnection,
-    closed: &Close,
-    totals: &[(String, Balance)],
-    movements: &[ledger::Movement],
-    org_movements: &[ledger::OrgMovement],
-) -> Result<(), sqlx::Error> {
+    carried: &mut Carried,
+    movements: &[ledger::OrgMovement],
+) -> Result<Vec<store::ClosedOrg>, sqlx::Error> {
+    let mut changes: BTreeMap<OrgId, Usd> = BTreeMap::new();
+    for one in movements {
+        *changes.entry(one.org).or_default() += one.came_in - one.went_out;
+    }
+    let new: Vec<OrgId> = changes.keys().copied().filter(|org| !carried.posted.contains_key(org)).collect();
+    if !new.is_empty() {
+        carried.posted.extend(store::last_posted(conn, &new).await?);
+    }
+    let end = |(org, change): (OrgId, Usd)| {
+        let posted = carried.posted.entry(org).or_default();
+        *posted += change;
+        store::ClosedOrg { org, posted: *posted }
+    };
+    Ok(changes.into_iter().map(end).collect())
+}
+
+async fn write(conn: &mut PgConnection, day: &WorkedOut) -> Result<(), sqlx::Error> {
+    let WorkedOut { closed, totals, movements, org_movements, orgs } = day;
     store::insert_close(conn, closed).await?;
     store::insert_totals(conn, closed.day, totals).await?;
     store::insert_movements(conn, closed.day, movements).await?;
-    store::insert_orgs(conn, closed.day, org_movements).await
+    store::insert_orgs(conn, closed.day, org_movements, orgs).await
 }
 
 /// The audit log, whose daily anchors leave the database, has the digest too.

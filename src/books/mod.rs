@@ -4,7 +4,7 @@
 //! What is always true here:
 //! - A day is one of UTC. It is closed once, after it has ended and no transaction that began in it still runs, so nothing
 //!   is ever added to a closed day.
-//! - A close checks every invariant of the books in the snapshot that it sums up, and keeps what it found. It is chained to
+//! - A close checks every invariant of the books in the snapshot that it sums up, keeps what it found, and writes just that. It is chained to
 //!   the one before, signed with a key that the database does not have, and stands in the audit log.
 //! - Any figure is what was closed plus what moved since, so it costs the same however old the books are; and it is the sum
 //!   of the rows that it leads to, to the last digit.
@@ -25,7 +25,9 @@ pub use chart::{CREDITS, Kind, account_kind, account_note};
 pub use close::{Close, KEY_PURPOSE, close_due, end_of, start_of};
 pub use daily::daily;
 pub use export::{ENTRIES_HEAD, SUMMARY_HEAD, TRANSFERS_HEAD, cell, entries, line, summary};
-pub use statement::{Day, Statement, Sum, document, label, month_of, org_moved, statement, statement_csv};
+pub use statement::{
+    Day, Month, Statement, Sum, document, label, month_of, months, org_moved, statement, statement_csv,
+};
 pub use store::{
     ClosedLine, close_of, closed_movements, closed_totals, closes, cumulative_before, days_with_rows, latest_close,
     lines_between,

@@ -2,15 +2,15 @@
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use chrono::{DateTime, Months, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::statement::{Statement, document, label, month_of, statement, statement_csv};
+use super::statement::{Month, Statement, document, label, month_of, months, statement, statement_csv};
 use crate::base::ids::OrgId;
 use crate::base::money::thousands;
 use crate::db;
-use crate::orgs::Billing;
+use crate::orgs::{self, Billing};
 use crate::paper::{self, PaperError};
 use crate::topups::billing;
 use crate::web::present::amount;
@@ -19,28 +19,37 @@ use crate::web::views::console::MemberPage;
 use crate::web::{App, PageError, html};
 
 const HERE: &str = "/credits/statements";
-/// Months that are listed.
-const MONTHS: u32 = 24;
-
 /// The months of which there are statements, newest first. `link` makes the address of one: its page, `csv` or `pdf`.
 #[must_use]
-pub fn months(now: DateTime<Utc>, link: impl Fn(&str, &str) -> String) -> Table {
-    let this = month_of(&now.format("%Y-%m").to_string()).unwrap_or_default();
-    let all = (0..MONTHS).filter_map(|back| this.checked_sub_months(Months::new(back)));
-    let row = |month: NaiveDate| {
-        let at = month.format("%Y-%m").to_string();
-        let so_far = if month == this { "so far" } else { "" };
+pub fn months_table(months: &[Month], now: DateTime<Utc>, link: impl Fn(&str, &str) -> String) -> Table {
+    let this = now.format("%Y-%m").to_string();
+    let row = |month: &Month| {
+        let at = month.first.format("%Y-%m").to_string();
+        let so_far = if at == this { "so far" } else { "" };
         vec![
-            Cell::link(month.format("%B %Y").to_string(), link(&at, "")).under(so_far),
+            Cell::link(month.first.format("%B %Y").to_string(), link(&at, "")).under(so_far),
+            Cell::amount(amount(month.opening)),
+            Cell::amount(amount(month.came_in)),
+            Cell::amount(amount(month.went_out)),
+            Cell::amount(amount(month.closing)),
             Cell::link("CSV", link(&at, "csv")),
             Cell::link("PDF", link(&at, "pdf")),
         ]
     };
     Table {
         id: "months",
-        columns: vec![Column::of("Month"), Column::of("As a table"), Column::of("On paper")],
-        rows: all.map(row).collect(),
-        empty: "Nothing yet".into(),
+        columns: vec![
+            Column::of("Month"),
+            Column::right("Opening balance"),
+            Column::right("Came in"),
+            Column::right("Went out"),
+            Column::right("Closing balance"),
+            Column::of("As a table"),
+            Column::of("On paper"),
+        ],
+        rows: months.iter().map(row).collect(),
+        empty: "No month yet".into(),
+        empty_note: "The first statement is of the month in which the organization was made.".into(),
         ..Table::default()
     }
 }
@@ -177,11 +186,15 @@ async fn own(app: &App, org: OrgId, month: &str) -> Result<Statement, PageError>
 /// # Errors
 /// Database errors only.
 pub async fn index(app: web::Data<App>, member: Billing) -> Result<HttpResponse, PageError> {
+    let (now, org) = (app.clock.now(), member.org_id());
+    let mut conn = db::tenant_snapshot(&app.db, org).await?;
+    let made_at = orgs::made_at(&mut conn, org).await?.ok_or(PageError::NotFound)?;
+    let months = months(&mut conn, org, made_at, now).await?;
     html(&MemberPage {
         shell: member.shell("credits", "Statements", "What was there, came in and went out, by month."),
         back: Some(("/credits".into(), "Credits".into())),
         actions: Vec::new(),
-        blocks: vec![Block::Table(months(app.clock.now(), link))],
+        blocks: vec![Block::Table(months_table(&months, now, link))],
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Months, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
 use sqlx::PgConnection;
 
 use super::close::{end_of, start_of};
@@ -13,6 +13,9 @@ use crate::base::Usd;
 use crate::base::ids::OrgId;
 use crate::ledger::{self, Code, DayMovement};
 use crate::paper::{Block, Party, Row, Sheet};
+
+/// Months that are listed: a century of them.
+const MAX_MONTHS: u32 = 1_200;
 
 /// What moved on a day for one reason, and what was there afterwards.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -92,11 +95,7 @@ pub async fn statement(
         let before = ledger::org_days(conn, org, open, start_of(month)).await?;
         opening += before.iter().map(|one| one.came_in - one.went_out).sum();
     }
-    let mut moved = store::closed_days(conn, org, month, last).await?;
-    let from = open.max(start_of(month));
-    if from < until {
-        moved.extend(ledger::org_days(conn, org, from, until).await?);
-    }
+    let moved = org_moved(conn, org, month, until).await?;
     let is_final = closed.is_some_and(|closed| closed >= last);
     Ok(Statement::of(org, month, opening, &moved, is_final, until))
 }
@@ -121,6 +120,61 @@ pub async fn org_moved(
         moved.extend(ledger::org_days(conn, org, open, until).await?);
     }
     Ok(moved)
+}
+
+/// A month in the list of statements.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Month {
+    /// Its first day.
+    pub first: NaiveDate,
+    pub opening: Usd,
+    pub came_in: Usd,
+    pub went_out: Usd,
+    pub closing: Usd,
+}
+
+/// The months of an organization up to `now`, newest first: from the one in which it was made, or in which something moved
+/// before. Run it in one repeatable-read transaction.
+///
+/// # Errors
+/// Database errors only.
+pub async fn months(
+    conn: &mut PgConnection,
+    org: OrgId,
+    made_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Month>, sqlx::Error> {
+    let closed = store::latest_close(conn).await?.map(|close| close.day);
+    let mut moved = store::closed_months(conn, org).await?;
+    let open = closed.map_or(DateTime::<Utc>::UNIX_EPOCH, end_of);
+    if open < now {
+        moved.extend(ledger::org_days(conn, org, open, now).await?);
+    }
+    Ok(listed(&moved, made_at, now))
+}
+
+fn listed(moved: &[DayMovement], made_at: DateTime<Utc>, now: DateTime<Utc>) -> Vec<Month> {
+    let first_of = |day: NaiveDate| day.with_day(1).unwrap_or(day);
+    let mut sums: BTreeMap<NaiveDate, Sum> = BTreeMap::new();
+    for one in moved {
+        let sum = sums.entry(first_of(one.day)).or_default();
+        sum.came_in += one.came_in;
+        sum.went_out += one.went_out;
+    }
+    let made = first_of(made_at.date_naive());
+    let first = sums.keys().next().map_or(made, |month| made.min(*month));
+    let all = (0..MAX_MONTHS).map_while(|after| first.checked_add_months(Months::new(after)));
+    let mut opening = Usd::ZERO;
+    let month = |first: NaiveDate| {
+        let sum = sums.remove(&first).unwrap_or_default();
+        let month =
+            Month { first, opening, came_in: sum.came_in, went_out: sum.went_out, closing: opening + sum.net() };
+        opening = month.closing;
+        month
+    };
+    let mut months: Vec<Month> = all.take_while(|month| *month <= now.date_naive()).map(month).collect();
+    months.reverse();
+    months
 }
 
 impl Statement {
@@ -254,6 +308,27 @@ mod tests {
         assert_eq!(csv.lines().count(), 6);
         let sheet = document(&statement, vec!["House".into()], vec!["Ada".into()]);
         assert!(sheet.texts().any(|text| text == "$17.499999999999"));
+    }
+
+    #[test]
+    fn months_follow_each_other_from_the_first_to_now() {
+        let day = |text: &str, came_in, went_out| DayMovement {
+            day: text.parse().unwrap_or_default(),
+            code: String::new(),
+            came_in: usd(came_in),
+            went_out: usd(went_out),
+            transfers: 1,
+        };
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap_or_default();
+        let (made, now) = (at("2026-08-31T23:59:59Z"), at("2026-11-01T00:00:00Z"));
+        // The month that runs has closed days and others.
+        let moved = [day("2026-09-01", "20", "0"), day("2026-11-01", "0", "1"), day("2026-11-01", "0", "0.5")];
+        let months = listed(&moved, made, now);
+        let told: Vec<String> =
+            months.iter().map(|one| format!("{} {} {}", one.first, one.opening, one.closing)).collect();
+        assert_eq!(told, ["2026-11-01 20 18.5", "2026-10-01 20 20", "2026-09-01 0 20", "2026-08-01 0 0"]);
+        assert_eq!(months.first().map(|one| (one.came_in, one.went_out)), Some((Usd::ZERO, usd("1.5"))));
+        assert_eq!(listed(&[day("2026-07-02", "1", "0")], made, now).len(), 5, "what moved before counts too");
     }
 
     #[test]

@@ -12,16 +12,19 @@ use crate::base::Usd;
 use crate::base::ids::OrgId;
 use crate::ledger::{DayMovement, Movement, OrgMovement};
 
-/// Any number that nothing else locks.
-const LOCK: i64 = 7_306_204_920;
+/// Any numbers that nothing else locks.
+const WRITING: i64 = 7_306_204_920;
+const READING: i64 = 7_306_204_930;
 
-/// False while another process closes.
-pub async fn lock(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "locked!""#, LOCK).fetch_one(conn).await
+/// False while another process works out what is to be closed.
+pub async fn lock_reading(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "locked!""#, READING).fetch_one(conn).await
 }
 
-pub async fn moment(conn: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::Error> {
-    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await
+/// Waits until nobody else writes closes.
+pub async fn lock_writing(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!("select pg_advisory_xact_lock($1)", WRITING).fetch_one(conn).await?;
+    Ok(())
 }
 
 /// The newest close.
@@ -212,6 +215,21 @@ pub async fn closed_before(
     .await
 }
 
+/// What organizations had when they were last closed. Those that never were are not in it.
+pub async fn last_posted(conn: &mut PgConnection, orgs: &[OrgId]) -> Result<Vec<(OrgId, Usd)>, sqlx::Error> {
+    let orgs: Vec<Uuid> = orgs.iter().map(|org| org.0).collect();
+    let rows = sqlx::query!(
+        r#"select x.org_id as "org!: OrgId", c.posted as "posted: Usd" from unnest($1::uuid[]) as x(org_id)
+           cross join lateral (
+              select posted from org_close c where c.org_id = x.org_id order by c.day desc limit 1
+           ) c"#,
+        &orgs,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.org, row.posted)).collect())
+}
+
 /// What moved on the credits of an organization on closed days in a span, both days included.
 pub async fn closed_days(
     conn: &mut PgConnection,
@@ -226,6 +244,19 @@ pub async fn closed_days(
         org.0,
         from,
         until,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The sums of an organization's closed days by month, in order.
+pub async fn closed_months(conn: &mut PgConnection, org: OrgId) -> Result<Vec<DayMovement>, sqlx::Error> {
+    sqlx::query_as!(
+        DayMovement,
+        r#"select date_trunc('month', day::timestamp)::date as "day!", '' as "code!", sum(came_in) as "came_in!: Usd",
+            sum(went_out) as "went_out!: Usd", sum(transfers)::bigint as "transfers!"
+           from org_day where org_id = $1 group by 1 order by 1"#,
+        org.0,
     )
     .fetch_all(conn)
     .await
@@ -314,11 +345,12 @@ pub async fn insert_movements(
     Ok(())
 }
 
-/// What moved on each organization's credits, and what each has now.
+/// What moved on each organization's credits, and what each has at the end of the day.
 pub async fn insert_orgs(
     conn: &mut PgConnection,
     day: NaiveDate,
     movements: &[OrgMovement],
+    ends: &[ClosedOrg],
 ) -> Result<(), sqlx::Error> {
     let orgs: Vec<Uuid> = movements.iter().map(|one| one.org.0).collect();
     let codes: Vec<String> = movements.iter().map(|one| one.code.clone()).collect();
@@ -339,12 +371,14 @@ pub async fn insert_orgs(
     )
     .execute(&mut *conn)
     .await?;
+    let orgs: Vec<Uuid> = ends.iter().map(|one| one.org.0).collect();
+    let posted: Vec<_> = ends.iter().map(|one| one.posted.amount()).collect();
     sqlx::query!(
         "insert into org_close (org_id, day, posted)
-         select d.org_id, $1, sum(d.came_in - d.went_out) + coalesce((select c.posted from org_close c
-            where c.org_id = d.org_id and c.day < $1 order by c.day desc limit 1), 0)
-         from org_day d where d.day = $1 group by d.org_id",
+         select x.org_id, $1, x.posted from unnest($2::uuid[], $3::numeric[]) as x(org_id, posted)",
         day,
+        &orgs,
+        &posted,
     )
     .execute(conn)
     .await?;

@@ -6,8 +6,9 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use clap::Subcommand;
 
 use super::database::Database;
-use crate::base::Usd;
+use crate::audit::{Action, Actor, Chain, Entry};
 use crate::base::ids::BatchId;
+use crate::base::{Origin, Usd};
 use crate::config::{Config, derived_key};
 use crate::topups::codes::{self, Batch, CodeKey, NewBatch};
 
@@ -69,7 +70,8 @@ pub async fn run(command: Codes, config: &Config, database: &Database) -> anyhow
         }
         Codes::Revoke { batch } => {
             let mut tx = pool.begin().await?;
-            let revoked = codes::revoke(&mut tx, batch).await?;
+            let entry = Entry::new(Chain::House, Actor::Operator, Action::CodesRevoked, &Origin::here());
+            let revoked = codes::revoke(&mut tx, batch, entry).await?;
             tx.commit().await?;
             match revoked {
                 None => anyhow::bail!("there is no batch {batch}; `farebox codes list` shows them"),

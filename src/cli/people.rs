@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::database::Database;
-use crate::accounts::operator::StaffRole;
+use crate::accounts::operator::{self, By, StaffError, StaffRole};
 use crate::accounts::{self, Hasher, Password, Person};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::{EmailAddress, Origin, Usd};
@@ -32,7 +33,8 @@ pub enum User {
         #[arg(long)]
         email: EmailAddress,
     },
-    /// Make somebody who has an account an operator of this instance.
+    /// Make somebody who has an account an operator of this instance, who also confirms what other operators ask for. For one
+    /// who was made in the console this says that they are a person of their own.
     Operator {
         #[arg(long)]
         email: EmailAddress,
@@ -95,7 +97,7 @@ async fn operator(email: &EmailAddress, database: &Database) -> anyhow::Result<E
     let person = accounts::find_by_email(&mut conn, email).await?;
     let person = person.filter(|person| person.verified_at.is_some());
     let person = person.ok_or_else(|| anyhow::anyhow!("{email} has no account with a proven address"))?;
-    let made = accounts::operator::make_operator(&mut conn, &person).await?;
+    let made = operator::make_operator(&mut conn, &person).await?;
     println!("{} is {} operator of this instance", person.email, if made { "now an" } else { "already an" });
     Ok(ExitCode::SUCCESS)
 }
@@ -105,7 +107,14 @@ async fn auditor(email: &EmailAddress, database: &Database) -> anyhow::Result<Ex
     let mut tx = pool.begin().await?;
     let person = accounts::find_by_email(&mut tx, email).await?;
     let person = person.ok_or_else(|| anyhow::anyhow!("{email} has no account with a proven address"))?;
-    let changed = accounts::operator::change_staff(&mut tx, &person, Some(StaffRole::Auditor)).await?;
+    let changed = match operator::change_staff(&mut tx, &person, Some(StaffRole::Auditor), By::Server).await {
+        Ok(changed) => changed,
+        Err(StaffError::Already) => {
+            println!("{} reads the books of this instance already", person.email);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(error) => return Err(error.into()),
+    };
     let entry = Entry::new(Chain::House, Actor::Operator, Action::StaffChanged, &Origin::here());
     let entry = entry.on(Target::new("person", person.id, person.name.as_str()));
     audit::record(&mut tx, entry.change(changed.0, changed.1)).await?;
@@ -146,6 +155,8 @@ pub async fn enter(conn: &mut PgConnection, email: &EmailAddress) -> Result<(Per
     Ok((person, org))
 }
 
+/// Credits from the house, by whoever may run commands on the server: that is in the logs of the organization and the house.
+///
 /// # Errors
 /// When the amount is not above zero, or the reference granted something else before.
 pub async fn grant(
@@ -165,5 +176,14 @@ pub async fn grant(
         org: Some(org.id),
         memo: reason.to_owned(),
     };
-    ledger::post(conn, posting).await
+    let posted = ledger::post(conn, posting).await?;
+    if let Posted::Now(transfer) = posted {
+        let after = json!({ "amount": amount.exact(), "transfer": transfer, "reason": reason, "organization": org.id });
+        for chain in [Chain::Org(org.id), Chain::House] {
+            let entry = Entry::new(chain, Actor::Operator, Action::CreditsGranted, &Origin::here());
+            let entry = entry.on(Target::new("transfer", transfer, "")).change(Value::Null, after.clone());
+            audit::record(conn, entry).await?;
+        }
+    }
+    Ok(posted)
 }

@@ -3,14 +3,17 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
+use super::confirmation::given_alone;
 use super::store;
+use crate::accounts::operator::{self, Refusal};
 use crate::base::Usd;
 use crate::base::ids::{AdjustmentId, OrgId, PersonId, TransferId};
+use crate::db::moment;
 use crate::ledger::{self, Code, HouseAccount, PostError, Posted, Posting, credit_account};
 
 /// So long a second operator may agree.
 pub const OPEN_FOR: TimeDelta = TimeDelta::days(7);
-/// What one operator books alone within this time counts together.
+/// What one operator gives away alone within this time counts together.
 pub const ALONE_WITHIN: TimeDelta = TimeDelta::hours(24);
 /// More than this is a typing mistake.
 const MAX_AMOUNT: Usd = Usd::from_whole(1_000_000);
@@ -120,7 +123,9 @@ pub enum AdjustError {
     Decided,
     #[error("It waited too long and has expired. Somebody has to ask for it again.")]
     Expired,
-    #[error("You asked for this, so somebody else has to agree.")]
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("You asked for this. You can withdraw it.")]
     Own,
     #[error("Only whoever asked for it can withdraw it. You can reject it.")]
     NotOwn,
@@ -139,8 +144,8 @@ impl From<PostError> for AdjustError {
     }
 }
 
-/// Books it, or lets it wait for a second operator: above `limit`, or where what its maker booked alone within a day
-/// would come above it. Runs in a transaction in which the maker's row of operators is locked, so that two of theirs at once
+/// Books it, or lets it wait for a second operator: above `limit`, or where what its maker gave away alone within a day,
+/// codes included, would come above it. Runs in a transaction in which the maker's row of operators is locked, so that two of theirs at once
 /// are counted one after the other.
 ///
 /// # Errors
@@ -152,7 +157,7 @@ pub async fn make(conn: &mut PgConnection, new: &NewAdjustment, limit: Usd) -> R
     if ledger::lock_credit(conn, new.org).await?.is_none() {
         return Err(AdjustError::NoOrg);
     }
-    let alone = store::booked_alone(conn, new.made_by, ALONE_WITHIN).await?;
+    let alone = given_alone(conn, new.made_by).await?;
     let needs_two = alone + new.amount > limit;
     store::insert_adjustment(conn, new, needs_two, OPEN_FOR).await?;
     if needs_two {
@@ -165,16 +170,14 @@ pub async fn make(conn: &mut PgConnection, new: &NewAdjustment, limit: Usd) -> R
 /// Agrees, and books it. Of two who do so at once, one finds it decided.
 ///
 /// # Errors
-/// `Own`, `Decided`, `Expired`, `NotFound`; database errors.
+/// `Refused`, `Decided`, `Expired`, `NotFound`; database errors.
 pub async fn approve(
     conn: &mut PgConnection,
     id: AdjustmentId,
     by: PersonId,
 ) -> Result<(Adjustment, TransferId), AdjustError> {
     let adjustment = open(conn, id).await?;
-    if adjustment.made_by == by {
-        return Err(AdjustError::Own);
-    }
+    operator::may_confirm(conn, adjustment.made_by, by).await??;
     let transfer = book(conn, &adjustment, by).await?;
     Ok((adjustment, transfer))
 }
@@ -205,7 +208,7 @@ async fn open(conn: &mut PgConnection, id: AdjustmentId) -> Result<Adjustment, A
     if adjustment.state != "pending" {
         return Err(AdjustError::Decided);
     }
-    if adjustment.expires_at <= store::moment(conn).await? {
+    if adjustment.expires_at <= moment(conn).await? {
         return Err(AdjustError::Expired);
     }
     Ok(adjustment)

@@ -25,7 +25,7 @@ pub struct Staff {
     pub origin: Origin,
     pub csrf: String,
     flash: Option<Flash>,
-    waiting: i64,
+    waiting: (i64, i64),
     dev: bool,
 }
 
@@ -58,7 +58,8 @@ impl Staff {
             person_initials: present::initials(&person.name),
             role: self.role.label(),
             is_operator: self.is_operator(),
-            waiting: self.waiting,
+            waiting: self.waiting.0,
+            waiting_else: self.waiting.1,
             csrf: self.csrf.clone(),
             flash: self.flash.clone(),
             theme: person.theme.clone(),

@@ -1,4 +1,9 @@
 //! What calls earned: what customers paid, less what providers charge for the tokens by their price lists.
+//!
+//! What the operator pays for a call is not settled with it: a provider's bill comes by the month and by account, and
+//! `upstream_cost` of a call is only known where an organization's own account pays it. So a margin is an estimate from tokens
+//! and price lists, and says where it is one of the most there can be: for models of which customers also pay calls, images,
+//! audio or tokens written to a cache, whose cost no price list tells.
 
 use std::collections::HashMap;
 
@@ -34,17 +39,27 @@ impl Charged {
     }
 }
 
+/// What is known of what the operator pays for a model at a provider.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Known {
+    pub charged: Charged,
+    /// There are costs that are not known, so a margin is at most what it says.
+    pub is_partial: bool,
+}
+
 /// What the operator pays, by model and provider; the dearest where a model has several names there.
 #[must_use]
-pub fn charged(endpoints: &[PricedEndpoint]) -> HashMap<(String, String), Charged> {
-    let mut known: HashMap<(String, String), Charged> = HashMap::new();
+pub fn charged(endpoints: &[PricedEndpoint]) -> HashMap<(String, String), Known> {
+    let mut known: HashMap<(String, String), Known> = HashMap::new();
     for one in endpoints {
         let (Some(prompt), Some(completion)) = (one.cost_prompt, one.cost_completion) else { continue };
-        let new = Charged { prompt, completion, cache_read: one.cost_cache_read };
+        let charged = Charged { prompt, completion, cache_read: one.cost_cache_read };
+        let new = Known { charged, is_partial: one.has_more_prices };
         let place = known.entry((one.model.clone(), one.provider.clone())).or_insert(new);
-        if new.completion.amount() > place.completion.amount() {
-            *place = new;
+        if charged.completion.amount() > place.charged.completion.amount() {
+            place.charged = charged;
         }
+        place.is_partial |= new.is_partial;
     }
     known
 }
@@ -57,14 +72,19 @@ pub struct Earned {
     /// Of it, for calls whose cost is known.
     pub known: Usd,
     pub cost: Usd,
+    /// Of what is known, for calls some of whose costs are not.
+    pub partial: Usd,
 }
 
 impl Earned {
-    pub fn add(&mut self, used: &UsedTokens, charged: Option<&Charged>) {
-        self.paid += used.cost;
-        if let Some(charged) = charged {
+    pub fn add(&mut self, used: &UsedTokens, known: Option<&Known>) {
+        self.paid += used.cost + used.aside;
+        if let Some(known) = known {
             self.known += used.cost;
-            self.cost += charged.cost(used);
+            self.cost += known.charged.cost(used);
+            if known.is_partial {
+                self.partial += used.cost;
+            }
         }
     }
 
@@ -74,10 +94,23 @@ impl Earned {
         (!self.known.is_zero() || !self.cost.is_zero()).then_some(self.known - self.cost)
     }
 
+    /// Costs are missing, so the margin is at most what it says.
+    #[must_use]
+    pub fn is_at_most(&self) -> bool {
+        !self.partial.is_zero()
+    }
+
     /// How much of what was paid the margin speaks of.
     #[must_use]
     pub fn coverage(&self) -> String {
-        format!("For calls of {} of {}", self.known.display(), self.paid.display())
+        let of = format!("For calls of {} of {}", self.known.display(), self.paid.display());
+        if self.is_at_most() {
+            let partial = self.partial.display();
+            return format!(
+                "{of}. Of {partial} only the tokens are known, not what calls, images, audio or cache writes cost"
+            );
+        }
+        of
     }
 }
 
@@ -116,12 +149,16 @@ mod tests {
             completion_tokens: 500_000,
             cached_tokens: 400_000,
             cost: Usd::from_whole(5),
+            aside: Usd::from_whole(1),
         };
         assert_eq!(charged.cost(&used).exact(), "2.64");
         let mut earned = Earned::default();
         assert_eq!(earned.margin(), None);
-        earned.add(&used, Some(&charged));
+        earned.add(&used, Some(&Known { charged, is_partial: false }));
         earned.add(&used, None);
-        assert_eq!((earned.margin(), earned.paid), (Usd::parse("2.36").ok(), Usd::from_whole(10)));
+        assert_eq!((earned.margin(), earned.paid), (Usd::parse("2.36").ok(), Usd::from_whole(12)));
+        assert_eq!(earned.coverage(), "For calls of $5.00 of $12.00");
+        earned.add(&used, Some(&Known { charged, is_partial: true }));
+        assert!(earned.is_at_most() && earned.coverage().contains("Of $5.00 only the tokens"));
     }
 }

@@ -12,5 +12,5 @@ pub use lane::Lane;
 pub use migrate::migrate;
 pub use pool::Pools;
 pub use tenant::{tenant, tenant_snapshot};
-pub use values::interval;
 pub(crate) use values::row_type;
+pub use values::{interval, moment};

@@ -1,7 +1,16 @@
 //! Values in the shape in which Postgres takes them.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
 use sqlx::postgres::types::PgInterval;
+
+/// The time of the database: the same for every node, and by which its rows are measured.
+///
+/// # Errors
+/// Database errors only.
+pub async fn moment(conn: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::Error> {
+    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await
+}
 
 /// A duration as an interval of microseconds.
 #[must_use]

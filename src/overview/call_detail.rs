@@ -3,13 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::call_rows::{count, duration, speed, status_badge};
+use super::call_rows::{count, speed, status_badge};
 use super::models::dollars;
 use crate::activity::{self, Detail, PriceLine};
 use crate::base::{Usd, Viewer};
 use crate::privacy::{MAX_TEXT, Seen};
 use crate::vault::VaultError;
-use crate::web::present::{amount, when};
+use crate::web::present::{amount, duration, percent, when};
 use crate::web::views::Fact;
 use crate::web::views::activity::{Attempt, CallView, CostLine, Texts};
 
@@ -141,7 +141,6 @@ fn own_lines(call: &Detail) -> Vec<CostLine> {
     if !extra.is_byok || extra.upstream_cost.is_zero() {
         return Vec::new();
     }
-    let percent = (extra.byok_rate * rust_decimal::Decimal::ONE_HUNDRED).normalize();
     let above = extra.upstream_cost - extra.byok_free;
     vec![
         CostLine {
@@ -156,7 +155,7 @@ fn own_lines(call: &Detail) -> Vec<CostLine> {
                 "Fee for calls with your own key".to_owned()
             },
             quantity: above.display_exact(),
-            price: format!("{percent} %"),
+            price: percent(extra.byok_rate),
             amount: (call.cost + call.overrun + extra.discount).display_exact(),
         },
     ]

@@ -8,7 +8,7 @@ use crate::activity::LogRow;
 use crate::base::Viewer;
 use crate::base::ids::{KeyId, PersonId};
 use crate::base::money::thousands;
-use crate::web::present::{amount, when};
+use crate::web::present::{amount, duration, when};
 use crate::web::views::Badge;
 use crate::web::views::activity::CallRow;
 
@@ -69,14 +69,6 @@ fn tokens_note(cached: i64, reasoning: i64) -> String {
     let parts = [(cached, "cached"), (reasoning, "reasoning")];
     let parts = parts.into_iter().filter(|(tokens, _)| *tokens > 0);
     parts.map(|(tokens, word)| format!("{} {word}", count(tokens))).collect::<Vec<_>>().join(", ")
-}
-
-/// Such as `312 ms` or `4.1 s`.
-pub fn duration(milliseconds: i64) -> String {
-    match milliseconds {
-        ..1_000 => format!("{milliseconds} ms"),
-        _ => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),
-    }
 }
 
 /// Slow answers with a tenth, fast ones without.

@@ -1,7 +1,6 @@
 //! `/settings/integrations`: accounts at providers that the organization has itself.
 
 use actix_web::{HttpResponse, web};
-use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use crate::accounts::Recent;
@@ -14,7 +13,7 @@ use crate::orgs::{self, KeyUser, Member, Permission, SettingsEditor};
 use crate::outgoing::HttpClient;
 use crate::presets::Terms;
 use crate::routing::{Mode, origin_of};
-use crate::web::present::{amount, when};
+use crate::web::present::{self, amount, when};
 use crate::web::views::own as views;
 use crate::web::views::{Badge, Choice, Field};
 use crate::web::{App, EmptyForm, Fields, PageError, Protected, flash, html, see_other, unprocessable};
@@ -67,7 +66,7 @@ pub async fn index(
             "Bring your own keys: calls then run on your accounts at these providers.",
         ),
         may_change: member.may(Permission::ManageSettings),
-        fee: percent(terms.fee.rate),
+        fee: if terms.fee.rate.is_zero() { String::new() } else { present::percent(terms.fee.rate) },
         allowance: amount(terms.fee.allowance),
         used: amount(used.min(terms.fee.allowance)),
         cards,
@@ -387,9 +386,4 @@ async fn view(
             .collect(),
         error: String::new(),
     })
-}
-
-/// Such as `5 %`; empty for nothing.
-fn percent(part: Decimal) -> String {
-    if part.is_zero() { String::new() } else { format!("{} %", (part * Decimal::ONE_HUNDRED).normalize()) }
 }

@@ -54,10 +54,18 @@ pub fn glyph(letter: char, style: Style) -> Option<Glyph> {
     };
     [first, 2].into_iter().find_map(|font| {
         let face = face(font)?;
-        let id = face.glyph_index(letter).filter(|id| id.0 != 0)?;
+        let id = face.glyph_index(drawn(letter)).filter(|id| id.0 != 0)?;
         let width = per_mille(f32::from(face.glyph_hor_advance(id)?), face);
         Some(Glyph { font, id: id.0, letter, width })
     })
+}
+
+/// These fonts have no minus sign. A dash as wide as a figure takes its place; who copies the text gets the minus.
+const fn drawn(letter: char) -> char {
+    match letter {
+        '\u{2212}' => '\u{2012}',
+        other => other,
+    }
 }
 
 /// A measure of a font in thousandths.
@@ -105,6 +113,7 @@ mod tests {
     fn names_of_half_the_world_can_be_shown_and_the_rest_is_known() {
         assert_eq!(FACES.len(), FONTS, "every font can be read");
         for text in [
+            "\u{2212}$20.00",
             "Ada Lovelace, 12 St James\u{2019}s Square",
             "Żółć Ğüneş Œuvre Nguyễn Thị Ánh",
             "Ελληνική Εταιρεία",

@@ -1,7 +1,6 @@
 //! `/settings/privacy`: what becomes of what the organization sends.
 
 use actix_web::{HttpResponse, web};
-use rust_decimal::Decimal;
 
 use super::settings::{Discount, MAX_KEEP_DAYS, Settings};
 use super::store;
@@ -115,7 +114,7 @@ fn view(member: &Member, catalog: &Catalog, discount: &Discount, settings: &Sett
         log_texts: settings.log_texts,
         analytics_cookies: settings.analytics_cookies,
         keep_days: Field::of(settings.keep_days.to_string()),
-        discount: percent(discount.0),
+        discount: if discount.0.is_zero() { String::new() } else { crate::web::present::percent(discount.0) },
         training: names(catalog, |one| one.provider.trains_on_inputs),
         retaining: names(catalog, |one| one.provider.retains_logs),
         stored: count,
@@ -131,9 +130,4 @@ fn names(catalog: &Catalog, which: impl Fn(&ListedProvider) -> bool) -> String {
         Some(more @ 1..) => format!("{} and {more} more", names.get(..MAX_NAMED).unwrap_or_default().join(", ")),
         _ => names.join(", "),
     }
-}
-
-/// Such as `1 %`; empty for nothing.
-fn percent(part: Decimal) -> String {
-    if part.is_zero() { String::new() } else { format!("{} %", (part * Decimal::ONE_HUNDRED).normalize()) }
 }

@@ -12,6 +12,7 @@ use super::saved::{self, Setup};
 use super::store::{self, OpenRefund};
 use super::topup::{State, TopUp};
 use super::{auto, book, inbox, refund};
+use crate::db::moment;
 
 /// How often the janitor looks for what is due.
 const EVERY: Duration = Duration::from_secs(5);
@@ -87,7 +88,7 @@ async fn ask_setup(pool: &PgPool, processors: &Processors, setup: &Setup) -> any
 async fn ask_topup(pool: &PgPool, processors: &Processors, topup: &TopUp) -> anyhow::Result<()> {
     let by = processors.get(&topup.processor)?;
     let mut conn = pool.acquire().await?;
-    let now = store::now(&mut conn).await?;
+    let now = moment(&mut conn).await?;
     let customer = store::customer(&mut conn, topup.org, &topup.processor).await?;
     drop(conn);
     let payment = match &topup.processor_ref {
@@ -114,7 +115,7 @@ async fn ask_topup(pool: &PgPool, processors: &Processors, topup: &TopUp) -> any
 /// The processor answered that there is nothing. While the request could still be on its way, that means little.
 async fn give_up(conn: &mut sqlx::PgConnection, topup: &TopUp) -> anyhow::Result<()> {
     let Some(locked) = store::lock(conn, topup.org, topup.id).await? else { return Ok(()) };
-    let now = store::now(conn).await?;
+    let now = moment(conn).await?;
     if locked.state() == State::Pending && now - locked.created_at > UNHEARD_OF {
         let reason = "The payment processor knows nothing of it.";
         store::set_state(conn, &locked, State::Expired, reason).await?;

@@ -13,6 +13,7 @@ use super::{book, reversals};
 use crate::audit::{self, Action, Entry, Target};
 use crate::base::Usd;
 use crate::base::ids::{OrgId, PersonId, RefundId, TopUpId};
+use crate::db::moment;
 use crate::ledger;
 
 /// How long the payer may take unused credits back.
@@ -145,7 +146,7 @@ async fn allowed(
         By::Owner(_) if !topup.state().is_credited() => return Err(RefundError::NotPaid),
         By::Owner(_) => {
             let available = ledger::lock_credit(conn, topup.org).await?.map_or(Usd::ZERO, |credit| credit.available());
-            let now = store::now(conn).await?;
+            let now = moment(conn).await?;
             if topup.paid_at.is_none_or(|at| now - at > OWNER_MAY_WITHIN) {
                 return Err(RefundError::TooLate);
             }

@@ -1,6 +1,7 @@
 //! How amounts and moments are shown.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rust_decimal::Decimal;
 
 use super::views::common::{Amount, When};
 use crate::base::{Usd, Viewer};
@@ -35,8 +36,34 @@ pub fn day(at: DateTime<Utc>, viewer: Viewer) -> When {
     When { text: viewer.day(at), exact: viewer.exact(at), iso: at.to_rfc3339(), relative: false }
 }
 
+/// A part of one, such as `5.5%`.
+#[must_use]
+pub fn percent(part: Decimal) -> String {
+    format!("{}%", (part * Decimal::ONE_HUNDRED).normalize())
+}
+
+/// Such as `312 ms` or `4.1 s`.
+#[must_use]
+pub fn duration(milliseconds: i64) -> String {
+    match milliseconds {
+        ..1_000 => format!("{milliseconds} ms"),
+        _ => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),
+    }
+}
+
 /// One or two letters for a round mark.
 #[must_use]
 pub fn initials(name: &str) -> String {
     name.split_whitespace().filter_map(|word| word.chars().next()).take(2).flat_map(char::to_uppercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_and_times_are_short() {
+        assert_eq!([percent(Decimal::new(55, 3)), percent(Decimal::new(50, 3))], ["5.5%", "5%"]);
+        assert_eq!([duration(312), duration(4_199)], ["312 ms", "4.1 s"]);
+    }
 }

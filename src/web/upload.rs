@@ -1,5 +1,7 @@
 //! Forms with a file: one file and the token, both within fixed limits.
 
+use std::collections::HashMap;
+
 use actix_multipart::Multipart;
 use actix_web::dev::Payload;
 use actix_web::http::header::CONTENT_TYPE;
@@ -19,8 +21,22 @@ const MAX_FIELDS: usize = 8;
 /// Longest `Content-Type` with its boundary (CVE-2024-8984: a long boundary kept a gateway busy).
 const MAX_CONTENT_TYPE: usize = 200;
 
-/// A file that one of our own pages sent, with the name of its field. It is empty when none was chosen.
-pub struct Upload(pub Bytes);
+/// Longest other field.
+const MAX_TEXT: usize = 4 * 1024;
+
+/// A file that one of our own pages sent. It is empty when none was chosen.
+pub struct Upload {
+    pub file: Bytes,
+    texts: HashMap<String, String>,
+}
+
+impl Upload {
+    /// What else was typed; empty where that field was not sent.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.texts.get(name).map_or("", String::as_str)
+    }
+}
 
 impl FromRequest for Upload {
     type Error = PageError;
@@ -36,24 +52,40 @@ impl FromRequest for Upload {
                 return Err(unreadable());
             }
             let mut parts = Multipart::from_request(&request, &mut payload).await.map_err(|_| unreadable())?;
-            let (mut token, mut file) = (Bytes::new(), Bytes::new());
+            let (mut token, mut file, mut texts) = (Bytes::new(), Bytes::new(), HashMap::new());
             for _ in 0..MAX_FIELDS {
                 let Some(mut part) = parts.try_next().await.map_err(|_| unreadable())? else { break };
-                let is_token = part.name() == Some(TOKEN_FIELD);
-                let most = if is_token { MAX_TOKEN } else { MAX_FILE };
-                let too_long = || PageError::Invalid("The file is longer than 4 MB. Choose a smaller one.".into());
+                let name = part.name().unwrap_or_default().to_owned();
+                let is_token = name == TOKEN_FIELD;
+                // Only a file has a name of its own, also where none was chosen.
+                let is_file = part.content_disposition().is_some_and(|told| told.get_filename().is_some());
+                let most = match (is_token, is_file) {
+                    (true, _) => MAX_TOKEN,
+                    (_, true) => MAX_FILE,
+                    _ => MAX_TEXT,
+                };
+                let too_long = || {
+                    let told = if is_file {
+                        "The file is longer than 4 MB. Choose a smaller one."
+                    } else {
+                        "A field of the form is too long."
+                    };
+                    PageError::Invalid(told.into())
+                };
                 let bytes = part.bytes(most).await.map_err(|_| too_long())?.map_err(|_| unreadable())?;
                 if is_token {
                     token = bytes;
-                } else {
+                } else if is_file {
                     file = bytes;
+                } else {
+                    texts.insert(name, String::from_utf8_lossy(&bytes).into_owned());
                 }
             }
             let token = std::str::from_utf8(&token).unwrap_or_default();
             if !csrf::is_valid(&app, &request, token) {
                 return Err(PageError::Forbidden(STALE));
             }
-            Ok(Upload(file))
+            Ok(Upload { file, texts })
         })
     }
 }

@@ -23,8 +23,12 @@ document.addEventListener("keydown", (event) => {
   items[next].focus();
 });
 
-// On a narrow screen the navigation is a row that scrolls: it begins where one is.
+// Where the navigation scrolls, it begins where one is: as a row on narrow screens, and in the sidebar of low ones.
 const here = document.querySelector(".nav a[aria-current]");
-if (here && here.parentElement.scrollWidth > here.parentElement.clientWidth) {
-  here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.offsetLeft - 16;
+const bar = here?.parentElement;
+if (bar && bar.scrollWidth > bar.clientWidth) {
+  bar.scrollLeft = here.offsetLeft - bar.offsetLeft - 16;
+}
+if (bar && here.offsetTop + here.offsetHeight > bar.clientHeight) {
+  bar.scrollTop = here.offsetTop - bar.clientHeight / 2;
 }

@@ -1,11 +1,13 @@
 //! Every query about operators.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
+use super::eyes::Standing;
 use super::role::StaffRole;
 use crate::base::ids::PersonId;
 use crate::base::secret::Digest;
+use crate::db::interval;
 
 /// Any number that nothing else locks.
 const LOCK: i64 = 7_306_204_918;
@@ -74,16 +76,38 @@ pub async fn count_operators(conn: &mut PgConnection) -> Result<i64, sqlx::Error
     sqlx::query_scalar!(r#"select count(*) as "count!" from operator where role = 'operator'"#).fetch_one(conn).await
 }
 
-pub async fn put_staff(conn: &mut PgConnection, person: PersonId, role: StaffRole) -> Result<(), sqlx::Error> {
+/// `made_by`: who made them an operator alone. `waits`: so long they confirm nothing.
+pub async fn put_staff(
+    conn: &mut PgConnection,
+    person: PersonId,
+    role: StaffRole,
+    made_by: Option<PersonId>,
+    waits: TimeDelta,
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "insert into operator (person_id, role) values ($1, $2)
-         on conflict (person_id) do update set role = excluded.role",
+        "insert into operator (person_id, role, made_by, confirms_from) values ($1, $2, $3, now() + $4::interval)
+         on conflict (person_id) do update set role = excluded.role, made_by = excluded.made_by,
+            confirms_from = excluded.confirms_from",
         person.0,
         role.as_str(),
+        made_by.map(|person| person.0),
+        interval(waits),
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Every operator with what decides for whom they may confirm; they are few.
+pub async fn standings(conn: &mut PgConnection) -> Result<Vec<Standing>, sqlx::Error> {
+    sqlx::query_as!(
+        Standing,
+        r#"select person_id as "person: PersonId", made_by as "made_by: PersonId", confirms_from,
+            confirms_from <= now() as "is_ready!"
+           from operator where role = 'operator' order by person_id limit 200"#
+    )
+    .fetch_all(conn)
+    .await
 }
 
 pub async fn delete_staff(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
@@ -91,11 +115,13 @@ pub async fn delete_staff(conn: &mut PgConnection, person: PersonId) -> Result<(
     Ok(())
 }
 
-/// False when they are one already.
+/// An operator by the server's own word: one of their own, who confirms at once. False when they are that already.
 pub async fn insert_operator(conn: &mut PgConnection, person: PersonId) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
-        "insert into operator (person_id) values ($1)
-         on conflict (person_id) do update set role = 'operator' where operator.role <> 'operator'",
+        "insert into operator (person_id, confirms_from) values ($1, now())
+         on conflict (person_id) do update set role = 'operator', made_by = null,
+            confirms_from = least(operator.confirms_from, now())
+         where operator.role <> 'operator' or operator.made_by is not null or operator.confirms_from > now()",
         person.0,
     );
     Ok(done.execute(conn).await?.rows_affected() == 1)

@@ -5,8 +5,8 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::super::span::hour_of;
 use super::super::usage::{Extra, UsageRow};
+use super::write::by_place;
 use crate::base::Usd;
 use crate::base::ids::{CallId, KeyId, OrgId};
 use crate::db::row_type;
@@ -49,27 +49,20 @@ pub fn details(rows: &[&UsageRow]) -> Vec<UsageDetail> {
 
 /// One for each row of `usage_hour` that has anything of it.
 pub fn hour_details<'a>(rows: &[&'a UsageRow]) -> Vec<HourDetail<'a>> {
-    let mut lines: Vec<HourDetail<'a>> = Vec::new();
-    for row in rows.iter().filter(|row| row.extra.upstream_cost.is_positive()) {
-        let line = HourDetail {
-            org: row.org,
-            hour: hour_of(row.created_at),
-            key: row.key,
-            model: &row.model,
-            provider: &row.provider,
-            app: &row.app,
-            member: row.member.map_or(Uuid::nil(), |member| member.0),
-            upstream_cost: row.extra.upstream_cost,
-        };
-        let place =
-            |line: &HourDetail<'a>| (line.org, line.hour, line.key, line.model, line.provider, line.app, line.member);
-        // An update meets each row once, so what falls together is added up here.
-        match lines.iter_mut().find(|known| place(known) == place(&line)) {
-            Some(known) => known.upstream_cost += line.upstream_cost,
-            None => lines.push(line),
-        }
-    }
-    lines
+    // An update meets each row once, so what falls together is added up here.
+    let detailed = rows.iter().copied().filter(|row| row.extra.upstream_cost.is_positive());
+    let sums = by_place(detailed, |row| row.extra.upstream_cost, |sum, more| *sum += *more);
+    let line = |((org, hour, key, model, provider, app, member), upstream_cost)| HourDetail {
+        org,
+        hour,
+        key,
+        model,
+        provider,
+        app,
+        member,
+        upstream_cost,
+    };
+    sums.into_iter().map(line).collect()
 }
 
 /// Adds them to rows that are there.

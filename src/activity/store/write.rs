@@ -118,14 +118,15 @@ row_type!(HourLine<'a>, "hour_line");
 
 impl<'a> HourLine<'a> {
     pub fn of(row: &'a UsageRow) -> HourLine<'a> {
+        let (org, hour, key, model, provider, app, member) = place_of(row);
         HourLine {
-            org: row.org,
-            hour: hour_of(row.created_at),
-            key: row.key,
-            model: &row.model,
-            provider: &row.provider,
-            app: &row.app,
-            member: row.member.map_or(Uuid::nil(), |member| member.0),
+            org,
+            hour,
+            key,
+            model,
+            provider,
+            app,
+            member,
             requests: 1,
             failed: i64::from(row.status != "success"),
             prompt: whole(row.prompt_tokens),
@@ -134,11 +135,6 @@ impl<'a> HourLine<'a> {
             cached: whole(row.cached_tokens),
             cost: row.cost,
         }
-    }
-
-    /// The primary key of `usage_hour`, in the order of its index.
-    fn place(&self) -> (OrgId, DateTime<Utc>, KeyId, &'a str, &'a str, &'a str, Uuid) {
-        (self.org, self.hour, self.key, self.model, self.provider, self.app, self.member)
     }
 
     fn add(&mut self, other: &HourLine<'_>) {
@@ -152,18 +148,35 @@ impl<'a> HourLine<'a> {
     }
 }
 
-/// One line for each row of `usage_hour` that these calls count in, in the order in which everybody locks them.
-pub fn hours<'a>(rows: impl Iterator<Item = &'a UsageRow>) -> Vec<HourLine<'a>> {
-    let mut lines: Vec<HourLine<'a>> = rows.map(HourLine::of).collect();
-    lines.sort_unstable_by(|one, other| one.place().cmp(&other.place()));
-    let mut sums: Vec<HourLine<'a>> = Vec::with_capacity(lines.len());
-    for line in lines {
+/// The primary key of `usage_hour`, in the order of its index.
+type Place<'a> = (OrgId, DateTime<Utc>, KeyId, &'a str, &'a str, &'a str, Uuid);
+
+fn place_of(row: &UsageRow) -> Place<'_> {
+    let member = row.member.map_or(Uuid::nil(), |member| member.0);
+    (row.org, hour_of(row.created_at), row.key, &row.model, &row.provider, &row.app, member)
+}
+
+/// What these calls add to each row of `usage_hour`, in the order in which everybody locks them.
+pub fn by_place<'a, T>(
+    rows: impl Iterator<Item = &'a UsageRow>,
+    of: impl Fn(&'a UsageRow) -> T,
+    add: impl Fn(&mut T, &T),
+) -> Vec<(Place<'a>, T)> {
+    let mut parts: Vec<(Place<'a>, T)> = rows.map(|row| (place_of(row), of(row))).collect();
+    parts.sort_by(|one, other| one.0.cmp(&other.0));
+    let mut sums: Vec<(Place<'a>, T)> = Vec::with_capacity(parts.len());
+    for (place, part) in parts {
         match sums.last_mut() {
-            Some(last) if last.place() == line.place() => last.add(&line),
-            _ => sums.push(line),
+            Some((last, sum)) if *last == place => add(sum, &part),
+            _ => sums.push((place, part)),
         }
     }
     sums
+}
+
+/// One line for each row of `usage_hour` that these calls count in, in the order in which everybody locks them.
+pub fn hours<'a>(rows: impl Iterator<Item = &'a UsageRow>) -> Vec<HourLine<'a>> {
+    by_place(rows, HourLine::of, HourLine::add).into_iter().map(|(_, line)| line).collect()
 }
 
 /// Inserts the rows of calls that have none yet, and returns which they are.

@@ -1,6 +1,5 @@
 //! Queries about anchors.
 
-use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -12,10 +11,6 @@ const LOCK: i64 = 7_306_204_919;
 /// False while another process takes an anchor.
 pub async fn lock_anchors(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "locked!""#, LOCK).fetch_one(conn).await
-}
-
-pub async fn moment(conn: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::Error> {
-    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await
 }
 
 pub async fn last_anchor(conn: &mut PgConnection) -> Result<Option<Anchor>, sqlx::Error> {

@@ -10,7 +10,7 @@ use super::entry::{Chain, Recorded};
 use crate::base::ids::PersonId;
 
 pub use anchors::{
-    anchor_is_due, anchored_heads, anchors, heads_that_moved_back, insert_anchor, last_anchor, lock_anchors, moment,
+    anchor_is_due, anchored_heads, anchors, heads_that_moved_back, insert_anchor, last_anchor, lock_anchors,
     moved_heads,
 };
 

@@ -6,7 +6,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::orgs::ReasonForm;
-use super::{ROWS, address, again, choices, done, form, page_with, pager, read_id, read_some, reason_field, wrong};
+use super::{
+    ROWS, address, again, alone_note, choices, done, form, page_with, pager, read_id, read_some, reason_field, wrong,
+};
+use crate::accounts::operator;
 use crate::audit::{Action, Target};
 use crate::base::Usd;
 use crate::base::ids::{AdjustmentId, OrgId, PersonId};
@@ -19,7 +22,7 @@ use crate::console::store;
 use crate::ledger;
 use crate::orgs as organizations;
 use crate::web::present::{amount, when};
-use crate::web::views::blocks::{ActionLink, Block, Cell, Column, Facts, Filters, Form, Input, Table};
+use crate::web::views::blocks::{ActionLink, Block, Cell, Column, Facts, Filters, Form, Input, Note, Table};
 use crate::web::views::console::Page;
 use crate::web::views::{Badge, Choice};
 use crate::web::{App, PageError, Protected, html, unprocessable};
@@ -107,8 +110,8 @@ pub async fn index(
                 ]
             })
             .collect(),
-        empty: "Nothing here".into(),
-        empty_note: "A grant or correction begins at its organization.".into(),
+        empty: if waiting { "Nothing waits".into() } else { "No grant or correction yet".into() },
+        empty_note: "One begins at its organization: open it and choose “Grant or correct”.".into(),
         pager: Some(pager(&rows, before.map(|_| here("")), |last| here(&last.id.to_string()))),
         ..Table::default()
     };
@@ -167,10 +170,12 @@ async fn new_view(
     }
     new.hidden.push(("org", org.to_string()));
     new.note = format!(
-        "{} has {} now. Above {}, also of yours within a day, a second operator has to agree first.",
+        "{} has {} now. Above {}, with what you granted, corrected and made codes of within a day, a second operator has to \
+         agree first. {}",
         found.name,
         found.posted.display_exact(),
-        settings.four_eyes_above.display()
+        settings.four_eyes_above.display(),
+        alone_note(&mut conn, staff).await?,
     );
     let kinds = Kind::ALL.iter().map(|kind| Choice::new(kind.as_str(), kind.label(), "", kind.as_str() == typed.kind));
     new.fields = vec![
@@ -301,13 +306,19 @@ pub async fn show(app: web::Data<App>, staff: Staff, id: web::Path<String>) -> R
     facts.push(("Id", Cell::mono(one.id.to_string())));
     let mut blocks = vec![Block::Facts(Facts::of("facts", "", facts))];
     if waits && staff.is_operator() {
-        blocks.extend(decisions(&staff, &one).into_iter().map(Block::Form));
+        let me = staff.person().id;
+        let refused = operator::may_confirm(&mut conn, one.made_by, me).await?.err().filter(|_| one.made_by != me);
+        if let Some(refusal) = &refused {
+            let text = refusal.to_string();
+            blocks.push(Block::Note(Note { tone: "warn", icon: "triangle-alert", text, ..Note::default() }));
+        }
+        blocks.extend(decisions(&staff, &one, refused.is_none()).into_iter().map(Block::Form));
     }
     let shell = staff.shell("adjustments", "Grant or correction", "");
     page_with(shell, Some((HERE, "Grants and corrections")), Vec::<ActionLink>::new(), blocks)
 }
 
-fn decisions(staff: &Staff, one: &Adjustment) -> Vec<Form> {
+fn decisions(staff: &Staff, one: &Adjustment, may: bool) -> Vec<Form> {
     let way = |id, verb: &str, title: &str, button: &str, danger| {
         let mut decision = form(staff, id, format!("{HERE}/{}/{verb}", one.id), title, button);
         decision.fields = vec![reason_field()];
@@ -324,7 +335,8 @@ fn decisions(staff: &Staff, one: &Adjustment) -> Vec<Form> {
         )];
     }
     let book = format!("Book {}", one.amount.display());
-    vec![way("approve", "approve", "Agree to it", &book, false), way("reject", "reject", "Reject it", "Reject", true)]
+    let agree = may.then(|| way("approve", "approve", "Agree to it", &book, false));
+    agree.into_iter().chain([way("reject", "reject", "Reject it", "Reject", true)]).collect()
 }
 
 /// `POST /admin/adjustments/{adjustment}/approve`

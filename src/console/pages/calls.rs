@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::{page_with, read_id};
 use crate::activity::{self, Detail};
+use crate::base::Usd;
 use crate::base::ids::{CallId, OrgId};
 use crate::console::extract::Staff;
 use crate::orgs;
@@ -34,7 +35,7 @@ pub async fn show(
             activity::PriceLine::Priced(line) => vec![
                 Cell::text(line.label),
                 Cell::text(line.quantity.to_string()),
-                Cell::text(format!("${}", line.unit_price.amount())),
+                Cell::text(Usd::new(line.unit_price.amount()).display_exact()),
                 Cell::text(line.amount.display_exact()),
             ],
             activity::PriceLine::Other(rest) => {

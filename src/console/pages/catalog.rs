@@ -31,7 +31,7 @@ pub async fn lately(app: &App) -> Result<Vec<UsedTokens>, sqlx::Error> {
 }
 
 pub fn per_million(price: Option<UnitPrice>) -> String {
-    price.map_or_else(|| "unknown".to_owned(), |price| format!("${}", price.per_million()))
+    price.map_or_else(|| "unknown".to_owned(), |price| Usd::new(price.per_million()).display_exact())
 }
 
 /// `GET /admin/catalog`
@@ -60,7 +60,9 @@ pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, Pa
                 None => Figure::count("Providers charge", "No data", "").note("Import a price list first"),
             },
             match all.margin() {
-                Some(margin) => Figure::amount("Margin", amount(margin), ""),
+                Some(margin) => {
+                    Figure::amount("Margin", amount(margin), "").note(if all.is_at_most() { "at most" } else { "" })
+                }
                 None => Figure::count("Margin", "No data", ""),
             },
         ],
@@ -115,7 +117,8 @@ fn margin_row(used: &UsedTokens, earned: &Earned) -> Vec<Cell> {
     let share = match earned.margin() {
         Some(margin) if earned.known.is_positive() => {
             let percent = margin.amount() * rust_decimal::Decimal::ONE_HUNDRED / earned.known.amount();
-            Cell::amount(amount(margin)).under(format!("{}%", percent.round_dp(1)))
+            let at_most = if earned.is_at_most() { ", at most: only tokens are known" } else { "" };
+            Cell::amount(amount(margin)).under(format!("{}%{at_most}", percent.round_dp(1)).replace('-', "\u{2212}"))
         }
         Some(margin) => Cell::amount(amount(margin)),
         None => Cell::text("No data"),
@@ -125,7 +128,7 @@ fn margin_row(used: &UsedTokens, earned: &Earned) -> Vec<Cell> {
         Cell::text(whole(used.requests)),
         Cell::text(whole(used.prompt_tokens)),
         Cell::text(whole(used.completion_tokens)),
-        Cell::amount(amount(used.cost)),
+        Cell::amount(amount(earned.paid)),
         share,
     ]
 }

@@ -283,19 +283,23 @@ pub async fn run(app: web::Data<App>, staff: Staff, id: web::Path<String>) -> Re
     page_with(shell, Some((RUNS, "Reconciliation")), Vec::new(), blocks)
 }
 
-/// `GET /admin/organizations/{org}/statements`: the last two years.
+/// `GET /admin/organizations/{org}/statements`
 ///
 /// # Errors
 /// `NotFound` for an unknown organization; database errors.
 pub async fn statements(app: web::Data<App>, staff: Staff, id: web::Path<String>) -> Result<HttpResponse, PageError> {
     let id: OrgId = read_id(&id)?;
-    let name = orgs::find_org(&mut *app.db.acquire().await?, id).await?.ok_or(PageError::NotFound)?;
+    let now = app.clock.now();
+    let mut conn = app.db.begin_with(READ).await?;
+    let name = orgs::find_org(&mut conn, id).await?.ok_or(PageError::NotFound)?;
+    let made_at = orgs::made_at(&mut conn, id).await?.ok_or(PageError::NotFound)?;
+    let months = books::months(&mut conn, id, made_at, now).await?;
     let here = format!("/admin/organizations/{id}");
     let link = |month: &str, form: &str| match form {
         "" => format!("{here}/statements/{month}"),
         form => format!("{here}/statements/{month}/{form}"),
     };
-    let table = books::pages::months(app.clock.now(), link);
+    let table = books::pages::months_table(&months, now, link);
     let shell =
         staff.shell("organizations", "Statements", &format!("What {name} had, got and spent, by month of UTC."));
     page_with(shell, Some((&here, &name)), Vec::new(), vec![Block::Table(table)])

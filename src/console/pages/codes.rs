@@ -3,20 +3,22 @@
 use actix_web::{HttpResponse, web};
 use chrono::NaiveDate;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::orgs::ReasonForm;
-use super::{again, done, form, page, page_with, read_id, reason_field};
+use super::{again, alone_note, confirmations, done, form, page, page_with, read_id, reason_field, uses};
 use crate::audit::{Action, Target};
 use crate::base::Usd;
 use crate::base::ids::BatchId;
 use crate::books;
+use crate::console::Settings;
 use crate::console::act;
+use crate::console::confirmation::{self, Wish};
 use crate::console::extract::{Acting, Staff};
-use crate::topups::codes::{self, Batch, CodeKey, MakeError, NewBatch};
+use crate::topups::codes::{self, Batch, CodeKey, MadeBy, MakeError, NewBatch};
 use crate::web::present::{amount, when};
 use crate::web::views::Badge;
-use crate::web::views::blocks::{Block, Cell, Code, Column, Input, Table};
+use crate::web::views::blocks::{ActionLink, Block, Cell, Code, Column, Input, Table};
 use crate::web::{App, PageError, Protected};
 
 const HERE: &str = "/admin/codes";
@@ -37,7 +39,11 @@ fn state(batch: &Batch, now: chrono::DateTime<chrono::Utc>) -> Badge {
 ///
 /// # Errors
 /// Database errors only.
-pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, PageError> {
+pub async fn index(
+    app: web::Data<App>,
+    settings: web::Data<Settings>,
+    staff: Staff,
+) -> Result<HttpResponse, PageError> {
     let mut conn = app.db.acquire().await?;
     let batches = codes::batches(&mut conn, LISTED).await?;
     let (now, viewer) = (app.clock.now(), staff.viewer());
@@ -59,7 +65,7 @@ pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, Pa
         rows: batches
             .iter()
             .map(|one| {
-                let uses = format!("{} uses each, {} an organization", one.uses_per_code, one.uses_per_org);
+                let uses = uses(one.uses_per_code.into(), one.uses_per_org.into());
                 vec![
                     Cell::when(when(one.created_at, now, viewer)),
                     Cell::text(one.codes.to_string()).under(uses),
@@ -79,6 +85,12 @@ pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, Pa
     let mut blocks = vec![Block::Table(table)];
     if staff.is_operator() {
         let mut make = form(&staff, "make", HERE, "Make codes", "Make codes");
+        make.note = format!(
+            "Codes worth more than {} all together, with what you granted, corrected and made within a day, work once a \
+             second operator has confirmed them. {}",
+            settings.four_eyes_above.display(),
+            alone_note(&mut conn, &staff).await?,
+        );
         make.fields = vec![
             Input::of("dollars", "amount", "Each gives").required(),
             Input::of("number", "count", "How many")
@@ -163,12 +175,14 @@ impl MakeForm {
     }
 }
 
-/// `POST /admin/codes`: the answer shows the codes, once. The same form again makes none.
+/// `POST /admin/codes`: the answer shows the codes, once. The same form again makes none. Above the amount they wait for a
+/// second operator, and work from then on.
 ///
 /// # Errors
 /// Those of [`act::begin`]; what is wrong with the form is told.
 pub async fn make(
     app: web::Data<App>,
+    settings: web::Data<Settings>,
     key: web::Data<CodeKey>,
     staff: Acting,
     Protected(form): Protected<MakeForm>,
@@ -177,23 +191,42 @@ pub async fn make(
     let Some(mut act) = act::begin(&app, &staff, &form.form, &form.reason, "codes").await? else {
         return Ok(done(&app, HERE, true, "These codes were made already, and are not shown again."));
     };
-    let entry = act.entry(Action::CodesMade).note(serde_json::json!({ "reason": act.reason }));
-    let (_, made) = match codes::make_as(&mut act.tx, &key, &new, entry).await {
-        Ok(made) => made,
-        Err(MakeError::Database(error)) => return Err(error.into()),
-        Err(MakeError::Internal(error)) => return Err(error.into()),
-        Err(error) => return Err(PageError::Invalid(format!("Nothing was made: {error}."))),
+    let (prepared, made) = codes::prepare(&mut act.tx, &key, &new).await.map_err(wrong)?;
+    let alone = confirmation::given_alone(&mut act.tx, act.person.id).await?;
+    let mut actions = Vec::new();
+    let note = if alone + new.worth() > settings.four_eyes_above {
+        let wish = Wish::codes(&prepared);
+        let id = confirmation::ask(&mut act.tx, &wish, &act.reason, act.person.id).await?;
+        let after = json!({ "kind": wish.kind(), "batch": prepared.id, "worth": new.worth().exact() });
+        let target = Target::new("confirmation", id, "");
+        act.note(None, Action::ConfirmationAsked, target, (Value::Null, after)).await?;
+        actions.push(ActionLink::of("What waits", format!("{}/{id}", confirmations::HERE), "clock"));
+        "They do not work yet: a second operator has to confirm them. They are shown only now, so copy them before you \
+         leave this page."
+    } else {
+        let entry = act.entry(Action::CodesMade).note(json!({ "reason": act.reason }));
+        let by = MadeBy { maker: Some(act.person.id), confirmed_by: None };
+        codes::put(&mut act.tx, &prepared, by, entry).await.map_err(wrong)?;
+        "They are shown only now. Copy them before you leave this page."
     };
     act.commit().await?;
     let text: Vec<String> = made.iter().map(|code| code.reveal()).collect();
     let shown = Code {
         id: "codes",
         title: format!("{} codes of {}", made.len(), new.amount.display()),
-        note: "They are shown only now. Copy them before you leave this page.".into(),
+        note: note.into(),
         text: text.join("\n"),
     };
     let shell = staff.shell("codes", "New codes", "");
-    page_with(shell, Some((HERE, "Redemption codes")), Vec::new(), vec![Block::Code(shown)])
+    page_with(shell, Some((HERE, "Redemption codes")), actions, vec![Block::Code(shown)])
+}
+
+fn wrong(error: MakeError) -> PageError {
+    match error {
+        MakeError::Database(error) => error.into(),
+        MakeError::Internal(error) => error.into(),
+        error => PageError::Invalid(format!("Nothing was made: {error}.")),
+    }
 }
 
 #[derive(Deserialize)]
@@ -217,12 +250,12 @@ pub async fn revoke(
     let Some(mut act) = act::begin(&app, &staff, &form.why.form, &form.why.reason, "revoke").await? else {
         return Ok(again(&app, HERE));
     };
-    match codes::revoke_batch(&mut act.tx, batch).await? {
+    let entry = act.entry(Action::CodesRevoked).change(Value::Null, json!({ "reason": act.reason }));
+    match codes::revoke(&mut act.tx, batch, entry).await? {
         None => return Err(PageError::NotFound),
         Some(false) => return Ok(done(&app, HERE, false, "It was revoked before.")),
         Some(true) => {}
     }
-    act.note(None, Action::CodesRevoked, Target::new("code_batch", batch, ""), (Value::Null, Value::Null)).await?;
     act.commit().await?;
     Ok(done(&app, HERE, true, "What is left of the batch is worthless now."))
 }

@@ -1,5 +1,7 @@
 //! The journal as files, streamed: a page of rows at a time, however many there are.
 
+use std::collections::BTreeMap;
+
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use chrono::{Months, NaiveDate};
@@ -41,7 +43,7 @@ pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, Pa
     let form = Filters {
         action: "/admin/books/export".into(),
         fields: vec![
-            Input::of("select", "format", "As").choices(
+            Input::of("select", "format", "As").wide().choices(
                 FORMATS.iter().map(|(value, label)| Choice::new(value, label, "", *value == "entries")).collect(),
             ),
             Input::of("date", "from", "From").value(first.to_string()),
@@ -81,6 +83,9 @@ pub struct ExportQuery {
     format: String,
     #[serde(flatten)]
     journal: JournalQuery,
+    /// What is no filter. A file is taken away and believed, so nothing in its address is passed over.
+    #[serde(flatten)]
+    rest: BTreeMap<String, String>,
 }
 
 /// `GET /admin/books/export`: what is filtered.
@@ -93,6 +98,9 @@ pub async fn export(
     _staff: Staff,
     query: web::Query<ExportQuery>,
 ) -> Result<HttpResponse, PageError> {
+    if let Some(name) = query.rest.keys().next() {
+        return Err(wrong(name));
+    }
     if query.format == "summary" {
         return summary(&app, &query.journal).await;
     }

@@ -199,7 +199,8 @@ pub async fn index(
             Column::far("Reference"),
         ],
         rows: rows.iter().map(|row| cells(row, &names)).collect(),
-        empty: "No row is like that".into(),
+        empty: "No transfer fits".into(),
+        empty_note: "Widen the days, or clear a filter.".into(),
         pager: Some(Pager {
             older_href: older,
             newest_href: asked.filter.before.map(|_| query.address(HERE, "")),
@@ -370,7 +371,7 @@ pub async fn transfer(
         ("Amount", Cell::text(row.amount.display_exact())),
         ("Debit", account(row.debit_id, &row.debit, &names)),
         ("Credit", account(row.credit_id, &row.credit, &names)),
-        ("Time", Cell::when(when(row.at, now, viewer)).under(row.at.to_rfc3339())),
+        ("Time", Cell::when(when(row.at, now, viewer)).under(row.at.format("%-d %b %Y, %H:%M:%S%.6f UTC").to_string())),
         ("Reference", because(&row)),
         ("Id", Cell::mono(row.id.to_string())),
     ];
@@ -437,7 +438,7 @@ async fn calls(
         } else {
             Vec::new()
         },
-        empty: "None is kept".into(),
+        empty: "No calls are kept".into(),
         empty_note: "The calls of this transfer were erased with their account, or their time is over.".into(),
         pager: Some(Pager {
             older_href: rows

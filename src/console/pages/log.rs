@@ -5,14 +5,16 @@ use serde::Deserialize;
 
 use super::{ROWS, address, choices, page, pager, read_day, read_some, wrong};
 use crate::audit::{self, Action, Chain, Filter, Recorded};
-use crate::base::Viewer;
 use crate::base::paging::{Rows, fetch_limit};
+use crate::base::{Usd, Viewer};
 use crate::books;
 use crate::console::extract::Staff;
 use crate::web::present::when;
 use crate::web::views::blocks::{Block, Cell, Column, Filters, Input, Table};
 use crate::web::{App, PageError};
 
+/// Letters of a value.
+const MAX_SHOWN: usize = 120;
 const HERE: &str = "/admin/log";
 const GROUPS: [(&str, &str); 3] =
     [("house", "The instance"), ("credits", "Credits"), ("organization", "Organizations")];
@@ -62,7 +64,8 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<LogQuery
             Column::of("Change and reason"),
         ],
         rows: rows.rows.iter().map(|entry| cells(entry, app.clock.now(), staff.viewer())).collect(),
-        empty: "Nothing is like that".into(),
+        empty: "No entry fits".into(),
+        empty_note: "Widen the days, or choose everything.".into(),
         pager: Some(pager(&rows, before.map(|_| here("")), |last| here(&last.seq.to_string()))),
         ..Table::default()
     };
@@ -103,11 +106,18 @@ fn cells(entry: &Recorded, now: chrono::DateTime<chrono::Utc>, viewer: Viewer) -
 fn told(json: &str) -> String {
     let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(json) else { return String::new() };
     let word = |value: &serde_json::Value| match value {
-        serde_json::Value::String(text) => text.chars().take(120).collect::<String>(),
-        other => other.to_string().chars().take(120).collect(),
+        serde_json::Value::String(text) => text.chars().take(MAX_SHOWN).collect::<String>(),
+        other => other.to_string().chars().take(MAX_SHOWN).collect(),
     };
     let parts = fields.iter().filter(|(_, value)| !value.is_null());
-    parts.map(|(name, value)| format!("{}: {}", name.replace('_', " "), word(value))).collect::<Vec<_>>().join(", ")
+    let shown = |name: &str, value: &serde_json::Value| {
+        let amount = value.as_str().filter(|_| audit::AMOUNTS.contains(&name)).and_then(|text| Usd::parse(text).ok());
+        amount.map_or_else(|| word(value), Usd::display_exact)
+    };
+    parts
+        .map(|(name, value)| format!("{}: {}", name.replace('_', " "), shown(name, value)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]
@@ -116,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_change_is_told_in_words() {
-        assert_eq!(told(r#"{"amount":"5","reason":"gift","none":null}"#), "amount: 5, reason: gift");
+        assert_eq!(told(r#"{"amount":"5","reason":"gift","none":null}"#), "amount: $5.00, reason: gift");
         assert_eq!(told(""), "");
     }
 }

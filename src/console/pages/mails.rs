@@ -93,7 +93,7 @@ pub async fn index(
                 ]
             })
             .collect(),
-        empty: "No mail is like that".into(),
+        empty: "No mail fits".into(),
         pager: Some(pager(&rows, before.map(|_| here("")), |last| here(&last.id.to_string()))),
         ..Table::default()
     };

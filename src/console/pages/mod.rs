@@ -3,8 +3,10 @@
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::PgConnection;
 
 use super::extract::Staff;
+use crate::accounts::operator;
 use crate::base::ids::ActId;
 use crate::base::paging::Rows;
 use crate::web::views::blocks::{ActionLink, Block, Form, Input};
@@ -19,6 +21,7 @@ pub mod calls;
 pub mod catalog;
 pub mod closes;
 pub mod codes;
+pub mod confirmations;
 pub mod exports;
 pub mod fees;
 pub mod journal;
@@ -83,6 +86,28 @@ fn reason_field() -> Input {
         .required()
         .max(300)
         .hint("Stands in the log for good. No names or addresses of people.")
+}
+
+/// Who could agree now to what somebody asks for, where that is nobody.
+async fn alone_note(conn: &mut PgConnection, staff: &Staff) -> Result<&'static str, sqlx::Error> {
+    let nobody = operator::confirmers(conn, staff.person().id).await? == 0;
+    Ok(if nobody {
+        "At present nobody else here can: there is no other operator, or only new ones, or ones whom you made alone. On the \
+         server, “farebox credits grant”, “farebox codes create” and “farebox user operator” need nobody else, and stand in the \
+         log."
+    } else {
+        ""
+    })
+}
+
+/// How often codes of a batch can be used.
+fn uses(per_code: i64, per_org: i64) -> String {
+    let times = |count: i64| match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        more => format!("{more} times"),
+    };
+    format!("each {}, an organization {}", times(per_code), times(per_org))
 }
 
 /// Choices of a filter, the first of which is everything.

@@ -87,7 +87,7 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<OrgQuery
                 ]
             })
             .collect(),
-        empty: "No organization is like that".into(),
+        empty: "No organization fits".into(),
         empty_note: "Look for a part of its name, the beginning of a member's address, or its id.".into(),
         pager: Some(pager(&rows, before.map(|_| here("")), |last| here(&place(last.created_at, last.id.0)))),
         ..Table::default()
@@ -204,7 +204,8 @@ async fn payments(conn: &mut sqlx::PgConnection, app: &App, staff: &Staff, org: 
                 ]
             })
             .collect(),
-        empty: "No payments".into(),
+        empty: "No payments yet".into(),
+        empty_note: "They begin on the organization's own page of credits.".into(),
         ..Table::default()
     })
 }
@@ -234,9 +235,9 @@ async fn adjusted(conn: &mut sqlx::PgConnection, app: &App, staff: &Staff, org: 
                 ]
             })
             .collect(),
-        empty: "None".into(),
+        empty: "No grants or corrections".into(),
         empty_note: format!(
-            "Above an amount they wait for a second operator, {} days at most.",
+            "Make one with the button above. Above an amount they wait for a second operator, {} days at most.",
             adjust::OPEN_FOR.num_days()
         ),
         ..Table::default()
@@ -259,7 +260,8 @@ async fn members(conn: &mut sqlx::PgConnection, org: OrgId) -> Result<Table, sql
                 ]
             })
             .collect(),
-        empty: "Nobody".into(),
+        empty: "No members".into(),
+        empty_note: "Everybody has left it or was erased.".into(),
         ..Table::default()
     })
 }

@@ -117,7 +117,7 @@ pub async fn index(
                 ]
             })
             .collect(),
-        empty: "No payment is like that".into(),
+        empty: "No payment fits".into(),
         pager: Some(pager(&rows, before.map(|_| here("")), |last| here(&last.id.to_string()))),
         ..Table::default()
     };
@@ -290,7 +290,8 @@ async fn history(conn: &mut PgConnection, app: &App, staff: &Staff, topup: &TopU
                 ]
             })
             .collect(),
-        empty: "None".into(),
+        empty: "No refunds".into(),
+        empty_note: "What goes back is listed here; the form below asks the processor for it.".into(),
         ..Table::default()
     };
     let disputes = topups::disputes(conn, topup.org, topup.id).await?;
@@ -310,7 +311,8 @@ async fn history(conn: &mut PgConnection, app: &App, staff: &Staff, topup: &TopU
                 ]
             })
             .collect(),
-        empty: "None".into(),
+        empty: "No disputes".into(),
+        empty_note: "Where the payer's bank takes a payment back, it is listed here.".into(),
         ..Table::default()
     };
     let events = topups::events(conn, topup).await?;
@@ -330,7 +332,9 @@ async fn history(conn: &mut PgConnection, app: &App, staff: &Staff, topup: &TopU
                 ]
             })
             .collect(),
-        empty: "None".into(),
+        empty: "No messages".into(),
+        empty_note: "The processor has told nothing yet. It is asked all the same, a few minutes after the purchase."
+            .into(),
         ..Table::default()
     };
     Ok(vec![transfers, refunds, disputes, events])

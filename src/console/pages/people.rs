@@ -78,7 +78,7 @@ pub async fn index(
                 ]
             })
             .collect(),
-        empty: "Nobody is like that".into(),
+        empty: "Nobody fits".into(),
         empty_note: "Look for a part of the name, the beginning of the address, or the id.".into(),
         pager: Some(pager(&rows, before.map(|_| here("")), |last| here(&place(last.created_at, last.id.0)))),
         ..Table::default()
@@ -137,7 +137,8 @@ pub async fn show(app: web::Data<App>, staff: Operator, id: web::Path<String>) -
                 ]
             })
             .collect(),
-        empty: "Nothing yet".into(),
+        empty: "No organization".into(),
+        empty_note: "They are in none any more.".into(),
         ..Table::default()
     };
     let mut out = form(&staff, "sign-out", format!("{HERE}/{id}/sign-out"), "Sign them out everywhere", "Sign out");

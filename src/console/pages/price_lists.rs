@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::catalog::{DAYS, apply, day, lately, note, per_million, would_change};
 use super::orgs::ReasonForm;
 use super::{again, done, form, page, page_with, read_id, reason_field};
-use crate::audit::{self, Action, Actor, Chain, Entry, Target};
+use crate::audit::{Action, Target};
 use crate::base::Usd;
 use crate::base::ids::PriceListId;
 use crate::console::act;
@@ -18,7 +18,7 @@ use crate::console::margin::Charged;
 use crate::console::price_list::{self, COLUMNS, PriceList, with_markup};
 use crate::console::store::{self, PricedEndpoint};
 use crate::web::present::{amount, when};
-use crate::web::views::blocks::{Block, Cell, Code, Column, Figure, Figures, Filters, Form, Input, Table};
+use crate::web::views::blocks::{Block, Cell, Code, Column, Figure, Figures, Filters, Input, Table};
 use crate::web::{App, PageError, Protected, Upload, see_other};
 
 const HERE: &str = "/admin/catalog/lists";
@@ -35,20 +35,13 @@ const USUAL_MARKUP: &str = "0";
 pub async fn index(app: web::Data<App>, staff: Operator) -> Result<HttpResponse, PageError> {
     let lists = store::price_lists(&mut *app.db.acquire().await?, LISTED).await?;
     let now = app.clock.now();
-    let upload = Form {
-        id: "upload",
-        title: "Import a price list".into(),
-        note: format!(
-            "A CSV file whose first line names the columns {}. Nothing changes before you have seen what would.",
-            COLUMNS.join(", ")
-        ),
-        action: HERE.into(),
-        csrf: staff.csrf.clone(),
-        fields: vec![Input::of("file", "list", "File").required()],
-        button: "Upload".into(),
-        file: true,
-        ..Form::default()
-    };
+    let mut upload = form(&staff, "upload", HERE, "Import a price list", "Upload");
+    upload.note = format!(
+        "A CSV file whose first line names the columns {}. Nothing changes before you have seen what would.",
+        COLUMNS.join(", ")
+    );
+    upload.fields = vec![Input::of("file", "list", "File").required(), reason_field()];
+    upload.file = true;
     let table = Table {
         id: "lists",
         title: "Lists".into(),
@@ -73,7 +66,7 @@ pub async fn index(app: web::Data<App>, staff: Operator) -> Result<HttpResponse,
 /// `POST /admin/catalog/lists`: keeps the list. The same file again is the same list.
 ///
 /// # Errors
-/// `Invalid` for what is no list.
+/// `Invalid` for what is no list; those of [`act::begin`].
 pub async fn upload(
     app: web::Data<App>,
     staff: Acting,
@@ -81,25 +74,26 @@ pub async fn upload(
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     // Read after it is known who sends it.
-    let Upload(file) = Upload::from_request(&request, &mut payload.into_inner()).await?;
+    let upload = Upload::from_request(&request, &mut payload.into_inner()).await?;
+    let file = &upload.file;
     if file.len() > MAX_LIST {
         return Err(PageError::Invalid("A price list has at most 2 MB. Nothing was kept.".into()));
     }
-    let text = std::str::from_utf8(&file)
+    let text = std::str::from_utf8(file)
         .map_err(|_| PageError::Invalid("The file is no text in UTF-8. Nothing was kept.".into()))?;
     let list = price_list::parse(text).map_err(|error| PageError::Invalid(format!("{error} Nothing was kept.")))?;
     let mut digest = [0; 16];
     digest.copy_from_slice(&Sha256::digest(text.as_bytes())[..16]);
     let id = PriceListId(uuid::Uuid::from_bytes(digest));
     let name = format!("{} prices", list.len());
-    let person = staff.person();
-    let mut tx = app.db.begin().await?;
-    if store::price_list(&mut tx, id).await?.is_none() {
-        store::insert_list(&mut tx, id, (&name, text), person.id).await?;
-        let entry = Entry::new(Chain::House, Actor::Person(person.id), Action::PriceListUploaded, &staff.origin);
-        let entry = entry.named(&person.name).on(Target::new("price_list", id, name.as_str()));
-        audit::record(&mut tx, entry.change(Value::Null, json!({ "prices": list.len() }))).await?;
-        tx.commit().await?;
+    let asked = act::begin(&app, &staff, upload.text("form"), upload.text("reason"), "price_list_upload").await?;
+    let Some(mut act) = asked else { return Ok(see_other(&format!("{HERE}/{id}"))) };
+    if store::price_list(&mut act.tx, id).await?.is_none() {
+        store::insert_list(&mut act.tx, id, (&name, text), act.person.id).await?;
+        let target = Target::new("price_list", id, name.as_str());
+        let after = json!({ "prices": list.len() });
+        act.note(None, Action::PriceListUploaded, target, (Value::Null, after)).await?;
+        act.commit().await?;
     }
     Ok(see_other(&format!("{HERE}/{id}")))
 }

@@ -2,15 +2,17 @@
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::orgs::ReasonForm;
-use super::{again, done, form, page, read_id, reason_field};
+use super::{again, confirmations, done, form, page, read_id, reason_field};
 use crate::accounts;
-use crate::accounts::operator::{self, StaffError, StaffRole};
+use crate::accounts::operator::{self, By, StaffError, StaffRole};
 use crate::audit::{Action, Target};
 use crate::base::EmailAddress;
 use crate::base::ids::PersonId;
 use crate::console::act;
+use crate::console::confirmation::{self, Wish};
 use crate::console::extract::{Acting, Operator};
 use crate::web::present::when;
 use crate::web::views::blocks::{Block, Cell, Column, Input, Table};
@@ -48,10 +50,18 @@ pub async fn index(app: web::Data<App>, staff: Operator) -> Result<HttpResponse,
         StaffRole::ALL.iter().rev().map(|role| Choice::new(role.as_str(), role.label(), role.note(), false)).collect()
     };
     let mut add = form(&staff, "add", HERE, "Let somebody in, or change their role", "Save");
-    add.note =
-        "They have an account with a proven address already. An auditor reads everything about money and changes \
-                nothing."
-            .into();
+    let operators = everybody.iter().filter(|one| one.role == StaffRole::Operator.as_str()).count();
+    let second = if operators > 1 {
+        "A new operator needs a second operator's word, and confirms what others ask for a week later."
+    } else {
+        "You are the only operator, so you make the second one alone. The two of you count as one then: neither confirms what \
+         the other asks for, before somebody on the server has run “farebox user operator” for them. Large grants and codes \
+         are made on the server until then, and stand in the log."
+    };
+    add.note = format!(
+        "They have an account with a proven address already. An auditor reads everything about money and changes nothing. \
+         {second}"
+    );
     add.fields = vec![
         Input::of("email", "email", "Address").required(),
         Input::of("select", "role", "Role").choices(roles()).required(),
@@ -129,7 +139,20 @@ async fn change(
     let Some(mut act) = act::begin(app, staff, &why.form, &why.reason, "staff").await? else {
         return Ok(again(app, HERE));
     };
-    let changed = match operator::change_staff(&mut act.tx, person, role).await {
+    if role == Some(StaffRole::Operator) && operator::needs_second(&mut act.tx, act.person.id).await? {
+        if operator::is_operator(&mut act.tx, person.id).await? {
+            return Ok(done(app, HERE, false, &StaffError::Already.to_string()));
+        }
+        let wish = Wish::Operator { person: person.id };
+        let id = confirmation::ask(&mut act.tx, &wish, &act.reason, act.person.id).await?;
+        let after = json!({ "kind": wish.kind(), "person": person.id });
+        let target = Target::new("confirmation", id, person.name.as_str());
+        act.note(None, Action::ConfirmationAsked, target, (Value::Null, after)).await?;
+        act.commit().await?;
+        let text = "It waits for a second operator now. Nothing is changed yet.";
+        return Ok(done(app, &format!("{}/{id}", confirmations::HERE), true, text));
+    }
+    let changed = match operator::change_staff(&mut act.tx, person, role, By::One(act.person.id)).await {
         Ok(changed) => changed,
         Err(StaffError::Database(error)) => return Err(error.into()),
         Err(error) => return Ok(done(app, HERE, false, &error.to_string())),

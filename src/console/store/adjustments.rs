@@ -1,16 +1,12 @@
 //! Forms that were carried out, and grants and corrections.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use sqlx::PgConnection;
 
 use super::super::adjust::{Adjustment, NewAdjustment};
 use crate::base::Usd;
 use crate::base::ids::{ActId, AdjustmentId, OrgId, PersonId, TransferId};
 use crate::db::interval;
-
-pub async fn moment(conn: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::Error> {
-    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await
-}
 
 /// False when this form was carried out before; waits for one that is being carried out.
 pub async fn insert_act(
@@ -30,10 +26,15 @@ pub async fn insert_act(
     Ok(done.rows_affected() == 1)
 }
 
-pub async fn count_waiting(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(r#"select count(*) as "count!" from adjustment where state = 'pending' and expires_at > now()"#)
-        .fetch_one(conn)
-        .await
+/// Grants and corrections that wait for a second operator, and whatever else does.
+pub async fn count_waiting(conn: &mut PgConnection) -> Result<(i64, i64), sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select (select count(*) from adjustment where state = 'pending' and expires_at > now()) as "adjustments!",
+            (select count(*) from confirmation where state = 'pending' and expires_at > now()) as "others!""#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.adjustments, row.others))
 }
 
 /// What an operator booked without a second one lately.
@@ -71,30 +72,26 @@ pub async fn insert_adjustment(
     Ok(())
 }
 
+/// Adjustments as they are kept, from here on in the words of SQL.
+macro_rules! adjustments {
+    ($rest:tt $(, $value:expr)*) => {
+        sqlx::query_as!(
+            Adjustment,
+            r#"select id as "id: AdjustmentId", org_id as "org: OrgId", kind, amount as "amount: Usd", reason, state,
+                needs_two, made_by as "made_by: PersonId", created_at, expires_at,
+                decided_by as "decided_by: PersonId", decided_at, transfer_id as "transfer: TransferId"
+               from adjustment "# + $rest
+            $(, $value)*
+        )
+    };
+}
+
 pub async fn lock_adjustment(conn: &mut PgConnection, id: AdjustmentId) -> Result<Option<Adjustment>, sqlx::Error> {
-    sqlx::query_as!(
-        Adjustment,
-        r#"select id as "id: AdjustmentId", org_id as "org: OrgId", kind, amount as "amount: Usd", reason, state,
-            needs_two, made_by as "made_by: PersonId", created_at, expires_at, decided_by as "decided_by: PersonId",
-            decided_at, transfer_id as "transfer: TransferId"
-           from adjustment where id = $1 for update"#,
-        id.0,
-    )
-    .fetch_optional(conn)
-    .await
+    adjustments!("where id = $1 for update", id.0).fetch_optional(conn).await
 }
 
 pub async fn find_adjustment(conn: &mut PgConnection, id: AdjustmentId) -> Result<Option<Adjustment>, sqlx::Error> {
-    sqlx::query_as!(
-        Adjustment,
-        r#"select id as "id: AdjustmentId", org_id as "org: OrgId", kind, amount as "amount: Usd", reason, state,
-            needs_two, made_by as "made_by: PersonId", created_at, expires_at, decided_by as "decided_by: PersonId",
-            decided_at, transfer_id as "transfer: TransferId"
-           from adjustment where id = $1"#,
-        id.0,
-    )
-    .fetch_optional(conn)
-    .await
+    adjustments!("where id = $1", id.0).fetch_optional(conn).await
 }
 
 /// Newest first: of one organization or of all, only those that wait or whatever their state.
@@ -105,19 +102,14 @@ pub async fn adjustments(
     before: Option<AdjustmentId>,
     most: i64,
 ) -> Result<Vec<Adjustment>, sqlx::Error> {
-    sqlx::query_as!(
-        Adjustment,
-        r#"select id as "id: AdjustmentId", org_id as "org: OrgId", kind, amount as "amount: Usd", reason, state,
-            needs_two, made_by as "made_by: PersonId", created_at, expires_at, decided_by as "decided_by: PersonId",
-            decided_at, transfer_id as "transfer: TransferId"
-           from adjustment
-           where ($1::uuid is null or org_id = $1) and (not $2 or (state = 'pending' and expires_at > now()))
+    adjustments!(
+        "where ($1::uuid is null or org_id = $1) and (not $2 or (state = 'pending' and expires_at > now()))
             and ($3::uuid is null or id < $3)
-           order by id desc limit $4"#,
+         order by id desc limit $4",
         org.map(|org| org.0),
         waiting,
         before.map(|id| id.0),
-        most,
+        most
     )
     .fetch_all(conn)
     .await

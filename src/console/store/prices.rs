@@ -22,6 +22,9 @@ pub struct PricedEndpoint {
     pub cost_prompt: Option<UnitPrice>,
     pub cost_completion: Option<UnitPrice>,
     pub cost_cache_read: Option<UnitPrice>,
+    /// Customers also pay by call or image, or another price for tokens that are audio or written to a cache. Neither price lists
+    /// nor the sums per hour know of these, so what they cost the operator is in no margin.
+    pub has_more_prices: bool,
 }
 
 pub async fn priced_endpoints(conn: &mut PgConnection) -> Result<Vec<PricedEndpoint>, sqlx::Error> {
@@ -30,7 +33,10 @@ pub async fn priced_endpoints(conn: &mut PgConnection) -> Result<Vec<PricedEndpo
         r#"select e.id, m.slug as model, p.slug as provider, e.upstream_model, v.version,
             v.prompt as "prompt: UnitPrice", v.completion as "completion: UnitPrice",
             v.cache_read as "cache_read: UnitPrice", u.prompt as "cost_prompt?: UnitPrice",
-            u.completion as "cost_completion?: UnitPrice", u.cache_read as "cost_cache_read?: UnitPrice"
+            u.completion as "cost_completion?: UnitPrice", u.cache_read as "cost_cache_read?: UnitPrice",
+            (coalesce(v.request, 0) > 0 or coalesce(v.image, 0) > 0 or coalesce(v.cache_write, v.prompt) <> v.prompt
+                or coalesce(v.audio, v.prompt) <> v.prompt
+                or coalesce(v.audio_output, v.completion) <> v.completion) as "has_more_prices!"
            from endpoint e join model m on m.id = e.model_id join provider p on p.id = e.provider_id
            join lateral (select * from price_version v where v.endpoint_id = e.id order by version desc limit 1) v on true
            left join lateral (select * from upstream_price u where u.endpoint_id = e.id order by version desc limit 1) u
@@ -51,8 +57,11 @@ pub struct UsedTokens {
     pub prompt_tokens: i64,
     pub completion_tokens: i64,
     pub cached_tokens: i64,
-    /// What customers paid.
+    /// What customers paid for these.
     pub cost: Usd,
+    /// What customers paid in hours of theirs in which a provider billed accounts of their own: fees, whose calls cost the
+    /// operator nothing. The tokens above are without them.
+    pub aside: Usd,
 }
 
 pub async fn used_tokens(
@@ -62,10 +71,13 @@ pub async fn used_tokens(
 ) -> Result<Vec<UsedTokens>, sqlx::Error> {
     sqlx::query_as!(
         UsedTokens,
-        r#"select model, provider, sum(requests)::bigint as "requests!", sum(prompt_tokens)::bigint as "prompt_tokens!",
-            sum(completion_tokens)::bigint as "completion_tokens!", sum(cached_tokens)::bigint as "cached_tokens!",
-            sum(cost) as "cost!: Usd"
-           from usage_hour where hour >= $1 and hour < $2 group by 1, 2 order by 7 desc, 1, 2 limit 2000"#,
+        r#"select model, provider, sum(requests)::bigint as "requests!",
+            coalesce(sum(prompt_tokens) filter (where upstream_cost = 0), 0)::bigint as "prompt_tokens!",
+            coalesce(sum(completion_tokens) filter (where upstream_cost = 0), 0)::bigint as "completion_tokens!",
+            coalesce(sum(cached_tokens) filter (where upstream_cost = 0), 0)::bigint as "cached_tokens!",
+            coalesce(sum(cost) filter (where upstream_cost = 0), 0) as "cost!: Usd",
+            coalesce(sum(cost) filter (where upstream_cost > 0), 0) as "aside!: Usd"
+           from usage_hour where hour >= $1 and hour < $2 group by 1, 2 order by sum(cost) desc, 1, 2 limit 2000"#,
         from,
         until,
     )

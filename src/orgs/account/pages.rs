@@ -73,12 +73,8 @@ pub async fn email(
 ///
 /// # Errors
 /// Database errors; what is wrong with the file is shown beside its field.
-pub async fn save_picture(
-    app: web::Data<App>,
-    member: Member,
-    Upload(file): Upload,
-) -> Result<HttpResponse, PageError> {
-    let picture = match pictures::decode(file).await? {
+pub async fn save_picture(app: web::Data<App>, member: Member, upload: Upload) -> Result<HttpResponse, PageError> {
+    let picture = match pictures::decode(upload.file).await? {
         Ok(picture) => picture,
         Err(error) => {
             let view = pages::current(&member);

@@ -46,6 +46,14 @@ pub async fn find_org(conn: &mut PgConnection, org: OrgId) -> Result<Option<Stri
     sqlx::query_scalar!("select name from org where id = $1", org.0).fetch_optional(conn).await
 }
 
+/// When an organization was made.
+///
+/// # Errors
+/// Database errors only.
+pub async fn made_at(conn: &mut PgConnection, org: OrgId) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar!("select created_at from org where id = $1", org.0).fetch_optional(conn).await
+}
+
 /// Names of organizations, for the history of moves.
 ///
 /// # Errors

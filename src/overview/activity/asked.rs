@@ -29,6 +29,9 @@ pub const COLUMNS: [(&str, &str); 11] = [
 ];
 pub const DEFAULT_COLUMNS: [&str; 5] = ["key", "tokens", "cost", "speed", "status"];
 
+/// Names in the address that say how it is shown.
+const VIEW: [&str; 7] = ["period", "from", "to", "group", "tz", "compare", "col"];
+
 /// The address, read.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -51,9 +54,37 @@ impl Asked {
     /// # Errors
     /// `Invalid` names what cannot be read and says what it must be.
     pub fn parse(query: &str, viewer: Viewer) -> Result<Asked, PageError> {
-        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query).unwrap_or_default();
-        let word =
-            |name: &str| pairs.iter().rev().find(|(known, _)| known == name).map_or("", |(_, value)| value.trim());
+        Asked::of(&pairs(query), viewer)
+    }
+
+    /// The same for an export, which is taken away and believed: what a page passes over, such as a filter with a typing
+    /// mistake in its name, is refused. `more` are names that the export itself reads.
+    ///
+    /// # Errors
+    /// `Invalid` names what is not known or cannot be read.
+    pub fn strictly(pairs: &[(String, String)], more: &[&str], viewer: Viewer) -> Result<Asked, PageError> {
+        let known = |name: &str| VIEW.contains(&name) || LogFilter::NAMES.contains(&name) || more.contains(&name);
+        if let Some((name, _)) = pairs.iter().find(|(name, _)| !known(name)) {
+            return Err(PageError::Invalid(format!(
+                "In the address, {name:?} is no filter, so the file would not be what was meant. Nothing was exported."
+            )));
+        }
+        let asked = Asked::of(pairs, viewer)?;
+        let odd = |name: &str, is_odd: bool| is_odd.then(|| format!("In the address, {name} cannot be read."));
+        let period = word(pairs, "period");
+        let problem = odd("period", !matches!(period, "" | "custom") && Period::parse(period).is_none());
+        match problem {
+            Some(problem) => Err(PageError::Invalid(format!("{problem} Nothing was exported."))),
+            None => Ok(asked),
+        }
+    }
+
+    /// The same from names and values.
+    ///
+    /// # Errors
+    /// `Invalid` names what cannot be read and says what it must be.
+    pub fn of(pairs: &[(String, String)], viewer: Viewer) -> Result<Asked, PageError> {
+        let word = |name: &str| word(pairs, name);
         let zone = match word("tz") {
             "" => None,
             text => Some(Tz::from_str(text).map_err(|_| {
@@ -183,9 +214,32 @@ impl Asked {
     }
 }
 
+/// The names and values of an address.
+pub fn pairs(query: &str) -> Vec<(String, String)> {
+    serde_urlencoded::from_str(query).unwrap_or_default()
+}
+
+/// What an address says last under a name; empty where it says nothing.
+pub fn word<'a>(pairs: &'a [(String, String)], name: &str) -> &'a str {
+    pairs.iter().rev().find(|(known, _)| known == name).map_or("", |(_, value)| value.trim())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_export_passes_over_nothing() {
+        let strictly = |query: &str| Asked::strictly(&pairs(query), &["format"], Viewer::ANYBODY);
+        for good in ["", "format=csv&period=week&model=a%2Fb&col=cost&group=key&compare=1&tz=UTC", "status=&from=&to="]
+        {
+            assert!(strictly(good).is_ok(), "{good}");
+        }
+        for bad in ["modle=a%2Fb", "period=fortnight", "status=odd", "after=x"] {
+            assert!(strictly(bad).is_err(), "{bad}");
+        }
+        assert!(read("modle=a%2Fb&period=fortnight").is_ok(), "a page that is linked to from elsewhere opens");
+    }
 
     fn read(query: &str) -> Result<Asked, PageError> {
         Asked::parse(query, Viewer::ANYBODY)

@@ -205,7 +205,7 @@ fn change(now: Decimal, before: Decimal, any: bool) -> String {
         return "more than ten times as much as before".to_owned();
     }
     let word = if percent.is_sign_negative() { "less" } else { "more" };
-    format!("{} % {word} than before", percent.abs())
+    format!("{}% {word} than before", percent.abs())
 }
 
 #[cfg(test)]
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_change_is_told_in_words() {
         let told = |now: i64, before: i64| change(now.into(), before.into(), true);
-        assert_eq!([told(112, 100), told(88, 100)], ["12 % more than before", "12 % less than before"]);
+        assert_eq!([told(112, 100), told(88, 100)], ["12% more than before", "12% less than before"]);
         assert_eq!([told(100, 100), told(5, 0), told(0, 0)], ["about the same as before", "nothing before", ""]);
         assert_eq!(told(100_000, 1), "more than ten times as much as before");
         assert_eq!(change(Decimal::ZERO, Decimal::ZERO, false), "");

@@ -152,7 +152,7 @@ pub fn chips(asked: &Asked, keys: &KeyNames, members: &HashMap<PersonId, String>
             name.cloned().unwrap_or_else(|| "somebody else".to_owned())
         }
         "status" => status_badge(&value, false).text,
-        "min" | "max" => format!("${value}"),
+        "min" | "max" => Usd::parse(&value).map_or_else(|_| value.clone(), Usd::display_exact),
         _ => value,
     };
     let pairs = asked.filter.pairs().into_iter();

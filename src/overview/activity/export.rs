@@ -10,7 +10,7 @@ use futures_util::stream;
 use sqlx::PgPool;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
-use super::asked::Asked;
+use super::asked::{Asked, pairs, word};
 use super::paper;
 use crate::activity::{CSV_HEAD, Export, ExportRow};
 use crate::base::ids::{KeyId, OrgId, PersonId};
@@ -62,14 +62,14 @@ enum Broken {
 /// `GET /activity/export?format=`: `csv`, `jsonl` or `pdf`, with the address of the page. Times are in UTC.
 ///
 /// # Errors
-/// `Invalid` for an address that cannot be read, for letters that the PDF lacks, and while too many exports run.
+/// `Invalid` for an address that cannot be read or says what is no filter, for letters that the PDF lacks, and while too many exports run.
 pub async fn export(app: web::Data<App>, member: Member, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    let pairs: HashMap<String, String> = serde_urlencoded::from_str(request.query_string()).unwrap_or_default();
-    let mut asked = Asked::parse(request.query_string(), member.person().viewer())?;
+    let pairs = pairs(request.query_string());
+    let mut asked = Asked::strictly(&pairs, &["format"], member.person().viewer())?;
     let (own, now) = (member.calls_of(), app.clock.now());
     asked.within(own);
-    let (form, kind, end) = match pairs.get("format").map_or("csv", String::as_str) {
-        "csv" => (Form::Csv, "text/csv; charset=utf-8", "csv"),
+    let (form, kind, end) = match word(&pairs, "format") {
+        "" | "csv" => (Form::Csv, "text/csv; charset=utf-8", "csv"),
         "jsonl" => (Form::JsonLines, "application/x-ndjson", "jsonl"),
         "pdf" => return paper::summary(&app, &member, &asked).await,
         _ => return Err(PageError::Invalid("An export is format=csv, format=jsonl or format=pdf.".into())),

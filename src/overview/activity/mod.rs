@@ -85,6 +85,7 @@ pub async fn index(
         compare: asked.compare,
         updated: when(now, now, viewer),
         cards,
+        apart: apart(&asked),
         any_data: figures.totals().requests > 0,
         filters: choices.fields(&asked),
         columns: choices::columns(&asked, own),
@@ -110,6 +111,26 @@ pub async fn index(
 fn pairs(all: Vec<(&'static str, String)>, without: &[&str]) -> Vec<(String, String)> {
     let kept = all.into_iter().filter(|(name, _)| !without.contains(name));
     kept.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What the list is narrowed by and the charts are not: the sums per hour know no status, cost or id.
+fn apart(asked: &Asked) -> String {
+    if asked.filter.is_slice() {
+        return String::new();
+    }
+    let filter = &asked.filter;
+    let on = [
+        (filter.status.is_some(), "status"),
+        (filter.min.is_some() || filter.max.is_some(), "cost"),
+        (filter.asked.is_some(), "model asked for"),
+        (filter.id.is_some(), "call id"),
+    ];
+    let on: Vec<&str> = on.into_iter().filter(|(is_on, _)| *is_on).map(|(_, name)| name).collect();
+    format!(
+        "Figures and charts count all calls of this time, also those that the filter on {} leaves out. The list and its \
+         exports follow it.",
+        on.join(" and ")
+    )
 }
 
 fn kept_words(days: Option<u16>, closed: Option<DateTime<Utc>>, viewer: Viewer) -> String {
@@ -208,11 +229,11 @@ fn live(asked: &Asked, page: &LogPage, now: DateTime<Utc>) -> Option<String> {
 /// # Errors
 /// `Invalid` for an address that cannot be read, and database errors.
 pub async fn newer(app: web::Data<App>, member: Member, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    let mut asked = Asked::parse(request.query_string(), member.person().viewer())?;
+    let pairs = asked::pairs(request.query_string());
+    let mut asked = Asked::of(&pairs, member.person().viewer())?;
     let own = member.calls_of();
     asked.within(own);
-    let pairs: HashMap<String, String> = serde_urlencoded::from_str(request.query_string()).unwrap_or_default();
-    let after = pairs.get("after").and_then(|id| id.parse::<CallId>().ok()).unwrap_or(CallId::floor(app.clock.now()));
+    let after = asked::word(&pairs, "after").parse::<CallId>().ok().unwrap_or(CallId::floor(app.clock.now()));
     let mut conn = member.tenant(&app).await?;
     let filter = LogFilter { member: own.or(asked.filter.member), ..asked.filter.clone() };
     let count = activity::count_newer(&mut conn, member.org_id(), &filter, after).await?;

@@ -7,6 +7,7 @@ use crate::base::money::thousands;
 use crate::catalog::{ListedModel, Modality, Price, ProviderKind, UnitPrice};
 use crate::overview::call_rows;
 use crate::routing::Measured;
+use crate::web::present::duration;
 use crate::web::views::Fact;
 
 /// Such as `$0.25`: at least cents, and every digit that there is.
@@ -90,7 +91,7 @@ pub(super) struct Seen {
     pub speed: Option<String>,
     /// Such as `312 ms`.
     pub first_token: Option<String>,
-    /// Such as `99.8 %`.
+    /// Such as `99.8%`.
     pub uptime: Option<String>,
     /// Such as `of 1,204 tries`.
     pub tries: String,
@@ -102,7 +103,7 @@ impl Seen {
         let speed = measured.speed();
         Seen {
             speed: speed.tokens_per_1000s.map(|speed| call_rows::speed(whole(speed / 100))),
-            first_token: speed.first_token_ms.map(duration),
+            first_token: speed.first_token_ms.map(|ms| duration(whole(ms))),
             uptime: measured.answered_of_1000().map(percent),
             tries: match measured.answered + measured.failed {
                 0 => String::new(),
@@ -117,19 +118,11 @@ fn whole(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Such as `312 ms` or `4.1 s`.
-fn duration(milliseconds: u64) -> String {
-    match milliseconds {
-        ..1_000 => format!("{milliseconds} ms"),
-        _ => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),
-    }
-}
-
 /// Rounded down, so that only what never failed is a hundred.
 fn percent(of_1000: u64) -> String {
     match (of_1000 / 10, of_1000 % 10) {
-        (whole, 0) => format!("{whole} %"),
-        (whole, tenths) => format!("{whole}.{tenths} %"),
+        (whole, 0) => format!("{whole}%"),
+        (whole, tenths) => format!("{whole}.{tenths}%"),
     }
 }
 
@@ -162,13 +155,13 @@ mod tests {
         let nothing = Seen::of(None);
         assert_eq!((nothing.speed, nothing.first_token, nothing.uptime), (None, None, None));
         let failed = Seen::of(Some(&Measured { failed: 3, ..Measured::default() }));
-        assert_eq!((failed.uptime.as_deref(), failed.speed), (Some("0 %"), None));
+        assert_eq!((failed.uptime.as_deref(), failed.speed), (Some("0%"), None));
         assert_eq!(failed.tries, "of 3 tries");
         let seen =
             Measured { answered: 999, failed: 1, begun: 2, first_token_ms: 2_500, tokens: 620, writing_ms: 10_000 };
         let seen = Seen::of(Some(&seen));
-        assert_eq!(seen.uptime.as_deref(), Some("99.9 %"));
+        assert_eq!(seen.uptime.as_deref(), Some("99.9%"));
         assert_eq!((seen.speed.as_deref(), seen.first_token.as_deref()), (Some("62 tok/s"), Some("1.2 s")));
-        assert_eq!(percent(1_000), "100 %");
+        assert_eq!(percent(1_000), "100%");
     }
 }

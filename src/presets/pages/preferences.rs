@@ -190,7 +190,7 @@ fn next(next: &Next) -> (String, String) {
 
 fn percent(of_1000: u64) -> String {
     match of_1000 {
-        0..10 => "less than 1 %".to_owned(),
-        more => format!("{} %", (more + 5) / 10),
+        0..10 => "less than 1%".to_owned(),
+        more => format!("{}%", (more + 5) / 10),
     }
 }

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::audit::{self, Action, Chain, Filter, Recorded};
-use crate::base::Viewer;
 use crate::base::csv::cell;
 use crate::base::ids::PersonId;
 use crate::base::money::thousands;
 use crate::base::paging::{Rows, fetch_limit};
+use crate::base::{Usd, Viewer};
 use crate::orgs::{self, Member, Permission};
 use crate::web::present::when;
 use crate::web::views::teams as views;
@@ -201,10 +201,17 @@ fn changes(before: &str, after: &str, viewer: Viewer) -> Vec<String> {
     let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
     let value = |side: &Map<String, Value>, name: &str| match side.get(name) {
         None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(match DateTime::parse_from_rfc3339(text) {
-            Ok(at) => viewer.moment_in_zone(at.to_utc()),
-            Err(_) => text.chars().take(MAX_SHOWN).collect::<String>(),
-        }),
+        Some(Value::String(text)) => {
+            let amount = Some(text).filter(|_| audit::AMOUNTS.contains(&name)).and_then(|text| Usd::parse(text).ok());
+            let at = || DateTime::parse_from_rfc3339(text).ok();
+            Some(match amount {
+                Some(amount) => amount.display_exact(),
+                None => at().map_or_else(
+                    || text.chars().take(MAX_SHOWN).collect::<String>(),
+                    |at| viewer.moment_in_zone(at.to_utc()),
+                ),
+            })
+        }
         Some(other) => Some(other.to_string().chars().take(MAX_SHOWN).collect()),
     };
     names
@@ -318,7 +325,7 @@ mod tests {
         let lines =
             changes(r#"{"role":"member","same":1}"#, r#"{"role":"admin","same":1,"keys_disabled":2}"#, Viewer::ANYBODY);
         assert_eq!(lines, ["role: member → admin", "keys disabled: 2"]);
-        assert_eq!(changes(r#"{"total":"5"}"#, r#"{"total":null}"#, Viewer::ANYBODY), ["total: 5 → none"]);
+        assert_eq!(changes(r#"{"total":"5"}"#, r#"{"total":null}"#, Viewer::ANYBODY), ["total: $5.00 → none"]);
         let until = changes("", r#"{"until":"2026-11-30T03:56:05.561436Z"}"#, Viewer::ANYBODY);
         assert_eq!(until, ["until: 30 Nov 2026, 03:56 UTC"]);
         assert!(changes("", "", Viewer::ANYBODY).is_empty());

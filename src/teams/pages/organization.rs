@@ -170,7 +170,7 @@ pub async fn save_picture(
     // Who may not is told so, whatever they sent.
     upload: Result<Upload, PageError>,
 ) -> Result<HttpResponse, PageError> {
-    let Upload(file) = upload?;
+    let file = upload?.file;
     let picture = match pictures::decode(file).await? {
         Ok(picture) => picture,
         Err(error) => {

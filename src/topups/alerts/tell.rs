@@ -9,6 +9,7 @@ use crate::accounts::Links;
 use crate::activity::{self, Slice};
 use crate::base::Usd;
 use crate::base::ids::OrgId;
+use crate::db::moment;
 use crate::ledger::{self, WatchKind};
 use crate::orgs::{self, MAX_MEMBERS, Role};
 use crate::topups::mails::{self, Reader, fact};
@@ -48,7 +49,7 @@ async fn notice(
     name: &str,
     (fired_below, below): (Usd, Usd),
 ) -> Result<NoticeMail, sqlx::Error> {
-    let now = store::now(conn).await?;
+    let now = moment(conn).await?;
     let credit = ledger::credit_state(conn, org).await?;
     let spent = activity::summary(conn, org, now, chrono_tz::UTC, &Slice::default()).await?;
     let mut facts = vec![

@@ -1,13 +1,16 @@
 //! Making codes, and revoking what is left of them.
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::code::{CodeKey, PlainCode};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
-use crate::base::ids::BatchId;
-use crate::base::{Origin, Usd};
+use crate::base::ids::{BatchId, PersonId};
+use crate::base::{Digest, Origin, Usd};
+use crate::db::moment;
 use crate::topups::store;
 
 /// Codes of one batch; they are printed at once.
@@ -17,8 +20,8 @@ const MAX_AMOUNT: Usd = Usd::from_whole(100_000);
 const MAX_USES: u32 = 1_000_000;
 const MAX_NOTE: usize = 200;
 
-/// Codes to make.
-#[derive(Clone, Debug)]
+/// Codes to make. One that waits for a second operator is stored like this, so later versions must still read it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NewBatch {
     /// What one use gives.
     pub amount: Usd,
@@ -66,6 +69,31 @@ pub enum MakeError {
     Internal(#[from] anyhow::Error),
 }
 
+/// Codes that are ready to be stored, as their digests.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Prepared {
+    pub id: BatchId,
+    pub new: NewBatch,
+    pub digests: Vec<Digest>,
+}
+
+/// Who made a batch in the console; nobody on the command line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct MadeBy {
+    pub maker: Option<PersonId>,
+    /// The second operator, where it needed one.
+    pub confirmed_by: Option<PersonId>,
+}
+
+impl NewBatch {
+    /// What all of it may give away.
+    #[must_use]
+    pub fn worth(&self) -> Usd {
+        let uses = Decimal::from(self.codes) * Decimal::from(self.uses_per_code);
+        Usd::new(self.amount.amount() * uses)
+    }
+}
+
 /// Makes codes and returns them. They are never shown again.
 ///
 /// # Errors
@@ -75,28 +103,36 @@ pub async fn make(
     key: &CodeKey,
     new: &NewBatch,
 ) -> Result<(BatchId, Vec<PlainCode>), MakeError> {
-    make_as(conn, key, new, Entry::new(Chain::House, Actor::Operator, Action::CodesMade, &Origin::here())).await
+    let (prepared, codes) = prepare(conn, key, new).await?;
+    let entry = Entry::new(Chain::House, Actor::Operator, Action::CodesMade, &Origin::here());
+    put(conn, &prepared, MadeBy::default(), entry).await?;
+    Ok((prepared.id, codes))
 }
 
-/// As [`make`], by whomever the beginning of the entry names.
+/// Thinks codes up and stores nothing: none of them works before [`put`].
 ///
 /// # Errors
-/// See [`MakeError`]; then none was made.
-pub async fn make_as(
+/// See [`MakeError`].
+pub async fn prepare(
     conn: &mut PgConnection,
     key: &CodeKey,
     new: &NewBatch,
-    entry: Entry,
-) -> Result<(BatchId, Vec<PlainCode>), MakeError> {
+) -> Result<(Prepared, Vec<PlainCode>), MakeError> {
     check(new)?;
-    let now = store::now(conn).await?;
-    if new.expires_at.is_some_and(|at| at <= now) {
-        return Err(MakeError::Expired);
-    }
-    let id = BatchId::fresh();
+    not_over(conn, new).await?;
     let codes: Vec<PlainCode> = (0..new.codes).map(|_| PlainCode::fresh()).collect();
     let digests = codes.iter().map(|code| key.digest(code)).collect::<anyhow::Result<Vec<_>>>()?;
-    store::insert_batch(conn, id, new, &digests).await?;
+    Ok((Prepared { id: BatchId::fresh(), new: new.clone(), digests }, codes))
+}
+
+/// From here on the codes work. `entry` is the beginning of what stands in the log.
+///
+/// # Errors
+/// `Expired` where their time is over by now; database errors.
+pub async fn put(conn: &mut PgConnection, prepared: &Prepared, by: MadeBy, entry: Entry) -> Result<(), MakeError> {
+    let Prepared { id, new, digests } = prepared;
+    not_over(conn, new).await?;
+    store::insert_batch(conn, *id, new, by, digests).await?;
     let after = json!({
         "amount": new.amount.exact(),
         "codes": new.codes,
@@ -106,7 +142,12 @@ pub async fn make_as(
     });
     let entry = entry.on(Target::new("code_batch", id, &new.note));
     audit::record(conn, entry.change(Value::Null, after)).await?;
-    Ok((id, codes))
+    Ok(())
+}
+
+async fn not_over(conn: &mut PgConnection, new: &NewBatch) -> Result<(), MakeError> {
+    let now = moment(conn).await?;
+    if new.expires_at.is_some_and(|at| at <= now) { Err(MakeError::Expired) } else { Ok(()) }
 }
 
 fn check(new: &NewBatch) -> Result<(), MakeError> {
@@ -126,15 +167,35 @@ fn check(new: &NewBatch) -> Result<(), MakeError> {
 }
 
 /// Makes what is left of a batch worthless. What was redeemed stays. `None` when there is no such batch; false when
-/// it was revoked before.
+/// it was revoked before. `entry` is the beginning of what stands in the log, where something changed.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn revoke(conn: &mut PgConnection, id: BatchId) -> Result<Option<bool>, sqlx::Error> {
+pub async fn revoke(conn: &mut PgConnection, id: BatchId, entry: Entry) -> Result<Option<bool>, sqlx::Error> {
     let Some(changed) = store::revoke_batch(conn, id).await? else { return Ok(None) };
     if changed {
-        let entry = Entry::new(Chain::House, Actor::Operator, Action::CodesRevoked, &Origin::here());
         audit::record(conn, entry.on(Target::new("code_batch", id, ""))).await?;
     }
     Ok(Some(changed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_worth_all_uses_of_all_codes() {
+        let new = NewBatch {
+            amount: Usd::from_hundredths(250),
+            codes: 10,
+            uses_per_code: 3,
+            uses_per_org: 1,
+            expires_at: None,
+            note: String::new(),
+        };
+        assert_eq!(new.worth(), Usd::from_whole(75));
+        // The most that a form takes is still a number, and far above any limit.
+        let most = NewBatch { amount: MAX_AMOUNT, codes: MAX_CODES, uses_per_code: MAX_USES, ..new };
+        assert_eq!(most.worth().exact(), "1000000000000000");
+    }
 }

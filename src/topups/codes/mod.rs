@@ -16,7 +16,7 @@ mod throttle;
 
 pub mod pages;
 
-pub use super::store::{batches, revoke_batch};
+pub use super::store::{batches, made_alone};
 pub use code::{CodeError, CodeKey, KEY_PURPOSE, PlainCode};
-pub use make::{Batch, MAX_CODES, MakeError, NewBatch, make, make_as, revoke};
+pub use make::{Batch, MAX_CODES, MadeBy, MakeError, NewBatch, Prepared, make, prepare, put, revoke};
 pub use redeem::{RedeemError, Redeemed, redeem};

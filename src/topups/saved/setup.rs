@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
 use crate::base::ids::{MethodSetupId, OrgId};
+use crate::db::moment;
 use crate::orgs::Acting;
 use crate::topups::fees::Method;
 use crate::topups::processors::{Processor, Processors, SetupOrder, SetupState};
@@ -80,7 +81,7 @@ pub async fn ask(pool: &PgPool, by: &dyn Processor, setup: &Setup) -> anyhow::Re
         None => None,
     };
     let mut tx = pool.begin().await?;
-    let age = store::now(&mut tx).await? - setup.created_at;
+    let age = moment(&mut tx).await? - setup.created_at;
     match told {
         Some(SetupState::Kept(saved)) => {
             if store::end_setup(&mut tx, setup, "kept", &saved.label).await? {

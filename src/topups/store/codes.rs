@@ -7,7 +7,7 @@ use crate::base::ids::{BatchId, OrgId, PersonId, RedemptionId};
 use crate::base::{Digest, Usd};
 use crate::db::interval;
 use crate::ledger::Drift;
-use crate::topups::codes::{Batch, NewBatch};
+use crate::topups::codes::{Batch, MadeBy, NewBatch};
 
 /// A code as its row and its batch say, locked.
 pub struct CodeRow {
@@ -54,11 +54,12 @@ pub async fn insert_batch(
     conn: &mut PgConnection,
     id: BatchId,
     new: &NewBatch,
+    by: MadeBy,
     digests: &[Digest],
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "insert into code_batch (id, amount, codes, uses_per_code, uses_per_org, expires_at, note)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into code_batch (id, amount, codes, uses_per_code, uses_per_org, expires_at, note, made_by, confirmed_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         id.0,
         new.amount.amount(),
         int(new.codes)?,
@@ -66,6 +67,8 @@ pub async fn insert_batch(
         int(new.uses_per_org)?,
         new.expires_at,
         new.note,
+        by.maker.map(|person| person.0),
+        by.confirmed_by.map(|person| person.0),
     )
     .execute(&mut *conn)
     .await?;
@@ -74,6 +77,22 @@ pub async fn insert_batch(
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// What the codes that an operator made alone lately may give away, used or not, revoked or not.
+///
+/// # Errors
+/// Database errors only.
+pub async fn made_alone(conn: &mut PgConnection, person: PersonId, within: TimeDelta) -> Result<Usd, sqlx::Error> {
+    // No sum of the largest batches is beyond what an amount holds.
+    sqlx::query_scalar!(
+        r#"select least(coalesce(sum(amount * codes * uses_per_code), 0), 999999999999) as "sum!: Usd" from code_batch
+           where made_by = $1 and confirmed_by is null and created_at > now() - $2::interval"#,
+        person.0,
+        interval(within),
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// Batches, newest first.

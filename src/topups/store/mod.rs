@@ -23,7 +23,8 @@ pub use billing::{
 };
 pub use codes::{
     CodeRow, Redemption, RedemptionView, batches, count_code_failures, count_redemptions, count_use, drifted_codes,
-    insert_batch, insert_code_failures, insert_redemption, lock_code, redemption, redemptions, revoke_batch,
+    insert_batch, insert_code_failures, insert_redemption, lock_code, made_alone, redemption, redemptions,
+    revoke_batch,
 };
 pub use events::{drop_events, has_event, insert_event, mark_applied, waiting_events};
 pub use methods::{
@@ -42,5 +43,5 @@ pub use reversals::{
 pub use setups::{delete_setups, due_setups, end_setup, insert_setup, set_setup_checkout, setup, setup_by_ref};
 pub use topups::{
     NewTopUp, due_topups, find, go_on_asking, insert, insert_more, list, lock, lock_of_payment, more_of, note_payment,
-    now, set_amounts, set_checkout, set_fraud_warned, set_processor_fee, set_seen, set_state, set_taken_back,
+    set_amounts, set_checkout, set_fraud_warned, set_processor_fee, set_seen, set_state, set_taken_back,
 };

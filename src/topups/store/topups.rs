@@ -1,6 +1,5 @@
 //! Purchases.
 
-use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::base::Usd;
@@ -317,9 +316,4 @@ pub async fn due_topups(conn: &mut PgConnection, limit: i64) -> Result<Vec<TopUp
     )
     .fetch_all(conn)
     .await
-}
-
-/// The time of the database, by which windows are measured.
-pub async fn now(conn: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::Error> {
-    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await
 }

@@ -35,6 +35,8 @@ pub struct Index {
     pub updated: When,
     /// Spend, tokens and requests, in this order.
     pub cards: Vec<ChartCard>,
+    /// Which filters the charts do not follow, in a sentence; empty where they follow all.
+    pub apart: String,
     /// False where there was no call in this time: figures then say so instead of zero.
     pub any_data: bool,
     pub filters: Filters,

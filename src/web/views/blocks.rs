@@ -184,6 +184,8 @@ pub struct Input {
     pub choices: Vec<Choice>,
     pub required: bool,
     pub max: u16,
+    /// Its longest choice is read whole.
+    pub wide: bool,
 }
 
 impl Input {
@@ -219,6 +221,12 @@ impl Input {
     #[must_use]
     pub fn required(mut self) -> Input {
         self.required = true;
+        self
+    }
+
+    #[must_use]
+    pub fn wide(mut self) -> Input {
+        self.wide = true;
         self
     }
 

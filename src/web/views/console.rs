@@ -22,6 +22,8 @@ pub struct ConsoleShell {
     pub is_operator: bool,
     /// Grants and corrections that wait for a second operator.
     pub waiting: i64,
+    /// Codes and operators that do.
+    pub waiting_else: i64,
     pub csrf: String,
     pub flash: Option<Flash>,
     pub theme: String,

@@ -16,6 +16,7 @@ pub fn push_all(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         role: "Operator",
         is_operator: true,
         waiting: 2,
+        waiting_else: 1,
         csrf: "sample-token".into(),
         flash: Some(Flash::good("Frozen. Every key of it is refused.")),
         theme: theme.into(),

@@ -62,7 +62,7 @@ fn receipts(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             item("Prepaid credits", "$100.00", false),
             item("Fee", "$5.50", false),
             item("Total paid, in US dollars", "$105.50", true),
-            item("Refunded on 20 Nov 2026, on its way", "-$20.00", false),
+            item("Refunded on 20 Nov 2026, on its way", "−$20.00", false),
             item("Left of the payment", "$85.50", true),
         ],
         note: String::new(),

@@ -34,7 +34,7 @@ pub struct Index {
     /// What that means, in one sentence.
     pub low_text: String,
     pub has_keys: bool,
-    /// Keys that have used 80 % of a limit or more.
+    /// Keys that have used 80% of a limit or more.
     pub near: Vec<KeyNear>,
     /// The three steps to a first call; `None` once there was one.
     pub first_call: Option<FirstCall>,

@@ -12,7 +12,7 @@ use super::shell::Shell;
 pub struct Integrations {
     pub shell: Shell,
     pub may_change: bool,
-    /// Such as `5 %`; empty where there is none.
+    /// Such as `5%`; empty where there is none.
     pub fee: String,
     /// What is free of it in a month, and how much of that is used.
     pub allowance: Amount,
@@ -83,7 +83,7 @@ pub struct Privacy {
     pub log_texts: bool,
     pub analytics_cookies: bool,
     pub keep_days: Field,
-    /// Such as `1 %`; empty where there is none.
+    /// Such as `1%`; empty where there is none.
     pub discount: String,
     /// Providers here that may train on inputs, and that keep them.
     pub training: String,

@@ -52,7 +52,7 @@ fn integrations(theme: &str) -> views::Integrations {
     views::Integrations {
         shell: shell(theme, "integrations", "Integrations", "Bring your own keys."),
         may_change: true,
-        fee: "5 %".into(),
+        fee: "5%".into(),
         allowance: usd("$25,000.00"),
         used: usd("$812.40"),
         cards: vec![
@@ -97,7 +97,7 @@ fn privacy(theme: &str) -> views::Privacy {
         log_texts: false,
         analytics_cookies: false,
         keep_days: Field::of("30"),
-        discount: "1 %".into(),
+        discount: "1%".into(),
         training: "DeepSeek and Mistral".into(),
         retaining: "OpenAI, Anthropic".into(),
         stored: String::new(),

@@ -186,10 +186,10 @@ fn preferences(theme: &str) -> views::Preferences {
             model: "openai/gpt-oss-120b".into(),
             is_default: true,
             known: true,
-            sentence: "DeepInfra is asked first in 84 % of the calls.".into(),
+            sentence: "DeepInfra is asked first in 84% of the calls.".into(),
             next: vec![
-                ("DeepInfra".into(), "first in 84 % of the calls".into()),
-                ("Groq".into(), "first in 16 % of the calls".into()),
+                ("DeepInfra".into(), "first in 84% of the calls".into()),
+                ("Groq".into(), "first in 16% of the calls".into()),
             ],
             left_out: vec![("Together".into(), "it is on your list of ignored providers".into())],
         },

@@ -787,11 +787,12 @@ fn activity_index(theme: &str) -> activity::Index {
         title: title.into(),
         total,
         note: note.into(),
-        change: "12 % more than before".into(),
+        change: "12% more than before".into(),
         chart,
     };
     let all = |label: &str| vec![Choice::new("", label, "", true)];
     activity::Index {
+        apart: String::new(),
         shell: shell(theme, "activity", "Activity", "Every call, what it cost, and where the credits went."),
         any_calls: true,
         periods: vec![
@@ -1028,9 +1029,9 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         max_output: "64K".into(),
         speed: measured.then(|| "62 tok/s".into()),
         first_token: measured.then(|| "740 ms".into()),
-        uptime: measured.then(|| "99.8 %".into()),
+        uptime: measured.then(|| "99.8%".into()),
         tries: "of 1,204 tries".into(),
-        uptime_month: measured.then(|| "99.9 %".into()),
+        uptime_month: measured.then(|| "99.9%".into()),
         tries_month: "of 31,204 tries".into(),
     };
     let show = catalog::Show {

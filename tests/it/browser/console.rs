@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Browser;
 use super::pages::Inspector;
-use crate::console::{PASSWORD, adjust, operator};
+use crate::console::{PASSWORD, adjust, fill, operator};
 use crate::support::visitor::{Visitor, between, form};
 use crate::support::{Farebox, Options};
 
@@ -20,6 +20,9 @@ async fn the_console_fits_and_can_be_used_by_everybody() {
     farebox.holds_are_closed().await;
     adjust(&mut olive, &key.org, "grant", "7.5").await;
     let waiting = adjust(&mut olive, &key.org, "give", "2500").await.location;
+    let batch = [("amount", "5"), ("count", "30"), ("uses", "1"), ("per_org", "1"), ("reason", "the spring fair")];
+    let codes = fill(&mut olive, "/admin/codes", "/admin/codes", &batch).await.body;
+    let codes = format!("/admin/confirmations/{}", between(&codes, "href=\"/admin/confirmations/", "\""));
     let page = olive.get("/credits").await;
     let known = form(&page.body, "/credits/topups");
     let mut fields: Vec<(&str, &str)> = known.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -55,6 +58,8 @@ async fn the_console_fits_and_can_be_used_by_everybody() {
         ("console-payments", "/admin/payments".to_owned()),
         ("console-payment", format!("/admin/payments/{topup}")),
         ("console-codes", "/admin/codes".to_owned()),
+        ("console-confirmations", "/admin/confirmations".to_owned()),
+        ("console-confirmation", codes),
         ("console-books", "/admin/books".to_owned()),
         ("console-journal", "/admin/books/journal".to_owned()),
         ("console-transfer", format!("/admin/books/transfers/{transfer}")),

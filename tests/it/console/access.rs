@@ -31,6 +31,7 @@ impl Things {
             ("{org}", key.org),
             ("{call}", call),
             ("{adjustment}", adjustment),
+            ("{confirmation}", "cfm_01900000000070008000000000000001".into()),
             ("{topup}", topup),
             ("{transfer}", format!("tra_{uuid}")),
             ("{person}", format!("usr_{person}")),
@@ -61,7 +62,7 @@ async fn topup(olive: &mut Visitor<'_>) -> String {
 
 /// What a day, a comparison and a list are missing of: nothing was closed, compared or uploaded.
 fn may_be_missing(path: &str) -> bool {
-    ["{day}", "{run}", "{list}"].iter().any(|kind| path.contains(kind))
+    ["{day}", "{run}", "{list}", "{confirmation}"].iter().any(|kind| path.contains(kind))
 }
 
 /// Every row of every table, but for what only tells that somebody was there, and for how fast endpoints were, which is

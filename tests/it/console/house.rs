@@ -222,16 +222,27 @@ async fn a_price_list_is_seen_before_it_is_applied_and_makes_versions() {
         "provider,model,mode,input_usd_per_million,output_usd_per_million,cache_read_usd_per_million\n\
          sandbox,{upstream},chat,0.5,1,\nnobody,other,chat,1,2,\n"
     );
-    let token = olive.token("/admin/catalog/lists").await;
+    let known = form(&olive.get("/admin/catalog/lists").await.body, "/admin/catalog/lists");
+    let field = |name: &str| known.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
+    let (token, number) = (field("csrf_token"), field("form"));
     let boundary = "a-boundary-of-the-test";
-    let body = format!(
-        "--{boundary}\r\ncontent-disposition: form-data; name=\"csrf_token\"\r\n\r\n{token}\r\n--{boundary}\r\n\
+    let part = |name: &str, value: &str| {
+        format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+    };
+    let texts = |reason: &str| [part("csrf_token", token), part("form", number), part("reason", reason)].concat();
+    let file = format!(
+        "--{boundary}\r\n\
          content-disposition: form-data; name=\"list\"; filename=\"prices.csv\"\r\ncontent-type: text/csv\r\n\r\n\
          {list}\r\n--{boundary}--\r\n"
     );
     let kind = format!("multipart/form-data; boundary={boundary}");
-    let request = farebox.http.post(farebox.url("/admin/catalog/lists")).header("content-type", kind).body(body);
-    let kept = olive.send(request).await;
+    let upload = |reason: &str| {
+        let request = farebox.http.post(farebox.url("/admin/catalog/lists")).header("content-type", kind.as_str());
+        request.body(format!("{}{file}", texts(reason)))
+    };
+    assert_eq!(olive.send(upload("")).await.status, 422, "without a reason");
+    assert_eq!(farebox.text("select count(*)::text from price_list").await, "0");
+    let kept = olive.send(upload("their new list")).await;
     assert_eq!(kept.status, 303, "{}", kept.body);
     let before = farebox.text("select count(*)::text from price_version").await;
     let page = olive.get(&format!("{}?markup=20", kept.location)).await.body;

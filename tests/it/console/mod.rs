@@ -3,6 +3,7 @@
 mod access;
 mod adjustments;
 mod books;
+mod eyes;
 mod house;
 
 use crate::support::Farebox;

@@ -53,6 +53,8 @@ async fn what_is_filtered_is_what_is_shown_saved_and_exported() {
         ("/activity?period=custom&from=2026-02-01&to=2026-01-01", "begins before it ends"),
         ("/activity?key=1", "cannot be read"),
         ("/activity/export?format=xls", "format=csv"),
+        ("/activity/export?modle=sandbox/echo", "is no filter"),
+        ("/activity/export?period=fortnight", "period"),
     ] {
         let page = ada.get(path).await;
         assert!(page.status == 422 && page.body.contains(word), "{path}: {} {}", page.status, page.body);
@@ -61,6 +63,8 @@ async fn what_is_filtered_is_what_is_shown_saved_and_exported() {
     let filtered = "/activity?period=7d&group=model&model=sandbox%2Fpenny&status=success";
     let page = ada.get(filtered).await.body;
     assert!(page.contains("Remove the filter Model sandbox/penny") && page.contains("3 of 3 calls"), "{page}");
+    assert!(page.contains("Figures and charts count all calls of this time"), "the sums know no status: {page}");
+    assert!(!ada.get("/activity?period=7d&model=sandbox%2Fpenny").await.body.contains("Figures and charts count all"));
     let csv = ada.get(&filtered.replace("/activity?", "/activity/export?format=csv&")).await.body;
     assert_eq!(column(&csv, "model"), ["sandbox/penny"; 3]);
     assert_eq!(sum(&column(&csv, "cost_usd")), Usd::from_cents(3));

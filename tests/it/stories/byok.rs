@@ -191,7 +191,7 @@ async fn a_call_on_an_own_account_costs_the_fee_and_shows_the_rest_everywhere() 
     assert_eq!(number(&info["data"]["byok_usage_daily"]), (list * calls).normalize());
     assert_eq!(number(&info["data"]["usage"]), (fee * calls).normalize());
     let page = ada.get(&format!("/activity/{id}")).await.body;
-    for text in ["Billed by the provider to your own account", "Fee for calls with your own key", "5 %", "your own key"]
+    for text in ["Billed by the provider to your own account", "Fee for calls with your own key", "5%", "your own key"]
     {
         assert!(page.contains(text), "{text} is missing in {page}");
     }

@@ -133,7 +133,7 @@ async fn the_page_says_what_would_happen_and_what_is_wrong() {
     let preview = ada.get(&format!("{page}?preview=1&sort=balanced&default_model=lab/chat&allowed=beta")).await.body;
     assert!(preview.contains("Lab beta answers it. There is nobody to fall back on."), "{preview}");
     let preview = ada.get(&format!("{page}?preview=1&sort=balanced&default_model=lab/chat&ignored=gamma")).await.body;
-    assert!(preview.contains("Lab alpha is asked first in 80 % of the calls."), "{preview}");
+    assert!(preview.contains("Lab alpha is asked first in 80% of the calls."), "{preview}");
     assert!(ada.get(page).await.body.contains("Lab alpha is asked first, and Lab beta if it fails."));
     // Who has just failed is seen there.
     routes.fails("alpha-chat");

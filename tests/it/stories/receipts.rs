@@ -125,7 +125,7 @@ async fn page_and_pdf_say_the_same_and_stay_as_they_were() {
     assert_eq!(ada.submit(&form, &form, &[]).await.status, 303);
     becomes(&farebox, "select state from topup where credits = 20", "refunded").await;
     let (shown, printed) = (words(&ada.get(&path).await.body), text(&file(&ada, &farebox, &bought).await.1));
-    for part in ["Refunded on", "-$20.00", "Left of the payment", "$1.10"] {
+    for part in ["Refunded on", "−$20.00", "Left of the payment", "$1.10"] {
         assert!(shown.contains(part) && printed.contains(part), "{part}\n{shown}\n{printed}");
     }
 

@@ -84,14 +84,14 @@ async fn what_is_paid_there_is_credited_here_and_what_is_only_here_is_reported()
     run(&farebox, "update sandbox_payment set total = 15 where ref like 'sandbox_%'").await;
     let (code, told) = compare(&farebox, "sandbox").await;
     assert_eq!(code, 1, "{told}");
-    assert!(told.contains(&format!("LOOK differs {id}")) && told.contains("DIFFERENCE of -$6.10"), "{told}");
+    assert!(told.contains(&format!("LOOK differs {id}")) && told.contains("DIFFERENCE of −$6.10"), "{told}");
     run(&farebox, "update sandbox_payment set total = 21.10, state = 'declined' where ref like 'sandbox_%'").await;
     let (code, told) = compare(&farebox, "sandbox").await;
     assert!(code == 1 && told.contains(&format!("LOOK not_paid {id}")), "{told}");
     run(&farebox, "delete from sandbox_payment where ref like 'sandbox_%'").await;
     let (code, told) = compare(&farebox, "sandbox").await;
     assert!(code == 1 && told.contains(&format!("LOOK no_payment {id}")), "{told}");
-    assert!(told.contains("DIFFERENCE of -$21.10"), "{told}");
+    assert!(told.contains("DIFFERENCE of −$21.10"), "{told}");
     let after = farebox.text("select string_agg(t::text, '' order by id) from transfer t").await;
     assert_eq!(before, after, "what is only here is reported and nothing else");
     assert_eq!(farebox.text("select state from topup").await, "paid");
