@@ -34,9 +34,8 @@ pub async fn show(
     drop(conn);
     let wanted = settings.default_model.or_else(|| instance.model.clone());
     let answered = |listed: &ListedModel, who: &[Candidate]| !who.is_empty() && talks(listed);
-    let known = wanted.filter(|wanted| {
-        catalog.model(base(wanted)).is_some_and(|listed| answered(listed, &who_may(listed, &policy)))
-    });
+    let known = wanted
+        .filter(|wanted| catalog.model(base(wanted)).is_some_and(|listed| answered(listed, &who_may(listed, &policy))));
     // Those that somebody may answer for this person here, as in a call.
     let mut models = Vec::new();
     let mut example = None;

@@ -25,9 +25,9 @@ use crate::base::Clock;
 use crate::base::ids::CallId;
 use crate::catalog::{Catalog, ListedModel, Shelf};
 use crate::db;
+use crate::keys::Caller;
 use crate::keys::extract::authenticate;
 use crate::keys::management::extract::AnyCaller;
-use crate::keys::Caller;
 use crate::presets::{Defaults, Memory};
 use crate::routing::{Candidate, Policy, model_of, who_may};
 use crate::web::api::{Data, ErrorBody, answered, private, to_bytes};
@@ -135,7 +135,11 @@ impl QueryApi {
     }
 
     /// Where a model runs: at the operator's providers, and at those that the key's organization has an account with.
-    async fn endpoints_of(&self, listed: &Arc<ListedModel>, caller: Option<&Caller>) -> Result<EndpointsBody, ApiError> {
+    async fn endpoints_of(
+        &self,
+        listed: &Arc<ListedModel>,
+        caller: Option<&Caller>,
+    ) -> Result<EndpointsBody, ApiError> {
         let own = match caller {
             None => Vec::new(),
             Some(caller) => {

@@ -27,11 +27,7 @@ pub struct HttpClientConfig {
 
 impl Default for HttpClientConfig {
     fn default() -> HttpClientConfig {
-        HttpClientConfig {
-            allow_private: false,
-            connect_timeout: Duration::from_secs(5),
-            max_idle: MAX_IDLE_PER_HOST,
-        }
+        HttpClientConfig { allow_private: false, connect_timeout: Duration::from_secs(5), max_idle: MAX_IDLE_PER_HOST }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::pages::DAYS_SHOWN;
+use super::settings::DAYS_SHOWN;
 use super::store;
 use super::texts::Texts;
 

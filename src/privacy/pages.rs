@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::settings::{Discount, MAX_KEEP_DAYS, Settings};
+use super::settings::{DAYS_SHOWN, Discount, MAX_KEEP_DAYS, Settings};
 use super::store;
 use super::text::MAX_TEXT;
 use crate::base::money::thousands;
@@ -20,8 +20,6 @@ const HERE: &str = "/settings/privacy";
 const MAX_COUNTED: i64 = 10_000;
 /// What is typed to delete them.
 const WORD: &str = "delete";
-/// Days over which texts that were not kept are told.
-pub(super) const DAYS_SHOWN: i32 = 30;
 /// Providers that a sentence names.
 const MAX_NAMED: usize = 6;
 

@@ -112,7 +112,9 @@ mod tests {
     #[tokio::test]
     async fn a_provider_cannot_have_us_look_around_in_the_network() {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        for address in ["https://127.0.0.1:1/keys", "https://169.254.169.254/keys", "https://[::1]:1/keys", "https://10.0.0.7/"] {
+        for address in
+            ["https://127.0.0.1:1/keys", "https://169.254.169.254/keys", "https://[::1]:1/keys", "https://10.0.0.7/"]
+        {
             let refused = asked("https://id.example.com", address).await;
             assert!(matches!(refused, FetchError::NotPublic), "{address}: {refused}");
         }

@@ -112,9 +112,8 @@ impl EndpointsBody {
 impl EndpointInfo {
     fn of(listed: &ListedModel, offer: &Offer, seen: &Seen) -> EndpointInfo {
         let (recent, day) = (seen.recent(offer.id), seen.day(offer.id));
-        let per_cent = |thousandths: Option<u64>| {
-            thousandths.map(|share| f64::from(u32::try_from(share).unwrap_or(1_000)) / 10.0)
-        };
+        let per_cent =
+            |thousandths: Option<u64>| thousandths.map(|share| f64::from(u32::try_from(share).unwrap_or(1_000)) / 10.0);
         let provider = &offer.provider.provider;
         let endpoint = &offer.endpoint;
         EndpointInfo {

@@ -97,7 +97,8 @@ impl Line {
 
 impl Listed {
     pub fn of(catalog: Catalog) -> Listed {
-        let open: Vec<Line> = catalog.models().iter().filter_map(|listed| Line::of(listed, open_places(listed))).collect();
+        let open: Vec<Line> =
+            catalog.models().iter().filter_map(|listed| Line::of(listed, open_places(listed))).collect();
         let plain: Vec<_> = open.iter().filter(|line| line.writes()).map(|line| line.json.as_ref()).collect();
         let whole = body(plain.iter().copied(), plain.len(), None);
         Listed { catalog, open, whole }

@@ -79,10 +79,7 @@ pub async fn index(
         compared: compared.iter().map(|listed| listed.model.name.clone()).collect(),
         may_compare_more: compared.len() < filter::MAX_COMPARED,
         clear_href: filter.without_compared().address(page),
-        models: shown
-            .iter()
-            .map(|listed| row(listed, &policy, &day, &compared, default.as_deref()))
-            .collect(),
+        models: shown.iter().map(|listed| row(listed, &policy, &day, &compared, default.as_deref())).collect(),
         pager: pager(&filter, page, found.len()),
         search: filter.search,
     })?;
@@ -160,7 +157,8 @@ fn reached_by_own(listed: &Arc<ListedModel>, policy: &Policy) -> Vec<Candidate> 
 
 /// The offers that are shown: those of the operator's accounts, and of the organization's own.
 fn shown_offers<'a>(listed: &'a Arc<ListedModel>, policy: &Policy) -> Vec<&'a Offer> {
-    let own: Vec<usize> = reached_by_own(listed, policy).iter().filter(|one| one.own().is_some()).map(Candidate::place).collect();
+    let own: Vec<usize> =
+        reached_by_own(listed, policy).iter().filter(|one| one.own().is_some()).map(Candidate::place).collect();
     let offers = listed.offers.iter().enumerate();
     offers.filter(|(place, offer)| offer.provider.is_open() || own.contains(place)).map(|(_, offer)| offer).collect()
 }

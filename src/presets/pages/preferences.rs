@@ -11,7 +11,9 @@ use crate::orgs::{KeyUser, Member, Permission, SettingsEditor};
 use crate::presets::save::SettingsError;
 use crate::presets::settings::Wrong;
 use crate::presets::{Memory, Settings};
-use crate::routing::{Asked, Health, LeftOut, Next, Outlook, Own, Policy, Preferences, Sort, model_of, outlook, who_may};
+use crate::routing::{
+    Asked, Health, LeftOut, Next, Outlook, Own, Policy, Preferences, Sort, model_of, outlook, who_may,
+};
 use crate::web::views::presets as views;
 use crate::web::views::{Choice, Field};
 use crate::web::{App, Fields, PageError, Protected, flash, html, see_other, unprocessable};

@@ -144,7 +144,10 @@ async fn more_texts_than_find_a_place_are_counted_and_shown_and_no_call_notices(
     let page = routes.ada().get(PAGE).await.body;
     assert!(page.contains(&format!("the texts of {} calls were not stored", seen.1)), "{page}");
     is_whole(farebox).await;
-    assert_eq!(count(farebox, "select count(*) from usage where status = 'success'").await, i64::try_from(calls).expect("a count") + 1 + spare(farebox).await);
+    assert_eq!(
+        count(farebox, "select count(*) from usage where status = 'success'").await,
+        i64::try_from(calls).expect("a count") + 1 + spare(farebox).await
+    );
 }
 
 /// Calls that were made before texts were stored.
@@ -164,8 +167,12 @@ async fn stored_texts_are_deleted_by_whoever_types_the_word() {
     let page = ada.get(address).await;
     assert!(page.status == 200 && page.body.contains("2 calls’ texts"), "{}", page.body);
     for wrong in [json!({}), json!({ "typed": "yes" }), json!({ "typed": "" })] {
-        let fields: Vec<(&str, &str)> =
-            wrong.as_object().expect("fields").iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect();
+        let fields: Vec<(&str, &str)> = wrong
+            .as_object()
+            .expect("fields")
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+            .collect();
         let page = ada.submit(address, address, &fields).await;
         assert_eq!(page.status, 422, "{}", page.body);
         assert!(page.body.contains("Type delete to confirm. Nothing was deleted."), "{}", page.body);

@@ -169,7 +169,8 @@ async fn a_list_for_a_key_has_exactly_what_its_calls_reach() {
                 let answered = routes.told(key, json!({ "model": model })).await.0 == 200;
                 seen.push((listed, answered));
             }
-            if seen.iter().zip(wanted).all(|((listed, answered), wanted)| listed == &[wanted; 3] && *answered == wanted) {
+            if seen.iter().zip(wanted).all(|((listed, answered), wanted)| listed == &[wanted; 3] && *answered == wanted)
+            {
                 return;
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;

@@ -67,10 +67,19 @@ async fn what_is_written_to_a_cache_costs_its_price_whatever_time_was_asked_for(
         "cache_control": { "type": "ephemeral", "ttl": "1h" } });
     let mut holds = Vec::new();
     for (path, body) in [
-        ("/api/v1/chat/completions", json!({ "model": "lab/claude", "max_tokens": 50, "messages": messages, "tools": [tool] })),
-        ("/api/v1/chat/completions", json!({ "model": "lab/claude", "max_tokens": 50, "messages": messages, "stream": true })),
-        ("/api/v1/messages", json!({ "model": "lab/claude", "max_tokens": 50, "system": marked,
-            "messages": [{ "role": "user", "content": marked }] })),
+        (
+            "/api/v1/chat/completions",
+            json!({ "model": "lab/claude", "max_tokens": 50, "messages": messages, "tools": [tool] }),
+        ),
+        (
+            "/api/v1/chat/completions",
+            json!({ "model": "lab/claude", "max_tokens": 50, "messages": messages, "stream": true }),
+        ),
+        (
+            "/api/v1/messages",
+            json!({ "model": "lab/claude", "max_tokens": 50, "system": marked,
+            "messages": [{ "role": "user", "content": marked }] }),
+        ),
     ] {
         upstream.forget();
         let answer = farebox.post(&key, path, &body).await;
@@ -80,12 +89,11 @@ async fn what_is_written_to_a_cache_costs_its_price_whatever_time_was_asked_for(
         let sent = upstream.produced().pop().expect("it was asked").body.to_string();
         assert!(sent.contains("cache_control") && !sent.contains("ttl"), "{path}: {sent}");
         farebox.holds_are_closed().await;
-        let row: (String, String, bool) = sqlx::query_as(
-            "select cost::text, overrun::text, hold >= cost from usage order by id desc limit 1",
-        )
-        .fetch_one(&farebox.pool)
-        .await
-        .expect("a row");
+        let row: (String, String, bool) =
+            sqlx::query_as("select cost::text, overrun::text, hold >= cost from usage order by id desc limit 1")
+                .fetch_one(&farebox.pool)
+                .await
+                .expect("a row");
         assert_eq!((row.0.as_str(), row.1.as_str()), ("0.000125500000", "0.000000000000"), "{path}");
         holds.push(row.2);
     }
