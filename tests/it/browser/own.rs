@@ -51,6 +51,8 @@ async fn an_own_account_is_connected_and_privacy_is_set_by_hand() {
     browser.fill("#typed", "no").await;
     browser.press("Delete all stored texts").await;
     browser.shows("Type delete to confirm. Nothing was deleted.").await;
+    // The browser tells of the status of that answer, as it should be.
+    assert!(browser.errors().await.iter().all(|error| error.contains("422")));
     inspector.look("privacy-texts-delete").await;
     browser.fill("#typed", "delete").await;
     browser.press("Delete all stored texts").await;

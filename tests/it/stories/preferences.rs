@@ -187,6 +187,9 @@ async fn what_would_happen_counts_privacy_and_own_keys() {
     }
     assert_eq!(asked, ["alpha-chat"], "and gamma is not asked although alpha fails");
     routes.works("alpha-chat");
+    // Who failed a moment ago is asked last until it answers again.
+    let again = json!({ "model": "lab/chat", "provider": { "order": ["alpha"] } });
+    assert_eq!(routes.call(again).await.1, ["alpha-chat"]);
     let usual = [("paid_training", "yes"), ("free_training", "yes"), ("keep_days", "30")];
     assert_eq!(ada.submit(privacy, privacy, &usual).await.status, 303);
 
