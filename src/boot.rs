@@ -227,7 +227,7 @@ async fn build(
         health: health.clone(),
         defaults: InstanceDefaults { model: model.clone(), sort: config.default_sort },
         http: http.clone(),
-        texts,
+        texts: texts.clone(),
         keys: upstream_keys.clone(),
         tasks: tasks.clone(),
         handle: handle.clone(),
@@ -253,6 +253,7 @@ async fn build(
     handle
         .spawn(db::listen::listen(pools.general.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
     handle.spawn(gateway::measure::run(pools.general.clone(), health.clone(), stop.clone()));
+    handle.spawn(privacy::run_janitor(pools.general.clone(), texts, stop.clone()));
     spawn_background(config, pools, stop, mailer, &processors, &settler, spool).await?;
     Ok(Parts {
         app: App {
@@ -273,8 +274,8 @@ async fn build(
         discount: Discount(config.own.discount),
         terms: terms.clone(),
         outgoing: http.clone(),
-        instance: Instance { health: health.clone(), model: model.clone(), sort: config.default_sort },
-        query_api: QueryApi::new(pools.general.clone(), shelf.clone(), memory.clone(), health, model),
+        instance: Instance { health, memory: memory.clone(), model: model.clone(), sort: config.default_sort },
+        query_api: QueryApi::new(pools.general.clone(), shelf.clone(), memory, Clock::system(), model),
         shelf,
         processors,
         codes: CodeKey::new(derived_key(&config.secret_key, codes::KEY_PURPOSE)),
@@ -358,7 +359,6 @@ async fn spawn_background(
     handle.spawn(activity::keep(pools.general.clone(), config.retention, stop.clone()));
     handle.spawn(janitor::run(pools.general.clone(), asked.clone(), stop.clone()));
     handle.spawn(reconcile::daily(pools.general.clone(), asked, reconcile::Pace::default(), stop.clone()));
-    handle.spawn(privacy::run_janitor(pools.general.clone(), stop.clone()));
     handle.spawn(books::daily(pools.general.clone(), close_key(config), stop.clone()));
     handle.spawn(operator::anchor_daily(pools.general.clone(), anchoring(config), stop.clone()));
     Ok(())

@@ -294,6 +294,7 @@ fn organizations(service: &mut web::ServiceConfig) {
         .route("/settings/integrations/{provider}/disconnect", web::post().to(overview::integrations::disconnect))
         .route("/settings/privacy", web::get().to(privacy::pages::show))
         .route("/settings/privacy", web::post().to(privacy::pages::save))
+        .route("/settings/privacy/texts/delete", web::get().to(privacy::pages::delete_form))
         .route("/settings/privacy/texts/delete", web::post().to(privacy::pages::delete))
         .route("/settings/preferences", web::get().to(presets::pages::preferences::show))
         .route("/settings/preferences", web::post().to(presets::pages::preferences::save))

@@ -32,7 +32,7 @@ mod view;
 pub use analytics::{Analysis, Analyzed, AnalyzedRow, Dimension, Granularity, Picked, analyze};
 pub use chart::{Cell, Chart, Group, Measures, Metric, Period, Series, Slice, TOP_SERIES, chart, measure};
 pub use detail::{Detail, PriceLine, PriceLines, detail};
-pub use endpoints::{KEPT, add_measured, forget_measured, measured};
+pub use endpoints::{DAY, KEPT, add_measured, forget_measured, measured, recent};
 pub use export::{CSV_HEAD, Export, ExportRow, PIECE};
 pub use filter::{FilterError, LogFilter};
 pub use keep::{Kept, keep, make_parts, round as keep_once};

@@ -3,11 +3,12 @@
 use actix_web::{HttpResponse, web};
 
 use crate::base::Usd;
-use crate::catalog::{Catalog, ListedModel, Modality, Shelf};
+use crate::catalog::{Catalog, ListedModel, Modality, Offer, Shelf};
 use crate::keys::ChatTerms;
 use crate::orgs::{KeyUser, Member};
 use crate::presets::pages::preferences::Instance;
 use crate::presets::{self, Listed, Status};
+use crate::routing::{Candidate, Policy, who_may};
 use crate::web::views::chat as views;
 use crate::web::{App, PageError, html};
 
@@ -28,12 +29,27 @@ pub async fn show(
     let catalog = shelf.current();
     let mut conn = member.tenant(&app).await?;
     let settings = presets::settings(&mut conn, member.org_id()).await?;
+    let policy = instance.policy_of(&mut conn, &member).await?;
     let presets = presets::list(&mut conn, member.org_id(), Status::Active, 0, MAX_PRESETS).await?;
     drop(conn);
     let wanted = settings.default_model.or_else(|| instance.model.clone());
-    let known = wanted.filter(|wanted| catalog.model(base(wanted)).is_some_and(|listed| listed.is_open()));
-    let default = known.or_else(|| catalog.example().map(|listed| listed.model.slug.to_string())).unwrap_or_default();
-    let mut models: Vec<_> = catalog.open_models().filter(|listed| talks(listed)).map(|listed| model(listed)).collect();
+    let answered = |listed: &ListedModel, who: &[Candidate]| !who.is_empty() && talks(listed);
+    let known = wanted
+        .filter(|wanted| catalog.model(base(wanted)).is_some_and(|listed| answered(listed, &who_may(listed, &policy))));
+    // Those that somebody may answer for this person here, as in a call.
+    let mut models = Vec::new();
+    let mut example = None;
+    for listed in catalog.models() {
+        let who = who_may(listed, &policy);
+        if answered(listed, &who) {
+            let is_example = catalog.example().is_some_and(|one| one.model.slug == listed.model.slug);
+            if example.is_none() || is_example {
+                example = Some(listed.model.slug.to_string());
+            }
+            models.push(model(listed, who.first().map(Candidate::offer)));
+        }
+    }
+    let default = known.or(example).unwrap_or_default();
     models.sort_by_cached_key(|model| model.name.to_lowercase());
     html(&views::Room {
         shell: member.shell(
@@ -44,7 +60,7 @@ pub async fn show(
         scope: scope(&member),
         org: member.org_id().to_string(),
         models,
-        presets: presets.iter().filter_map(|listed| preset(listed, &catalog, &default)).collect(),
+        presets: presets.iter().filter_map(|listed| preset(listed, &catalog, &policy, &default)).collect(),
         default,
         limit: terms.daily.map(|daily| format!("Your chat stops at {} a day.", daily.display())).unwrap_or_default(),
     })
@@ -68,18 +84,17 @@ fn sees(listed: &ListedModel) -> bool {
     listed.model.input_modalities.contains(&Modality::Image)
 }
 
-fn model(listed: &ListedModel) -> views::Choice {
+fn model(listed: &ListedModel, lead: Option<&Offer>) -> views::Choice {
     views::Choice {
         id: listed.model.slug.to_string(),
         name: listed.model.name.clone(),
-        price: price(listed),
+        price: lead.map(price).unwrap_or_default(),
         images: sees(listed),
     }
 }
 
 /// Such as `$0.25 in, $2.00 out`.
-fn price(listed: &ListedModel) -> String {
-    let Some(offer) = listed.lead_offer() else { return String::new() };
+fn price(offer: &Offer) -> String {
     let price = &offer.endpoint.price;
     if price.is_free() {
         return "free".to_owned();
@@ -93,9 +108,9 @@ fn price(listed: &ListedModel) -> String {
 }
 
 /// A preset with the model that it asks first, or the default one. One whose model is not there is left out.
-fn preset(listed: &Listed, catalog: &Catalog, default: &str) -> Option<views::Choice> {
+fn preset(listed: &Listed, catalog: &Catalog, policy: &Policy, default: &str) -> Option<views::Choice> {
     let asked = listed.config.models.first().map_or(default, String::as_str);
-    let model = catalog.model(base(asked)).filter(|model| model.is_open())?;
+    let model = catalog.model(base(asked)).filter(|model| !who_may(model, policy).is_empty())?;
     Some(views::Choice {
         id: format!("@preset/{}", listed.preset.slug),
         name: listed.preset.name.clone(),

@@ -35,10 +35,17 @@ pub async fn run(pool: PgPool, health: Health, stop: CancellationToken) {
 }
 
 async fn write_down(pool: &PgPool, health: &Health) -> Result<(), sqlx::Error> {
-    // The connection first: nothing is taken that could not be written.
-    let mut conn = pool.acquire().await?;
+    // The transaction first: nothing is taken that could not be written.
+    let mut tx = pool.begin().await?;
     let taken = health.take_fresh();
-    let written = activity::add_measured(&mut conn, &taken).await;
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let written = async {
+        activity::add_measured(&mut tx, &taken).await?;
+        tx.commit().await
+    };
+    let written = written.await;
     if written.is_err() {
         health.put_back(&taken);
     }

@@ -9,25 +9,27 @@ mod filter;
 mod generation;
 mod models;
 pub mod presets;
+mod seen;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use sqlx::{PgPool, Postgres, Transaction};
 
-use self::models::Listed;
+use self::models::{Line, Listed};
+use self::seen::{Seen, Watch};
 use super::error::ApiError;
+use crate::base::Clock;
 use crate::base::ids::CallId;
-use crate::catalog::{Catalog, Shelf};
+use crate::catalog::{Catalog, ListedModel, Shelf};
 use crate::db;
+use crate::keys::Caller;
 use crate::keys::extract::authenticate;
 use crate::keys::management::extract::AnyCaller;
-use crate::keys::{Caller, Models};
-use crate::presets::Memory;
-use crate::routing::{Asked, Health, Preferences, candidates};
+use crate::presets::{Defaults, Memory};
+use crate::routing::{Candidate, Policy, model_of, who_may};
 use crate::web::api::{Data, ErrorBody, answered, private, to_bytes};
 
 pub use account::{CreditsBody, KeyBody};
@@ -45,7 +47,7 @@ struct Inner {
     shelf: Shelf,
     memory: Memory,
     /// How endpoints did of late.
-    health: Health,
+    watch: Watch,
     /// For presets that name no model, where the organization names none either.
     default_model: Option<String>,
     /// The list of models as bytes, made once per catalog.
@@ -54,8 +56,9 @@ struct Inner {
 
 impl QueryApi {
     #[must_use]
-    pub fn new(pool: PgPool, shelf: Shelf, memory: Memory, health: Health, default_model: Option<String>) -> QueryApi {
-        QueryApi(Arc::new(Inner { pool, shelf, memory, health, default_model, listed: Mutex::default() }))
+    pub fn new(pool: PgPool, shelf: Shelf, memory: Memory, clock: Clock, default_model: Option<String>) -> QueryApi {
+        let watch = Watch::new(pool.clone(), clock);
+        QueryApi(Arc::new(Inner { pool, shelf, memory, watch, default_model, listed: Mutex::default() }))
     }
 
     fn catalog(&self) -> Catalog {
@@ -75,46 +78,87 @@ impl QueryApi {
     ///
     /// # Errors
     /// 400 for a number that makes no sense.
-    pub fn models(&self, query: &ModelQuery) -> Result<Bytes, ApiError> {
-        self.listed().page(query, None, &[], &self.0.health)
+    pub async fn models(&self, query: &ModelQuery) -> Result<Bytes, ApiError> {
+        self.listed().page(query, &*self.seen_for(query).await)
     }
 
-    /// The same for a key: only those that it may call, and before them the presets that it may.
+    /// The same for a key: the models that a call of it would find somebody for, and before them the presets that it may
+    /// use.
     ///
     /// # Errors
-    /// 503 while the database is away.
+    /// 400 for a number that makes no sense, 503 while the database is away.
     pub async fn models_of(&self, caller: &Caller, query: &ModelQuery) -> Result<Bytes, ApiError> {
         let defaults = answered(self.0.memory.of(caller.org)).await?;
-        let (catalog, instance) = (self.catalog(), self.0.default_model.as_deref());
-        let model = defaults.default_model.as_deref().or(instance);
-        let allowed: Option<&Models> = caller.rules.models.as_ref();
-        let presets = defaults.presets().filter_map(|preset| models::of_preset(preset, &catalog, model, allowed));
-        let may = |slug: &str| allowed.is_none_or(|allowed| allowed.allow(slug));
-        let may = allowed.is_some().then_some(&may as &dyn Fn(&str) -> bool);
-        self.listed().page(query, may, &presets.collect::<Vec<_>>(), &self.0.health)
+        let lines = self.lines_of(caller, &defaults);
+        let default = defaults.default_model.as_deref().or(self.0.default_model.as_deref());
+        let catalog = self.catalog();
+        // What it asks first is the first model that the key may call, as in a call.
+        let first = |names: &[String]| {
+            let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+            if names.is_empty() {
+                names.extend(default);
+            }
+            let asked = names.into_iter().filter_map(|name| model_of(&catalog, name));
+            asked.filter_map(|listed| lines.iter().find(|line| line.slug() == listed.model.slug.as_str())).next()
+        };
+        let presets = defaults.presets().filter_map(|preset| first(&preset.models)?.of_preset(preset));
+        let all: Vec<Line> = presets.chain(lines.iter().cloned()).collect();
+        models::page(&all, query, &*self.seen_for(query).await)
     }
 
-    /// The models that somebody may answer for a key: what it may call, at providers that its organization lets answer.
+    /// The models that a call of a key would find somebody for, and no presets.
     ///
     /// # Errors
     /// 400 for a number that makes no sense, 503 while the database is away.
     pub async fn models_for(&self, caller: &Caller, query: &ModelQuery) -> Result<Bytes, ApiError> {
         let defaults = answered(self.0.memory.of(caller.org)).await?;
-        let (catalog, now) = (self.catalog(), Instant::now());
-        let (preferences, body) = (Preferences::default(), serde_json::Map::new());
-        let may = |slug: &str| {
-            let asked = Asked {
-                models: &[slug.to_owned()],
-                preferences: &preferences,
-                policy: &defaults.policy,
-                body: &body,
-                has_cap: false,
-                last: None,
-            };
-            caller.rules.models.as_ref().is_none_or(|allowed| allowed.allow(slug))
-                && candidates(&catalog, &asked, &self.0.health, now, &mut |_| 0).is_ok()
+        models::page(&self.lines_of(caller, &defaults), query, &*self.seen_for(query).await)
+    }
+
+    /// How many models it would be, of those that write.
+    async fn count_of(&self, caller: &Caller) -> Result<CountBody, ApiError> {
+        let defaults = answered(self.0.memory.of(caller.org)).await?;
+        Ok(CountBody::of(&self.lines_of(caller, &defaults)))
+    }
+
+    /// Decided by the code that decides it for a call: the key's list, the organization's settings and privacy, and the
+    /// provider keys of its own that this key and its member may use.
+    fn lines_of(&self, caller: &Caller, defaults: &Defaults) -> Vec<Line> {
+        let policy = policy_of(caller, defaults);
+        self.listed().of_those(|listed| {
+            let allowed = &caller.rules.models;
+            if allowed.as_ref().is_some_and(|allowed| !allowed.allow(listed.model.slug.as_str())) {
+                return Vec::new();
+            }
+            places(listed, &policy)
+        })
+    }
+
+    /// Where a model runs: at the operator's providers, and at those that the key's organization has an account with.
+    async fn endpoints_of(
+        &self,
+        listed: &Arc<ListedModel>,
+        caller: Option<&Caller>,
+    ) -> Result<EndpointsBody, ApiError> {
+        let own = match caller {
+            None => Vec::new(),
+            Some(caller) => {
+                let defaults = answered(self.0.memory.of(caller.org)).await?;
+                let found = who_may(listed, &policy_of(caller, &defaults));
+                found.iter().filter(|one| one.own().is_some()).map(Candidate::place).collect()
+            }
         };
-        self.listed().page(query, Some(&may), &[], &self.0.health)
+        let offers = listed.offers.iter().enumerate();
+        let mut offers = offers.filter(|(place, offer)| offer.provider.is_open() || own.contains(place)).peekable();
+        if offers.peek().is_none() {
+            return Err(ApiError::model_not_found(listed.model.slug.as_str()));
+        }
+        Ok(EndpointsBody::of(listed, offers.map(|(_, offer)| offer), &*self.0.watch.look().await))
+    }
+
+    /// What was measured, where the order depends on it.
+    async fn seen_for(&self, query: &ModelQuery) -> Arc<Seen> {
+        if query.sorts_by_speed() { self.0.watch.look().await } else { Arc::default() }
     }
 
     /// A key's limits and spending as JSON.
@@ -153,6 +197,20 @@ impl QueryApi {
     }
 }
 
+/// What a call of this key would be routed by, before it says anything itself.
+fn policy_of(caller: &Caller, defaults: &Defaults) -> Policy {
+    let mut policy = defaults.policy.clone();
+    policy.own.narrow(caller.key, caller.created_by);
+    policy
+}
+
+/// Where the offers of those stand that may answer, cheapest first, each once.
+fn places(listed: &Arc<ListedModel>, policy: &Policy) -> Vec<usize> {
+    let mut places: Vec<usize> = who_may(listed, policy).iter().map(Candidate::place).collect();
+    places.dedup();
+    places
+}
+
 fn public(body: Bytes) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, "application/json")).insert_header((CACHE_CONTROL, "public, max-age=60"));
@@ -161,8 +219,9 @@ fn public(body: Bytes) -> HttpResponse {
     response.body(body)
 }
 
-/// Lists the models that can be called, newest first. Needs no key; with one, the presets that it may call come first,
-/// and where it may call only some models, it lists those. Without `limit` and `offset` the list is whole.
+/// Lists the models that can be called, newest first. Needs no key; with one, the presets that it may call come first, and
+/// it lists the models that a call of this key would find somebody for: the key's own list, the organization's settings, its
+/// privacy switches and its own provider keys count as in a call. Without `limit` and `offset` the list is whole.
 ///
 /// # Errors
 /// 400 for a number that cannot be read.
@@ -198,7 +257,7 @@ pub async fn list_models(
     // The list is for everybody, so a wrong key is no reason to refuse it.
     match authenticate(&request).await {
         Ok(caller) => Ok(private(api.models_of(caller.caller(), &query).await?)),
-        Err(_) => Ok(public(api.models(&query)?)),
+        Err(_) => Ok(public(api.models(&query).await?)),
     }
 }
 
@@ -207,8 +266,7 @@ fn read(query: Result<web::Query<ModelQuery>, actix_web::Error>) -> Result<Model
     Ok(query.into_inner())
 }
 
-/// Lists the models that the key can have answered: those that it may call, at providers that its organization lets answer.
-/// It takes what `GET /models` takes.
+/// Lists the models that the key can have answered: those of `GET /models` with this key, without presets. It takes what `GET /models` takes.
 ///
 /// # Errors
 /// 400 for a number that cannot be read, 401 without a valid key, 503 while the database is away.
@@ -256,7 +314,7 @@ pub async fn list_embedding_models(
     query: Result<web::Query<ModelQuery>, actix_web::Error>,
 ) -> Result<HttpResponse, ApiError> {
     let query = ModelQuery { output_modalities: Some("embeddings".to_owned()), ..read(query)? };
-    Ok(public(api.models(&query)?))
+    Ok(public(api.models(&query).await?))
 }
 
 /// Lists the endpoints that keep nothing of what they are sent. Needs no key.
@@ -271,10 +329,10 @@ pub async fn list_embedding_models(
     responses((status = 200, body = EndpointListBody)),
 )]
 pub async fn list_zdr_endpoints(api: web::Data<QueryApi>) -> Result<HttpResponse, ApiError> {
-    Ok(public(to_bytes(&EndpointListBody::without_retention(&api.catalog(), &api.0.health))?))
+    Ok(public(to_bytes(&EndpointListBody::without_retention(&api.catalog(), &*api.0.watch.look().await))?))
 }
 
-/// Counts the models that can be called. Needs no key.
+/// Counts the models that can be called; with a key, those that it lists. Needs none.
 ///
 /// # Errors
 /// None of its own.
@@ -286,18 +344,18 @@ pub async fn list_zdr_endpoints(api: web::Data<QueryApi>) -> Result<HttpResponse
     responses((status = 200, body = CountBody)),
 )]
 pub async fn count_models(api: web::Data<QueryApi>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let counted = |allowed: Option<&Models>| to_bytes(&CountBody::of(&api.catalog(), allowed));
     // As for the list, a wrong key is no reason to refuse it.
     match authenticate(&request).await {
-        Ok(caller) => Ok(private(counted(caller.caller().rules.models.as_ref())?)),
-        Err(_) => Ok(public(counted(None)?)),
+        Ok(caller) => Ok(private(to_bytes(&api.count_of(caller.caller()).await?)?)),
+        Err(_) => Ok(public(to_bytes(&CountBody::of(api.listed().open()))?)),
     }
 }
 
-/// Lists where a model runs, with the limits and prices there. Needs no key.
+/// Lists where a model runs, with the limits and prices there, and how it went there. Needs no key; with one, also where the
+/// organization's own provider keys reach it.
 ///
 /// # Errors
-/// 404 for a model that is not in the catalog.
+/// 404 for a model that is not in the catalog or runs nowhere.
 #[utoipa::path(
     get,
     path = "/api/v1/models/{author}/{slug}/endpoints",
@@ -308,6 +366,7 @@ pub async fn count_models(api: web::Data<QueryApi>, request: HttpRequest) -> Res
 )]
 pub async fn model_endpoints(
     api: web::Data<QueryApi>,
+    request: HttpRequest,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let (author, slug) = path.into_inner();
@@ -315,8 +374,11 @@ pub async fn model_endpoints(
     let name = slug.split_once(':').map_or(slug.as_str(), |(name, _)| name);
     let id = format!("{author}/{name}");
     let catalog = api.catalog();
-    let model = catalog.model(&id).filter(|listed| listed.is_open()).ok_or_else(|| ApiError::model_not_found(&id))?;
-    Ok(public(to_bytes(&EndpointsBody::of(model, &api.0.health))?))
+    let model = catalog.model(&id).ok_or_else(|| ApiError::model_not_found(&id))?;
+    match authenticate(&request).await {
+        Ok(caller) => Ok(private(to_bytes(&api.endpoints_of(model, Some(caller.caller())).await?)?)),
+        Err(_) => Ok(public(to_bytes(&api.endpoints_of(model, None).await?)?)),
+    }
 }
 
 /// Lists the providers in use. Needs no key.

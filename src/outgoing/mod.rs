@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-/// Connections that wait for their next use, per host.
+/// Connections that wait for their next use, per host, unless a caller wants fewer.
 const MAX_IDLE_PER_HOST: usize = 256;
 const IDLE_CONNECTION: Duration = Duration::from_secs(60);
 
@@ -21,11 +21,13 @@ pub struct HttpClientConfig {
     /// Private and loopback addresses, and plain http, for models that run in the operator's own network.
     pub allow_private: bool,
     pub connect_timeout: Duration,
+    /// Connections that wait for their next use, per host.
+    pub max_idle: usize,
 }
 
 impl Default for HttpClientConfig {
     fn default() -> HttpClientConfig {
-        HttpClientConfig { allow_private: false, connect_timeout: Duration::from_secs(5) }
+        HttpClientConfig { allow_private: false, connect_timeout: Duration::from_secs(5), max_idle: MAX_IDLE_PER_HOST }
     }
 }
 
@@ -63,7 +65,7 @@ impl HttpClient {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(config.connect_timeout)
-            .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+            .pool_max_idle_per_host(config.max_idle)
             .pool_idle_timeout(IDLE_CONNECTION)
             .dns_resolver(Arc::new(GuardedResolver { allow_private: config.allow_private, lookup: system }))
             .build()?;
@@ -77,6 +79,15 @@ impl HttpClient {
     pub fn get(&self, url: Url) -> Result<reqwest::RequestBuilder, ForbiddenAddress> {
         check(&url, self.allow_private)?;
         Ok(self.client.get(url))
+    }
+
+    /// Takes a request that was made elsewhere, if its address may be called.
+    ///
+    /// # Errors
+    /// As [`HttpClient::post`].
+    pub fn carry(&self, request: reqwest::Request) -> Result<reqwest::RequestBuilder, ForbiddenAddress> {
+        check(request.url(), self.allow_private)?;
+        Ok(reqwest::RequestBuilder::from_parts(self.client.clone(), request))
     }
 
     /// Starts a POST to an address of the catalog.

@@ -75,8 +75,12 @@ impl Memory {
         Ok(found)
     }
 
-    /// Settings, presets, privacy and own keys of one moment after another: whoever changes one of them is heard.
-    async fn read(&self, conn: &mut PgConnection, org: OrgId) -> Result<Defaults, sqlx::Error> {
+    /// The same, asked of the database now: for pages, which come right after a change. Settings, presets, privacy and own
+    /// keys are those of one moment after another: whoever changes one of them is heard.
+    ///
+    /// # Errors
+    /// Database errors only.
+    pub async fn read(&self, conn: &mut PgConnection, org: OrgId) -> Result<Defaults, sqlx::Error> {
         let mut found = store::defaults(conn, org).await?;
         let privacy = privacy::settings(conn, org).await?;
         found.policy.privacy = privacy.privacy();

@@ -1,8 +1,10 @@
 //! `/settings/privacy`: what becomes of what the organization sends.
 
 use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use sqlx::PgConnection;
 
-use super::settings::{Discount, MAX_KEEP_DAYS, Settings};
+use super::settings::{DAYS_SHOWN, Discount, MAX_KEEP_DAYS, Settings};
 use super::store;
 use super::text::MAX_TEXT;
 use crate::base::money::thousands;
@@ -10,11 +12,13 @@ use crate::catalog::{Catalog, ListedProvider, Shelf};
 use crate::orgs::{Member, Permission, SettingsEditor};
 use crate::vault::Vault;
 use crate::web::views::{Field, own as views};
-use crate::web::{App, EmptyForm, Fields, PageError, Protected, flash, html, see_other, unprocessable};
+use crate::web::{App, Fields, PageError, Protected, flash, html, see_other, unprocessable};
 
 const HERE: &str = "/settings/privacy";
 /// Stored texts are counted up to here.
 const MAX_COUNTED: i64 = 10_000;
+/// What is typed to delete them.
+const WORD: &str = "delete";
 /// Providers that a sentence names.
 const MAX_NAMED: usize = 6;
 
@@ -30,9 +34,9 @@ pub async fn show(
 ) -> Result<HttpResponse, PageError> {
     let mut conn = member.tenant(&app).await?;
     let settings = store::settings(&mut conn, member.org_id()).await?;
-    let stored = store::count_texts(&mut conn, member.org_id(), MAX_COUNTED).await?;
+    let texts = Counts::read(&mut conn, &member).await?;
     drop(conn);
-    html(&view(&member, &shelf.current(), &discount, &settings, stored))
+    html(&view(&member, &shelf.current(), &discount, &settings, texts))
 }
 
 /// `POST /settings/privacy`
@@ -61,8 +65,8 @@ pub async fn save(
     };
     let mut tx = member.tenant(&app).await?;
     if keep_days.is_none() {
-        let stored = store::count_texts(&mut tx, member.org_id(), MAX_COUNTED).await?;
-        let page = view(&member, &shelf.current(), &discount, &settings, stored);
+        let texts = Counts::read(&mut tx, &member).await?;
+        let page = view(&member, &shelf.current(), &discount, &settings, texts);
         let wrong = format!("Write a whole number of days from 1 to {MAX_KEEP_DAYS}.");
         return unprocessable(&views::Privacy { keep_days: Field::wrong(days, wrong), ..page });
     }
@@ -73,16 +77,56 @@ pub async fn save(
     Ok(response)
 }
 
-/// `POST /settings/privacy/texts/delete`
+/// Calls whose texts are stored, and of late were not.
+#[derive(Clone, Copy)]
+struct Counts {
+    stored: i64,
+    dropped: i64,
+}
+
+impl Counts {
+    async fn read(conn: &mut PgConnection, member: &Member) -> Result<Counts, sqlx::Error> {
+        let stored = store::count_texts(conn, member.org_id(), MAX_COUNTED).await?;
+        let dropped = store::dropped(conn, member.org_id(), DAYS_SHOWN).await?;
+        Ok(Counts { stored, dropped })
+    }
+}
+
+/// `GET /settings/privacy/texts/delete`: what would be deleted, and a word to type.
 ///
 /// # Errors
 /// Database errors only.
+pub async fn delete_form(app: web::Data<App>, member: SettingsEditor) -> Result<HttpResponse, PageError> {
+    let mut conn = member.tenant(&app).await?;
+    let stored = store::count_texts(&mut conn, member.org_id(), MAX_COUNTED).await?;
+    drop(conn);
+    if stored == 0 {
+        return Ok(see_other(HERE));
+    }
+    html(&delete_view(&member, stored, Field::default()))
+}
+
+#[derive(Deserialize)]
+pub struct DeleteForm {
+    #[serde(default)]
+    typed: String,
+}
+
+/// `POST /settings/privacy/texts/delete`
+///
+/// # Errors
+/// Database errors; another word is shown beside its field, and nothing is deleted.
 pub async fn delete(
     app: web::Data<App>,
     member: SettingsEditor,
-    _form: Protected<EmptyForm>,
+    Protected(form): Protected<DeleteForm>,
 ) -> Result<HttpResponse, PageError> {
     let mut tx = member.tenant(&app).await?;
+    if !form.typed.trim().eq_ignore_ascii_case(WORD) {
+        let stored = store::count_texts(&mut tx, member.org_id(), MAX_COUNTED).await?;
+        let typed = Field::wrong(&form.typed, format!("Type {WORD} to confirm. Nothing was deleted."));
+        return unprocessable(&delete_view(&member, stored, typed));
+    }
     let deleted = super::delete_texts(&mut tx, &member.acting()).await?;
     tx.commit().await?;
     let mut response = see_other(HERE);
@@ -95,12 +139,7 @@ pub async fn delete(
     Ok(response)
 }
 
-fn view(member: &Member, catalog: &Catalog, discount: &Discount, settings: &Settings, stored: i64) -> views::Privacy {
-    let count = match stored {
-        0 => String::new(),
-        MAX_COUNTED.. => format!("{} or more", thousands(&MAX_COUNTED.to_string())),
-        some => thousands(&some.to_string()),
-    };
+fn view(member: &Member, catalog: &Catalog, discount: &Discount, settings: &Settings, texts: Counts) -> views::Privacy {
     views::Privacy {
         shell: member.shell(
             "privacy",
@@ -117,9 +156,31 @@ fn view(member: &Member, catalog: &Catalog, discount: &Discount, settings: &Sett
         discount: if discount.0.is_zero() { String::new() } else { crate::web::present::percent(discount.0) },
         training: names(catalog, |one| one.provider.trains_on_inputs),
         retaining: names(catalog, |one| one.provider.retains_logs),
-        stored: count,
+        stored: counted(texts.stored),
+        dropped: counted_all(texts.dropped),
         longest: format!("{} KB", MAX_TEXT / 1_024),
     }
+}
+
+fn delete_view(member: &Member, stored: i64, typed: Field) -> views::DeleteTexts {
+    views::DeleteTexts {
+        shell: member.shell("privacy", "Delete all stored texts", "What was sent and answered, of every call."),
+        stored: if stored == 0 { "0".to_owned() } else { counted(stored) },
+        word: WORD.to_owned(),
+        typed,
+    }
+}
+
+/// Empty for none.
+fn counted(stored: i64) -> String {
+    match stored {
+        MAX_COUNTED.. => format!("{} or more", thousands(&MAX_COUNTED.to_string())),
+        some => counted_all(some),
+    }
+}
+
+fn counted_all(calls: i64) -> String {
+    if calls == 0 { String::new() } else { thousands(&calls.to_string()) }
 }
 
 /// Such as `Lab gamma and 3 others`.

@@ -6,6 +6,8 @@ use crate::routing::Privacy;
 
 /// Texts are kept for a year at most.
 pub const MAX_KEEP_DAYS: u16 = 365;
+/// Days over which texts that were not kept are told.
+pub(super) const DAYS_SHOWN: i32 = 30;
 
 /// The default forbids nobody and keeps nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::settings::Settings;
 use super::text::Text;
@@ -52,19 +53,25 @@ pub(super) async fn save(conn: &mut PgConnection, org: OrgId, settings: &Setting
     Ok(())
 }
 
-/// Written once; a second time changes nothing.
+/// Written once; a second time changes nothing. False where the call has no row yet: a text never stands there alone, where
+/// nobody could see it nor find it to erase it.
 pub(super) async fn insert_text(
     conn: &mut PgConnection,
     text: &Text,
     sealed: &Sealed,
     data_key: DataKeyId,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     // An organization whose data key is gone was erased, maybe a moment ago.
-    sqlx::query!(
-        "insert into call_text (org_id, call_id, data_key, nonce, ciphertext, request_bytes, response_bytes, expires_at)
-         select org_id, $2, id, $4, $5, $6, $7, now() + make_interval(days => $8) from data_key
-         where org_id = $1 and id = $3
-         on conflict (org_id, call_id) do nothing",
+    sqlx::query_scalar!(
+        r#"with asked as (
+            select from usage where org_id = $1 and id = $2
+         ), written as (
+            insert into call_text (org_id, call_id, data_key, nonce, ciphertext, request_bytes, response_bytes, expires_at)
+            select org_id, $2, id, $4, $5, $6, $7, now() + make_interval(days => $8) from data_key
+            where org_id = $1 and id = $3 and exists (select from asked)
+            on conflict (org_id, call_id) do nothing
+         )
+         select exists (select from asked) as "found!""#,
         text.org.0,
         text.call.0,
         data_key.0,
@@ -74,9 +81,8 @@ pub(super) async fn insert_text(
         i64::try_from(text.response.total).unwrap_or(i64::MAX),
         i32::from(text.keep_days),
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .fetch_one(conn)
+    .await
 }
 
 /// A text as it lies in the database.
@@ -120,6 +126,44 @@ pub(super) async fn delete_texts(conn: &mut PgConnection, org: OrgId) -> Result<
     Ok(sqlx::query!("delete from call_text where org_id = $1", org.0).execute(conn).await?.rows_affected())
 }
 
+/// Adds calls whose texts were not stored, of several organizations, in one order. One that is gone is passed over.
+pub(super) async fn add_dropped(conn: &mut PgConnection, dropped: &[(OrgId, u64)]) -> Result<(), sqlx::Error> {
+    let orgs: Vec<Uuid> = dropped.iter().map(|(org, _)| org.0).collect();
+    let calls: Vec<i64> = dropped.iter().map(|(_, calls)| i64::try_from(*calls).unwrap_or(i64::MAX)).collect();
+    sqlx::query!(
+        "insert into texts_dropped as d (org_id, day, calls)
+         select x.org_id, (now() at time zone 'utc')::date, x.calls from unnest($1::uuid[], $2::bigint[]) as x (org_id, calls)
+         join org o on o.id = x.org_id
+         order by x.org_id
+         on conflict (org_id, day) do update set calls = d.calls + excluded.calls",
+        &orgs,
+        &calls,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Calls of the last days whose texts were not stored.
+pub(super) async fn dropped(conn: &mut PgConnection, org: OrgId, days: i32) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select coalesce(sum(calls), 0)::bigint as "calls!" from texts_dropped
+           where org_id = $1 and day > (now() at time zone 'utc')::date - $2::integer"#,
+        org.0,
+        days,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Of all organizations, what nobody is shown any more.
+pub(super) async fn forget_dropped(conn: &mut PgConnection, days: i32) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from texts_dropped where day <= (now() at time zone 'utc')::date - $1::integer", days)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Of all organizations.
 pub(super) async fn delete_expired(conn: &mut PgConnection, most: i64) -> Result<u64, sqlx::Error> {
     let done = sqlx::query!(
@@ -139,6 +183,7 @@ pub(super) async fn delete_expired(conn: &mut PgConnection, most: i64) -> Result
 /// Database errors only.
 pub async fn erase(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from privacy_settings where org_id = $1", org.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from texts_dropped where org_id = $1", org.0).execute(&mut *conn).await?;
     delete_texts(conn, org).await?;
     Ok(())
 }

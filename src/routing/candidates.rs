@@ -54,6 +54,12 @@ impl Candidate {
         &self.model.offers[self.index]
     }
 
+    /// Where its offer stands in the model's list.
+    #[must_use]
+    pub fn place(&self) -> usize {
+        self.index
+    }
+
     #[must_use]
     pub fn model(&self) -> &str {
         self.model.model.slug.as_str()
@@ -206,6 +212,14 @@ pub(super) fn allowed(listed: &Arc<ListedModel>, variant: Variant, asked: &Asked
         found.retain(knows_tools);
     }
     found
+}
+
+/// Who may answer a call to a model that asks for nothing else, cheapest first. Where there is nobody, such a call is refused.
+#[must_use]
+pub fn who_may(listed: &Arc<ListedModel>, policy: &Policy) -> Vec<Candidate> {
+    let (preferences, body) = (Preferences::default(), Map::new());
+    let asked = Asked { models: &[], preferences: &preferences, policy, body: &body, has_cap: false, last: None };
+    allowed(listed, Variant::Standard, &asked)
 }
 
 /// The other endpoints of a model, and the first condition that leaves each out.

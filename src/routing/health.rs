@@ -1,10 +1,10 @@
 //! How endpoints did of late.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::record::{Recent, Record};
+use super::counts::{Count, Counted, step};
 use crate::catalog::EndpointId;
 
 /// An endpoint that failed is asked last for so long.
@@ -20,16 +20,31 @@ pub struct Health(Arc<Memory>);
 #[derive(Debug)]
 struct Memory {
     started: Instant,
-    record: Record,
     seen: Mutex<HashMap<EndpointId, Seen>>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Seen {
     failed_at: Option<Instant>,
     minutes: [Minute; MINUTES],
-    /// What nobody has written down yet.
+    /// What nobody has written down yet: sums, and counts of calls.
     fresh: Measured,
+    counts: BTreeMap<(Counted, u16), u64>,
+}
+
+impl Seen {
+    fn count(&mut self, of: Counted, step: u16) {
+        *self.counts.entry((of, step)).or_default() += 1;
+    }
+}
+
+/// What was seen of one endpoint since the last time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fresh {
+    pub endpoint: EndpointId,
+    pub sums: Measured,
+    /// Each at most once, in one order.
+    pub counts: Vec<Count>,
 }
 
 /// What an endpoint did in some time, in sums that add up over processes and hours.
@@ -113,25 +128,31 @@ pub struct Speed {
 impl Health {
     #[must_use]
     pub fn new(now: Instant) -> Health {
-        Health(Arc::new(Memory { started: now, record: Record::new(now), seen: Mutex::default() }))
+        Health(Arc::new(Memory { started: now, seen: Mutex::default() }))
     }
 
     /// An endpoint did not answer as it should.
     pub fn failed(&self, endpoint: EndpointId, now: Instant) {
-        self.0.record.failed(endpoint, now);
         self.with(endpoint, |seen| {
             seen.failed_at = Some(now);
             seen.fresh.failed += 1;
+            seen.count(Counted::Failed, 0);
         });
     }
 
     /// An endpoint answered.
     pub fn answered(&self, endpoint: EndpointId, now: Instant, took: Took) {
-        self.0.record.answered(endpoint, now, took);
         let number = self.minute(now);
         self.with(endpoint, |seen| {
             seen.failed_at = None;
             seen.fresh.add(took.measured());
+            seen.count(Counted::Answered, 0);
+            if let Some(first) = took.first_token_ms {
+                seen.count(Counted::FirstToken, step(first));
+            }
+            if took.tokens > 0 {
+                seen.count(Counted::Speed, step(took.tokens.saturating_mul(1_000_000) / took.writing_ms.max(1)));
+            }
             let slot = usize::try_from(number % WINDOW_MINUTES).unwrap_or(0);
             if let Some(minute) = seen.minutes.get_mut(slot) {
                 if minute.number != number {
@@ -160,8 +181,8 @@ impl Health {
     #[must_use]
     pub fn speed(&self, endpoint: EndpointId, now: Instant) -> Option<Speed> {
         let newest = self.minute(now);
-        let seen = *self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&endpoint)?;
-        let recent = seen.minutes.into_iter().filter(|minute| minute.number + WINDOW_MINUTES > newest);
+        let minutes = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&endpoint)?.minutes;
+        let recent = minutes.into_iter().filter(|minute| minute.number + WINDOW_MINUTES > newest);
         let sum = recent.fold(Minute::default(), |sum, minute| Minute {
             number: 0,
             begun: sum.begun + minute.begun,
@@ -178,25 +199,28 @@ impl Health {
 
     /// Takes what was measured since the last time, for whoever writes it down; endpoints in a fixed order.
     #[must_use]
-    pub fn take_fresh(&self) -> Vec<(EndpointId, Measured)> {
+    pub fn take_fresh(&self) -> Vec<Fresh> {
         let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = seen.iter_mut().map(|(endpoint, seen)| (*endpoint, std::mem::take(&mut seen.fresh)));
-        let mut taken: Vec<_> = taken.filter(|(_, fresh)| *fresh != Measured::default()).collect();
-        taken.sort_unstable_by_key(|(endpoint, _)| *endpoint);
+        let taken = seen.iter_mut().map(|(endpoint, seen)| {
+            let counts = std::mem::take(&mut seen.counts).into_iter();
+            let counts = counts.map(|((of, step), calls)| Count { of, step, calls }).collect();
+            Fresh { endpoint: *endpoint, sums: std::mem::take(&mut seen.fresh), counts }
+        });
+        let mut taken: Vec<_> = taken.filter(|fresh| !fresh.counts.is_empty()).collect();
+        taken.sort_unstable_by_key(|fresh| fresh.endpoint);
         taken
     }
 
     /// Gives back what could not be written down.
-    pub fn put_back(&self, taken: &[(EndpointId, Measured)]) {
-        for (endpoint, measured) in taken {
-            self.with(*endpoint, |seen| seen.fresh.add(*measured));
+    pub fn put_back(&self, taken: &[Fresh]) {
+        for fresh in taken {
+            self.with(fresh.endpoint, |seen| {
+                seen.fresh.add(fresh.sums);
+                for count in &fresh.counts {
+                    *seen.counts.entry((count.of, count.step)).or_default() += count.calls;
+                }
+            });
         }
-    }
-
-    /// Uptime and speed over longer than what decides who is asked.
-    #[must_use]
-    pub fn recent(&self, endpoint: EndpointId, now: Instant) -> Recent {
-        self.0.record.of(endpoint, now)
     }
 
     fn minute(&self, now: Instant) -> u64 {
@@ -221,7 +245,13 @@ mod tests {
         health.answered(endpoint, now, Took { first_token_ms: None, writing_ms: 700, tokens: 0 });
         let taken = health.take_fresh();
         let expected = Measured { answered: 2, failed: 1, begun: 1, first_token_ms: 200, tokens: 20, writing_ms: 500 };
-        assert_eq!(taken, [(endpoint, expected)]);
+        let counts = [
+            Count { of: Counted::Answered, step: 0, calls: 2 },
+            Count { of: Counted::Failed, step: 0, calls: 1 },
+            Count { of: Counted::FirstToken, step: step(200), calls: 1 },
+            Count { of: Counted::Speed, step: step(40_000), calls: 1 },
+        ];
+        assert_eq!(taken, [Fresh { endpoint, sums: expected, counts: counts.to_vec() }]);
         assert_eq!(expected.answered_of_1000(), Some(666));
         assert_eq!(expected.speed(), Speed { first_token_ms: Some(200), tokens_per_1000s: Some(40_000) });
         assert_eq!(health.take_fresh(), []);

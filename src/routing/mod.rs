@@ -12,23 +12,23 @@
 
 mod candidates;
 mod conversation;
+mod counts;
 mod health;
 mod order;
 mod outlook;
 mod own;
 mod policy;
 mod preferences;
-mod record;
 mod why;
 
-pub use candidates::{Asked, Candidate, NoRoute, candidates, model_of};
+pub use candidates::{Asked, Candidate, NoRoute, candidates, model_of, who_may};
 pub use conversation::{Conversation, Conversations};
-pub use health::{Health, Measured, Speed, Took};
+pub use counts::{Count, Counted, Percentiles, Recent};
+pub use health::{Fresh, Health, Measured, Speed, Took};
 pub use outlook::{LeftOut, Next, Outlook, outlook};
 pub use own::{Fee, Mode, Own, OwnKey, origin_of};
 pub use policy::{Policy, Privacy};
 pub use preferences::{BadPreference, MaxPrice, Preferences, Sort};
-pub use record::{Percentiles, Recent};
 pub use why::Why;
 
 #[cfg(test)]

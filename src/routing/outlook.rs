@@ -72,7 +72,7 @@ pub(super) fn of_listed(
     };
     let name = |candidate: &Candidate| {
         let name = &candidate.offer().provider.provider.name;
-        if candidate.own().is_some() { format!("{name}, your own key") } else { name.clone() }
+        if candidate.own().is_some() { format!("{name} with your own key") } else { name.clone() }
     };
     let next = found.iter().map(|candidate| Next {
         provider: name(candidate),

@@ -114,6 +114,13 @@ impl Own {
         self.usable.retain(|own| own.is_for(key, member));
     }
 
+    /// Leaves those out that somebody may not use with a key that none of them is limited to: for the chat room, and for
+    /// pages that say what would become of a call.
+    pub fn narrow_to_member(&mut self, member: PersonId) {
+        let may = |own: &Arc<OwnKey>| own.members.as_ref().is_none_or(|members| members.contains(&member));
+        self.usable.retain(|own| own.keys.is_none() && may(own));
+    }
+
     /// The one for an endpoint at this provider.
     pub(super) fn of(&self, provider: &str, model: &str, base_url: Option<&str>) -> Option<&Arc<OwnKey>> {
         let fits = |own: &&Arc<OwnKey>| own.provider == provider && own.has(model) && own.may_be_sent_to(base_url);

@@ -193,6 +193,7 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/settings/integrations/{provider}/disconnect", Member),
     ("get", "/settings/privacy", Member),
     ("post", "/settings/privacy", Member),
+    ("get", "/settings/privacy/texts/delete", Member),
     ("post", "/settings/privacy/texts/delete", Member),
     ("get", "/settings/preferences", Member),
     ("post", "/settings/preferences", Member),

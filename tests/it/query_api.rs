@@ -42,8 +42,8 @@ async fn api(pool: &PgPool) -> QueryApi {
     farebox::catalog::apply(&mut conn, &file, farebox::catalog::Missing::Retire).await.expect("applied");
     drop(conn);
     let memory = farebox::presets::Memory::new(pool.clone(), farebox::db::listen::Hearing::default(), terms());
-    let health = farebox::routing::Health::new(std::time::Instant::now());
-    QueryApi::new(pool.clone(), Shelf::load(pool, true).await.expect("loaded"), memory, health, None)
+    let clock = farebox::base::Clock::system();
+    QueryApi::new(pool.clone(), Shelf::load(pool, true).await.expect("loaded"), memory, clock, None)
 }
 
 fn json(bytes: &[u8]) -> Value {
@@ -52,7 +52,7 @@ fn json(bytes: &[u8]) -> Value {
 
 pub async fn the_list_of_models_has_what_every_client_demands(pool: PgPool) {
     let api = api(&pool).await;
-    let list = json(&api.models(&ModelQuery::default()).expect("a list"));
+    let list = json(&api.models(&ModelQuery::default()).await.expect("a list"));
     let models = list["data"].as_array().expect("a list");
     assert_eq!(list["total_count"], models.len());
     assert!(list["links"]["next"].is_null() && list["object"] == "list");
@@ -71,12 +71,13 @@ pub async fn the_list_of_models_has_what_every_client_demands(pool: PgPool) {
         assert!(model["supported_parameters"].is_array() && model["top_provider"].is_object());
     }
     let tools = ModelQuery { supported_parameters: Some("tools".into()), ..ModelQuery::default() };
-    assert!(json(&api.models(&tools).expect("a list"))["data"].as_array().expect("a list").len() <= models.len());
-    let first = json(&api.models(&ModelQuery { limit: Some(1), ..ModelQuery::default() }).expect("a list"));
+    assert!(json(&api.models(&tools).await.expect("a list"))["data"].as_array().expect("a list").len() <= models.len());
+    let first = json(&api.models(&ModelQuery { limit: Some(1), ..ModelQuery::default() }).await.expect("a list"));
     assert_eq!(first["data"].as_array().map(Vec::len), Some(1));
     assert_eq!(first["links"]["next"], "/api/v1/models?limit=1&offset=1");
-    let none =
-        json(&api.models(&ModelQuery { q: Some("no such model".into()), ..ModelQuery::default() }).expect("a list"));
+    let none = json(
+        &api.models(&ModelQuery { q: Some("no such model".into()), ..ModelQuery::default() }).await.expect("a list"),
+    );
     assert_eq!(none["total_count"], 0);
 }
 

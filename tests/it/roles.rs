@@ -116,6 +116,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("post", "/settings/integrations/{provider}/disconnect", "OA--"),
     ("get", "/settings/privacy", "OABM"),
     ("post", "/settings/privacy", "OA--"),
+    ("get", "/settings/privacy/texts/delete", "OA--"),
     ("post", "/settings/privacy/texts/delete", "OA--"),
     ("get", "/settings/preferences", "OA-M"),
     ("post", "/settings/preferences", "OA--"),

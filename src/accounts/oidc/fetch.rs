@@ -1,9 +1,15 @@
 //! Asking a provider: with bounded time and size, following nothing, obeying no environment.
+//!
+//! The operator named the issuer, so its own host may stand in a private network. Other hosts are named by the provider, in
+//! its discovery document: they must be public, so that a provider that was taken over cannot have us look around in the
+//! operator's network.
 
 use std::time::Duration;
 
 use openidconnect::{HttpRequest, HttpResponse, http};
 use url::Url;
+
+use crate::outgoing::{HttpClient, HttpClientConfig, HttpClientError};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// One request from its start to the last byte of its answer.
@@ -15,6 +21,8 @@ const MAX_ANSWER: usize = 256 * 1024;
 pub enum FetchError {
     #[error("only https addresses are asked")]
     Scheme,
+    #[error("only the issuer's own host may be in a private network")]
+    NotPublic,
     #[error("the answer is too long")]
     TooLong,
     #[error("the request could not be made")]
@@ -31,12 +39,14 @@ impl From<reqwest::Error> for FetchError {
     }
 }
 
-/// A client for one provider. The operator named it, so it may stand in a private network.
+/// A client for one provider.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
+    /// For the issuer's own host.
     client: reqwest::Client,
-    /// Only for an issuer that the operator gave without TLS, on a developer's machine.
-    plain: bool,
+    /// For every other one.
+    guarded: HttpClient,
+    issuer: Option<Url>,
 }
 
 impl Fetcher {
@@ -46,7 +56,7 @@ impl Fetcher {
         clippy::disallowed_methods,
         reason = "a client with its own limits: no redirects, no proxies, short waits"
     )]
-    pub fn new(plain: bool) -> Result<Fetcher, reqwest::Error> {
+    pub fn new(issuer: &str) -> Result<Fetcher, HttpClientError> {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -55,18 +65,26 @@ impl Fetcher {
             // Asked seldom, and from the threads of several runtimes.
             .pool_max_idle_per_host(0)
             .build()?;
-        Ok(Fetcher { client, plain })
+        let config = HttpClientConfig { allow_private: false, connect_timeout: CONNECT_WITHIN, max_idle: 0 };
+        Ok(Fetcher { client, guarded: HttpClient::new(config)?, issuer: issuer.parse().ok() })
     }
 
     /// # Errors
     /// When there is no answer in time, or it is too long. Any status is an answer.
     pub async fn call(&self, request: HttpRequest) -> Result<HttpResponse, FetchError> {
         let url: Url = request.uri().to_string().parse().map_err(|_| FetchError::Request)?;
-        if url.scheme() != "https" && !(self.plain && url.scheme() == "http") {
+        let at_home = self.issuer.as_ref().is_some_and(|issuer| issuer.origin() == url.origin());
+        // Without TLS only where the operator gave the issuer so, on a developer's machine.
+        if url.scheme() != "https" && !(at_home && url.scheme() == "http") {
             return Err(FetchError::Scheme);
         }
         let request = reqwest::Request::try_from(request).map_err(|_| FetchError::Request)?;
-        let mut answer = self.client.execute(request).await?;
+        let mut answer = if at_home {
+            self.client.execute(request).await?
+        } else {
+            let request = self.guarded.carry(request).map_err(|_| FetchError::NotPublic)?;
+            request.timeout(ANSWER_WITHIN).send().await?
+        };
         let mut response = http::Response::builder().status(answer.status());
         for (name, value) in answer.headers() {
             response = response.header(name, value);
@@ -79,5 +97,31 @@ impl Fetcher {
             body.extend_from_slice(&chunk);
         }
         response.body(body).map_err(|_| FetchError::Request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn asked(issuer: &str, address: &str) -> FetchError {
+        let request = http::Request::builder().uri(address).body(Vec::new()).expect("a request");
+        Fetcher::new(issuer).expect("a client").call(request).await.expect_err(address)
+    }
+
+    #[tokio::test]
+    async fn a_provider_cannot_have_us_look_around_in_the_network() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for address in
+            ["https://127.0.0.1:1/keys", "https://169.254.169.254/keys", "https://[::1]:1/keys", "https://10.0.0.7/"]
+        {
+            let refused = asked("https://id.example.com", address).await;
+            assert!(matches!(refused, FetchError::NotPublic), "{address}: {refused}");
+        }
+        // Names are looked at when they are resolved.
+        assert!(matches!(asked("https://id.example.com", "https://localhost:1/keys").await, FetchError::Away));
+        assert!(matches!(asked("http://127.0.0.1:1", "http://127.0.0.1:2/keys").await, FetchError::Scheme));
+        // What the operator named is asked wherever it stands: here nobody listens.
+        assert!(matches!(asked("http://127.0.0.1:1", "http://127.0.0.1:1/keys").await, FetchError::Away));
     }
 }

@@ -56,6 +56,7 @@ impl From<FetchError> for ProviderError {
         match error {
             FetchError::Slow => ProviderError::Slow,
             FetchError::Scheme => ProviderError::Away("an address without https"),
+            FetchError::NotPublic => ProviderError::Away("an address of another host that is not public"),
             FetchError::TooLong => ProviderError::Away("an answer that is too long"),
             FetchError::Request | FetchError::Away => ProviderError::Away("no answer"),
         }
@@ -122,7 +123,7 @@ impl Provider {
     /// # Errors
     /// When TLS cannot be set up. The provider itself is not asked.
     pub fn new(settings: ProviderSettings) -> anyhow::Result<Provider> {
-        let fetcher = Fetcher::new(settings.issuer.starts_with("http://"))?;
+        let fetcher = Fetcher::new(&settings.issuer)?;
         Ok(Provider { settings, fetcher, known: Mutex::new(None) })
     }
 

@@ -13,7 +13,7 @@ use super::{Line, Question, Reply, Source};
 use crate::base::Secret;
 use crate::catalog::{Offer, Task};
 use crate::gateway::hops;
-use crate::gateway::wire::{check_depth, whole_to_chunk};
+use crate::gateway::wire::{check_depth, is_long, shorten, whole_to_chunk};
 use crate::routing::Candidate;
 
 /// Bytes of an answer in one piece, and of an error.
@@ -195,7 +195,15 @@ fn body(question: &Question<'_>) -> Vec<u8> {
     for (name, value) in question.fields() {
         // Another router understands these itself; everybody else knows only the effort.
         let is_reasoning = matches!(name.as_str(), "reasoning" | "include_reasoning");
-        if !is_reasoning || slug == "openrouter" {
+        if is_reasoning && slug != "openrouter" {
+            continue;
+        }
+        // Another router may pass marks for a cache on.
+        if matches!(name.as_str(), "messages" | "tools") && is_long(value) {
+            let mut usual = value.clone();
+            shorten(&mut usual);
+            field(&mut out, name, &usual);
+        } else {
             field(&mut out, name, value);
         }
     }
@@ -268,6 +276,13 @@ mod tests {
                 "stream_options":{"include_usage":true}})
         );
         assert_eq!(sent("openai", &json!({}), Some(5), false), json!({"model":"up","max_completion_tokens":5}));
+    }
+
+    #[test]
+    fn a_mark_for_a_cache_lasts_the_usual_time() {
+        let marked = |mark: Value| json!({"messages":[{"role":"user","content":[{"type":"text","text":"hi","cache_control":mark}]}]});
+        let long = sent("openrouter", &marked(json!({"type":"ephemeral","ttl":"1h"})), None, false);
+        assert_eq!(long["messages"], marked(json!({"type":"ephemeral"}))["messages"]);
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! Where models run, and how it goes there.
 
-use std::time::Instant;
-
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::models::{Architecture, Pricing};
+use super::seen::Seen;
 use crate::catalog::{Catalog, Endpoint, ListedModel, Offer};
-use crate::routing::{Health, Percentiles};
+use crate::routing::Percentiles;
 
 /// The answer of `GET /models/{author}/{slug}/endpoints`.
 #[derive(Serialize, ToSchema)]
@@ -47,13 +46,13 @@ pub struct EndpointInfo {
     pub supports_voice_cloning: bool,
     /// 0: in use.
     pub status: i32,
-    /// Per cent of the calls that were answered, as this process saw it; `null` where it made none.
+    /// Per cent of the calls that were answered, on all nodes; `null` where none was made. The day is that of the pages.
     pub uptime_last_5m: Option<f64>,
     pub uptime_last_30m: Option<f64>,
     pub uptime_last_1d: Option<f64>,
-    /// Milliseconds to the first token of streams.
+    /// Milliseconds to the first token of streams, to within a sixteenth.
     pub latency_last_30m: Option<PercentileStats>,
-    /// Tokens a second.
+    /// Tokens a second, to within a sixteenth.
     pub throughput_last_30m: Option<PercentileStats>,
 }
 
@@ -95,7 +94,7 @@ impl PercentileStats {
 }
 
 impl EndpointsBody {
-    pub fn of(listed: &ListedModel, health: &Health) -> EndpointsBody {
+    pub fn of<'a>(listed: &ListedModel, offers: impl Iterator<Item = &'a Offer>, seen: &Seen) -> EndpointsBody {
         let model = &listed.model;
         EndpointsBody {
             data: ModelEndpoints {
@@ -104,16 +103,17 @@ impl EndpointsBody {
                 created: model.created,
                 description: model.description.clone(),
                 architecture: Architecture::of(listed),
-                endpoints: listed.open_offers().map(|offer| EndpointInfo::of(listed, offer, health)).collect(),
+                endpoints: offers.map(|offer| EndpointInfo::of(listed, offer, seen)).collect(),
             },
         }
     }
 }
 
 impl EndpointInfo {
-    fn of(listed: &ListedModel, offer: &Offer, health: &Health) -> EndpointInfo {
-        let seen = health.recent(offer.id, Instant::now());
-        let per_cent = |thousandths: Option<u32>| thousandths.map(|share| f64::from(share) / 10.0);
+    fn of(listed: &ListedModel, offer: &Offer, seen: &Seen) -> EndpointInfo {
+        let (recent, day) = (seen.recent(offer.id), seen.day(offer.id));
+        let per_cent =
+            |thousandths: Option<u64>| thousandths.map(|share| f64::from(u32::try_from(share).unwrap_or(1_000)) / 10.0);
         let provider = &offer.provider.provider;
         let endpoint = &offer.endpoint;
         EndpointInfo {
@@ -132,11 +132,11 @@ impl EndpointInfo {
             supports_tool_choice: ToolChoiceSupport::of(endpoint),
             supports_voice_cloning: false,
             status: 0,
-            uptime_last_5m: per_cent(seen.well_5m),
-            uptime_last_30m: per_cent(seen.well_30m),
-            uptime_last_1d: per_cent(seen.well_day),
-            latency_last_30m: seen.first_token_ms.map(|samples| PercentileStats::of(samples, 1)),
-            throughput_last_30m: seen.tokens_per_1000s.map(|samples| PercentileStats::of(samples, 1_000)),
+            uptime_last_5m: per_cent(recent.well_5m),
+            uptime_last_30m: per_cent(recent.well_30m),
+            uptime_last_1d: per_cent(day.answered_of_1000()),
+            latency_last_30m: recent.first_token_ms.map(|samples| PercentileStats::of(samples, 1)),
+            throughput_last_30m: recent.tokens_per_1000s.map(|samples| PercentileStats::of(samples, 1_000)),
         }
     }
 }
@@ -149,9 +149,9 @@ pub struct EndpointListBody {
 
 impl EndpointListBody {
     /// Those that keep nothing of what they are sent.
-    pub fn without_retention(catalog: &Catalog, health: &Health) -> EndpointListBody {
+    pub fn without_retention(catalog: &Catalog, seen: &Seen) -> EndpointListBody {
         let open = catalog.open_models().flat_map(|listed| listed.open_offers().map(move |offer| (listed, offer)));
         let silent = open.filter(|(_, offer)| !offer.provider.provider.retains_logs);
-        EndpointListBody { data: silent.map(|(listed, offer)| EndpointInfo::of(listed, offer, health)).collect() }
+        EndpointListBody { data: silent.map(|(listed, offer)| EndpointInfo::of(listed, offer, seen)).collect() }
     }
 }

@@ -1,14 +1,14 @@
 //! What lists of models can be asked.
 
 use std::cmp::Reverse;
-use std::time::Instant;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{ListedModel, Modality};
+use super::models::Line;
+use super::seen::Seen;
+use crate::catalog::{Modality, Offer};
 use crate::gateway::error::ApiError;
-use crate::routing::Health;
 
 /// Models in one answer, and left out before it.
 pub const MAX_LIMIT: usize = 1_000;
@@ -133,6 +133,12 @@ impl ModelQuery {
         })
     }
 
+    /// Whether the order depends on what was measured.
+    #[must_use]
+    pub fn sorts_by_speed(&self) -> bool {
+        matches!(self.sort.as_deref(), Some("throughput-high-to-low" | "latency-low-to-high"))
+    }
+
     /// Whether nothing was asked for but the list.
     #[must_use]
     pub fn is_plain(&self) -> bool {
@@ -141,47 +147,47 @@ impl ModelQuery {
 }
 
 impl Filter {
-    /// Of `models`, those that were asked for, in the order that was asked for.
-    pub fn lets_through(&self, listed: &ListedModel, searched: &str) -> bool {
-        let model = &listed.model;
+    /// Whether a model is asked for.
+    pub fn lets_through(&self, line: &Line) -> bool {
+        let model = &line.listed().model;
         let has = |modalities: &[Modality], word: &String| modalities.iter().any(|one| one.as_str() == word);
-        let serves = |offer: &crate::catalog::Offer| {
+        let serves = |offer: &Offer| {
             let provider = &offer.provider.provider;
             let named = |word: &String| provider.slug.as_str() == word || provider.name.to_lowercase() == *word;
             (self.providers.is_empty() || self.providers.iter().any(named)) && (!self.zdr || !provider.retains_logs)
         };
-        let price = listed.lead_offer().map(|offer| offer.endpoint.price.prompt.per_million()).unwrap_or_default();
+        let price = line.lead().map(|offer| offer.endpoint.price.prompt.per_million()).unwrap_or_default();
         self.parameters.iter().all(|name| model.supported_parameters.iter().any(|one| one == name))
             && self.inputs.iter().all(|word| has(&model.input_modalities, word))
             && (self.outputs.is_empty() || self.outputs.iter().any(|word| has(&model.output_modalities, word)))
-            && (self.text.is_empty() || searched.contains(&self.text))
+            && (self.text.is_empty() || line.searched().contains(&self.text))
             && u64::from(model.context_length) >= self.context
             && self.price.0.is_none_or(|least| price >= least)
             && self.price.1.is_none_or(|most| price <= most)
             && (self.arch.is_empty() || model.tokenizer.to_lowercase() == self.arch)
             && (self.authors.is_empty() || self.authors.iter().any(|author| author == model.slug.author()))
-            && listed.open_offers().any(serves)
+            && line.offers().any(serves)
     }
 
-    /// Puts what was found into the order that was asked for; without one it stays as it is.
-    pub fn sort<T>(&self, found: &mut [T], listed: impl Fn(&T) -> &ListedModel, health: &Health, now: Instant) {
-        let price = |model: &T| {
-            let price = listed(model).lead_offer().map(|offer| offer.endpoint.price).unwrap_or_default();
+    /// Puts what was found into the order that was asked for; without one it stays as it is. Speed is that of the last day,
+    /// as on the pages.
+    pub fn sort(&self, found: &mut [&Line], seen: &Seen) {
+        let price = |line: &&Line| {
+            let price = line.lead().map(|offer| offer.endpoint.price).unwrap_or_default();
             price.prompt.amount() + price.completion.amount() + price.request.unwrap_or_default().amount()
         };
-        let recent =
-            |model: &T| listed(model).open_offers().map(|offer| health.recent(offer.id, now)).collect::<Vec<_>>();
+        let speeds = |line: &&Line| line.offers().map(|offer| seen.day(offer.id).speed()).collect::<Vec<_>>();
         match self.sort {
             None => {}
-            Some(SortBy::Newest) => found.sort_by_key(|model| Reverse(listed(model).model.created)),
+            Some(SortBy::Newest) => found.sort_by_key(|line| Reverse(line.listed().model.created)),
             Some(SortBy::Cheapest) => found.sort_by_key(price),
-            Some(SortBy::Dearest) => found.sort_by_key(|model| Reverse(price(model))),
-            Some(SortBy::Context) => found.sort_by_key(|model| Reverse(listed(model).model.context_length)),
-            Some(SortBy::Throughput) => found.sort_by_cached_key(|model| {
-                Reverse(recent(model).iter().filter_map(|recent| Some(recent.tokens_per_1000s?.p50)).max())
+            Some(SortBy::Dearest) => found.sort_by_key(|line| Reverse(price(line))),
+            Some(SortBy::Context) => found.sort_by_key(|line| Reverse(line.listed().model.context_length)),
+            Some(SortBy::Throughput) => found.sort_by_cached_key(|line| {
+                Reverse(speeds(line).iter().filter_map(|speed| speed.tokens_per_1000s).max())
             }),
-            Some(SortBy::Latency) => found.sort_by_cached_key(|model| {
-                recent(model).iter().filter_map(|recent| Some(recent.first_token_ms?.p50)).min().unwrap_or(u64::MAX)
+            Some(SortBy::Latency) => found.sort_by_cached_key(|line| {
+                speeds(line).iter().filter_map(|speed| speed.first_token_ms).min().unwrap_or(u64::MAX)
             }),
         }
     }

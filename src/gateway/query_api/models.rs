@@ -1,85 +1,107 @@
 //! The models, where they run, and who runs them.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::filter::ModelQuery;
-use crate::catalog::{Catalog, ListedModel, Modality, Price};
+use super::seen::Seen;
+use crate::catalog::{Catalog, ListedModel, Modality, Offer, Price};
 use crate::gateway::error::ApiError;
-use crate::keys::Models;
 use crate::presets::Ready;
-use crate::routing::Health;
 
 /// Models on a page that only says where it begins.
 const DEFAULT_LIMIT: usize = 500;
 
-/// A preset as programs see it that only know models: with the limits and prices of the model that it asks first.
-/// `None` where that cannot be called, or not with this key.
-pub fn of_preset(preset: &Ready, catalog: &Catalog, default: Option<&str>, allowed: Option<&Models>) -> Option<Line> {
-    let name = preset.models.first().map(String::as_str).or(default)?;
-    let base = name.rsplit_once(':').map_or(name, |(base, _)| base);
-    let listed = catalog.model(base).filter(|listed| listed.is_open())?;
-    let slug = listed.model.slug.to_string();
-    if allowed.is_some_and(|allowed| !allowed.allow(&slug)) {
-        return None;
-    }
-    let id = format!("@preset/{}", preset.slug);
-    let description = match preset.description.as_str() {
-        // Clients drop a model without one.
-        "" => format!("A preset that asks {name} first."),
-        text => text.to_owned(),
-    };
-    let info = ModelInfo {
-        name: preset.name.clone(),
-        owned_by: "preset".to_owned(),
-        created: preset.created,
-        description,
-        canonical_slug: id.clone(),
-        id,
-        ..ModelInfo::of(listed)?
-    };
-    let searched = format!("{}\n{}", info.id, info.name).to_lowercase();
-    Some(Line { listed: Arc::clone(listed), searched, json: serde_json::to_vec(&info).ok()? })
-}
-
 /// The list of models of one catalog, as bytes.
 pub struct Listed {
     catalog: Catalog,
-    models: Vec<Line>,
+    /// Those that can be called on the operator's account.
+    open: Vec<Line>,
     whole: Bytes,
 }
 
-/// One model of the list.
+/// One model of a list, and who may answer it. Cloning it is cheap.
+#[derive(Clone)]
 pub struct Line {
     listed: Arc<ListedModel>,
+    /// Where its offers stand in the model's list, the one whose price stands for it first.
+    offers: Arc<[usize]>,
     /// What is searched, in lower case.
-    searched: String,
-    json: Vec<u8>,
+    searched: Arc<str>,
+    json: Bytes,
 }
 
 impl Line {
-    fn slug(&self) -> &str {
+    /// `None` for a model that nobody may answer.
+    fn of(listed: &Arc<ListedModel>, offers: Vec<usize>) -> Option<Line> {
+        let info = ModelInfo::of(listed, listed.offers.get(*offers.first()?)?);
+        Line::told(listed, offers, &info)
+    }
+
+    fn told(listed: &Arc<ListedModel>, offers: Vec<usize>, info: &ModelInfo) -> Option<Line> {
+        let searched = format!("{}\n{}", info.id, info.name).to_lowercase().into();
+        // Only strings and numbers: this cannot fail, and a model that did would be missed less than the list.
+        let json = serde_json::to_vec(info).ok()?.into();
+        Some(Line { listed: Arc::clone(listed), offers: offers.into(), searched, json })
+    }
+
+    /// A preset as programs see it that only know models: with the limits and prices of the model that it asks first.
+    pub fn of_preset(&self, preset: &Ready) -> Option<Line> {
+        let id = format!("@preset/{}", preset.slug);
+        let description = match preset.description.as_str() {
+            // Clients drop a model without one.
+            "" => format!("A preset that asks {} first.", self.slug()),
+            text => text.to_owned(),
+        };
+        let info = ModelInfo {
+            name: preset.name.clone(),
+            owned_by: "preset".to_owned(),
+            created: preset.created,
+            description,
+            canonical_slug: id.clone(),
+            id,
+            ..ModelInfo::of(&self.listed, self.lead()?)
+        };
+        Line::told(&self.listed, self.offers.to_vec(), &info)
+    }
+
+    pub fn slug(&self) -> &str {
         self.listed.model.slug.as_str()
+    }
+
+    pub fn listed(&self) -> &ListedModel {
+        &self.listed
+    }
+
+    pub fn searched(&self) -> &str {
+        &self.searched
+    }
+
+    pub fn offers(&self) -> impl Iterator<Item = &Offer> {
+        self.offers.iter().filter_map(|place| self.listed.offers.get(*place))
+    }
+
+    /// The one whose price stands for the model.
+    pub fn lead(&self) -> Option<&Offer> {
+        self.offers().next()
+    }
+
+    /// Whether it is listed where nobody asks for anything else.
+    pub fn writes(&self) -> bool {
+        self.listed.model.output_modalities.contains(&Modality::Text)
     }
 }
 
 impl Listed {
     pub fn of(catalog: Catalog) -> Listed {
-        let open = catalog.open_models().filter_map(|listed| {
-            // Only strings and numbers: this cannot fail, and a model that did would be missed less than the list.
-            let json = serde_json::to_vec(&ModelInfo::of(listed)?).ok()?;
-            let searched = format!("{}\n{}", listed.model.slug, listed.model.name).to_lowercase();
-            Some(Line { listed: Arc::clone(listed), searched, json })
-        });
-        let models: Vec<_> = open.collect();
-        let plain = models.iter().filter(|line| line.listed.model.output_modalities.contains(&Modality::Text));
-        let plain: Vec<_> = plain.map(|line| line.json.as_slice()).collect();
+        let open: Vec<Line> =
+            catalog.models().iter().filter_map(|listed| Line::of(listed, open_places(listed))).collect();
+        let plain: Vec<_> = open.iter().filter(|line| line.writes()).map(|line| line.json.as_ref()).collect();
         let whole = body(plain.iter().copied(), plain.len(), None);
-        Listed { catalog, models, whole }
+        Listed { catalog, open, whole }
     }
 
     /// Whether it lists this very copy. The copy that is listed is kept, so its address is no other's.
@@ -87,37 +109,62 @@ impl Listed {
         std::ptr::eq(self.catalog.models(), catalog.models())
     }
 
-    /// What `query` asks for: `presets`, then the models that `may` lets through; all of them without it.
+    pub fn open(&self) -> &[Line] {
+        &self.open
+    }
+
+    /// The models that somebody may answer; `who` tells the places of their offers, the first one first.
+    pub fn of_those(&self, who: impl Fn(&Arc<ListedModel>) -> Vec<usize>) -> Vec<Line> {
+        let mut open = self.open.iter();
+        let mut next = open.next();
+        let mut found = Vec::new();
+        // Both are in the catalog's order.
+        for listed in self.catalog.models() {
+            let usual = next.filter(|line| Arc::ptr_eq(&line.listed, listed));
+            if usual.is_some() {
+                next = open.next();
+            }
+            let offers = who(listed);
+            match usual.filter(|line| line.offers.as_ref() == offers.as_slice()) {
+                Some(line) => found.push(line.clone()),
+                None => found.extend(Line::of(listed, offers)),
+            }
+        }
+        found
+    }
+
+    /// The whole list for whoever asks for nothing else.
     ///
     /// # Errors
     /// 400 for a number that makes no sense.
-    pub fn page(
-        &self,
-        query: &ModelQuery,
-        may: Option<&dyn Fn(&str) -> bool>,
-        presets: &[Line],
-        health: &Health,
-    ) -> Result<Bytes, ApiError> {
-        let filter = query.filter()?;
-        if query.is_plain() && may.is_none() && presets.is_empty() {
-            return Ok(self.whole.clone());
-        }
-        let mut found: Vec<&Line> = presets
-            .iter()
-            .chain(self.models.iter().filter(|line| may.is_none_or(|may| may(line.slug()))))
-            .filter(|line| filter.lets_through(&line.listed, &line.searched))
-            .collect();
-        filter.sort(&mut found, |line| line.listed.as_ref(), health, Instant::now());
-        let jsons = || found.iter().map(|line| line.json.as_slice());
-        if query.limit.is_none() && query.offset.is_none() {
-            return Ok(body(jsons(), found.len(), None));
-        }
-        let offset = query.offset.unwrap_or(0).min(found.len());
-        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-        let next = offset + limit;
-        let more = (next < found.len()).then(|| self::next(query, limit, next));
-        Ok(body(jsons().skip(offset).take(limit), found.len(), more))
+    pub fn page(&self, query: &ModelQuery, seen: &Seen) -> Result<Bytes, ApiError> {
+        if query.is_plain() { Ok(self.whole.clone()) } else { page(&self.open, query, seen) }
     }
+}
+
+/// Where the offers stand that can be called on the operator's account, cheapest first.
+fn open_places(listed: &ListedModel) -> Vec<usize> {
+    let open = listed.offers.iter().enumerate().filter(|(_, offer)| offer.provider.is_open());
+    open.map(|(place, _)| place).collect()
+}
+
+/// Of `lines` what `query` asks for.
+///
+/// # Errors
+/// 400 for a number that makes no sense.
+pub fn page(lines: &[Line], query: &ModelQuery, seen: &Seen) -> Result<Bytes, ApiError> {
+    let filter = query.filter()?;
+    let mut found: Vec<&Line> = lines.iter().filter(|line| filter.lets_through(line)).collect();
+    filter.sort(&mut found, seen);
+    let jsons = || found.iter().map(|line| line.json.as_ref());
+    if query.limit.is_none() && query.offset.is_none() {
+        return Ok(body(jsons(), found.len(), None));
+    }
+    let offset = query.offset.unwrap_or(0).min(found.len());
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    let next = offset + limit;
+    let more = (next < found.len()).then(|| self::next(query, limit, next));
+    Ok(body(jsons().skip(offset).take(limit), found.len(), more))
 }
 
 fn next(query: &ModelQuery, limit: usize, offset: usize) -> String {
@@ -225,12 +272,11 @@ pub struct ModelLinks {
 }
 
 impl ModelInfo {
-    /// `None` for a model that runs nowhere.
-    fn of(listed: &ListedModel) -> Option<ModelInfo> {
-        let lead = listed.lead_offer()?;
+    /// With the limits and the price of one of its offers.
+    fn of(listed: &ListedModel, lead: &Offer) -> ModelInfo {
         let model = &listed.model;
         let id = model.slug.to_string();
-        Some(ModelInfo {
+        ModelInfo {
             object: "model",
             owned_by: model.slug.author().to_owned(),
             canonical_slug: id.clone(),
@@ -252,7 +298,7 @@ impl ModelInfo {
             knowledge_cutoff: model.knowledge_cutoff.map(|day| day.to_string()),
             links: ModelLinks { details: format!("/api/v1/models/{id}/endpoints") },
             id,
-        })
+        }
     }
 }
 
@@ -297,14 +343,8 @@ pub struct Count {
 }
 
 impl CountBody {
-    pub fn of(catalog: &Catalog, allowed: Option<&Models>) -> CountBody {
-        let may = |slug: &str| allowed.is_none_or(|allowed| allowed.allow(slug));
-        let count = catalog
-            .open_models()
-            .filter(|listed| listed.model.output_modalities.contains(&Modality::Text))
-            .filter(|listed| may(listed.model.slug.as_str()))
-            .count();
-        CountBody { data: Count { count } }
+    pub fn of(lines: &[Line]) -> CountBody {
+        CountBody { data: Count { count: lines.iter().filter(|line| line.writes()).count() } }
     }
 }
 

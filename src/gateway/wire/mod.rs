@@ -1,6 +1,7 @@
 //! The shapes on the wire. Nothing in here leaves the gateway.
 
 mod bound;
+mod cache_mark;
 mod chunk;
 mod request;
 pub mod schema;
@@ -9,6 +10,7 @@ mod usage;
 mod whole;
 
 pub(super) use bound::check_depth;
+pub(super) use cache_mark::{is_long, shorten};
 pub(super) use chunk::{Normalised, error_chunk, event, normalise_chunk, usage_chunk};
 pub(super) use request::{ChatRequest, MAX_BODY, count, flag, object};
 pub(super) use sse::SseParser;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, web};
 use rust_decimal::Decimal;
 
-use super::DAY;
 use super::filter::Filter;
 use super::words::{dollars, input_price, is_sandbox, longest, per_million, tokens, words};
 use crate::activity;
@@ -31,7 +30,7 @@ pub async fn show(
     let models: Vec<&Arc<ListedModel>> = filter.compared.iter().filter_map(|id| catalog.model(id)).collect();
     let offers: Vec<_> = models.iter().flat_map(|listed| listed.open_offers()).map(|offer| offer.id).collect();
     let mut conn = member.tenant(&app).await?;
-    let day = activity::measured(&mut conn, app.clock.now() - DAY, Some(&offers)).await?;
+    let day = activity::measured(&mut conn, app.clock.now() - activity::DAY, Some(&offers)).await?;
     drop(conn);
     let column = |of: &dyn Fn(&ListedModel) -> String| -> Vec<views::Cell> {
         models.iter().map(|listed| cell(of(listed))).collect()

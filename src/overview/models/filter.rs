@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::shown_offers;
 use super::words::capitalized;
 use crate::catalog::{Catalog, EndpointId, ListedModel, Modality, Offer, UnitPrice};
-use crate::routing::Measured;
+use crate::routing::{Measured, Policy};
 use crate::web::Fields;
 use crate::web::views::Choice;
 
@@ -103,14 +104,14 @@ impl Filter {
         Filter { compared: Vec::new(), ..self.clone() }
     }
 
-    pub fn lets_through(&self, listed: &ListedModel) -> bool {
+    pub fn lets_through(&self, listed: &Arc<ListedModel>, policy: &Policy) -> bool {
         let model = &listed.model;
         let search = self.search.to_lowercase();
         let found = search.split_whitespace().all(|word| {
             [model.name.as_str(), model.slug.as_str()].iter().any(|text| text.to_lowercase().contains(word))
         });
         let served = self.provider.is_empty()
-            || listed.open_offers().any(|offer| offer.provider.provider.slug.as_str() == self.provider);
+            || shown_offers(listed, policy).iter().any(|offer| offer.provider.provider.slug.as_str() == self.provider);
         let takes = self.modality.is_empty() || model.input_modalities.iter().any(|m| m.as_str() == self.modality);
         let long = !self.context.parse::<u32>().is_ok_and(|least| model.context_length < least);
         found && served && takes && long && self.affords(listed)
@@ -138,8 +139,10 @@ impl Filter {
         }
     }
 
-    pub fn providers(&self, catalog: &Catalog) -> Vec<Choice> {
-        let open = catalog.providers().iter().filter(|listed| listed.is_open()).map(|listed| &listed.provider);
+    pub fn providers(&self, catalog: &Catalog, policy: &Policy) -> Vec<Choice> {
+        let own = |slug: &str| policy.own.usable.iter().any(|key| key.provider == slug);
+        let open = catalog.providers().iter().filter(|listed| listed.is_open() || own(listed.provider.slug.as_str()));
+        let open = open.map(|listed| &listed.provider);
         let all = Choice::new("", "All providers", "", self.provider.is_empty());
         std::iter::once(all)
             .chain(open.map(|one| Choice::new(one.slug.as_str(), &one.name, "", one.slug.as_str() == self.provider)))

@@ -17,40 +17,41 @@ pub(super) use self::words::dollars;
 use self::words::{Seen, figures, input_price, is_sandbox, longest, per_million, tokens, words};
 use crate::activity;
 use crate::catalog::{Catalog, ListedModel, Offer, Shelf};
-use crate::integrations::{self, ProviderKey};
 use crate::orgs::{Member, Permission};
 use crate::presets;
+use crate::presets::pages::preferences::Instance;
+use crate::routing::{Candidate, Policy, who_may};
 use crate::web::snippets::{Example, KEY_PLACEHOLDER};
 use crate::web::views::Pager;
 use crate::web::views::catalog as views;
 use crate::web::{App, Fields, PageError, html};
 
-/// Over this time speed is shown, and what was answered.
-const DAY: TimeDelta = TimeDelta::hours(24);
+/// Over this time and a day speed is shown, and what was answered.
 const MONTH: TimeDelta = TimeDelta::days(30);
 /// The clean address of what a script fetched with every field of the form.
 const REPLACE_URL: HeaderName = HeaderName::from_static("hx-replace-url");
 
-/// `GET /models`: what can be called on the operator's account.
+/// `GET /models`: what can be called on the operator's account, or on one of the organization's own.
 ///
 /// # Errors
 /// Database errors only.
 pub async fn index(
     app: web::Data<App>,
     shelf: web::Data<Shelf>,
+    instance: web::Data<Instance>,
     member: Member,
     request: HttpRequest,
     query: web::Query<Vec<(String, String)>>,
 ) -> Result<HttpResponse, PageError> {
     let (catalog, filter) = (shelf.current(), Filter::read(&Fields::from(query.into_inner())));
     let mut conn = member.tenant(&app).await?;
-    let day = activity::measured(&mut conn, app.clock.now() - DAY, None).await?;
+    let day = activity::measured(&mut conn, app.clock.now() - activity::DAY, None).await?;
     let default = default_of(&mut conn, &member).await?;
-    let own = integrations::list(&mut conn, member.org_id()).await?;
+    let policy = instance.policy_of(&mut conn, &member).await?;
     drop(conn);
-    let reached = |listed: &&Arc<ListedModel>| listed.is_open() || is_byok(listed, &own);
+    let reached = |listed: &&Arc<ListedModel>| is_reached(listed, &policy);
     let mut found: Vec<_> =
-        catalog.models().iter().filter(reached).filter(|listed| filter.lets_through(listed)).collect();
+        catalog.models().iter().filter(reached).filter(|listed| filter.lets_through(listed, &policy)).collect();
     filter.sort(&mut found, &day);
     let all = catalog.models().iter().filter(reached).count();
     let page = filter.page.min(found.len().saturating_sub(1) / PAGE);
@@ -60,7 +61,7 @@ pub async fn index(
     let address = filter.address(page);
     let mut response = html(&views::Index {
         shell: member.shell("models", "Models", "What can be called here, what it costs, and how fast it is."),
-        providers: filter.providers(&catalog),
+        providers: filter.providers(&catalog, &policy),
         modalities: filter.modalities(),
         prices: filter.prices(),
         contexts: filter.contexts(),
@@ -78,13 +79,7 @@ pub async fn index(
         compared: compared.iter().map(|listed| listed.model.name.clone()).collect(),
         may_compare_more: compared.len() < filter::MAX_COMPARED,
         clear_href: filter.without_compared().address(page),
-        models: shown
-            .iter()
-            .map(|listed| views::ModelRow {
-                byok: is_byok(listed, &own),
-                ..row(listed, &day, &compared, default.as_deref())
-            })
-            .collect(),
+        models: shown.iter().map(|listed| row(listed, &policy, &day, &compared, default.as_deref())).collect(),
         pager: pager(&filter, page, found.len()),
         search: filter.search,
     })?;
@@ -112,10 +107,16 @@ fn pager(filter: &Filter, page: usize, found: usize) -> Pager {
     }
 }
 
-fn row(listed: &ListedModel, day: &Day, compared: &[&Arc<ListedModel>], default: Option<&str>) -> views::ModelRow {
-    let model = &listed.model;
+fn row(
+    listed: &Arc<ListedModel>,
+    policy: &Policy,
+    day: &Day,
+    compared: &[&Arc<ListedModel>],
+    default: Option<&str>,
+) -> views::ModelRow {
+    let (model, who, shown) = (&listed.model, who_may(listed, policy), shown_offers(listed, policy));
     let lead = listed.lead_offer().map(|offer| &offer.endpoint.price);
-    let mut providers: Vec<&str> = listed.open_offers().map(|offer| offer.provider.provider.name.as_str()).collect();
+    let mut providers: Vec<&str> = shown.iter().map(|offer| offer.provider.provider.name.as_str()).collect();
     providers.dedup();
     views::ModelRow {
         href: format!("/models/{}", model.slug),
@@ -131,17 +132,35 @@ fn row(listed: &ListedModel, day: &Day, compared: &[&Arc<ListedModel>], default:
         compared: compared.iter().any(|one| one.model.slug == model.slug),
         default: default == Some(model.slug.as_str()),
         sandbox: is_sandbox(listed),
-        byok: false,
+        byok: is_byok(&who),
+        barred: who.is_empty(),
     }
 }
 
-/// Whether a key of the organization's own reaches a model.
-fn is_byok(listed: &ListedModel, own: &[ProviderKey]) -> bool {
-    let reaches = |offer: &Offer, key: &ProviderKey| {
-        key.provider == offer.provider.provider.slug.as_str()
-            && key.models.as_ref().is_none_or(|models| models.iter().any(|one| one == listed.model.slug.as_str()))
-    };
-    listed.offers.iter().any(|offer| own.iter().any(|key| reaches(offer, key)))
+/// Whether somebody runs it for the organization, whatever its settings say.
+fn is_reached(listed: &Arc<ListedModel>, policy: &Policy) -> bool {
+    listed.is_open() || is_byok(&reached_by_own(listed, policy))
+}
+
+/// Whether a key of the organization's own would be used.
+fn is_byok(who: &[Candidate]) -> bool {
+    who.iter().any(|one| one.own().is_some())
+}
+
+/// Who could answer if the settings barred nobody.
+fn reached_by_own(listed: &Arc<ListedModel>, policy: &Policy) -> Vec<Candidate> {
+    if policy.own.usable.is_empty() {
+        return Vec::new();
+    }
+    who_may(listed, &Policy { own: policy.own.clone(), ..Policy::default() })
+}
+
+/// The offers that are shown: those of the operator's accounts, and of the organization's own.
+fn shown_offers<'a>(listed: &'a Arc<ListedModel>, policy: &Policy) -> Vec<&'a Offer> {
+    let own: Vec<usize> =
+        reached_by_own(listed, policy).iter().filter(|one| one.own().is_some()).map(Candidate::place).collect();
+    let offers = listed.offers.iter().enumerate();
+    offers.filter(|(place, offer)| offer.provider.is_open() || own.contains(place)).map(|(_, offer)| offer).collect()
 }
 
 /// What was measured of the fastest provider; of any where no speed was.
@@ -157,6 +176,7 @@ fn fastest(listed: &ListedModel, day: &Day) -> Seen {
 pub async fn show(
     app: web::Data<App>,
     shelf: web::Data<Shelf>,
+    instance: web::Data<Instance>,
     member: Member,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, PageError> {
@@ -164,10 +184,12 @@ pub async fn show(
     let listed = find(&catalog, &path)?;
     let model = &listed.model;
     let (base_url, id) = (app.url("/api/v1"), model.slug.as_str());
-    let offers: Vec<_> = listed.open_offers().map(|offer| offer.id).collect();
     let now = app.clock.now();
     let mut conn = member.tenant(&app).await?;
-    let day = activity::measured(&mut conn, now - DAY, Some(&offers)).await?;
+    let policy = instance.policy_of(&mut conn, &member).await?;
+    let (shown, who) = (shown_offers(listed, &policy), who_may(listed, &policy));
+    let offers: Vec<_> = shown.iter().map(|offer| offer.id).collect();
+    let day = activity::measured(&mut conn, now - activity::DAY, Some(&offers)).await?;
     let month = activity::measured(&mut conn, now - MONTH, Some(&offers)).await?;
     let default = default_of(&mut conn, &member).await?;
     drop(conn);
@@ -176,12 +198,13 @@ pub async fn show(
         id: id.to_owned(),
         is_default: default.as_deref() == Some(id),
         may_set_default: member.may(Permission::ManageSettings),
-        may_chat: member.may(Permission::UseKeys) && listed.is_open(),
+        may_chat: member.may(Permission::UseKeys) && !who.is_empty(),
+        barred: who.is_empty() && !shown.is_empty(),
         sandbox: is_sandbox(listed),
         figures: figures(listed),
         measured: !month.is_empty(),
-        providers: listed.open_offers().map(|offer| provider_row(offer, &day, &month)).collect(),
-        parameters: parameters(listed),
+        providers: shown.iter().map(|offer| provider_row(offer, &who, &day, &month)).collect(),
+        parameters: parameters(&shown),
         snippets: Example { base_url: &base_url, key: KEY_PLACEHOLDER, model: id }.languages(),
     })
 }
@@ -190,10 +213,13 @@ fn find<'a>(catalog: &'a Catalog, path: &(String, String)) -> Result<&'a Arc<Lis
     catalog.model(&format!("{}/{}", path.0, path.1)).ok_or(PageError::NotFound)
 }
 
-fn provider_row(offer: &Offer, day: &Day, month: &Day) -> views::ProviderRow {
+fn provider_row(offer: &Offer, who: &[Candidate], day: &Day, month: &Day) -> views::ProviderRow {
     let (endpoint, provider) = (&offer.endpoint, &offer.provider.provider);
     let (today, lately) = (Seen::of(day.get(&offer.id)), Seen::of(month.get(&offer.id)));
+    let mine = |one: &&Candidate| one.offer().id == offer.id;
     let mut notes = Vec::new();
+    notes.extend(who.iter().filter(mine).any(|one| one.own().is_some()).then(|| "your own key".to_owned()));
+    notes.extend((!who.iter().any(|one| mine(&one))).then(|| "not asked, by your settings".to_owned()));
     notes.extend(endpoint.quantization.clone());
     notes.extend(provider.trains_on_inputs.then(|| "may train on inputs".to_owned()));
     notes.extend(provider.retains_logs.then(|| "keeps inputs".to_owned()));
@@ -215,8 +241,7 @@ fn provider_row(offer: &Offer, day: &Day, month: &Day) -> views::ProviderRow {
 }
 
 /// Every parameter that a provider knows, and who knows it where that is not everybody.
-fn parameters(listed: &ListedModel) -> Vec<(String, String)> {
-    let offers: Vec<&Offer> = listed.open_offers().collect();
+fn parameters(offers: &[&Offer]) -> Vec<(String, String)> {
     let mut names: Vec<&String> = offers.iter().flat_map(|offer| &offer.endpoint.supported_parameters).collect();
     names.sort();
     names.dedup();

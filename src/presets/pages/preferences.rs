@@ -4,13 +4,16 @@ use std::time::Instant;
 
 use actix_web::{HttpResponse, web};
 use serde_json::Map;
+use sqlx::PgConnection;
 
-use crate::catalog::{Catalog, Shelf};
+use crate::catalog::{Catalog, Shelf, Task};
 use crate::orgs::{KeyUser, Member, Permission, SettingsEditor};
 use crate::presets::save::SettingsError;
 use crate::presets::settings::Wrong;
-use crate::presets::{Settings, store};
-use crate::routing::{Asked, Health, LeftOut, Next, Outlook, Policy, Preferences, Sort, outlook};
+use crate::presets::{Memory, Settings};
+use crate::routing::{
+    Asked, Health, LeftOut, Next, Outlook, Own, Policy, Preferences, Sort, model_of, outlook, who_may,
+};
 use crate::web::views::presets as views;
 use crate::web::views::{Choice, Field};
 use crate::web::{App, Fields, PageError, Protected, flash, html, see_other, unprocessable};
@@ -19,12 +22,58 @@ const HERE: &str = "/settings/preferences";
 /// Longer than any id of a model.
 const MAX_MODEL: usize = 200;
 
-/// What the pages need of the gateway: how providers did of late, and what the operator set.
+/// What the pages need of the gateway: how providers did of late, what calls read of an organization, and what the operator
+/// set.
 #[derive(Clone)]
 pub struct Instance {
     pub health: Health,
+    pub memory: Memory,
     pub model: Option<String>,
     pub sort: Option<Sort>,
+}
+
+impl Instance {
+    /// What a call would be routed by that somebody makes now, with a key that no own key is limited to.
+    ///
+    /// # Errors
+    /// Database errors only.
+    pub async fn policy_of(&self, conn: &mut PgConnection, member: &Member) -> Result<Policy, sqlx::Error> {
+        let mut policy = self.memory.read(conn, member.org_id()).await?.policy;
+        policy.own.narrow_to_member(member.person().id);
+        Ok(Policy { sort: policy.sort.or(self.sort), ..policy })
+    }
+}
+
+/// The settings of the page, and what else a call of whoever looks is routed by.
+struct Shown {
+    settings: Settings,
+    /// Privacy and own keys, of which the settings have none.
+    rest: Policy,
+    /// Providers whose own key is for some keys only.
+    for_some: Vec<String>,
+}
+
+impl Shown {
+    /// Reads what is saved.
+    async fn read(conn: &mut PgConnection, instance: &Instance, member: &Member) -> Result<Shown, sqlx::Error> {
+        let found = instance.memory.read(conn, member.org_id()).await?;
+        let for_some = found.policy.own.usable.iter().filter(|own| own.keys.is_some());
+        let for_some = for_some.map(|own| own.provider.clone()).collect();
+        let mut rest = found.policy.clone();
+        rest.own.narrow_to_member(member.person().id);
+        Ok(Shown { settings: Settings { policy: found.policy, default_model: found.default_model }, rest, for_some })
+    }
+
+    /// With other settings, as they stand in a form.
+    fn with(self, settings: Settings) -> Shown {
+        Shown { settings, ..self }
+    }
+
+    /// What a call would be routed by.
+    fn policy(&self, instance: &Instance) -> Policy {
+        let Policy { allowed, enforced, ignored, sort, .. } = self.settings.policy.clone();
+        Policy { allowed, enforced, ignored, sort: sort.or(instance.sort), ..self.rest.clone() }
+    }
 }
 
 /// `GET /settings/preferences`. With fields of the form in the address it shows what these would do, and saves nothing.
@@ -39,11 +88,11 @@ pub async fn show(
     query: web::Query<Vec<(String, String)>>,
 ) -> Result<HttpResponse, PageError> {
     let mut conn = member.tenant(&app).await?;
-    let saved = store::settings(&mut conn, member.org_id()).await?;
+    let saved = Shown::read(&mut conn, &instance, &member).await?;
     drop(conn);
     let fields = Fields::from(query.into_inner());
-    let settings = if fields.one("preview").is_empty() { saved } else { read(&fields) };
-    html(&view(&member, &shelf.current(), &instance, &settings, None))
+    let shown = if fields.one("preview").is_empty() { saved } else { saved.with(read(&fields)) };
+    html(&view(&member, &shelf.current(), &instance, &shown, None))
 }
 
 /// `POST /settings/preferences`
@@ -66,7 +115,10 @@ pub async fn save(
             flash::set(&mut response, &app, true, "Saved. The next call uses these settings.");
             Ok(response)
         }
-        Err(SettingsError::Wrong(wrong)) => unprocessable(&view(&member, &catalog, &instance, &settings, Some(&wrong))),
+        Err(SettingsError::Wrong(wrong)) => {
+            let shown = Shown::read(&mut tx, &instance, &member).await?.with(settings);
+            unprocessable(&view(&member, &catalog, &instance, &shown, Some(&wrong)))
+        }
         Err(SettingsError::Org(error)) => Err(error.into()),
         Err(SettingsError::Database(error)) => Err(error.into()),
     }
@@ -88,9 +140,10 @@ fn view(
     member: &Member,
     catalog: &Catalog,
     instance: &Instance,
-    settings: &Settings,
+    shown: &Shown,
     wrong: Option<&Wrong>,
 ) -> views::Preferences {
+    let (settings, routed) = (&shown.settings, shown.policy(instance));
     let said = wrong.map(ToString::to_string).unwrap_or_default();
     let about_model = matches!(wrong, Some(Wrong::NoModel(_)));
     let about_allowed = matches!(wrong, Some(Wrong::NothingToEnforce));
@@ -103,28 +156,42 @@ fn view(
             "Which providers answer your calls, in which order, and which model a call gets that names none.",
         ),
         may_change: member.may(Permission::ManageSettings),
-        allowed: providers(catalog, &policy.allowed),
+        allowed: providers(catalog, &routed.own, &policy.allowed),
         allowed_error: of(about_allowed),
         enforced: policy.enforced,
-        ignored: providers(catalog, &policy.ignored),
+        ignored: providers(catalog, &routed.own, &policy.ignored),
         ignored_error: of(wrong.is_some() && !about_model && !about_allowed),
         sorts: sorts(policy.sort, instance.sort.unwrap_or_default()),
         default_model: Field { value: settings.default_model.clone().unwrap_or_default(), error: of(about_model) },
         instance_model: instance.model.clone().unwrap_or_default(),
-        models: catalog.open_models().map(|listed| listed.model.slug.to_string()).collect(),
-        outlook: shown(catalog, instance, settings),
+        models: callable(catalog, &routed.own),
+        outlook: would(catalog, instance, shown, &routed),
     }
 }
 
+/// Models that somebody could answer if the settings let them.
+fn callable(catalog: &Catalog, own: &Own) -> Vec<String> {
+    let free = Policy { own: own.clone(), ..Policy::default() };
+    let callable = catalog.models().iter().filter(|listed| !who_may(listed, &free).is_empty());
+    callable.map(|listed| listed.model.slug.to_string()).collect()
+}
+
 /// Every provider that can be called, and those that were chosen and cannot be at the moment.
-fn providers(catalog: &Catalog, chosen: &[String]) -> Vec<Choice> {
+fn providers(catalog: &Catalog, own: &Own, chosen: &[String]) -> Vec<Choice> {
     let is_chosen = |slug: &str| chosen.iter().any(|one| one == slug);
-    let listed =
-        catalog.providers().iter().filter(|listed| listed.is_open() || is_chosen(listed.provider.slug.as_str()));
+    let is_own = |slug: &str| own.usable.iter().any(|key| key.provider == slug);
+    let listed = catalog.providers().iter().filter(|listed| {
+        let slug = listed.provider.slug.as_str();
+        listed.is_open() || is_own(slug) || is_chosen(slug)
+    });
     let mut choices: Vec<Choice> = listed
         .map(|listed| {
             let slug = listed.provider.slug.as_str();
-            let note = if listed.is_open() { "" } else { "no key on this server" };
+            let note = match (is_own(slug), listed.is_open()) {
+                (true, _) => "your own key",
+                (false, true) => "",
+                (false, false) => "no key on this server",
+            };
             Choice::new(slug, &listed.provider.name, note, is_chosen(slug))
         })
         .collect();
@@ -144,17 +211,19 @@ fn sorts(chosen: Option<Sort>, instance: Sort) -> Vec<Choice> {
     notes.map(|(sort, label, note)| Choice::new(sort.as_str(), label, note, sort == chosen)).to_vec()
 }
 
-/// What would become of a call to the default model, or to the one that examples name.
-fn shown(catalog: &Catalog, instance: &Instance, settings: &Settings) -> views::WhatWouldHappen {
+/// What would become of a call to the default model, or to the one that examples name, made by whoever looks.
+fn would(catalog: &Catalog, instance: &Instance, shown: &Shown, policy: &Policy) -> views::WhatWouldHappen {
     let example = || catalog.example().map(|listed| listed.model.slug.to_string());
-    let chosen = settings.default_model.clone().or_else(|| instance.model.clone());
+    let chosen = shown.settings.default_model.clone().or_else(|| instance.model.clone());
     let is_default = chosen.is_some();
     let Some(model) = chosen.or_else(example) else { return views::WhatWouldHappen::default() };
-    let policy = Policy { sort: settings.policy.sort.or(instance.sort), ..settings.policy.clone() };
     let (models, body) = ([model.clone()], Map::new());
     let preferences = Preferences::default();
-    let asked =
-        Asked { models: &models, preferences: &preferences, policy: &policy, body: &body, has_cap: false, last: None };
+    let asked = Asked { models: &models, preferences: &preferences, policy, body: &body, has_cap: false, last: None };
+    if model_of(catalog, &model).is_some_and(|listed| listed.model.task() != Task::Answer) {
+        let sentence = "It writes nothing, so a call for a conversation would be refused.".to_owned();
+        return views::WhatWouldHappen { model, is_default, known: true, sentence, ..Default::default() };
+    }
     let seen = outlook(catalog, &asked, &instance.health, Instant::now());
     let known = seen.is_some();
     let seen = seen.unwrap_or_default();
@@ -165,6 +234,19 @@ fn shown(catalog: &Catalog, instance: &Instance, settings: &Settings) -> views::
         sentence: sentence(&seen),
         next: seen.next.iter().map(next).collect(),
         left_out: seen.left_out.iter().map(|LeftOut { provider, why }| (provider.clone(), why.in_words())).collect(),
+        note: for_some(catalog, &shown.for_some),
+    }
+}
+
+/// Why an own key may be missing.
+fn for_some(catalog: &Catalog, providers: &[String]) -> String {
+    let name = |slug: &String| catalog.provider(slug).map_or_else(|| slug.clone(), |found| found.provider.name.clone());
+    match providers.iter().map(name).collect::<Vec<_>>().as_slice() {
+        [] => String::new(),
+        names => format!(
+            "It is made with a key that your own key for {} is not limited to: calls of those keys may go there.",
+            names.join(", ")
+        ),
     }
 }
 

@@ -56,6 +56,8 @@ pub struct ModelRow {
     pub sandbox: bool,
     /// A key of the organization's own reaches it.
     pub byok: bool,
+    /// The organization's settings let nobody answer it.
+    pub barred: bool,
 }
 
 /// `GET /models/compare`
@@ -104,6 +106,8 @@ pub struct Show {
     pub is_default: bool,
     pub may_set_default: bool,
     pub may_chat: bool,
+    /// The organization's settings let nobody answer it.
+    pub barred: bool,
     pub sandbox: bool,
     /// Context, longest answer, what it takes and gives.
     pub figures: Vec<Fact>,

@@ -90,6 +90,19 @@ pub struct Privacy {
     pub retaining: String,
     /// Such as `1,204`; empty where nothing is stored.
     pub stored: String,
+    /// Calls of the last thirty days whose texts should be stored and are not, such as `12`; empty for none.
+    pub dropped: String,
     /// Bytes of each text that are kept, such as `256 KB`.
     pub longest: String,
+}
+
+/// `GET /settings/privacy/texts/delete`, and `POST` with another word. Field: `typed`.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "own/delete_texts.html")]
+pub struct DeleteTexts {
+    pub shell: Shell,
+    /// Such as `1,204`.
+    pub stored: String,
+    pub word: String,
+    pub typed: Field,
 }

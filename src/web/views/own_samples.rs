@@ -27,6 +27,7 @@ pub(super) fn push_all(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()>
         ..privacy(theme)
     };
     push(out, "privacy_strict", &strict)?;
+    push(out, "privacy_texts_delete", &delete_texts(theme))?;
     push(out, "privacy_member", &views::Privacy { may_change: false, training: String::new(), ..privacy(theme) })
 }
 
@@ -87,6 +88,15 @@ fn integration(theme: &str) -> views::Integration {
     }
 }
 
+fn delete_texts(theme: &str) -> views::DeleteTexts {
+    views::DeleteTexts {
+        shell: shell(theme, "privacy", "Delete all stored texts", "What was sent and answered, of every call."),
+        stored: "1,204".into(),
+        word: "delete".into(),
+        typed: Field::wrong("remove", "Type delete to confirm. Nothing was deleted."),
+    }
+}
+
 fn privacy(theme: &str) -> views::Privacy {
     views::Privacy {
         shell: shell(theme, "privacy", "Privacy", "What becomes of what you send."),
@@ -101,6 +111,7 @@ fn privacy(theme: &str) -> views::Privacy {
         training: "DeepSeek and Mistral".into(),
         retaining: "OpenAI, Anthropic".into(),
         stored: String::new(),
+        dropped: String::new(),
         longest: "256 KB".into(),
     }
 }

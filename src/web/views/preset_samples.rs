@@ -192,6 +192,7 @@ fn preferences(theme: &str) -> views::Preferences {
                 ("Groq".into(), "first in 16% of the calls".into()),
             ],
             left_out: vec![("Together".into(), "it is on your list of ignored providers".into())],
+            note: String::new(),
         },
         ..views::Preferences::default()
     }

@@ -41,6 +41,8 @@ pub struct WhatWouldHappen {
     pub next: Vec<(String, String)>,
     /// Provider and why it is not asked.
     pub left_out: Vec<(String, String)>,
+    /// What else decides; empty for nothing.
+    pub note: String,
 }
 
 /// Archiving a preset that keys are bound to, before it is done.

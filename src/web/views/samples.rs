@@ -991,6 +991,7 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             default: id.starts_with("google"),
             sandbox: id.starts_with("sandbox"),
             byok: id.starts_with("anthropic"),
+            barred: id.starts_with("google"),
         };
     let index = catalog::Index {
         shell: shell(theme, "models", "Models", "What can be called here, and what it costs."),

@@ -2,6 +2,7 @@
 import { ask, Refused, settled } from "./call.js";
 import * as images from "./images.js";
 import * as money from "./money.js";
+import { ago, balance, copy, grow, remember, remembered } from "./page.js";
 import { button, make } from "./parts.js";
 import { freshId, Store } from "./store.js";
 import { turn, update } from "./turn.js";
@@ -400,59 +401,9 @@ const chosen = () => $("chat-model").selectedOptions[0];
 const sees = () => chosen().hasAttribute("data-images");
 const option = (value) => [...$("chat-model").options].find((one) => one.value === value);
 
-// The balance at the top of every page is a little less now.
-function balance({ available, available_exact: exact }) {
-  const shown = document.querySelector("#org-balance .num");
-  if (!shown) return;
-  shown.textContent = available;
-  shown.title = exact;
-}
-
 // A message without what only this page knows.
 function plain({ frame, settling, ...message }) {
   return message;
-}
-
-function remembered(name) {
-  try {
-    return localStorage.getItem(`farebox-chat-${name}`);
-  } catch {
-    return null;
-  }
-}
-
-function remember(name, value) {
-  try {
-    localStorage.setItem(`farebox-chat-${name}`, value);
-  } catch {
-    // The next visit begins with the default.
-  }
-}
-
-function ago(at) {
-  const minutes = Math.floor((Date.now() - at) / 60_000);
-  if (minutes < 1) return "just now";
-  if (minutes < 60) return `${minutes} min ago`;
-  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ago`;
-  return new Date(at).toLocaleDateString(document.documentElement.lang || undefined, { day: "numeric", month: "short" });
-}
-
-async function copy(text, from) {
-  try {
-    await navigator.clipboard.writeText(text);
-    from.lastChild.textContent = "Copied";
-  } catch {
-    from.lastChild.textContent = "Select and copy by hand";
-  }
-  setTimeout(() => {
-    from.lastChild.textContent = "Copy";
-  }, 2_000);
-}
-
-function grow() {
-  const text = $("chat-text");
-  if (CSS.supports("field-sizing", "content")) return;
-  text.rows = Math.min(10, text.value.split("\n").length);
 }
 
 function listen(room) {

@@ -340,6 +340,11 @@ async fn models_are_found_compared_and_chosen_by_hand() {
     browser.press("Compare 2").await;
     browser.shows("10K tokens in, 1K out").await;
     inspector.look("models-compare").await;
+    // On a phone all of it is in sight: nothing within scrolls sideways.
+    browser.width(360).await;
+    let wide = browser.value("[...document.querySelectorAll('.table-wrap, .compare td, .compare th')].filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).clipPath === 'none').length").await;
+    assert_eq!(wide, 0, "the comparison fits a phone");
+    browser.width(1280).await;
     inspector.visit("models-compare-none", "/models/compare").await;
     browser.open("/models/lab/chat").await;
     browser.press("Use as default").await;
@@ -347,5 +352,29 @@ async fn models_are_found_compared_and_chosen_by_hand() {
     inspector.look("model-default").await;
     browser.press("Chat").await;
     browser.holds("document.getElementById('chat-model')?.value === 'lab/chat'").await;
+    inspector.verdict();
+}
+
+/// Messages above the room take from the conversation, never from the place to write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_place_to_write_stays_in_sight_under_messages() {
+    let routes = Routes::localhost().await;
+    let browser = Browser::start(&routes.farebox.base).await;
+    browser.open("/sign-in").await;
+    let mut ada = routes.ada();
+    browser.take_cookies(ada.cookies()).await;
+    let stopped = ada.submit("/keys/stop", "/keys/stop", &[]).await;
+    assert_eq!(stopped.status, 303, "{}", stopped.body);
+    let mut inspector = Inspector::new(&browser);
+    browser.open("/chat").await;
+    browser.shows("are stopped since").await;
+    for (width, height) in [(1280, 720), (1000, 700), (700, 700), (360, 640)] {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        browser.devtools("Emulation.setDeviceMetricsOverride", size).await;
+        let place = browser.value("(() => { const box = document.getElementById('chat-send').getBoundingClientRect(); return [box.bottom, innerHeight, document.documentElement.scrollHeight]; })()").await;
+        let place: Vec<f64> = place.as_array().expect("numbers").iter().filter_map(serde_json::Value::as_f64).collect();
+        assert!(place[0] > 0.0 && place[0] <= place[1] && place[2] <= place[1] + 1.0, "{width}: {place:?}");
+    }
+    inspector.look("chat-under-messages").await;
     inspector.verdict();
 }

@@ -42,5 +42,25 @@ async fn an_own_account_is_connected_and_privacy_is_set_by_hand() {
     inspector.visit("privacy", "/settings/privacy").await;
     inspector.visit("own-call", &format!("/activity/{}", told["id"].as_str().expect("an id"))).await;
     inspector.visit("own-models", "/models").await;
+    inspector.visit("own-model", "/models/lab/chat").await;
+    inspector.visit("own-preferences", "/settings/preferences").await;
+
+    // What was stored is deleted by whoever types the word.
+    browser.open("/settings/privacy").await;
+    browser.press("Delete all stored texts").await;
+    browser.fill("#typed", "no").await;
+    browser.press("Delete all stored texts").await;
+    browser.shows("Type delete to confirm. Nothing was deleted.").await;
+    // The browser tells of the status of that answer, as it should be.
+    assert!(browser.errors().await.iter().all(|error| error.contains("422")));
+    inspector.look("privacy-texts-delete").await;
+    browser.fill("#typed", "delete").await;
+    browser.press("Delete all stored texts").await;
+    browser.shows("None are stored.").await;
+
+    // Nobody may answer: the pages say so.
+    routes.set(&mut routes.ada(), &[("sort", "price"), ("allowed", "alpha"), ("enforced", "yes")]).await;
+    inspector.visit("barred-models", "/models?q=lab").await;
+    inspector.visit("barred-model", "/models/lab/other").await;
     inspector.verdict();
 }

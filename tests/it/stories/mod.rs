@@ -45,5 +45,6 @@ mod sign_up;
 mod ssrf;
 mod stripe;
 mod teams;
+mod texts;
 mod top_up;
 mod upstream_faults;

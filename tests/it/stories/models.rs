@@ -128,6 +128,22 @@ async fn every_node_shows_what_all_of_them_measured() {
     assert!(beta.contains("title=\"of one try\">100%<"), "{beta}");
     let gamma = shown.split("</tr>").find(|row| row.contains("Lab gamma")).expect("gamma");
     assert_eq!(gamma.matches("no data").count(), 4, "{gamma}");
+    // The API of both says it too, from the same rows.
+    let told = async |farebox: &Farebox| {
+        // What a node has just read it may say for a second more.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        let list = farebox.get(&routes.key, "/api/v1/models/lab/chat/endpoints").await;
+        list["data"]["endpoints"].as_array().expect("a list").clone()
+    };
+    let (first, second) = (told(&routes.farebox).await, told(&other).await);
+    assert_eq!(first, second, "both nodes tell the same");
+    for (at, uptime) in [(0, json!(75.0)), (1, json!(100.0)), (2, json!(null))] {
+        for window in ["uptime_last_5m", "uptime_last_30m", "uptime_last_1d"] {
+            assert_eq!(first[at][window], uptime, "{window} of {}", first[at]["tag"]);
+        }
+    }
+    assert!(first[0]["latency_last_30m"]["p50"].is_number() && first[0]["throughput_last_30m"]["p99"].is_number());
+    assert!(first[2]["latency_last_30m"].is_null() && first[2]["throughput_last_30m"].is_null());
     // Who failed is seen in the list and in the comparison, too.
     assert!(ada.get("/models?q=lab&sort=speed").await.body.contains("tok/s"));
     assert!(ada.get("/models/compare?compare=lab/chat&compare=lab/other").await.body.contains("tok/s"));

@@ -155,6 +155,63 @@ async fn the_page_says_what_would_happen_and_what_is_wrong() {
     assert_eq!(log.await, "1");
 }
 
+/// Privacy switches and own keys are no fields of this page, and decide all the same: what it says is what becomes of a call.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_would_happen_counts_privacy_and_own_keys() {
+    let env = vec![("FAREBOX_BYOK_FREE_PER_MONTH", "0".to_owned())];
+    let routes = Routes::with(env).await;
+    let mut ada = routes.ada();
+    let page = "/settings/preferences";
+    routes.set(&mut ada, &[("sort", "price"), ("default_model", "lab/chat"), ("ignored", "beta")]).await;
+    let plain = json!({ "model": "lab/chat" });
+    let shown = ada.get(page).await.body;
+    assert!(shown.contains("Lab alpha is asked first, and Lab gamma if it fails."), "{shown}");
+
+    // Gamma trains on what it is sent.
+    let privacy = "/settings/privacy";
+    assert_eq!(ada.submit(privacy, privacy, &[("free_training", "yes"), ("keep_days", "30")]).await.status, 303);
+    let shown = ada.get(page).await.body;
+    assert!(shown.contains("Lab alpha answers it. There is nobody to fall back on."), "{shown}");
+    assert!(shown.contains("which your privacy settings forbid for paid models"), "{shown}");
+    // Also where the fields of the form would let it.
+    let preview = ada.get(&format!("{page}?preview=1&sort=price&default_model=lab/chat&allowed=gamma")).await.body;
+    assert!(preview.contains("Nobody may answer it: the call would be refused."), "{preview}");
+    routes.fails("alpha-chat");
+    let mut asked = Vec::new();
+    for _ in 0..100 {
+        asked = routes.call(plain.clone()).await.1;
+        if asked == ["alpha-chat"] {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(asked, ["alpha-chat"], "and gamma is not asked although alpha fails");
+    routes.works("alpha-chat");
+    // Who failed a moment ago is asked last until it answers again.
+    let again = json!({ "model": "lab/chat", "provider": { "order": ["alpha"] } });
+    assert_eq!(routes.call(again).await.1, ["alpha-chat"]);
+    let usual = [("paid_training", "yes"), ("free_training", "yes"), ("keep_days", "30")];
+    assert_eq!(ada.submit(privacy, privacy, &usual).await.status, 303);
+
+    // An own key goes first.
+    let own = "/settings/integrations/gamma";
+    let key = "sk-own-0123456789abcdefghijklmnop";
+    assert_eq!(ada.submit(own, own, &[("api_key", key), ("mode", "first")]).await.status, 303);
+    let shown = ada.get(page).await.body;
+    assert!(shown.contains("Lab gamma with your own key is asked first, and Lab alpha if it fails."), "{shown}");
+    assert!(shown.contains("(your own key)"), "the choice of providers says so: {shown}");
+    routes.until_asked(&plain, &["gamma-chat"]).await;
+
+    // One that is for another key only does not count here, and the page says so.
+    let second = routes.farebox.key(crate::support::routes::EMAIL, "", &[]).await;
+    assert_eq!(ada.submit(own, own, &[("mode", "only"), ("key", &second.id)]).await.status, 303);
+    let shown = ada.get(page).await.body;
+    assert!(shown.contains("Lab alpha answers it. There is nobody to fall back on."), "{shown}");
+    assert!(shown.contains("only your own key may be used there, and it is not for this call"), "{shown}");
+    assert!(shown.contains("It is made with a key that your own key for Lab gamma is not limited to"), "{shown}");
+    routes.until_asked(&plain, &["alpha-chat"]).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_instance_decides_where_nobody_else_does() {
     let env = vec![("FAREBOX_DEFAULT_MODEL", "lab/chat".to_owned()), ("FAREBOX_DEFAULT_SORT", "price".to_owned())];

@@ -10,11 +10,11 @@ use crate::support::routes::{PASSWORD, Routes};
 use crate::support::visitor::Visitor;
 use crate::support::{Farebox, Key, lab, team};
 
-const PAGE: &str = "/settings/privacy";
+pub const PAGE: &str = "/settings/privacy";
 /// What is on without anybody doing anything.
-const USUAL: &[(&str, &str)] = &[("paid_training", "yes"), ("free_training", "yes"), ("keep_days", "30")];
+pub const USUAL: &[(&str, &str)] = &[("paid_training", "yes"), ("free_training", "yes"), ("keep_days", "30")];
 
-async fn set(ada: &mut Visitor<'_>, fields: &[(&str, &str)]) {
+pub async fn set(ada: &mut Visitor<'_>, fields: &[(&str, &str)]) {
     let page = ada.submit(PAGE, PAGE, fields).await;
     assert_eq!(page.status, 303, "{}", page.body);
 }
@@ -113,7 +113,7 @@ async fn each_switch_changes_who_is_asked() {
     assert_eq!(ada.cookies().len(), names.len(), "on sets none either");
 }
 
-async fn stored(farebox: &Farebox, wanted: i64) {
+pub async fn stored(farebox: &Farebox, wanted: i64) {
     let mut count = -1;
     for _ in 0..200 {
         count = sqlx::query_scalar("select count(*) from call_text").fetch_one(&farebox.pool).await.expect("a count");
@@ -129,7 +129,7 @@ fn number(value: &Value) -> Decimal {
     value.to_string().parse().unwrap_or_else(|_| panic!("{value} is no number"))
 }
 
-fn says(text: &str, stream: bool) -> Value {
+pub fn says(text: &str, stream: bool) -> Value {
     json!({ "model": "lab/other", "stream": stream, "messages": [{ "role": "user", "content": text }] })
 }
 
@@ -192,7 +192,8 @@ async fn texts_are_stored_while_it_is_on_sealed_and_for_a_discount() {
     assert_eq!(number(&off["usage"]["cost"]), full);
     tokio::time::sleep(Duration::from_millis(300)).await;
     stored(farebox, count).await;
-    let deleted = ada.submit(PAGE, "/settings/privacy/texts/delete", &[]).await;
+    let address = "/settings/privacy/texts/delete";
+    let deleted = ada.submit(address, address, &[("typed", "delete")]).await;
     assert_eq!(deleted.status, 303, "{}", deleted.body);
     stored(farebox, 0).await;
     farebox.holds_are_closed().await;

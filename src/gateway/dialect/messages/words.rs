@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::gateway::wire::shorten;
+
 /// Fields that the model is asked with. Everything else speaks to the router, or chooses what runs at the provider at a
 /// price that is not in the catalog.
 const PASSED: [&str; 11] = [
@@ -34,21 +36,6 @@ pub(in crate::gateway) fn same_words(words: &Map<String, Value>, model: &str, ma
     let mut out = Value::Object(out);
     shorten(&mut out);
     out
-}
-
-/// Writing to a cache that lasts longer costs more than the price that is listed, so all last the usual time. Bodies are
-/// no deeper than what was let in.
-fn shorten(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(shorten),
-        Value::Object(fields) => {
-            if let Some(Value::Object(mark)) = fields.get_mut("cache_control") {
-                mark.shift_remove("ttl");
-            }
-            fields.values_mut().for_each(shorten);
-        }
-        _ => {}
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::gateway::providers::{Failure, Fault, Question};
+use crate::gateway::wire::shorten;
 
 /// The protocol demands a length; longer answers need a stream.
 const DEFAULT_ANSWER: u64 = 8_192;
@@ -46,7 +47,9 @@ pub(super) fn request(question: &Question<'_>) -> Result<Value, Failure> {
     if question.stream {
         out.insert("stream".into(), true.into());
     }
-    Ok(Value::Object(out))
+    let mut out = Value::Object(out);
+    shorten(&mut out);
+    Ok(out)
 }
 
 /// Without a wish the answer may be as long as the hold pays for, within reason for one that does not stream.
@@ -244,7 +247,7 @@ mod tests {
         let body = json!({
             "messages": [
                 {"role":"system","content":"be brief"},
-                {"role":"user","content":[{"type":"text","text":"look","cache_control":{"type":"ephemeral"}},
+                {"role":"user","content":[{"type":"text","text":"look","cache_control":{"type":"ephemeral","ttl":"1h"}},
                     {"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]},
                 {"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function",
                     "function":{"name":"f","arguments":"{\"x\":1}"}}]},

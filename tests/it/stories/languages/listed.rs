@@ -75,12 +75,20 @@ async fn the_models_of_a_key_are_those_that_somebody_may_answer_for_it() {
     let mut all = user().await;
     all.sort();
     assert_eq!(all, ["lab/chat", "lab/other"]);
+    let listed = routes.farebox.get(&routes.key, "/api/v1/models").await;
+    assert!(ids(&listed).contains(&"lab/other"), "{listed}");
     // Only beta has the other one.
     routes.set(&mut ada, &[("ignored", "beta")]).await;
     for _ in 0..100 {
         if user().await == ["lab/chat"] {
             let nobody = routes.farebox.http.get(routes.farebox.url("/api/v1/models/user")).send().await;
             assert_eq!(nobody.expect("an answer").status(), 401);
+            // The other lists of the key say the same; those of nobody say what there is.
+            let listed = routes.farebox.get(&routes.key, "/api/v1/models").await;
+            assert!(!ids(&listed).contains(&"lab/other"), "{listed}");
+            let counted = routes.farebox.get(&routes.key, "/api/v1/models/count").await;
+            assert_eq!(counted["data"]["count"], listed["total_count"], "{counted}");
+            assert!(ids(&list(&routes.farebox, "/api/v1/models").await).contains(&"lab/other"));
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -101,12 +109,121 @@ async fn endpoints_tell_the_uptime_and_speed_seen_here() {
     }
     upstream.behave("text", Behaviour::Status { status: 500, retry_after: None });
     assert_eq!(farebox.chat(&key, "lab/text", "hi", json!({})).await.status(), 502);
-    let after = list(&farebox, place).await;
-    let endpoint = &after["data"]["endpoints"][0];
+    // Processes write down what they saw every few seconds.
+    let mut endpoint = Value::Null;
+    for _ in 0..200 {
+        endpoint = list(&farebox, place).await["data"]["endpoints"][0].take();
+        if endpoint["uptime_last_1d"] == 75.0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
     for window in ["uptime_last_5m", "uptime_last_30m", "uptime_last_1d"] {
         assert_eq!(endpoint[window], 75.0, "{endpoint}");
     }
     for speed in ["latency_last_30m", "throughput_last_30m"] {
         assert!(endpoint[speed]["p50"].is_number() && endpoint[speed]["p99"].is_number(), "{endpoint}");
     }
+}
+
+/// A provider where only an own key can call, and one that trains on what it is sent, each with a model of its own.
+fn more(upstream: &FakeUpstream) -> String {
+    let mut text = crate::support::routes::catalog(upstream);
+    text.push_str(&format!(
+        "[[providers]]\nslug = \"delta\"\nname = \"Lab delta\"\nkind = \"openai\"\nbase_url = \"{}\"\n\
+         key_env = \"LAB_DELTA_API_KEY\"\ncancel_stops_billing = true\ntrains_on_inputs = false\nretains_logs = false\n\n",
+        upstream.base_url()
+    ));
+    for (model, provider) in [("lab/delta", "delta"), ("lab/gamma", "gamma")] {
+        text.push_str(&format!(
+            "[[models]]\nid = \"{model}\"\nname = \"{model}\"\ndescription = \"A model of the tests.\"\n\
+             created = 1767225600\ncontext_length = 32000\nmax_output = 4096\ninput_modalities = [\"text\"]\n\
+             output_modalities = [\"text\"]\ntokenizer = \"Other\"\nsupported_parameters = [\"max_tokens\"]\n\n\
+             [[endpoints]]\nmodel = \"{model}\"\nprovider = \"{provider}\"\nupstream_model = \"{provider}-own\"\n\
+             context_length = 32000\nmax_output = 4096\nsupported_parameters = [\"max_tokens\"]\n\
+             price = {{ prompt = \"3\", completion = \"6\" }}\n\n"
+        ));
+    }
+    text
+}
+
+/// For each model and each way of setting things: a key's list has the model exactly if a call of that key is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_for_a_key_has_exactly_what_its_calls_reach() {
+    let routes = Routes::start().await;
+    let farebox = &routes.farebox;
+    let mut ada = routes.ada();
+    crate::support::lab::apply(&farebox.database_url, &more(&routes.upstream)).await;
+    let second = farebox.key(crate::support::routes::EMAIL, "", &[]).await;
+    let agrees = async |key: &crate::support::Key, wanted: [bool; 2]| {
+        let mut seen = Vec::new();
+        for _ in 0..100 {
+            seen.clear();
+            let lists = [
+                farebox.get(key, "/api/v1/models").await,
+                farebox.get(key, "/api/v1/models/user").await,
+                farebox.get(key, "/api/v1/models?q=lab&sort=throughput-high-to-low").await,
+            ];
+            for model in ["lab/delta", "lab/gamma"] {
+                let listed: Vec<bool> = lists.iter().map(|list| ids(list).contains(&model)).collect();
+                let answered = routes.told(key, json!({ "model": model })).await.0 == 200;
+                seen.push((listed, answered));
+            }
+            if seen.iter().zip(wanted).all(|((listed, answered), wanted)| listed == &[wanted; 3] && *answered == wanted)
+            {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("not {wanted:?} but {seen:?}");
+    };
+    let nobody = |wanted: bool| async move {
+        let list = list(farebox, "/api/v1/models").await;
+        assert_eq!(ids(&list).contains(&"lab/delta"), wanted, "the public list is that of the operator's accounts");
+    };
+    agrees(&routes.key, [false, true]).await;
+    let place = "/settings/integrations/delta";
+    let own = "sk-own-0123456789abcdefghijklmnop";
+    let connect = async |ada: &mut crate::support::visitor::Visitor<'_>, fields: &[(&str, &str)]| {
+        let page = ada.submit(place, place, fields).await;
+        assert_eq!(page.status, 303, "{}", page.body);
+    };
+    connect(&mut ada, &[("api_key", own), ("mode", "first")]).await;
+    agrees(&routes.key, [true, true]).await;
+    agrees(&second, [true, true]).await;
+    nobody(false).await;
+    // Where it runs is told to the key, and to nobody else.
+    let endpoints = "/api/v1/models/lab/delta/endpoints";
+    assert_eq!(farebox.get(&routes.key, endpoints).await["data"]["endpoints"][0]["tag"], "delta");
+    assert_eq!(farebox.http.get(farebox.url(endpoints)).send().await.expect("an answer").status(), 404);
+    // The pages say the same: the list, the model itself, the chat room.
+    let page = ada.get("/models?q=delta").await.body;
+    assert!(page.contains("lab/delta") && page.contains("BYOK"), "{page}");
+    let page = ada.get("/models/lab/delta").await.body;
+    assert!(page.contains("your own key") && page.contains("/chat?model=lab/delta"), "{page}");
+    assert!(ada.get("/chat").await.body.contains("value=\"lab/delta\""));
+    // For one key only: the other one does not see it, and neither does the chat room.
+    connect(&mut ada, &[("mode", "first"), ("key", &second.id)]).await;
+    agrees(&second, [true, true]).await;
+    agrees(&routes.key, [false, true]).await;
+    assert!(!ada.get("/chat").await.body.contains("value=\"lab/delta\""));
+    // Privacy: gamma trains on what it is sent.
+    let privacy = "/settings/privacy";
+    let strict = ada.submit(privacy, privacy, &[("free_training", "yes"), ("keep_days", "30")]).await;
+    assert_eq!(strict.status, 303, "{}", strict.body);
+    agrees(&routes.key, [false, false]).await;
+    let page = ada.get("/models/lab/gamma").await.body;
+    assert!(page.contains("Calls to this model are refused") && !page.contains("/chat?model=lab/gamma"), "{page}");
+    assert!(!ada.get("/chat").await.body.contains("value=\"lab/gamma\""));
+    let usual = [("paid_training", "yes"), ("free_training", "yes"), ("keep_days", "30")];
+    assert_eq!(ada.submit(privacy, privacy, &usual).await.status, 303);
+    agrees(&routes.key, [false, true]).await;
+    // Lists of providers.
+    routes.set(&mut ada, &[("allowed", "alpha"), ("enforced", "yes")]).await;
+    agrees(&routes.key, [false, false]).await;
+    agrees(&second, [false, false]).await;
+    routes.set(&mut ada, &[("ignored", "gamma")]).await;
+    agrees(&second, [true, false]).await;
+    farebox.holds_are_closed().await;
+    farebox.books_are_clean().await;
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Call, events, is_booked, laboratory};
 use crate::support::fake_upstream::{Behaviour, Dialect, FakeUpstream};
-use crate::support::{Farebox, lab};
+use crate::support::{Farebox, Options, lab};
 
 fn tool() -> Value {
     json!({ "name": "get_weather", "description": "The weather.",
@@ -41,6 +41,64 @@ async fn a_provider_of_the_same_language_gets_the_clients_own_words() {
         assert!(sent.body.get(passed_over).is_none(), "{passed_over} was sent: {}", sent.body);
     }
     is_booked(&farebox, "lab/claude", &body["usage"], "0.000048").await;
+}
+
+/// An hour in a cache is dearer at the provider than the price in the catalog, which is that of five minutes. So nobody gets
+/// it: the mark stays, its time does not, and what is written costs what the catalog says, in every language.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_to_a_cache_costs_its_price_whatever_time_was_asked_for() {
+    let upstream = FakeUpstream::start();
+    let priced = super::catalog(&upstream, true).replace(
+        "upstream_model = \"claude\"\ncontext_length = 32000\nmax_output = 4096\n\
+             supported_parameters = [\"max_tokens\", \"tools\"]\nprice = { prompt = \"1\", completion = \"2\" }",
+        "upstream_model = \"claude\"\ncontext_length = 32000\nmax_output = 4096\n\
+             supported_parameters = [\"max_tokens\", \"tools\"]\n\
+             price = { prompt = \"1\", completion = \"2\", cache_write = \"1.25\" }",
+    );
+    assert!(priced.contains("cache_write"), "{priced}");
+    let farebox = lab::start(&priced, Options::default()).await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    // Thirty of the hundred are fresh: 30 at 1, 70 at 1.25 and 4 at 2 dollars a million.
+    upstream.behave("claude", Behaviour::Written { prompt: 100, written: 70, completion: 4 });
+    let marked = json!([{ "type": "text", "text": "a long text ".repeat(40),
+        "cache_control": { "type": "ephemeral", "ttl": "1h" } }]);
+    let messages = json!([{ "role": "system", "content": marked }, { "role": "user", "content": marked }]);
+    let tool = json!({ "type": "function", "function": { "name": "f", "parameters": { "type": "object" } },
+        "cache_control": { "type": "ephemeral", "ttl": "1h" } });
+    let mut holds = Vec::new();
+    for (path, body) in [
+        (
+            "/api/v1/chat/completions",
+            json!({ "model": "lab/claude", "max_tokens": 50, "messages": messages, "tools": [tool] }),
+        ),
+        (
+            "/api/v1/chat/completions",
+            json!({ "model": "lab/claude", "max_tokens": 50, "messages": messages, "stream": true }),
+        ),
+        (
+            "/api/v1/messages",
+            json!({ "model": "lab/claude", "max_tokens": 50, "system": marked,
+            "messages": [{ "role": "user", "content": marked }] }),
+        ),
+    ] {
+        upstream.forget();
+        let answer = farebox.post(&key, path, &body).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        let told = answer.text().await.expect("a body");
+        assert!(told.contains("\"cost\":0.0001255"), "{path}: {told}");
+        let sent = upstream.produced().pop().expect("it was asked").body.to_string();
+        assert!(sent.contains("cache_control") && !sent.contains("ttl"), "{path}: {sent}");
+        farebox.holds_are_closed().await;
+        let row: (String, String, bool) =
+            sqlx::query_as("select cost::text, overrun::text, hold >= cost from usage order by id desc limit 1")
+                .fetch_one(&farebox.pool)
+                .await
+                .expect("a row");
+        assert_eq!((row.0.as_str(), row.1.as_str()), ("0.000125500000", "0.000000000000"), "{path}");
+        holds.push(row.2);
+    }
+    assert_eq!(holds, [true; 3], "what is held covers it");
+    farebox.books_are_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

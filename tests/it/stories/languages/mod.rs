@@ -1,6 +1,7 @@
 //! The other languages of the API: whoever speaks them gets what a chat completion gets, is billed the same, and is told of
 //! limits and errors in their own words.
 
+mod elsewhere;
 mod limits;
 mod listed;
 mod messages;

@@ -125,7 +125,8 @@ fn stop_reason(answer: &Answer) -> &'static str {
 fn usage(answer: &Answer, output: Option<u64>) -> Option<Value> {
     let [prompt, cached, completion, _] = answer.told()?;
     Some(json!({
-        "input_tokens": prompt - cached, "cache_creation_input_tokens": 0,
+        "input_tokens": (prompt - cached).saturating_sub(answer.written),
+        "cache_creation_input_tokens": answer.written.min(prompt - cached),
         "cache_read_input_tokens": cached, "output_tokens": output.unwrap_or(completion).min(completion),
     }))
 }

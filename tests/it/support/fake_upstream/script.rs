@@ -13,6 +13,8 @@ pub enum Behaviour {
     Reasoning { prompt: u64, completion: u64, reasoning: u64, thought: String, text: String },
     /// A good answer of which `cached` tokens of the prompt came from a cache.
     Cached { prompt: u64, cached: u64, completion: u64, text: String },
+    /// A good answer for which `written` tokens of the prompt were written to a cache.
+    Written { prompt: u64, written: u64, completion: u64 },
     /// A good answer: of the prompt `heard` tokens were sound, of the answer `spoken`.
     Spoken { prompt: u64, heard: u64, completion: u64, spoken: u64 },
     /// `chunks` chunks of one token each, each after a wait. A whole answer comes after the sum of the waits.
@@ -70,6 +72,8 @@ pub enum Tell {
 pub struct Answer {
     pub prompt: u64,
     pub cached: u64,
+    /// Written to a cache; only messages tell it.
+    pub written: u64,
     pub completion: u64,
     pub reasoning: u64,
     /// Tokens of sound in the prompt and in the answer.
@@ -88,6 +92,7 @@ impl Answer {
         Self {
             prompt,
             cached: 0,
+            written: 0,
             completion,
             reasoning: 0,
             sound: [0; 2],
@@ -112,6 +117,9 @@ impl Answer {
             }
             Behaviour::Cached { prompt, cached, completion, text } => {
                 Self { cached: *cached, ..Self::new(*prompt, *completion, text) }
+            }
+            Behaviour::Written { prompt, written, completion } => {
+                Self { written: *written, ..Self::new(*prompt, *completion, DEFAULT_TEXT) }
             }
             Behaviour::Spoken { prompt, heard, completion, spoken } => {
                 Self { sound: [*heard, *spoken], ..Self::new(*prompt, *completion, "It is me.") }
