@@ -15,6 +15,7 @@ mod act;
 mod adjust;
 mod margin;
 mod price_list;
+pub mod rules;
 mod settings;
 mod store;
 

@@ -4,8 +4,10 @@ mod adjustments;
 mod house;
 mod orgs;
 mod prices;
+mod rules;
 
 pub use adjustments::*;
 pub use house::*;
 pub use orgs::*;
 pub use prices::*;
+pub use rules::*;

@@ -4,6 +4,7 @@ mod access;
 mod adjustments;
 mod books;
 mod house;
+mod rules;
 
 use crate::support::Farebox;
 use crate::support::visitor::{Page, Visitor, form};
