@@ -82,7 +82,7 @@ impl Examined {
 }
 
 async fn examine(farebox: &Farebox, more: &[&str]) -> Examined {
-    let output = farebox.cli(&[&["doctor", "--json"], more].concat()).await;
+    let output = farebox.cli(&[["doctor", "--json"].as_slice(), more].concat()).await;
     let text = String::from_utf8(output.stdout).expect("text");
     let report = serde_json::from_str(&text).unwrap_or_else(|error| {
         panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr));

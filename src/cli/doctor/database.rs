@@ -23,7 +23,7 @@ const LONG: Duration = Duration::from_secs(300);
 const OLD_ROWS: i64 = 1_000_000_000;
 /// Times that it is asked for how quick it is.
 const ASKED: u32 = 5;
-const SLOW_ANSWER: Duration = Duration::from_millis(20);
+const SLOW_ANSWER: Duration = Duration::from_millis(100);
 
 /// The database of the configuration; one of our own only where it was made before.
 ///

@@ -1,8 +1,9 @@
 //! The mail server: greeted, encrypted and signed in to as for a mail, and left without one unless one was asked for.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
 use super::{Finding, Patient, store};
 use crate::base::EmailAddress;
@@ -63,12 +64,9 @@ fn refused(check: &str, host: &str, error: &MailerError) -> Finding {
 
 /// Without any encryption, to another machine.
 fn in_the_clear(url: &Url) -> bool {
-    let local = match url.host() {
-        None => true,
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-    };
+    // Of addresses with this scheme, numbers are taken for names.
+    let host = url.host_str().unwrap_or("localhost").trim_matches(['[', ']']);
+    let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     let encrypted =
         url.scheme() == "smtps" || url.query_pairs().any(|(name, value)| name == "tls" && value == "required");
     !local && !encrypted
@@ -122,4 +120,26 @@ async fn outbox(patient: &Patient<'_>) -> Vec<Finding> {
         findings.push(Finding::ok(CHECK, "nothing waits, and nothing was given up"));
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_spoken_to_in_the_clear() {
+        for (text, clear) in [
+            ("smtp://127.0.0.1:25", false),
+            ("smtp://[::1]:25", false),
+            ("smtp://localhost", false),
+            ("smtps://mail.example.com", false),
+            ("smtp://mail.example.com:587?tls=required", false),
+            ("smtp://mail.example.com:587", true),
+            ("smtp://mail.example.com:587?tls=opportunistic", true),
+            ("smtp://10.0.0.7", true),
+        ] {
+            let url: Url = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(in_the_clear(&url), clear, "{text}");
+        }
+    }
 }
