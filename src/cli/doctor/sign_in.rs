@@ -20,7 +20,7 @@ fn policy(policy: &SignUpPolicy) -> Finding {
         SignUpPolicy::Domains(domains) => format!("for addresses of {}, and who is invited", domains.join(", ")),
         SignUpPolicy::Invitation => "for those who are invited".to_owned(),
     };
-    Finding::ok("sign-up", found)
+    Finding::ok("sign-up", format!("{found} (FAREBOX_SIGN_UP; the console may rule over it)"))
 }
 
 async fn ask(provider: &Provider) -> Finding {
