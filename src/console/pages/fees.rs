@@ -47,9 +47,8 @@ pub async fn show(
         blocks.push(Block::Form(sign_up_form(&staff, &sign_up)));
     }
     blocks.push(Block::Table(history(&app, &staff, &versions)));
-    let text = "Fees on calls with an organization's own key, and the discount for stored texts, are settings of the server \
-                (FAREBOX_BYOK_FEE_PERCENT, FAREBOX_BYOK_FREE_PER_MONTH, FAREBOX_LOGGING_DISCOUNT_PERCENT): a month's \
-                allowance has one fee in that month.";
+    let text = "Fees on calls with an organization's own key, and the discount for stored texts, are settings of the server: \
+                a month's allowance has one fee in that month.";
     blocks.push(Block::Note(Note { tone: "info", icon: "info", text: text.into(), ..Note::default() }));
     page(staff.shell("fees", "Fees and sign-up", "What purchases cost, and who may have an account."), blocks)
 }
