@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use actix_web::{App as HttpApp, HttpServer, web};
 use anyhow::Context;
 use futures_util::future::BoxFuture;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::{PgConnection, PgPool};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing_subscriber::EnvFilter;
 
 use crate::accounts::oidc::Providers;
 use crate::accounts::operator;
@@ -42,11 +41,7 @@ use crate::routing::Health;
 use crate::teams::DeleteOrg;
 use crate::topups::auto::{TellOfAutoTopup, TryAutoTopup};
 use crate::topups::codes::{self, CodeKey};
-use crate::topups::processors::btcpay::BtcPay;
-use crate::topups::processors::coinbase::Coinbase;
-use crate::topups::processors::sandbox::Sandbox;
-use crate::topups::processors::stripe::Stripe;
-use crate::topups::processors::{Processor, Processors};
+use crate::topups::processors::Processors;
 use crate::topups::{
     ApplyEvent, BalanceCrossed, ForgetCustomers, RefundWarned, SettleSandboxPayment, billing, janitor, reconcile,
 };
@@ -55,10 +50,17 @@ use crate::web::{App, Hosts};
 use crate::{books, console, db, jobs, orgs, presets, privacy, routes};
 
 mod door;
+mod log;
+mod measures;
+mod payments;
 mod signing;
 mod stand_ins;
 mod stock;
 
+pub use log::start_logging;
+use log::tracer;
+pub use measures::Figures;
+pub use payments::{processors, real_processors};
 pub use signing::{anchoring, close_key};
 
 /// Connections that are slow to send a request's head are closed.
@@ -70,26 +72,6 @@ const DATABASE_WAIT: Duration = Duration::from_secs(60);
 const STOP_NOTICE: Duration = Duration::from_secs(3);
 /// How often the books are audited while the server runs.
 const AUDIT_EVERY: Duration = Duration::from_secs(60);
-
-/// # Errors
-/// When the filter is not valid.
-pub fn start_logging(config: &Config, serving: bool) -> anyhow::Result<()> {
-    let default = if serving { config.log.as_str() } else { "warn" };
-    let filter = EnvFilter::try_new(default).context("FAREBOX_LOG is no filter")?;
-    // These say at `info` what an operator did not ask; whoever names them in the filter hears them.
-    let quiet = ["graphile_worker", "sqlx::postgres::notice", "actix_server"];
-    let mut filter = filter;
-    for part in quiet.into_iter().filter(|part| !default.contains(part)) {
-        filter = filter.add_directive(format!("{part}=warn").parse()?);
-    }
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if config.log_json {
-        lines.json().init()
-    } else {
-        lines.init()
-    }
-    Ok(())
-}
 
 /// Whether this process should get new requests; `/readyz` tells load balancers.
 #[derive(Clone, Debug, Default)]
@@ -129,7 +111,7 @@ pub struct Parts {
     pub query_api: QueryApi,
     pub retention: Retention,
     pub readiness: Readiness,
-    pub metrics: PrometheusHandle,
+    pub figures: Figures,
     pub metrics_token: Option<Secret<String>>,
 }
 
@@ -140,12 +122,13 @@ pub struct Parts {
 pub async fn serve(mut config: Config, url: &Secret<String>) -> anyhow::Result<()> {
     // Kept until the end, because dropping them stops them.
     let _stand_ins = if config.stand_ins { Some(stand_ins::start(&mut config).await?) } else { None };
-    let pools = Pools::open(url.expose()).context("FAREBOX_DATABASE_URL is no Postgres URL")?;
+    let pools =
+        Pools::open(url.expose(), config.observe.slow_query).context("FAREBOX_DATABASE_URL is no Postgres URL")?;
     wait_for_database(&pools.general).await?;
     db::migrate(&pools.general).await.context("the schema could not be brought up to date")?;
     jobs::migrate(&pools.general).await?;
     activity::make_parts(&pools.general).await.context("the table of calls could not be made ready")?;
-    let metrics = PrometheusBuilder::new().install_recorder().context("metrics could not be started")?;
+    let metrics = measures::install()?;
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
     let parts = build(&config, &pools, metrics, &stop, &tasks).await?;
@@ -208,6 +191,8 @@ async fn build(
     let keys = KeyCache::new(pools.general.clone(), hearing.clone());
     let spool = Spool::open(&config.data_dir).context("the settlement spool cannot be opened")?;
     let settler = Settler::start(&handle, pools.settlement.clone(), spool.clone());
+    handle.spawn(measures::upkeep(metrics.clone(), stop.clone()));
+    let figures = Figures { handle: metrics, pools: pools.clone(), tasks: tasks.clone(), spool: spool.clone() };
     let desk = Desk::start(&handle, pools.admission.clone(), DeskConfig { hold_ttl: config.hold_ttl });
     let http = HttpClient::new(HttpClientConfig {
         allow_private: config.allow_private_upstreams,
@@ -227,6 +212,7 @@ async fn build(
         health: health.clone(),
         defaults: InstanceDefaults { model: model.clone(), sort: config.default_sort },
         http: http.clone(),
+        tracer: tracer(config, stop)?,
         texts: texts.clone(),
         keys: upstream_keys.clone(),
         tasks: tasks.clone(),
@@ -239,6 +225,10 @@ async fn build(
         None => Mailer::Outbox,
     };
     let processors = processors(config, &pools.general)?;
+    let rules = SignUpRules::new(config.sign_up.clone(), invited);
+    console::rules::reload(&pools.general, &rules, &processors)
+        .await
+        .context("the rules of the house could not be read")?;
     billing::introduce(&mut *pools.general.acquire().await?, &config.seller).await?;
     let providers = Providers::new(&config.providers, sealer.clone())?;
     let console = console::Settings { four_eyes_above: config.four_eyes_above, sealer: sealer.clone() };
@@ -249,6 +239,8 @@ async fn build(
         upstream_keys,
         sealer,
         pool: pools.general.clone(),
+        rules: rules.clone(),
+        processors: processors.clone(),
     };
     handle
         .spawn(db::listen::listen(pools.general.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
@@ -268,7 +260,7 @@ async fn build(
         },
         hasher: Hasher::new()?,
         providers,
-        rules: SignUpRules { policy: config.sign_up.clone(), invited },
+        rules: rules.clone(),
         factors,
         keys,
         discount: Discount(config.own.discount),
@@ -290,29 +282,9 @@ async fn build(
         gateway,
         retention: config.retention,
         readiness: Readiness::default(),
-        metrics,
+        figures,
         metrics_token: config.metrics_token.clone(),
     })
-}
-
-/// The payment processors that are configured, and pretend payments in development.
-///
-/// # Errors
-/// When the settings of one make no client.
-pub fn processors(config: &Config, pool: &PgPool) -> anyhow::Result<Processors> {
-    let mut list: Vec<Arc<dyn Processor>> = Vec::new();
-    if let Some(settings) = &config.payments.stripe {
-        list.push(Arc::new(Stripe::new(settings)?));
-    }
-    if let Some(settings) = &config.payments.btcpay {
-        list.push(Arc::new(BtcPay::new(settings)?));
-    }
-    if let Some(settings) = &config.payments.coinbase {
-        list.push(Arc::new(Coinbase::new(settings)?));
-    }
-    let sandbox = (!config.is_production()).then(|| Sandbox::new(pool.clone()));
-    let processors = Processors::new(list, sandbox, &config.payments.fees, config.public_url.clone());
-    Ok(processors.refunding_warned(config.payments.refund_warned))
 }
 
 fn invited<'c>(conn: &'c mut PgConnection, email: &'c EmailAddress) -> BoxFuture<'c, Result<bool, sqlx::Error>> {
@@ -364,7 +336,8 @@ async fn spawn_background(
     Ok(())
 }
 
-const CHANNELS: [&str; 4] = ["key_changed", "org_changed", presets::CHANGED_CHANNEL, catalog::CHANGED_CHANNEL];
+const CHANNELS: [&str; 5] =
+    ["key_changed", "org_changed", presets::CHANGED_CHANNEL, catalog::CHANGED_CHANNEL, console::rules::CHANGED_CHANNEL];
 
 /// Forgets what other nodes changed.
 struct Watcher {
@@ -374,6 +347,8 @@ struct Watcher {
     upstream_keys: UpstreamKeys,
     sealer: Sealer,
     pool: PgPool,
+    rules: SignUpRules,
+    processors: Processors,
 }
 
 impl Watcher {
@@ -382,13 +357,24 @@ impl Watcher {
             Heard::Message { channel, payload } if channel == "key_changed" => self.keys.forget(&payload),
             Heard::Message { channel, .. } if channel == "org_changed" => self.keys.forget_all(),
             Heard::Message { channel, payload } if channel == presets::CHANGED_CHANNEL => self.memory.forget(&payload),
+            Heard::Message { channel, .. } if channel == console::rules::CHANGED_CHANNEL => self.reload_rules(),
             Heard::Message { .. } => self.reload(),
             Heard::Gap => {
                 self.keys.forget_all();
                 self.memory.forget_all();
                 self.reload();
+                self.reload_rules();
             }
         }
+    }
+
+    fn reload_rules(&self) {
+        let (rules, processors, pool) = (self.rules.clone(), self.processors.clone(), self.pool.clone());
+        Handle::current().spawn(async move {
+            if let Err(error) = console::rules::reload(&pool, &rules, &processors).await {
+                tracing::warn!(%error, "fees and the sign-up policy were not read again; the last ones stay");
+            }
+        });
     }
 
     fn reload(&self) {
@@ -463,7 +449,7 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.retention))
         .app_data(web::Data::new(parts.readiness.clone()))
         .app_data(web::Data::new(routes::Metrics {
-            handle: parts.metrics.clone(),
+            figures: parts.figures.clone(),
             token: parts.metrics_token.clone(),
         }));
 }

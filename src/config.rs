@@ -1,7 +1,6 @@
 //! Configuration: the only reader of the environment. Every field is documented here and in
 //! `docs/configuration.md`; `farebox config check` prints the effective values.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,21 +17,22 @@ use crate::routing::Sort;
 use crate::topups::billing::Seller;
 use crate::web::TrustedProxies;
 
+pub use lenient::{Reading, read_leniently};
+pub use observe::ObserveSettings;
 pub use own::{OwnSettings, keyring};
 pub use payments::PaymentSettings;
 pub use programs::ProgramSettings;
+pub use sources::{Sources, environment};
 
 mod edge;
 mod identity;
+mod lenient;
+mod observe;
 mod own;
 mod payments;
 mod programs;
 mod seller;
-
-/// Where a value came from, and how to read one: environment, `*_FILE`, TOML.
-pub struct Sources {
-    values: BTreeMap<String, String>,
-}
+mod sources;
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
@@ -130,6 +130,8 @@ pub struct Config {
     pub own: OwnSettings,
     /// `FAREBOX_SELLER_NAME`, `_ADDRESS`, `_TAX_ID`, `_EMAIL`: who sells here, as receipts name them.
     pub seller: Seller,
+    /// `FAREBOX_SLOW_QUERY_MS`, and `OTEL_EXPORTER_OTLP_ENDPOINT` with others of its kind: what is written down about how an instance does.
+    pub observe: ObserveSettings,
     /// `FAREBOX_STAND_INS`: `true` starts pretend payment processors for those that are not set up; development only.
     pub stand_ins: bool,
     /// Effective values for `config check`, secrets hidden.
@@ -153,6 +155,20 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_LOG", false),
     ("FAREBOX_LOG_FORMAT", false),
     ("FAREBOX_METRICS_TOKEN", true),
+    ("FAREBOX_SLOW_QUERY_MS", false),
+    ("OTEL_SDK_DISABLED", false),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", false),
+    ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", false),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", false),
+    ("OTEL_EXPORTER_OTLP_HEADERS", true),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", false),
+    ("OTEL_SERVICE_NAME", false),
+    ("OTEL_RESOURCE_ATTRIBUTES", false),
+    ("OTEL_TRACES_SAMPLER", false),
+    ("OTEL_TRACES_SAMPLER_ARG", false),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", false),
+    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", false),
+    ("OTEL_BSP_SCHEDULE_DELAY", false),
     ("FAREBOX_TRUSTED_PROXIES", false),
     ("FAREBOX_EXTRA_HOSTS", false),
     ("FAREBOX_SESSION_IDLE_MINUTES", false),
@@ -199,73 +215,6 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_COINBASE_URL", false),
 ];
 
-/// Read by scripts and by the embedded server, not settings of the product.
-const OTHER_VARIABLES: &[&str] = &["FAREBOX_CONFIG", "FAREBOX_PG_BIN", "FAREBOX_TEST_FULL", "FAREBOX_BUILD_PROFILE"];
-
-impl Sources {
-    /// The process's environment over the TOML file that `FAREBOX_CONFIG` names, if any.
-    ///
-    /// # Errors
-    /// When a file cannot be read, or a `FAREBOX_` variable is not a setting.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-    pub fn from_environment() -> Result<Sources, ConfigError> {
-        let environment: BTreeMap<String, String> =
-            std::env::vars().filter(|(name, _)| name.starts_with("FAREBOX_") || name == "DATABASE_URL").collect();
-        Sources::from_map(environment)
-    }
-
-    /// # Errors
-    /// As [`Sources::from_environment`].
-    pub fn from_map(mut given: BTreeMap<String, String>) -> Result<Sources, ConfigError> {
-        let mut values = BTreeMap::new();
-        if let Some(path) = given.remove("FAREBOX_CONFIG") {
-            values = read_toml(Path::new(&path))?;
-        }
-        if let Some(url) = given.remove("DATABASE_URL").filter(|_| !given.contains_key("FAREBOX_DATABASE_URL_FILE")) {
-            given.entry("FAREBOX_DATABASE_URL".into()).or_insert(url);
-        }
-        if let Some(name) = given.keys().find(|name| given.contains_key(&format!("{name}_FILE"))) {
-            return Err(ConfigError::Twice(name.clone()));
-        }
-        for (name, value) in given {
-            if OTHER_VARIABLES.contains(&name.as_str()) {
-                continue;
-            }
-            match name.strip_suffix("_FILE") {
-                Some(setting) if is_setting(setting) => {
-                    let text = std::fs::read_to_string(&value)
-                        .map_err(|e| ConfigError::File { path: value.clone(), problem: e.to_string() })?;
-                    values.insert(setting.to_owned(), text.trim().to_owned());
-                }
-                _ if is_setting(&name) => {
-                    values.insert(name, value);
-                }
-                _ => return Err(ConfigError::Unknown(name)),
-            }
-        }
-        Ok(Sources { values })
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
-    fn parse<T: std::str::FromStr>(&self, name: &'static str, default: T, what: &str) -> Result<T, ConfigError> {
-        match self.get(name) {
-            None => Ok(default),
-            Some(text) => text.parse().map_err(|_| wrong(name, format!("must be {what}"))),
-        }
-    }
-
-    fn seconds(&self, name: &'static str, default: u64, min: u64, max: u64) -> Result<Duration, ConfigError> {
-        let seconds = self.parse(name, default, "a whole number of seconds")?;
-        if seconds < min || seconds > max {
-            return Err(wrong(name, format!("must be between {min} and {max} seconds")));
-        }
-        Ok(Duration::from_secs(seconds))
-    }
-}
-
 fn default_sort(sources: &Sources) -> Result<Option<Sort>, ConfigError> {
     let Some(word) = sources.get("FAREBOX_DEFAULT_SORT") else { return Ok(None) };
     let wrong = || wrong("FAREBOX_DEFAULT_SORT", "must be `balanced`, `price`, `throughput` or `latency`");
@@ -278,25 +227,6 @@ fn is_setting(name: &str) -> bool {
 
 fn wrong(name: &'static str, problem: impl Into<String>) -> ConfigError {
     ConfigError::Value { name, problem: problem.into() }
-}
-
-fn read_toml(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
-    let failed = |problem: String| ConfigError::File { path: path.display().to_string(), problem };
-    let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| failed(e.message().to_owned()))?;
-    let mut values = BTreeMap::new();
-    for (key, value) in table {
-        let name = format!("FAREBOX_{}", key.to_uppercase());
-        if !is_setting(&name) {
-            return Err(ConfigError::Unknown(key));
-        }
-        let text = match value {
-            toml::Value::String(text) => text,
-            other => other.to_string(),
-        };
-        values.insert(name, text);
-    }
-    Ok(values)
 }
 
 impl Config {
@@ -322,6 +252,7 @@ impl Config {
         let mut config = Config {
             environment,
             listen,
+            observe: observe::read(sources)?,
             own: own::read(sources)?,
             seller: seller::read(sources, &public_url)?,
             public_url,
@@ -407,6 +338,7 @@ impl Config {
             "FAREBOX_DEFAULT_SORT" => self.default_sort.unwrap_or_default().as_str().to_owned(),
             "FAREBOX_STAND_INS" => self.stand_ins.to_string(),
             name if edge::is_described(name) => edge::describe(name, self),
+            name if observe::is_described(name) => observe::describe(name, self, sources),
             name if own::is_described(name) => own::describe(name, self),
             name if programs::is_described(name) => programs::describe(name, &self.programs, sources),
             name if seller::is_described(name) => seller::describe(name, &self.seller),

@@ -35,5 +35,6 @@ pub mod routing;
 pub mod stand_ins;
 pub mod teams;
 pub mod topups;
+pub mod traces;
 pub mod vault;
 pub mod web;

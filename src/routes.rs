@@ -5,17 +5,15 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{HttpRequest, HttpResponse, web};
-use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::accounts::kept_form;
 use crate::base::Secret;
 use crate::base::secret::Digest;
-use crate::boot::Readiness;
+use crate::boot::{Figures, Readiness};
 use crate::gateway;
 use crate::web::{App, csrf, headers, hosts, static_files};
 use crate::{
-    accounts, books, chat, console, dev, keys, leaving, mail, orgs, overview, presets, privacy, reference, teams,
-    topups,
+    accounts, books, chat, console, dev, keys, leaving, orgs, overview, presets, privacy, reference, teams, topups,
 };
 
 /// Load balancers and monitoring do not wait longer for the database.
@@ -357,6 +355,8 @@ fn operators(service: &mut web::ServiceConfig) {
         .route("/admin/catalog/lists/{list}", web::get().to(price_lists::show))
         .route("/admin/catalog/lists/{list}/apply", web::post().to(price_lists::apply_list))
         .route("/admin/fees", web::get().to(fees::show))
+        .route("/admin/fees", web::post().to(fees::set_fees))
+        .route("/admin/sign-up", web::post().to(fees::set_sign_up))
         .route("/admin/upstreams", web::get().to(upstreams::index))
         .route("/admin/upstreams", web::post().to(upstreams::set))
         .route("/admin/mails", web::get().to(mails::index))
@@ -429,11 +429,11 @@ async fn readyz(app: web::Data<App>, readiness: web::Data<Readiness>) -> HttpRes
 /// What `/metrics` shows, and to whom.
 #[derive(Clone)]
 pub struct Metrics {
-    pub handle: PrometheusHandle,
+    pub figures: Figures,
     pub token: Option<Secret<String>>,
 }
 
-async fn metrics(app: web::Data<App>, request: HttpRequest, metrics: web::Data<Metrics>) -> HttpResponse {
+async fn metrics(request: HttpRequest, metrics: web::Data<Metrics>) -> HttpResponse {
     let allowed = match &metrics.token {
         Some(token) => bears(&request, token),
         None => request.peer_addr().is_some_and(|peer| peer.ip().is_loopback()),
@@ -441,17 +441,8 @@ async fn metrics(app: web::Data<App>, request: HttpRequest, metrics: web::Data<M
     if !allowed {
         return HttpResponse::Unauthorized().body("FAREBOX_METRICS_TOKEN is needed\n");
     }
-    count_dead_letters(&app).await;
-    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4")).body(metrics.handle.render())
-}
-
-/// Counted where it is asked, for every node may be the one that gave a mail up or put it back. While the database is
-/// away the last number stays.
-async fn count_dead_letters(app: &App) {
-    let counted = async { mail::count_dead(&mut *app.db.acquire().await?).await };
-    if let Ok(Ok(dead)) = tokio::time::timeout(DATABASE_ANSWERS, counted).await {
-        metrics::gauge!("farebox_mail_dead_letters").set(f64::from(i32::try_from(dead).unwrap_or(i32::MAX)));
-    }
+    let shown = metrics.figures.render().await;
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4")).body(shown)
 }
 
 fn bears(request: &HttpRequest, token: &Secret<String>) -> bool {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// the pairs in [`SIDEWAYS`].
 const ROWS: &[&[&str]] = &[
     &["base"],
-    &["db", "web", "jobs", "stand_ins", "paper", "outgoing"],
+    &["db", "web", "jobs", "stand_ins", "paper", "outgoing", "traces"],
     &["mail", "audit", "pictures", "vault"],
     &["ledger", "catalog"],
     &["routing"],

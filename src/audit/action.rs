@@ -134,6 +134,8 @@ actions! {
     AnnouncementMade = "house.announcement_made", "Announced something to everybody";
     AnnouncementEnded = "house.announcement_ended", "Took an announcement back";
     PriceListUploaded = "house.price_list_uploaded", "Uploaded a price list";
+    FeesChanged = "house.fees_changed", "Changed the fees on purchases";
+    SignUpChanged = "house.sign_up_changed", "Changed who may sign up";
     CodesMade = "house.codes_made", "Made redemption codes";
     CodesRevoked = "house.codes_revoked", "Revoked redemption codes";
     OperatorMade = "house.operator_made", "Made an operator";

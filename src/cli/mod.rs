@@ -5,6 +5,7 @@ mod books;
 mod catalog;
 mod codes;
 mod database;
+pub mod doctor;
 mod issue;
 mod mail;
 mod people;
@@ -66,6 +67,9 @@ enum Command {
     /// Change the keys that seal the secrets of organizations.
     #[command(subcommand)]
     Secrets(secrets::Secrets),
+    /// Look at everything that this instance depends on, and say what to do. Exit code 0 when all is well, 1 with
+    /// warnings, 2 with faults. Nothing is changed.
+    Doctor(doctor::Options),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -102,6 +106,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Command::Openapi { out } = cli.command {
         return openapi(out);
     }
+    if let Command::Doctor(options) = cli.command {
+        return doctor::run(&options);
+    }
     let config = Config::load(&Sources::from_environment()?)?;
     if let Command::Config(ConfigCommand::Check) = cli.command {
         for (name, value) in &config.shown {
@@ -132,7 +139,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Catalog(command) => catalog::run(command, &database).await,
             Command::Providers(command) => catalog::providers(command, &config, &database).await,
             Command::Secrets(command) => secrets::run(command, &config, &database).await,
-            Command::Config(_) | Command::Openapi { .. } => Ok(ExitCode::SUCCESS),
+            Command::Config(_) | Command::Openapi { .. } | Command::Doctor(_) => Ok(ExitCode::SUCCESS),
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));

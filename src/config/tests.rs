@@ -1,5 +1,7 @@
 //! Reading settings, and what is said about wrong ones.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn load(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {

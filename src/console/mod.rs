@@ -17,6 +17,7 @@ mod adjust;
 mod confirmation;
 mod margin;
 mod price_list;
+pub mod rules;
 mod settings;
 mod store;
 

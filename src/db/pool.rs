@@ -3,8 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool};
 
 /// Connections of pages, the API and jobs.
 const MAX_GENERAL: u32 = 16;
@@ -12,6 +12,8 @@ const MAX_GENERAL: u32 = 16;
 const MAX_ADMISSION: u32 = 2;
 /// Settlements step by step, the spool and the sweeper. Settlements at once and the flusher keep one more each.
 const MAX_SETTLEMENT: u32 = 3;
+/// What a server opens at most: the pools, what their workers keep for themselves, and those that hear of changes and jobs.
+pub const MOST_CONNECTIONS: u32 = MAX_GENERAL + (MAX_ADMISSION + 1) + (MAX_SETTLEMENT + 2) + 2;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(2_500);
 
 /// The hot path looks rows up by their key and nothing else, in statements that never change. Planning them anew for
@@ -34,12 +36,13 @@ pub struct Pools {
 }
 
 impl Pools {
-    /// Opens pools that connect when they are first used.
+    /// Opens pools that connect when they are first used. Statements that take longer than `slow` are logged: their text,
+    /// how long they took and how many rows they met, never the values that they were given.
     ///
     /// # Errors
     /// When `url` is no Postgres URL.
-    pub fn open(url: &str) -> Result<Pools, sqlx::Error> {
-        let durable = options(url)?;
+    pub fn open(url: &str, slow: Option<Duration>) -> Result<Pools, sqlx::Error> {
+        let durable = logging(options(url)?, slow);
         let quick = durable
             .clone()
             .options([("synchronous_commit", "off"), ("statement_timeout", "2500")])
@@ -73,6 +76,15 @@ pub fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
         ("timezone", "UTC"),
         ("default_transaction_isolation", "read committed"),
     ]))
+}
+
+/// The words of levels belong to a crate that we do not name otherwise.
+fn logging(options: PgConnectOptions, slow: Option<Duration>) -> PgConnectOptions {
+    let level = if slow.is_some() { "warn" } else { "off" };
+    match level.parse() {
+        Ok(level) => options.log_slow_statements(level, slow.unwrap_or(Duration::MAX)),
+        Err(_) => options,
+    }
 }
 
 fn pool(max: u32) -> PgPoolOptions {

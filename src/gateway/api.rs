@@ -1,5 +1,7 @@
 //! The routes of the gateway that make calls.
 
+use std::time::Instant;
+
 use actix_web::http::header::{HeaderMap, REFERER, USER_AGENT, VIA};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -244,11 +246,12 @@ pub async fn count_tokens(request: HttpRequest, gateway: web::Data<Gateway>, pay
 async fn call(protocol: Protocol, request: &HttpRequest, gateway: &Gateway, payload: web::Payload) -> HttpResponse {
     let id = request_id(request);
     let answer = async {
+        let began = Instant::now();
         let authenticated = inference_caller(request).await?;
+        let took = Some((began, Instant::now()));
         let body = body(payload).await?;
-        Ok::<_, ApiError>(
-            gateway.answer(protocol, authenticated.caller(), facts(id.clone(), request.headers()), &body).await,
-        )
+        let facts = ClientFacts { authenticated: took, ..facts(id.clone(), request.headers()) };
+        Ok::<_, ApiError>(gateway.answer(protocol, authenticated.caller(), facts, &body).await)
     };
     match answer.await {
         Ok((call, answer)) => respond(protocol, &id, call, answer),
@@ -278,7 +281,9 @@ fn facts(request_id: String, headers: &HeaderMap) -> ClientFacts {
     let title = [text("x-openrouter-title"), text("x-title")].into_iter().find(|title| !title.is_empty());
     let app = title.unwrap_or_else(|| host(&referer));
     let via = headers.get_all(VIA).filter_map(|value| value.to_str().ok());
-    ClientFacts { request_id, app, referer, user_agent: text(USER_AGENT.as_str()), hops: hops::passed(via) }
+    let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (user_agent, hops) = (text(USER_AGENT.as_str()), hops::passed(via));
+    ClientFacts { request_id, app, referer, user_agent, hops, traceparent, authenticated: None }
 }
 
 /// A header as text without control characters.

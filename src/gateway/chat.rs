@@ -14,9 +14,11 @@ use super::defaults::{InstanceDefaults, fill_in};
 use super::dialect::Protocol;
 use super::error::ApiError;
 use super::estimate::{Estimate, PromptBound, bounds, budget, estimate, length, prompt_bound};
+use super::figures;
 use super::forward::{self, Answer, Deps, Job, Step, Timeouts};
 use super::providers::UpstreamKeys;
 use super::settle::Settler;
+use super::spans::{self, Tracing};
 use super::sweep::HoldMemo;
 use super::wire::ChatRequest;
 use super::{Call, Ended, Status};
@@ -30,6 +32,7 @@ use crate::outgoing::HttpClient;
 use crate::presets::Memory;
 use crate::privacy::Texts;
 use crate::routing::{Asked, Candidate, Conversation, Conversations, Health, Policy, candidates, model_of};
+use crate::traces::Tracer;
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -43,6 +46,8 @@ pub struct GatewayParts {
     /// How endpoints did of late; pages look at it, too.
     pub health: Health,
     pub http: HttpClient,
+    /// Where traces of calls go.
+    pub tracer: Tracer,
     /// Where texts of calls are kept.
     pub texts: Texts,
     pub keys: UpstreamKeys,
@@ -78,6 +83,10 @@ pub struct ClientFacts {
     pub user_agent: String,
     /// How often the request has passed through Farebox before.
     pub hops: u8,
+    /// The header `traceparent`, if there is one.
+    pub traceparent: Option<String>,
+    /// When it was begun, and ended, to find out who calls.
+    pub authenticated: Option<(Instant, Instant)>,
 }
 
 impl Gateway {
@@ -90,6 +99,7 @@ impl Gateway {
             health: parts.health,
             conversations: Conversations::default(),
             texts: parts.texts,
+            tracer: parts.tracer,
             timeouts: parts.timeouts,
             handle: parts.handle,
             tasks: parts.tasks,
@@ -133,7 +143,13 @@ impl Gateway {
     ) -> (CallId, Answer) {
         let id = CallId::fresh();
         let answer = match protocol.read(body) {
-            Ok(request) => self.complete(self.call(id, caller, facts, &request), caller, request).await,
+            Ok(request) => {
+                let (parent, authenticated) = (facts.traceparent.clone(), facts.authenticated);
+                let call = self.call(id, caller, facts, &request);
+                let task = (&call, request.task);
+                let trace = spans::begin(&self.0.deps.tracer, parent.as_deref(), task, authenticated);
+                self.complete(call, caller, request, trace).await
+            }
             Err(error) => Answer::Error(error),
         };
         (id, answer)
@@ -164,17 +180,19 @@ impl Gateway {
         })
     }
 
-    async fn complete(&self, call: Call, caller: &Caller, mut request: ChatRequest) -> Answer {
+    async fn complete(&self, call: Call, caller: &Caller, mut request: ChatRequest, mut trace: Tracing) -> Answer {
         let started = Instant::now();
         let (this, caller, streamed) = (self.clone(), caller.clone(), call.streamed);
         // On the main runtime as a whole: each change to another thread and back costs as much as routing the call.
         let admission = async move {
-            match this.admit(&call, &caller, &mut request).await {
+            match this.admit(&call, &caller, &mut request, &mut trace).await {
                 Ok(Admitted { hold, terms, keep, steps, conversation }) => {
                     let ChatRequest { asked, task, kept, body, added, .. } = request;
-                    Ok(Job { call, hold, terms, keep, asked, task, kept, body, added, steps, conversation })
+                    Ok(Job { call, hold, terms, keep, asked, task, kept, body, added, steps, conversation, trace })
                 }
                 Err(error) => {
+                    figures::refused(error.status());
+                    spans::refuse(&this.0.deps.tracer, trace, error.status());
                     this.0.settler.reject(call, rejected(&error, started)).await;
                     Err(error)
                 }
@@ -186,7 +204,13 @@ impl Gateway {
     }
 
     /// Fills in what the request leaves open, finds who may answer, bounds the price and holds that much.
-    async fn admit(&self, call: &Call, caller: &Caller, request: &mut ChatRequest) -> Result<Admitted, ApiError> {
+    async fn admit(
+        &self,
+        call: &Call,
+        caller: &Caller,
+        request: &mut ChatRequest,
+        trace: &mut Tracing,
+    ) -> Result<Admitted, ApiError> {
         if self.0.settler.is_full() {
             // What could not be settled yet fills its room on disk; another call might be lost.
             return Err(ApiError::unavailable());
@@ -200,7 +224,9 @@ impl Gateway {
         let mut policy = fill_in(request, bound, &defaults, &self.0.defaults)?;
         policy.own.narrow(caller.key, caller.created_by);
         let request = &*request;
+        let routing = Instant::now();
         let (found, conversation) = self.route(caller, request, &policy)?;
+        spans::step(trace, "route", routing);
         let prompt = prompt_bound(&request.body);
         let bound = estimate(&found, prompt, request.cap, request.choices)
             .ok_or_else(|| ApiError::unprocessable("The request is larger than any model can take."))?;
@@ -225,7 +251,11 @@ impl Gateway {
             // The sweeper logs the call by this if the process dies.
             memo: HoldMemo::text_of(call),
         };
-        let granted = self.0.desk.reserve(want).await.map_err(|refused| {
+        let asked = Instant::now();
+        let answer = self.0.desk.reserve(want).await;
+        figures::admitted(asked.elapsed());
+        spans::step(trace, "admit", asked);
+        let granted = answer.map_err(|refused| {
             let afford = |left| affordable(&found, prompt, request, left);
             ApiError::from_refusal(&refused, |meter| caller.whose(meter), bound.asked_tokens, afford)
         })?;

@@ -6,7 +6,7 @@ use metrics::{counter, gauge};
 use sqlx::{PgConnection, PgPool};
 use tokio::runtime::Handle;
 
-use crate::base::Usd;
+use crate::base::{Clock, Usd};
 use crate::ledger::{self, Drift, Report};
 use crate::topups;
 
@@ -85,6 +85,8 @@ async fn audit(pool: &PgPool) {
             return;
         }
     };
+    let now = u32::try_from(Clock::system().now().timestamp()).unwrap_or(u32::MAX);
+    gauge!("farebox_ledger_audited_timestamp_seconds").set(now);
     gauge!("farebox_ledger_drift").set(f64::from(u32::try_from(report.drifts.len()).unwrap_or(u32::MAX)));
     for Drift { rule, subject, expected, found } in report.drifts.iter().take(MAX_LOGGED) {
         tracing::error!(rule, subject, expected, found, "the books do not add up");

@@ -13,6 +13,37 @@ use sqlx::PgConnection;
 /// A failing job is tried this often, ever more slowly (from seconds to days), and then kept as dead.
 pub const MAX_ATTEMPTS: i32 = 12;
 
+/// The queue as monitoring sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, sqlx::FromRow)]
+pub struct Waiting {
+    /// Jobs that wait or run.
+    pub jobs: i64,
+    /// Of those, mails.
+    pub mails: i64,
+    /// Jobs that used up their tries.
+    pub dead: i64,
+    /// For how many seconds the oldest one waits that should have run.
+    pub late: i64,
+}
+
+/// Counts the queue; it holds what waits, and what was given up.
+///
+/// # Errors
+/// Database errors only.
+pub async fn waiting(conn: &mut PgConnection) -> Result<Waiting, sqlx::Error> {
+    // Unchecked, because the queue's tables belong to its crate and are made at run time.
+    sqlx::query_as(
+        "select count(*) filter (where attempts < max_attempts) as jobs,
+            count(*) filter (where attempts < max_attempts and key like 'mail:%') as mails,
+            count(*) filter (where attempts >= max_attempts) as dead,
+            coalesce(extract(epoch from now() - min(run_at) filter (
+               where attempts < max_attempts and locked_at is null and run_at < now())), 0)::bigint as late
+         from graphile_worker._private_jobs",
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Adds a job in the caller's transaction. Adding the same `key` again before it ran adds nothing new.
 ///
 /// # Errors

@@ -17,6 +17,8 @@ pub enum MailerError {
     Url(String),
     #[error("the mail could not be composed: {0}")]
     Compose(String),
+    #[error("the mail server does not let us in: {0}")]
+    Away(String),
     #[error("the mail server did not take the mail: {0}")]
     Refused(String),
 }
@@ -47,6 +49,19 @@ impl Mailer {
     #[must_use]
     pub fn leaves_the_house(&self) -> bool {
         matches!(self, Mailer::Smtp { .. })
+    }
+
+    /// Connects as for a mail, encrypts and signs in, and sends nothing.
+    ///
+    /// # Errors
+    /// What the server said, or that it did not.
+    pub async fn greet(&self) -> Result<(), MailerError> {
+        let Mailer::Smtp { transport, .. } = self else { return Ok(()) };
+        match transport.test_connection().await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(MailerError::Away("it hung up after the greeting".to_owned())),
+            Err(error) => Err(MailerError::Away(error.to_string())),
+        }
     }
 
     /// # Errors

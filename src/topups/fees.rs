@@ -1,5 +1,6 @@
 //! What can be paid with, and what a purchase costs beyond its credits.
 
+use std::fmt;
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
@@ -52,6 +53,17 @@ impl FeeRule {
             FeeKind::GrossUp => Usd::new(credits.amount() / (Decimal::ONE - share)).to_cents(),
         };
         total.max(credits + self.minimum)
+    }
+}
+
+/// As it is read.
+impl fmt::Display for FeeRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.percent.normalize())?;
+        if self.kind == FeeKind::GrossUp {
+            f.write_str(" gross-up")?;
+        }
+        if self.minimum.is_positive() { write!(f, " min {}", self.minimum.exact()) } else { Ok(()) }
     }
 }
 
@@ -150,11 +162,13 @@ pub struct Fees {
     pub rules: Vec<(String, Option<FeeRule>)>,
     pub min: Usd,
     pub max: Usd,
+    /// Which version of the operators' rules this is; 0: the environment's.
+    pub version: i64,
 }
 
 impl Default for Fees {
     fn default() -> Fees {
-        Fees { rules: Vec::new(), min: MIN_PURCHASE, max: MAX_PURCHASE }
+        Fees { rules: Vec::new(), min: MIN_PURCHASE, max: MAX_PURCHASE, version: 0 }
     }
 }
 
@@ -164,6 +178,8 @@ pub struct Schedule {
     methods: Vec<Method>,
     pub min: Usd,
     pub max: Usd,
+    /// As [`Fees::version`].
+    pub version: i64,
 }
 
 impl Schedule {
@@ -176,7 +192,7 @@ impl Schedule {
         };
         let known = METHODS.iter().filter(|method| processors.contains(&method.processor));
         let methods = known.filter_map(|method| Some(Method { fee: rule(method)?, ..*method })).collect();
-        Schedule { methods, min: fees.min, max: fees.max }
+        Schedule { methods, min: fees.min, max: fees.max, version: fees.version }
     }
 
     #[must_use]
@@ -276,7 +292,7 @@ mod tests {
     #[test]
     fn the_operator_sets_fees_and_switches_methods_off() {
         let rules = vec![("card".to_owned(), "3% min 1".parse().ok()), ("alipay".to_owned(), None)];
-        let fees = Fees { rules, min: Usd::from_whole(1), max: Usd::from_whole(50) };
+        let fees = Fees { rules, min: Usd::from_whole(1), max: Usd::from_whole(50), version: 0 };
         let schedule = Schedule::new(&fees, &["stripe"]);
         assert!(schedule.method("alipay").is_none() && schedule.method("wechat_pay").is_some());
         let card = schedule.method("card").map(|card| card.fee);
@@ -288,6 +304,9 @@ mod tests {
     fn a_rule_is_read_strictly() {
         for bad in ["", "5", "5.5% minimum 1", "-1%", "50%", "5% min", "5% min 0.001", "5% min -1", "x%"] {
             assert!(bad.parse::<FeeRule>().is_err(), "{bad}");
+        }
+        for text in ["5.5% min 0.8", "5% gross-up", "0%", "2.25%", "5% gross-up min 1"] {
+            assert_eq!(text.parse::<FeeRule>().map(|rule| rule.to_string()), Ok(text.to_owned()));
         }
         assert_eq!("5.5% min 0.80".parse(), Ok(FeeRule::CARD));
         assert_eq!("5% gross-up".parse(), Ok(FeeRule::CRYPTO));

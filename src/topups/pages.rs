@@ -104,7 +104,7 @@ async fn index_view(
         rules,
         redeemed: redeemed.iter().map(|one| redeemed_view(one, now, viewer)).collect(),
         methods: methods.iter().map(method_view).collect(),
-        may_keep: processors.schedule.reusable().next().is_some(),
+        may_keep: processors.schedule().reusable().next().is_some(),
         may_move: member.org.is_team(),
         moves: moves.iter().map(|one| move_view(one, &names, now, viewer)).collect(),
         shell: member.shell("credits", "Credits", "What your organization can spend, and what it has bought."),
@@ -172,7 +172,7 @@ pub fn lasts(days: Option<u64>) -> String {
 }
 
 fn form_view(processors: &Processors, asked: &Asked) -> views::TopupForm {
-    let schedule = &processors.schedule;
+    let schedule = &processors.schedule();
     let chosen = schedule.method(&asked.method).or_else(|| schedule.methods().first());
     let (field, quote) = match (asked.amount.as_str(), chosen) {
         ("", _) | (_, None) => (Field::of(asked.amount.clone()), None),
@@ -184,6 +184,7 @@ fn form_view(processors: &Processors, asked: &Asked) -> views::TopupForm {
     let whole = |amount: Usd| amount.display().trim_end_matches(".00").to_owned();
     views::TopupForm {
         id: asked.id.clone(),
+        fees: schedule.version.to_string(),
         amount: field,
         problem: asked.problem.clone(),
         groups: groups(schedule, chosen),
@@ -265,6 +266,9 @@ pub struct StartForm {
     method: String,
     #[serde(default)]
     save: String,
+    /// The version of the fees that the form showed.
+    #[serde(default)]
+    fees: String,
 }
 
 /// `POST /credits/topups`
@@ -279,7 +283,7 @@ pub async fn create(
     Protected(form): Protected<StartForm>,
 ) -> Result<HttpResponse, PageError> {
     let id: TopUpId = form.id.parse().map_err(|_| PageError::Invalid("The form is damaged.".into()))?;
-    let schedule = &processors.schedule;
+    let schedule = &processors.schedule();
     let method =
         schedule.method(&form.method).ok_or_else(|| PageError::Invalid("This way to pay is not offered.".into()))?;
     let save = form.save == "1" && method.family == Family::Reusable;
@@ -288,6 +292,16 @@ pub async fn create(
     let Ok(quote) = quote else {
         return unprocessable(&index_view(&app, &processors, &member, &asked(String::new()), None).await?);
     };
+    if !form.fees.is_empty() && form.fees != schedule.version.to_string() {
+        let mut conn = member.tenant(&app).await?;
+        let begun = super::store::find(&mut conn, member.org_id(), id).await?;
+        drop(conn);
+        // One that was begun keeps its fee.
+        if begun.is_none() {
+            let told = "The fees have changed since this page was opened. Look at the total again, then send it.";
+            return unprocessable(&index_view(&app, &processors, &member, &asked(told.to_owned()), None).await?);
+        }
+    }
     let started =
         super::start::start(&app.db, &processors, &member.acting(), Purchase { id, method, quote, save }).await;
     let problem = match started {

@@ -8,11 +8,13 @@
 //!   first on every node, seal the data keys anew ([`rotate`]), take the old one away.
 //! - Without its data key nothing of an organization can be read, also in an old backup: erasing ends with deleting it.
 
+mod check;
 mod data_key;
 mod keyring;
 mod rotate;
 mod store;
 
+pub use check::{Version, check};
 pub use data_key::{DataKey, Vault, VaultError};
 pub use keyring::Keyring;
 pub use rotate::{Rotated, rotate};

@@ -78,6 +78,24 @@ pub(super) async fn lock_others(
     Ok(rows.into_iter().map(Row::stored).collect())
 }
 
+/// Data keys in the order of their organizations, the next so many after one.
+pub(super) async fn after(
+    conn: &mut PgConnection,
+    after: Option<OrgId>,
+    most: i64,
+) -> Result<Vec<(OrgId, Stored)>, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select org_id as "org: OrgId", id as "id: DataKeyId", kek_id, nonce, ciphertext from data_key
+           where org_id > coalesce($1, '00000000-0000-0000-0000-000000000000'::uuid) order by org_id limit $2"#,
+        after.map(|org| org.0),
+        most,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Row::stored).collect())
+}
+
 pub(super) async fn rewrap(conn: &mut PgConnection, org: OrgId, sealed: &Sealed) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update data_key set kek_id = $2, nonce = $3, ciphertext = $4, wrapped_at = now() where org_id = $1",

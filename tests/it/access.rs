@@ -274,6 +274,8 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/admin/catalog/lists/{list}", For::Operator),
     ("post", "/admin/catalog/lists/{list}/apply", For::Operator),
     ("get", "/admin/fees", For::Auditor),
+    ("post", "/admin/fees", For::Operator),
+    ("post", "/admin/sign-up", For::Operator),
     ("get", "/admin/upstreams", For::Operator),
     ("post", "/admin/upstreams", For::Operator),
     ("get", "/admin/mails", For::Operator),

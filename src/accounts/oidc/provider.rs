@@ -148,6 +148,14 @@ impl Provider {
         }
     }
 
+    /// Asks the provider what it tells of itself, now.
+    ///
+    /// # Errors
+    /// `Away` or `Slow`; `Untrue` when it is another issuer's.
+    pub async fn look(&self) -> Result<(), ProviderError> {
+        self.discover().await.map(|_| ())
+    }
+
     async fn discover(&self) -> Result<Metadata, ProviderError> {
         let issuer = IssuerUrl::new(self.settings.issuer.clone())
             .map_err(|_| ProviderError::Away("an issuer that is no address"))?;

@@ -5,9 +5,11 @@ mod confirmations;
 mod house;
 mod orgs;
 mod prices;
+mod rules;
 
 pub use adjustments::*;
 pub use confirmations::*;
 pub use house::*;
 pub use orgs::*;
 pub use prices::*;
+pub use rules::*;

@@ -7,10 +7,13 @@ use super::{Deps, Job, Step};
 use crate::catalog::Task;
 use crate::gateway::Attempt;
 use crate::gateway::dialect::Writer;
+use crate::gateway::figures;
 use crate::gateway::meter::Meter;
 use crate::gateway::providers::{Failure, Fault, Line, Piece, Question, Reply, Source, ask};
+use crate::gateway::spans::{self, Tracing};
 use crate::gateway::wire::Stamp;
 use crate::routing::Took;
+use crate::traces::Context;
 
 /// Endpoints that one call asks at most.
 const MAX_TRIES: usize = 8;
@@ -39,6 +42,7 @@ pub(super) struct Progress {
     pub attempts: Vec<Attempt>,
     /// The client left before the end.
     pub cancelled: bool,
+    pub trace: Tracing,
 }
 
 impl Progress {
@@ -54,6 +58,7 @@ impl Progress {
             first_token_at: None,
             attempts: Vec::new(),
             cancelled: false,
+            trace: None,
         }
     }
 
@@ -101,7 +106,10 @@ pub(super) async fn exchange(deps: &Deps, job: &Job, client: &mut Client, progre
             return End::Left;
         }
         progress.ask(job, index);
-        let tried = attempt(deps, job, step, client, progress, deadline).await;
+        let context = spans::next(&progress.trace);
+        let tried = attempt(deps, job, step, client, progress, (deadline, context)).await;
+        let asked_at = progress.asked_at.into_std();
+        spans::asked(&mut progress.trace, (context, job.task), step, asked_at, tried.as_ref().err());
         progress.cancelled |= client.is_gone();
         match tried {
             Ok(end) => {
@@ -112,6 +120,7 @@ pub(super) async fn exchange(deps: &Deps, job: &Job, client: &mut Client, progre
             }
             Err(failure) => {
                 progress.note(step, failure.upstream_status(), &failure.message);
+                figures::attempted(step.candidate.provider_slug(), failure.word(), progress.asked_at.elapsed());
                 let own = step.candidate.own().is_some() && failure.is_about_the_account();
                 if failure.is_outage() && !own {
                     deps.health.failed(step.candidate.offer().id, std::time::Instant::now());
@@ -130,9 +139,14 @@ pub(super) async fn exchange(deps: &Deps, job: &Job, client: &mut Client, progre
 
 fn answered(deps: &Deps, job: &Job, step: &Step, progress: &mut Progress) {
     progress.note(step, Some(200), "");
+    let slug = step.candidate.provider_slug();
+    figures::attempted(slug, "ok", progress.asked_at.elapsed());
     let (asked, now) = (progress.asked_at, Instant::now());
     // An answer in one piece does not show when it began.
     let first = progress.first_token_at.filter(|_| progress.answer.is_none());
+    if let Some(first) = first {
+        figures::began(slug, first.saturating_duration_since(asked));
+    }
     let took = Took {
         first_token_ms: first.map(|first| millis(asked, first).into()),
         writing_ms: millis(first.unwrap_or(asked), now).into(),
@@ -153,12 +167,12 @@ async fn attempt(
     step: &Step,
     client: &mut Client,
     progress: &mut Progress,
-    deadline: Instant,
+    (deadline, context): (Instant, Option<Context>),
 ) -> Result<End, Failure> {
     let offer = step.candidate.offer();
     let first_byte = deadline.min(Instant::now() + deps.timeouts.first_byte);
     let hops = job.call.hops;
-    let line = Line { http: &deps.http, keys: &deps.keys, timeouts: &deps.timeouts, first_byte, hops };
+    let line = Line { http: &deps.http, keys: &deps.keys, timeouts: &deps.timeouts, first_byte, hops, context };
     let (cap, longest, stream) = (step.cap, step.longest, job.call.streamed);
     let question = Question {
         candidate: &step.candidate,

@@ -17,13 +17,16 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::call::Terms;
 use super::dialect::{Kept, Writer};
 use super::error::ApiError;
+use super::figures;
 use super::providers::{Failure, Fault, Piece, UpstreamKeys};
 use super::settle::{Durable, Receipt, Settler};
+use super::spans::{self, Tracing};
 use super::wire::{Stamp, UsageOut};
 use super::{Attempt, Call, Ended};
 use crate::base::Usd;
@@ -31,6 +34,7 @@ use crate::catalog::Task;
 use crate::outgoing::HttpClient;
 use crate::privacy::{Cut, Text, Texts};
 use crate::routing::{Candidate, Conversation, Conversations, Health};
+use crate::traces::Tracer;
 use bill::Bill;
 use client::Client;
 use exchange::{End, Progress};
@@ -92,6 +96,7 @@ pub(super) struct Deps {
     pub health: Health,
     pub conversations: Conversations,
     pub texts: Texts,
+    pub tracer: Tracer,
     pub timeouts: Timeouts,
     pub handle: Handle,
     pub tasks: TaskTracker,
@@ -125,6 +130,8 @@ pub(super) struct Job {
     pub conversation: Conversation,
     /// In the order in which they are asked; at least one.
     pub steps: Vec<Step>,
+    /// Where one is made.
+    pub trace: Tracing,
 }
 
 /// Starts the exchange of a call, as soon as it is admitted. The answer arrives when there is one to send, or not at all
@@ -150,8 +157,9 @@ pub(super) fn start(
     answer
 }
 
-async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
+async fn run(deps: Arc<Deps>, mut job: Job, mut client: Client) {
     let mut progress = Progress::new(&job);
+    progress.trace = job.trace.take();
     if job.keep.is_some() {
         client.keep();
     }
@@ -174,7 +182,12 @@ async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
     let fee = answered_by.and_then(|step| step.candidate.own()).map(|own| own.fee);
     bill.ended.terms = Terms { fee, ..job.terms };
     let (org, call, upstream) = (job.call.org, job.call.id, bill.ended.byok());
+    let mut trace = progress.trace.take();
+    spans::used(&mut trace, &bill.ended);
+    let (status, settling) = (bill.ended.status, Instant::now());
     let receipt = deps.settler.settle(job.call, job.hold, bill.ended).await;
+    figures::ended(status, progress.started.elapsed(), settling.elapsed());
+    spans::settled(&mut trace, settling.into_std(), &receipt);
     let usage = UsageOut::new(tokens, receipt.charged, &bill.lines).with(upstream, receipt.discount);
     // What neither the database nor the disk took must not be acknowledged.
     let end = match receipt.durable {
@@ -182,6 +195,7 @@ async fn run(deps: Arc<Deps>, job: Job, mut client: Client) {
         Durable::Committed | Durable::Spooled => end,
     };
     deliver(end, &mut client, progress.writer, (progress.answer, &before), &stamp, &usage).await;
+    spans::end(&deps.tracer, trace);
     // The client has all of it by now: nothing of this can hold it up.
     if let (Some(keep_days), Some(response)) = (job.keep, client.kept()) {
         let request = Cut::of_request(&job.asked, &job.body);

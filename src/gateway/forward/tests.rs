@@ -52,6 +52,7 @@ impl World {
             health: Health::new(std::time::Instant::now()),
             conversations: Conversations::default(),
             texts: Texts::default(),
+            tracer: Tracer::off(),
             timeouts,
             handle: Handle::current(),
             tasks: TaskTracker::new(),
@@ -108,6 +109,7 @@ fn job(streamed: bool, offers: Vec<Offer>) -> Job {
         body,
         added: Vec::new(),
         conversation,
+        trace: None,
         steps,
     }
 }

@@ -74,6 +74,22 @@ impl Failure {
         Failure::status(status, &error.to_string(), None, key)
     }
 
+    /// In a word, for monitoring.
+    pub(crate) fn word(&self) -> &'static str {
+        match self.fault {
+            Fault::Unreachable => "unreachable",
+            Fault::Timeout => "timeout",
+            Fault::Status(401..=403) => "refused_key",
+            Fault::Status(429) => "limited",
+            Fault::Status(503 | 529) => "overloaded",
+            Fault::Status(500..) => "error",
+            Fault::Status(_) | Fault::Untranslatable => "refused_request",
+            Fault::BadAnswer | Fault::TooLarge => "bad_answer",
+            Fault::Truncated => "cut_off",
+            Fault::Config | Fault::Internal => "ours",
+        }
+    }
+
     /// What the upstream answered, for the log of attempts.
     pub(crate) fn upstream_status(&self) -> Option<u16> {
         match self.fault {

@@ -14,6 +14,7 @@ use super::forward::Timeouts;
 use crate::catalog::{ProviderKind, Task};
 use crate::outgoing::HttpClient;
 use crate::routing::Candidate;
+use crate::traces::Context;
 
 pub(super) use failure::{Failure, Fault};
 pub use keys::UpstreamKeys;
@@ -60,6 +61,8 @@ pub(super) struct Line<'a> {
     pub first_byte: Instant,
     /// How often the request had passed through Farebox before.
     pub hops: u8,
+    /// The trace that the question is a part of.
+    pub context: Option<Context>,
 }
 
 /// A part of an answer, or all of it.

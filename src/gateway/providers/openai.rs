@@ -101,6 +101,10 @@ pub(super) async fn send(
         .header(VIA, hops::via(line.hops))
         .headers(headers)
         .body(body);
+    let request = match line.context {
+        Some(context) => request.header("traceparent", context.header()),
+        None => request,
+    };
     let response = match timeout_at(line.first_byte, request.send()).await {
         Err(_) => return Err(Failure::new(Fault::Timeout, "the provider did not answer in time")),
         Ok(Err(error)) => return Err(unreachable(&error)),

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use super::super::call::{Call, Charge, Ended};
+use super::super::figures;
 use super::super::spool::Spool;
 use super::allowance::Allowances;
 use super::flush::{Flusher, Life};
@@ -348,7 +349,7 @@ fn attempts(call: &Call, ended: &Ended) -> serde_json::Value {
 }
 
 pub fn count(row: &UsageRow) {
-    counter!("farebox_calls_total", "status" => row.status).increment(1);
+    figures::settled(row);
     if row.overrun.is_positive() {
         counter!("farebox_overrun_total").increment(1);
         tracing::warn!(org = %row.org, call = %row.call, overrun = %row.overrun, hold = %row.hold, model = row.model,

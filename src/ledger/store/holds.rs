@@ -23,6 +23,19 @@ pub struct EndedHold {
     pub meters: Vec<MeterId>,
 }
 
+/// Holds that are open, and those of them whose time has been over for a minute.
+///
+/// # Errors
+/// Database errors only.
+pub async fn count_holds(conn: &mut PgConnection) -> Result<(i64, i64), sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select count(*) as "open!", count(*) filter (where expires_at < now() - interval '1 minute') as "over!" from hold"#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.open, row.over))
+}
+
 /// Locks every credit and meter that the calls go through, in the one order.
 pub async fn lock_books(conn: &mut PgConnection, wants: &[Want]) -> Result<Books, sqlx::Error> {
     let mut orgs: Vec<Uuid> = wants.iter().map(|want| want.org.0).collect();

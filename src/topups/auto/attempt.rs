@@ -100,7 +100,8 @@ async fn prepare(
         wait_for_tomorrow(conn, org).await?;
         return Ok(None);
     }
-    let method = offered(&processors.schedule, &saved).ok_or_else(|| anyhow::anyhow!("the method went away"))?;
+    let schedule = processors.schedule();
+    let method = offered(&schedule, &saved).ok_or_else(|| anyhow::anyhow!("the method went away"))?;
     let new = NewTopUp { org, id, method, quote, origin: "auto", by: rule.set_by };
     if !store::insert(conn, &new).await? {
         return Err(anyhow::anyhow!("another attempt is open"));
@@ -128,8 +129,9 @@ async fn chargeable(
     rule: &Rule,
 ) -> Result<Option<(MethodRow, String, Quote)>, sqlx::Error> {
     let Some(saved) = store::payment_method(conn, rule.org, rule.method).await? else { return Ok(None) };
-    let method = offered(&processors.schedule, &saved);
-    let Some(quote) = method.and_then(|method| processors.schedule.quote(rule.credits, method).ok()) else {
+    let schedule = processors.schedule();
+    let method = offered(&schedule, &saved);
+    let Some(quote) = method.and_then(|method| schedule.quote(rule.credits, method).ok()) else {
         return Ok(None);
     };
     let customer = store::customer(conn, rule.org, &saved.processor).await?;

@@ -44,7 +44,7 @@ pub async fn index(
     let (now, viewer) = (app.clock.now(), member.person().viewer());
     let mut conn = member.tenant(&app).await?;
     let rule = store::rule(&mut conn, org).await?;
-    let methods = usable(&mut conn, org, &processors.schedule).await?;
+    let methods = usable(&mut conn, org, &processors.schedule()).await?;
     let attempts = Rows::of(store::attempts(&mut conn, org, before, fetch_limit(ROWS)).await?, ROWS);
     let caps = match &rule {
         Some(rule) => Some(caps_view(&mut conn, rule).await?),
@@ -62,8 +62,8 @@ pub async fn index(
         sentence: rule.as_ref().map(|rule| sentence(rule, label.as_deref())).unwrap_or_default(),
         stopped: rule.as_ref().map(stopped).unwrap_or_default(),
         is_on,
-        missing: missing(&processors.schedule, &methods).to_owned(),
-        may_save_method: processors.schedule.reusable().next().is_some(),
+        missing: missing(&processors.schedule(), &methods).to_owned(),
+        may_save_method: processors.schedule().reusable().next().is_some(),
         caps,
         attempts: attempts.rows.iter().map(|row| attempt_view(row, now, viewer)).collect(),
         pager: Pager {
@@ -252,7 +252,7 @@ async fn edit_view(
     member: &Billing,
     form: Option<(&RuleForm, Fields)>,
 ) -> Result<Option<views::AutoEdit>, PageError> {
-    let schedule = &processors.schedule;
+    let schedule = &processors.schedule();
     let mut conn = member.tenant(app).await?;
     let methods = usable(&mut conn, member.org_id(), schedule).await?;
     let rule = store::rule(&mut conn, member.org_id()).await?;
@@ -322,7 +322,7 @@ pub async fn turn_on(
     let mut fields = form.fields();
     if let Some(wanted) = fields.read(&form.method) {
         let mut tx = member.tenant(&app).await?;
-        match super::turn_on(&mut tx, &processors.schedule, &member.acting(), &wanted).await {
+        match super::turn_on(&mut tx, &processors.schedule(), &member.acting(), &wanted).await {
             Ok(()) => {
                 tx.commit().await?;
                 return Ok(back(&app, "Auto top-up is on."));

@@ -7,13 +7,13 @@ pub mod sandbox;
 pub mod stripe;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use url::Url;
 
-use super::fees::Schedule;
+use super::fees::{Fees, METHODS, Method, Schedule};
 use super::inbox::Event;
 use super::payment::{Payment, RefundSeen, SavedMethod};
 use super::topup::TopUp;
@@ -240,7 +240,9 @@ pub trait Processor: Send + Sync {
 pub struct Processors {
     list: Vec<Arc<dyn Processor>>,
     sandbox: Option<sandbox::Sandbox>,
-    pub schedule: Schedule,
+    /// What the environment says.
+    configured: Fees,
+    schedule: Arc<RwLock<Arc<Schedule>>>,
     /// Where browsers reach this instance.
     pub public_url: Url,
     /// Whether a payment that its bank reports as fraud is sent back by itself.
@@ -259,7 +261,7 @@ impl Processors {
     pub fn new(
         list: Vec<Arc<dyn Processor>>,
         sandbox: Option<sandbox::Sandbox>,
-        fees: &super::fees::Fees,
+        fees: &Fees,
         public_url: Url,
     ) -> Processors {
         let mut list = list;
@@ -267,14 +269,38 @@ impl Processors {
             list.push(Arc::new(sandbox.clone()));
         }
         let names: Vec<&str> = list.iter().map(|one| one.name()).collect();
-        let schedule = Schedule::new(fees, &names);
-        Processors { list, sandbox, schedule, public_url, refund_warned: false }
+        let schedule = Arc::new(RwLock::new(Arc::new(Schedule::new(fees, &names))));
+        Processors { list, sandbox, configured: fees.clone(), schedule, public_url, refund_warned: false }
     }
 
     /// The same, sending payments back that are reported as fraud if `refund`.
     #[must_use]
     pub fn refunding_warned(self, refund: bool) -> Processors {
         Processors { refund_warned: refund, ..self }
+    }
+
+    /// What can be paid with and what it costs now. Whoever computes more than one figure keeps it meanwhile.
+    #[must_use]
+    pub fn schedule(&self) -> Arc<Schedule> {
+        Arc::clone(&self.schedule.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Fees as the environment sets them.
+    #[must_use]
+    pub fn configured_fees(&self) -> &Fees {
+        &self.configured
+    }
+
+    /// From now on purchases cost this; `None`: what the environment says. Those that were begun keep their fee.
+    pub fn set_fees(&self, fees: Option<&Fees>) {
+        let names: Vec<&str> = self.list.iter().map(|one| one.name()).collect();
+        let schedule = Arc::new(Schedule::new(fees.unwrap_or(&self.configured), &names));
+        *self.schedule.write().unwrap_or_else(PoisonError::into_inner) = schedule;
+    }
+
+    /// Every way to pay that the processors here could take, offered or not.
+    pub fn possible_methods(&self) -> impl Iterator<Item = &'static Method> {
+        METHODS.iter().filter(|method| self.list.iter().any(|one| one.name() == method.processor))
     }
 
     #[must_use]

@@ -29,6 +29,14 @@ impl Default for Pace {
 /// after an incomplete one. When that was is in the database, so restarts neither repeat nor forget it.
 pub async fn daily(pool: PgPool, processors: Processors, pace: Pace, stop: CancellationToken) {
     let mut wait = pace.first_after;
+    for by in processors.all() {
+        // They are there from the start, so that an alert on them is not an alert on nothing.
+        gauge!("farebox_reconcile_findings", "processor" => by.name()).set(0);
+        gauge!("farebox_reconcile_incomplete", "processor" => by.name()).set(0);
+    }
+    if let Err(error) = show(&pool).await {
+        tracing::debug!(%error, "the last comparisons could not be read");
+    }
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

@@ -34,7 +34,7 @@ pub fn method_view(method: &MethodRow) -> views::MethodRow {
 }
 
 fn new_view(processors: &Processors, member: &Billing, id: String, method: &str, problem: &str) -> views::MethodNew {
-    let first = processors.schedule.reusable().next().map_or("", |first| first.slug);
+    let first = processors.schedule().reusable().next().map_or("", |first| first.slug);
     let chosen = if method.is_empty() { first } else { method };
     let choice = |method: &crate::topups::fees::Method| {
         Choice::new(method.slug, method.name, method.note, method.slug == chosen)
@@ -42,7 +42,7 @@ fn new_view(processors: &Processors, member: &Billing, id: String, method: &str,
     views::MethodNew {
         shell: member.shell("credits", "Save a payment method", "For auto top-up, without buying anything now."),
         id,
-        methods: processors.schedule.reusable().map(choice).collect(),
+        methods: processors.schedule().reusable().map(choice).collect(),
         problem: problem.to_owned(),
     }
 }
@@ -75,7 +75,8 @@ pub async fn begin(
     Protected(form): Protected<BeginForm>,
 ) -> Result<HttpResponse, PageError> {
     let id: MethodSetupId = form.id.parse().map_err(|_| PageError::Invalid("The form is damaged.".into()))?;
-    let method = processors.schedule.method(&form.method).filter(|method| method.family == Family::Reusable);
+    let schedule = processors.schedule();
+    let method = schedule.method(&form.method).filter(|method| method.family == Family::Reusable);
     let method = method.ok_or_else(|| PageError::Invalid("This way to pay cannot be kept here.".into()))?;
     let error = match setup::begin(&app.db, &processors, &member.acting(), id, method).await {
         Ok(setup) => return onward(&app, &request, &setup),

@@ -547,6 +547,7 @@ fn overview_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
 
 fn topup_form() -> TopupForm {
     TopupForm {
+        fees: "0".into(),
         id: "top_01".into(),
         amount: Field::of("25.00"),
         problem: String::new(),

@@ -88,6 +88,8 @@ pub struct MoveRow {
 pub struct TopupForm {
     /// A fresh id, so that sending the form twice buys once.
     pub id: String,
+    /// Which version of the fees is shown.
+    pub fees: String,
     pub amount: Field,
     /// What went wrong on the way to the payment page; empty for nothing.
     pub problem: String,

@@ -5,6 +5,7 @@ mod adjustments;
 mod books;
 mod eyes;
 mod house;
+mod rules;
 
 use crate::support::Farebox;
 use crate::support::visitor::{Page, Visitor, form};

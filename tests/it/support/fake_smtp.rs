@@ -67,6 +67,10 @@ async fn talk(socket: TcpStream, state: Arc<Mutex<State>>) {
         let answer = match line.split([' ', ':']).next().unwrap_or_default() {
             "RCPT" if mood == Mood::Hangs => std::future::pending().await,
             "RCPT" if mood == Mood::Refuses => format!("550 5.1.1 {line}: no such mailbox\r\n"),
+            "EHLO" => "250-fake.example\r\n250 AUTH PLAIN LOGIN\r\n".to_owned(),
+            // As careless as some are: it repeats what it was told.
+            "AUTH" if mood == Mood::Refuses => format!("535 5.7.8 {line} is not you\r\n"),
+            "AUTH" => "235 welcome\r\n".to_owned(),
             "DATA" => "354 go on\r\n".to_owned(),
             "QUIT" => "221 bye\r\n".to_owned(),
             _ => "250 ok\r\n".to_owned(),

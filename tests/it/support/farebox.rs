@@ -129,6 +129,13 @@ impl Farebox {
         tokio::task::spawn_blocking(move || command.output()).await.expect("a thread").expect("the command runs")
     }
 
+    /// The same, with other settings.
+    pub async fn cli_env(&self, arguments: &[&str], more: &[(&str, &str)]) -> Output {
+        let mut command = self.command(arguments);
+        command.envs(more.iter().copied());
+        tokio::task::spawn_blocking(move || command.output()).await.expect("a thread").expect("the command runs")
+    }
+
     /// The same, with a line on its standard input.
     pub async fn cli_with(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = self.command(arguments);
