@@ -47,7 +47,8 @@ create table hook_delivery (
     hook_id    uuid not null,
     event_id   uuid not null,
     -- `held` waits for its address to be switched on again.
-    state      text not null constraint hook_delivery_state check (state in ('pending', 'held', 'delivered', 'dead')),
+    state      text not null default 'pending'
+        constraint hook_delivery_state check (state in ('pending', 'held', 'delivered', 'dead')),
     -- All of them, and those since it was last sent by hand.
     attempts   integer not null default 0,
     tries      integer not null default 0,
