@@ -36,6 +36,7 @@ pub(crate) fn message_view(row: &DeliveryRow, on: bool, now: DateTime<Utc>, view
         status: status(row.last_status),
         error: row.last_error.clone(),
         state,
+        last: row.last_at.map(|at| when(at, now, viewer)),
         next: backing_off.then(|| when(row.next_at, now, viewer)),
         may_again: on
             && row.attempts < MAX_ATTEMPTS

@@ -25,8 +25,10 @@ fn label(topic: Topic, choice: Choice, team: bool) -> (&'static str, &'static st
     match (choice, topic) {
         (Choice::No, _) => ("No", ""),
         (Choice::Own, Topic::AutoTopup) => ("If I set it", "The rule that buys"),
+        (Choice::Own, Topic::KeyCreated) => ("Own", "Keys that one made"),
         (Choice::Own, _) => ("Own", "Keys that one made, and one’s own cap"),
-        (Choice::All, Topic::Limit | Topic::KeyCreated) if team => ("Everybody’s", "All keys and members"),
+        (Choice::All, Topic::KeyCreated) if team => ("Everybody’s", "All keys"),
+        (Choice::All, Topic::Limit) if team => ("Everybody’s", "All keys and members"),
         (Choice::All, _) => ("Yes", ""),
     }
 }

@@ -188,6 +188,7 @@ fn message(state: Badge) -> views::Message {
         status: "503".into(),
         error: "It answers 503, not 2xx.".into(),
         state,
+        last: Some(when("3 min ago")),
         next: Some(when("27 Nov, 10:20")),
         may_again: true,
     }

@@ -98,6 +98,8 @@ pub struct Message {
     pub status: String,
     pub error: String,
     pub state: Badge,
+    /// When it was tried last.
+    pub last: Option<When>,
     /// When it is tried again.
     pub next: Option<When>,
     pub may_again: bool,

