@@ -42,7 +42,7 @@ async fn mails_are_chosen_and_a_webhook_is_tried_by_hand() {
     browser.fill("#url", "ftp://nowhere.example/").await;
     browser.press("Add the webhook").await;
     browser.shows("Write the whole address").await;
-    inspector.look("webhook-wrong").await;
+    inspector.look("error-webhook-wrong").await;
     let url = receiver.url("/hooks/farebox/5f0e9b7c2a4d41c0a1f3c8e6d7b2a9f4/production?from=northwind-research");
     browser.fill("#url", &url).await;
     browser.fill("#description", "Alarms of the night shift in the second office").await;

@@ -1,6 +1,6 @@
 //! Who gets which mail: what is usual, what people choose, and what cannot be switched off.
 
-use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc, Weekday};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc, Weekday};
 use farebox::accounts::Links;
 use farebox::base::Usd;
 use farebox::base::ids::{KeyId, OrgId};
