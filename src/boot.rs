@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::accounts::oidc::Providers;
 use crate::accounts::operator;
-use crate::accounts::{Factors, Hasher, Links, NoteFailedSignIn, SignUpRules, StartRecovery};
+use crate::accounts::{Factors, Hasher, Links, NewSignIn, NoteFailedSignIn, SignUpRules, StartRecovery};
 use crate::activity::{self, Retention};
 use crate::base::seal::Sealer;
 use crate::base::{Clock, EmailAddress, Secret};
@@ -26,10 +26,11 @@ use crate::db::listen::{Heard, Hearing};
 use crate::gateway::query_api::QueryApi;
 use crate::gateway::spool::Spool;
 use crate::gateway::{self, Gateway, GatewayParts, InstanceDefaults, Settler, Timeouts, UpstreamKeys};
+use crate::hooks::Courier;
 use crate::keys::connect::Lenient;
 use crate::keys::leaks::Scanner;
 use crate::keys::management::Management;
-use crate::keys::{self, ChatTerms, KeyCache, Pace};
+use crate::keys::{self, ChatTerms, KeyCache, Pace, TellOfKey};
 use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
 use crate::mail::{Mailer, SendMail};
@@ -50,6 +51,7 @@ use crate::web::{App, Hosts};
 use crate::{books, console, db, jobs, orgs, presets, privacy, routes};
 
 mod door;
+mod hooks;
 mod log;
 mod measures;
 mod payments;
@@ -98,6 +100,7 @@ pub struct Parts {
     pub terms: Terms,
     pub discount: Discount,
     pub outgoing: HttpClient,
+    pub courier: Courier,
     pub shelf: Shelf,
     pub processors: Processors,
     pub codes: CodeKey,
@@ -198,6 +201,10 @@ async fn build(
         allow_private: config.allow_private_upstreams,
         ..HttpClientConfig::default()
     })?;
+    let courier = Courier::new(HttpClient::new(HttpClientConfig {
+        allow_private: config.programs.private_webhooks,
+        ..HttpClientConfig::default()
+    })?);
     let (health, model) = (Health::new(Instant::now()), config.default_model.clone());
     let vault = Vault::new(keyring(config));
     let terms = Terms { vault: vault.clone(), fee: config.own.fee, discount: config.own.discount };
@@ -246,6 +253,7 @@ async fn build(
         .spawn(db::listen::listen(pools.general.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
     handle.spawn(gateway::measure::run(pools.general.clone(), health.clone(), stop.clone()));
     handle.spawn(privacy::run_janitor(pools.general.clone(), texts, stop.clone()));
+    hooks::start(config, pools, &vault, &courier, stop);
     spawn_background(config, pools, stop, mailer, &processors, &settler, spool).await?;
     Ok(Parts {
         app: App {
@@ -266,8 +274,14 @@ async fn build(
         discount: Discount(config.own.discount),
         terms: terms.clone(),
         outgoing: http.clone(),
-        instance: Instance { health, memory: memory.clone(), model: model.clone(), sort: config.default_sort },
-        query_api: QueryApi::new(pools.general.clone(), shelf.clone(), memory, Clock::system(), model),
+        courier,
+        instance: Instance {
+            health: health.clone(),
+            memory: memory.clone(),
+            model: model.clone(),
+            sort: config.default_sort,
+        },
+        query_api: QueryApi::new(pools.general.clone(), shelf.clone(), memory.clone(), Clock::system(), model),
         shelf,
         processors,
         codes: CodeKey::new(derived_key(&config.secret_key, codes::KEY_PURPOSE)),
@@ -305,6 +319,7 @@ async fn spawn_background(
     settler.recover().await.context("settlements that an earlier process left on disk could not be booked")?;
     gateway::sweep::start(&handle, pools.settlement.clone(), spool, config.sweep_every);
     gateway::reconcile::start_auditor(&handle, pools.general.clone(), AUDIT_EVERY);
+    let public_url = config.public_url.clone();
     let (pool, processors, asked) = (pools.general.clone(), processors.clone(), processors.clone());
     let define = move |options: jobs::WorkerOptions| {
         options
@@ -312,7 +327,10 @@ async fn spawn_background(
             .add_extension(mailer.clone())
             .add_extension(processors.clone())
             .define_job::<SendMail>()
+            .add_extension(Links { base: public_url.clone() })
             .define_job::<NoteFailedSignIn>()
+            .define_job::<NewSignIn>()
+            .define_job::<TellOfKey>()
             .define_job::<StartRecovery>()
             .define_job::<ApplyEvent>()
             .define_job::<BalanceCrossed>()
@@ -435,6 +453,7 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.terms.clone()))
         .app_data(web::Data::new(parts.discount))
         .app_data(web::Data::new(parts.outgoing.clone()))
+        .app_data(web::Data::new(parts.courier.clone()))
         .app_data(web::Data::new(parts.shelf.clone()))
         .app_data(web::Data::new(parts.processors.clone()))
         .app_data(web::Data::new(parts.codes.clone()))

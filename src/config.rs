@@ -120,8 +120,8 @@ pub struct Config {
     /// `FAREBOX_GOOGLE_CLIENT_ID`, `_CLIENT_SECRET`, and `FAREBOX_OIDC_<NAME>_ISSUER`, `_CLIENT_ID`, `_CLIENT_SECRET`,
     /// `_LABEL`: other accounts with which people sign in.
     pub providers: Vec<ProviderSettings>,
-    /// `FAREBOX_MANAGEMENT_PER_MINUTE`, `FAREBOX_LENIENT_CALLBACKS`, `FAREBOX_LEAK_KEYS_URL`, `FAREBOX_CHAT_DAILY_LIMIT`: what
-    /// programs may do, and the chat room.
+    /// `FAREBOX_MANAGEMENT_PER_MINUTE`, `FAREBOX_LENIENT_CALLBACKS`, `FAREBOX_LEAK_KEYS_URL`, `FAREBOX_CHAT_DAILY_LIMIT`,
+    /// `FAREBOX_ALLOW_PRIVATE_WEBHOOKS`: what programs may do, the chat room, and webhooks.
     pub programs: ProgramSettings,
     /// `FAREBOX_STRIPE_*`, `FAREBOX_BTCPAY_*`, `FAREBOX_COINBASE_*`: payment processors; `FAREBOX_FEE_<METHOD>`, `FAREBOX_PURCHASE_MIN`, `_MAX`: what a purchase costs.
     pub payments: PaymentSettings,
@@ -193,6 +193,7 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_LENIENT_CALLBACKS", false),
     ("FAREBOX_LEAK_KEYS_URL", false),
     ("FAREBOX_CHAT_DAILY_LIMIT", false),
+    ("FAREBOX_ALLOW_PRIVATE_WEBHOOKS", false),
     ("FAREBOX_STAND_INS", false),
     ("FAREBOX_SELLER_NAME", false),
     ("FAREBOX_SELLER_ADDRESS", false),

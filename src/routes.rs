@@ -13,7 +13,8 @@ use crate::boot::{Figures, Readiness};
 use crate::gateway;
 use crate::web::{App, csrf, headers, hosts, static_files};
 use crate::{
-    accounts, books, chat, console, dev, keys, leaving, orgs, overview, presets, privacy, reference, teams, topups,
+    accounts, books, chat, console, dev, hooks, keys, leaving, orgs, overview, presets, privacy, reference, teams,
+    topups,
 };
 
 /// Load balancers and monitoring do not wait longer for the database.
@@ -258,7 +259,7 @@ fn security(service: &mut web::ServiceConfig) {
 
 /// Organizations, their people, and what is written down of them.
 fn organizations(service: &mut web::ServiceConfig) {
-    use teams::pages::{audit, credits, invitations, list, members, organization};
+    use teams::pages::{audit, credits, invitations, list, members, notifications, organization};
     service
         .route("/invitations/accept", web::post().to(invitations::accept))
         .route("/organizations", web::post().to(organization::create))
@@ -290,6 +291,25 @@ fn organizations(service: &mut web::ServiceConfig) {
         .route("/settings/integrations/{provider}", web::post().to(overview::integrations::save))
         .route("/settings/integrations/{provider}/test", web::post().to(overview::integrations::test))
         .route("/settings/integrations/{provider}/disconnect", web::post().to(overview::integrations::disconnect))
+        .route("/settings/notifications", web::get().to(notifications::show))
+        .route("/settings/notifications", web::post().to(notifications::save))
+        .route("/settings/notifications/people", web::get().to(notifications::people))
+        .route("/settings/notifications/{person}", web::get().to(notifications::of_person))
+        .route("/settings/notifications/{person}", web::post().to(notifications::save_of))
+        .route("/settings/webhooks", web::get().to(hooks::pages::index))
+        .route("/settings/webhooks", web::post().to(hooks::pages::create))
+        .route("/settings/webhooks/new", web::get().to(hooks::pages::new_form))
+        .route("/settings/webhooks/deliveries/{delivery}", web::get().to(hooks::messages::pages::show))
+        .route("/settings/webhooks/deliveries/{delivery}/again", web::post().to(hooks::messages::pages::again))
+        .route("/settings/webhooks/{hook}", web::get().to(hooks::pages::show))
+        .route("/settings/webhooks/{hook}/edit", web::get().to(hooks::pages::edit_form))
+        .route("/settings/webhooks/{hook}/edit", web::post().to(hooks::pages::edit))
+        .route("/settings/webhooks/{hook}/rotate", web::post().to(hooks::pages::rotate))
+        .route("/settings/webhooks/{hook}/disable", web::post().to(hooks::pages::disable))
+        .route("/settings/webhooks/{hook}/enable", web::post().to(hooks::pages::enable))
+        .route("/settings/webhooks/{hook}/test", web::post().to(hooks::pages::test))
+        .route("/settings/webhooks/{hook}/delete", web::get().to(hooks::pages::delete_form))
+        .route("/settings/webhooks/{hook}/delete", web::post().to(hooks::pages::delete))
         .route("/settings/privacy", web::get().to(privacy::pages::show))
         .route("/settings/privacy", web::post().to(privacy::pages::save))
         .route("/settings/privacy/texts/delete", web::get().to(privacy::pages::delete_form))

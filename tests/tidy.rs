@@ -14,6 +14,8 @@ const ROWS: &[&[&str]] = &[
     &["routing"],
     &["accounts"],
     &["orgs"],
+    &["notices"],
+    &["hooks"],
     &["integrations", "privacy"],
     &["activity", "presets"],
     &["keys"],

@@ -10,7 +10,7 @@ use super::store;
 use crate::base::ids::{MailId, PersonId, SessionId};
 use crate::base::secret::{Digest, random_token};
 use crate::base::{EmailAddress, Origin, Secret};
-use crate::mail::{self, NewMail};
+use crate::mail::{self, Kind, NewMail};
 use crate::web::App;
 use crate::web::views::emails::{self, LinkMail, Mail, NoticeMail};
 
@@ -68,7 +68,7 @@ pub async fn verify(
         link: links.with_token("/verify", token.expose()),
         link_lasts: "24 hours".into(),
     })?;
-    write(conn, "verify_email", email, mail).await
+    write(conn, Kind::VerifyEmail, email, mail).await
 }
 
 pub async fn recover(
@@ -85,7 +85,7 @@ pub async fn recover(
         link: links.with_token("/reset", token.expose()),
         link_lasts: "1 hour".into(),
     })?;
-    write(conn, "recover", email, mail).await
+    write(conn, Kind::Recover, email, mail).await
 }
 
 /// Somebody signed up with an address that has an account: its owner hears of it, the other does not.
@@ -101,7 +101,7 @@ pub async fn already_registered(
         link: links.to("/sign-in"),
         link_lasts: String::new(),
     })?;
-    write(conn, "already_registered", email, mail).await
+    write(conn, Kind::AlreadyRegistered, email, mail).await
 }
 
 /// The link that confirms a new address, to that address.
@@ -121,7 +121,7 @@ pub async fn confirm_email(
         footer: "It works once and for 1 hour. If you did not ask for it, ignore this mail: nothing changes.".into(),
         ..NoticeMail::default()
     })?;
-    write(conn, "confirm_email", new, mail).await
+    write(conn, Kind::ConfirmEmail, new, mail).await
 }
 
 /// Tells the old address what happened, with the way back.
@@ -144,7 +144,7 @@ pub async fn email_changed(
                  set a new password."
             .into(),
     })?;
-    write(conn, "email_changed", old, mail).await
+    write(conn, Kind::EmailChanged, old, mail).await
 }
 
 /// Somebody wants to use an address that has an account: its owner hears of it, the other does not.
@@ -159,19 +159,14 @@ pub async fn address_is_taken(conn: &mut PgConnection, links: &Links, email: &Em
         footer: "If it was you: sign in with this address, or delete the account that has it first.".into(),
         ..NoticeMail::default()
     })?;
-    write(conn, "address_is_taken", email, mail).await
+    write(conn, Kind::AddressIsTaken, email, mail).await
 }
 
 /// Mails somebody about their account, in the caller's transaction.
 ///
 /// # Errors
 /// Database errors, and a template that cannot be written.
-pub async fn tell(
-    conn: &mut PgConnection,
-    kind: &'static str,
-    person: &Person,
-    mail: &NoticeMail,
-) -> anyhow::Result<()> {
+pub async fn tell(conn: &mut PgConnection, kind: Kind, person: &Person, mail: &NoticeMail) -> anyhow::Result<()> {
     // An address that was valid when the account was made is valid now.
     let Ok(email) = EmailAddress::parse(&person.email) else { return Ok(()) };
     write(conn, kind, &email, emails::notice(mail)?).await
@@ -198,17 +193,17 @@ pub async fn ways_changed(
 ) -> anyhow::Result<()> {
     let (kind, subject, line) = match ways {
         Ways::Linked(label) => (
-            "identity_linked",
+            Kind::IdentityLinked,
             format!("{label} can now sign you in"),
             format!("Your account at {label} was linked. It now signs you in to {}.", links.instance()),
         ),
         Ways::Unlinked(label) => (
-            "identity_unlinked",
+            Kind::IdentityUnlinked,
             format!("{label} no longer signs you in"),
             format!("The link to your account at {label} was taken away from {}.", links.instance()),
         ),
         Ways::Password { had: true } => (
-            "password_changed",
+            Kind::PasswordChanged,
             "Your password was changed".to_owned(),
             format!(
                 "The password of your account at {} was changed. Every other browser was signed out.",
@@ -216,7 +211,7 @@ pub async fn ways_changed(
             ),
         ),
         Ways::Password { had: false } => (
-            "password_changed",
+            Kind::PasswordChanged,
             "A password was added to your account".to_owned(),
             format!("Your account at {} has a password now. Every other browser was signed out.", links.instance()),
         ),
@@ -249,7 +244,7 @@ async fn alert(
     conn: &mut PgConnection,
     links: &Links,
     person: &Person,
-    (kind, event): (&'static str, String),
+    (kind, event): (Kind, String),
     (subject, line): (&str, String),
     facts: Vec<(String, String)>,
 ) -> anyhow::Result<()> {
@@ -294,7 +289,8 @@ pub async fn new_device(
     let line =
         format!("Somebody signed in to your account from {}, which was not used with it before.", device.browser);
     let event = format!("new_device:{session}");
-    alert(conn, links, person, ("new_device", event), ("New sign-in to your account", line), place(links, origin)).await
+    alert(conn, links, person, (Kind::NewDevice, event), ("New sign-in to your account", line), place(links, origin))
+        .await
 }
 
 /// Wrong second factors, by somebody who knows the password. At most one mail a day.
@@ -310,7 +306,7 @@ pub async fn second_factor_guessed(
         "Somebody entered your right password, and then several wrong codes. They did not get in, but unless it \
                 was you, your password is known to somebody else: set a new one."
             .to_owned();
-    let about = ("second_factor_guessed", event);
+    let about = (Kind::SecondFactorGuessed, event);
     alert(conn, links, person, about, ("Somebody knows your password", line), place(links, origin)).await
 }
 
@@ -325,12 +321,12 @@ pub async fn two_factor_changed(
     let (kind, subject, line) = if on {
         let line = "From now on signing in asks for a code of your authenticator app. Keep your recovery codes where \
                     you keep passwords: each lets you in once without the app.";
-        ("two_factor_on", "Two-factor sign-in is on", line)
+        (Kind::TwoFactorOn, "Two-factor sign-in is on", line)
     } else {
         let line = "From now on your password alone signs in. The app's codes and your recovery codes no longer work.";
-        ("two_factor_off", "Two-factor sign-in is off", line)
+        (Kind::TwoFactorOff, "Two-factor sign-in is off", line)
     };
-    let event = format!("{kind}:{}", MailId::fresh());
+    let event = format!("{}:{}", kind.code(), MailId::fresh());
     alert(conn, links, person, (kind, event), (subject, line.to_owned()), place(links, origin)).await
 }
 
@@ -345,13 +341,13 @@ pub async fn passkey_changed(
 ) -> anyhow::Result<()> {
     let (kind, subject, line) = if added {
         let line = "It signs in to your account without the password.";
-        ("passkey_added", "A passkey was added to your account", line)
+        (Kind::PasskeyAdded, "A passkey was added to your account", line)
     } else {
-        ("passkey_removed", "A passkey was removed from your account", "It no longer signs in to your account.")
+        (Kind::PasskeyRemoved, "A passkey was removed from your account", "It no longer signs in to your account.")
     };
     let mut facts = vec![("Passkey".to_owned(), passkey.to_owned())];
     facts.extend(place(links, origin));
-    let event = format!("{kind}:{}", MailId::fresh());
+    let event = format!("{}:{}", kind.code(), MailId::fresh());
     alert(conn, links, person, (kind, event), (subject, line.to_owned()), facts).await
 }
 
@@ -364,12 +360,12 @@ pub async fn password_reset(
 ) -> anyhow::Result<()> {
     let line = "A new password was set with a link that was mailed to this address. Every browser was signed out.";
     let event = format!("password_reset:{}", MailId::fresh());
-    let about = ("password_reset", event);
+    let about = (Kind::PasswordReset, event);
     alert(conn, links, person, about, ("Your password was reset", line.to_owned()), place(links, origin)).await
 }
 
-async fn write(conn: &mut PgConnection, kind: &'static str, to: &EmailAddress, mail: Mail) -> anyhow::Result<()> {
-    let event = format!("{kind}:{}", MailId::fresh());
+async fn write(conn: &mut PgConnection, kind: Kind, to: &EmailAddress, mail: Mail) -> anyhow::Result<()> {
+    let event = format!("{}:{}", kind.code(), MailId::fresh());
     let new = NewMail { event, kind, to: to.clone(), subject: mail.subject, text: mail.text, html: mail.html };
     Ok(mail::enqueue(conn, new).await?)
 }

@@ -12,10 +12,11 @@ use super::password::{Hasher, Password, is_outdated};
 use super::person::Person;
 use super::session::{ABSOLUTE, Session, SessionSecret};
 use super::throttle::{Throttle, Throttled};
-use super::{failed, mails, passkeys, store, two_factor};
+use super::{NewSignIn, failed, mails, passkeys, store, two_factor};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::ids::SessionId;
 use crate::base::{EmailAddress, Origin};
+use crate::jobs;
 
 /// How long somebody who showed the first factor may take for the second.
 const HALF_LASTS: TimeDelta = TimeDelta::minutes(5);
@@ -273,6 +274,8 @@ async fn start_session(
     let (known_any, known_this) = store::remember_device(tx, person.id, &device).await?;
     if known_any && !known_this {
         mails::new_device(tx, links, person, id, &device, origin).await?;
+        let told = NewSignIn { person: person.id, session: id, browser: device.browser.clone() };
+        jobs::enqueue(tx, &told, &format!("new_sign_in:{id}")).await?;
     }
     let unlisted = store::take_unlisted(tx, person.id).await?;
     let with: Vec<&str> = shown.iter().map(|factor| factor.code()).collect();

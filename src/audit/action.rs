@@ -113,6 +113,14 @@ actions! {
     ProviderKeyReplaced = "provider_key.replaced", "Replaced the key of a provider account";
     ProviderKeyChanged = "provider_key.changed", "Changed how a provider account is used";
     ProviderKeyDisconnected = "provider_key.disconnected", "Disconnected a provider account";
+    NoticesChanged = "settings.notices_changed", "Changed who gets which mails";
+    WebhookAdded = "webhook.added", "Added a webhook";
+    WebhookChanged = "webhook.changed", "Changed a webhook";
+    WebhookRotated = "webhook.rotated", "Gave a webhook another secret";
+    WebhookEnabled = "webhook.enabled", "Switched a webhook on";
+    WebhookDisabled = "webhook.disabled", "Switched a webhook off";
+    WebhookDeleted = "webhook.deleted", "Deleted a webhook";
+    WebhookSentAgain = "webhook.sent_again", "Sent a webhook message again";
     UsageKept = "settings.usage_kept", "Changed how long calls are kept";
     PresetCreated = "preset.created", "Created a preset";
     PresetChanged = "preset.changed", "Changed a preset";

@@ -103,6 +103,12 @@ id_types! {
     ProviderKeyId = "byok-";
     /// What seals the secrets of one organization.
     DataKeyId = "dek-";
+    /// An address that is told what happens in an organization.
+    HookId = "whk_";
+    /// What such addresses are told: the id of the message, whoever it goes to.
+    HookEventId = "msg_";
+    /// A message to one address.
+    DeliveryId = "dlv_";
     /// A preset, or one of its versions.
     PresetId = "pst_";
     /// One metered call; the generation id that clients see.

@@ -18,6 +18,7 @@ mod statement;
 mod store;
 mod trial;
 mod verify;
+mod weekly;
 
 pub mod pages;
 
@@ -34,3 +35,4 @@ pub use store::{
 };
 pub use trial::{Balance, Trial, moved_since, trial};
 pub use verify::{Verified, verify_closes};
+pub use weekly::{Week, round as weekly_round, week, weekly};

@@ -384,3 +384,36 @@ pub async fn insert_orgs(
     .await?;
     Ok(())
 }
+
+/// Organizations that had calls in a week and were not told of it, in the order of their ids, after one.
+pub async fn orgs_to_tell(
+    conn: &mut PgConnection,
+    monday: NaiveDate,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    after: Option<OrgId>,
+    most: i64,
+) -> Result<Vec<OrgId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select o.id as "id: OrgId" from org o
+           where o.deleted_at is null and ($4::uuid is null or o.id > $4)
+            and not exists (select from week_told w where w.org_id = o.id and w.week = $1)
+            and exists (select from usage_hour u where u.org_id = o.id and u.hour >= $2 and u.hour < $3)
+           order by o.id limit $5"#,
+        monday,
+        from,
+        to,
+        after.map(|org| org.0),
+        most,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// False when it was told before.
+pub async fn insert_week_told(conn: &mut PgConnection, org: OrgId, monday: NaiveDate) -> Result<bool, sqlx::Error> {
+    let done =
+        sqlx::query!("insert into week_told (org_id, week) values ($1, $2) on conflict do nothing", org.0, monday)
+            .execute(conn)
+            .await?;
+    Ok(done.rows_affected() == 1)
+}

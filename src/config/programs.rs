@@ -12,6 +12,7 @@ use crate::keys::{ChatTerms, PerMinute};
 const PER_MINUTE: &str = "FAREBOX_MANAGEMENT_PER_MINUTE";
 const CALLBACKS: &str = "FAREBOX_LENIENT_CALLBACKS";
 const LEAK_KEYS: &str = "FAREBOX_LEAK_KEYS_URL";
+const PRIVATE_HOOKS: &str = "FAREBOX_ALLOW_PRIVATE_WEBHOOKS";
 const CHAT_DAILY: &str = "FAREBOX_CHAT_DAILY_LIMIT";
 const MAX_PER_MINUTE: u32 = 1_000_000;
 /// What one person's chat stops at each day, in dollars: far above a day of talk, far below an accident.
@@ -30,16 +31,20 @@ pub struct ProgramSettings {
     /// `FAREBOX_CHAT_DAILY_LIMIT`: dollars that one person's chat may spend in one organization each UTC day, or `none`;
     /// default 10.
     pub chat: ChatTerms,
+    /// `FAREBOX_ALLOW_PRIVATE_WEBHOOKS`: `true` lets webhooks of organizations go to private addresses and plain http;
+    /// default false. For an instance whose every member may reach its network anyway.
+    pub private_webhooks: bool,
 }
 
 pub fn is_described(name: &str) -> bool {
-    matches!(name, PER_MINUTE | CALLBACKS | LEAK_KEYS | CHAT_DAILY)
+    matches!(name, PER_MINUTE | CALLBACKS | LEAK_KEYS | CHAT_DAILY | PRIVATE_HOOKS)
 }
 
 /// The effective value of a setting.
 pub fn describe(name: &str, settings: &ProgramSettings, sources: &Sources) -> String {
     match name {
         PER_MINUTE => settings.management_per_minute.to_string(),
+        PRIVATE_HOOKS => settings.private_webhooks.to_string(),
         CHAT_DAILY => settings.chat.daily.map_or_else(|| "none".to_owned(), Usd::exact),
         _ => sources.get(name).unwrap_or_default().to_owned(),
     }
@@ -66,7 +71,14 @@ pub fn read(sources: &Sources) -> Result<ProgramSettings, ConfigError> {
             Some(web)
         }
     };
-    Ok(ProgramSettings { management_per_minute, lenient_callbacks, leak_keys_url, chat: chat(sources)? })
+    let private_webhooks = sources.parse(PRIVATE_HOOKS, false, "`true` or `false`")?;
+    Ok(ProgramSettings {
+        management_per_minute,
+        lenient_callbacks,
+        leak_keys_url,
+        chat: chat(sources)?,
+        private_webhooks,
+    })
 }
 
 fn chat(sources: &Sources) -> Result<ChatTerms, ConfigError> {

@@ -19,6 +19,7 @@ use crate::audit::{self, Action, Actor, Target};
 use crate::base::ids::{KeyId, OrgId, PersonId};
 use crate::base::secret::random_token;
 use crate::base::{Digest, Origin, Usd};
+use crate::hooks::{self, EventKind, Payload};
 
 /// How often the sums are looked through.
 const EVERY: Duration = Duration::from_secs(120);
@@ -95,6 +96,14 @@ async fn tell(conn: &mut PgConnection, links: &Links, hour: &HourOfKey) -> anyho
         return Ok(false);
     }
     mails::unusual(&mut tx, links, &alarm, &token).await?;
+    let payload = Payload::new()
+        .with("key", alarm.key.to_string())
+        .with("name", alarm.key_name.clone())
+        .with("hour", hooks::stamp(alarm.hour))
+        .with("spent", alarm.spent.exact())
+        .with("usual", alarm.usual.exact());
+    let reference = format!("key_unusual:{}:{}", alarm.key, alarm.day);
+    hooks::emit(&mut tx, alarm.org, EventKind::KeyUnusual, &reference, payload).await?;
     let by = By { actor: Actor::System, name: "", origin: &Origin::here() };
     let entry = by.entry(alarm.org, Action::KeySpendUnusual).on(Target::new("key", alarm.key, alarm.key_name.clone()));
     let facts = json!({ "hour": alarm.hour, "spent": alarm.spent.exact(), "usual": alarm.usual.exact() });

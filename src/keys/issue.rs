@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::by::By;
+use super::created;
 use super::edit::limits_in_log;
 use super::key::{KeyKind, KeyName, Powers};
 use super::plain_key::PlainKey;
@@ -161,5 +162,6 @@ pub(super) async fn write(
     let mut after = json!({ "kind": new.kind.as_str(), "name": new.name.as_str(), "expires": new.expires_at });
     limits_in_log(&mut after, &new.limits);
     let entry = by.entry(org, Action::KeyCreated).on(Target::new("key", id, new.name.as_str()));
+    created::tell(conn, org, id, (by.actor, by.name), maker, new).await?;
     audit::record(conn, entry.change(Value::Null, after)).await
 }

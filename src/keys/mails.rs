@@ -6,6 +6,7 @@ use super::alarm::Alarm;
 use crate::accounts::Links;
 use crate::base::ids::{MailId, OrgId, PersonId};
 use crate::base::{Secret, Viewer};
+use crate::mail::Kind;
 use crate::orgs::{self, Acting, MAX_MEMBERS, MemberRow, Role, mails};
 use crate::web::views::emails::NoticeMail;
 
@@ -44,7 +45,7 @@ pub async fn switched(
             link: links.to("/keys"),
             footer: "You get this because you own the organization.".into(),
         };
-        mails::write(conn, format!("{event}:{}", owner.person), "keys_switched", &owner.email, &notice).await?;
+        mails::write(conn, format!("{event}:{}", owner.person), Kind::KeysSwitched, &owner.email, &notice).await?;
     }
     Ok(())
 }
@@ -91,7 +92,7 @@ pub async fn unusual(
                 .into(),
         };
         let event = format!("key_unusual:{key}:{}:{}", alarm.day, reader.person);
-        mails::write(conn, event, "key_unusual", &reader.email, &notice).await?;
+        mails::write(conn, event, Kind::KeyUnusual, &reader.email, &notice).await?;
     }
     Ok(())
 }

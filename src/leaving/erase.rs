@@ -12,7 +12,7 @@ use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Origin;
 use crate::base::ids::PersonId;
 use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
-use crate::{integrations, keys, orgs, presets, privacy, topups, vault};
+use crate::{hooks, integrations, keys, notices, orgs, presets, privacy, topups, vault};
 
 /// An account that cannot be erased yet is looked at again after so long.
 const AGAIN_SECONDS: i32 = 24 * 60 * 60;
@@ -83,6 +83,8 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
         presets::erase(conn, org).await?;
         integrations::erase(conn, org).await?;
         privacy::erase(conn, org).await?;
+        hooks::erase(conn, org).await?;
+        notices::erase(conn, org).await?;
         vault::erase(conn, org).await?;
     }
     store::erase_mails(conn, person).await?;

@@ -10,6 +10,7 @@ use crate::accounts::{Links, Person, Session, end_other_sessions, tell};
 use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::Origin;
 use crate::jobs;
+use crate::mail::Kind;
 use crate::orgs::{self, Permission};
 use crate::web::views::emails::NoticeMail;
 
@@ -73,7 +74,7 @@ pub async fn leave(
             .into(),
         ..NoticeMail::default()
     };
-    tell(conn, "account_leaving", person, &mail).await?;
+    tell(conn, Kind::AccountLeaving, person, &mail).await?;
     let entry = Entry::new(Chain::Person(person.id), Actor::Person(person.id), Action::DeletionAsked, origin);
     audit::record(conn, entry.named(&person.name).change(json!(null), json!({ "due": due }))).await?;
     Ok(due)

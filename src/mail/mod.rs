@@ -1,13 +1,16 @@
 //! Mail: an outbox written in the transaction that causes a mail, and a job that sends it.
 //!
 //! A mail has an `event` that is unique, so one event sends one mail however often it is told.
+//! Its kind stands in one table ([`Kind`]), with whether people may do without it.
 //! One that used up its tries is a dead letter: it stays, with what it says, until it is put back.
 
+mod kind;
 mod mailer;
 mod outbox;
 mod retry;
 mod send;
 
+pub use kind::{Always, Kind, Sent, Topic};
 pub use mailer::{Mailer, MailerError};
 pub use outbox::{NewMail, StoredMail, count_dead, dead, enqueue, latest, one};
 pub use retry::{retry, retry_all};

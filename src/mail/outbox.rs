@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use super::kind::Kind;
 use super::send::SendMail;
 use crate::base::EmailAddress;
 use crate::base::email_address::masked;
@@ -14,7 +15,7 @@ use crate::jobs;
 pub struct NewMail {
     /// What happened, unique for ever: a second mail of the same event is not sent.
     pub event: String,
-    pub kind: &'static str,
+    pub kind: Kind,
     pub to: EmailAddress,
     pub subject: String,
     pub text: String,
@@ -32,7 +33,7 @@ pub async fn enqueue(conn: &mut PgConnection, mail: NewMail) -> Result<(), sqlx:
          values ($1, $2, $3, $4, $5, $6, $7) on conflict (event) do nothing",
         id.0,
         mail.event,
-        mail.kind,
+        mail.kind.code(),
         mail.to.as_str(),
         mail.subject.trim(),
         mail.text,

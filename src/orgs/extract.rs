@@ -128,6 +128,7 @@ impl Member {
                 credits: self.may(Permission::HandleCredits),
                 members: self.may(Permission::ManageMembers) && self.org.is_team(),
                 audit: self.may(Permission::SeeAuditLog),
+                settings: self.may(Permission::ManageSettings),
                 console: self.signed_in.session.staff.is_some(),
             },
             closing: self

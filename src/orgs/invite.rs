@@ -31,7 +31,7 @@ pub async fn invite(
     email: &EmailAddress,
     role: Role,
     lasts: Lasts,
-) -> Result<(), OrgError> {
+) -> Result<InvitationId, OrgError> {
     let (locked, _) = acting.lock_team(conn, Permission::ManageMembers).await?;
     if role == Role::Owner {
         return Err(OrgError::NotAllowed);
@@ -79,7 +79,8 @@ pub async fn invite(
         .entry(Action::MemberInvited)
         .on(target(id, email.as_str()))
         .change(Value::Null, json!({ "role": role.as_str(), "until": until }));
-    Ok(audit::record(conn, entry).await?)
+    audit::record(conn, entry).await?;
+    Ok(id)
 }
 
 /// Sends the mail once more, with a new link; the one before no longer works.

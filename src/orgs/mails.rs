@@ -10,7 +10,7 @@ use crate::accounts::Links;
 use crate::base::Secret;
 use crate::base::ids::MailId;
 use crate::base::{EmailAddress, Viewer};
-use crate::mail::{self, NewMail};
+use crate::mail::{self, Kind, NewMail};
 use crate::web::views::emails::{self, NoticeMail};
 
 /// Writes a notice to somebody, once for each event.
@@ -20,7 +20,7 @@ use crate::web::views::emails::{self, NoticeMail};
 pub async fn write(
     conn: &mut PgConnection,
     event: String,
-    kind: &'static str,
+    kind: Kind,
     to: &str,
     notice: &NoticeMail,
 ) -> anyhow::Result<()> {
@@ -55,7 +55,7 @@ pub async fn invitation(
             .into(),
     };
     let event = format!("invitation:{}:{}", invitation.id, invitation.sends);
-    write(conn, event, "invitation", &invitation.email, &notice).await
+    write(conn, event, Kind::Invitation, &invitation.email, &notice).await
 }
 
 /// # Errors
@@ -83,7 +83,7 @@ pub async fn role_changed(
         link: links.to("/"),
         footer: format!("An owner or admin of {org} did this. Ask them if you did not expect it."),
     };
-    write(conn, format!("role_changed:{}", MailId::fresh()), "role_changed", &member.email, &notice).await
+    write(conn, format!("role_changed:{}", MailId::fresh()), Kind::RoleChanged, &member.email, &notice).await
 }
 
 /// # Errors
@@ -101,7 +101,7 @@ pub async fn removed(conn: &mut PgConnection, links: &Links, member: &MemberRow,
         link: links.to("/"),
         footer: format!("An owner or admin of {org} did this. Ask them if you did not expect it."),
     };
-    write(conn, format!("removed:{}", MailId::fresh()), "removed", &member.email, &notice).await
+    write(conn, format!("removed:{}", MailId::fresh()), Kind::Removed, &member.email, &notice).await
 }
 
 /// To the new owner and to the one before.
@@ -128,7 +128,7 @@ pub async fn ownership_transferred(
             footer: "If you did not expect this, write to the other one and to whoever runs this server.".into(),
         };
         let event = format!("ownership_transferred:{}", MailId::fresh());
-        write(conn, event, "ownership_transferred", &reader.email, &notice).await?;
+        write(conn, event, Kind::OwnershipTransferred, &reader.email, &notice).await?;
     }
     Ok(())
 }
@@ -158,7 +158,7 @@ pub async fn will_be_deleted(
         link: links.to("/settings/organization"),
         footer: "If nobody should have done this, undo it or ask an owner to, before that day.".into(),
     };
-    write(conn, format!("will_be_deleted:{}", MailId::fresh()), "will_be_deleted", &member.email, &notice).await
+    write(conn, format!("will_be_deleted:{}", MailId::fresh()), Kind::WillBeDeleted, &member.email, &notice).await
 }
 
 /// Somebody's account is being deleted, and with it the keys that they made.
@@ -190,5 +190,5 @@ pub async fn keys_will_stop(
         link: links.to("/keys"),
         footer: format!("You get this because you manage the members of {org}."),
     };
-    write(conn, format!("keys_will_stop:{}", MailId::fresh()), "keys_will_stop", &manager.email, &notice).await
+    write(conn, format!("keys_will_stop:{}", MailId::fresh()), Kind::KeysWillStop, &manager.email, &notice).await
 }

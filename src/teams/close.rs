@@ -16,7 +16,7 @@ use crate::orgs::{self, Acting, MAX_MEMBERS, OrgError, Permission, UNDO_FOR};
 use crate::pictures;
 use crate::presets;
 use crate::topups;
-use crate::{integrations, privacy, vault};
+use crate::{hooks, integrations, notices, privacy, vault};
 
 /// What a deleted organization is called where its number still stands.
 const ERASED_NAME: &str = "Deleted organization";
@@ -92,6 +92,8 @@ async fn delete(conn: &mut PgConnection, org: OrgId) -> Result<(), String> {
     presets::erase(conn, org).await.map_err(text)?;
     integrations::erase(conn, org).await.map_err(text)?;
     privacy::erase(conn, org).await.map_err(text)?;
+    hooks::erase(conn, org).await.map_err(text)?;
+    notices::erase(conn, org).await.map_err(text)?;
     vault::erase(conn, org).await.map_err(text)?;
     pictures::remove(conn, pictures::Owner::Org(org)).await.map_err(text)?;
     let keys = keys::erase_all(conn, org).await.map_err(text)?;

@@ -11,10 +11,12 @@
 
 mod change;
 mod close;
+mod invite;
 mod remove;
 
 pub mod pages;
 
 pub use change::{change_cap, change_role, transfer};
 pub use close::{DeleteOrg, ask_deletion, undo_deletion};
+pub use invite::invite;
 pub use remove::{leave, remove};

@@ -1,51 +1,8 @@
-//! Writing a mail about credits: once for each event and reader.
+//! Mails about credits.
 
-use sqlx::PgConnection;
+pub use crate::notices::{Reader, write};
 
-use crate::base::secret::Digest;
-use crate::base::{EmailAddress, Usd};
-use crate::mail::{self, NewMail};
-use crate::orgs::MemberRow;
-use crate::web::views::emails::{self, NoticeMail};
-
-/// Who is told.
-#[derive(Clone, Debug)]
-pub struct Reader {
-    /// Empty for an address that is no member's.
-    pub name: String,
-    pub email: EmailAddress,
-}
-
-impl Reader {
-    /// `None` for a member whose address was erased.
-    #[must_use]
-    pub fn of(member: &MemberRow) -> Option<Reader> {
-        Some(Reader { name: member.name.clone(), email: EmailAddress::parse(&member.email).ok()? })
-    }
-}
-
-/// Writes the same notice to each reader, in the caller's transaction. An event that a reader was told of before is not
-/// told again.
-///
-/// # Errors
-/// Database errors, and templates that cannot be written.
-pub async fn write(
-    conn: &mut PgConnection,
-    event: &str,
-    kind: &'static str,
-    readers: Vec<Reader>,
-    notice: &NoticeMail,
-) -> anyhow::Result<()> {
-    for Reader { name, email } in readers {
-        let mail = emails::notice(&NoticeMail { name, ..notice.clone() })?;
-        // The address itself would outlive the mail, whose event is kept for ever.
-        let reader = &Digest::of(email.canonical()).to_hex()[..16];
-        let event = format!("{event}:{reader}");
-        let new = NewMail { event, kind, to: email, subject: mail.subject, text: mail.text, html: mail.html };
-        mail::enqueue(conn, new).await?;
-    }
-    Ok(())
-}
+use crate::base::Usd;
 
 /// A line of facts.
 #[must_use]

@@ -23,6 +23,7 @@ mod start;
 mod store;
 mod told;
 mod topup;
+mod usual;
 mod warned;
 
 pub mod alerts;
@@ -49,4 +50,5 @@ pub use store::{
     disputes, drifted_codes, events, find, find_anywhere, list, list_anywhere, more_of, page_anywhere, refunds,
 };
 pub use topup::{State, TopUp};
+pub use usual::Usual;
 pub use warned::RefundWarned;

@@ -191,6 +191,25 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/settings/integrations/{provider}", Member),
     ("post", "/settings/integrations/{provider}/test", Member),
     ("post", "/settings/integrations/{provider}/disconnect", Member),
+    ("get", "/settings/notifications", Member),
+    ("post", "/settings/notifications", Member),
+    ("get", "/settings/notifications/people", Member),
+    ("get", "/settings/notifications/{person}", Owner("person")),
+    ("post", "/settings/notifications/{person}", Owner("person")),
+    ("get", "/settings/webhooks", Member),
+    ("post", "/settings/webhooks", Member),
+    ("get", "/settings/webhooks/new", Member),
+    ("get", "/settings/webhooks/deliveries/{delivery}", Owner("delivery")),
+    ("post", "/settings/webhooks/deliveries/{delivery}/again", Owner("delivery")),
+    ("get", "/settings/webhooks/{hook}", Owner("hook")),
+    ("get", "/settings/webhooks/{hook}/edit", Owner("hook")),
+    ("post", "/settings/webhooks/{hook}/edit", Owner("hook")),
+    ("post", "/settings/webhooks/{hook}/rotate", Owner("hook")),
+    ("post", "/settings/webhooks/{hook}/disable", Owner("hook")),
+    ("post", "/settings/webhooks/{hook}/enable", Owner("hook")),
+    ("post", "/settings/webhooks/{hook}/test", Owner("hook")),
+    ("get", "/settings/webhooks/{hook}/delete", Owner("hook")),
+    ("post", "/settings/webhooks/{hook}/delete", Owner("hook")),
     ("get", "/settings/privacy", Member),
     ("post", "/settings/privacy", Member),
     ("get", "/settings/privacy/texts/delete", Member),
@@ -415,6 +434,8 @@ pub struct Owned {
     invitation: String,
     preset: String,
     view: String,
+    hook: String,
+    delivery: String,
 }
 
 impl Owned {
@@ -433,6 +454,8 @@ impl Owned {
             "invitation" => &self.invitation,
             "preset" => &self.preset,
             "view" => &self.view,
+            "hook" => &self.hook,
+            "delivery" => &self.delivery,
             other => panic!("there is no {other}"),
         }
     }
@@ -451,6 +474,8 @@ impl Owned {
             "invitation" => "inv_",
             "preset" => "pst_",
             "view" => "avw_",
+            "hook" => "whk_",
+            "delivery" => "dlv_",
             _ => "top_",
         })
     }
@@ -485,6 +510,7 @@ async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Own
     let fields = [("id", preset.as_str()), ("name", "Hers alone"), ("models", "sandbox/echo")];
     let made = visitor.submit("/settings/presets/new", "/settings/presets", &fields).await;
     assert_eq!(made.status, 303, "{}", made.body);
+    let (hook, delivery) = webhook(farebox, visitor, &key.org).await;
     Owned {
         call,
         key,
@@ -499,7 +525,28 @@ async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Own
         invitation: format!("inv_{invitation}"),
         preset,
         view: saved_view(farebox, visitor, email).await,
+        hook,
+        delivery,
     }
+}
+
+/// An address that is told what happens, and a message to it. It leads nowhere, so nothing is sent.
+async fn webhook(farebox: &Farebox, visitor: &mut Visitor<'_>, org: &str) -> (String, String) {
+    use farebox::base::ids::{DeliveryId, HookId, OrgId};
+    let (hook, org): (_, OrgId) = (HookId::fresh(), org.parse().expect("an id"));
+    let fields = [("id", hook.to_string()), ("url", "https://hooks.invalid/".to_owned()), ("which", "all".to_owned())];
+    let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let made = visitor.submit("/settings/webhooks/new", "/settings/webhooks", &fields).await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    let mut tx = farebox.pool.begin().await.expect("a transaction");
+    farebox::hooks::emit_test(&mut tx, org, hook, "nobody").await.expect("a message");
+    tx.commit().await.expect("committed");
+    let id: uuid::Uuid = sqlx::query_scalar("select id from hook_delivery where hook_id = $1")
+        .bind(hook.0)
+        .fetch_one(&farebox.pool)
+        .await
+        .expect("a message");
+    (hook.to_string(), DeliveryId(id).to_string())
 }
 
 /// A view of the activity page that somebody saved.
@@ -644,7 +691,7 @@ async fn what_belongs_to_another_is_as_if_it_were_not_there() {
         let garbage = send(&mut eve, method, &path_of(path, "x"), &token).await;
         assert_eq!(garbage.status, 404, "{method} {path}");
     }
-    assert_eq!(kinds.len(), 13);
+    assert_eq!(kinds.len(), 15);
 
     // Nothing of it was done, and none of it is on a stranger's pages.
     assert_eq!(

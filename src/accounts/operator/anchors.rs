@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{self, Anchor, Due};
 use crate::base::{EmailAddress, SigningKey};
-use crate::mail::{self, NewMail};
+use crate::mail::{self, Kind, NewMail};
 use crate::web::views::emails::{self, NoticeMail};
 
 /// How often each process looks whether an anchor is due. The first look is at the start.
@@ -84,7 +84,7 @@ impl Anchoring {
         let event = format!("audit_anchor:{}", anchor.number);
         let new = NewMail {
             event,
-            kind: "audit_anchor",
+            kind: Kind::AuditAnchor,
             to: to.clone(),
             subject: mail.subject,
             text: mail.text,

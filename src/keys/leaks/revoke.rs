@@ -8,11 +8,12 @@ use crate::accounts::Links;
 use crate::audit::{self, Action, Actor, Target};
 use crate::base::secret::Digest;
 use crate::base::{EmailAddress, Origin};
+use crate::hooks::{self, EventKind, Payload};
 use crate::keys::by::By;
 use crate::keys::key::Key;
 use crate::keys::plain_key::PlainKey;
 use crate::keys::revoke::delete;
-use crate::mail::{self, NewMail};
+use crate::mail::{self, Kind, NewMail};
 use crate::orgs::{self, MAX_MEMBERS, Role};
 use crate::web::views::emails::{self, NoticeMail};
 
@@ -76,6 +77,13 @@ pub async fn revoke(conn: &mut PgConnection, links: &Links, found: Found<'_>) ->
         // An address may name a person.
         audit::record(conn, entry.change(Value::Null, after).note(json!({ "found_at": place }))).await?;
         tell(conn, links, &key, &published, &place, &plain.digest()).await?;
+        let payload = Payload::new()
+            .with("key", key.id.to_string())
+            .with("name", key.name.clone())
+            .with("secret", if published.replaced { "replaced" } else { "current" })
+            .with("found_at", place);
+        let reference = format!("key_leaked:{}", plain.digest().to_hex());
+        hooks::emit(conn, key.org, EventKind::KeyLeaked, &reference, payload).await?;
     }
     Ok(Label::TruePositive)
 }
@@ -126,8 +134,14 @@ async fn tell(
                     .to_owned(),
         })?;
         let event = format!("key_leaked:{}:{}", digest.to_hex(), reader.person);
-        let new =
-            NewMail { event, kind: "key_leaked", to: email, subject: mail.subject, text: mail.text, html: mail.html };
+        let new = NewMail {
+            event,
+            kind: Kind::KeyLeaked,
+            to: email,
+            subject: mail.subject,
+            text: mail.text,
+            html: mail.html,
+        };
         mail::enqueue(conn, new).await?;
     }
     Ok(())

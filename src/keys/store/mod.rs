@@ -5,6 +5,7 @@ mod authenticate;
 mod chat;
 mod claims;
 mod issued;
+mod limits;
 mod list;
 mod names;
 mod pace;
@@ -18,6 +19,7 @@ pub use claims::{Claim, FoundClaim, claim_of, delete_claim, find_claim, mark_cla
 pub use issued::{
     IssuedQuery, delete_issued, find_ever, find_issued, hold, issued, issued_counts, issued_page, provisioning,
 };
+pub use limits::{forget_told, insert_told, near_limits, whose_cap, whose_limit};
 pub use list::list;
 pub use names::{labels, live, makers};
 pub use pace::{Asked, Begun, begin_calls, prepare};

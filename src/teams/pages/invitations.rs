@@ -45,7 +45,7 @@ pub async fn invite(
         Err(error) => return again(&app, &manager, form, format!("This {error}. Nothing was sent.")).await,
     };
     let mut tx = manager.tenant(&app).await?;
-    match orgs::invite(&mut tx, &manager.acting(), &Links::of(&app), &email, role, lasts).await {
+    match super::super::invite(&mut tx, &manager.acting(), &Links::of(&app), &email, role, lasts).await {
         Ok(()) => tx.commit().await?,
         Err(error) => {
             drop(tx);

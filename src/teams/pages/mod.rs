@@ -5,6 +5,7 @@ pub mod credits;
 pub mod invitations;
 pub mod list;
 pub mod members;
+pub mod notifications;
 pub mod organization;
 
 use crate::orgs::role::TABLE;

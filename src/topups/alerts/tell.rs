@@ -10,8 +10,12 @@ use crate::activity::{self, Slice};
 use crate::base::Usd;
 use crate::base::ids::OrgId;
 use crate::db::moment;
+use crate::hooks::{self, EventKind, Payload};
 use crate::ledger::{self, WatchKind};
-use crate::orgs::{self, MAX_MEMBERS, Role};
+use crate::mail::{Kind, Topic};
+use crate::notices;
+use crate::orgs;
+use crate::topups::Usual;
 use crate::topups::mails::{self, Reader, fact};
 use crate::topups::{pages, store};
 use crate::web::views::emails::NoticeMail;
@@ -26,17 +30,25 @@ pub async fn tell(pool: &PgPool, links: &Links, org: OrgId, crossing: i64) -> an
     let alert = store::alert(&mut tx, org).await?;
     let Some(name) = orgs::find_org(&mut tx, org).await? else { return Ok(()) };
     let readers = readers(&mut tx, org, &alert).await?;
+    let credit = ledger::credit_state(&mut tx, org).await?;
     let fired_below = watch.fired_below.filter(|_| watch.crossing == Some(crossing)).unwrap_or(alert.below);
     let notice = notice(&mut tx, links, org, &name, (fired_below, alert.below)).await?;
-    mails::write(&mut tx, &format!("low_balance:{org}:{crossing}"), "low_balance", readers, &notice).await?;
+    let event = format!("low_balance:{org}:{crossing}");
+    let payload = Payload::new()
+        .with("below", fired_below.exact())
+        .with("alert", alert.below.exact())
+        .with("balance", credit.posted.exact())
+        .with("held", credit.held.exact());
+    hooks::emit(&mut tx, org, EventKind::CreditsLow, &event, payload).await?;
+    mails::write(&mut tx, &event, Kind::LowBalance, readers, &notice).await?;
     tx.commit().await?;
     Ok(())
 }
 
 async fn readers(conn: &mut PgConnection, org: OrgId, alert: &Alert) -> Result<Vec<Reader>, sqlx::Error> {
-    let members = orgs::member_rows(conn, org, MAX_MEMBERS).await?;
-    let told = |role| (alert.to_owners && role == Role::Owner) || (alert.to_billing && role == Role::Billing);
-    let members = members.iter().filter(|member| told(member.role())).filter_map(Reader::of);
+    let usual = Usual::of(conn, org).await?;
+    let usual = |role| usual.choice(Topic::LowBalance, role);
+    let members = notices::readers(conn, org, Topic::LowBalance, &[], &usual).await?.into_iter();
     let more = alert.more.iter().map(|email| Reader { name: String::new(), email: email.clone() });
     let mut known = HashSet::new();
     Ok(members.chain(more).filter(|reader| known.insert(reader.email.canonical())).collect())
@@ -78,7 +90,7 @@ async fn notice(
         action: "Add credits".into(),
         link: links.to("/credits"),
         footer:
-            "This is told once, and again only after credits came in. The amount and who is told stand under Settings, Low-balance alert; owners, admins and billing members can change them."
+            "This is told once, and again only after credits came in. The amount and who is told stand under Settings, Low-balance alert and Notifications."
                 .into(),
     })
 }

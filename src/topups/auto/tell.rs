@@ -8,9 +8,12 @@ use super::limits::{CONFIRM_WITHIN, MAX_DECLINES};
 use super::rule::Rule;
 use crate::accounts::Links;
 use crate::base::ids::{OrgId, TopUpId};
+use crate::hooks::{self, EventKind, Payload};
 use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use crate::ledger;
-use crate::orgs::{self, MAX_MEMBERS, Role};
+use crate::mail::{Kind, Topic};
+use crate::notices;
+use crate::orgs;
 use crate::topups::mails::{self, Reader, fact};
 use crate::topups::processors::Processors;
 use crate::topups::store;
@@ -73,26 +76,45 @@ async fn tell(pool: &PgPool, links: &Links, org: OrgId, about: About) -> anyhow:
     let Some(name) = orgs::find_org(&mut tx, org).await? else { return Ok(()) };
     let Some(rule) = store::rule(&mut tx, org).await? else { return Ok(()) };
     let (kind, notice) = match about {
-        About::Stopped { .. } => ("auto_topup_stopped", Some(stopped(&mut tx, links, &rule, &name).await?)),
-        About::Capped { until } => ("auto_topup_capped", Some(capped(&mut tx, links, &rule, &name, until).await?)),
-        About::Confirm { attempt } => ("auto_topup_confirm", confirm(&mut tx, links, org, &name, attempt).await?),
+        About::Stopped { .. } => (Kind::AutoTopupStopped, Some(stopped(&mut tx, links, &rule, &name).await?)),
+        About::Capped { until } => (Kind::AutoTopupCapped, Some(capped(&mut tx, links, &rule, &name, until).await?)),
+        About::Confirm { attempt } => (Kind::AutoTopupConfirm, confirm(&mut tx, links, org, &name, attempt).await?),
     };
     if let Some(notice) = notice {
         let readers = readers(&mut tx, &rule).await?;
+        let (event, payload) = told(&mut tx, &rule, about).await?;
+        hooks::emit(&mut tx, org, event, &about.event(org), payload).await?;
         mails::write(&mut tx, &about.event(org), kind, readers, &notice).await?;
     }
     tx.commit().await?;
     Ok(())
 }
 
-/// The owners, and whoever set the rule while they are a member who may.
+/// Usually the owners, and whoever set the rule while they are a member who may.
 async fn readers(conn: &mut PgConnection, rule: &Rule) -> Result<Vec<Reader>, sqlx::Error> {
-    let members = orgs::member_rows(conn, rule.org, MAX_MEMBERS).await?;
-    let may = |role: Role| role.may(orgs::Permission::HandleCredits);
-    let told = members
-        .iter()
-        .filter(|member| member.role() == Role::Owner || (Some(member.person) == rule.set_by && may(member.role())));
-    Ok(told.filter_map(Reader::of).collect())
+    let setter: Vec<_> = rule.set_by.into_iter().collect();
+    let usual = |role| notices::usual(Topic::AutoTopup, role);
+    notices::readers(conn, rule.org, Topic::AutoTopup, &setter, &usual).await
+}
+
+/// The same for webhooks.
+async fn told(conn: &mut PgConnection, rule: &Rule, about: About) -> Result<(EventKind, Payload), sqlx::Error> {
+    let balance = ledger::credit_state(conn, rule.org).await?.posted.exact();
+    let payload = Payload::new().with("below", rule.below.exact()).with("balance", balance);
+    Ok(match about {
+        About::Stopped { attempt } => (
+            EventKind::AutoTopupStopped,
+            payload.with("topup", attempt.to_string()).with("reason", rule.stopped_reason.clone()),
+        ),
+        About::Capped { until } => (
+            EventKind::AutoTopupCapped,
+            payload
+                .with("until", until.to_string())
+                .with("cap_day", rule.cap_day.exact())
+                .with("cap_month", rule.cap_month.exact()),
+        ),
+        About::Confirm { attempt } => (EventKind::AutoTopupConfirm, payload.with("topup", attempt.to_string())),
+    })
 }
 
 async fn stopped(conn: &mut PgConnection, links: &Links, rule: &Rule, name: &str) -> Result<NoticeMail, sqlx::Error> {

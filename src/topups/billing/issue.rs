@@ -9,8 +9,11 @@ use super::seller::Seller;
 use crate::audit::{self, Action};
 use crate::base::EmailAddress;
 use crate::base::ids::OrgId;
-use crate::mail::{self, NewMail};
+use crate::hooks::{self, EventKind, Payload};
+use crate::mail::{self, Kind, NewMail, Topic};
+use crate::notices;
 use crate::orgs::{Acting, OrgError, Permission};
+use crate::topups::Usual;
 use crate::topups::fees::method_name;
 use crate::topups::store;
 use crate::topups::topup::TopUp;
@@ -34,24 +37,43 @@ pub async fn introduce(conn: &mut PgConnection, seller: &Seller) -> Result<(), s
 /// Database errors, and a mail that cannot be written.
 pub async fn issue(conn: &mut PgConnection, topup: &TopUp) -> anyhow::Result<()> {
     let Some(number) = store::insert_receipt(conn, topup).await? else { return Ok(()) };
-    let details = store::billing_details(conn, topup.org).await?;
-    if let Ok(to) = EmailAddress::parse(&details.email) {
-        let seller = store::seller(conn).await?.unwrap_or_default();
-        mail_receipt(conn, topup, number, to, &seller).await?;
+    let payload = Payload::new()
+        .with("topup", topup.id.to_string())
+        .with("receipt", receipt_number(number))
+        .with("credits", topup.credits.exact())
+        .with("fee", topup.fee.exact())
+        .with("total", topup.total.exact())
+        .with("method", topup.method.clone())
+        .with("automatic", topup.is_auto());
+    hooks::emit(conn, topup.org, EventKind::CreditsAdded, &format!("receipt:{}", topup.id), payload).await?;
+    let seller = store::seller(conn).await?.unwrap_or_default();
+    let notice = notice(topup, number, &seller);
+    let address = EmailAddress::parse(&store::billing_details(conn, topup.org).await?.email).ok();
+    let usual = Usual::of(conn, topup.org).await?;
+    let usual = |role| usual.choice(Topic::Receipt, role);
+    let mut readers = notices::readers(conn, topup.org, Topic::Receipt, &[], &usual).await?;
+    if let Some(to) = address {
+        // Whoever has the billing address gets one.
+        readers.retain(|reader| reader.email.canonical() != to.canonical());
+        let written = emails::notice(&notice)?;
+        let event = format!("receipt:{}", topup.id);
+        let new = NewMail {
+            event,
+            kind: Kind::Receipt,
+            to,
+            subject: written.subject,
+            text: written.text,
+            html: written.html,
+        };
+        mail::enqueue(conn, new).await?;
     }
-    Ok(())
+    notices::write(conn, &format!("receipt:{}", topup.id), Kind::Receipt, readers, &notice).await
 }
 
-async fn mail_receipt(
-    conn: &mut PgConnection,
-    topup: &TopUp,
-    number: i64,
-    to: EmailAddress,
-    seller: &Seller,
-) -> anyhow::Result<()> {
+fn notice(topup: &TopUp, number: i64, seller: &Seller) -> NoticeMail {
     let number = receipt_number(number);
     let fact = |name: &str, value: String| (name.to_owned(), value);
-    let notice = NoticeMail {
+    NoticeMail {
         subject: format!("Receipt {number} for {}", topup.total.display()),
         lines: std::iter::once(format!("A payment to {} came in.", seller.name))
             .chain(Some(topup.oddity()).filter(|text| !text.is_empty()))
@@ -69,14 +91,10 @@ async fn mail_receipt(
             site => format!("{}/credits/topups/{}/receipt", site.trim_end_matches('/'), topup.id),
         },
         footer: "The page has the receipt to print and as a PDF, for those who handle the credits of the \
-                 organization. This address is in its billing details."
+                 organization. Who gets this stands under Settings, Billing details and Notifications."
             .into(),
         ..NoticeMail::default()
-    };
-    let written = emails::notice(&notice)?;
-    let event = format!("receipt:{}", topup.id);
-    let new = NewMail { event, kind: "receipt", to, subject: written.subject, text: written.text, html: written.html };
-    Ok(mail::enqueue(conn, new).await?)
+    }
 }
 
 /// Keeps what an organization wants on its receipts from now on.

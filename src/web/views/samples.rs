@@ -36,6 +36,7 @@ pub fn samples(theme: &str) -> askama::Result<Vec<Sample>> {
     super::rule_samples::push_all(theme, &mut out)?;
     super::program_samples::push_all(theme, &mut out)?;
     super::own_samples::push_all(theme, &mut out)?;
+    super::hook_samples::push_all(theme, &mut out)?;
     super::preset_samples::push_all(theme, &mut out)?;
     super::console_samples::push_all(theme, &mut out)?;
     other_pages(theme, &mut out)?;
@@ -73,7 +74,15 @@ pub(super) fn shell(theme: &str, section: &'static str, title: &str, description
                 current: true,
             },
         ],
-        menu: Menu { keys: true, provisioning: true, credits: true, members: true, audit: true, console: false },
+        menu: Menu {
+            keys: true,
+            provisioning: true,
+            credits: true,
+            members: true,
+            audit: true,
+            settings: true,
+            console: false,
+        },
         closing: None,
         stopped: None,
         frozen: None,

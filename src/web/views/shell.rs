@@ -46,7 +46,7 @@ pub struct Shell {
     pub description: String,
     /// The navigation item that is marked: `overview`, `activity`, `keys`, `credits`, `models`, `chat`, `profile`, `sign-in`,
     /// `security`,
-    /// `organization`, `preferences`, `integrations`, `privacy`, `presets`, `members`, `audit` or empty.
+    /// `organization`, `preferences`, `integrations`, `notifications`, `webhooks`, `privacy`, `presets`, `members`, `audit` or empty.
     pub section: &'static str,
     pub org_name: String,
     /// One or two letters.
@@ -105,6 +105,8 @@ pub struct Menu {
     pub credits: bool,
     pub members: bool,
     pub audit: bool,
+    /// What only those see who change settings.
+    pub settings: bool,
     /// The console of the instance, for its operators.
     pub console: bool,
 }

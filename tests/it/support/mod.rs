@@ -12,6 +12,7 @@ pub mod http;
 pub mod lab;
 pub mod letters;
 pub mod rail;
+pub mod receiver;
 pub mod routes;
 pub mod shop;
 pub mod size;

@@ -1,0 +1,3 @@
+//! The pages of messages to addresses.
+
+pub mod pages;

@@ -1,0 +1,51 @@
+//! Who is told.
+
+use std::collections::HashMap;
+
+use sqlx::PgConnection;
+
+use super::choice::Choice;
+use super::write::Reader;
+use super::{rule, store};
+use crate::base::ids::{OrgId, PersonId};
+use crate::mail::Topic;
+use crate::orgs::{self, MAX_MEMBERS, Role};
+
+/// What each role gets of a topic where nobody chose; [`rule::usual`] for most.
+pub type Usual<'a> = &'a (dyn Fn(Role) -> Choice + Send + Sync);
+
+/// The members who get a mail of this topic. `concerned` are those who made what it is about.
+///
+/// # Errors
+/// Database errors only.
+pub async fn readers(
+    conn: &mut PgConnection,
+    org: OrgId,
+    topic: Topic,
+    concerned: &[PersonId],
+    usual: Usual<'_>,
+) -> Result<Vec<Reader>, sqlx::Error> {
+    let members = orgs::member_rows(conn, org, MAX_MEMBERS).await?;
+    let chosen = store::of_topic(conn, org, topic).await?;
+    let told = members.iter().filter(|member| {
+        let wanted = chosen.get(&member.person).copied().unwrap_or_else(|| usual(member.role()));
+        match rule::within(topic, member.role(), wanted) {
+            Choice::No => false,
+            Choice::Own => concerned.contains(&member.person),
+            Choice::All => true,
+        }
+    });
+    Ok(told.filter_map(Reader::of).collect())
+}
+
+/// What somebody chose of each topic, where they did.
+///
+/// # Errors
+/// Database errors only.
+pub async fn choices_of(
+    conn: &mut PgConnection,
+    org: OrgId,
+    person: PersonId,
+) -> Result<HashMap<Topic, Choice>, sqlx::Error> {
+    store::of_person(conn, org, person).await
+}

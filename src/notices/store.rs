@@ -1,0 +1,81 @@
+//! Every query about choices.
+
+use std::collections::HashMap;
+
+use sqlx::PgConnection;
+
+use super::choice::Choice;
+use crate::base::ids::{OrgId, PersonId};
+use crate::mail::Topic;
+
+pub async fn of_topic(
+    conn: &mut PgConnection,
+    org: OrgId,
+    topic: Topic,
+) -> Result<HashMap<PersonId, Choice>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"select person_id as "person: PersonId", wanted from notice_choice where org_id = $1 and topic = $2"#,
+        org.0,
+        topic.code(),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().filter_map(|row| Some((row.person, Choice::parse(&row.wanted)?))).collect())
+}
+
+pub async fn of_person(
+    conn: &mut PgConnection,
+    org: OrgId,
+    person: PersonId,
+) -> Result<HashMap<Topic, Choice>, sqlx::Error> {
+    let rows =
+        sqlx::query!("select topic, wanted from notice_choice where org_id = $1 and person_id = $2", org.0, person.0)
+            .fetch_all(conn)
+            .await?;
+    let read = |topic: &str, wanted: &str| Some((Topic::parse(topic)?, Choice::parse(wanted)?));
+    Ok(rows.into_iter().filter_map(|row| read(&row.topic, &row.wanted)).collect())
+}
+
+/// `None` goes back to what is usual.
+pub async fn set(
+    conn: &mut PgConnection,
+    org: OrgId,
+    person: PersonId,
+    topic: Topic,
+    wanted: Option<Choice>,
+) -> Result<(), sqlx::Error> {
+    match wanted {
+        Some(wanted) => {
+            sqlx::query!(
+                "insert into notice_choice (org_id, person_id, topic, wanted) values ($1, $2, $3, $4)
+                 on conflict (org_id, person_id, topic) do update set wanted = excluded.wanted, changed_at = now()",
+                org.0,
+                person.0,
+                topic.code(),
+                wanted.as_str(),
+            )
+            .execute(conn)
+            .await?
+        }
+        None => {
+            sqlx::query!(
+                "delete from notice_choice where org_id = $1 and person_id = $2 and topic = $3",
+                org.0,
+                person.0,
+                topic.code(),
+            )
+            .execute(conn)
+            .await?
+        }
+    };
+    Ok(())
+}
+
+/// Forgets every choice in an organization.
+///
+/// # Errors
+/// Database errors only.
+pub async fn erase(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from notice_choice where org_id = $1", org.0).execute(conn).await?;
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Notifications and webhooks in a real browser: every page of them, and a message sent by hand.
+
+use super::Browser;
+use super::pages::Inspector;
+use crate::support::receiver::{Answer, Receiver};
+use crate::support::visitor::Visitor;
+use crate::support::{Farebox, Options, team};
+
+const PASSWORD: &str = "correct horse battery";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mails_are_chosen_and_a_webhook_is_tried_by_hand() {
+    let env = vec![("FAREBOX_ALLOW_PRIVATE_WEBHOOKS", "true".to_owned())];
+    let farebox = Farebox::with(Options { env, localhost: true, ..Options::default() }).await;
+    let receiver = Receiver::start().await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    let browser = Browser::start(&farebox.base).await;
+    browser.open("/sign-in").await;
+    browser.take_cookies(ada.cookies()).await;
+    let mut inspector = Inspector::new(&browser);
+    inspector.visit("notifications-personal", "/settings/notifications").await;
+
+    team::create(&mut ada, "Northwind Studio, Research and Development").await;
+    let address = "maximiliane.featherstonehaugh.cholmondeley@example.com";
+    let mut guest = Visitor::member(&farebox, address, PASSWORD).await;
+    team::bring_in(&farebox, &mut ada, &mut guest, address, "billing").await;
+    browser.open("/settings/notifications").await;
+    browser.shows("Mails to you about Northwind Studio").await;
+    browser.click("label:has(input[name=weekly_summary][value=no])").await;
+    browser.press("Save").await;
+    browser.shows("Saved.").await;
+    browser.holds("document.querySelector('input[name=weekly_summary][value=no]').checked").await;
+    inspector.look("notifications").await;
+    browser.press("Everybody’s mails").await;
+    browser.shows("Gets mails about").await;
+    inspector.look("notifications-people").await;
+    let person = team::person(&farebox, address).await;
+    inspector.visit("notifications-person", &format!("/settings/notifications/{person}")).await;
+
+    inspector.visit("webhooks-empty", "/settings/webhooks").await;
+    browser.press("Add a webhook").await;
+    browser.fill("#url", "ftp://nowhere.example/").await;
+    browser.press("Add the webhook").await;
+    browser.shows("Write the whole address").await;
+    inspector.look("error-webhook-wrong").await;
+    let url = receiver.url("/hooks/farebox/5f0e9b7c2a4d41c0a1f3c8e6d7b2a9f4/production?from=northwind-research");
+    browser.fill("#url", &url).await;
+    browser.fill("#description", "Alarms of the night shift in the second office").await;
+    browser.press("Add the webhook").await;
+    browser.shows("Shown this one time").await;
+    inspector.look("webhook-secret").await;
+    let secret = browser.find("#secret").await.text().await.expect("a secret");
+    browser.click("[data-reveal-saved]").await;
+    browser.press("Done").await;
+    browser.shows("Nothing was sent yet").await;
+    inspector.look("webhook-new").await;
+
+    // One is refused, one is taken.
+    receiver.answers_once(Answer::Status(503, "upstream connect error or disconnect before headers"));
+    browser.press("Send a test event").await;
+    browser.shows("A test event is on its way").await;
+    let came = receiver.has(1).await.remove(0);
+    assert_eq!(came.signed_with(&secret), 1, "the secret on the page signs");
+    reload_until(&browser, "It answers 503").await;
+    inspector.look("webhook-failing").await;
+    browser.click("form[action$='/again'] button").await;
+    browser.shows("It is sent again").await;
+    let again = receiver.has(2).await.remove(1);
+    assert_eq!((again.id(), &again.body), (came.id(), &came.body));
+    reload_until(&browser, "Taken").await;
+    inspector.look("webhook").await;
+    browser.click("tbody a.row-link").await;
+    browser.shows("upstream connect error").await;
+    inspector.look("webhook-message").await;
+    inspector.visit("webhooks", "/settings/webhooks").await;
+    browser.click("tbody a.row-link").await;
+    browser.press("Rotate the secret").await;
+    browser.shows("The old secret signs too until").await;
+    inspector.look("webhook-rotated").await;
+    browser.click("[data-reveal-saved]").await;
+    browser.press("Done").await;
+    browser.press("Switch off").await;
+    browser.shows("It is off and is told nothing").await;
+    inspector.look("webhook-off").await;
+    browser.press("Delete").await;
+    browser.shows("It is told nothing more").await;
+    inspector.look("webhook-delete").await;
+    browser.press("Delete this webhook").await;
+    browser.shows("The webhook is deleted").await;
+    inspector.verdict();
+}
+
+/// The page shows this after being loaded again, within ten seconds.
+async fn reload_until(browser: &Browser, text: &str) {
+    for _ in 0..50 {
+        if browser.text().await.contains(text) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        browser.web.refresh().await.expect("a page");
+    }
+    panic!("{text} never shows");
+}
