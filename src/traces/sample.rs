@@ -37,8 +37,8 @@ mod tests {
 
     #[test]
     fn a_share_is_kept_and_whoever_asks_decides_where_they_may() {
-        let kept = |share| (0..1_000_u128).filter(|n| Sampler::new(true, share).keeps(None, n << 53)).count();
-        assert_eq!((kept(0), kept(250_000), kept(1_000_000)), (0, 250, 1_000));
+        let kept = |share| (0..1_024_u128).filter(|n| Sampler::new(true, share).keeps(None, n << 53)).count();
+        assert_eq!((kept(0), kept(250_000), kept(1_000_000)), (0, 256, 1_024));
         let parent = |sampled| Context { trace: 1, span: SpanId(1), sampled };
         assert!(Sampler::new(true, 0).keeps(Some(&parent(true)), 1));
         assert!(!Sampler::new(true, 1_000_000).keeps(Some(&parent(false)), 1));
