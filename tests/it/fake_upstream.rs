@@ -185,7 +185,7 @@ async fn a_client_that_leaves_is_noticed() {
 
     let log = fake.wait_until(SOON, |log| log.len() == 3 && log.iter().all(|entry| entry.ended())).await;
     let left: Vec<usize> = log.iter().filter_map(|entry| entry.client_cancelled_at).collect();
-    assert!((1..100).contains(&left[0]), "left in the middle, not after {} chunks", left[0]);
+    assert!((1..500).contains(&left[0]), "left in the middle, not after {} chunks", left[0]);
     assert_eq!(left[1..], [0, 3]);
     assert!(log.iter().all(|entry| !entry.completed && !entry.usage_sent));
 }

@@ -229,7 +229,8 @@ fn no_sql_is_made_of_text() {
         for call in ["sqlx::query(", "sqlx::query_as(", "sqlx::query_scalar(", "sqlx::raw_sql("] {
             for rest in text.split(call).skip(1) {
                 let argument = rest.trim_start();
-                let constant = argument.starts_with('"') || argument.starts_with(|c: char| c.is_ascii_uppercase());
+                let constant = ["\"", "r\"", "r#\""].iter().any(|quote| argument.starts_with(quote))
+                    || argument.starts_with(|c: char| c.is_ascii_uppercase());
                 assert!(constant, "{file}: {call} takes a text of the source, not {:?}", argument.get(..40));
             }
         }

@@ -231,8 +231,7 @@ mod tests {
     #[test]
     fn an_export_passes_over_nothing() {
         let strictly = |query: &str| Asked::strictly(&pairs(query), &["format"], Viewer::ANYBODY);
-        for good in ["", "format=csv&period=7d&model=a%2Fb&col=cost&group=key&compare=1&tz=UTC", "status=&from=&to="]
-        {
+        for good in ["", "format=csv&period=7d&model=a%2Fb&col=cost&group=key&compare=1&tz=UTC", "status=&from=&to="] {
             assert!(strictly(good).is_ok(), "{good}");
         }
         for bad in ["modle=a%2Fb", "period=fortnight", "status=odd", "after=x"] {
