@@ -201,7 +201,7 @@ fn no_database(check: &str) -> Finding {
 fn hidden(config: &Config) -> Vec<String> {
     let mut hidden = vec![hex::encode(config.secret_key.expose())];
     hidden.extend(config.own.keks.iter().map(|key| hex::encode(key.expose())));
-    hidden.extend([&config.database_url, &config.smtp_url].into_iter().flatten().flat_map(|url| passwords(url)));
+    hidden.extend([&config.database_url, &config.smtp_url].into_iter().flatten().flat_map(passwords));
     hidden.extend(config.metrics_token.iter().map(|token| token.expose().clone()));
     hidden.extend(config.providers.iter().map(|provider| provider.client_secret.expose().clone()));
     let payments = &config.payments;
