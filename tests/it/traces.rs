@@ -12,6 +12,9 @@ use crate::support::fake_upstream::{Behaviour, FakeUpstream};
 use crate::support::lab::{self, Endpoint, Provider};
 use crate::support::{Farebox, Key, Options};
 
+/// The head and the body of what was sent.
+type Taken = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
 const PROMPT: &str = "my-private-question-31337";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const HEADER: &str = "collector-secret-99";
@@ -114,7 +117,7 @@ struct Span {
 struct Collector {
     url: String,
     /// Bodies, and the heads with which they came.
-    taken: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    taken: Taken,
 }
 
 impl Collector {
@@ -180,7 +183,7 @@ impl Collector {
     }
 }
 
-async fn serve(mut socket: TcpStream, status: u16, taken: Arc<Mutex<Vec<(String, Vec<u8>)>>>) {
+async fn serve(mut socket: TcpStream, status: u16, taken: Taken) {
     let mut bytes = Vec::new();
     loop {
         let mut piece = [0; 16_384];
