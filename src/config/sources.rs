@@ -12,7 +12,14 @@ pub struct Sources {
 }
 
 /// Read by scripts and by the embedded server, not settings of the product.
-const OTHER_VARIABLES: &[&str] = &["FAREBOX_CONFIG", "FAREBOX_PG_BIN", "FAREBOX_TEST_FULL", "FAREBOX_BUILD_PROFILE"];
+const OTHER_VARIABLES: &[&str] = &[
+    "FAREBOX_CONFIG",
+    "FAREBOX_PG_BIN",
+    "FAREBOX_TEST_FULL",
+    "FAREBOX_TEST_PICTURES",
+    "FAREBOX_TEST_BACKTRACE",
+    "FAREBOX_BUILD_PROFILE",
+];
 
 fn ours(name: &str) -> bool {
     name == "DATABASE_URL" || name.starts_with("FAREBOX_") || name.starts_with("OTEL_")
