@@ -46,7 +46,7 @@ macro_rules! events {
 events! {
     CreditsAdded = "credits.added", "Credits were bought", "A payment came in and has its receipt.";
     CreditsLow = "credits.low", "Low balance", "Credits fell below the amount of the alert.";
-    LimitNear = "limit.near", "Limit at 80 %", "A key or a member’s spend cap used 80 % of a limit.";
+    LimitNear = "limit.near", "Limit at 80%", "A key or a member’s spend cap used 80% of a limit.";
     LimitReached = "limit.reached", "Limit reached", "A key or a member’s spend cap used all of a limit.";
     AutoTopupStopped = "auto_topup.stopped", "Auto top-up switched off", "Too many charges in a row failed.";
     AutoTopupCapped = "auto_topup.capped", "Auto top-up reached a cap", "Nothing is bought before a later day.";

@@ -151,7 +151,7 @@ async fn write(conn: &mut PgConnection, links: &Links, near: &NearLimit, whose: 
     } else {
         format!("The limit of the key “{}”", whose.name)
     };
-    let state = if near.percent == 100 { "is used up".to_owned() } else { format!("is used to {} %", used(near)) };
+    let state = if near.percent == 100 { "is used up".to_owned() } else { format!("is used to {}%", used(near)) };
     let then = match (near.percent, near.span.as_str()) {
         (100, "total") => "Calls are refused until somebody raises it.",
         (100, _) => "Calls are refused until the next one begins, or somebody raises the limit.",

@@ -105,7 +105,7 @@ impl Topic {
     pub const fn label(self) -> &'static str {
         match self {
             Topic::LowBalance => "Low balance",
-            Topic::Limit => "Limit at 80 and 100 %",
+            Topic::Limit => "Limit at 80 and 100%",
             Topic::AutoTopup => "Auto top-up",
             Topic::Receipt => "Receipts",
             Topic::KeyCreated => "New keys",
@@ -120,7 +120,7 @@ impl Topic {
         match self {
             Topic::LowBalance => "Credits fell below the amount of the alert; once for each time.",
             Topic::Limit => {
-                "A key or a member’s spend cap used 80 % of its limit, and when it is used up; once for each day, week or month."
+                "A key or a member’s spend cap used 80% of its limit, and when it is used up; once for each day, week or month."
             }
             Topic::AutoTopup => "It was switched off, reached a cap, or a bank wants a payment confirmed.",
             Topic::Receipt => "A payment came in.",

@@ -48,7 +48,7 @@ pub async fn show(
     }
     blocks.push(Block::Table(history(&app, &staff, &versions)));
     let text = "Fees on calls with an organization's own key, and the discount for stored texts, are settings of the server: \
-                a month's allowance has one fee in that month.";
+                a month’s allowance has one fee in that month.";
     blocks.push(Block::Note(Note { tone: "info", icon: "info", text: text.into(), ..Note::default() }));
     page(staff.shell("fees", "Fees and sign-up", "What purchases cost, and who may have an account."), blocks)
 }
@@ -67,7 +67,7 @@ fn fees_table(processors: &Processors) -> Table {
     });
     let range = format!("One purchase buys from {} to {}.", schedule.min.display(), schedule.max.display());
     let whose = match schedule.version {
-        0 => "These are the environment's.".to_owned(),
+        0 => "These are the environment’s.".to_owned(),
         version => format!("These are version {version}, set here."),
     };
     Table {
@@ -131,7 +131,7 @@ fn fees_form(staff: &Staff, processors: &Processors) -> crate::web::views::block
         .push(Input::of("text", "max", "Most of a purchase, in dollars").value(schedule.max.exact()).required());
     change.fields.push(Input::of("select", "source", "Whose fees").required().choices(vec![
         Choice::new("here", "Those above", "", true),
-        Choice::new(ENVIRONMENT, "The environment's again", "", false),
+        Choice::new(ENVIRONMENT, "The environment’s again", "", false),
     ]));
     change.fields.push(reason_field());
     change
@@ -178,7 +178,7 @@ fn history(app: &App, staff: &Staff, versions: &[RuleVersion]) -> Table {
             })
             .collect(),
         empty: "Nothing was changed here yet".into(),
-        empty_note: "The environment's rules hold.".into(),
+        empty_note: "The environment’s rules hold.".into(),
         ..Table::default()
     }
 }

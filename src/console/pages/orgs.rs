@@ -88,7 +88,7 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<OrgQuery
             })
             .collect(),
         empty: "No organization fits".into(),
-        empty_note: "Look for a part of its name, the beginning of a member's address, or its id.".into(),
+        empty_note: "Look for a part of its name, the beginning of a member’s address, or its id.".into(),
         pager: Some(pager(&rows, before.map(|_| here("")), |last| here(&place(last.created_at, last.id.0)))),
         ..Table::default()
     };
@@ -205,7 +205,7 @@ async fn payments(conn: &mut sqlx::PgConnection, app: &App, staff: &Staff, org: 
             })
             .collect(),
         empty: "No payments yet".into(),
-        empty_note: "They begin on the organization's own page of credits.".into(),
+        empty_note: "They begin on the organization’s own page of credits.".into(),
         ..Table::default()
     })
 }

@@ -312,7 +312,7 @@ async fn history(conn: &mut PgConnection, app: &App, staff: &Staff, topup: &TopU
             })
             .collect(),
         empty: "No disputes".into(),
-        empty_note: "Where the payer's bank takes a payment back, it is listed here.".into(),
+        empty_note: "Where the payer’s bank takes a payment back, it is listed here.".into(),
         ..Table::default()
     };
     let events = topups::events(conn, topup).await?;

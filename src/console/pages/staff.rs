@@ -52,7 +52,7 @@ pub async fn index(app: web::Data<App>, staff: Operator) -> Result<HttpResponse,
     let mut add = form(&staff, "add", HERE, "Let somebody in, or change their role", "Save");
     let operators = everybody.iter().filter(|one| one.role == StaffRole::Operator.as_str()).count();
     let second = if operators > 1 {
-        "A new operator needs a second operator's word, and confirms what others ask for a week later."
+        "A new operator needs a second operator’s word, and confirms what others ask for a week later."
     } else {
         "You are the only operator, so you make the second one alone. The two of you count as one then: neither confirms what \
          the other asks for, before somebody on the server has run “farebox user operator” for them. Large grants and codes \
@@ -67,7 +67,7 @@ pub async fn index(app: web::Data<App>, staff: Operator) -> Result<HttpResponse,
         Input::of("select", "role", "Role").choices(roles()).required(),
         reason_field(),
     ];
-    let mut remove = form(&staff, "remove", format!("{HERE}/remove"), "Take somebody's role away", "Remove");
+    let mut remove = form(&staff, "remove", format!("{HERE}/remove"), "Take somebody’s role away", "Remove");
     remove.note = "They keep their account. The last operator stays one.".into();
     remove.danger = true;
     let people = everybody

@@ -83,7 +83,7 @@ fn form(theme: &str) -> notices::Form {
         org: "Northwind Studio".into(),
         topics: vec![
             topic("low_balance", "Low balance", false),
-            topic("limit", "Limit at 80 and 100 %", true),
+            topic("limit", "Limit at 80 and 100%", true),
             topic("weekly_summary", "Weekly summary", false),
         ],
         always: vec![notices::Always {
@@ -112,7 +112,7 @@ fn people(theme: &str) -> notices::People {
             person(
                 "Ada Martin",
                 "Owner",
-                &["Low balance", "Auto top-up", "Limit at 80 and 100 %: own", "Weekly summary"],
+                &["Low balance", "Auto top-up", "Limit at 80 and 100%: own", "Weekly summary"],
             ),
             person("Maximiliane Featherstonehaugh-Cholmondeley", "Billing", &["Low balance"]),
             person("Grace Hopper", "Member", &[]),

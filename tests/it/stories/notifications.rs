@@ -196,7 +196,7 @@ async fn a_limit_is_told_of_at_80_and_100_percent_once_in_each_window() {
     assert!(one + other <= 1);
     let near = mails("limit_near").await;
     assert_eq!(near.len(), 1);
-    assert!(near[0].0.contains("80 %") && near[0].1.contains("$1.60") && near[0].1.contains("$2.00"), "{near:?}");
+    assert!(near[0].0.contains("80%") && near[0].1.contains("$1.60") && near[0].1.contains("$2.00"), "{near:?}");
     // More of it is no news; used up is. Half a percent is what no call can be held for.
     spent(&farebox, &key, "1.98", "1.98").await;
     assert_eq!((look().await, mails("limit_reached").await.len()), (0, 0));
