@@ -66,14 +66,24 @@ impl Week {
 
 /// Runs until `stop`, in every process.
 pub async fn weekly(pool: PgPool, links: Links, clock: Clock, stop: CancellationToken) {
+    // The Monday of which everybody was told.
+    let mut done = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        match round(&pool, &links, clock.now()).await {
-            Ok(0) => {}
-            Ok(told) => tracing::info!(told, "weekly summaries were written"),
+        let now = clock.now();
+        if due(now) == done {
+            continue;
+        }
+        match round(&pool, &links, now).await {
+            Ok(told) => {
+                done = due(now);
+                if told > 0 {
+                    tracing::info!(told, "weekly summaries were written");
+                }
+            }
             Err(error) => tracing::warn!(%error, "weekly summaries were not all written; trying again"),
         }
     }
@@ -94,14 +104,24 @@ pub async fn round(pool: &PgPool, links: &Links, now: DateTime<Utc>) -> anyhow::
     let Some(monday) = due(now) else { return Ok(0) };
     let mut conn = pool.acquire().await?;
     let (from, to) = (start_of(monday), start_of(monday + TimeDelta::days(7)));
-    let (mut told, mut after) = (0, None);
+    let (mut told, mut after, mut failed) = (0, None, 0_u32);
     loop {
         let orgs = store::orgs_to_tell(&mut conn, monday, (from, to), after, BATCH).await?;
         // Ids only grow, so this ends.
-        let Some(last) = orgs.last() else { return Ok(told) };
+        let Some(last) = orgs.last() else {
+            anyhow::ensure!(failed == 0, "{failed} of them could not be written, {told} were");
+            return Ok(told);
+        };
         after = Some(*last);
         for org in orgs {
-            told += usize::from(tell(&mut conn, links, org, monday).await?);
+            // One that fails keeps no other from its summary.
+            match tell(&mut conn, links, org, monday).await {
+                Ok(written) => told += usize::from(written),
+                Err(error) => {
+                    failed += 1;
+                    tracing::warn!(%error, %org, "a weekly summary could not be written");
+                }
+            }
         }
     }
 }
@@ -110,8 +130,8 @@ async fn tell(conn: &mut PgConnection, links: &Links, org: OrgId, monday: NaiveD
     let mut snapshot = conn.begin_with("begin isolation level repeatable read read only").await?;
     let week = week(&mut snapshot, org, monday).await?;
     snapshot.rollback().await?;
-    let mut tx = conn.begin().await?;
     let Some(week) = week else { return Ok(false) };
+    let mut tx = conn.begin().await?;
     if !store::insert_week_told(&mut tx, org, monday).await? {
         return Ok(false);
     }

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use url::Url;
 
-use super::event::EventKind;
 use crate::base::ids::{HookId, OrgId};
 
 /// Addresses of one organization; more than a handful belong behind one of the receiver's own.
@@ -80,11 +79,6 @@ pub struct Hook {
 }
 
 impl Hook {
-    #[must_use]
-    pub fn wants(&self, kind: EventKind) -> bool {
-        self.events.as_ref().is_none_or(|events| events.iter().any(|event| event == kind.code()))
-    }
-
     /// Its host, for where the whole address is too much.
     #[must_use]
     pub fn host(&self) -> String {

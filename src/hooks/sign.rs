@@ -2,11 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
 
 use crate::base::Secret;
 use crate::base::secret::random_bytes;
+use crate::base::signing::SigningKey;
 
 const PREFIX: &str = "whsec_";
 
@@ -37,10 +36,8 @@ impl SigningSecret {
     /// A signature as the header has it. `timestamp` is in seconds.
     #[must_use]
     pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
-        // A key of any length is one.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose()) else { return String::new() };
-        mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
-        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+        let signed = SigningKey(self.0.clone()).sign(format!("{id}.{timestamp}.{body}").as_bytes());
+        format!("v1,{}", STANDARD.encode(signed))
     }
 }
 
@@ -51,6 +48,9 @@ pub(super) fn signatures(secrets: &[SigningSecret], id: &str, timestamp: i64, bo
 
 #[cfg(test)]
 mod tests {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    use sha2::Sha256;
+
     use super::*;
 
     /// The key, id, time and body of the scheme's own documentation, with the signature that it gives for them.
@@ -61,6 +61,10 @@ mod tests {
         mac.update(b"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{\"test\": 2432232314}");
         let signed = STANDARD.encode(mac.finalize().into_bytes());
         assert_eq!(signed, "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        // And ours, with the bytes 0 to 31, as another program computed it.
+        let ours = SigningSecret::from_bytes((0..32).collect())
+            .map(|key| key.sign("msg_1", 1_614_265_330, r#"{"test": 2432232314}"#));
+        assert_eq!(ours.as_deref(), Some("v1,GWvjEzx3AphU7wha3hNZPXJnymF9Fg+ZdvPQqWPOjZ0="));
     }
 
     #[test]

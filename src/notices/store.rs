@@ -71,11 +71,13 @@ pub async fn set(
     Ok(())
 }
 
-/// Forgets every choice in an organization.
+/// Forgets every choice in an organization, and what it was told once.
 ///
 /// # Errors
 /// Database errors only.
 pub async fn erase(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
-    sqlx::query!("delete from notice_choice where org_id = $1", org.0).execute(conn).await?;
+    sqlx::query!("delete from notice_choice where org_id = $1", org.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from limit_told where org_id = $1", org.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from week_told where org_id = $1", org.0).execute(conn).await?;
     Ok(())
 }

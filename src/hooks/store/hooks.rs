@@ -176,11 +176,13 @@ pub async fn delete(conn: &mut PgConnection, org: OrgId, id: HookId) -> Result<(
     Ok(())
 }
 
-/// The addresses that are on and want an event.
+/// The addresses that are on and want an event. They stay until the end of the transaction, so that none of what is written
+/// for them fails because one was deleted meanwhile.
 pub async fn wanting(conn: &mut PgConnection, org: OrgId, kind: &str) -> Result<Vec<HookId>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select id as "id: HookId" from hook
-           where org_id = $1 and disabled_at is null and (events is null or $2 = any(events)) order by id"#,
+           where org_id = $1 and disabled_at is null and (events is null or $2 = any(events)) order by id
+           for key share"#,
         org.0,
         kind,
     )

@@ -55,10 +55,13 @@ pub async fn insert_deliveries(
     Ok(())
 }
 
-/// Whether there is anything to send: one look at an index.
+/// Whether there is anything to send. What waits for an address that was switched off at that moment is not.
 pub async fn is_due(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"select exists (select from hook_delivery where state = 'pending' and next_at <= clock_timestamp()) as "due!""#
+        r#"select exists (
+            select from hook_delivery d join hook h on h.org_id = d.org_id and h.id = d.hook_id
+            where d.state = 'pending' and d.next_at <= clock_timestamp() and h.disabled_at is null
+           ) as "due!""#
     )
     .fetch_one(conn)
     .await

@@ -81,7 +81,7 @@ pub async fn revoke(conn: &mut PgConnection, links: &Links, found: Found<'_>) ->
             .with("key", key.id.to_string())
             .with("name", key.name.clone())
             .with("secret", if published.replaced { "replaced" } else { "current" })
-            .with("found_at", place);
+            .with("found_at", host(&place));
         let reference = format!("key_leaked:{}", plain.digest().to_hex());
         hooks::emit(conn, key.org, EventKind::KeyLeaked, &reference, payload).await?;
     }
@@ -92,6 +92,11 @@ pub async fn revoke(conn: &mut PgConnection, links: &Links, found: Found<'_>) ->
 fn place(url: &str) -> String {
     let parsed = url::Url::parse(url).ok().filter(|url| url.scheme() == "https" && url.as_str().len() <= MAX_PLACE);
     parsed.map(|url| url.to_string()).unwrap_or_default()
+}
+
+/// The host of such an address, which names nobody, for what is sent on and kept for a while.
+fn host(place: &str) -> String {
+    url::Url::parse(place).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
 }
 
 async fn tell(

@@ -74,11 +74,12 @@ pub async fn forget_told(conn: &mut PgConnection, days: i32) -> Result<(), sqlx:
     Ok(())
 }
 
-/// Of a key that is not deleted, in an organization that is not.
+/// Of a key that is not deleted, in an organization that is not. One that a program issued is nobody's: programs make thousands.
 pub async fn whose_limit(conn: &mut PgConnection, org: OrgId, meter: MeterId) -> Result<Option<Whose>, sqlx::Error> {
     sqlx::query_as!(
         Whose,
-        r#"select o.name as org_name, k.name, k.created_by as "person: PersonId"
+        r#"select o.name as org_name, k.name,
+            case when k.issued_by is null then k.created_by end as "person: PersonId"
            from api_key k join org o on o.id = k.org_id
            where k.org_id = $1 and k.id = $2 and k.deleted_at is null and o.deleted_at is null"#,
         org.0,
