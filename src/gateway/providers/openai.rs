@@ -13,7 +13,7 @@ use super::{Line, Question, Reply, Source};
 use crate::base::Secret;
 use crate::catalog::{Offer, Task};
 use crate::gateway::hops;
-use crate::gateway::wire::{check_depth, is_long, shorten, whole_to_chunk};
+use crate::gateway::wire::{check_depth, usual_time, whole_to_chunk};
 use crate::routing::Candidate;
 
 /// Bytes of an answer in one piece, and of an error.
@@ -203,9 +203,7 @@ fn body(question: &Question<'_>) -> Vec<u8> {
             continue;
         }
         // Another router may pass marks for a cache on.
-        if matches!(name.as_str(), "messages" | "tools") && is_long(value) {
-            let mut usual = value.clone();
-            shorten(&mut usual);
+        if let Some(usual) = usual_time(name, value) {
             field(&mut out, name, &usual);
         } else {
             field(&mut out, name, value);

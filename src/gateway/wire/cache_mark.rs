@@ -7,7 +7,7 @@ const MARK: &str = "cache_control";
 const TIME: &str = "ttl";
 
 /// Whether a mark asks for another time than the usual. Bodies are no deeper than what was let in.
-pub(in crate::gateway) fn is_long(value: &Value) -> bool {
+fn is_long(value: &Value) -> bool {
     match value {
         Value::Array(items) => items.iter().any(is_long),
         Value::Object(fields) => {
@@ -32,6 +32,25 @@ pub(in crate::gateway) fn shorten(value: &mut Value) {
     }
 }
 
+/// A field of a request with marks of the usual time, where it has others; a mark may also stand for all of the request.
+pub(in crate::gateway) fn usual_time(name: &str, value: &Value) -> Option<Value> {
+    let long = match name {
+        MARK => value.get(TIME).is_some(),
+        "messages" | "tools" => is_long(value),
+        _ => false,
+    };
+    long.then(|| {
+        let mut usual = value.clone();
+        match usual.as_object_mut() {
+            Some(mark) if name == MARK => {
+                mark.shift_remove(TIME);
+            }
+            _ => shorten(&mut usual),
+        }
+        usual
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +68,13 @@ mod tests {
             json!([{"text":"a","cache_control":{"type":"ephemeral"}},
                 {"content":[{"cache_control":{"type":"ephemeral"},"ttl":"mine"}]}])
         );
+    }
+
+    #[test]
+    fn a_mark_of_the_whole_request_lasts_the_usual_time() {
+        let long = json!({"type":"ephemeral","ttl":"1h"});
+        assert_eq!(usual_time("cache_control", &long), Some(json!({"type":"ephemeral"})));
+        assert_eq!(usual_time("cache_control", &json!({"type":"ephemeral"})), None);
+        assert_eq!(usual_time("metadata", &json!({"cache_control":long})), None);
     }
 }

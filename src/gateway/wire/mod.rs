@@ -10,7 +10,7 @@ mod usage;
 mod whole;
 
 pub(super) use bound::check_depth;
-pub(super) use cache_mark::{is_long, shorten};
+pub(super) use cache_mark::{shorten, usual_time};
 pub(super) use chunk::{Normalised, error_chunk, event, normalise_chunk, usage_chunk};
 pub(super) use request::{ChatRequest, MAX_BODY, count, flag, object};
 pub(super) use sse::SseParser;
