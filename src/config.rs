@@ -241,7 +241,7 @@ impl Config {
         };
         let default_listen = SocketAddr::from(([127, 0, 0, 1], 8080));
         let listen = sources.parse("FAREBOX_LISTEN", default_listen, "an address and port like 127.0.0.1:8080")?;
-        let data_dir = PathBuf::from(sources.get("FAREBOX_DATA_DIR").unwrap_or("data"));
+        let data_dir = data_dir(sources);
         let public_url = public_url(sources, listen)?;
         let log_json = match sources.get("FAREBOX_LOG_FORMAT") {
             None => environment == Environment::Production,
@@ -385,7 +385,7 @@ fn secret_key(sources: &Sources, environment: Environment, data_dir: &Path) -> R
     if environment == Environment::Production {
         return Err(wrong(NAME, "must be set in production; make one with `openssl rand -hex 32`"));
     }
-    let path = data_dir.join("secret_key");
+    let path = key_file(data_dir);
     let failed = |e: std::io::Error| ConfigError::File { path: path.display().to_string(), problem: e.to_string() };
     if let Ok(text) = std::fs::read_to_string(&path) {
         return decode_key(text.trim())
@@ -395,6 +395,15 @@ fn secret_key(sources: &Sources, environment: Environment, data_dir: &Path) -> R
     let bytes = crate::base::secret::random_bytes();
     write_private(&path, &hex::encode(bytes)).map_err(failed)?;
     Ok(Secret::new(bytes))
+}
+
+fn data_dir(sources: &Sources) -> PathBuf {
+    PathBuf::from(sources.get("FAREBOX_DATA_DIR").unwrap_or("data"))
+}
+
+/// Where development keeps its secret key.
+fn key_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("secret_key")
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {

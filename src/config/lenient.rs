@@ -11,6 +11,10 @@ const MAX_ERRORS: usize = 60;
 const GROUPS: [&str; 5] =
     ["FAREBOX_STRIPE_", "FAREBOX_BTCPAY_", "FAREBOX_COINBASE_", "FAREBOX_GOOGLE_", "FAREBOX_SIGN_UP"];
 const SECRET_KEY: &str = "FAREBOX_SECRET_KEY";
+/// Names the file of settings.
+const CONFIG: &str = "FAREBOX_CONFIG";
+/// A byte of a key in the place of one that is missing.
+const STAND_IN: &str = "5e";
 
 /// What could be read.
 #[derive(Debug)]
@@ -57,6 +61,11 @@ pub fn read_leniently(mut given: BTreeMap<String, String>) -> Reading {
     };
     let production = sources.get("FAREBOX_ENV") == Some("production");
     let mut has_secret_key = true;
+    if !production && sources.get(SECRET_KEY).is_none() && !super::key_file(&super::data_dir(&sources)).exists() {
+        // A server would make one now. Looking changes nothing.
+        sources.values.insert(SECRET_KEY.to_owned(), STAND_IN.repeat(32));
+        has_secret_key = false;
+    }
     while errors.len() < MAX_ERRORS {
         let error = match Config::load(&sources) {
             Ok(config) => return Reading { config: Some(config), errors, production, has_secret_key },
@@ -73,7 +82,7 @@ pub fn read_leniently(mut given: BTreeMap<String, String>) -> Reading {
             .retain(|known, _| *known != name && group.as_ref().is_none_or(|group| !known.starts_with(group)));
         if name == SECRET_KEY {
             // Any key, so that the rest can be looked at; nothing is sealed with it.
-            sources.values.insert(name, "5e".repeat(32));
+            sources.values.insert(name, STAND_IN.repeat(32));
             has_secret_key = false;
         } else if sources.values.len() == before && sources.get("FAREBOX_ENV") == Some("production") {
             // What production demands is missing: what else there is can be read without.
@@ -89,10 +98,11 @@ pub fn read_leniently(mut given: BTreeMap<String, String>) -> Reading {
 fn leave_out(given: &mut BTreeMap<String, String>, error: &ConfigError) -> bool {
     match error {
         ConfigError::Twice(name) => given.remove(&format!("{name}_FILE")).is_some(),
-        ConfigError::Unknown(name) => given.remove(name).is_some(),
+        // What the environment does not have stands in the file, which is then left out as a whole.
+        ConfigError::Unknown(name) => given.remove(name).or_else(|| given.remove(CONFIG)).is_some(),
         ConfigError::File { path, .. } => {
             let before = given.len();
-            given.retain(|name, value| !(value == path && name.ends_with("_FILE")));
+            given.retain(|name, value| !(value == path && (name.ends_with("_FILE") || name == CONFIG)));
             given.len() < before
         }
         ConfigError::Value { .. } | ConfigError::Provider { .. } => false,

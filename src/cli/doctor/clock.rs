@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::DATE;
 use url::Url;
 
-use super::{Finding, Patient, database, no_database, store, unasked};
+use super::{Finding, Patient, database, no_database, unasked};
+use crate::db::moment;
 use crate::outgoing::HttpClient;
 
 /// Codes of authenticator apps and tokens of processors change every half minute to two minutes.
@@ -30,9 +31,9 @@ async fn with_database(patient: &Patient<'_>) -> Finding {
     let asked = async {
         let mut conn = pool.acquire().await?;
         // The first answer may have waited for a connection; the second is as quick as the network.
-        store::now(&mut conn).await?;
+        moment(&mut conn).await?;
         let (before, began) = (patient.clock.now() + patient.ahead, Instant::now());
-        let theirs = store::now(&mut conn).await?;
+        let theirs = moment(&mut conn).await?;
         Ok::<_, sqlx::Error>(theirs - (before + half(began.elapsed())))
     };
     match asked.await {

@@ -10,8 +10,8 @@ use super::{Database, Finding, Patient, no_database, store, unasked};
 use crate::base::ids::{OrgId, RequestId};
 use crate::catalog::{self, Catalog};
 use crate::config::Config;
-use crate::db;
 use crate::db::migrate::MIGRATOR;
+use crate::db::{self, moment};
 
 /// What Farebox understands: see CONTRIBUTING.md.
 const OLDEST: i64 = 150_000;
@@ -100,7 +100,7 @@ async fn answer(conn: &mut PgConnection) -> Finding {
     // The best of some: a busy moment is no slow network.
     for _ in 0..ASKED {
         let began = Instant::now();
-        if let Err(error) = store::now(conn).await {
+        if let Err(error) = moment(conn).await {
             return Finding::fault(CHECK, error.to_string(), "look at the log of Postgres");
         }
         took = took.min(began.elapsed());

@@ -216,7 +216,11 @@ fn hidden(config: &Config) -> Vec<String> {
     if let Some(coinbase) = &payments.coinbase {
         hidden.extend(coinbase.webhook_secrets.iter().map(|secret| secret.expose().clone()));
     }
+    let collectors = config.observe.traces.iter().flat_map(|traces| &traces.headers);
+    hidden.extend(collectors.map(|(_, value)| value.expose().clone()));
     hidden.retain(|secret| secret.len() >= MIN_HIDDEN);
+    // One that begins another must not leave the rest of it.
+    hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     hidden
 }
 

@@ -8,10 +8,6 @@ const MAX_NAMES: i64 = 20;
 /// Transactions that are listed.
 const MAX_LONG: i64 = 5;
 
-pub async fn now(conn: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::Error> {
-    sqlx::query_scalar("select clock_timestamp()").fetch_one(conn).await
-}
-
 /// Names and values of settings, as they hold for this connection.
 pub async fn settings(conn: &mut PgConnection, names: &[&str]) -> Result<Vec<(String, String)>, sqlx::Error> {
     sqlx::query_as("select name, setting from pg_settings where name = any($1)").bind(names).fetch_all(conn).await

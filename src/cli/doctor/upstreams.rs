@@ -50,12 +50,17 @@ pub async fn check(patient: &Patient<'_>) -> Vec<Finding> {
     }
     let asked =
         catalog.providers().iter().filter(|listed| listed.is_open() && listed.provider.kind != ProviderKind::Sandbox);
-    let asks = asked.take(MAX_ASKED).map(|listed| ask(&patient.http, &listed.provider, &keys));
+    let asks = asked.take(MAX_ASKED).map(|listed| ask(&patient.http, &listed.provider, &keys, patient.has_secret_key));
     findings.extend(futures_util::future::join_all(asks).await);
     findings
 }
 
-async fn ask(http: &HttpClient, provider: &Provider, keys: &HashMap<String, Secret<String>>) -> Finding {
+async fn ask(
+    http: &HttpClient,
+    provider: &Provider,
+    keys: &HashMap<String, Secret<String>>,
+    has_secret_key: bool,
+) -> Finding {
     let slug = provider.slug.as_str();
     let check = slug.to_owned();
     let address = "check base_url in the catalog; private networks need FAREBOX_ALLOW_PRIVATE_UPSTREAMS=true";
@@ -81,6 +86,8 @@ async fn ask(http: &HttpClient, provider: &Provider, keys: &HashMap<String, Secr
         };
         value.set_sensitive(true);
         request = request.header(name, value);
+    } else if provider.key_env.is_some() && !has_secret_key {
+        return Finding::warning(check, "could not be asked without the secret key", "set FAREBOX_SECRET_KEY");
     } else if provider.key_env.is_some() {
         // It has a row, or it would not be open, and that row cannot be opened.
         return Finding::fault(check, "its key cannot be opened", format!("farebox providers set-key {slug}"));
