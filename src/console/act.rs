@@ -52,6 +52,8 @@ pub async fn begin(
     let id: ActId = form.parse().map_err(|_| PageError::Invalid("The form is damaged. Open its page again.".into()))?;
     let reason = reason(why)?;
     let mut tx = app.db.begin().await?;
+    // Before the own row: of two who change each other, the second waits here and not for the row that the first has.
+    operator::lock_claim(&mut tx).await?;
     let person = staff.person().clone();
     if operator::hold_role(&mut tx, person.id).await? != Some(StaffRole::Operator) {
         return Err(PageError::Forbidden("You are no operator any more. Nothing was done."));

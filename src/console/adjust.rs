@@ -5,14 +5,13 @@ use sqlx::PgConnection;
 
 use super::confirmation::given_alone;
 use super::store;
+use super::waiting::{self, OPEN_FOR, Waiting};
 use crate::accounts::operator::{self, Refusal};
 use crate::base::Usd;
 use crate::base::ids::{AdjustmentId, OrgId, PersonId, TransferId};
 use crate::db::moment;
 use crate::ledger::{self, Code, HouseAccount, PostError, Posted, Posting, credit_account};
 
-/// So long a second operator may agree.
-pub const OPEN_FOR: TimeDelta = TimeDelta::days(7);
 /// What one operator gives away alone within this time counts together.
 pub const ALONE_WITHIN: TimeDelta = TimeDelta::hours(24);
 /// More than this is a typing mistake.
@@ -119,16 +118,10 @@ pub enum AdjustError {
     NoOrg,
     #[error("There is no such grant or correction.")]
     NotFound,
-    #[error("It was decided already. Nothing was done.")]
-    Decided,
-    #[error("It waited too long and has expired. Somebody has to ask for it again.")]
-    Expired,
+    #[error(transparent)]
+    Waiting(#[from] Waiting),
     #[error(transparent)]
     Refused(#[from] Refusal),
-    #[error("You asked for this. You can withdraw it.")]
-    Own,
-    #[error("Only whoever asked for it can withdraw it. You can reject it.")]
-    NotOwn,
     #[error(transparent)]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
@@ -193,24 +186,14 @@ pub async fn end(
     withdraw: bool,
 ) -> Result<Adjustment, AdjustError> {
     let adjustment = open(conn, id).await?;
-    match (withdraw, adjustment.made_by == by) {
-        (true, false) => return Err(AdjustError::NotOwn),
-        (false, true) => return Err(AdjustError::Own),
-        _ => {}
-    }
-    let state = if withdraw { "withdrawn" } else { "rejected" };
+    let state = waiting::ending(adjustment.made_by == by, withdraw)?;
     store::decide_adjustment(conn, &adjustment, state, Some(by), None).await?;
     Ok(adjustment)
 }
 
 async fn open(conn: &mut PgConnection, id: AdjustmentId) -> Result<Adjustment, AdjustError> {
     let adjustment = store::lock_adjustment(conn, id).await?.ok_or(AdjustError::NotFound)?;
-    if adjustment.state != "pending" {
-        return Err(AdjustError::Decided);
-    }
-    if adjustment.expires_at <= moment(conn).await? {
-        return Err(AdjustError::Expired);
-    }
+    waiting::still_open(&adjustment.state, adjustment.expires_at, moment(conn).await?)?;
     Ok(adjustment)
 }
 

@@ -1,12 +1,14 @@
 //! What a second operator has to agree to, besides grants and corrections: large batches of codes, and new operators.
 //! Until then nothing of it is there.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::adjust::ALONE_WITHIN;
 use super::store;
+use super::waiting::{self, OPEN_FOR, Waiting};
 use crate::accounts::operator::{self, By, Refusal, StaffError, StaffRole};
 use crate::accounts::{self, Person};
 use crate::audit::Entry;
@@ -14,9 +16,6 @@ use crate::base::ids::{BatchId, ConfirmationId, PersonId};
 use crate::base::{Digest, Usd};
 use crate::db::moment;
 use crate::topups::codes::{self, MadeBy, MakeError, NewBatch, Prepared};
-
-/// So long a second operator may agree.
-const OPEN_FOR: TimeDelta = TimeDelta::days(7);
 
 /// What is asked for. It is stored, so later versions must still read it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -26,7 +25,8 @@ pub enum Wish {
     Codes {
         batch: BatchId,
         new: NewBatch,
-        /// In hex.
+        /// In hex, until it is decided.
+        #[serde(default)]
         digests: Vec<String>,
     },
     Operator {
@@ -69,16 +69,10 @@ pub struct Confirmation {
 pub enum ConfirmError {
     #[error("There is no such confirmation.")]
     NotFound,
-    #[error("It was decided already. Nothing was done.")]
-    Decided,
-    #[error("It waited too long and has expired. Somebody has to ask for it again.")]
-    Expired,
+    #[error(transparent)]
+    Waiting(#[from] Waiting),
     #[error(transparent)]
     Refused(#[from] Refusal),
-    #[error("You asked for this. You can withdraw it.")]
-    Own,
-    #[error("Only whoever asked for it can withdraw it. You can reject it.")]
-    NotOwn,
     #[error("The codes would have expired already. Reject it.")]
     CodesOver,
     #[error("They have no account any more, or their address is not proven. Reject it.")]
@@ -115,6 +109,13 @@ pub async fn ask(
     Ok(id)
 }
 
+/// What was agreed to and done.
+pub struct Confirmed {
+    pub one: Confirmation,
+    /// Who became an operator, and what they were and are.
+    pub staff: Option<(Person, (Value, Value))>,
+}
+
 /// Agrees, and does it. Of two who do so at once, one finds it decided. `entry` is the beginning of the entry about codes.
 ///
 /// # Errors
@@ -124,7 +125,8 @@ pub async fn confirm(
     id: ConfirmationId,
     by: PersonId,
     entry: Entry,
-) -> Result<Confirmation, ConfirmError> {
+) -> Result<Confirmed, ConfirmError> {
+    let mut staff = None;
     let one = open(conn, id).await?;
     operator::may_confirm(conn, one.made_by, by).await??;
     store::decide_confirmation(conn, id, "confirmed", by).await?;
@@ -142,14 +144,15 @@ pub async fn confirm(
         Wish::Operator { person } => {
             let person: Person = accounts::find_person(conn, *person).await?.ok_or(ConfirmError::NobodyThere)?;
             let made = operator::change_staff(conn, &person, Some(StaffRole::Operator), By::Two).await;
-            made.map_err(|error| match error {
+            let changed = made.map_err(|error| match error {
                 StaffError::Database(error) => error.into(),
                 StaffError::Already => ConfirmError::OperatorAlready,
                 StaffError::Unproven | StaffError::LastOperator => ConfirmError::NobodyThere,
             })?;
+            staff = Some((person, changed));
         }
     }
-    Ok(one)
+    Ok(Confirmed { one, staff })
 }
 
 fn digest(hex_text: &str) -> anyhow::Result<Digest> {
@@ -167,23 +170,14 @@ pub async fn end(
     withdraw: bool,
 ) -> Result<Confirmation, ConfirmError> {
     let one = open(conn, id).await?;
-    match (withdraw, one.made_by == by) {
-        (true, false) => return Err(ConfirmError::NotOwn),
-        (false, true) => return Err(ConfirmError::Own),
-        _ => {}
-    }
-    store::decide_confirmation(conn, id, if withdraw { "withdrawn" } else { "rejected" }, by).await?;
+    let state = waiting::ending(one.made_by == by, withdraw)?;
+    store::decide_confirmation(conn, id, state, by).await?;
     Ok(one)
 }
 
 async fn open(conn: &mut PgConnection, id: ConfirmationId) -> Result<Confirmation, ConfirmError> {
     let one = store::lock_confirmation(conn, id).await?.ok_or(ConfirmError::NotFound)?;
-    if one.state != "pending" {
-        return Err(ConfirmError::Decided);
-    }
-    if one.expires_at <= moment(conn).await? {
-        return Err(ConfirmError::Expired);
-    }
+    waiting::still_open(&one.state, one.expires_at, moment(conn).await?)?;
     Ok(one)
 }
 

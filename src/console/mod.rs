@@ -20,6 +20,7 @@ mod price_list;
 pub mod rules;
 mod settings;
 mod store;
+mod waiting;
 
 pub mod extract;
 pub mod pages;

@@ -22,4 +22,4 @@ pub use claim::{claim, is_claimable, make_operator, offer};
 pub use eyes::{Refusal, confirmers, may_confirm};
 pub use role::StaffRole;
 pub use staff::{By, StaffError, change_staff, needs_second};
-pub use store::{StaffMember, hold_role, is_operator, staff};
+pub use store::{StaffMember, hold_role, is_operator, lock_claim, staff};

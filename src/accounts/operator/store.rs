@@ -12,7 +12,7 @@ use crate::db::interval;
 /// Any number that nothing else locks.
 const LOCK: i64 = 7_306_204_918;
 
-/// Of two who want to become the first operator, one waits.
+/// Of two who want to become the first operator, or change who is one, one waits.
 pub async fn lock_claim(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query!("select pg_advisory_xact_lock($1)", LOCK).fetch_one(conn).await?;
     Ok(())

@@ -14,7 +14,7 @@ use crate::audit::{Action, Target};
 use crate::base::ids::{ConfirmationId, PersonId};
 use crate::base::paging::{Rows, fetch_limit};
 use crate::console::act;
-use crate::console::confirmation::{self, ConfirmError, Confirmation, Wish};
+use crate::console::confirmation::{self, ConfirmError, Confirmation, Confirmed, Wish};
 use crate::console::extract::{Acting, Staff};
 use crate::console::store;
 use crate::web::present::{amount, when};
@@ -232,13 +232,16 @@ pub async fn confirm(
         return Ok(again(&app, &here));
     };
     let (by, entry) = (act.person.id, act.entry(Action::CodesMade).note(json!({ "reason": act.reason })));
-    let one = match confirmation::confirm(&mut act.tx, id, by, entry).await {
-        Ok(one) => one,
+    let Confirmed { one, staff: made } = match confirmation::confirm(&mut act.tx, id, by, entry).await {
+        Ok(confirmed) => confirmed,
         Err(error) => {
             drop(act);
             return Ok(done(&app, &here, false, &told(error)?));
         }
     };
+    if let Some((person, changed)) = made {
+        act.note(None, Action::StaffChanged, Target::new("person", person.id, person.name.as_str()), changed).await?;
+    }
     let after = match &one.wish.0 {
         Wish::Codes { batch, new, .. } => json!({ "batch": batch, "worth": new.worth().exact() }),
         Wish::Operator { person } => json!({ "person": person, "role": "operator" }),

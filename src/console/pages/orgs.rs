@@ -13,7 +13,7 @@ use crate::base::paging::{Rows, fetch_limit};
 use crate::console::adjust::Kind;
 use crate::console::extract::{Acting, Staff};
 use crate::console::store::{self, OrgRow};
-use crate::console::{act, adjust};
+use crate::console::{act, waiting};
 use crate::orgs;
 use crate::topups;
 use crate::web::present::{amount, when};
@@ -88,7 +88,10 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<OrgQuery
             })
             .collect(),
         empty: "No organization fits".into(),
-        empty_note: "Look for a part of its name, the beginning of a member’s address, or its id.".into(),
+        empty_note: match staff.is_operator() {
+            true => "Look for a part of its name, the beginning of a member’s address, or its id.".into(),
+            false => "Look for a part of its name, or its id.".into(),
+        },
         pager: Some(pager(&rows, before.map(|_| here("")), |last| here(&place(last.created_at, last.id.0)))),
         ..Table::default()
     };
@@ -238,7 +241,7 @@ async fn adjusted(conn: &mut sqlx::PgConnection, app: &App, staff: &Staff, org: 
         empty: "No grants or corrections".into(),
         empty_note: format!(
             "Make one with the button above. Above an amount they wait for a second operator, {} days at most.",
-            adjust::OPEN_FOR.num_days()
+            waiting::OPEN_FOR.num_days()
         ),
         ..Table::default()
     })

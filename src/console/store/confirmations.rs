@@ -84,7 +84,8 @@ pub async fn decide_confirmation(
     by: PersonId,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update confirmation set state = $2, decided_by = $3, decided_at = now() where id = $1",
+        // Digests of codes that work stand with the codes.
+        "update confirmation set state = $2, decided_by = $3, decided_at = now(), wish = wish - 'digests' where id = $1",
         id.0,
         state,
         by.0,
