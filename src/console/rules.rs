@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio::sync::Mutex;
 
 use super::store;
 use crate::accounts::{SignUpPolicy, SignUpRules};
@@ -105,6 +106,9 @@ pub fn told(name: &str, value: Option<&Value>) -> String {
 /// # Errors
 /// Database errors only; what held before stays.
 pub async fn reload(pool: &PgPool, sign_up: &SignUpRules, processors: &Processors) -> Result<(), sqlx::Error> {
+    // Of two at once the one that reads later also sets later.
+    static READING: Mutex<()> = Mutex::const_new(());
+    let _reading = READING.lock().await;
     let rules = store::current_rules(&mut *pool.acquire().await?).await?;
     let find = |name: &str| rules.iter().find(|rule| rule.name == name);
     match find(FEES).and_then(|rule| Some((rule.version, rule.value.as_ref()?))) {

@@ -172,6 +172,17 @@ impl Default for Fees {
     }
 }
 
+impl Fees {
+    /// Where these say nothing of a way to pay, the others hold: it was not there when these were set.
+    #[must_use]
+    pub fn over(mut self, others: &Fees) -> Fees {
+        let missing = others.rules.iter().filter(|(slug, _)| !self.rules.iter().any(|(known, _)| known == slug));
+        let missing: Vec<_> = missing.cloned().collect();
+        self.rules.extend(missing);
+        self
+    }
+}
+
 /// The methods and fees of this instance.
 #[derive(Clone, Debug)]
 pub struct Schedule {

@@ -1,6 +1,6 @@
 //! What purchases cost, and who may sign up: over the environment, as versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use super::{again, done, form, page, reason_field};
 use crate::accounts::{SignUpPolicy, SignUpRules};
 use crate::audit::{Action, Target};
 use crate::base::Usd;
+use crate::base::ids::PersonId;
 use crate::console::act::{self, Act};
 use crate::console::extract::{Acting, Staff};
 use crate::console::store::RuleVersion;
@@ -40,14 +41,22 @@ pub async fn show(
     settings: web::Data<Settings>,
     staff: Staff,
 ) -> Result<HttpResponse, PageError> {
-    let versions = store::rule_versions(&mut *app.db.acquire().await?, LISTED).await?;
-    let mut blocks = vec![Block::Table(fees_table(&processors)), Block::Facts(facts(&sign_up, &settings, &versions))];
+    let mut conn = app.db.acquire().await?;
+    let versions = store::rule_versions(&mut conn, LISTED).await?;
+    let rules = store::current_rules(&mut conn).await?;
+    let people: Vec<PersonId> = versions.iter().map(|one| one.made_by).collect();
+    let people = store::person_names(&mut conn, &people).await?;
+    drop(conn);
+    let last = |name: &str| rules.iter().find(|one| one.name == name);
+    let seen = |name: &str| last(name).map_or(0, |one| one.version);
+    let set_here = last(rules::SIGN_UP).is_some_and(|one| one.value.is_some());
+    let mut blocks = vec![Block::Table(fees_table(&processors)), Block::Facts(facts(&sign_up, &settings, set_here))];
     if staff.is_operator() {
-        blocks.push(Block::Form(fees_form(&staff, &processors)));
-        blocks.push(Block::Form(sign_up_form(&staff, &sign_up)));
+        blocks.push(Block::Form(fees_form(&staff, &processors, seen(rules::FEES))));
+        blocks.push(Block::Form(sign_up_form(&staff, &sign_up, seen(rules::SIGN_UP))));
     }
-    blocks.push(Block::Table(history(&app, &staff, &versions)));
-    let text = "Fees on calls with an organization's own key, and the discount for stored texts, are settings of the server: \
+    blocks.push(Block::Table(history(&app, &staff, &versions, &people)));
+    let text = "Fees on calls with an organization’s own key, and the discount for stored texts, are settings of the server: \
                 a month’s allowance has one fee in that month.";
     blocks.push(Block::Note(Note { tone: "info", icon: "info", text: text.into(), ..Note::default() }));
     page(staff.shell("fees", "Fees and sign-up", "What purchases cost, and who may have an account."), blocks)
@@ -87,11 +96,10 @@ fn fees_table(processors: &Processors) -> Table {
     }
 }
 
-fn facts(sign_up: &SignUpRules, settings: &Settings, versions: &[RuleVersion]) -> Facts {
-    let set_here = versions.iter().find(|one| one.name == rules::SIGN_UP).is_some_and(|one| one.value.is_some());
+fn facts(sign_up: &SignUpRules, settings: &Settings, set_here: bool) -> Facts {
     let configured = sign_up.configured().describe();
     let whose = match set_here {
-        true => format!("Set here, over the environment's FAREBOX_SIGN_UP: {configured}"),
+        true => format!("Set here, over the environment’s FAREBOX_SIGN_UP: {configured}"),
         false => "As the environment says: FAREBOX_SIGN_UP, FAREBOX_SIGN_UP_DOMAINS".to_owned(),
     };
     Facts::of(
@@ -107,14 +115,14 @@ fn facts(sign_up: &SignUpRules, settings: &Settings, versions: &[RuleVersion]) -
     )
 }
 
-fn fees_form(staff: &Staff, processors: &Processors) -> crate::web::views::blocks::Form {
+fn fees_form(staff: &Staff, processors: &Processors, seen: i64) -> crate::web::views::blocks::Form {
     let schedule = processors.schedule();
     let mut change = form(staff, "change-fees", HERE, "Change the fees", "Change the fees");
     change.note =
         "They hold for purchases that begin afterwards, on every node within a second. Payments that have begun \
                    keep the fee that their payer saw. Auto top-ups pay what holds when they buy."
             .into();
-    change.hidden.push(("seen", schedule.version.to_string()));
+    change.hidden.push(("seen", seen.to_string()));
     let hint = "Like 5.5% min 0.80, or 5% gross-up for a share of the total, or off.";
     change.fields = processors
         .possible_methods()
@@ -137,10 +145,11 @@ fn fees_form(staff: &Staff, processors: &Processors) -> crate::web::views::block
     change
 }
 
-fn sign_up_form(staff: &Staff, sign_up: &SignUpRules) -> crate::web::views::blocks::Form {
+fn sign_up_form(staff: &Staff, sign_up: &SignUpRules, seen: i64) -> crate::web::views::blocks::Form {
     let policy = sign_up.policy();
     let mut change = form(staff, "change-sign-up", "/admin/sign-up", "Change who may sign up", "Change");
     change.note = "It holds on every node within a second. Whoever has an account keeps it.".into();
+    change.hidden.push(("seen", seen.to_string()));
     let choice = |one: SignUpPolicy, label: &str| Choice::new(one.word(), label, "", one.word() == policy.word());
     change.fields = vec![
         Input::of("select", "policy", "Who may sign up").required().choices(vec![
@@ -159,7 +168,7 @@ fn sign_up_form(staff: &Staff, sign_up: &SignUpRules) -> crate::web::views::bloc
     change
 }
 
-fn history(app: &App, staff: &Staff, versions: &[RuleVersion]) -> Table {
+fn history(app: &App, staff: &Staff, versions: &[RuleVersion], people: &HashMap<PersonId, String>) -> Table {
     let now = app.clock.now();
     Table {
         id: "versions",
@@ -172,7 +181,7 @@ fn history(app: &App, staff: &Staff, versions: &[RuleVersion]) -> Table {
                 vec![
                     Cell::text(name).under(format!("version {}", one.version)),
                     Cell::text(rules::told(&one.name, one.value.as_ref())),
-                    Cell::text(one.reason.as_str()).under(one.made_by.to_string()),
+                    Cell::text(one.reason.as_str()).under(people.get(&one.made_by).cloned().unwrap_or_default()),
                     Cell::when(when(one.made_at, now, staff.viewer())),
                 ]
             })
@@ -183,15 +192,20 @@ fn history(app: &App, staff: &Staff, versions: &[RuleVersion]) -> Table {
     }
 }
 
-/// Writes a version down, if it says something else than the last one.
+/// Writes a version down, if it says something else than the last one, which must be the one that its form was made of.
 async fn change(
     act: &mut Act,
-    name: &str,
-    before: Option<RuleVersion>,
+    (name, seen): (&str, &str),
     value: Option<Value>,
     action: Action,
 ) -> Result<bool, PageError> {
+    let before = store::lock_rule(&mut act.tx, name).await?;
     let (version, old) = before.map_or((0, None), |one| (one.version, one.value));
+    if seen != version.to_string() {
+        return Err(PageError::Invalid(
+            "Somebody else has changed this meanwhile. Open the page again. Nothing was changed.".into(),
+        ));
+    }
     if old == value {
         return Ok(false);
     }
@@ -248,14 +262,7 @@ pub async fn set_fees(
     let Some(mut act) = act::begin(&app, &staff, &form.why.form, &form.why.reason, "fees").await? else {
         return Ok(again(&app, HERE));
     };
-    let before = store::lock_rule(&mut act.tx, rules::FEES).await?;
-    let current = before.as_ref().filter(|one| one.value.is_some()).map_or(0, |one| one.version);
-    if form.seen != current.to_string() {
-        return Err(PageError::Invalid(
-            "Somebody else has changed the fees meanwhile. Open the page again. Nothing was changed.".into(),
-        ));
-    }
-    if !change(&mut act, rules::FEES, before, value, Action::FeesChanged).await? {
+    if !change(&mut act, (rules::FEES, &form.seen), value, Action::FeesChanged).await? {
         return Ok(done(&app, HERE, true, "These fees held already. Nothing was changed."));
     }
     act.commit().await?;
@@ -270,6 +277,9 @@ pub struct SignUpForm {
     policy: String,
     #[serde(default)]
     domains: String,
+    /// The version that the form was made of.
+    #[serde(default)]
+    seen: String,
     #[serde(flatten)]
     why: ReasonForm,
 }
@@ -296,8 +306,7 @@ pub async fn set_sign_up(
     let Some(mut act) = act::begin(&app, &staff, &form.why.form, &form.why.reason, "sign_up").await? else {
         return Ok(again(&app, HERE));
     };
-    let before = store::lock_rule(&mut act.tx, rules::SIGN_UP).await?;
-    if !change(&mut act, rules::SIGN_UP, before, value, Action::SignUpChanged).await? {
+    if !change(&mut act, (rules::SIGN_UP, &form.seen), value, Action::SignUpChanged).await? {
         return Ok(done(&app, HERE, true, "This held already. Nothing was changed."));
     }
     act.commit().await?;

@@ -294,7 +294,11 @@ impl Processors {
     /// From now on purchases cost this; `None`: what the environment says. Those that were begun keep their fee.
     pub fn set_fees(&self, fees: Option<&Fees>) {
         let names: Vec<&str> = self.list.iter().map(|one| one.name()).collect();
-        let schedule = Arc::new(Schedule::new(fees.unwrap_or(&self.configured), &names));
+        let schedule = match fees {
+            None => Schedule::new(&self.configured, &names),
+            Some(fees) => Schedule::new(&fees.clone().over(&self.configured), &names),
+        };
+        let schedule = Arc::new(schedule);
         *self.schedule.write().unwrap_or_else(PoisonError::into_inner) = schedule;
     }
 
