@@ -57,9 +57,6 @@ impl Figures {
     /// The stretch in words, and what has to be known to read it.
     pub fn words(&self, asked: &Asked) -> String {
         let mut words = range(&self.now.buckets, asked.viewer);
-        if !asked.filter.is_slice() {
-            words.push_str(" Charts and sums do not follow the filters on status, cost, id and the model asked for.");
-        }
         if self.moved {
             words.push_str(" Where calls were deleted, a day begins on the whole UTC hour.");
         }

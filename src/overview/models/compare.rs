@@ -7,9 +7,11 @@ use rust_decimal::Decimal;
 
 use super::filter::Filter;
 use super::words::{dollars, input_price, is_sandbox, longest, per_million, tokens, words};
+use super::{Seen, fastest, shown_offers};
 use crate::activity;
 use crate::catalog::{ListedModel, Shelf};
 use crate::orgs::Member;
+use crate::presets::pages::preferences::Instance;
 use crate::web::views::catalog as views;
 use crate::web::{App, Fields, PageError, html};
 
@@ -23,25 +25,29 @@ const EXAMPLE: (u32, u32) = (10_000, 1_000);
 pub async fn show(
     app: web::Data<App>,
     shelf: web::Data<Shelf>,
+    instance: web::Data<Instance>,
     member: Member,
     query: web::Query<Vec<(String, String)>>,
 ) -> Result<HttpResponse, PageError> {
     let (catalog, filter) = (shelf.current(), Filter::read(&Fields::from(query.into_inner())));
     let models: Vec<&Arc<ListedModel>> = filter.compared.iter().filter_map(|id| catalog.model(id)).collect();
-    let offers: Vec<_> = models.iter().flat_map(|listed| listed.open_offers()).map(|offer| offer.id).collect();
     let mut conn = member.tenant(&app).await?;
+    let policy = instance.policy_of(&mut conn, &member).await?;
+    let offers: Vec<_> = models.iter().flat_map(|listed| shown_offers(listed, &policy)).map(|offer| offer.id).collect();
     let day = activity::measured(&mut conn, app.clock.now() - activity::DAY, Some(&offers)).await?;
     drop(conn);
-    let column = |of: &dyn Fn(&ListedModel) -> String| -> Vec<views::Cell> {
+    let column = |of: &dyn Fn(&Arc<ListedModel>) -> String| -> Vec<views::Cell> {
         models.iter().map(|listed| cell(of(listed))).collect()
     };
     let price = |of: &dyn Fn(&crate::catalog::Price) -> String| {
         column(&|listed| listed.lead_offer().map(|offer| of(&offer.endpoint.price)).unwrap_or_default())
     };
-    let seen =
-        |of: fn(super::Seen) -> Option<String>| column(&|listed| of(super::fastest(listed, &day)).unwrap_or_default());
-    let names = |listed: &ListedModel| {
-        let mut names: Vec<&str> = listed.open_offers().map(|offer| offer.provider.provider.name.as_str()).collect();
+    let seen = |of: fn(Seen) -> Option<String>| {
+        column(&|listed| of(fastest(&shown_offers(listed, &policy), &day)).unwrap_or_default())
+    };
+    let names = |listed: &Arc<ListedModel>| {
+        let mut names: Vec<&str> =
+            shown_offers(listed, &policy).into_iter().map(|offer| offer.provider.provider.name.as_str()).collect();
         names.dedup();
         names.join(", ")
     };

@@ -127,14 +127,14 @@ impl Filter {
     }
 
     /// The catalog's own order is by age.
-    pub fn sort(&self, models: &mut [&Arc<ListedModel>], day: &Day) {
+    pub fn sort(&self, models: &mut [&Arc<ListedModel>], day: &Day, policy: &Policy) {
         let price = |listed: &ListedModel, of: fn(&Offer) -> UnitPrice| listed.lead_offer().map(of);
         match self.sort.as_str() {
             "name" => models.sort_by_cached_key(|listed| listed.model.name.to_lowercase()),
             "price" => models.sort_by_key(|listed| price(listed, |offer| offer.endpoint.price.prompt)),
             "output" => models.sort_by_key(|listed| price(listed, |offer| offer.endpoint.price.completion)),
             "context" => models.sort_by_key(|listed| Reverse(listed.model.context_length)),
-            "speed" => models.sort_by_cached_key(|listed| Reverse(fastest(listed, day))),
+            "speed" => models.sort_by_cached_key(|listed| Reverse(fastest(listed, day, policy))),
             _ => {}
         }
     }
@@ -177,9 +177,9 @@ fn choices(all: &str, offered: &[(&str, &str)], chosen: &str) -> Vec<Choice> {
         .collect()
 }
 
-/// Tokens in a thousand seconds of the fastest provider that can be called; `None` where none was measured.
-pub fn fastest(listed: &ListedModel, day: &Day) -> Option<u64> {
-    listed.open_offers().filter_map(|offer| day.get(&offer.id)?.speed().tokens_per_1000s).max()
+/// Tokens in a thousand seconds of the fastest provider that is shown; `None` where none was measured.
+fn fastest(listed: &Arc<ListedModel>, day: &Day, policy: &Policy) -> Option<u64> {
+    super::shown_offers(listed, policy).iter().filter_map(|offer| day.get(&offer.id)?.speed().tokens_per_1000s).max()
 }
 
 #[cfg(test)]

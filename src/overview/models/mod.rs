@@ -49,11 +49,10 @@ pub async fn index(
     let default = default_of(&mut conn, &member).await?;
     let policy = instance.policy_of(&mut conn, &member).await?;
     drop(conn);
-    let reached = |listed: &&Arc<ListedModel>| is_reached(listed, &policy);
-    let mut found: Vec<_> =
-        catalog.models().iter().filter(reached).filter(|listed| filter.lets_through(listed, &policy)).collect();
-    filter.sort(&mut found, &day);
-    let all = catalog.models().iter().filter(reached).count();
+    let reached: Vec<_> = catalog.models().iter().filter(|listed| is_reached(listed, &policy)).collect();
+    let mut found: Vec<_> = reached.iter().copied().filter(|listed| filter.lets_through(listed, &policy)).collect();
+    filter.sort(&mut found, &day, &policy);
+    let all = reached.len();
     let page = filter.page.min(found.len().saturating_sub(1) / PAGE);
     let shown: Vec<_> = found.iter().skip(page * PAGE).take(PAGE).copied().collect();
     let compared: Vec<_> = filter.compared.iter().filter_map(|id| catalog.model(id)).collect();
@@ -128,7 +127,7 @@ fn row(
         context: tokens(model.context_length),
         takes: words(&model.input_modalities),
         providers: providers.join(", "),
-        speed: fastest(listed, day).speed,
+        speed: fastest(&shown, day).speed,
         compared: compared.iter().any(|one| one.model.slug == model.slug),
         default: default == Some(model.slug.as_str()),
         sandbox: is_sandbox(listed),
@@ -164,8 +163,8 @@ fn shown_offers<'a>(listed: &'a Arc<ListedModel>, policy: &Policy) -> Vec<&'a Of
 }
 
 /// What was measured of the fastest provider; of any where no speed was.
-fn fastest(listed: &ListedModel, day: &Day) -> Seen {
-    let measured = listed.open_offers().filter_map(|offer| day.get(&offer.id));
+fn fastest(shown: &[&Offer], day: &Day) -> Seen {
+    let measured = shown.iter().filter_map(|offer| day.get(&offer.id));
     Seen::of(measured.max_by_key(|measured| measured.speed().tokens_per_1000s))
 }
 
