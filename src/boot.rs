@@ -73,6 +73,11 @@ const DATABASE_WAIT: Duration = Duration::from_secs(60);
 /// How long `/readyz` says that the process is stopping before new connections are refused; less if no call runs.
 const STOP_NOTICE: Duration = Duration::from_secs(3);
 /// How often the books are audited while the server runs.
+/// For what has something to write down or to send at the very end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// Until rules that could not be read are read again, and how often at most.
+const RULES_AGAIN: Duration = Duration::from_secs(1);
+const RULES_TRIES: u32 = 3_600;
 const AUDIT_EVERY: Duration = Duration::from_secs(60);
 
 /// Whether this process should get new requests; `/readyz` tells load balancers.
@@ -133,8 +138,9 @@ pub async fn serve(mut config: Config, url: &Secret<String>) -> anyhow::Result<(
     activity::make_parts(&pools.general).await.context("the table of calls could not be made ready")?;
     let metrics = measures::install()?;
     let stop = CancellationToken::new();
-    let tasks = TaskTracker::new();
-    let parts = build(&config, &pools, metrics, &stop, &tasks).await?;
+    // Calls, and what has something to write down at the end.
+    let (tasks, last) = (TaskTracker::new(), TaskTracker::new());
+    let parts = build(&config, &pools, metrics, &stop, (&tasks, &last)).await?;
     let server = listen(&config, &parts)?;
     door::announce(&config, server.addrs.first());
     door::offer_operator(&parts.app).await?;
@@ -154,6 +160,10 @@ pub async fn serve(mut config: Config, url: &Secret<String>) -> anyhow::Result<(
         }
     }
     stop.cancel();
+    last.close();
+    if tokio::time::timeout(LAST_WORDS, last.wait()).await.is_err() {
+        tracing::warn!("not all figures and traces of the last seconds found their place");
+    }
     pools.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -178,7 +188,7 @@ async fn build(
     pools: &Pools,
     metrics: PrometheusHandle,
     stop: &CancellationToken,
-    tasks: &TaskTracker,
+    (tasks, last): (&TaskTracker, &TaskTracker),
 ) -> anyhow::Result<Parts> {
     let handle = Handle::current();
     let dev = !config.is_production();
@@ -219,7 +229,7 @@ async fn build(
         health: health.clone(),
         defaults: InstanceDefaults { model: model.clone(), sort: config.default_sort },
         http: http.clone(),
-        tracer: tracer(config, stop)?,
+        tracer: tracer(config, last, stop)?,
         texts: texts.clone(),
         keys: upstream_keys.clone(),
         tasks: tasks.clone(),
@@ -251,8 +261,8 @@ async fn build(
     };
     handle
         .spawn(db::listen::listen(pools.general.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
-    handle.spawn(gateway::measure::run(pools.general.clone(), health.clone(), stop.clone()));
-    handle.spawn(privacy::run_janitor(pools.general.clone(), texts, stop.clone()));
+    last.spawn(gateway::measure::run(pools.general.clone(), health.clone(), stop.clone()));
+    last.spawn(privacy::run_janitor(pools.general.clone(), texts, stop.clone()));
     hooks::start(config, pools, &vault, &courier, stop);
     spawn_background(config, pools, stop, mailer, &processors, &settler, spool).await?;
     Ok(Parts {
@@ -389,8 +399,11 @@ impl Watcher {
     fn reload_rules(&self) {
         let (rules, processors, pool) = (self.rules.clone(), self.processors.clone(), self.pool.clone());
         Handle::current().spawn(async move {
-            if let Err(error) = console::rules::reload(&pool, &rules, &processors).await {
-                tracing::warn!(%error, "fees and the sign-up policy were not read again; the last ones stay");
+            // Nobody tells of this change again.
+            for _ in 0..RULES_TRIES {
+                let Err(error) = console::rules::reload(&pool, &rules, &processors).await else { return };
+                tracing::warn!(%error, "fees and the sign-up policy were not read again; the last ones stay till then");
+                tokio::time::sleep(RULES_AGAIN).await;
             }
         });
     }

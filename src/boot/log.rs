@@ -2,8 +2,8 @@
 
 use anyhow::Context;
 use metrics::counter;
-use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context as In, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -51,12 +51,12 @@ impl<S: Subscriber> Layer<S> for SlowStatements {
 ///
 /// # Errors
 /// When its settings make no client.
-pub fn tracer(config: &Config, stop: &CancellationToken) -> anyhow::Result<Tracer> {
+pub fn tracer(config: &Config, tasks: &TaskTracker, stop: &CancellationToken) -> anyhow::Result<Tracer> {
     match &config.observe.traces {
         None => Ok(Tracer::off()),
         Some(settings) => {
             tracing::info!(collector = settings.endpoint.host_str().unwrap_or_default(), "traces of calls are sent");
-            Tracer::start(settings.clone(), &Handle::current(), stop.clone())
+            Tracer::start(settings.clone(), tasks, stop.clone())
         }
     }
 }

@@ -18,6 +18,7 @@ use super::respond::{refuse, respond};
 use super::wire::MAX_BODY;
 use super::wire::schema::{ChatCompletion, ChatCompletionRequest};
 use crate::keys::extract::{Authenticated, authenticate};
+use crate::traces::Context;
 use crate::web::api::{ErrorBody, private, to_bytes};
 use crate::web::headers::request_id;
 
@@ -281,9 +282,9 @@ fn facts(request_id: String, headers: &HeaderMap) -> ClientFacts {
     let title = [text("x-openrouter-title"), text("x-title")].into_iter().find(|title| !title.is_empty());
     let app = title.unwrap_or_else(|| host(&referer));
     let via = headers.get_all(VIA).filter_map(|value| value.to_str().ok());
-    let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let parent = headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(Context::parse);
     let (user_agent, hops) = (text(USER_AGENT.as_str()), hops::passed(via));
-    ClientFacts { request_id, app, referer, user_agent, hops, traceparent, authenticated: None }
+    ClientFacts { request_id, app, referer, user_agent, hops, parent, authenticated: None }
 }
 
 /// A header as text without control characters.

@@ -32,7 +32,7 @@ use crate::outgoing::HttpClient;
 use crate::presets::Memory;
 use crate::privacy::Texts;
 use crate::routing::{Asked, Candidate, Conversation, Conversations, Health, Policy, candidates, model_of};
-use crate::traces::Tracer;
+use crate::traces::{Context, Tracer};
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -83,8 +83,8 @@ pub struct ClientFacts {
     pub user_agent: String,
     /// How often the request has passed through Farebox before.
     pub hops: u8,
-    /// The header `traceparent`, if there is one.
-    pub traceparent: Option<String>,
+    /// Whose trace it belongs to, by the header `traceparent`.
+    pub parent: Option<Context>,
     /// When it was begun, and ended, to find out who calls.
     pub authenticated: Option<(Instant, Instant)>,
 }
@@ -144,10 +144,10 @@ impl Gateway {
         let id = CallId::fresh();
         let answer = match protocol.read(body) {
             Ok(request) => {
-                let (parent, authenticated) = (facts.traceparent.clone(), facts.authenticated);
+                let (parent, authenticated) = (facts.parent, facts.authenticated);
                 let call = self.call(id, caller, facts, &request);
                 let task = (&call, request.task);
-                let trace = spans::begin(&self.0.deps.tracer, parent.as_deref(), task, authenticated);
+                let trace = spans::begin(&self.0.deps.tracer, parent, task, authenticated);
                 self.complete(call, caller, request, trace).await
             }
             Err(error) => Answer::Error(error),

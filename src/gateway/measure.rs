@@ -18,11 +18,14 @@ pub async fn run(pool: PgPool, health: Health, stop: CancellationToken) {
     let mut forgot: Option<Instant> = None;
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => {}
             () = tokio::time::sleep(EVERY) => {}
         }
         if let Err(error) = write_down(&pool, &health).await {
             tracing::warn!(%error, "how endpoints did was not written down; trying again");
+        }
+        if stop.is_cancelled() {
+            return;
         }
         if forgot.is_none_or(|at| at.elapsed() > FORGET_EVERY) {
             forgot = Some(Instant::now());

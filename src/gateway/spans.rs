@@ -26,12 +26,12 @@ pub(super) fn operation(task: Task) -> &'static str {
 /// Begins the trace of a call. `authenticated` is how long it took to find out who calls.
 pub(super) fn begin(
     tracer: &Tracer,
-    parent: Option<&str>,
+    parent: Option<Context>,
     (call, task): (&Call, Task),
     authenticated: Option<(Instant, Instant)>,
 ) -> Tracing {
     let operation = operation(task);
-    let mut trace = tracer.begin(parent, &format!("{operation} {}", call.model_asked))?;
+    let mut trace = tracer.begin(parent, || format!("{operation} {}", call.model_asked))?;
     let root = trace.root();
     root.set("gen_ai.operation.name", operation)
         .set("gen_ai.request.model", call.model_asked.as_str())

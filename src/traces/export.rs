@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use metrics::counter;
 use rand::RngExt;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 use super::sample::Sampler;
@@ -66,25 +66,24 @@ impl Tracer {
     ///
     /// # Errors
     /// When the settings make no client.
-    pub fn start(settings: TraceSettings, handle: &Handle, stop: CancellationToken) -> anyhow::Result<Tracer> {
+    pub fn start(settings: TraceSettings, tasks: &TaskTracker, stop: CancellationToken) -> anyhow::Result<Tracer> {
         let (sender, receiver) = mpsc::channel(settings.queue);
         let sampler = settings.sampler;
         let line = Line::new(settings)?;
-        handle.spawn(line.run(receiver, stop));
+        tasks.spawn(line.run(receiver, stop));
         Ok(Tracer(Some(Arc::new(Inner { sampler, clock: Clock::system(), sender }))))
     }
 
-    /// Begins a trace, if any are made and this one is to be kept. `parent` is the header `traceparent`.
+    /// Begins a trace, if any are made and this one is to be kept. `parent` is of the header `traceparent`.
     #[must_use]
-    pub fn begin(&self, parent: Option<&str>, name: &str) -> Option<Box<Trace>> {
+    pub fn begin(&self, parent: Option<Context>, name: impl FnOnce() -> String) -> Option<Box<Trace>> {
         let inner = self.0.as_ref()?;
-        let parent = parent.and_then(Context::parse);
         let id = parent.map_or_else(|| rand::rng().random_range(1..=u128::MAX), |parent| parent.trace);
         if !inner.sampler.keeps(parent.as_ref(), id) {
             return None;
         }
         let wall = inner.clock.now().timestamp_nanos_opt().and_then(|nanos| u64::try_from(nanos).ok());
-        Some(Box::new(Trace::new(id, parent.as_ref(), name, (Instant::now(), wall.unwrap_or_default()))))
+        Some(Box::new(Trace::new(id, parent.as_ref(), &name(), (Instant::now(), wall.unwrap_or_default()))))
     }
 
     /// Hands a trace over. Never waits.
@@ -158,8 +157,10 @@ impl Line {
                 () = stop.cancelled() => {}
                 _ = tokio::time::timeout(self.settings.delay, gather) => {}
             }
-            self.send(&batch).await;
-            batch.clear();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.send(&batch) => batch.clear(),
+            }
         }
         queue.close();
         while let Ok(trace) = queue.try_recv() {
