@@ -75,9 +75,6 @@ const STOP_NOTICE: Duration = Duration::from_secs(3);
 /// How often the books are audited while the server runs.
 /// For what has something to write down or to send at the very end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// Until rules that could not be read are read again, and how often at most.
-const RULES_AGAIN: Duration = Duration::from_secs(1);
-const RULES_TRIES: u32 = 3_600;
 const AUDIT_EVERY: Duration = Duration::from_secs(60);
 
 /// Whether this process should get new requests; `/readyz` tells load balancers.
@@ -398,14 +395,7 @@ impl Watcher {
 
     fn reload_rules(&self) {
         let (rules, processors, pool) = (self.rules.clone(), self.processors.clone(), self.pool.clone());
-        Handle::current().spawn(async move {
-            // Nobody tells of this change again.
-            for _ in 0..RULES_TRIES {
-                let Err(error) = console::rules::reload(&pool, &rules, &processors).await else { return };
-                tracing::warn!(%error, "fees and the sign-up policy were not read again; the last ones stay till then");
-                tokio::time::sleep(RULES_AGAIN).await;
-            }
-        });
+        Handle::current().spawn(async move { console::rules::reload_surely(&pool, &rules, &processors).await });
     }
 
     fn reload(&self) {
