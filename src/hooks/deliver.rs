@@ -170,9 +170,7 @@ impl Dispatcher {
             store::note_working(&mut tx, hook.org, hook.id).await?;
         } else {
             let long = store::note_failing(&mut tx, hook.org, hook.id, OFF_AFTER).await?;
-            // For its time only with a message that had all its tries: one that is seldom told anything, and failed with the
-            // last message, gets them for this one.
-            if hook.disabled_at.is_none() && ((long && again.is_none()) || outcome.is_gone()) {
+            if hook.disabled_at.is_none() && (long || outcome.is_gone()) {
                 let why = if outcome.is_gone() { "gone" } else { "failing" };
                 self.switch_off(&mut tx, &hook, why, outcome).await?;
             }

@@ -218,7 +218,7 @@ async fn a_limit_is_told_of_at_80_and_100_percent_once_in_each_window() {
         .expect("raised");
     look().await;
     assert_eq!(mails("limit_near").await.len(), 2);
-    assert!(mails("limit_near").await[1].0.contains("83 %"));
+    assert!(mails("limit_near").await[1].0.contains("83%"));
     let came = receiver.has(4).await;
     let mut kinds: Vec<_> = came.iter().map(|one| one.json()["type"].as_str().unwrap_or_default().to_owned()).collect();
     kinds.sort();
