@@ -1,8 +1,9 @@
 //! BTCPay Server: invoices that are paid on a network, in one payment or several, in time or late. Nothing outside of this
 //! file and its folder knows its words. API: Greenfield, <https://docs.btcpayserver.org/API/Greenfield/v1/>.
 //!
-//! It has no idempotency keys: an invoice is found again by the purchase that it names, and where two were made at the
-//! same moment, the older one counts and the other is closed. It never tells of money that was sent back.
+//! It has no idempotency keys: an invoice is found again by the purchase that it names. Where two were made at the same
+//! moment, our own database says which one counts, and only then the other is closed: what is seen here meanwhile is no
+//! ground to close anything, because somebody may just be sent to it. It never tells of money that was sent back.
 
 mod read;
 mod webhook;
@@ -25,7 +26,7 @@ use crate::topups::topup::TopUp;
 const MONITORING_MINUTES: u32 = 1_440;
 /// Invoices of one page.
 const PAGE: usize = 50;
-/// Invoices of one purchase that are looked at; there is one, or two when they were made at the same moment.
+/// Invoices of one purchase that are looked at; there is one, or a few that were made at the same moment.
 const TWINS: usize = 10;
 
 /// How many confirmations a payment needs. None at all is not offered: credits are spent within seconds.
@@ -112,7 +113,7 @@ impl BtcPay {
         Ok(ours.min_by_key(Invoice::rank))
     }
 
-    /// Closes an invoice that nobody was sent to. That it is closed is tidiness, so a refusal does not matter.
+    /// Closes an invoice that nobody is sent to. That it is closed is tidiness, so a refusal does not matter.
     async fn close(&self, invoice: &str) {
         let url = self.address(&["invoices", invoice, "status"]);
         let asked = self.ask(Method::POST, url, Some(json!({ "status": "Invalid" }))).await;
@@ -168,13 +169,7 @@ impl Processor for BtcPay {
             },
         });
         let made: Invoice = self.ask(Method::POST, self.address(&["invoices"]), Some(request)).await?.read()?;
-        match self.invoice_of(topup).await? {
-            Some(first) if first.id != made.id => {
-                self.close(&made.id).await;
-                Ok(first.checkout())
-            }
-            _ => Ok(made.checkout()),
-        }
+        Ok(made.checkout())
     }
 
     async fn withdraw(&self, checkout: &str) {
