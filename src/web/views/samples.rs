@@ -1003,8 +1003,7 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             byok: id.starts_with("anthropic"),
             barred: id.starts_with("google"),
         };
-    let index = catalog::Index {
-        shell: shell(theme, "models", "Models", "What can be called here, and what it costs."),
+    let list = catalog::List {
         providers: vec![Choice::new("", "All providers", "", true)],
         modalities: vec![Choice::new("", "Anything", "", true)],
         prices: vec![Choice::new("", "Any price", "", true)],
@@ -1024,12 +1023,19 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         count: "5 models.".into(),
         ..Default::default()
     };
-    push(out, "models", &index)?;
-    let mut empty = index;
-    empty.models.clear();
-    empty.search = "gpt-9".into();
-    empty.empty_reason = "Nothing here is called “gpt-9”.".into();
-    push(out, "models_empty", &empty)?;
+    let frame = || shell(theme, "models", "Models", "What can be called here, and what it costs.");
+    push(out, "models", &catalog::Index { shell: frame(), list: list.clone() })?;
+    let guest = |title: &str, back: bool, body: catalog::Body| catalog::Guest {
+        page: public(theme, title),
+        description: "What can be called here, and what it costs.".into(),
+        back_href: back.then(|| "/models".into()),
+        sign_in_href: "/sign-in?next=%2Fmodels".into(),
+        body,
+    };
+    push(out, "models_guest", &guest("Models", false, catalog::Body::List(Box::new(list.clone()))))?;
+    let (models, search) = (Vec::new(), "gpt-9".into());
+    let empty = catalog::List { models, search, empty_reason: "Nothing here is called “gpt-9”.".into(), ..list };
+    push(out, "models_empty", &catalog::Index { shell: frame(), list: empty })?;
     let provider = |name: &str, measured: bool| catalog::ProviderRow {
         name: name.into(),
         notes: if measured { Vec::new() } else { vec!["fp8".into(), "may train on inputs".into()] },
@@ -1045,11 +1051,8 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         uptime_month: measured.then(|| "99.9%".into()),
         tries_month: "of 31,204 tries".into(),
     };
-    let show = catalog::Show {
-        shell: shell(theme, "models", "Claude Sonnet 4.5", "A model by Anthropic for coding and long tasks."),
+    let about = catalog::About {
         id: "anthropic/claude-sonnet-4.5".into(),
-        may_set_default: true,
-        may_chat: true,
         figures: vec![
             fact("Input / 1M tokens", "$3.00"),
             fact("Output / 1M tokens", "$15.00"),
@@ -1062,6 +1065,13 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         snippets: snippets("$FAREBOX_KEY"),
         ..Default::default()
     };
+    push(out, "model_guest", &guest("Claude Sonnet 4.5", true, catalog::Body::About(Box::new(about.clone()))))?;
+    let show = catalog::Show {
+        shell: shell(theme, "models", "Claude Sonnet 4.5", "A model by Anthropic for coding and long tasks."),
+        may_set_default: true,
+        may_chat: true,
+        about,
+    };
     let compared = |id: &str, name: &str| catalog::ComparedModel {
         href: format!("/models/{id}"),
         id: id.into(),
@@ -1072,8 +1082,7 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let cells = |one: &str, other: &str, best: bool| {
         vec![catalog::Cell { text: one.into(), best }, catalog::Cell { text: other.into(), best: false }]
     };
-    let compare = catalog::Compare {
-        shell: shell(theme, "models", "Compare models", "Prices are the lowest of each model’s providers."),
+    let comparison = catalog::Comparison {
         back_href: "/models".into(),
         enough: true,
         models: vec![
@@ -1098,8 +1107,12 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             },
         ],
     };
-    push(out, "models_compare", &compare)?;
-    push(out, "models_compare_none", &catalog::Compare { enough: false, ..compare.clone() })?;
+    let frame = || shell(theme, "models", "Compare models", "Prices are the lowest of each model’s providers.");
+    let none = catalog::Comparison { enough: false, ..comparison.clone() };
+    push(out, "models_compare", &catalog::Compare { shell: frame(), comparison: comparison.clone() })?;
+    push(out, "models_compare_none", &catalog::Compare { shell: frame(), comparison: none })?;
+    let comparison = catalog::Body::Comparison(Box::new(comparison));
+    push(out, "models_compare_guest", &guest("Compare models", true, comparison))?;
     let choice = |id: &str, name: &str, price: &str| chat::Choice {
         id: id.into(),
         name: name.into(),
