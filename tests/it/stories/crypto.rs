@@ -306,7 +306,7 @@ async fn a_processor_that_stumbles_or_two_that_send_the_form_make_one_payment_pa
 }
 
 /// The same form at the same moment: everybody is sent to one page, and that page is open.
-async fn one_form_in_six_windows(rail: &Rail, farebox: &Farebox, ada: &mut Visitor, token: &str) {
+async fn one_form_in_six_windows(rail: &Rail, farebox: &Farebox, ada: &mut Visitor<'_>, token: &str) {
     let cookies = ada.cookies().to_vec();
     let page = ada.get("/credits").await;
     let fresh = crate::support::visitor::form(&page.body, "/credits/topups");
