@@ -3,6 +3,7 @@
 mod access;
 mod adjustments;
 mod books;
+mod catalog;
 mod eyes;
 mod house;
 mod rules;
