@@ -29,7 +29,7 @@ mod store;
 mod usage;
 mod view;
 
-pub use analytics::{Analysis, Analyzed, AnalyzedRow, Dimension, Granularity, Picked, analyze};
+pub use analytics::{Analysis, Analyzed, AnalyzedRow, Dimension, Granularity, OfCalls, Picked, Spread, analyze};
 pub use chart::{Cell, Chart, Group, Measures, Metric, Period, Series, Slice, TOP_SERIES, chart, measure};
 pub use detail::{Detail, PriceLine, PriceLines, detail};
 pub use endpoints::{DAY, KEPT, add_measured, forget_measured, measured, recent};

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use crate::accounts::Recent;
 use crate::base::Viewer;
 use crate::base::ids::{KeyId, OrgId, PersonId};
-use crate::catalog::{Catalog, ListedProvider, Offer, ProviderKind, Shelf};
+use crate::catalog::{Catalog, ListedProvider, Offer, Shelf};
 use crate::integrations::{self, ConnectError, MAX_LIMITS, PlainProviderKey, ProviderKey, Tried, Turn, Wish, try_key};
 use crate::keys::{self, Listing};
 use crate::orgs::{self, KeyUser, Member, Permission, SettingsEditor};
@@ -214,7 +214,7 @@ fn provider<'a>(catalog: &'a Catalog, slug: &str) -> Result<&'a ListedProvider, 
 }
 
 fn takes_keys(listed: &ListedProvider) -> bool {
-    listed.provider.kind != ProviderKind::Sandbox && !host_of(listed).is_empty()
+    integrations::origin_for(listed).is_some()
 }
 
 fn host_of(listed: &ListedProvider) -> String {

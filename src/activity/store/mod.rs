@@ -9,7 +9,7 @@ mod sums;
 mod views;
 mod write;
 
-pub(super) use analytics::{AnalyticsQuery, analyze};
+pub(super) use analytics::{AnalyticsQuery, analyze, analyze_calls};
 pub(super) use endpoints::{add_counts, add_measured, forget_measured, measured_of, measured_of_all, recent_counts};
 pub use extra::{HourDetail, UsageDetail};
 pub(super) use extra::{add_extra, details, extra_of, hour_details};

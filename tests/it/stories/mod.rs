@@ -8,6 +8,7 @@ mod catalog;
 mod chat;
 mod clients;
 mod codes;
+mod conditions;
 mod connect;
 mod contract;
 mod crashes;
