@@ -37,8 +37,8 @@ pub async fn analyze(conn: &mut PgConnection, query: &AnalyticsQuery<'_>) -> Res
             coalesce(sum(requests), 0) as "requests!", coalesce(sum(failed), 0) as "failed!",
             coalesce(sum(prompt_tokens), 0) as "prompt!", coalesce(sum(completion_tokens), 0) as "completion!",
             coalesce(sum(reasoning_tokens), 0) as "reasoning!", coalesce(sum(cached_tokens), 0) as "cached!",
-            coalesce(sum(cost), 0) as "cost!: Usd"
-           from usage_measured($1, $2, $3, $4)
+            coalesce(sum(cost), 0) as "cost!: Usd", coalesce(sum(upstream_cost), 0) as "upstream!: Usd"
+           from usage_tally($1, $2, $3, $4)
            where ($8::text[] is null or model = any ($8)) and model <> all ($9::text[])
             and ($10::text[] is null or provider = any ($10)) and provider <> all ($11::text[])
             and ($12::text[] is null or app = any ($12)) and app <> all ($13::text[])
