@@ -149,6 +149,7 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/sign-out", web::post().to(accounts::pages::sign_out))
         .route("/activity", web::get().to(overview::activity::index))
         .route("/activity/new", web::get().to(overview::activity::newer))
+        .route("/activity/sums", web::get().to(overview::activity::sums::show))
         .route("/activity/export", web::get().to(overview::activity::export::export))
         .route("/activity/views", web::post().to(overview::activity::saved::save))
         .route("/activity/views/{view}/delete", web::post().to(overview::activity::saved::delete))

@@ -95,6 +95,7 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/sign-out", Member),
     ("get", "/activity", Member),
     ("get", "/activity/new", Member),
+    ("get", "/activity/sums", Member),
     ("get", "/activity/export", Member),
     ("post", "/activity/views", Member),
     ("post", "/activity/views/{view}/delete", Owner("view")),

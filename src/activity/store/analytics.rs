@@ -41,26 +41,7 @@ pub async fn analyze(conn: &mut PgConnection, query: &AnalyticsQuery<'_>) -> Res
             coalesce(sum(prompt_tokens), 0) as "prompt!", coalesce(sum(completion_tokens), 0) as "completion!",
             coalesce(sum(reasoning_tokens), 0) as "reasoning!", coalesce(sum(cached_tokens), 0) as "cached!",
             coalesce(sum(cost), 0) as "cost!: Usd", coalesce(sum(upstream_cost), 0) as "upstream!: Usd"
-           from (
-              select h.hour as at, h.model, h.provider, h.app, h.key_id, h.member_id, h.requests, h.failed,
-                h.prompt_tokens, h.completion_tokens, h.reasoning_tokens, h.cached_tokens, h.cost, h.upstream_cost
-              from usage_hour h
-              where h.org_id = $1 and h.hour >= $2 and h.hour < $3 and h.hour <> all ($4::timestamptz[])
-              union all
-              select u.created_at, u.model, u.provider, u.app, u.key_id,
-                coalesce(u.member_id, '00000000-0000-0000-0000-000000000000'), 1::bigint,
-                case when u.status = 'success' then 0 else 1 end::bigint, u.prompt_tokens, u.completion_tokens,
-                u.reasoning_tokens, u.cached_tokens, u.cost, u.upstream_cost
-              from unnest($4::timestamptz[]) c(hour)
-              -- As in `usage_measured`: a question for each hour.
-              cross join lateral (
-                select * from usage o
-                where o.org_id = $1 and o.id >= call_floor(c.hour - interval '5 minutes')
-                    and o.id < call_floor(c.hour + interval '65 minutes')
-                    and o.created_at >= greatest(c.hour, $2) and o.created_at < least(c.hour + interval '1 hour', $3)
-                offset 0
-              ) u
-           ) measured
+           from usage_tally($1, $2, $3, $4)
            where ($8::text[] is null or model = any ($8)) and model <> all ($9::text[])
             and ($10::text[] is null or provider = any ($10)) and provider <> all ($11::text[])
             and ($12::text[] is null or app = any ($12)) and app <> all ($13::text[])

@@ -6,6 +6,7 @@ mod extra;
 mod kept;
 mod read;
 mod sums;
+mod tally;
 mod views;
 mod write;
 
@@ -22,6 +23,7 @@ pub(super) use read::{
 pub use read::{SettledUsage, settled_usage};
 pub(super) use sums::{CellRow, MeasureQuery, group_sums, lifetime_cost, measure_cells, seen_values, span_sums};
 pub use sums::{DayRow, HourOfKey, days, dear_hours};
+pub(super) use tally::{TallyQuery, tally_cells};
 pub(super) use views::{delete_view, save_view, views};
 pub use write::{HourLine, UsageLine};
 pub(super) use write::{add_hours, delete_abandoned, hours, insert_usage};

@@ -369,6 +369,7 @@ fn calls() -> Vec<CallRow> {
             finish: "stop".into(),
             id: "gen-019aa000000070008000000000000001".into(),
             cost: rounded(cost, exact),
+            own: (provider == "OpenAI").then(|| rounded("$0.0187", "$0.018740000000")),
             speed: if state.is_empty() { "62 tok/s".into() } else { String::new() },
             status: match state {
                 "failed" => Badge::new("bad", "circle-x", "Failed"),
@@ -823,6 +824,7 @@ fn activity_index(theme: &str) -> activity::Index {
         before: "1 to 22 October 2026".into(),
         compare: false,
         compare_href: "/activity?compare=1".into(),
+        sums_href: "/activity/sums?period=month".into(),
         any_data: true,
         range: "1 to 22 November 2026, UTC.".into(),
         updated: when("3 s ago"),
@@ -894,16 +896,33 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     none.calls.clear();
     push(out, "activity_no_match", &none)?;
     let chosen = activity::Index {
+        apart: "Figures and charts count all calls of this time, also those that the filter on status leaves out."
+            .into(),
         custom: true,
         compare: true,
         any_data: false,
-        shown: ["key", "member", "tokens", "cached", "cost", "first", "duration", "finish", "status", "id"]
+        shown: ["key", "member", "tokens", "cached", "cost", "own", "first", "duration", "finish", "status", "id"]
             .map(String::from)
             .to_vec(),
         searched: Some("12 Nov 2026, 10:00 UTC".into()),
         ..index.clone()
     };
     push(out, "activity_chosen", &chosen)?;
+    let sums = activity::Sums {
+        text: "31,204 calls match.".into(),
+        facts: vec![
+            fact("Spend", "$12.402318"),
+            fact("Own providers", "$0.42"),
+            fact("Tokens", "1,204,311 in, 310,422 out"),
+        ],
+        partly: "Only calls since 12 Nov 2026, 10:00 UTC were added up.".into(),
+    };
+    let sums_page = activity::SumsPage {
+        shell: shell(theme, "activity", "What matches comes to", "Of the filters and the time that were chosen."),
+        sums,
+        back_href: "/activity?status=failed".into(),
+    };
+    push(out, "activity_sums_page", &sums_page)?;
     let kept = activity::Kept {
         shell: shell(theme, "activity", "How long calls are kept", "For the privacy of those who call."),
         now: "Calls are kept for ever.".into(),
@@ -921,6 +940,7 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     };
     let attempt = |provider: &str, ok, answer: &str, took: &str| Attempt {
         provider: provider.into(),
+        model: "anthropic/claude-sonnet-4.5".into(),
         ok,
         answer: answer.into(),
         took: took.into(),
@@ -968,6 +988,7 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             ..activity::Texts::default()
         }),
         curl: "curl https://ai.example.com/api/v1/chat/completions".into(),
+        curl_note: "The text is a placeholder.".into(),
     };
     let title = "Call to anthropic/claude-sonnet-4.5";
     let page = |call: activity::CallView| activity::Show { shell: shell(theme, "activity", title, ""), call };

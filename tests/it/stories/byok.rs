@@ -10,7 +10,7 @@ use crate::support::routes::{EMAIL, PASSWORD, Routes};
 use crate::support::visitor::{Visitor, between, form};
 use crate::support::{Farebox, Key, Options, lab, team};
 
-const OWN: &str = "sk-own-0123456789abcdefghijklmnop";
+pub const OWN: &str = "sk-own-0123456789abcdefghijklmnop";
 const PAGE: &str = "/settings/integrations/beta";
 const CHEAP: &[(&str, &str)] = &[("sort", "price")];
 
@@ -21,7 +21,7 @@ async fn routes(more: &[(&'static str, &str)]) -> Routes {
     Routes::with(env).await
 }
 
-async fn connect(ada: &mut Visitor<'_>, fields: &[(&str, &str)]) {
+pub async fn connect(ada: &mut Visitor<'_>, fields: &[(&str, &str)]) {
     let page = ada.submit(PAGE, PAGE, fields).await;
     assert_eq!(page.status, 303, "{}", page.body);
 }
@@ -48,7 +48,7 @@ fn pairs(wanted: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Calls until the providers are asked as wanted: within a second, where the machine is not busy.
-async fn until(routes: &Routes, key: &Key, body: &Value, wanted: &[(&str, &str)]) -> Value {
+pub async fn until(routes: &Routes, key: &Key, body: &Value, wanted: &[(&str, &str)]) -> Value {
     for _ in 0..100 {
         let told = routes.told(key, body.clone()).await.2;
         if asked(routes) == pairs(wanted) {
