@@ -15,6 +15,7 @@ use crate::console::act;
 use crate::console::extract::{Acting, Staff};
 use crate::console::margin::{self, Charged, Earned, whole};
 use crate::console::store::{self, PricedEndpoint, UsedTokens};
+use crate::console::what_if::{self, Compared};
 use crate::web::present::amount;
 use crate::web::views::blocks::{ActionLink, Block, Cell, Column, Figure, Figures, Input, Table};
 use crate::web::{App, PageError, Protected};
@@ -56,13 +57,15 @@ pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, Pa
         figures: vec![
             Figure::amount("Customers paid", amount(all.paid), "/admin/books"),
             match all.margin() {
-                Some(_) => Figure::amount("Providers charge", amount(all.cost), "").note(all.coverage()),
+                Some(_) => Figure::amount("Providers charge", amount(all.cost), "#margins-title").note(all.coverage()),
                 None => Figure::count("Providers charge", "No data", "").note("Import a price list first"),
             },
             match all.margin() {
-                Some(margin) => {
-                    Figure::amount("Margin", amount(margin), "").note(if all.is_at_most() { "at most" } else { "" })
-                }
+                Some(margin) => Figure::amount("Margin", amount(margin), "#margins-title").note(if all.is_at_most() {
+                    "at most"
+                } else {
+                    ""
+                }),
                 None => Figure::count("Margin", "No data", ""),
             },
         ],
@@ -87,7 +90,7 @@ pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, Pa
         empty: "No calls yet".into(),
         ..Table::default()
     };
-    let rows = endpoints.iter().map(|one| endpoint_row(one, staff.is_operator())).collect();
+    let rows = endpoints.iter().map(endpoint_row).collect();
     let prices = Table {
         id: "prices",
         title: "Prices".into(),
@@ -106,7 +109,7 @@ pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, Pa
     let actions = if staff.is_operator() {
         vec![ActionLink::primary("Import a price list", format!("{HERE}/lists"), "plus")]
     } else {
-        Vec::new()
+        vec![ActionLink::of("Price lists", format!("{HERE}/lists"), "scroll-text")]
     };
     let shell =
         staff.shell("catalog", "Catalog and margin", "What calls cost customers, and what they cost the house.");
@@ -124,7 +127,8 @@ fn margin_row(used: &UsedTokens, earned: &Earned) -> Vec<Cell> {
         None => Cell::text("No data"),
     };
     vec![
-        Cell::text(used.model.as_str()).under(used.provider.clone()),
+        Cell::link(used.model.as_str(), super::margins::address_of(&used.model, &used.provider))
+            .under(used.provider.clone()),
         Cell::text(whole(used.requests)),
         Cell::text(whole(used.prompt_tokens)),
         Cell::text(whole(used.completion_tokens)),
@@ -133,17 +137,12 @@ fn margin_row(used: &UsedTokens, earned: &Earned) -> Vec<Cell> {
     ]
 }
 
-fn endpoint_row(one: &PricedEndpoint, may_edit: bool) -> Vec<Cell> {
+fn endpoint_row(one: &PricedEndpoint) -> Vec<Cell> {
     let both = |a: Option<UnitPrice>, b: Option<UnitPrice>| match (a, b) {
         (None, None) => "unknown".to_owned(),
         (a, b) => format!("{} and {}", per_million(a), per_million(b)),
     };
-    let model = Cell::text(one.model.as_str());
-    let model = if may_edit {
-        model.to(address(&format!("{HERE}/price"), &[("endpoint", &one.id.to_string())]))
-    } else {
-        model
-    };
+    let model = Cell::link(one.model.as_str(), address(&format!("{HERE}/price"), &[("endpoint", &one.id.to_string())]));
     vec![
         model,
         Cell::text(one.provider.as_str()).under(one.upstream_model.clone()),
@@ -203,7 +202,7 @@ fn price_fields(typed: &PriceQuery) -> Vec<Input> {
 /// `NotFound` for an unknown endpoint; database errors.
 pub async fn price(
     app: web::Data<App>,
-    staff: crate::console::extract::Operator,
+    staff: Staff,
     query: web::Query<PriceQuery>,
 ) -> Result<HttpResponse, PageError> {
     let one = endpoint(&app, &query.endpoint).await?;
@@ -228,6 +227,7 @@ pub async fn price(
         Err(_) => {}
         Ok(prices) => {
             blocks.push(Block::Figures(preview(&app, &one, &prices).await?));
+            // An auditor works it out, and changes nothing.
             let mut apply = form(&staff, "apply", format!("{HERE}/price"), "Make it the price", "Add a version");
             apply.note =
                 "Calls that begin within a second of it are billed by it. Earlier ones keep the price that they were \
@@ -240,7 +240,7 @@ pub async fn price(
                 ("cache_read", typed.cache_read.clone()),
             ]);
             apply.fields = vec![reason_field()];
-            blocks.push(Block::Form(apply));
+            blocks.extend(staff.is_operator().then_some(Block::Form(apply)));
         }
     }
     let about = format!(
@@ -261,23 +261,11 @@ pub fn note(tone: &'static str, icon: &'static str, text: String) -> Block {
 
 /// What the last days would have cost customers by other prices, and the difference.
 async fn preview(app: &App, one: &PricedEndpoint, prices: &Charged) -> Result<Figures, PageError> {
-    let used = lately(app).await?;
-    let mine = used.iter().filter(|used| used.model == one.model && used.provider == one.provider);
-    let (mut paid, mut would) = (Usd::ZERO, Usd::ZERO);
-    for used in mine {
-        paid += used.cost;
-        would += prices.cost(used);
+    let (now, mut compared) = (what_if::prices_of(one), Compared::default());
+    for used in lately(app).await?.iter().filter(|used| used.model == one.model && used.provider == one.provider) {
+        compared.add(used, &now, prices);
     }
-    Ok(Figures {
-        id: "preview",
-        title: format!("The last {DAYS} days by these prices"),
-        figures: vec![
-            Figure::amount("Customers paid", amount(paid), ""),
-            Figure::amount("Would have paid", amount(would), ""),
-            Figure::amount("Difference", amount(would - paid), ""),
-        ],
-        note: "Computed from the sums per hour, without prices per call and per image.".into(),
-    })
+    Ok(super::what_if::figures(format!("The last {DAYS} days by these prices"), &compared, None))
 }
 
 #[derive(Deserialize)]

@@ -2,8 +2,11 @@
 
 mod access;
 mod adjustments;
-mod books;
+pub mod books;
+pub mod closes;
 mod eyes;
+mod figures;
+mod freezing;
 mod house;
 mod rules;
 
