@@ -336,8 +336,8 @@ fn organizations(service: &mut web::ServiceConfig) {
 /// The console of whoever runs the instance. Auditors open what is about money.
 fn operators(service: &mut web::ServiceConfig) {
     use console::pages::{
-        adjustments, announcements, catalog, codes, confirmations, fees, log, look, mails, orgs, overview, payments,
-        people, price_lists, staff, upstreams,
+        adjustments, announcements, catalog, codes, confirmations, fees, freezing, inbox, log, look, mails, margins,
+        orgs, overview, payments, people, price_lists, staff, upstreams,
     };
     service
         .route("/admin", web::get().to(overview::show))
@@ -349,6 +349,8 @@ fn operators(service: &mut web::ServiceConfig) {
         .route("/admin/look/end", web::post().to(look::end))
         .route("/admin/people", web::get().to(people::index))
         .route("/admin/people/{person}", web::get().to(people::show))
+        .route("/admin/people/{person}/freeze", web::post().to(freezing::freeze))
+        .route("/admin/people/{person}/unfreeze", web::post().to(freezing::unfreeze))
         .route("/admin/people/{person}/sign-out", web::post().to(people::sign_out))
         .route("/admin/adjustments", web::get().to(adjustments::index))
         .route("/admin/adjustments", web::post().to(adjustments::create))
@@ -363,11 +365,13 @@ fn operators(service: &mut web::ServiceConfig) {
         .route("/admin/confirmations/{confirmation}/reject", web::post().to(confirmations::reject))
         .route("/admin/confirmations/{confirmation}/withdraw", web::post().to(confirmations::withdraw))
         .route("/admin/payments", web::get().to(payments::index))
+        .route("/admin/payments/messages", web::get().to(inbox::index))
         .route("/admin/payments/{topup}", web::get().to(payments::show))
         .route("/admin/payments/{topup}/refund", web::post().to(payments::refund))
         .route("/admin/codes", web::get().to(codes::index))
         .route("/admin/codes", web::post().to(codes::make))
         .route("/admin/codes/revoke", web::post().to(codes::revoke))
+        .route("/admin/codes/{batch}", web::get().to(codes::show))
         .route("/admin/catalog", web::get().to(catalog::index))
         .route("/admin/catalog/models", web::post().to(catalog::models::create))
         .route("/admin/catalog/models/new", web::get().to(catalog::models::new_form))
@@ -385,6 +389,7 @@ fn operators(service: &mut web::ServiceConfig) {
         .route("/admin/catalog/endpoints/{endpoint}/price", web::post().to(catalog::price::add))
         .route("/admin/catalog/providers/{provider}", web::get().to(catalog::providers::show))
         .route("/admin/catalog/providers/{provider}", web::post().to(catalog::providers::edit))
+        .route("/admin/catalog/margin", web::get().to(margins::show))
         .route("/admin/catalog/lists", web::get().to(price_lists::index))
         .route("/admin/catalog/lists", web::post().to(price_lists::upload))
         .route("/admin/catalog/lists/{list}", web::get().to(price_lists::show))
@@ -410,8 +415,11 @@ fn operators(service: &mut web::ServiceConfig) {
 
 /// The books of the house, which change nothing, and the statements of organizations.
 fn house_books(service: &mut web::ServiceConfig) {
-    use console::pages::{books as trial, calls, closes, exports, journal};
+    use console::pages::{books as trial, calls, closes, exports, find, holds, journal, usage};
     service
+        .route("/admin/find", web::get().to(find::find))
+        .route("/admin/holds", web::get().to(holds::index))
+        .route("/admin/books/usage", web::get().to(usage::index))
         .route("/admin/books", web::get().to(trial::index))
         .route("/admin/books/trial.csv", web::get().to(trial::trial_csv))
         .route("/admin/books/journal", web::get().to(journal::index))
@@ -428,6 +436,8 @@ fn house_books(service: &mut web::ServiceConfig) {
         .route("/admin/organizations/{org}/statements/{month}/{form}", web::get().to(closes::statement_file))
         .route("/credits/statements", web::get().to(books::pages::index))
         .route("/credits/statements/month", web::get().to(books::pages::show))
+        .route("/credits/statements/rows", web::get().to(books::pages::rows))
+        .route("/credits/statements/calls", web::get().to(books::pages::calls))
         .route("/credits/statements/file", web::get().to(books::pages::download));
 }
 

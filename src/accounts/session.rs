@@ -53,6 +53,8 @@ pub struct Session {
     pub looks_at: Option<OrgId>,
     /// What they may do in the console of this instance.
     pub staff: Option<StaffRole>,
+    /// An operator froze the account: whoever is signed in gets no page but one that says so.
+    pub is_frozen: bool,
 }
 
 impl Session {

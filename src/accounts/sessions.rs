@@ -35,6 +35,8 @@ pub const HISTORY: &[Action] = &[
     Action::RecoveryCodeUsed,
     Action::PasskeyAdded,
     Action::PasskeyRemoved,
+    Action::PersonFrozen,
+    Action::PersonUnfrozen,
 ];
 
 /// The sessions that stand and were used within `idle`, the newest use first; at most fifty.

@@ -63,8 +63,7 @@ pub struct PriceLines {
     pub lines: Vec<PriceLine>,
 }
 
-/// Lines add up to `cost + overrun` of the call; to what the provider takes where the key was the organization's own, and
-/// then fee lines follow.
+/// Lines add up to the list price of the call, before discounts and what the operator bears: [`Detail::bill`] goes on from there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PriceLine {
     Priced(CostLine),

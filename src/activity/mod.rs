@@ -14,6 +14,7 @@
 //! a row that says `abandoned` gives way to the settlement of the same call, when its proof turns up later.
 
 mod analytics;
+mod bill;
 mod chart;
 mod detail;
 mod endpoints;
@@ -21,6 +22,7 @@ mod export;
 mod filter;
 mod keep;
 mod log;
+mod paid;
 mod record;
 mod retention;
 mod span;
@@ -32,6 +34,7 @@ mod view;
 mod walk;
 
 pub use analytics::{Analysis, Analyzed, AnalyzedRow, Dimension, Granularity, OfCalls, Picked, Spread, analyze};
+pub use bill::BillLine;
 pub use chart::{Cell, Chart, Group, Measures, Metric, Period, Series, Slice, TOP_SERIES, chart, measure};
 pub use detail::{Detail, PriceLine, PriceLines, detail};
 pub use endpoints::{DAY, KEPT, add_measured, forget_measured, measured, recent};
@@ -39,6 +42,7 @@ pub use export::{CSV_HEAD, Export, ExportRow, PIECE};
 pub use filter::{FilterError, LogFilter};
 pub use keep::{Kept, keep, make_parts, round as keep_once};
 pub use log::{LogPage, LogRow, MAX_COUNTED, MAX_NEW, count_newer, count_of_key, log, speed_tenths};
+pub use paid::{PaidCall, paid_calls};
 pub use record::{Lines, lines, record, withdraw_abandoned};
 pub use retention::{
     CHOICES as DAYS_KEPT, MAX_DAYS as MAX_DAYS_KEPT, MIN_DAYS as MIN_DAYS_KEPT, Retention, closed_until, is_closed,
@@ -47,7 +51,8 @@ pub use retention::{
 pub use span::{Buckets, MAX_DAYS, Range, Span, Unit, chosen, edges, period_span, start_of_day, start_of_month};
 pub use spend::{Seen, Summary, Totals, lifetime, seen, spent_by, summary, totals};
 pub use store::{
-    DayRow, HourDetail, HourLine, HourOfKey, SettledUsage, UsageDetail, UsageLine, days, dear_hours, settled_usage,
+    DayRow, HourDetail, HourLine, HourOfKey, SettledUsage, UsageDetail, UsageLine, count_swept, days, dear_hours,
+    settled_usage,
 };
 pub use tally::{TALLY_PIECE, Tally, reach, tally_at_once};
 pub use usage::{Extra, FINISHES, STATUSES, UsageRow, storable_json};

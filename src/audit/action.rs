@@ -134,6 +134,8 @@ actions! {
     ConfirmationGiven = "house.confirmation_given", "Confirmed what another operator asked for";
     ConfirmationEnded = "house.confirmation_ended", "Ended what waited for a second operator";
     PersonSignedOut = "house.person_signed_out", "Signed somebody out everywhere";
+    PersonFrozen = "house.person_frozen", "Froze an account";
+    PersonUnfrozen = "house.person_unfrozen", "Let a frozen account go on";
     BooksClosed = "house.books_closed", "The books of a day were closed";
     StaffChanged = "house.staff_changed", "Changed who runs this instance";
     MailRetried = "house.mail_retried", "Put a mail back that was given up";

@@ -6,6 +6,7 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 
+use super::checks::{self, Check, UsageDay};
 use super::digest::Sealed;
 use super::trial::{self, Balance};
 use super::{CREDITS, store};
@@ -116,6 +117,8 @@ struct WorkedOut {
     movements: Vec<ledger::Movement>,
     org_movements: Vec<ledger::OrgMovement>,
     orgs: Vec<store::ClosedOrg>,
+    checks: Vec<Check>,
+    usage: UsageDay,
 }
 
 /// What the run before left off at.
@@ -137,8 +140,10 @@ async fn work_out(
     if days.is_empty() {
         return Ok((last, Vec::new()));
     }
-    let mut findings: Vec<String> = reconcile::verify(conn).await?.drifts.iter().map(said).collect();
-    findings.extend(earlier_days(conn, last.as_ref()).await?);
+    let drifts = reconcile::verify(conn).await?.drifts;
+    let mut found =
+        Found { findings: drifts.iter().map(said).collect(), checks: checks::of_books(conn, &drifts).await? };
+    earlier_days(conn, last.as_ref(), &mut found).await?;
     let accounts = match &last {
         Some(last) => store::closed_totals(conn, last.day).await?,
         None => BTreeMap::new(),
@@ -146,7 +151,7 @@ async fn work_out(
     let mut carried = Carried { last: last.clone(), accounts, posted: HashMap::new() };
     let (mut closed, mut lines) = (Vec::with_capacity(days.len()), 0);
     for day in days {
-        let day = close(conn, &mut carried, day, findings.clone(), key).await?;
+        let day = close(conn, &mut carried, day, found.clone(), key).await?;
         lines += day.org_movements.len();
         closed.push(day);
         if lines >= MAX_LINES {
@@ -184,9 +189,29 @@ fn said(drift: &Drift) -> String {
     format!("{}: {} should be {} and is {}", drift.rule, drift.subject, drift.expected, drift.found)
 }
 
+/// What a run checks once for all its days.
+#[derive(Clone)]
+struct Found {
+    findings: Vec<String>,
+    checks: Vec<Check>,
+}
+
+impl Found {
+    /// Notes how one more rule went.
+    fn checked(&mut self, rule: &str, compared: usize, amount: Usd, findings: Vec<String>) {
+        let compared = i64::try_from(compared).unwrap_or(i64::MAX);
+        self.checks.push(Check::of(rule, (compared, amount), findings.len()));
+        self.findings.extend(findings.into_iter().map(|finding| format!("{rule}: {finding}")));
+    }
+}
+
 /// Whether the days that were closed still add up to what the closes say.
-async fn earlier_days(conn: &mut PgConnection, last: Option<&Close>) -> Result<Vec<String>, sqlx::Error> {
-    let Some(last) = last else { return Ok(Vec::new()) };
+async fn earlier_days(conn: &mut PgConnection, last: Option<&Close>, found: &mut Found) -> Result<(), sqlx::Error> {
+    const RULE: &str = "closed days = their transfers";
+    let Some(last) = last else {
+        found.checked(RULE, 0, Usd::ZERO, Vec::new());
+        return Ok(());
+    };
     let closed = store::cumulative_before(conn, None).await?;
     let booked = ledger::movements(conn, None, end_of(last.day)).await?;
     let key = |one: &ledger::Movement| (one.code.clone(), one.debit.clone(), one.credit.clone());
@@ -195,26 +220,22 @@ async fn earlier_days(conn: &mut PgConnection, last: Option<&Close>) -> Result<V
     };
     let (closed, booked) = (sums(&closed), sums(&booked));
     let keys: BTreeSet<_> = closed.keys().chain(booked.keys()).collect();
+    let (compared, amount) = (keys.len(), booked.values().map(|(amount, _)| *amount).sum());
     let differs = keys.into_iter().filter(|key| closed.get(key) != booked.get(key));
     let line = |key: &(String, String, String)| {
         let amount = |sums: &BTreeMap<_, (Usd, i64)>| sums.get(key).map_or(Usd::ZERO, |(amount, _)| *amount).exact();
-        format!(
-            "closed days = their transfers: {} from {} to {} was closed as {} and is {}",
-            key.0,
-            key.1,
-            key.2,
-            amount(&closed),
-            amount(&booked)
-        )
+        format!("{} from {} to {} was closed as {} and is {}", key.0, key.1, key.2, amount(&closed), amount(&booked))
     };
-    Ok(differs.map(line).collect())
+    let findings = differs.map(line).collect();
+    found.checked(RULE, compared, amount, findings);
+    Ok(())
 }
 
 async fn close(
     conn: &mut PgConnection,
     carried: &mut Carried,
     day: NaiveDate,
-    mut findings: Vec<String>,
+    mut found: Found,
     key: &SigningKey,
 ) -> Result<WorkedOut, sqlx::Error> {
     let (from, until) = (start_of(day), end_of(day));
@@ -228,17 +249,20 @@ async fn close(
         side(&one.credit, one.amount) + side(&one.debit, -one.amount)
     };
     let chart: Usd = movements.iter().map(mine).sum();
-    if moved != chart {
-        findings.push(format!(
-            "credits of the day = those of its organizations: {} and {}",
-            chart.exact(),
-            moved.exact()
-        ));
-    }
+    let off = (moved != chart).then(|| format!("{} and {}", chart.exact(), moved.exact()));
+    found.checked(
+        "credits of the day = those of its organizations",
+        org_movements.len(),
+        moved,
+        off.into_iter().collect(),
+    );
     let sum: Usd = carried.accounts.values().map(Balance::net).sum();
-    if !sum.is_zero() {
-        findings.push(format!("debits = credits: off by {}", sum.exact()));
-    }
+    let off = (!sum.is_zero()).then(|| format!("off by {}", sum.exact()));
+    let debits = carried.accounts.values().map(|balance| balance.debits).sum();
+    found.checked("debits = credits", carried.accounts.len(), debits, off.into_iter().collect());
+    let usage = checks::usage_of(conn, day).await?;
+    against_usage(&usage, &mut found);
+    let Found { mut findings, checks } = found;
     findings.truncate(MAX_FINDINGS);
     let orgs = balances(conn, carried, &org_movements).await?;
     let totals: Vec<(String, Balance)> =
@@ -263,11 +287,42 @@ async fn close(
         totals: &totals,
         movements: &movements,
         orgs: &orgs,
+        checks: &checks,
+        usage: Some(&usage),
     };
     closed.digest = sealed.digest();
     closed.signature = key.sign(&closed.digest);
     carried.last = Some(closed.clone());
-    Ok(WorkedOut { closed, totals, movements, org_movements, orgs })
+    Ok(WorkedOut { closed, totals, movements, org_movements, orgs, checks, usage })
+}
+
+/// The day's calls, their sums per hour, and the transfers that they were paid with.
+fn against_usage(usage: &UsageDay, found: &mut Found) {
+    let count = |number: i64| usize::try_from(number).unwrap_or_default();
+    let same = usage.calls == usage.hours_calls && usage.hours_off().is_zero();
+    let hours = (!same).then(|| {
+        format!(
+            "{} calls of {} are summed up as {} of {}",
+            usage.calls,
+            usage.calls_cost.exact(),
+            usage.hours_calls,
+            usage.hours_cost.exact()
+        )
+    });
+    found.checked(
+        "calls of the day = sums of its hours",
+        count(usage.calls),
+        usage.calls_cost,
+        hours.into_iter().collect(),
+    );
+    let booked = (!usage.booked_off().is_zero())
+        .then(|| format!("{} was booked for calls of {}", usage.booked.exact(), usage.paid_cost.exact()));
+    found.checked(
+        "usage transfers of the day = the calls that they paid for",
+        count(usage.transfers),
+        usage.booked,
+        booked.into_iter().collect(),
+    );
 }
 
 /// What the organizations of a day have at its end, in the order of their ids. What they had before is asked for once in a
@@ -294,10 +349,11 @@ async fn balances(
 }
 
 async fn write(conn: &mut PgConnection, day: &WorkedOut) -> Result<(), sqlx::Error> {
-    let WorkedOut { closed, totals, movements, org_movements, orgs } = day;
+    let WorkedOut { closed, totals, movements, org_movements, orgs, checks, usage } = day;
     store::insert_close(conn, closed).await?;
     store::insert_totals(conn, closed.day, totals).await?;
     store::insert_movements(conn, closed.day, movements).await?;
+    store::insert_checks(conn, closed.day, checks, usage).await?;
     store::insert_orgs(conn, closed.day, org_movements, orgs).await
 }
 

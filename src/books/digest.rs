@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use sha2::{Digest as _, Sha256};
 
+use super::checks::{Check, UsageDay};
 use super::store::ClosedOrg;
 use super::trial::Balance;
 use crate::ledger::Movement;
@@ -20,6 +21,9 @@ pub struct Sealed<'a> {
     pub movements: &'a [Movement],
     /// In the order of their ids.
     pub orgs: &'a [ClosedOrg],
+    /// In their order. Closes of earlier versions have none of these two, and are the same bytes as they were.
+    pub checks: &'a [Check],
+    pub usage: Option<&'a UsageDay>,
 }
 
 impl Sealed<'_> {
@@ -54,6 +58,27 @@ impl Sealed<'_> {
             part(org.org.0.as_bytes());
             part(org.posted.exact().as_bytes());
         }
+        if !self.checks.is_empty() {
+            part(b"checks");
+            part(&(self.checks.len() as u64).to_be_bytes());
+        }
+        for check in self.checks {
+            part(check.rule.as_bytes());
+            part(&check.compared.to_be_bytes());
+            part(check.amount.exact().as_bytes());
+            part(&check.findings.to_be_bytes());
+        }
+        if let Some(usage) = self.usage {
+            part(b"usage");
+            for count in [usage.calls, usage.hours_calls, usage.gone_calls, usage.transfers, usage.paid_calls] {
+                part(&count.to_be_bytes());
+            }
+            let amounts =
+                [usage.calls_cost, usage.hours_cost, usage.gone_cost, usage.booked, usage.paid_cost, usage.same_day];
+            for amount in amounts {
+                part(amount.exact().as_bytes());
+            }
+        }
         hash.finalize().to_vec()
     }
 }
@@ -69,7 +94,9 @@ mod tests {
         let totals = vec![("credits".to_owned(), Balance { debits: Usd::ZERO, credits: Usd::from_whole(5) })];
         let other = vec![("credits".to_owned(), Balance { debits: Usd::ZERO, credits: Usd::from_whole(6) })];
         let sealed = |previous, number, report, totals| {
-            Sealed { previous, number, day, transfers: 1, report, totals, movements: &[], orgs: &[] }.digest()
+            let (movements, orgs) = (&[][..], &[][..]);
+            Sealed { previous, number, day, transfers: 1, report, totals, movements, orgs, checks: &[], usage: None }
+                .digest()
         };
         let whole = sealed(&[][..], 1, "", &totals);
         assert_eq!(whole, sealed(&[][..], 1, "", &totals));
@@ -81,5 +108,16 @@ mod tests {
         ] {
             assert_ne!(whole, changed);
         }
+        // What was checked is sealed too, each figure of it.
+        let check = |findings| vec![Check::of("debits = credits", (7, Usd::from_whole(5)), findings)];
+        let of = |checks: &[Check]| {
+            let (previous, totals, report) = (&[][..], &totals[..], "");
+            let (movements, orgs) = (&[][..], &[][..]);
+            Sealed { previous, number: 1, day, transfers: 1, report, totals, movements, orgs, checks, usage: None }
+                .digest()
+        };
+        assert_eq!(whole, of(&[]), "a close of before is what it was");
+        assert_ne!(whole, of(&check(0)));
+        assert_ne!(of(&check(0)), of(&check(1)));
     }
 }

@@ -2,23 +2,33 @@
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike as _, Months, NaiveDate, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::statement::{Month, Statement, document, label, month_of, months, statement, statement_csv};
-use crate::base::ids::OrgId;
+use super::close::{end_of, start_of};
+use super::rows::org_rows;
+use super::statement::{Month, Statement, document, label, month_of, months, org_moved, statement, statement_csv};
+use crate::activity;
+use crate::base::Usd;
+use crate::base::ids::{CallId, OrgId, TopUpId, TransferId};
 use crate::base::money::thousands;
+use crate::base::paging::{Rows, fetch_limit};
 use crate::db;
+use crate::ledger::{self, Booked, Code, HouseAccount, JournalFilter};
 use crate::orgs::{self, Billing};
 use crate::paper::{self, PaperError};
 use crate::topups::billing;
-use crate::web::present::amount;
+use crate::web::present::{amount, when};
+use crate::web::views::Pager;
 use crate::web::views::blocks::{ActionLink, Block, Cell, Column, Figure, Figures, Note, Table};
 use crate::web::views::console::MemberPage;
-use crate::web::{App, PageError, html};
+use crate::web::{App, PageError, html, see_other};
 
 const HERE: &str = "/credits/statements";
+/// Entries of a page.
+const ROWS: u16 = 50;
+
 /// The months of which there are statements, newest first. `link` makes the address of one: its page, `csv` or `pdf`.
 #[must_use]
 pub fn months_table(months: &[Month], now: DateTime<Utc>, link: impl Fn(&str, &str) -> String) -> Table {
@@ -209,10 +219,11 @@ pub async fn show(
 ) -> Result<HttpResponse, PageError> {
     let statement = own(&app, member.org_id(), &query.month).await?;
     let month = statement.month.format("%Y-%m").to_string();
-    let blocks = blocks(&statement, |_, code| match code {
-        "usage" => "/activity".to_owned(),
-        "topup" | "refund" | "refund_failed" | "dispute" | "dispute_won" => "/credits".to_owned(),
-        _ => String::new(),
+    let last = statement.month.checked_add_months(Months::new(1)).and_then(|next| next.pred_opt());
+    let whole = (statement.month, last.unwrap_or(statement.month));
+    let blocks = blocks(&statement, |day, code| {
+        let (from, until) = day.map_or(whole, |day| (day, day));
+        rows_at(from, until, code, "")
     });
     html(&MemberPage {
         shell: member.shell("credits", &format!("Statement for {}", statement.title()), &member.org.name),
@@ -244,4 +255,237 @@ pub async fn download(
         "pdf" => pdf(&mut *member.tenant(&app).await?, &statement, &member.org.name).await,
         _ => Err(PageError::NotFound),
     }
+}
+
+#[derive(Default, Deserialize)]
+pub struct RowsQuery {
+    /// Days of UTC, both included; this month without them.
+    #[serde(default)]
+    from: String,
+    #[serde(default)]
+    until: String,
+    /// A reason, such as `usage`; all of them without one.
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    before: String,
+}
+
+fn rows_at(from: NaiveDate, until: NaiveDate, code: &str, before: &str) -> String {
+    let (from, until) = (from.to_string(), until.to_string());
+    let parts = [("from", from.as_str()), ("until", &until), ("code", code), ("before", before)];
+    let parts: Vec<_> = parts.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    format!("{HERE}/rows?{}", serde_urlencoded::to_string(parts).unwrap_or_default())
+}
+
+fn unread(field: &str) -> PageError {
+    PageError::Invalid(format!("In the address, {field:?} cannot be read."))
+}
+
+impl RowsQuery {
+    fn days(&self, today: NaiveDate) -> Result<(NaiveDate, NaiveDate), PageError> {
+        let read =
+            |text: &str, field, or| if text.is_empty() { Ok(or) } else { text.parse().map_err(|_| unread(field)) };
+        let from = read(&self.from, "from", today.with_day(1).unwrap_or(today))?;
+        Ok((from, read(&self.until, "until", today.max(from))?))
+    }
+
+    /// A place is a moment in microseconds and the transfer that was shown last.
+    fn place(&self) -> Result<Option<(DateTime<Utc>, TransferId)>, PageError> {
+        if self.before.is_empty() {
+            return Ok(None);
+        }
+        let read = || {
+            let (at, id) = self.before.split_once('_')?;
+            let at = DateTime::<Utc>::from_timestamp_micros(at.parse().ok()?)?;
+            Some((at, TransferId(uuid::Uuid::try_parse(id).ok()?)))
+        };
+        read().map(Some).ok_or_else(|| unread("before"))
+    }
+}
+
+/// `GET /credits/statements/rows?from=&until=&code=`: what moved, one by one. The sums are those of the statement.
+///
+/// # Errors
+/// `Invalid` for what cannot be read in the address; database errors.
+pub async fn rows(
+    app: web::Data<App>,
+    member: Billing,
+    query: web::Query<RowsQuery>,
+) -> Result<HttpResponse, PageError> {
+    let (now, org) = (app.clock.now(), member.org_id());
+    let (from, last) = query.days(now.date_naive())?;
+    if !query.code.is_empty() && Code::parse(&query.code).is_none() {
+        return Err(unread("code"));
+    }
+    let until = end_of(last).min(now);
+    let filter = JournalFilter {
+        account: Some(org.0),
+        code: query.code.clone(),
+        from: Some(start_of(from)),
+        until: Some(until),
+        before: query.place()?,
+        ..JournalFilter::default()
+    };
+    let mut conn = db::tenant_snapshot(&app.db, org).await?;
+    let moved = if start_of(from) < until { org_moved(&mut conn, org, from, until).await? } else { Vec::new() };
+    let moved = moved.into_iter().filter(|one| query.code.is_empty() || one.code == query.code);
+    let sums = moved.fold((Usd::ZERO, Usd::ZERO, 0), |sums, one| {
+        (sums.0 + one.came_in, sums.1 + one.went_out, sums.2 + one.transfers)
+    });
+    let page = org_rows(&mut conn, org, &filter, ROWS).await?;
+    let newest = filter.before.map(|_| rows_at(from, last, &query.code, ""));
+    let older = page
+        .older
+        .map(|(at, id)| rows_at(from, last, &query.code, &format!("{}_{}", at.timestamp_micros(), id.0.simple())));
+    let days = if from == last { from.to_string() } else { format!("{from} to {last}") };
+    let what = if query.code.is_empty() { "Everything that moved".to_owned() } else { label(&query.code) };
+    let blocks = vec![Block::Figures(row_sums(sums)), Block::Table(rows_table(org, &page.rows, (newest, older)))];
+    let mut actions = Vec::new();
+    if query.code == Code::Usage.as_str() {
+        // By when they began, where a statement goes by when they were settled.
+        let there = format!("/activity?period=custom&from={from}&to={last}&tz=UTC");
+        actions.push(ActionLink::of("These days in Activity", there, "activity"));
+    }
+    html(&MemberPage {
+        shell: member.shell("credits", &what, &format!("{}, {days}, days of UTC.", member.org.name)),
+        back: Some((link(&from.format("%Y-%m").to_string(), ""), "Statement".into())),
+        actions,
+        blocks,
+    })
+}
+
+fn row_sums((came_in, went_out, transfers): (Usd, Usd, i64)) -> Figures {
+    Figures {
+        id: "moved",
+        figures: vec![
+            Figure::amount("Came in", amount(came_in), ""),
+            Figure::amount("Went out", amount(went_out), ""),
+            Figure::count("Entries", thousands(&transfers.to_string()), ""),
+        ],
+        note: "Of all these days, not only of this page.".into(),
+        ..Figures::default()
+    }
+}
+
+fn rows_table(org: OrgId, rows: &[Booked], (newest, older): (Option<String>, Option<String>)) -> Table {
+    let row = |row: &Booked| {
+        let comes_in = row.credit_id == org.0;
+        let amount = Cell::text(row.amount.display_exact());
+        let (came_in, went_out) = if comes_in { (amount, Cell::text("")) } else { (Cell::text(""), amount) };
+        let (what, to, note) = behind(row);
+        let time = Cell::text(row.at.format("%Y-%m-%d %H:%M:%S").to_string());
+        let note = Cell::text(note);
+        vec![if to.is_empty() { time } else { time.to(to) }, Cell::text(what), note, came_in, went_out]
+    };
+    Table {
+        id: "rows",
+        columns: vec![
+            Column::of("Time, UTC"),
+            Column::of("What"),
+            Column::of("About"),
+            Column::right("Came in"),
+            Column::right("Went out"),
+        ],
+        rows: rows.iter().map(row).collect(),
+        empty: "Nothing moved".into(),
+        empty_note: "Choose another day on the statement.".into(),
+        pager: Some(Pager { older_href: older, newest_href: newest, ..Pager::default() }),
+        ..Table::default()
+    }
+}
+
+/// What a row is called, where what is behind it is shown, and what it says of itself to its organization.
+fn behind(row: &Booked) -> (String, String, String) {
+    let what = label(&row.code);
+    // Both a purchase and whatever goes back of one name it.
+    let topup = [&row.reference, &row.memo].into_iter().find_map(|text| text.parse::<TopUpId>().ok());
+    match Code::parse(&row.code) {
+        Some(Code::Usage) => {
+            let own = row.credit_id == HouseAccount::ByokFeeRevenue.id().0;
+            let what = if own { "Fees for calls with your own keys".to_owned() } else { what };
+            (what, format!("{HERE}/calls?transfer={}", row.id), "Its calls".to_owned())
+        }
+        Some(Code::Grant | Code::Correction) => (what, String::new(), row.memo.clone()),
+        Some(Code::Redeem) => (what, String::new(), row.reference.clone()),
+        _ => match topup {
+            Some(topup) => (what, format!("/credits/topups/{topup}"), topup.to_string()),
+            None => (what, String::new(), row.reference.clone()),
+        },
+    }
+}
+
+#[derive(Default, Deserialize)]
+pub struct CallsQuery {
+    #[serde(default)]
+    transfer: String,
+    #[serde(default)]
+    after: String,
+}
+
+/// `GET /credits/statements/calls?transfer=`: the calls that one entry paid for, down to each of them.
+///
+/// # Errors
+/// `NotFound` for an entry that is not of this organization, or paid for no calls; database errors.
+pub async fn calls(
+    app: web::Data<App>,
+    member: Billing,
+    query: web::Query<CallsQuery>,
+) -> Result<HttpResponse, PageError> {
+    let (now, org, viewer) = (app.clock.now(), member.org_id(), member.person().viewer());
+    if query.transfer.is_empty() {
+        return Ok(see_other(HERE));
+    }
+    let id: TransferId = query.transfer.parse().map_err(|_| PageError::NotFound)?;
+    let after: Option<CallId> = match query.after.as_str() {
+        "" => None,
+        text => Some(text.parse().map_err(|_| unread("after"))?),
+    };
+    let mut conn = db::tenant_snapshot(&app.db, org).await?;
+    let row = ledger::transfer(&mut conn, id).await?.filter(|row| row.code == Code::Usage.as_str());
+    let row = row.filter(|row| row.debit_id == org.0).ok_or(PageError::NotFound)?;
+    let found = activity::paid_calls(&mut conn, org, (row.id, row.at, row.amount), after, fetch_limit(ROWS)).await?;
+    let found = Rows::of(found, ROWS);
+    let here = format!("{HERE}/calls?transfer={id}");
+    let sum: Usd = found.rows.iter().map(|call| call.cost).sum();
+    let cells = |call: &activity::PaidCall| {
+        vec![
+            Cell::when(when(call.at, now, viewer)).to(format!("/activity/{}", call.id)),
+            Cell::text(call.model.as_str()),
+            Cell::text(call.provider.as_str()),
+            Cell::text(call.cost.display_exact()),
+        ]
+    };
+    let table = Table {
+        id: "calls",
+        columns: vec![Column::of("Time"), Column::of("Model"), Column::of("Provider"), Column::right("Cost")],
+        rows: found.rows.iter().map(cells).collect(),
+        foot: if after.is_none() && !found.more && !found.rows.is_empty() {
+            vec![Cell::text("Sum"), Cell::text(""), Cell::text(""), Cell::text(sum.display_exact())]
+        } else {
+            Vec::new()
+        },
+        empty: "No calls are kept".into(),
+        empty_note: "Their time is over. What they cost stays in the books.".into(),
+        pager: Some(Pager {
+            older_href: found.rows.last().filter(|_| found.more).map(|last| format!("{here}&after={}", last.id)),
+            newest_href: after.map(|_| here.clone()),
+            by_name: true,
+            ..Pager::default()
+        }),
+        ..Table::default()
+    };
+    let figures = Figures {
+        id: "entry",
+        figures: vec![Figure::amount("Went out", amount(row.amount), "")],
+        note: "Calls that are settled together are one entry.".into(),
+        ..Figures::default()
+    };
+    let day = row.at.date_naive();
+    html(&MemberPage {
+        shell: member.shell("credits", "Calls of an entry", &row.at.format("%-d %b %Y, %H:%M:%S UTC").to_string()),
+        back: Some((rows_at(day, day, Code::Usage.as_str(), ""), day.to_string())),
+        actions: Vec::new(),
+        blocks: vec![Block::Figures(figures), Block::Table(table)],
+    })
 }

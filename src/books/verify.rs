@@ -58,6 +58,8 @@ pub async fn verify_closes(conn: &mut PgConnection, key: &SigningKey) -> Result<
             let totals: Vec<(String, Balance)> = store::closed_totals(conn, close.day).await?.into_iter().collect();
             let movements = store::closed_movements(conn, close.day).await?;
             let orgs = store::closed_orgs(conn, close.day).await?;
+            let checks = store::checks_of(conn, close.day).await?;
+            let usage = store::usage_days(conn, close.day, close.day).await?;
             let sealed = Sealed {
                 previous: &previous,
                 number: close.number,
@@ -67,6 +69,8 @@ pub async fn verify_closes(conn: &mut PgConnection, key: &SigningKey) -> Result<
                 totals: &totals,
                 movements: &movements,
                 orgs: &orgs,
+                checks: &checks,
+                usage: usage.first(),
             };
             if sealed.digest() != close.digest {
                 verified.report(close.day, "the close was changed, or one before it");

@@ -117,6 +117,9 @@ pub fn not_authentic(error: &AuthError, member: &Member) -> Refusal {
         AuthError::Frozen => {
             Refusal::new(403, format!("{org} is frozen, so this was not sent. Whoever runs this server knows why."))
         }
+        AuthError::MakerFrozen => {
+            Refusal::new(403, "Your account is frozen, so this was not sent. Whoever runs this server knows why.")
+        }
         AuthError::Closing => Refusal::new(403, format!("{org} is being deleted, so this was not sent.")),
         AuthError::Disabled | AuthError::Unknown => {
             Refusal::new(403, format!("Your role in {org} does not allow calls, so this was not sent."))

@@ -22,6 +22,7 @@ pub mod rules;
 mod settings;
 mod store;
 mod waiting;
+mod what_if;
 
 pub mod extract;
 pub mod pages;

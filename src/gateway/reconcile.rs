@@ -49,6 +49,66 @@ pub async fn verify(conn: &mut PgConnection) -> Result<Report, sqlx::Error> {
     Ok(report)
 }
 
+/// Every rule that [`verify`] checks, in its order: how many accounts, meters, hours or whatever it is about there are, and what
+/// those come to that have an amount. In the transaction of [`verify`] it says how much was compared.
+///
+/// # Errors
+/// Database errors only.
+pub async fn compared(conn: &mut PgConnection) -> Result<Vec<(&'static str, i64, Usd)>, sqlx::Error> {
+    let all = sqlx::query!(
+        r#"select c.credits as "credits!", c.posted as "posted!: Usd", c.held as "held!: Usd",
+            m.meters as "meters!", m.held as "meters_held!: Usd", m.held_byok as "meters_byok!: Usd",
+            m.spent as "spent!: Usd", m.byok as "byok!: Usd",
+            t.transfers as "transfers!", t.moved as "moved!: Usd", t.usages as "usages!", t.used as "used!: Usd",
+            t.overruns as "overruns!", t.overrun as "overrun!: Usd", t.redeems as "redeems!", t.redeemed as "redeemed!: Usd",
+            h.hours as "hours!", h.cost as "hours_cost!: Usd", h.own as "own_hours!", h.upstream as "own_cost!: Usd",
+            o.months as "months!", o.used as "months_used!: Usd", k.gone as "gone!", k.cost as "gone_cost!: Usd",
+            (select count(*) from hold) as "holds!", (select count(*) from ledger_account) as "accounts!",
+            (select count(*) from redemption_code) as "codes!"
+           from (select count(*) as credits, coalesce(sum(posted), 0) as posted, coalesce(sum(held), 0) as held from credit) c
+           cross join (
+              select count(*) as meters, coalesce(sum(held), 0) as held, coalesce(sum(held_byok), 0) as held_byok,
+                 coalesce(sum(spent_total), 0) as spent, coalesce(sum(byok_total), 0) as byok from meter
+           ) m
+           cross join (
+              select count(*) as transfers, coalesce(sum(amount), 0) as moved,
+                 count(*) filter (where code = 'usage') as usages,
+                 coalesce(sum(amount) filter (where code = 'usage'), 0) as used,
+                 count(*) filter (where code = 'overrun') as overruns,
+                 coalesce(sum(amount) filter (where code = 'overrun'), 0) as overrun,
+                 count(*) filter (where code = 'redeem') as redeems,
+                 coalesce(sum(amount) filter (where code = 'redeem'), 0) as redeemed from transfer
+           ) t
+           cross join (
+              select count(*) as hours, coalesce(sum(cost), 0) as cost, count(*) filter (where upstream_cost > 0) as own,
+                 coalesce(sum(upstream_cost), 0) as upstream from usage_hour
+           ) h
+           cross join (select count(*) as months, coalesce(sum(used), 0) as used from own_month) o
+           cross join (select count(*) as gone, coalesce(sum(cost), 0) as cost from usage_closed_until) k"#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(vec![
+        ("posted = sum of transfers", all.credits, all.posted),
+        ("held = sum of open holds", all.credits, all.held),
+        ("held of a meter = sum of its open holds", all.meters, all.meters_held),
+        ("held for providers = sum of its open holds", all.meters, all.meters_byok),
+        ("every transfer names known accounts", all.transfers, all.moved),
+        ("no hold outlives its time by 60 s", all.holds, all.held),
+        ("sum over all accounts = 0", all.accounts, Usd::ZERO),
+        ("usage transfer = sum of its calls", all.usages, all.used),
+        ("spent of a meter = sum of the calls charged to it", all.meters, all.spent),
+        ("what providers took on a meter = sum of the calls on it", all.meters, all.byok),
+        ("sums per hour = sums of the calls", all.hours, all.hours_cost),
+        ("list price per hour = list prices of the calls", all.own_hours, all.own_cost),
+        ("month of an organization = list prices of its calls", all.months, all.months_used),
+        ("operator loss = overrun of the call", all.overruns, all.overrun),
+        ("sums of hours whose calls are gone = what is kept of them", all.gone, all.gone_cost),
+        ("uses of a code = its redemptions", all.codes, Usd::ZERO),
+        ("redeem transfer = redemption", all.redeems, all.redeemed),
+    ])
+}
+
 /// The same at one moment, whatever is going on.
 ///
 /// # Errors

@@ -52,6 +52,7 @@ pub async fn sweep_once(pool: &PgPool) -> Result<u64, sqlx::Error> {
         }
         let mut rows: Vec<UsageRow> = expired.iter().filter_map(abandoned).collect();
         activity::record(&mut tx, &mut rows).await?;
+        activity::count_swept(&mut tx, i64::try_from(expired.len()).unwrap_or(i64::MAX)).await?;
         tx.commit().await?;
         counter!("farebox_abandoned_total").increment(expired.len() as u64);
         swept += expired.len() as u64;

@@ -28,6 +28,9 @@ pub enum AuthError {
     Disabled,
     #[error("the organization is frozen")]
     Frozen,
+    /// An operator froze the account of whoever made it, or made what issued it.
+    #[error("the account that made the key is frozen")]
+    MakerFrozen,
     /// Somebody stopped every key of the organization.
     #[error("all keys of the organization are stopped")]
     Stopped,
@@ -68,6 +71,9 @@ impl KeyCache {
         }
         if found.frozen {
             return Err(AuthError::Frozen);
+        }
+        if found.maker_frozen {
+            return Err(AuthError::MakerFrozen);
         }
         if found.closing {
             return Err(AuthError::Closing);
@@ -128,7 +134,8 @@ pub async fn caller(conn: &mut PgConnection, key: &Key, now: DateTime<Utc>) -> R
     let Some(digest) = key.digest else { return Ok(None) };
     let Some(found) = store::find_by_digest(conn, &digest).await? else { return Ok(None) };
     let ended = found.caller.expires_at.is_some_and(|at| at <= now);
-    Ok((!ended && !found.disabled && !found.frozen && !found.closing && !found.stopped).then_some(found.caller))
+    let refused = found.disabled || found.frozen || found.maker_frozen || found.closing || found.stopped;
+    Ok((!ended && !refused).then_some(found.caller))
 }
 
 impl std::fmt::Debug for KeyCache {

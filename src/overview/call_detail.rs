@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::call_rows::{count, speed, status_badge};
 use super::models::dollars;
-use crate::activity::{self, Detail, PriceLine};
+use crate::activity::{self, BillLine, Detail};
 use crate::base::{Usd, Viewer};
 use crate::privacy::{MAX_TEXT, Seen};
 use crate::vault::VaultError;
@@ -90,24 +90,7 @@ fn note(call: &Detail) -> String {
 
 /// They add up to what was charged, to the last digit.
 fn cost_lines(call: &Detail) -> Vec<CostLine> {
-    let Some(price) = &call.price else { return Vec::new() };
-    let mut lines: Vec<CostLine> = price.lines.iter().map(cost_line).collect();
-    lines.extend(own_lines(call));
-    if call.extra.discount.is_positive() {
-        lines.push(CostLine {
-            what: "Discount for storing inputs and outputs".to_owned(),
-            amount: (-call.extra.discount).display_exact(),
-            ..CostLine::default()
-        });
-    }
-    if call.overrun.is_positive() {
-        lines.push(CostLine {
-            what: "Borne by the operator".to_owned(),
-            amount: (-call.overrun).display_exact(),
-            ..CostLine::default()
-        });
-    }
-    lines
+    call.bill().iter().map(cost_line).collect()
 }
 
 /// JSON on several lines; everything else, and what was cut, as it is.
@@ -116,35 +99,11 @@ fn pretty(text: String) -> String {
     parsed.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or(text)
 }
 
-/// With a key of the organization's own the price is the provider's bill, and a fee is charged instead.
-fn own_lines(call: &Detail) -> Vec<CostLine> {
-    let extra = &call.extra;
-    if !extra.is_byok || extra.upstream_cost.is_zero() {
-        return Vec::new();
-    }
-    let above = extra.upstream_cost - extra.byok_free;
-    vec![
-        CostLine {
-            what: "Billed by the provider to your own account".to_owned(),
-            amount: (-extra.upstream_cost).display_exact(),
-            ..CostLine::default()
-        },
-        CostLine {
-            what: if extra.byok_free.is_positive() {
-                format!("Fee on what is above the free allowance, which covered {}", extra.byok_free.display_exact())
-            } else {
-                "Fee for calls with your own key".to_owned()
-            },
-            quantity: above.display_exact(),
-            price: percent(extra.byok_rate),
-            amount: (call.cost + call.overrun + extra.discount).display_exact(),
-        },
-    ]
-}
-
-fn cost_line(line: &PriceLine) -> CostLine {
+fn cost_line(line: &BillLine) -> CostLine {
+    let amount = line.amount().display_exact();
+    let plain = |what: &str| CostLine { what: what.to_owned(), amount: amount.clone(), ..CostLine::default() };
     match line {
-        PriceLine::Priced(line) => {
+        BillLine::Priced(line) => {
             let per_piece = matches!(line.label, "Images" | "Requests");
             CostLine {
                 what: line.label.to_owned(),
@@ -154,14 +113,23 @@ fn cost_line(line: &PriceLine) -> CostLine {
                 } else {
                     format!("{} / 1M", dollars(line.unit_price.per_million()))
                 },
-                amount: line.amount.display_exact(),
+                amount,
             }
         }
-        PriceLine::Other(amount) => CostLine {
-            what: "Images and other parts of the call".to_owned(),
-            amount: amount.display_exact(),
-            ..CostLine::default()
+        BillLine::Other(_) => plain("Images and other parts of the call"),
+        BillLine::OwnAccount(_) => plain("Billed by the provider to your own account"),
+        BillLine::OwnFee { above, free, rate, .. } => CostLine {
+            what: if free.is_positive() {
+                format!("Fee on what is above the free allowance, which covered {}", free.display_exact())
+            } else {
+                "Fee for calls with your own key".to_owned()
+            },
+            quantity: above.display_exact(),
+            price: percent(*rate),
+            amount,
         },
+        BillLine::Discount(_) => plain("Discount for storing inputs and outputs"),
+        BillLine::Borne(_) => plain("Borne by the operator"),
     }
 }
 

@@ -154,6 +154,8 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("post", "/settings/presets/{preset}/try", "OA-M"),
     ("get", "/credits/statements", "OAB-"),
     ("get", "/credits/statements/month", "OAB-"),
+    ("get", "/credits/statements/rows", "OAB-"),
+    ("get", "/credits/statements/calls", "OAB-"),
     ("get", "/credits/statements/file", "OAB-"),
     ("post", "/announcements/read", "OABM"),
     ("post", "/admin/look/end", "OABM"),

@@ -225,7 +225,7 @@ pub async fn find_session(
     let row = sqlx::query!(
         r#"select s.id as "id: SessionId", s.last_seen_at, s.authenticated_at, p.id as "person: PersonId", email, name, time_zone, theme, locale,
             email_verified_at, f.id as "picture?: PictureId", d.due_at as "leaves_at?",
-            i.org_id as "looks_at?: OrgId", o.role as "staff?"
+            i.org_id as "looks_at?: OrgId", o.role as "staff?", p.frozen_at is not null as "is_frozen!"
            from session s join person p on p.id = s.person_id
            left join picture f on f.owner_kind = 'person' and f.owner_id = p.id
            left join account_deletion d on d.person_id = p.id
@@ -245,6 +245,7 @@ pub async fn find_session(
         leaves_at: row.leaves_at,
         looks_at: row.looks_at,
         staff: row.staff.as_deref().and_then(StaffRole::parse),
+        is_frozen: row.is_frozen,
         person: Person {
             id: row.person,
             email: row.email,
@@ -292,6 +293,19 @@ pub async fn find_person(conn: &mut PgConnection, id: PersonId) -> Result<Option
     )
     .fetch_optional(conn)
     .await
+}
+
+/// Freezes somebody in the name of another, or lets them go on without one. False when it was so before, or there is nobody.
+pub async fn set_frozen(conn: &mut PgConnection, person: PersonId, by: Option<PersonId>) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "update person set frozen_by = $2, frozen_at = case when $2::uuid is not null then now() end
+         where id = $1 and (frozen_at is null) = ($2::uuid is not null)",
+        person.0,
+        by.map(|by| by.0),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// The browser of the session that ended; `None` when there was none.

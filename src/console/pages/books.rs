@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::{address, page_with, read_day, wrong};
+use super::{address, page_with, read_day, read_until, wrong};
 use crate::base::Usd;
 use crate::books::{self, CREDITS, Trial, account_kind, account_note};
 use crate::console::extract::Staff;
@@ -18,54 +18,68 @@ pub const READ: &str = "begin isolation level repeatable read read only";
 pub struct TrialQuery {
     #[serde(default)]
     day: String,
+    /// Such as `10:15` or `10:15:30`, by UTC; the end of the day without one.
+    #[serde(default)]
+    time: String,
 }
 
-/// `GET /admin/books?day=`: at the end of a day of UTC, or now.
+impl TrialQuery {
+    /// The moment before which transfers count: now, where none is asked for.
+    fn until(&self, now: DateTime<Utc>) -> Result<DateTime<Utc>, PageError> {
+        let day = read_day(&self.day, "day")?;
+        if day.is_some_and(|day| day > now.date_naive()) {
+            return Err(wrong("day"));
+        }
+        Ok(read_until(&self.day, &self.time, ("day", "time"))?.map_or(now, |until| until.min(now)))
+    }
+}
+
+/// `GET /admin/books?day=&time=`: at a moment of a day of UTC, at its end, or now.
 ///
 /// # Errors
-/// `Invalid` for what is no day; database errors.
+/// `Invalid` for what is no day or no time; database errors.
 pub async fn index(
     app: web::Data<App>,
     staff: Staff,
     query: web::Query<TrialQuery>,
 ) -> Result<HttpResponse, PageError> {
     let now = app.clock.now();
-    let day = read_day(&query.day, "day")?;
-    if day.is_some_and(|day| day > now.date_naive()) {
-        return Err(wrong("day"));
-    }
-    let until = day.map_or(now, |day| books::end_of(day).min(now));
+    let until = query.until(now)?;
     let mut conn = app.db.begin_with(READ).await?;
     let trial = books::trial(&mut conn, until).await?;
     let closed = books::latest_close(&mut conn).await?;
     let mut blocks = vec![Block::Filters(Filters {
         action: "/admin/books".into(),
-        fields: vec![Input::of("date", "day", "At the end of").value(query.day.as_str())],
-        is_on: day.is_some(),
+        fields: vec![
+            Input::of("date", "day", "At the end of").value(query.day.as_str()),
+            Input::of("time", "time", "Or at a time of it, UTC").value(query.time.as_str()),
+        ],
+        is_on: !query.day.is_empty() || !query.time.is_empty(),
         ..Filters::default()
     })];
     if !trial.is_balanced() {
         let text = "Debits and credits differ. Run `farebox ledger verify`.".to_owned();
         blocks.push(Block::Note(Note { tone: "bad", icon: "circle-x", text, ..Note::default() }));
     }
-    blocks.push(Block::Table(table(&trial, &query.day, until)));
+    blocks.push(Block::Table(table(&trial, &query, until)));
     let about = match closed {
         Some(close) => format!("Closed up to {}. What moved since is in it too.", close.day),
         None => "No day is closed yet.".to_owned(),
     };
     let actions = vec![
-        ActionLink::download("CSV", address("/admin/books/trial.csv", &[("day", &query.day)])),
+        ActionLink::download("CSV", address("/admin/books/trial.csv", &[("day", &query.day), ("time", &query.time)])),
         ActionLink::of("Exports", "/admin/books/exports", "download"),
     ];
     page_with(staff.shell("books", "Trial balance", &about), None, actions, blocks)
 }
 
-fn table(trial: &Trial, day: &str, until: DateTime<Utc>) -> Table {
+fn table(trial: &Trial, query: &TrialQuery, until: DateTime<Utc>) -> Table {
     let blank = || Cell::text("");
     let side = |sum: Usd| if sum.is_positive() { Cell::amount(amount(sum)) } else { blank() };
     let rows = trial.accounts.iter().map(|(name, balance)| {
         let net = balance.net();
-        let to = address("/admin/books/journal", &[("account", name), ("until", day)]);
+        let parts = [("account", name.as_str()), ("until", &query.day), ("time", &query.time)];
+        let to = address("/admin/books/journal", &parts);
         vec![
             Cell::link(name.as_str(), &to).under(account_note(name)),
             Cell::text(account_kind(name).label()),
@@ -101,17 +115,17 @@ fn table(trial: &Trial, day: &str, until: DateTime<Utc>) -> Table {
     }
 }
 
-/// `GET /admin/books/trial.csv?day=`
+/// `GET /admin/books/trial.csv?day=&time=`
 ///
 /// # Errors
-/// `Invalid` for what is no day; database errors.
+/// `Invalid` for what is no day or no time; database errors.
 pub async fn trial_csv(
     app: web::Data<App>,
     _staff: Staff,
     query: web::Query<TrialQuery>,
 ) -> Result<HttpResponse, PageError> {
     let now = app.clock.now();
-    let until = read_day(&query.day, "day")?.map_or(now, |day| books::end_of(day).min(now));
+    let until = query.until(now)?;
     let mut conn = app.db.begin_with(READ).await?;
     let trial = books::trial(&mut conn, until).await?;
     let mut out = String::from("account,kind,debits,credits,debit_balance,credit_balance,currency\r\n");
@@ -131,5 +145,5 @@ pub async fn trial_csv(
         out += &fields.join(",");
         out += "\r\n";
     }
-    Ok(super::file("text/csv; charset=utf-8", &format!("trial-{}.csv", until.format("%Y-%m-%d")), out))
+    Ok(super::file("text/csv; charset=utf-8", &format!("trial-{}.csv", until.format("%Y-%m-%dT%H%M%SZ")), out))
 }

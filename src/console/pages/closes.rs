@@ -8,7 +8,7 @@ use super::books::READ;
 use super::{ROWS, address, file, page, page_with, pager, read_day, read_id, read_some};
 use crate::base::ids::{OrgId, RunId};
 use crate::base::paging::{Rows, fetch_limit};
-use crate::books::{self, Close};
+use crate::books::{self, Check, Close};
 use crate::console::extract::Staff;
 use crate::console::margin::whole;
 use crate::orgs;
@@ -105,6 +105,13 @@ pub async fn show(app: web::Data<App>, staff: Staff, day: web::Path<String>) -> 
     for line in close.report.lines() {
         blocks.push(Block::Note(Note { tone: "bad", icon: "circle-x", text: line.to_owned(), ..Note::default() }));
     }
+    blocks.push(Block::Table(checked(&books::checks_of(&mut conn, day).await?)));
+    let usage = books::usage_days(&mut conn, day, day).await?;
+    if !usage.is_empty() {
+        blocks.push(Block::Table(super::usage::table(&usage, "usage", "Calls against hours and transfers", |_| {
+            String::new()
+        })));
+    }
     let moved = books::closed_movements(&mut conn, day).await?;
     blocks.push(Block::Table(Table {
         id: "movements",
@@ -167,6 +174,29 @@ pub async fn show(app: web::Data<App>, staff: Staff, day: web::Path<String>) -> 
     page_with(shell, Some((CLOSES, "Daily closes")), Vec::new(), blocks)
 }
 
+/// Every rule that the close checked, and how it went.
+fn checked(checks: &[Check]) -> Table {
+    let row = |check: &Check| {
+        let result = if check.findings == 0 {
+            Badge::new("good", "circle-check", "Agrees")
+        } else {
+            Badge::new("bad", "circle-x", format!("{} findings", check.findings))
+        };
+        let amount = if check.amount.is_zero() { Cell::text("") } else { Cell::text(check.amount.display_exact()) };
+        vec![Cell::text(check.rule.as_str()), Cell::text(whole(check.compared)), amount, Cell::badge(result)]
+    };
+    Table {
+        id: "checks",
+        title: "What was checked".into(),
+        note: "Rules of the whole books, as they stood when the day was closed, then those of the day.".into(),
+        columns: vec![Column::of("Rule"), Column::right("Compared"), Column::right("Amount"), Column::of("Result")],
+        rows: checks.iter().map(row).collect(),
+        empty: "Not kept".into(),
+        empty_note: "This day was closed by an earlier version, which checked and kept only what it found.".into(),
+        ..Table::default()
+    }
+}
+
 fn run_state(run: &Run) -> Badge {
     match run.state.as_str() {
         "running" => Badge::new("accent", "play", "Runs"),
@@ -189,7 +219,6 @@ pub async fn runs(app: web::Data<App>, staff: Staff, query: web::Query<Before>) 
     let now = app.clock.now();
     let table = Table {
         id: "runs",
-        note: "Against usage, the auditor compares every minute, and every close does.".into(),
         columns: vec![
             Column::of("Began"),
             Column::of("Processor"),
@@ -222,7 +251,8 @@ pub async fn runs(app: web::Data<App>, staff: Staff, query: web::Query<Before>) 
         ..Table::default()
     };
     let about = "The books against those of the payment processors, both ways.";
-    page(staff.shell("reconciliation", "Reconciliation", about), vec![Block::Table(table)])
+    let against = vec![ActionLink::of("Against usage", super::usage::HERE, "activity")];
+    page_with(staff.shell("reconciliation", "Reconciliation", about), None, against, vec![Block::Table(table)])
 }
 
 /// `GET /admin/books/reconciliation/{run}`

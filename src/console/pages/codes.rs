@@ -5,20 +5,27 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::books::READ;
 use super::orgs::ReasonForm;
-use super::{again, alone_note, confirmations, done, form, page, page_with, read_id, reason_field, uses};
+use super::{
+    ROWS, address, again, alone_note, confirmations, done, form, page, page_with, pager, read_id, read_some,
+    reason_field, uses,
+};
 use crate::audit::{Action, Target};
 use crate::base::Usd;
-use crate::base::ids::BatchId;
+use crate::base::ids::{BatchId, RedemptionId};
+use crate::base::paging::{Rows, fetch_limit};
 use crate::books;
 use crate::console::Settings;
 use crate::console::act;
 use crate::console::confirmation::{self, Wish};
 use crate::console::extract::{Acting, Staff};
+use crate::console::margin::whole;
+use crate::console::store;
 use crate::topups::codes::{self, Batch, CodeKey, MadeBy, MakeError, NewBatch};
 use crate::web::present::{amount, when};
 use crate::web::views::Badge;
-use crate::web::views::blocks::{ActionLink, Block, Cell, Code, Column, Input, Table};
+use crate::web::views::blocks::{ActionLink, Block, Cell, Code, Column, Figure, Figures, Input, Table};
 use crate::web::{App, PageError, Protected};
 
 const HERE: &str = "/admin/codes";
@@ -66,12 +73,13 @@ pub async fn index(
             .iter()
             .map(|one| {
                 let uses = uses(one.uses_per_code.into(), one.uses_per_org.into());
+                let rows = format!("{HERE}/{}", one.id);
                 vec![
-                    Cell::when(when(one.created_at, now, viewer)),
+                    Cell::when(when(one.created_at, now, viewer)).to(rows.as_str()),
                     Cell::text(one.codes.to_string()).under(uses),
                     Cell::amount(amount(one.amount)),
-                    Cell::text(one.used.to_string()),
-                    Cell::amount(amount(one.given)),
+                    Cell::text(one.used.to_string()).to(rows.as_str()),
+                    Cell::amount(amount(one.given)).to(rows),
                     Cell::badge(state(one, now)),
                     one.expires_at.map_or_else(|| Cell::text("no end"), |at| Cell::when(when(at, now, viewer))),
                     Cell::text(one.note.as_str()),
@@ -124,6 +132,94 @@ pub async fn index(
         }
     }
     page(staff.shell("codes", "Redemption codes", "Credits that are given away by codes, in batches."), blocks)
+}
+
+#[derive(Default, Deserialize)]
+pub struct BatchQuery {
+    #[serde(default)]
+    before: String,
+}
+
+/// `GET /admin/codes/{batch}`: who used its codes. The sum of the rows is what it gave.
+///
+/// # Errors
+/// `NotFound` for an unknown batch; `Invalid` for a place that cannot be read; database errors.
+pub async fn show(
+    app: web::Data<App>,
+    staff: Staff,
+    id: web::Path<String>,
+    query: web::Query<BatchQuery>,
+) -> Result<HttpResponse, PageError> {
+    let id: BatchId = read_id(&id)?;
+    let before: Option<RedemptionId> = read_some(&query.before, "before")?;
+    let mut conn = app.db.begin_with(READ).await?;
+    let batch = codes::batch(&mut conn, id).await?.ok_or(PageError::NotFound)?;
+    let (used, orgs, given) = store::redeemed(&mut conn, id).await?;
+    let rows = Rows::of(store::redemptions(&mut conn, id, before, fetch_limit(ROWS)).await?, ROWS);
+    let (now, viewer) = (app.clock.now(), staff.viewer());
+    let here = format!("{HERE}/{id}");
+    let figures = Figures {
+        id: "used",
+        figures: vec![
+            Figure::count("Codes", whole(batch.codes.into()), "")
+                .note(uses(batch.uses_per_code.into(), batch.uses_per_org.into())),
+            Figure::amount("Each gives", amount(batch.amount), ""),
+            Figure::count("Used", whole(used), "").note(format!("by {} organizations", whole(orgs))),
+            Figure::amount("Given", amount(given), ""),
+        ],
+        note: batch.note.clone(),
+        ..Figures::default()
+    };
+    let table = Table {
+        id: "uses",
+        title: "Who used them".into(),
+        columns: vec![
+            Column::of("Time"),
+            Column::of("Organization"),
+            Column::of("By"),
+            Column::right("Credits"),
+            Column::far("Use"),
+        ],
+        rows: rows.rows.iter().map(|one| use_row(one, &staff, when(one.at, now, viewer))).collect(),
+        foot: if before.is_none() && !rows.more && used > 0 {
+            let sum: Usd = rows.rows.iter().map(|one| one.amount).sum();
+            let blank = || Cell::text("");
+            vec![Cell::text("Sum"), blank(), blank(), Cell::text(sum.display_exact()), blank()]
+        } else {
+            Vec::new()
+        },
+        empty: "Nobody used one yet".into(),
+        pager: Some(pager(&rows, before.map(|_| here.clone()), |last| {
+            address(&here, &[("before", &last.id.to_string())])
+        })),
+        ..Table::default()
+    };
+    let about = format!("Made {}.", batch.created_at.format("%-d %b %Y, %H:%M UTC"));
+    let shell = staff.shell("codes", "A batch of codes", &about);
+    let blocks = vec![Block::Figures(figures), Block::Table(table)];
+    page_with(shell, Some((HERE, "Redemption codes")), Vec::new(), blocks)
+}
+
+fn use_row(one: &store::RedemptionRow, staff: &Staff, time: crate::web::views::When) -> Vec<Cell> {
+    let time = Cell::when(time);
+    // Who reads the money does not get to know the people.
+    let by = match (&one.by, &one.by_name) {
+        (Some(person), Some(name)) if staff.is_operator() => {
+            Cell::link(name.as_str(), format!("/admin/people/{person}"))
+        }
+        (Some(_), _) => Cell::text("a member"),
+        (None, _) => Cell::text("erased"),
+    };
+    vec![
+        match one.transfer {
+            Some(transfer) => time.to(format!("/admin/books/transfers/{transfer}")),
+            None => time,
+        },
+        Cell::link(one.org_name.as_str(), format!("/admin/organizations/{}", one.org)),
+        by,
+        Cell::text(one.amount.display_exact()),
+        Cell::mono(one.id.to_string()),
+    ]
 }
 
 #[derive(Deserialize)]

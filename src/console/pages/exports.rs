@@ -155,6 +155,10 @@ impl Chunks {
 }
 
 async fn summary(app: &App, query: &JournalQuery) -> Result<HttpResponse, PageError> {
+    if !query.time.is_empty() {
+        // Closed days are whole ones.
+        return Err(wrong("time"));
+    }
     let mut conn = app.db.begin_with(super::books::READ).await?;
     let last = books::latest_close(&mut conn).await?.map(|close| close.day);
     let from = read_day(&query.from, "from")?;

@@ -7,13 +7,13 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::books::READ;
-use super::{ROWS, address, choices, page_with, place, read_day, read_id, read_place, read_some, wrong};
+use super::{ROWS, address, choices, page_with, place, read_day, read_id, read_place, read_some, read_until, wrong};
+use crate::activity;
 use crate::base::Usd;
 use crate::base::ids::{AdjustmentId, CallId, OrgId, TopUpId, TransferId};
 use crate::base::paging::{Rows, fetch_limit};
 use crate::books;
 use crate::console::extract::Staff;
-use crate::console::store;
 use crate::ledger::{self, Booked, Code, JournalFilter, Movement};
 use crate::orgs;
 use crate::web::present::{amount, when};
@@ -22,8 +22,6 @@ use crate::web::views::{Choice, Pager};
 use crate::web::{App, PageError};
 
 pub const HERE: &str = "/admin/books/journal";
-/// Closed days that are read for a page of one organization's rows; the next page goes on.
-const MAX_DAYS: i64 = 31;
 
 #[derive(Clone, Default, Deserialize)]
 pub struct JournalQuery {
@@ -36,6 +34,9 @@ pub struct JournalQuery {
     pub from: String,
     #[serde(default)]
     pub until: String,
+    /// A time of the last day, by UTC: rows before it. The end of the day without one.
+    #[serde(default)]
+    pub time: String,
     #[serde(default)]
     pub reference: String,
     #[serde(default)]
@@ -48,14 +49,13 @@ pub struct Asked {
     /// The organization whose credits are one side.
     pub org: Option<OrgId>,
     pub from: Option<NaiveDate>,
-    pub until: Option<NaiveDate>,
 }
 
 impl JournalQuery {
     /// # Errors
     /// `Invalid` for a filter that cannot be read.
     pub fn read(&self, house: &[(Uuid, String, String)]) -> Result<Asked, PageError> {
-        let (from, until) = (read_day(&self.from, "from")?, read_day(&self.until, "until")?);
+        let (from, until) = (read_day(&self.from, "from")?, read_until(&self.until, &self.time, ("until", "time"))?);
         let (mut account, mut kind, mut org) = (None, String::new(), None);
         let name = self.account.trim();
         match name {
@@ -88,12 +88,11 @@ impl JournalQuery {
                 code: self.code.clone(),
                 reference: reference.to_owned(),
                 from: from.map(books::start_of),
-                until: until.map(books::end_of),
+                until,
                 before: read_place(&self.before)?.map(|(at, id)| (at, TransferId(id))),
             },
             org,
             from,
-            until,
         })
     }
 
@@ -103,6 +102,7 @@ impl JournalQuery {
             ("code", &self.code),
             ("from", &self.from),
             ("until", &self.until),
+            ("time", &self.time),
             ("reference", self.reference.trim()),
             ("before", before),
         ];
@@ -120,55 +120,16 @@ struct Found {
     older: Option<String>,
 }
 
-/// The rows of one organization are rare among all, and no index knows whose they are: every settlement would pay for it.
-/// So only days on which something moved there are read, and so many of them for a page.
-async fn rows_of(
-    conn: &mut PgConnection,
-    query: &JournalQuery,
-    asked: &Asked,
-    org: Option<OrgId>,
-) -> Result<Found, sqlx::Error> {
+async fn rows_of(conn: &mut PgConnection, query: &JournalQuery, asked: &Asked) -> Result<Found, sqlx::Error> {
     let filter = &asked.filter;
-    let sparse = org.filter(|_| filter.reference.is_empty() && !filter.rare);
+    let sparse = asked.org.filter(|_| filter.reference.is_empty() && !filter.rare);
     let Some(org) = sparse else {
         let rows = Rows::of(ledger::journal(conn, filter, fetch_limit(ROWS)).await?, ROWS);
         let older = rows.rows.last().filter(|_| rows.more).map(|last| query.address(HERE, &place(last.at, last.id.0)));
         return Ok(Found { rows: rows.rows, older });
     };
-    let closed = books::latest_close(conn).await?.map(|close| books::end_of(close.day));
-    let last = [filter.before.map(|(at, _)| at), filter.until].into_iter().flatten().min();
-    let days = books::days_with_rows(conn, org, last.map(|at| at.date_naive()), &filter.code, MAX_DAYS + 1).await?;
-    // What is not closed yet, then day by day.
-    let open = closed.unwrap_or(DateTime::<Utc>::UNIX_EPOCH);
-    let spans = std::iter::once((open, None))
-        .chain(days.iter().map(|(day, _)| (books::start_of(*day), Some(books::end_of(*day)))));
-    let mut rows: Vec<Booked> = Vec::new();
-    let mut next = None;
-    for (scans, (from, until)) in spans.enumerate() {
-        if filter.from.is_some_and(|earliest| until.is_some_and(|until| until <= earliest)) {
-            break;
-        }
-        if scans > usize::try_from(MAX_DAYS).unwrap_or(usize::MAX) {
-            next = until;
-            break;
-        }
-        let within = JournalFilter {
-            from: Some(filter.from.map_or(from, |earliest| earliest.max(from))),
-            until: [filter.until, until].into_iter().flatten().min(),
-            ..filter.clone()
-        };
-        let left = fetch_limit(ROWS) - i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        rows.extend(ledger::journal(conn, &within, left).await?);
-        if rows.len() > usize::from(ROWS) {
-            break;
-        }
-    }
-    let page = Rows::of(rows, ROWS);
-    let older = match next {
-        _ if page.more => page.rows.last().map(|last| query.address(HERE, &place(last.at, last.id.0))),
-        Some(at) => Some(query.address(HERE, &place(at, Uuid::nil()))),
-        None => None,
-    };
+    let page = books::org_rows(conn, org, filter, ROWS).await?;
+    let older = page.older.map(|(at, id)| query.address(HERE, &place(at, id.0)));
     Ok(Found { rows: page.rows, older })
 }
 
@@ -186,7 +147,7 @@ pub async fn index(
     let asked = query.read(&house)?;
     let now = app.clock.now();
     let figures = sums(&mut conn, &query, &asked, now).await?;
-    let Found { rows, older } = rows_of(&mut conn, &query, &asked, asked.org).await?;
+    let Found { rows, older } = rows_of(&mut conn, &query, &asked).await?;
     let names = org_names(&mut conn, &rows).await?;
     let table = Table {
         id: "journal",
@@ -222,6 +183,7 @@ pub async fn index(
             Input::of("select", "code", "What").choices(choices("Anything", &codes, &query.code)),
             Input::of("date", "from", "From").value(query.from.as_str()),
             Input::of("date", "until", "Until").value(query.until.as_str()),
+            Input::of("time", "time", "Before, on that day").value(query.time.as_str()),
             Input::of("text", "reference", "Reference or id").value(query.reference.trim()),
         ],
         is_on: query.is_on(),
@@ -410,7 +372,7 @@ async fn calls(
     staff: &Staff,
 ) -> Result<Table, PageError> {
     let after: Option<CallId> = read_some(after, "after")?;
-    let found = store::paid_calls(conn, org, row.id, row.at, after, fetch_limit(ROWS)).await?;
+    let found = activity::paid_calls(conn, org, (row.id, row.at, row.amount), after, fetch_limit(ROWS)).await?;
     let rows = Rows::of(found, ROWS);
     let here = format!("/admin/books/transfers/{}", row.id);
     let sum: Usd = rows.rows.iter().map(|call| call.cost).sum();

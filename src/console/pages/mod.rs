@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use sqlx::PgConnection;
 
 use super::extract::Staff;
@@ -15,6 +15,7 @@ use crate::web::views::{Choice, Pager};
 use crate::web::{App, PageError, flash, html, see_other};
 
 pub mod adjustments;
+mod alerts;
 pub mod announcements;
 pub mod books;
 pub mod calls;
@@ -24,10 +25,15 @@ pub mod codes;
 pub mod confirmations;
 pub mod exports;
 pub mod fees;
+pub mod find;
+pub mod freezing;
+pub mod holds;
+pub mod inbox;
 pub mod journal;
 pub mod log;
 pub mod look;
 pub mod mails;
+pub mod margins;
 pub mod orgs;
 pub mod overview;
 pub mod payments;
@@ -35,6 +41,8 @@ pub mod people;
 pub mod price_lists;
 pub mod staff;
 pub mod upstreams;
+pub mod usage;
+pub mod what_if;
 
 /// Rows of a list.
 const ROWS: u16 = 50;
@@ -168,6 +176,26 @@ fn read_some<T: std::str::FromStr>(text: &str, field: &str) -> Result<Option<T>,
 /// `Invalid` for what is no day.
 fn read_day(text: &str, field: &str) -> Result<Option<NaiveDate>, PageError> {
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| wrong(field)) }
+}
+
+/// The moment before which something is asked: the end of a day of UTC, or a time of it such as `10:15` or `10:15:30`.
+/// `None` where there is none.
+///
+/// # Errors
+/// `Invalid` for what is no day or no time, and for a time without a day.
+fn read_until(
+    day: &str,
+    time: &str,
+    (day_field, time_field): (&str, &str),
+) -> Result<Option<DateTime<Utc>>, PageError> {
+    let day = read_day(day, day_field)?;
+    if time.is_empty() {
+        return Ok(day.map(crate::books::end_of));
+    }
+    let read = |format| NaiveTime::parse_from_str(time, format).ok();
+    let time = read("%H:%M").or_else(|| read("%H:%M:%S")).ok_or_else(|| wrong(time_field))?;
+    let day = day.ok_or_else(|| wrong(time_field))?;
+    Ok(Some(day.and_time(time).and_utc()))
 }
 
 /// A thing that an address or a form names.

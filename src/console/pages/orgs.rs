@@ -143,7 +143,11 @@ pub async fn show(app: web::Data<App>, staff: Staff, id: web::Path<String>) -> R
                 amount(org.posted),
                 &address("/admin/books/journal", &[("account", &id.to_string())]),
             ),
-            Figure::amount("Held by running calls", amount(org.held), ""),
+            Figure::amount(
+                "Held by running calls",
+                amount(org.held),
+                &address(super::holds::HERE, &[("org", &id.to_string())]),
+            ),
             Figure::count("Members", org.members.to_string(), ""),
             Figure::count("Keys", org.keys.to_string(), ""),
         ],

@@ -2,19 +2,18 @@
 
 use actix_web::{HttpResponse, web};
 use chrono::{Days, NaiveDate};
-use sqlx::PgConnection;
 
-use super::{address, page};
+use super::alerts::{Seen, alerts};
+use super::{address, find, holds, inbox, page};
 use crate::base::Usd;
 use crate::base::money::thousands;
 use crate::books;
 use crate::catalog::Shelf;
 use crate::console::extract::Staff;
 use crate::console::{margin, store};
-use crate::ledger::Movement;
-use crate::topups::reconcile;
+use crate::ledger::{Code, Movement};
 use crate::web::present::amount;
-use crate::web::views::blocks::{Block, Cell, Column, Figure, Figures, Note, Table};
+use crate::web::views::blocks::{Block, Cell, Column, Figure, Figures, Table};
 use crate::web::{App, PageError};
 
 /// What moved in a span, as the house sees it.
@@ -63,13 +62,19 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
     let today = now.date_naive();
     let mut conn = app.db.begin_with(super::books::READ).await?;
     let (health, jobs) = (store::health(&mut conn).await?, store::count_jobs(&mut conn).await?);
-    let mut blocks = alerts(&mut conn, &shelf, &staff, &health, jobs.1).await?;
     let mut rows = Vec::new();
+    let mut overrun = Usd::ZERO;
     for (label, days) in [("Today", 0), ("Last 7 days", 6), ("Last 30 days", 29)] {
         let from = today.checked_sub_days(Days::new(days)).unwrap_or(today);
-        let money = Money::of(&books::moved_since(&mut conn, from, now).await?);
+        let moved = books::moved_since(&mut conn, from, now).await?;
+        if days == 0 {
+            overrun = moved.iter().filter(|one| one.code == Code::Overrun.as_str()).map(|one| one.amount).sum();
+        }
+        let money = Money::of(&moved);
         rows.push(money_row(label, from, &money));
     }
+    let mut blocks = alerts(&mut conn, &shelf, &staff, &Seen { health: &health, dead: jobs.1, overrun, now }).await?;
+    blocks.push(Block::Filters(find::field("")));
     let columns = ["Came in", "Went back", "Calls", "Calls on own keys", "Top-up fees", "Given away", "Losses"]
         .map(Column::right);
     blocks.push(Block::Table(Table {
@@ -93,7 +98,7 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
                 0 => format!("{} organizations", thousands(&totals.orgs.to_string())),
                 frozen => format!("{} organizations, {frozen} frozen", thousands(&totals.orgs.to_string())),
             }),
-            Figure::amount("Held by running calls", amount(totals.held), "")
+            Figure::amount("Held by running calls", amount(totals.held), holds::HERE)
                 .note(format!("{} calls", thousands(&health.holds.to_string()))),
             Figure::amount("Below zero", amount(totals.below_zero), "/admin/organizations?state=below_zero"),
             match earned.margin() {
@@ -126,7 +131,7 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
                 whole(health.mails_waiting),
                 if staff.is_operator() { "/admin/mails?state=waiting" } else { "" },
             ),
-            Figure::count("Messages not applied", whole(health.events_waiting), ""),
+            Figure::count("Messages not applied", whole(health.events_waiting), inbox::HERE),
             Figure::count("Open disputes", whole(health.disputes_open), "/admin/payments?state=disputed"),
             Figure::count("Refunds on their way", whole(health.refunds_pending), "/admin/payments"),
         ],
@@ -148,67 +153,4 @@ fn money_row(label: &str, from: NaiveDate, money: &Money) -> Vec<Cell> {
         cell(money.given, "promotions"),
         cell(money.lost, "operator_loss"),
     ]
-}
-
-fn alert(tone: &'static str, text: String, href: &str, link: &str) -> Block {
-    let icon = match tone {
-        "bad" => "circle-x",
-        "warn" => "triangle-alert",
-        _ => "info",
-    };
-    Block::Note(Note { tone, icon, text, href: href.into(), link: link.into() })
-}
-
-/// What somebody has to look into.
-async fn alerts(
-    conn: &mut PgConnection,
-    shelf: &Shelf,
-    staff: &Staff,
-    health: &store::Health,
-    dead: i64,
-) -> Result<Vec<Block>, sqlx::Error> {
-    // An auditor is told of it, and has nothing to do there.
-    let to = |path: &'static str| if staff.is_operator() { path } else { "" };
-    let mut blocks = Vec::new();
-    if let Some(close) = books::latest_close(conn).await?.filter(|close| !close.is_clean()) {
-        let text = format!("The books of {} were closed with {} findings.", close.day, close.findings);
-        blocks.push(alert("bad", text, &format!("/admin/books/closes/{}", close.day), "Look at them"));
-    }
-    for run in reconcile::latest(conn).await? {
-        if run.open > 0 || !run.difference().is_zero() {
-            let text = format!(
-                "The books and {} differ: {} findings, {}.",
-                run.processor,
-                run.open,
-                run.difference().display_exact()
-            );
-            blocks.push(alert("bad", text, &format!("/admin/books/reconciliation/{}", run.id), "Look at them"));
-        } else if !run.is_complete() && run.state != "running" {
-            let text = format!("The last comparison with {} came to no end: {}.", run.processor, run.failure);
-            blocks.push(alert("warn", text, "/admin/books/reconciliation", "Comparisons"));
-        }
-    }
-    if health.held_overdue > 0 {
-        let text = format!("{} holds are older than they may be.", health.held_overdue);
-        blocks.push(alert("bad", text, "", ""));
-    }
-    if health.mails_dead > 0 {
-        blocks.push(alert(
-            "warn",
-            format!("{} mails were given up.", health.mails_dead),
-            to("/admin/mails?state=dead"),
-            "Mails",
-        ));
-    }
-    if dead > 0 {
-        blocks.push(alert("warn", format!("{dead} jobs used up their tries."), to("/admin/jobs?state=dead"), "Jobs"));
-    }
-    let catalog = shelf.current();
-    let closed: Vec<&str> =
-        catalog.providers().iter().filter(|one| !one.is_open()).map(|one| one.provider.slug.as_str()).collect();
-    if !closed.is_empty() {
-        let text = format!("No upstream key is stored for {} providers.", closed.len());
-        blocks.push(alert("info", text, to("/admin/upstreams"), "Upstream keys"));
-    }
-    Ok(blocks)
 }

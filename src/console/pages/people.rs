@@ -5,7 +5,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::orgs::ReasonForm;
-use super::{ROWS, address, again, done, form, page, page_with, pager, place, read_id, read_place, reason_field};
+use super::{
+    ROWS, address, again, choices, done, form, page, page_with, pager, place, read_id, read_place, reason_field, wrong,
+};
 use crate::audit::{Action, Target};
 use crate::base::ids::PersonId;
 use crate::base::paging::{Rows, fetch_limit};
@@ -15,7 +17,7 @@ use crate::console::store::{self, PersonRow};
 use crate::orgs::Role;
 use crate::web::present::when;
 use crate::web::views::Badge;
-use crate::web::views::blocks::{Block, Cell, Column, Facts, Filters, Input, Table};
+use crate::web::views::blocks::{Block, Cell, Column, Facts, Filters, Input, Note, Table};
 use crate::web::{App, PageError, Protected};
 
 const HERE: &str = "/admin/people";
@@ -25,11 +27,15 @@ pub struct PeopleQuery {
     #[serde(default)]
     q: String,
     #[serde(default)]
+    state: String,
+    #[serde(default)]
     before: String,
 }
 
 fn badge(person: &PersonRow) -> Badge {
-    if person.leaves_at.is_some() {
+    if person.frozen_at.is_some() {
+        Badge::new("bad", "lock", "Frozen")
+    } else if person.leaves_at.is_some() {
         Badge::new("warn", "clock", "Leaving")
     } else if person.verified_at.is_none() {
         Badge::new("", "mail", "Address not proven")
@@ -50,10 +56,15 @@ pub async fn index(
     query: web::Query<PeopleQuery>,
 ) -> Result<HttpResponse, PageError> {
     let search: String = query.q.trim().chars().take(200).collect();
+    let frozen = match query.state.as_str() {
+        "" => false,
+        "frozen" => true,
+        _ => return Err(wrong("state")),
+    };
     let before = read_place(&query.before)?;
     let mut conn = app.db.acquire().await?;
-    let rows = Rows::of(store::people(&mut conn, &search, before, fetch_limit(ROWS)).await?, ROWS);
-    let here = |before: &str| address(HERE, &[("q", &search), ("before", before)]);
+    let rows = Rows::of(store::people(&mut conn, (&search, frozen), before, fetch_limit(ROWS)).await?, ROWS);
+    let here = |before: &str| address(HERE, &[("q", &search), ("state", &query.state), ("before", before)]);
     let now = app.clock.now();
     let table = Table {
         id: "people",
@@ -85,8 +96,11 @@ pub async fn index(
     };
     let filters = Filters {
         action: HERE.into(),
-        fields: vec![Input::of("text", "q", "Name, address or id").value(search.clone())],
-        is_on: !search.is_empty(),
+        fields: vec![
+            Input::of("text", "q", "Name, address or id").value(search.clone()),
+            Input::of("select", "state", "State").choices(choices("Any", &[("frozen", "Frozen")], &query.state)),
+        ],
+        is_on: !search.is_empty() || frozen,
         ..Filters::default()
     };
     page(
@@ -142,10 +156,20 @@ pub async fn show(app: web::Data<App>, staff: Operator, id: web::Path<String>) -
         ..Table::default()
     };
     let mut out = form(&staff, "sign-out", format!("{HERE}/{id}/sign-out"), "Sign them out everywhere", "Sign out");
-    out.note = "Every browser of theirs has to sign in again. Keys go on; freeze the organization to stop them.".into();
+    out.note = "Every browser of theirs has to sign in again. Keys go on; freeze the account to stop those too.".into();
     out.fields = vec![reason_field()];
     out.danger = true;
-    let blocks = vec![Block::Facts(Facts::of("facts", "", facts)), Block::Table(table), Block::Form(out)];
+    let mut blocks = Vec::new();
+    if let Some(at) = person.frozen_at {
+        let text = format!(
+            "Frozen since {}. Nobody is signed in as them, and no key that they made is taken.",
+            viewer.moment_in_zone(at)
+        );
+        blocks.push(Block::Note(Note { tone: "bad", icon: "lock", text, ..Note::default() }));
+    }
+    blocks.extend([Block::Facts(Facts::of("facts", "", facts)), Block::Table(table)]);
+    blocks.push(Block::Form(super::freezing::form_of(&staff, &person)));
+    blocks.push(Block::Form(out));
     page_with(staff.shell("people", &person.name, ""), Some((HERE, "People")), Vec::new(), blocks)
 }
 

@@ -1,5 +1,7 @@
 //! Importing a price list: what it says providers charge, what prices would follow, and what they would have cost.
 
+use std::collections::HashSet;
+
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -14,12 +16,13 @@ use crate::base::ids::PriceListId;
 use crate::base::{Digest, Usd};
 use crate::catalog::{self, CatalogFile, Missing};
 use crate::console::act;
-use crate::console::extract::{Acting, Operator};
+use crate::console::extract::{Acting, Staff};
 use crate::console::margin::Charged;
 use crate::console::price_list::{self, COLUMNS, PriceList, with_markup};
 use crate::console::store::{self, PricedEndpoint};
-use crate::web::present::{amount, when};
-use crate::web::views::blocks::{Block, Cell, Code, Column, Figure, Figures, Filters, Input, Table};
+use crate::console::what_if::{self, Compared};
+use crate::web::present::when;
+use crate::web::views::blocks::{Block, Cell, Code, Column, Filters, Input, Table};
 use crate::web::{App, PageError, Protected, Upload, see_other};
 
 const HERE: &str = "/admin/catalog/lists";
@@ -33,7 +36,7 @@ const USUAL_MARKUP: &str = "0";
 ///
 /// # Errors
 /// Database errors only.
-pub async fn index(app: web::Data<App>, staff: Operator) -> Result<HttpResponse, PageError> {
+pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, PageError> {
     let lists = store::price_lists(&mut *app.db.acquire().await?, LISTED).await?;
     let now = app.clock.now();
     let mut upload = form(&staff, "upload", HERE, "Import a price list", "Upload");
@@ -61,7 +64,10 @@ pub async fn index(app: web::Data<App>, staff: Operator) -> Result<HttpResponse,
         ..Table::default()
     };
     let shell = staff.shell("catalog", "Price lists", "What providers charge, for margins and for new prices.");
-    page_with(shell, Some(("/admin/catalog", "Catalog")), Vec::new(), vec![Block::Form(upload), Block::Table(table)])
+    // An auditor reads what was uploaded and changes nothing.
+    let mut blocks: Vec<Block> = staff.is_operator().then_some(Block::Form(upload)).into_iter().collect();
+    blocks.push(Block::Table(table));
+    page_with(shell, Some(("/admin/catalog", "Catalog")), Vec::new(), blocks)
 }
 
 /// `POST /admin/catalog/lists`: keeps the list. The same file again is the same list.
@@ -140,7 +146,7 @@ fn matched(
 /// `NotFound` for an unknown one; database errors.
 pub async fn show(
     app: web::Data<App>,
-    staff: Operator,
+    staff: Staff,
     id: web::Path<String>,
     query: web::Query<MarkupQuery>,
 ) -> Result<HttpResponse, PageError> {
@@ -164,25 +170,19 @@ pub async fn show(
         return page(shell, blocks);
     }
     let used = lately(&app).await?;
-    let (mut paid, mut would, mut cost) = (Usd::ZERO, Usd::ZERO, Usd::ZERO);
+    let (mut compared, mut cost, mut counted) = (Compared::default(), Usd::ZERO, HashSet::new());
     for (one, charged, raised) in &matched {
+        // The sums per hour know a model and a provider; where the model has two names there, they are counted once.
+        if !counted.insert((one.model.as_str(), one.provider.as_str())) {
+            continue;
+        }
         for used in used.iter().filter(|used| used.model == one.model && used.provider == one.provider) {
-            paid += used.cost;
-            would += raised.cost(used);
+            compared.add(used, &what_if::prices_of(one), raised);
             cost += charged.cost(used);
         }
     }
-    blocks.push(Block::Figures(Figures {
-        id: "preview",
-        title: format!("The last {DAYS} days by this list"),
-        figures: vec![
-            Figure::amount("Customers paid", amount(paid), ""),
-            Figure::amount("Would have paid", amount(would), ""),
-            Figure::amount("Providers charge", amount(cost), ""),
-            Figure::amount("Margin by new prices", amount(would - cost), ""),
-        ],
-        note: "Calls of endpoints that the list knows, from the sums per hour.".into(),
-    }));
+    let title = format!("The last {DAYS} days by this list, endpoints that it knows");
+    blocks.push(Block::Figures(super::what_if::figures(title, &compared, Some(cost))));
     blocks.push(Block::Table(Table {
         id: "endpoints",
         title: format!("{} endpoints that the list knows", matched.len()),
@@ -224,7 +224,7 @@ pub async fn show(
         Input::of("check", "prices", "Also make the new prices those of customers, as new versions"),
         reason_field(),
     ];
-    blocks.push(Block::Form(form));
+    blocks.extend(staff.is_operator().then_some(Block::Form(form)));
     let shell = staff.shell("catalog", "Price list", &row.name);
     page_with(shell, Some((HERE, "Price lists")), Vec::new(), blocks)
 }

@@ -3,8 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use crate::base::Usd;
-use crate::base::ids::{AnnouncementId, CallId, MailId, OrgId, PersonId, TransferId};
+use crate::base::ids::{AnnouncementId, MailId, PersonId};
 
 /// What is not as it should be, counted.
 pub struct Health {
@@ -15,6 +14,10 @@ pub struct Health {
     pub events_waiting: i64,
     pub disputes_open: i64,
     pub refunds_pending: i64,
+    /// Calls of the last day whose process died.
+    pub swept: i64,
+    /// When the audit logs were last anchored.
+    pub anchored_at: Option<DateTime<Utc>>,
 }
 
 pub async fn health(conn: &mut PgConnection) -> Result<Health, sqlx::Error> {
@@ -27,7 +30,9 @@ pub async fn health(conn: &mut PgConnection) -> Result<Health, sqlx::Error> {
                 and created_at < now() - interval '10 minutes') as "mails_waiting!",
             (select count(*) from processor_event where applied_at is null) as "events_waiting!",
             (select count(*) from dispute where state in ('inquiry', 'open')) as "disputes_open!",
-            (select count(*) from refund where state = 'pending') as "refunds_pending!""#
+            (select count(*) from refund where state = 'pending') as "refunds_pending!",
+            (select coalesce(sum(calls), 0)::bigint from swept_hour where hour > now() - interval '24 hours') as "swept!",
+            (select taken_at from audit_anchor order by number desc limit 1) as "anchored_at""#
     )
     .fetch_one(conn)
     .await
@@ -197,37 +202,28 @@ pub async fn upstreams(conn: &mut PgConnection) -> Result<Vec<UpstreamRow>, sqlx
     .await
 }
 
-/// A call that a transfer paid for.
+/// A provider that fails.
 #[derive(Clone, Debug)]
-pub struct PaidCall {
-    pub id: CallId,
-    pub at: DateTime<Utc>,
-    pub model: String,
-    pub provider: String,
-    pub cost: Usd,
+pub struct FailingProvider {
+    pub name: String,
+    pub answered: i64,
+    pub failed: i64,
 }
 
-/// The calls that one usage transfer paid for. A call begins before it is settled, rarely a day before: a spool may have
-/// waited for the database. The sum of all is the amount of the transfer.
-pub async fn paid_calls(
-    conn: &mut PgConnection,
-    org: OrgId,
-    transfer: TransferId,
-    at: DateTime<Utc>,
-    after: Option<CallId>,
-    most: i64,
-) -> Result<Vec<PaidCall>, sqlx::Error> {
+/// Providers that failed at least as often as they answered in the last half hour, as all processes saw it, and at least
+/// `fewest` times.
+pub async fn failing_providers(conn: &mut PgConnection, fewest: i64) -> Result<Vec<FailingProvider>, sqlx::Error> {
     sqlx::query_as!(
-        PaidCall,
-        r#"select id as "id: CallId", created_at as at, model, provider, cost as "cost: Usd" from usage
-           where org_id = $1 and transfer_id = $2 and created_at > $3::timestamptz - interval '7 days'
-            and created_at < $3::timestamptz + interval '1 day' and ($4::uuid is null or id > $4)
-           order by id limit $5"#,
-        org.0,
-        transfer.0,
-        at,
-        after.map(|id| id.0),
-        most,
+        FailingProvider,
+        r#"select p.name, coalesce(sum(m.calls) filter (where m.what = 'answered'), 0)::bigint as "answered!",
+            coalesce(sum(m.calls) filter (where m.what = 'failed'), 0)::bigint as "failed!"
+           from endpoint_minute m join endpoint e on e.id = m.endpoint_id join provider p on p.id = e.provider_id
+           where m.minute > date_trunc('minute', now(), 'UTC') - interval '30 minutes' and m.what in ('answered', 'failed')
+           group by p.id, p.name
+           having coalesce(sum(m.calls) filter (where m.what = 'failed'), 0) >= greatest($1::bigint,
+                coalesce(sum(m.calls) filter (where m.what = 'answered'), 0))
+           order by p.name limit 20"#,
+        fewest,
     )
     .fetch_all(conn)
     .await

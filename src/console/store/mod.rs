@@ -5,6 +5,7 @@ mod confirmations;
 mod house;
 mod orgs;
 mod prices;
+mod rows;
 mod rules;
 
 pub use adjustments::*;
@@ -12,4 +13,5 @@ pub use confirmations::*;
 pub use house::*;
 pub use orgs::*;
 pub use prices::*;
+pub use rows::*;
 pub use rules::*;

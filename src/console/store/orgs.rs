@@ -107,16 +107,17 @@ pub struct PersonRow {
     pub verified_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub leaves_at: Option<DateTime<Utc>>,
+    pub frozen_at: Option<DateTime<Utc>>,
     pub sessions: i64,
     pub two_factor: bool,
     pub staff: Option<String>,
     pub personal: Option<OrgId>,
 }
 
-/// People, newest first. `search` is a part of the name, the beginning of the address, or an id.
+/// People, newest first. `search` is a part of the name, the beginning of the address, or an id; `frozen` only those who are.
 pub async fn people(
     conn: &mut PgConnection,
-    search: &str,
+    (search, frozen): (&str, bool),
     before: Option<Place>,
     most: i64,
 ) -> Result<Vec<PersonRow>, sqlx::Error> {
@@ -124,7 +125,7 @@ pub async fn people(
     sqlx::query_as!(
         PersonRow,
         r#"select p.id as "id: PersonId", p.name, p.email, p.email_verified_at as verified_at, p.created_at,
-            d.due_at as "leaves_at?", s.role as "staff?", q.org_id as "personal?: OrgId",
+            d.due_at as "leaves_at?", p.frozen_at, s.role as "staff?", q.org_id as "personal?: OrgId",
             (select count(*) from session x where x.person_id = p.id and x.expires_at > now()) as "sessions!",
             (exists (select from totp t where t.person_id = p.id)
                 or exists (select from passkey_second k where k.person_id = p.id)) as "two_factor!"
@@ -134,7 +135,7 @@ pub async fn people(
            left join personal_org q on q.person_id = p.id
            where ($1 = '' or p.id = $2::uuid or p.name ilike '%' || $3 || '%'
                 or p.email_canonical like lower($3) || '%')
-            and ($4::timestamptz is null or (p.created_at, p.id) < ($4, $5))
+            and ($4::timestamptz is null or (p.created_at, p.id) < ($4, $5)) and (not $7 or p.frozen_at is not null)
            order by p.created_at desc, p.id desc limit $6"#,
         search,
         id,
@@ -142,13 +143,14 @@ pub async fn people(
         before.map(|(at, _)| at),
         before.map(|(_, id)| id),
         most,
+        frozen,
     )
     .fetch_all(conn)
     .await
 }
 
 pub async fn person(conn: &mut PgConnection, id: PersonId) -> Result<Option<PersonRow>, sqlx::Error> {
-    let found = people(conn, &id.to_string(), None, 2).await?;
+    let found = people(conn, (&id.to_string(), false), None, 2).await?;
     Ok(found.into_iter().find(|person| person.id == id))
 }
 

@@ -1,11 +1,11 @@
 //! Price lists of providers, what they charge, and the sums that margins are made of.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::base::Usd;
-use crate::base::ids::{PersonId, PriceListId};
+use crate::base::ids::{OrgId, PersonId, PriceListId};
 use crate::catalog::UnitPrice;
 
 /// An endpoint in use, with its price and what it costs the operator, where somebody said so.
@@ -107,6 +107,97 @@ pub async fn used_tokens(
     )
     .fetch_all(conn)
     .await
+}
+
+/// What was called of a model at a provider on a day of UTC, or by an organization.
+#[derive(Clone, Debug)]
+pub struct UsedPart<T> {
+    pub of: T,
+    pub used: UsedTokens,
+}
+
+impl<T> UsedPart<T> {
+    fn of(of: T, (model, provider): (&str, &str), sums: (i64, i64, i64, i64, Usd, Usd)) -> UsedPart<T> {
+        let (requests, prompt_tokens, completion_tokens, cached_tokens, cost, aside) = sums;
+        let (model, provider) = (model.to_owned(), provider.to_owned());
+        UsedPart {
+            of,
+            used: UsedTokens {
+                model,
+                provider,
+                requests,
+                prompt_tokens,
+                completion_tokens,
+                cached_tokens,
+                cost,
+                aside,
+            },
+        }
+    }
+}
+
+/// The same by day, newest first; the sums of the days are those of [`used_tokens`].
+pub async fn used_by_day(
+    conn: &mut PgConnection,
+    (model, provider): (&str, &str),
+    (from, until): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<UsedPart<NaiveDate>>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"select (hour at time zone 'utc')::date as "day!", sum(requests)::bigint as "requests!",
+            coalesce(sum(prompt_tokens) filter (where upstream_cost = 0), 0)::bigint as "prompt_tokens!",
+            coalesce(sum(completion_tokens) filter (where upstream_cost = 0), 0)::bigint as "completion_tokens!",
+            coalesce(sum(cached_tokens) filter (where upstream_cost = 0), 0)::bigint as "cached_tokens!",
+            coalesce(sum(cost) filter (where upstream_cost = 0), 0) as "cost!: Usd",
+            coalesce(sum(cost) filter (where upstream_cost > 0), 0) as "aside!: Usd"
+           from usage_hour where hour >= $3 and hour < $4 and model = $1 and provider = $2
+           group by 1 order by 1 desc limit 400"#,
+        model,
+        provider,
+        from,
+        until,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|r| {
+            let sums = (r.requests, r.prompt_tokens, r.completion_tokens, r.cached_tokens, r.cost, r.aside);
+            UsedPart::of(r.day, (model, provider), sums)
+        })
+        .collect())
+}
+
+/// The same by organization, those that paid most first.
+pub async fn used_by_org(
+    conn: &mut PgConnection,
+    (model, provider): (&str, &str),
+    (from, until): (DateTime<Utc>, DateTime<Utc>),
+    most: i64,
+) -> Result<Vec<UsedPart<OrgId>>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"select org_id as "org: OrgId", sum(requests)::bigint as "requests!",
+            coalesce(sum(prompt_tokens) filter (where upstream_cost = 0), 0)::bigint as "prompt_tokens!",
+            coalesce(sum(completion_tokens) filter (where upstream_cost = 0), 0)::bigint as "completion_tokens!",
+            coalesce(sum(cached_tokens) filter (where upstream_cost = 0), 0)::bigint as "cached_tokens!",
+            coalesce(sum(cost) filter (where upstream_cost = 0), 0) as "cost!: Usd",
+            coalesce(sum(cost) filter (where upstream_cost > 0), 0) as "aside!: Usd"
+           from usage_hour where hour >= $3 and hour < $4 and model = $1 and provider = $2
+           group by 1 order by sum(cost) desc, 1 limit $5"#,
+        model,
+        provider,
+        from,
+        until,
+        most,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|r| {
+            let sums = (r.requests, r.prompt_tokens, r.completion_tokens, r.cached_tokens, r.cost, r.aside);
+            UsedPart::of(r.org, (model, provider), sums)
+        })
+        .collect())
 }
 
 /// A list that somebody uploaded.

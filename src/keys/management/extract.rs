@@ -18,6 +18,9 @@ impl From<NotAuthenticated> for ApiError {
             NotAuthenticated::Missing | NotAuthenticated::Refused(AuthError::Unknown) => ApiError::unauthorized(),
             NotAuthenticated::Refused(AuthError::Disabled) => ApiError::forbidden("This API key is disabled."),
             NotAuthenticated::Refused(AuthError::Frozen) => ApiError::forbidden("This organization is frozen."),
+            NotAuthenticated::Refused(AuthError::MakerFrozen) => {
+                ApiError::forbidden("The account that made this API key is frozen.")
+            }
             NotAuthenticated::Refused(AuthError::Closing) => {
                 let told = "This organization will be deleted, so its keys are refused. An owner can undo that.";
                 ApiError::forbidden(told)

@@ -14,6 +14,8 @@ pub struct Found {
     pub caller: Caller,
     pub disabled: bool,
     pub frozen: bool,
+    /// Whoever made it, or made the key that issued it, is frozen.
+    pub maker_frozen: bool,
     /// The organization is deleted, or waits for it.
     pub closing: bool,
     /// Somebody stopped every key of the organization.
@@ -28,7 +30,9 @@ pub async fn find_by_digest(conn: &mut PgConnection, digest: &Digest) -> Result<
             k.allowed_ips::text[] as ips, k.requests_per_minute as per_minute, k.preset,
             o.frozen_at, o.keys_stopped_at, coalesce(o.delete_after, o.deleted_at) is not null as "closing!",
             m.meter_id as "member_meter?: MeterId", i.disabled_at as "issuer_disabled_at?",
-            i.expires_at as "issuer_expires_at?", i.allowed_models as "issuer_models?"
+            i.expires_at as "issuer_expires_at?", i.allowed_models as "issuer_models?",
+            exists (select from person f where f.id in (k.created_by, i.created_by) and f.frozen_at is not null)
+                as "maker_frozen!"
            from api_key k
            join org o on o.id = k.org_id
            left join api_key i on i.org_id = k.org_id and i.id = k.issued_by
@@ -62,6 +66,7 @@ pub async fn find_by_digest(conn: &mut PgConnection, digest: &Digest) -> Result<
             },
             disabled: row.disabled_at.is_some() || row.issuer_disabled_at.is_some(),
             frozen: row.frozen_at.is_some(),
+            maker_frozen: row.maker_frozen,
             closing: row.closing,
             stopped: row.keys_stopped_at.is_some(),
         }

@@ -16,7 +16,7 @@ mod throttle;
 
 pub mod pages;
 
-pub use super::store::{batches, made_alone};
+pub use super::store::{batch, batches, made_alone};
 pub use code::{CodeError, CodeKey, KEY_PURPOSE, PlainCode};
 pub use make::{Batch, MAX_CODES, MadeBy, MakeError, NewBatch, Prepared, make, prepare, put, revoke};
 pub use redeem::{RedeemError, Redeemed, redeem};

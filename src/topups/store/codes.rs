@@ -113,6 +113,24 @@ pub async fn batches(conn: &mut PgConnection, limit: i64) -> Result<Vec<Batch>, 
     .await
 }
 
+/// One batch; `None` when there is none.
+///
+/// # Errors
+/// Database errors only.
+pub async fn batch(conn: &mut PgConnection, id: BatchId) -> Result<Option<Batch>, sqlx::Error> {
+    sqlx::query_as!(
+        Batch,
+        r#"select b.id as "id: BatchId", b.amount as "amount: Usd", b.codes, b.uses_per_code, b.uses_per_org,
+            b.expires_at, b.note, b.created_at, b.revoked_at, count(r.id) as "used!",
+            coalesce(sum(r.amount), 0) as "given!: Usd"
+           from code_batch b left join redemption_code c on c.batch_id = b.id left join redemption r on r.digest = c.digest
+           where b.id = $1 group by b.id"#,
+        id.0,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
 /// `None` when there is no such batch; false when it was revoked before.
 pub async fn revoke_batch(conn: &mut PgConnection, id: BatchId) -> Result<Option<bool>, sqlx::Error> {
     let before = sqlx::query_scalar!("select revoked_at from code_batch where id = $1 for update", id.0)

@@ -22,9 +22,9 @@ pub use billing::{
     billing_details, delete_billing_details, insert_receipt, insert_seller, receipt, seller, set_billing_details,
 };
 pub use codes::{
-    CodeRow, Redemption, RedemptionView, batches, count_code_failures, count_redemptions, count_use, drifted_codes,
-    insert_batch, insert_code_failures, insert_redemption, lock_code, made_alone, redemption, redemptions,
-    revoke_batch,
+    CodeRow, Redemption, RedemptionView, batch, batches, count_code_failures, count_redemptions, count_use,
+    drifted_codes, insert_batch, insert_code_failures, insert_redemption, lock_code, made_alone, redemption,
+    redemptions, revoke_batch,
 };
 pub use events::{drop_events, has_event, insert_event, mark_applied, waiting_events};
 pub use methods::{

@@ -4,6 +4,8 @@ use serde_json::json;
 
 use super::Browser;
 use super::pages::Inspector;
+use crate::console::books::closed_days;
+use crate::console::closes::days_ago;
 use crate::console::{PASSWORD, adjust, fill, operator};
 use crate::support::visitor::{Visitor, between, form};
 use crate::support::{Farebox, Options};
@@ -13,6 +15,10 @@ async fn the_console_fits_and_can_be_used_by_everybody() {
     let farebox = Farebox::with(Options { localhost: true, ..Options::default() }).await;
     let mut olive = operator(&farebox, "olive@example.com").await;
     let ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    // Days that are closed.
+    days_ago(&farebox).await;
+    closed_days(&farebox, 3).await;
+    let day = farebox.text("select day::text from book_close order by number offset 1 limit 1").await;
     let key = farebox.key("ada@example.com", "20", &[]).await;
     for model in ["sandbox/echo", "sandbox/penny"] {
         assert_eq!(farebox.chat(&key, model, "what is it worth", json!({})).await.status(), 200);
@@ -65,6 +71,12 @@ async fn the_console_fits_and_can_be_used_by_everybody() {
         ("console-transfer", format!("/admin/books/transfers/{transfer}")),
         ("console-call", format!("{org}/calls/{call}")),
         ("console-closes", "/admin/books/closes".to_owned()),
+        ("console-close", format!("/admin/books/closes/{day}")),
+        ("console-usage", format!("/admin/books/usage?month={}", &day[..7])),
+        ("console-holds", "/admin/holds".to_owned()),
+        ("console-messages", "/admin/payments/messages".to_owned()),
+        ("console-find", "/admin/find?q=nothing".to_owned()),
+        ("console-margin", "/admin/catalog/margin?model=sandbox%2Fecho&provider=sandbox".to_owned()),
         ("console-reconciliation", "/admin/books/reconciliation".to_owned()),
         ("console-exports", "/admin/books/exports".to_owned()),
         ("console-catalog", "/admin/catalog".to_owned()),
@@ -89,5 +101,7 @@ async fn the_console_fits_and_can_be_used_by_everybody() {
     browser.take_cookies(ada.cookies()).await;
     inspector.visit("statements", "/credits/statements").await;
     inspector.visit("statement", "/credits/statements/month").await;
+    inspector.visit("statement-rows", "/credits/statements/rows?code=usage").await;
+    inspector.visit("statement-calls", &format!("/credits/statements/calls?transfer={transfer}")).await;
     inspector.verdict();
 }

@@ -5,6 +5,7 @@ use farebox::base::ids::OrgId;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool};
 
+use super::figures::table;
 use super::{operator, staff};
 use crate::support::visitor::{Visitor, between};
 use crate::support::{Farebox, Key};
@@ -45,13 +46,13 @@ async fn close(farebox: &Farebox) -> (bool, String) {
     (done.status.success(), String::from_utf8_lossy(&done.stdout).into_owned())
 }
 
-async fn closes(farebox: &Farebox) -> (bool, String) {
+pub async fn closes(farebox: &Farebox) -> (bool, String) {
     let done = farebox.cli(&["ledger", "closes"]).await;
     (done.status.success(), String::from_utf8_lossy(&done.stdout).into_owned())
 }
 
 /// Closed days: by the server or by the command, whoever comes first.
-async fn closed_days(farebox: &Farebox, days: i64) {
+pub async fn closed_days(farebox: &Farebox, days: i64) {
     for _ in 0..60 {
         let _ = close(farebox).await;
         let closed: i64 =
@@ -69,7 +70,7 @@ fn usd(text: &str) -> Usd {
 }
 
 /// Somebody who may do anything with the database, triggers or not.
-async fn forge(farebox: &Farebox, statement: &'static str) {
+pub async fn forge(farebox: &Farebox, statement: &'static str) {
     let mut tx = farebox.pool.begin().await.expect("a transaction");
     sqlx::query("set local session_replication_role = replica").execute(&mut *tx).await.expect("a superuser");
     assert!(sqlx::query(statement).execute(&mut *tx).await.expect("the statement").rows_affected() > 0, "{statement}");
@@ -211,6 +212,12 @@ async fn a_close_tells_what_it_finds() {
     let day = farebox.text("select day::text from book_close order by day desc limit 1").await;
     let page = abel.get(&format!("/admin/books/closes/{day}")).await.body;
     assert!(page.contains("should be 30 and is 30.25"), "{page}");
+    // Every rule is listed with its own result.
+    let checks = table(&page, "checks");
+    let result = |rule: &str| checks.iter().find(|row| row[0] == rule).map(|row| row[3].clone()).unwrap_or_default();
+    assert_eq!(result("posted = sum of transfers"), "1 findings", "{checks:?}");
+    assert_eq!(result("held = sum of open holds"), "Agrees", "{checks:?}");
+    assert!(checks.len() >= 20, "{checks:?}");
     assert!(closes(&farebox).await.0, "the finding is part of what was signed");
 }
 

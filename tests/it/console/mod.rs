@@ -2,9 +2,12 @@
 
 mod access;
 mod adjustments;
-mod books;
+pub mod books;
 mod catalog;
+pub mod closes;
 mod eyes;
+mod figures;
+mod freezing;
 mod house;
 mod rules;
 

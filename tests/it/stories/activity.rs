@@ -8,6 +8,7 @@ use farebox::base::ids::OrgId;
 use serde_json::{Value, json};
 
 use super::management::{ask, issue, provisioning};
+use crate::console::operator;
 use crate::support::Farebox;
 use crate::support::size::scale;
 use crate::support::visitor::{Visitor, between};
@@ -321,16 +322,62 @@ async fn pages_are_quick_and_exports_small_however_many_calls_there_are() {
         "/activity?period=30d&min=1",
         "/activity?period=1h",
         "/credits",
+        "/credits/statements",
+        "/credits/statements/month",
+        "/credits/statements/rows",
         "/keys",
+        "/models",
+        "/settings/profile",
     ];
+    // What the console shows of all of it, to an operator.
+    let house = [
+        "/admin",
+        "/admin/holds",
+        "/admin/organizations",
+        "/admin/people",
+        "/admin/payments",
+        "/admin/catalog",
+        "/admin/catalog/margin?model=lab%2Fm3&provider=p3",
+        "/admin/upstreams",
+        "/admin/books",
+        "/admin/books/journal",
+        "/admin/books/closes",
+        "/admin/books/usage",
+        "/admin/books/reconciliation",
+        "/admin/log",
+    ];
+    let last: uuid::Uuid = sqlx::query_scalar("select id from usage where org_id = $1 order by id desc limit 1")
+        .bind(org.0)
+        .fetch_one(&farebox.pool)
+        .await
+        .expect("a call");
+    let call = farebox::base::ids::CallId(last);
+    let (own_call, own_key) = (format!("/activity/{call}"), format!("/keys/{}", key.id));
+    let in_console = [
+        format!("/admin/organizations/{org}"),
+        format!("/admin/organizations/{org}/statements"),
+        format!("/admin/organizations/{org}/calls/{call}"),
+        format!("/admin/books/journal?account={org}"),
+    ];
+    let found = format!("/admin/find?q={call}");
+    let mut olive = operator(&farebox, "olive@example.com").await;
     let mut times: Vec<(Duration, &str)> = Vec::new();
     for _ in 0..scale(3, 20) {
-        for path in paths {
+        for path in paths.into_iter().chain([own_call.as_str(), &own_key]) {
             let began = Instant::now();
             let page = ada.get(path).await;
             assert_eq!(page.status, 200, "{path}: {}", page.body);
             times.push((began.elapsed(), path));
         }
+        for path in house.into_iter().chain(in_console.iter().map(String::as_str)) {
+            let began = Instant::now();
+            let page = olive.get(path).await;
+            assert_eq!(page.status, 200, "{path}: {}", page.body);
+            times.push((began.elapsed(), path));
+        }
+        let began = Instant::now();
+        assert_eq!(olive.get(&found).await.status, 303, "{found}");
+        times.push((began.elapsed(), "/admin/find"));
     }
     // Far down the list is as near as its top.
     let (mut place, mut deep) = ("/activity?period=30d".to_owned(), 0);

@@ -62,13 +62,15 @@ pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, Pa
         figures: vec![
             Figure::amount("Customers paid", amount(all.paid), "/admin/books"),
             match all.margin() {
-                Some(_) => Figure::amount("Providers charge", amount(all.cost), "").note(all.coverage()),
+                Some(_) => Figure::amount("Providers charge", amount(all.cost), "#margins-title").note(all.coverage()),
                 None => Figure::count("Providers charge", "No data", "").note("Import a price list first"),
             },
             match all.margin() {
-                Some(margin) => {
-                    Figure::amount("Margin", amount(margin), "").note(if all.is_at_most() { "at most" } else { "" })
-                }
+                Some(margin) => Figure::amount("Margin", amount(margin), "#margins-title").note(if all.is_at_most() {
+                    "at most"
+                } else {
+                    ""
+                }),
                 None => Figure::count("Margin", "No data", ""),
             },
         ],
@@ -94,7 +96,7 @@ pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, Pa
         ..Table::default()
     };
     let switches = models::Switches::of(&now);
-    let rows = endpoints.iter().map(|one| endpoint_row(one, &switches, staff.is_operator())).collect();
+    let rows = endpoints.iter().map(|one| endpoint_row(one, &switches)).collect();
     let prices = Table {
         id: "prices",
         title: "Models and endpoints".into(),
@@ -117,7 +119,7 @@ pub async fn index(app: web::Data<App>, staff: Staff) -> Result<HttpResponse, Pa
             ActionLink::primary("Add a model", format!("{HERE}/models/new"), "plus"),
         ]
     } else {
-        Vec::new()
+        vec![ActionLink::of("Price lists", format!("{HERE}/lists"), "scroll-text")]
     };
     let shell =
         staff.shell("catalog", "Catalog and margin", "What calls cost customers, and what they cost the house.");
@@ -140,7 +142,8 @@ fn margin_row(used: &UsedTokens, earned: &Earned) -> Vec<Cell> {
         None => Cell::text("No data"),
     };
     vec![
-        Cell::text(used.model.as_str()).under(used.provider.clone()),
+        Cell::link(used.model.as_str(), super::margins::address_of(&used.model, &used.provider))
+            .under(used.provider.clone()),
         Cell::text(whole(used.requests)),
         Cell::text(whole(used.prompt_tokens)),
         Cell::text(whole(used.completion_tokens)),
@@ -162,14 +165,14 @@ fn price_address(id: uuid::Uuid) -> String {
     format!("{}/price", change::endpoint_address(id))
 }
 
-fn endpoint_row(one: &PricedEndpoint, switches: &models::Switches<'_>, may_edit: bool) -> Vec<Cell> {
+fn endpoint_row(one: &PricedEndpoint, switches: &models::Switches<'_>) -> Vec<Cell> {
     let price = Cell::text(both(Some(one.prompt), Some(one.completion)));
     vec![
         Cell::link(one.model.as_str(), change::model_address(&one.model)),
         Cell::link(one.provider.as_str(), change::endpoint_address(one.id)).under(one.upstream_model.clone()),
         Cell::badge(switches.badge(one)),
         Cell::text(one.version.to_string()),
-        if may_edit { price.to(price_address(one.id)) } else { price },
+        price.to(price_address(one.id)),
         Cell::text(both(one.cost_prompt, one.cost_completion)),
     ]
 }

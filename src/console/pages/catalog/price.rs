@@ -5,15 +5,15 @@ use actix_web::{HttpResponse, web};
 use super::change::{ChangeForm, Place, endpoint_address, input, posted};
 use super::endpoints::named;
 use super::{DAYS, lately, note, price_address};
-use crate::base::Usd;
 use crate::catalog::{self, CatalogFile, EndpointKey, Price};
 use crate::console::catalog_change::{self, Ask, Problems, Refusal, Typed};
-use crate::console::extract::{Acting, Operator};
+use crate::console::extract::{Acting, Staff};
 use crate::console::margin::Charged;
 use crate::console::pages::{form, page_with, reason_field};
+use crate::console::pages::what_if::figures;
 use crate::console::store::NamedEndpoint;
-use crate::web::present::amount;
-use crate::web::views::blocks::{Block, Code, Figure, Figures, Filters};
+use crate::console::what_if::Compared;
+use crate::web::views::blocks::{Block, Code, Filters};
 use crate::web::{App, PageError, Protected};
 
 /// Its form is confirmed at once: what would change is seen before, in the address.
@@ -42,7 +42,7 @@ fn place(one: &NamedEndpoint, key: EndpointKey) -> Place {
 /// `NotFound` for an unknown endpoint; database errors.
 pub async fn show(
     app: web::Data<App>,
-    staff: Operator,
+    staff: Staff,
     id: web::Path<String>,
     query: web::Query<Typed>,
 ) -> Result<HttpResponse, PageError> {
@@ -71,6 +71,7 @@ pub async fn show(
                 note: String::new(),
                 text: review.lines.join("\n"),
             }));
+            // An auditor works it out, and changes nothing.
             let mut apply = form(&staff, "apply", place.action.as_str(), "Make it the price", "Add a version");
             apply.note =
                 "Calls that begin within a second of it are billed by it. Earlier ones keep the price that they \
@@ -79,7 +80,7 @@ pub async fn show(
             apply.hidden.extend(place.ask.own(&typed));
             apply.hidden.extend([("basis", basis), ("shown", review.shown)]);
             apply.fields = vec![reason_field()];
-            after.push(Block::Form(apply));
+            after.extend(staff.is_operator().then_some(Block::Form(apply)));
         }
         Err(Refusal::Nothing) => after.extend(preview(&app, &one, &now, &place.ask, &typed).await?),
         Err(Refusal::Wrong(problems)) => wrong = problems,
@@ -107,41 +108,19 @@ async fn preview(
     ask: &Ask,
     typed: &Typed,
 ) -> Result<Vec<Block>, PageError> {
-    let prices = match ask.draft(now, typed) {
+    let then = match ask.draft(now, typed) {
         Ok(draft) => draft.file.endpoints.first().map(|one| one.price).unwrap_or_default(),
         Err(_) => return Ok(Vec::new()),
     };
-    let charged = Charged { prompt: prices.prompt, completion: prices.completion, cache_read: prices.cache_read };
-    let used = lately(app).await?;
-    let mine = used.iter().filter(|used| used.model == one.model && used.provider == one.provider);
-    let (mut paid, mut would) = (Usd::ZERO, Usd::ZERO);
-    for used in mine {
-        paid += used.cost;
-        would += charged.cost(used);
+    let today = now.endpoints.iter().find(|known| Ask::Price(known.key()) == *ask).map(|known| known.price);
+    let today = today.unwrap_or_default();
+    let charged =
+        |price: &Price| Charged { prompt: price.prompt, completion: price.completion, cache_read: price.cache_read };
+    let mut compared = Compared::default();
+    for used in lately(app).await?.iter().filter(|used| used.model == one.model && used.provider == one.provider) {
+        compared.add(used, &charged(&today), &charged(&then));
     }
-    let figures = Figures {
-        id: "preview",
-        title: format!("The last {DAYS} days by these prices"),
-        figures: vec![
-            Figure::amount("Customers paid", amount(paid), ""),
-            Figure::amount("Would have paid", amount(would), ""),
-            Figure::amount("Difference", amount(would - paid), ""),
-        ],
-        note: "Computed from the sums per hour, which know tokens in, out and from the cache.".into(),
-    };
-    let old = now.endpoints.iter().find(|known| Ask::Price(known.key()) == *ask).map(|known| known.price);
-    let mut blocks = vec![Block::Figures(figures)];
-    if has_more(&prices) || old.is_some_and(|old| has_more(&old)) {
-        let text = "What calls, images, sound and writing to a cache cost is in what customers paid, and not in what they would \
-                    have paid.";
-        blocks.push(note("warn", "triangle-alert", text.to_owned()));
-    }
-    Ok(blocks)
-}
-
-/// Something else than tokens in, out and from the cache has a price of its own.
-fn has_more(price: &Price) -> bool {
-    [price.cache_write, price.request, price.image, price.audio, price.audio_output].iter().any(Option::is_some)
+    Ok(vec![Block::Figures(figures(format!("The last {DAYS} days by these prices"), &compared, None))])
 }
 
 /// `POST /admin/catalog/endpoints/{endpoint}/price`

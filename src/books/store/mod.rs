@@ -1,5 +1,9 @@
 //! Every query about closes. Transfers are the ledger's.
 
+mod checks;
+
+pub use checks::*;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};

@@ -1,0 +1,145 @@
+//! What somebody has to look into, above everything else of the overview.
+//!
+//! It is what the database knows. What only a process knows, such as settlements that wait on its disk, is in its metrics.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgConnection;
+
+use super::{address, holds};
+use crate::base::Usd;
+use crate::books;
+use crate::catalog::Shelf;
+use crate::console::extract::Staff;
+use crate::console::margin::whole;
+use crate::console::store;
+use crate::topups::reconcile;
+use crate::web::views::blocks::{Block, Note};
+
+/// A provider that was asked less often in half an hour is no sign of anything.
+const FEWEST: i64 = 10;
+/// An anchor is taken each day, and a day is looked at every ten minutes.
+const ANCHORED_WITHIN: TimeDelta = TimeDelta::hours(26);
+
+/// What the overview has read already.
+pub struct Seen<'a> {
+    pub health: &'a store::Health,
+    /// Jobs that used up their tries.
+    pub dead: i64,
+    /// What calls of today cost beyond their holds.
+    pub overrun: Usd,
+    pub now: DateTime<Utc>,
+}
+
+fn alert(tone: &'static str, text: String, href: &str, link: &str) -> Block {
+    let icon = match tone {
+        "bad" => "circle-x",
+        "warn" => "triangle-alert",
+        _ => "info",
+    };
+    Block::Note(Note { tone, icon, text, href: href.into(), link: link.into() })
+}
+
+/// What somebody has to look into.
+pub async fn alerts(
+    conn: &mut PgConnection,
+    shelf: &Shelf,
+    staff: &Staff,
+    seen: &Seen<'_>,
+) -> Result<Vec<Block>, sqlx::Error> {
+    let (health, now) = (seen.health, seen.now);
+    // An auditor is told of it, and has nothing to do there.
+    let to = |path: &'static str| if staff.is_operator() { path } else { "" };
+    let mut blocks = Vec::new();
+    if let Some(close) = books::latest_close(conn).await?.filter(|close| !close.is_clean()) {
+        let text = format!("The books of {} were closed with {} findings.", close.day, close.findings);
+        blocks.push(alert("bad", text, &format!("/admin/books/closes/{}", close.day), "Look at them"));
+    }
+    for run in reconcile::latest(conn).await? {
+        if run.open > 0 || !run.difference().is_zero() {
+            let text = format!(
+                "The books and {} differ: {} findings, {}.",
+                run.processor,
+                run.open,
+                run.difference().display_exact()
+            );
+            blocks.push(alert("bad", text, &format!("/admin/books/reconciliation/{}", run.id), "Look at them"));
+        } else if !run.is_complete() && run.state != "running" {
+            let text = format!("The last comparison with {} came to no end: {}.", run.processor, run.failure);
+            blocks.push(alert("warn", text, "/admin/books/reconciliation", "Comparisons"));
+        }
+    }
+    if health.held_overdue > 0 {
+        let text = format!("{} holds are older than they may be.", health.held_overdue);
+        blocks.push(alert("bad", text, holds::HERE, "Holds"));
+    }
+    blocks.extend(calls(conn, staff, seen).await?);
+    blocks.extend(anchors(health, now));
+    if health.mails_dead > 0 {
+        blocks.push(alert(
+            "warn",
+            format!("{} mails were given up.", health.mails_dead),
+            to("/admin/mails?state=dead"),
+            "Mails",
+        ));
+    }
+    if seen.dead > 0 {
+        blocks.push(alert(
+            "warn",
+            format!("{} jobs used up their tries.", seen.dead),
+            to("/admin/jobs?state=dead"),
+            "Jobs",
+        ));
+    }
+    let catalog = shelf.current();
+    let closed: Vec<&str> =
+        catalog.providers().iter().filter(|one| !one.is_open()).map(|one| one.provider.slug.as_str()).collect();
+    if !closed.is_empty() {
+        let text = format!("No upstream key is stored for {} providers.", closed.len());
+        blocks.push(alert("info", text, to("/admin/upstreams"), "Upstream keys"));
+    }
+    Ok(blocks)
+}
+
+/// Providers that fail, calls whose process died, and calls that cost more than was held for them.
+async fn calls(conn: &mut PgConnection, staff: &Staff, seen: &Seen<'_>) -> Result<Vec<Block>, sqlx::Error> {
+    let mut blocks = Vec::new();
+    for one in store::failing_providers(conn, FEWEST).await? {
+        let text = format!(
+            "{} failed {} of {} times when it was asked in the last half hour.",
+            one.name,
+            whole(one.failed),
+            whole(one.failed + one.answered)
+        );
+        let to = if staff.is_operator() { "/admin/upstreams" } else { "" };
+        blocks.push(alert("bad", text, to, "Upstreams"));
+    }
+    if seen.health.swept > 0 {
+        let text = format!(
+            "{} calls of the last day were abandoned by their process, and cost nobody anything. A server died or was killed.",
+            whole(seen.health.swept)
+        );
+        blocks.push(alert("warn", text, "", ""));
+    }
+    if seen.overrun.is_positive() {
+        let today = seen.now.date_naive().to_string();
+        let rows =
+            address("/admin/books/journal", &[("account", "operator_loss"), ("code", "overrun"), ("from", &today)]);
+        let text = format!(
+            "Calls of today cost {} more than was held for them. The house bears it.",
+            seen.overrun.display_exact()
+        );
+        blocks.push(alert("warn", text, &rows, "The rows"));
+    }
+    Ok(blocks)
+}
+
+/// The audit logs are anchored once a day, whatever happens. One that is late means that no server does it.
+fn anchors(health: &store::Health, now: DateTime<Utc>) -> Option<Block> {
+    let text = match health.anchored_at {
+        Some(at) if now - at <= ANCHORED_WITHIN => return None,
+        Some(at) => format!("The audit logs were last anchored {}.", at.format("%-d %b %Y, %H:%M UTC")),
+        None => "The audit logs were never anchored.".to_owned(),
+    };
+    let told = format!("{text} Each server does it once a day, so none does.");
+    Some(alert("warn", told, "/admin/log", "Log of the console"))
+}
