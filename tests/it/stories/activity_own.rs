@@ -128,11 +128,10 @@ async fn files(routes: &Routes, ada: &mut Visitor<'_>, billed: Usd) {
         assert_eq!(usd(cost).is_positive(), transfer.starts_with("tra_"), "{cost} {transfer}");
         *moved.entry(transfer.clone()).or_default() += usd(cost);
     }
-    let transfers: Vec<(uuid::Uuid, Decimal)> =
-        sqlx::query_as("select id, amount from transfer where code = 'usage'")
-            .fetch_all(&farebox.pool)
-            .await
-            .expect("transfers");
+    let transfers: Vec<(uuid::Uuid, Decimal)> = sqlx::query_as("select id, amount from transfer where code = 'usage'")
+        .fetch_all(&farebox.pool)
+        .await
+        .expect("transfers");
     assert!(!transfers.is_empty());
     for (id, amount) in transfers {
         assert_eq!(moved.get(&format!("tra_{}", id.simple())), Some(&Usd::new(amount)), "{id}");

@@ -518,7 +518,8 @@ fn the_document_names_what_a_call_is_read_for() {
         }
     };
     let routed = ["provider", "preset", "session_id", "max_cost"];
-    for name in ["ChatCompletionRequest", "CompletionRequest", "ResponseRequest", "EmbeddingsRequest", "RerankRequest"] {
+    for name in ["ChatCompletionRequest", "CompletionRequest", "ResponseRequest", "EmbeddingsRequest", "RerankRequest"]
+    {
         has(name, &routed);
         has(name, &["models"]);
     }
@@ -527,7 +528,16 @@ fn the_document_names_what_a_call_is_read_for() {
     has("ChatCompletionRequest", &["reasoning", "n", "response_format", "repetition_penalty"]);
     has(
         "ProviderPreferences",
-        &["order", "only", "ignore", "allow_fallbacks", "require_parameters", "data_collection", "zdr", "quantizations"],
+        &[
+            "order",
+            "only",
+            "ignore",
+            "allow_fallbacks",
+            "require_parameters",
+            "data_collection",
+            "zdr",
+            "quantizations",
+        ],
     );
     has("ProviderPreferences", &["sort", "max_price", "preferred_min_throughput", "preferred_max_latency"]);
     has("MaxPrices", &["prompt", "completion", "request", "image", "audio"]);
