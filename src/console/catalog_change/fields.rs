@@ -79,13 +79,13 @@ impl Field {
     }
 }
 
-const OFFERED: Kind = Kind::Switch("Offered", "Switched off");
+const ON: Kind = Kind::Switch("On", "Switched off");
 const YES: Kind = Kind::Switch("Yes", "No");
 const PARAMETERS: &str = "Names of request parameters, with commas or spaces between them.";
 
 pub const PROVIDER: &[Field] = &[
     required("name", "Name", Kind::Line),
-    required("enabled", "State", OFFERED).hint("Switched off, none of its endpoints is called."),
+    required("enabled", "State", ON).hint("Switched off, none of its endpoints is called."),
     required("trains_on_inputs", "It may train on what it is sent", YES),
     required("retains_logs", "It keeps what it is sent", YES).hint("No means zero data retention."),
     required("cancel_stops_billing", "Closing the connection ends what it charges for", YES)
@@ -99,7 +99,7 @@ pub const PROVIDER: &[Field] = &[
 pub const MODEL: &[Field] = &[
     required("name", "Name", Kind::Line),
     required("description", "Description", Kind::Text),
-    required("enabled", "State", OFFERED),
+    required("enabled", "State", ON),
     required("context_length", "Context length", Kind::Tokens).hint("The most tokens that any endpoint takes."),
     field("max_output", "Longest answer", Kind::Tokens).hint("In tokens, the longest that any endpoint gives."),
     required("input_modalities", "Takes", Kind::Modalities).hint("Of text, image, file, audio, video."),
@@ -132,21 +132,21 @@ pub const OWN: &[Field] = &[
 ];
 
 pub const ENDPOINT: &[Field] = &[
-    required("enabled", "State", OFFERED),
+    required("enabled", "State", ON),
     required("context_length", "Context length", Kind::Tokens).hint("The most tokens that the provider takes."),
     field("max_output", "Longest answer", Kind::Tokens).hint("In tokens."),
     field("supported_parameters", "Parameters that are understood here", Kind::Words).hint(PARAMETERS),
 ];
 
 pub const PRICE: &[Field] = &[
-    required("prompt", "Input, a million tokens", Kind::Million),
-    required("completion", "Output, a million tokens", Kind::Million).hint("Reasoning included."),
-    field("cache_read", "Read from a cache, a million tokens", Kind::Million).blank("as input"),
-    field("cache_write", "Written to a cache, a million tokens", Kind::Million).blank("as input"),
+    required("prompt", "Input", Kind::Million),
+    required("completion", "Output", Kind::Million).hint("Reasoning included."),
+    field("cache_read", "Read from a cache", Kind::Million).blank("as input"),
+    field("cache_write", "Written to a cache", Kind::Million).blank("as input"),
     field("request", "A call", Kind::Unit).hint("Of a model that ranks, a search unit.").blank("nothing"),
-    field("image", "An image in the input", Kind::Unit).hint("Besides its tokens.").blank("nothing"),
-    field("audio", "Sound in the input, a million tokens", Kind::Million).blank("as input"),
-    field("audio_output", "Sound in the output, a million tokens", Kind::Million).blank("as output"),
+    field("image", "An image", Kind::Unit).hint("In the input, besides its tokens.").blank("nothing"),
+    field("audio", "Sound in", Kind::Million).blank("as input"),
+    field("audio_output", "Sound out", Kind::Million).blank("as output"),
 ];
 
 impl Field {

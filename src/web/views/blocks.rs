@@ -257,6 +257,8 @@ pub struct Form {
     pub problem: String,
     /// Sends a file.
     pub file: bool,
+    /// Two fields beside each other where there is room.
+    pub pairs: bool,
 }
 
 impl HtmlSafe for Form {}

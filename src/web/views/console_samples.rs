@@ -102,6 +102,7 @@ fn parts() -> Vec<Block> {
         danger: true,
         problem: "Nothing was done.".into(),
         file: false,
+        pairs: true,
     };
     let filters = Filters {
         action: "/admin/organizations".into(),

@@ -67,7 +67,7 @@ async fn confirm(visitor: &mut Visitor<'_>, page: &Page, action: &str) -> Page {
 
 /// The lines that a page says would change.
 fn lines(page: &Page) -> String {
-    plain(&between(&page.body, "<pre class=\"listing\" tabindex=\"0\"><code>", "</code>"))
+    plain(&between(&page.body, "<pre class=\"listing wrap\" tabindex=\"0\"><code>", "</code>"))
 }
 
 async fn endpoint(farebox: &Farebox, upstream_model: &'static str) -> String {
@@ -135,7 +135,7 @@ async fn what_is_switched_off_in_the_console_is_not_called_and_comes_back() {
     // The whole model, and its provider: then nobody is there to ask.
     for (page, model, field, after) in [
         (format!("{CATALOG}/models/lab/other"), "lab/other", "enabled", 404),
-        (format!("{CATALOG}/providers/beta"), "lab/other", "enabled", 404),
+        (format!("{CATALOG}/providers/beta"), "lab/other", "enabled", 503),
     ] {
         let asked = ask(&mut olive, &page, &page, &[(field, "no")]).await;
         assert_eq!(confirm(&mut olive, &asked, &page).await.status, 303, "{page}");
@@ -414,7 +414,7 @@ async fn what_cannot_be_taken_is_told_by_its_field_and_nothing_typed_is_lost() {
     let echo = endpoint(&farebox, "echo").await;
     for path in [model.as_str(), &echo, "/admin/catalog/providers/sandbox"] {
         let page = abel.get(path).await;
-        assert!(page.status == 200 && page.body.contains("Offered"), "{path}: {}", page.body);
+        assert!(page.status == 200 && page.body.contains("<dt>State</dt>"), "{path}: {}", page.body);
         assert!(!page.body.contains("id=\"change\"") && !page.body.contains("/retire"), "{path}");
     }
 }

@@ -251,6 +251,16 @@ async fn a_price_list_is_seen_before_it_is_applied_and_makes_versions() {
     let action = format!("{}/apply", kept.location);
     let known = form(&page, &action);
     let fields = [("prices", "1"), ("reason", "the new list")];
+    // Somebody else makes another price meanwhile: nothing is written over it unseen.
+    let other = "insert into price_version (id, endpoint_id, version, prompt, completion)
+        select gen_random_uuid(), id, 2, 0.000009, 0.000009 from endpoint where upstream_model = 'echo'";
+    sqlx::query(other).execute(&farebox.pool).await.expect("another price");
+    let late = send(&mut olive, &action, &known, &fields).await;
+    assert!(late.status == 422 && late.body.contains("Somebody else has changed these prices"), "{}", late.body);
+    assert_eq!(farebox.text("select count(*)::text from upstream_price").await, "0");
+    let page = olive.get(&format!("{}?markup=20", kept.location)).await.body;
+    assert!(page.contains("&#34;9&#34; → &#34;0.6&#34;"), "{page}");
+    let known = form(&page, &action);
     let applied = send(&mut olive, &action, &known, &fields).await;
     assert_eq!(applied.status, 303, "{}", applied.body);
     send(&mut olive, &action, &known, &fields).await;

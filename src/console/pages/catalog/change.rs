@@ -214,6 +214,7 @@ fn view(staff: &Staff, place: Place, now: &CatalogFile, shown: Shown) -> Page {
         let title = if is_asked && shown.may_confirm { "Or change it before" } else { form_title };
         let mut edit = form(staff, "change", action, title, "See what will change");
         edit.note = note.into();
+        edit.pairs = true;
         edit.hidden.push(("basis", shown.basis.clone()));
         edit.fields = inputs(&ask, now, &shown.typed, &shown.wrong);
         blocks.push(Block::Form(edit));
@@ -269,7 +270,9 @@ pub fn input(field: &Field, now: &CatalogFile, typed: &Typed, wrong: &Problems) 
     let problem = wrong.get(field.name).map(|problem| format!("This {problem}.")).unwrap_or_default();
     let input = Input::of(kind, field.name, field.label).value(value).choices(choices).max(field.max);
     let blank = if field.blank.is_empty() { String::new() } else { format!("Empty: {}.", field.blank) };
-    let input = input.hint(format!("{} {blank}", field.hint).trim()).error(problem);
+    let unit = if field.kind == Kind::Million { "A million tokens." } else { "" };
+    let hints = [unit, field.hint, blank.as_str()].into_iter().filter(|hint| !hint.is_empty());
+    let input = input.hint(hints.collect::<Vec<_>>().join(" ")).error(problem);
     if field.required { input.required() } else { input }
 }
 
@@ -283,7 +286,8 @@ pub fn facts(ask: &Ask, typed: &Typed) -> Block {
             (Kind::Switch(_, no), _) => no.to_owned(),
             (_, "") if field.blank.is_empty() => "not known".to_owned(),
             (_, "") => field.blank.to_owned(),
-            (Kind::Million | Kind::Unit, price) => format!("${price}"),
+            (Kind::Million, price) => format!("${price} a million tokens"),
+            (Kind::Unit, price) => format!("${price}"),
             (_, value) => value.to_owned(),
         };
         (field.label, Cell::text(text))

@@ -144,12 +144,12 @@ impl<'a> Switches<'a> {
         }
     }
 
-    /// Whether an endpoint is offered, and if not, by which switch.
+    /// Whether an endpoint is on, and if not, by which switch.
     pub fn badge(&self, one: &PricedEndpoint) -> Badge {
         let model = self.models.contains(&*one.model);
         let provider = self.providers.contains(&*one.provider);
         match (model, provider, self.endpoints.contains(&(&*one.model, &*one.provider, &*one.upstream_model))) {
-            (true, true, true) => Badge::new("good", "circle-check", "Offered"),
+            (true, true, true) => Badge::new("good", "circle-check", "On"),
             (false, ..) => Badge::new("warn", "ban", "Model off"),
             (_, false, _) => Badge::new("warn", "ban", "Provider off"),
             (.., false) => Badge::new("warn", "ban", "Off"),

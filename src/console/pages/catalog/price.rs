@@ -23,7 +23,8 @@ fn place(one: &NamedEndpoint, key: EndpointKey) -> Place {
         ask: Ask::Price(key),
         title: format!("Price of {}", one.model),
         about: format!(
-            "At {} as {}, version {}. In dollars. Left empty, cache and sound cost as other tokens, calls and images nothing.",
+            "At {} as {}, version {}. In dollars: for a million tokens, a call, an image. Left empty, cache and sound \
+             cost as other tokens, calls and images nothing.",
             one.provider, one.upstream_model, one.version
         ),
         action: price_address(one.id),

@@ -45,7 +45,7 @@ pub fn table(now: &CatalogFile) -> Table {
         vec![
             Cell::link(one.name.as_str(), address(one.slug.as_str())).under(one.slug.as_str()),
             Cell::badge(if one.enabled {
-                Badge::new("good", "circle-check", "Offered")
+                Badge::new("good", "circle-check", "On")
             } else {
                 Badge::new("warn", "ban", "Off")
             }),
@@ -88,7 +88,7 @@ pub async fn show(app: web::Data<App>, staff: Staff, path: web::Path<String>) ->
             ("Address", Cell::text(known.base_url.as_deref().unwrap_or("built in"))),
             ("Variable of its key", Cell::text(known.key_env.as_deref().unwrap_or("needs no key"))),
             (
-                "Changed by",
+                "Changed with",
                 Cell::text("farebox catalog apply").under(
                     "Only on the server: whoever could change the address here could send the stored key anywhere.",
                 ),
