@@ -1,11 +1,13 @@
 //! Questions of programs: sums by up to two dimensions and, where wanted, by time.
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use super::span::{Span, cut_hours};
 use super::spend::Totals;
 use super::store::{self, AnalyticsQuery};
+use crate::base::Usd;
 use crate::base::ids::OrgId;
 
 /// Rows that are read for one answer; an answer that would have more says so.
@@ -19,9 +21,19 @@ pub enum Dimension {
     App,
     Key,
     Member,
+    /// How the answer ended. Only calls tell it.
+    Finish,
+    /// The address of the site or program that called. Only calls tell it.
+    Origin,
 }
 
 impl Dimension {
+    /// Whether the sums of hours do not tell it apart.
+    #[must_use]
+    pub const fn is_of_calls(self) -> bool {
+        matches!(self, Dimension::Finish | Dimension::Origin)
+    }
+
     pub(super) const fn column(self) -> &'static str {
         match self {
             Dimension::Model => "model",
@@ -29,6 +41,8 @@ impl Dimension {
             Dimension::App => "app",
             Dimension::Key => "key",
             Dimension::Member => "member",
+            Dimension::Finish => "finish",
+            Dimension::Origin => "origin",
         }
     }
 }
@@ -75,6 +89,35 @@ pub struct Analysis {
     pub apps: Picked,
     pub keys: Picked,
     pub members: Picked,
+    pub finishes: Picked,
+    pub origins: Picked,
+    /// Something is asked for that only calls tell. Whoever asks has looked how many there are.
+    pub of_calls: bool,
+}
+
+/// A number of each call of a group: its mean, and what half, nine of ten and all but one of a hundred do not exceed. `None`
+/// where no call has it.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Spread {
+    pub mean: Option<Decimal>,
+    pub p50: Option<Decimal>,
+    pub p90: Option<Decimal>,
+    pub p99: Option<Decimal>,
+}
+
+/// What calls tell and the sums of hours do not.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct OfCalls {
+    /// Calls on accounts of the organization's own.
+    pub byok: u64,
+    /// What was charged for these.
+    pub fees: Usd,
+    /// What was taken off because texts are kept.
+    pub discount: Usd,
+    /// Milliseconds to the first token, of calls that showed when it came.
+    pub latency: Spread,
+    /// Tokens a second, of calls that succeeded.
+    pub throughput: Spread,
 }
 
 /// One row of an answer: its bucket, the values of the dimensions in the order that was asked for, and the sums.
@@ -83,6 +126,10 @@ pub struct AnalyzedRow {
     pub at: Option<DateTime<Utc>>,
     pub values: Vec<String>,
     pub totals: Totals,
+    /// What providers took themselves, from accounts of the organization's own.
+    pub upstream: Usd,
+    /// Zero where the question is not one for the calls.
+    pub calls: OfCalls,
 }
 
 /// An answer.
@@ -93,7 +140,8 @@ pub struct Analyzed {
     pub truncated: bool,
 }
 
-/// Answers a question from the sums per hour, and from calls only where an hour is not asked for as a whole.
+/// Answers a question from the sums per hour, and from calls only where an hour is not asked for as a whole, or where they
+/// alone know the answer.
 ///
 /// # Errors
 /// Database errors only.
@@ -105,13 +153,16 @@ pub async fn analyze(conn: &mut PgConnection, org: OrgId, asked: &Analysis) -> R
         cut = hours.take_while(|hour| *hour < asked.span.to).collect();
     }
     let query = AnalyticsQuery { org, asked, cut: &cut, limit: MAX_ROWS + 1 };
-    let cells = store::analyze(conn, &query).await?;
+    let cells =
+        if asked.of_calls { store::analyze_calls(conn, &query).await? } else { store::analyze(conn, &query).await? };
     let most = usize::try_from(MAX_ROWS).unwrap_or_default();
     let truncated = cells.len() > most;
     let rows = cells.into_iter().take(most).map(|cell| AnalyzedRow {
         at: cell.at,
         values: [cell.first, cell.second].into_iter().take(asked.dimensions.len()).flatten().collect(),
         totals: cell.sums.into(),
+        upstream: cell.upstream,
+        calls: cell.calls,
     });
     Ok(Analyzed { rows: rows.collect(), truncated })
 }

@@ -1,5 +1,7 @@
 //! Stacked bars: measures over time, split by what the calls were for.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use rust_decimal::Decimal;
@@ -65,11 +67,19 @@ words! {
 }
 
 words! {
-    /// What a chart measures.
+    /// What a chart measures. `Own` is what providers took themselves, from accounts of the organization's own.
     Metric {
         Spend = "spend",
+        Own = "own",
         Tokens = "tokens",
         Requests = "requests",
+    }
+}
+
+impl Metric {
+    #[must_use]
+    pub const fn is_money(self) -> bool {
+        matches!(self, Metric::Spend | Metric::Own)
     }
 }
 
@@ -124,7 +134,7 @@ impl Chart {
     #[must_use]
     pub fn cell(&self, value: Decimal) -> Cell {
         let mut value = value;
-        value.rescale(if self.metric == Metric::Spend { SCALE } else { 0 });
+        value.rescale(if self.metric.is_money() { SCALE } else { 0 });
         Cell(value.mantissa())
     }
 
@@ -138,7 +148,7 @@ impl Chart {
 #[derive(Clone, Debug)]
 pub struct Measures {
     pub buckets: Buckets,
-    cells: Vec<CellRow>,
+    pub(super) cells: Vec<CellRow>,
 }
 
 /// Measures an organization's calls. Series beyond the greatest of each metric have no name of their own; without a group
@@ -193,6 +203,21 @@ impl Measures {
         values
     }
 
+    /// The sums of each name, the dearest first. What has no name is left out.
+    #[must_use]
+    pub fn by_name(&self) -> Vec<(String, Totals)> {
+        let mut sums: HashMap<&str, Totals> = HashMap::new();
+        for cell in &self.cells {
+            if let Some(name) = cell.name.as_deref() {
+                let sum = sums.entry(name).or_default();
+                *sum = *sum + Totals::from(cell.sums);
+            }
+        }
+        let mut sums: Vec<_> = sums.into_iter().map(|(name, sum)| (name.to_owned(), sum)).collect();
+        sums.sort_by(|(a, one), (b, other)| other.cost.cmp(&one.cost).then_with(|| a.cmp(b)));
+        sums
+    }
+
     /// Postgres counts buckets from one.
     fn place(&self, cell: &CellRow) -> Option<usize> {
         usize::try_from(cell.bucket - 1).ok().filter(|at| *at < self.buckets.len())
@@ -201,9 +226,10 @@ impl Measures {
     #[must_use]
     pub fn chart(&self, metric: Metric) -> Chart {
         let mut series: Vec<Series> = Vec::new();
+        let mut known: HashMap<Option<&str>, usize> = HashMap::new();
         for cell in &self.cells {
             let Some(at) = self.place(cell) else { continue };
-            let index = series.iter().position(|one| one.name == cell.name).unwrap_or_else(|| {
+            let index = *known.entry(cell.name.as_deref()).or_insert_with(|| {
                 series.push(self.blank(cell.name.clone()));
                 series.len() - 1
             });

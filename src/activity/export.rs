@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use rust_decimal::Decimal;
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use super::filter::{Ids, LogFilter};
+use super::filter::LogFilter;
 use super::store;
+use super::walk::Walk;
 use crate::base::Usd;
 use crate::base::csv::cell;
-use crate::base::ids::{CallId, KeyId, OrgId, PersonId};
+use crate::base::ids::{CallId, KeyId, OrgId, PersonId, TransferId};
 
-/// Calls that are read, and in memory, at a time.
+/// Calls that are read, and in memory, at a time; twice as many where as many are written meanwhile.
 pub const PIECE: i64 = 1_000;
 
 /// A call as files tell it.
@@ -41,53 +43,42 @@ pub struct ExportRow {
     pub reasoning_tokens: i64,
     pub counted_by: String,
     pub cost: Usd,
+    /// What the operator bore.
+    pub overrun: Usd,
+    pub hold: Usd,
+    /// The transfer that the cost is a part of; `None` exactly when nothing was charged.
+    pub transfer: Option<TransferId>,
     pub is_byok: bool,
+    /// These three say nothing of a call on the operator's account.
+    pub upstream_cost: Usd,
+    pub byok_free: Usd,
+    pub byok_rate: Decimal,
+    /// Taken off the cost already.
+    pub discount: Usd,
     pub first_token_ms: Option<i32>,
     pub duration_ms: i32,
 }
 
 /// The way through the calls: from the newest to the oldest, and never over one twice.
 #[derive(Clone, Debug)]
-pub struct Export {
-    org: OrgId,
-    filter: LogFilter,
-    ids: Ids,
-    over: bool,
-}
+pub struct Export(Walk);
 
 impl Export {
     /// Of everything that the filter lets through and that began before `now`.
     #[must_use]
     pub fn new(org: OrgId, filter: &LogFilter, now: DateTime<Utc>) -> Export {
-        let to = filter.to.map_or(now, |to| to.min(now));
-        let filter = LogFilter { to: Some(to), before: None, ..filter.clone() };
-        Export { org, ids: filter.ids(), filter, over: false }
+        Export(Walk::new(org, filter, now))
     }
 
-    /// The next calls, none of them or at most [`PIECE`]; `None` at the end. Nothing stays open between two pieces, so a
+    /// The next calls, of about [`PIECE`] those that fit; `None` at the end. Nothing stays open between two pieces, so a
     /// slow reader costs the database nothing.
     ///
     /// # Errors
     /// Database errors only; asked again it goes on where it was.
     pub async fn next(&mut self, conn: &mut PgConnection) -> Result<Option<Vec<ExportRow>>, sqlx::Error> {
-        if self.over {
-            return Ok(None);
-        }
-        let mut ids = self.ids;
-        if self.filter.has_sums() {
-            match store::newest_hour(conn, self.org, &self.filter, ids).await? {
-                Some(hour) => ids = ids.until_end_of(hour),
-                None => {
-                    self.over = true;
-                    return Ok(None);
-                }
-            }
-        }
-        let rows = store::export_rows(conn, self.org, &self.filter, ids, PIECE).await?;
-        match store::scan_end(conn, self.org, self.filter.key, ids, PIECE).await? {
-            Some(last) => self.ids = Ids { to: last, ..ids },
-            None => self.over = true,
-        }
+        let Some(piece) = self.0.cut(conn, PIECE).await? else { return Ok(None) };
+        let rows = store::export_rows(conn, self.0.org, &self.0.filter, piece.ids, piece.most).await?;
+        self.0.pass(piece);
         Ok(Some(rows))
     }
 }
@@ -95,7 +86,8 @@ impl Export {
 /// The first line of a CSV file.
 pub const CSV_HEAD: &str = "time,id,status,http_status,error,model,model_asked,provider,app,key,key_id,member_id,\
     streamed,cancelled,finish_reason,prompt_tokens,completion_tokens,cached_tokens,cache_write_tokens,reasoning_tokens,\
-    cost_usd,own_provider_key,first_token_ms,duration_ms,request_id\r\n";
+    cost_usd,own_provider_key,first_token_ms,duration_ms,request_id,upstream_cost_usd,byok_free_usd,byok_fee_rate,\
+    discount_usd,overrun_usd,hold_usd,transfer_id\r\n";
 
 /// A moment in UTC, to the microsecond.
 fn moment(at: DateTime<Utc>) -> String {
@@ -106,6 +98,11 @@ impl ExportRow {
     /// Where nobody counted there is no number, not even zero.
     fn tokens(&self, count: i64) -> Option<i64> {
         (self.counted_by != "nobody" || count > 0).then_some(count)
+    }
+
+    /// On the operator's account there is no bill of the provider to tell, which is not a bill of zero.
+    fn own<T>(&self, value: T) -> Option<T> {
+        self.is_byok.then_some(value)
     }
 
     /// A line of a CSV file.
@@ -138,6 +135,13 @@ impl ExportRow {
             number(self.first_token_ms.map(i64::from)),
             self.duration_ms.to_string(),
             self.request_id.clone(),
+            self.own(self.upstream_cost).map(Usd::exact).unwrap_or_default(),
+            self.own(self.byok_free).map(Usd::exact).unwrap_or_default(),
+            self.own(self.byok_rate).map(|rate| rate.normalize().to_string()).unwrap_or_default(),
+            self.discount.exact(),
+            self.overrun.exact(),
+            self.hold.exact(),
+            self.transfer.map(|transfer| transfer.to_string()).unwrap_or_default(),
         ];
         for (at, field) in fields.iter().enumerate() {
             let _ = write!(out, "{}{}", if at == 0 { "" } else { "," }, cell(field));
@@ -174,6 +178,13 @@ impl ExportRow {
             first_token_ms: self.first_token_ms,
             duration_ms: self.duration_ms,
             request_id: some(&self.request_id),
+            upstream_cost_usd: self.own(self.upstream_cost).map(Usd::exact),
+            byok_free_usd: self.own(self.byok_free).map(Usd::exact),
+            byok_fee_rate: self.own(self.byok_rate).map(|rate| rate.normalize().to_string()),
+            discount_usd: self.discount.exact(),
+            overrun_usd: self.overrun.exact(),
+            hold_usd: self.hold.exact(),
+            transfer_id: self.transfer,
         };
         if let Ok(text) = serde_json::to_string(&line) {
             out.push_str(&text);
@@ -210,6 +221,13 @@ struct JsonLine<'a> {
     first_token_ms: Option<i32>,
     duration_ms: i32,
     request_id: Option<String>,
+    upstream_cost_usd: Option<String>,
+    byok_free_usd: Option<String>,
+    byok_fee_rate: Option<String>,
+    discount_usd: String,
+    overrun_usd: String,
+    hold_usd: String,
+    transfer_id: Option<TransferId>,
 }
 
 #[cfg(test)]
@@ -240,7 +258,14 @@ mod tests {
             reasoning_tokens: 0,
             counted_by: "nobody".into(),
             cost: Usd::ZERO,
+            overrun: Usd::ZERO,
+            hold: Usd::ZERO,
+            transfer: None,
             is_byok: false,
+            upstream_cost: Usd::ZERO,
+            byok_free: Usd::ZERO,
+            byok_rate: Decimal::ZERO,
+            discount: Usd::ZERO,
             first_token_ms: None,
             duration_ms: 3,
         }
@@ -250,10 +275,10 @@ mod tests {
     fn a_line_has_a_field_for_each_name_and_computes_nothing() {
         let mut line = String::new();
         row().write_csv(&HashMap::new(), &mut line);
-        assert_eq!(CSV_HEAD.trim_end().split(',').count(), 25);
+        assert_eq!(CSV_HEAD.trim_end().split(',').count(), 32);
         assert!(line.starts_with("1970-01-01T00:00:00.000000Z,gen-"), "{line}");
         assert!(line.contains(",\"no, nothing\",,a/b,,\"'=HYPERLINK(\"\"x\"\")\",,key_"), "{line}");
-        assert!(line.ends_with(",false,false,,,,,,,0,false,,3,req\r\n"), "no data is not zero: {line}");
+        assert!(line.ends_with(",false,false,,,,,,,0,false,,3,req,,,,0,0,0,\r\n"), "no data is not zero: {line}");
     }
 
     #[test]
@@ -261,6 +286,7 @@ mod tests {
         let mut line = String::new();
         row().write_json(&HashMap::new(), &mut line);
         let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert!(value["upstream_cost_usd"].is_null() && value["hold_usd"] == "0", "{value}");
         assert!(value["prompt_tokens"].is_null() && value["cost_usd"] == "0" && line.ends_with('\n'));
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::chart::Slice;
-use super::usage::STATUSES;
+use super::usage::{FINISHES, STATUSES};
 use crate::base::Usd;
 use crate::base::ids::{CallId, KeyId, PersonId};
 
@@ -27,6 +27,10 @@ pub struct LogFilter {
     pub app: Option<String>,
     /// One of [`STATUSES`].
     pub status: Option<&'static str>,
+    /// One of [`FINISHES`].
+    pub finish: Option<&'static str>,
+    /// On a provider account of the organization's own, or on none.
+    pub own: Option<bool>,
     /// Calls that cost at least this.
     pub min: Option<Usd>,
     /// Calls that cost at most this.
@@ -56,8 +60,10 @@ pub(super) struct Ids {
 
 impl LogFilter {
     /// The names under which an address says filters.
-    pub const NAMES: [&str; 13] =
-        ["model", "asked", "provider", "app", "key", "member", "status", "min", "max", "from", "to", "id", "before"];
+    pub const NAMES: [&str; 15] = [
+        "model", "asked", "provider", "app", "key", "member", "status", "finish", "own", "min", "max", "from", "to",
+        "id", "before",
+    ];
 
     /// Reads the query part of an address. Empty values and names that are not filters are passed over.
     ///
@@ -92,6 +98,8 @@ impl LogFilter {
             "key" => put(&mut self.key, KeyId::from_str(value).ok()),
             "member" => put(&mut self.member, PersonId::from_str(value).ok()),
             "status" => put(&mut self.status, STATUSES.into_iter().find(|status| *status == value)),
+            "finish" => put(&mut self.finish, FINISHES.into_iter().find(|finish| *finish == value)),
+            "own" => put(&mut self.own, yes_or_no(value)),
             "min" => put(&mut self.min, dollars(value)),
             "max" => put(&mut self.max, dollars(value)),
             "from" => put(&mut self.from, moment(value)),
@@ -114,6 +122,8 @@ impl LogFilter {
             ("provider", self.provider.clone()),
             ("app", self.app.clone()),
             ("status", self.status.map(str::to_owned)),
+            ("finish", self.finish.map(str::to_owned)),
+            ("own", self.own.map(|own| if own { "yes" } else { "no" }.to_owned())),
             ("min", self.min.map(Usd::exact)),
             ("max", self.max.map(Usd::exact)),
             ("from", self.from.map(time)),
@@ -159,7 +169,9 @@ impl LogFilter {
     /// Whether figures and charts of the slice count exactly the calls that the list shows.
     #[must_use]
     pub fn is_slice(&self) -> bool {
-        self.asked.is_none() && self.status.is_none() && self.min.is_none() && self.max.is_none() && self.id.is_none()
+        let more = [self.asked.is_some(), self.status.is_some(), self.finish.is_some(), self.own.is_some()];
+        let more_still = [self.min.is_some(), self.max.is_some(), self.id.is_some()];
+        !more.contains(&true) && !more_still.contains(&true)
     }
 
     /// Whether the sums per hour can tell that an hour has none of these calls.
@@ -208,6 +220,14 @@ fn text(value: &str) -> Option<String> {
     (value.len() <= MAX_VALUE && !value.contains('\0')).then(|| value.to_owned())
 }
 
+fn yes_or_no(value: &str) -> Option<bool> {
+    match value {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    }
+}
+
 fn dollars(value: &str) -> Option<Usd> {
     Usd::parse(value.trim()).ok().filter(|amount| !amount.is_negative())
 }
@@ -225,7 +245,9 @@ mod tests {
     #[test]
     fn an_address_reads_back_what_it_says() {
         let key = KeyId::fresh();
-        let query = format!("model=a%2Fb&key={key}&status=failed&from=2026-11-01&app=&page=3&min=0.5&max=1");
+        let query = format!(
+            "model=a%2Fb&key={key}&status=failed&from=2026-11-01&app=&page=3&min=0.5&max=1&own=no&finish=length"
+        );
         let filter = LogFilter::parse(&query).expect("all of it can be read");
         assert_eq!(filter.status, Some("failed"));
         assert_eq!(LogFilter::parse(&filter.query()), Ok(filter.clone()));
@@ -235,7 +257,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_named() {
-        for bad in ["key=1", "status=odd", "from=yesterday", "id=x", "model=%00", "min=-1", "max=lots"] {
+        for bad in
+            ["key=1", "status=odd", "own=1", "finish=odd", "from=yesterday", "id=x", "model=%00", "min=-1", "max=lots"]
+        {
             let error = LogFilter::parse(bad).expect_err(bad);
             assert!(bad.starts_with(&error.field), "{error}");
         }

@@ -43,6 +43,8 @@ pub struct LogRow {
     pub reasoning_tokens: i64,
     pub cost: Usd,
     pub is_byok: bool,
+    /// What the provider takes itself, where it is an account of the organization's own.
+    pub upstream_cost: Usd,
     pub first_token_ms: Option<i32>,
     pub duration_ms: i32,
 }

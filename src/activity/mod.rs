@@ -28,10 +28,12 @@ mod retention;
 mod span;
 mod spend;
 mod store;
+mod tally;
 mod usage;
 mod view;
+mod walk;
 
-pub use analytics::{Analysis, Analyzed, AnalyzedRow, Dimension, Granularity, Picked, analyze};
+pub use analytics::{Analysis, Analyzed, AnalyzedRow, Dimension, Granularity, OfCalls, Picked, Spread, analyze};
 pub use bill::BillLine;
 pub use chart::{Cell, Chart, Group, Measures, Metric, Period, Series, Slice, TOP_SERIES, chart, measure};
 pub use detail::{Detail, PriceLine, PriceLines, detail};
@@ -52,5 +54,6 @@ pub use store::{
     DayRow, HourDetail, HourLine, HourOfKey, SettledUsage, UsageDetail, UsageLine, count_swept, days, dear_hours,
     settled_usage,
 };
-pub use usage::{Extra, STATUSES, UsageRow, storable_json};
+pub use tally::{TALLY_PIECE, Tally, reach, tally_at_once};
+pub use usage::{Extra, FINISHES, STATUSES, UsageRow, storable_json};
 pub use view::{MAX_NAME as MAX_VIEW_NAME, View, ViewError, delete_view, save_view, views};

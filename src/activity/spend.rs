@@ -30,6 +30,8 @@ pub struct Totals {
     /// Of the prompt.
     pub cached_tokens: u64,
     pub cost: Usd,
+    /// What providers took themselves, by their list price, from accounts of the organization's own. No part of `cost`.
+    pub upstream_cost: Usd,
 }
 
 impl std::ops::Add for Totals {
@@ -44,6 +46,7 @@ impl std::ops::Add for Totals {
             reasoning_tokens: self.reasoning_tokens + other.reasoning_tokens,
             cached_tokens: self.cached_tokens + other.cached_tokens,
             cost: self.cost + other.cost,
+            upstream_cost: self.upstream_cost + other.upstream_cost,
         }
     }
 }

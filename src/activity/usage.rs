@@ -9,6 +9,9 @@ use crate::base::ids::{CallId, KeyId, MeterId, OrgId, PersonId, TransferId};
 /// How a call can have ended, in the words of the log.
 pub const STATUSES: [&str; 4] = ["success", "failed", "rejected", "abandoned"];
 
+/// Why an answer can have ended, in the words of the log.
+pub const FINISHES: [&str; 5] = ["stop", "length", "tool_calls", "content_filter", "error"];
+
 /// Texts that callers and upstreams choose are cut to so many bytes before they are stored.
 const MAX_NAME: usize = 200;
 const MAX_TEXT: usize = 1_000;

@@ -22,6 +22,16 @@ pub async fn preview(conn: &mut PgConnection, file: &CatalogFile, missing: Missi
     Ok(diff(&store::current(conn).await?, file, missing)?)
 }
 
+/// Keeps the catalog as it is until the transaction ends, and reads it: what is made of it now still fits when it is
+/// applied, whoever else is at it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hold(conn: &mut PgConnection) -> Result<CatalogFile, sqlx::Error> {
+    store::lock(conn).await?;
+    super::export(conn).await
+}
+
 /// Applies `file` and returns what changed. Applying it again changes nothing.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{CatalogFile, Endpoint, EndpointKey, Model, ModelSlug, Price, Provider, ProviderSlug};
+use super::{CatalogFile, Endpoint, EndpointKey, Flaw, Model, ModelSlug, Price, Provider, ProviderSlug};
 
 /// What to do with what is in the catalog and not in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,13 +69,17 @@ pub enum DiffError {
     NoProvider(EndpointKey),
     #[error("{0} would name two models")]
     Ambiguous(ModelSlug),
+    /// A file that was read has none; one that a program put together may.
+    #[error("{entry}: {flaw}")]
+    Flawed { entry: String, flaw: Flaw },
 }
 
 /// The steps from `current` to `file`, in an order in which each can be taken.
 ///
 /// # Errors
-/// When an endpoint would lack its model or provider, or an id would name two models.
+/// When an entry breaks a rule, an endpoint would lack its model or provider, or an id would name two models.
 pub fn diff(current: &Current, file: &CatalogFile, missing: Missing) -> Result<Vec<Change>, DiffError> {
+    file.check().map_err(|(entry, flaw)| DiffError::Flawed { entry, flaw })?;
     check_references(current, file, missing)?;
     check_names(current, file, missing)?;
     let mut changes = Vec::new();
@@ -262,6 +266,16 @@ mod tests {
         assert!(diff(&applied(&file), &only_endpoints, Missing::Keep).is_ok());
         assert!(matches!(diff(&Current::default(), &only_endpoints, Missing::Keep), Err(DiffError::NoModel(_))));
         assert!(matches!(diff(&applied(&file), &only_endpoints, Missing::Retire), Err(DiffError::NoModel(_))));
+    }
+
+    #[test]
+    fn what_a_program_put_together_is_held_to_the_rules_of_a_file() {
+        let mut file = shipped();
+        for model in file.models.iter_mut().filter(|model| model.slug.as_str() == "sandbox/echo") {
+            model.name = " ".into();
+        }
+        let told = diff(&Current::default(), &file, Missing::Keep).err().map(|error| error.to_string());
+        assert_eq!(told.as_deref(), Some("model sandbox/echo: name: must not be empty"));
     }
 
     #[test]

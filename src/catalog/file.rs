@@ -54,10 +54,19 @@ impl CatalogFile {
         }
         let raw: RawFile = toml::from_str(text)?;
         Ok(CatalogFile {
-            providers: checked(text, raw.providers, Provider::check, |p| format!("provider {}", p.slug))?,
-            models: checked(text, raw.models, Model::check, |m| format!("model {}", m.slug))?,
-            endpoints: checked(text, raw.endpoints, Endpoint::check, |e| format!("endpoint {}", e.key()))?,
+            providers: checked(text, raw.providers, Provider::check, provider_entry)?,
+            models: checked(text, raw.models, Model::check, model_entry)?,
+            endpoints: checked(text, raw.endpoints, Endpoint::check, endpoint_entry)?,
         })
+    }
+
+    /// The first entry that breaks a rule which its types do not carry, and the rule.
+    pub(super) fn check(&self) -> Result<(), (String, Flaw)> {
+        let providers = self.providers.iter().map(|one| (provider_entry(one), one.check()));
+        let models = self.models.iter().map(|one| (model_entry(one), one.check()));
+        let endpoints = self.endpoints.iter().map(|one| (endpoint_entry(one), one.check()));
+        let mut all = providers.chain(models).chain(endpoints);
+        all.try_for_each(|(entry, checked)| checked.map_err(|flaw| (entry, flaw)))
     }
 
     /// The file that this program was built with.
@@ -75,6 +84,18 @@ impl CatalogFile {
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         toml::to_string_pretty(self)
     }
+}
+
+fn provider_entry(provider: &Provider) -> String {
+    format!("provider {}", provider.slug)
+}
+
+fn model_entry(model: &Model) -> String {
+    format!("model {}", model.slug)
+}
+
+fn endpoint_entry(endpoint: &Endpoint) -> String {
+    format!("endpoint {}", endpoint.key())
 }
 
 fn checked<T>(

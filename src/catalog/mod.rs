@@ -27,7 +27,7 @@ mod shelf;
 mod snapshot;
 mod store;
 
-pub use apply::{ApplyError, apply, preview};
+pub use apply::{ApplyError, apply, hold, preview};
 pub use diff::{Action, Change, Current, DiffError, Kept, Missing, diff};
 pub use endpoint::{Endpoint, EndpointId, EndpointKey};
 pub use export::export;

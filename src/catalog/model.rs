@@ -91,7 +91,7 @@ pub enum Modality {
 }
 
 impl Modality {
-    const ALL: [Modality; 7] = [
+    pub const ALL: [Modality; 7] = [
         Modality::Text,
         Modality::Image,
         Modality::File,

@@ -14,6 +14,7 @@
 
 mod act;
 mod adjust;
+mod catalog_change;
 mod confirmation;
 mod margin;
 mod price_list;

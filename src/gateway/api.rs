@@ -15,8 +15,8 @@ use super::dialect::schema::{
 use super::error::ApiError;
 use super::hops;
 use super::respond::{refuse, respond};
-use super::wire::MAX_BODY;
 use super::wire::schema::{ChatCompletion, ChatCompletionRequest};
+use super::wire::{MAX_BODY, MAX_SESSION};
 use crate::keys::extract::{Authenticated, authenticate};
 use crate::traces::Context;
 use crate::web::api::{ErrorBody, private, to_bytes};
@@ -284,7 +284,9 @@ fn facts(request_id: String, headers: &HeaderMap) -> ClientFacts {
     let via = headers.get_all(VIA).filter_map(|value| value.to_str().ok());
     let parent = headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(Context::parse);
     let (user_agent, hops) = (text(USER_AGENT.as_str()), hops::passed(via));
-    ClientFacts { request_id, app, referer, user_agent, hops, parent, authenticated: None }
+    let session = headers.get("x-session-id").and_then(|value| value.to_str().ok());
+    let session = session.filter(|id| !id.is_empty() && id.len() <= MAX_SESSION).map(str::to_owned);
+    ClientFacts { request_id, app, referer, user_agent, hops, session, parent, authenticated: None }
 }
 
 /// A header as text without control characters.

@@ -112,6 +112,9 @@ pub struct Attempt {
     /// With a key of the organization's own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own: bool,
+    /// The language in which the call was made, as the last part of its address; empty for a chat.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub api: String,
 }
 
 /// What decides, beside the price, what a call is charged. The default is the price and nothing else.

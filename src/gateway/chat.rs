@@ -83,6 +83,8 @@ pub struct ClientFacts {
     pub user_agent: String,
     /// How often the request has passed through Farebox before.
     pub hops: u8,
+    /// What the client calls the conversation, by the header `x-session-id`; what the body says counts before it.
+    pub session: Option<String>,
     /// Whose trace it belongs to, by the header `traceparent`.
     pub parent: Option<Context>,
     /// When it was begun, and ended, to find out who calls.
@@ -143,7 +145,8 @@ impl Gateway {
     ) -> (CallId, Answer) {
         let id = CallId::fresh();
         let answer = match protocol.read(body) {
-            Ok(request) => {
+            Ok(mut request) => {
+                request.session = request.session.or_else(|| facts.session.clone());
                 let (parent, authenticated) = (facts.parent, facts.authenticated);
                 let call = self.call(id, caller, facts, &request);
                 let task = (&call, request.task);

@@ -4,9 +4,11 @@
 //! of one model is dropped whole. Amounts are JSON numbers with exactly the digits of the books.
 
 mod account;
+pub mod content;
 mod endpoints;
 mod filter;
 mod generation;
+pub mod model;
 mod models;
 pub mod presets;
 mod seen;
@@ -34,7 +36,7 @@ use crate::web::api::{Data, ErrorBody, answered, private, to_bytes};
 
 pub use account::{CreditsBody, KeyBody};
 pub use endpoints::{EndpointListBody, EndpointsBody};
-pub use filter::ModelQuery;
+pub use filter::{ModelQuery, Wanted};
 pub use generation::GenerationBody;
 pub use models::{CountBody, ModelsBody, ProvidersBody};
 
@@ -239,6 +241,10 @@ fn public(body: Bytes) -> HttpResponse {
         ("context" = Option<u32>, Query, minimum = 1, maximum = 1_000_000_000, description = "Only models that take at least so many tokens"),
         ("min_price" = Option<f64>, Query, minimum = 0, description = "Only models whose prompt costs at least so many dollars per million tokens"),
         ("max_price" = Option<f64>, Query, minimum = 0, description = "Only models whose prompt costs at most so much"),
+        ("min_output_price" = Option<f64>, Query, minimum = 0, description = "The same for answers"),
+        ("max_output_price" = Option<f64>, Query, minimum = 0, description = "The same for answers"),
+        ("min_age_days" = Option<u32>, Query, minimum = 0, maximum = 100_000, description = "Only models that have been out for so many days"),
+        ("max_age_days" = Option<u32>, Query, minimum = 0, maximum = 100_000, description = "Only models that have not been out for longer"),
         ("arch" = Option<String>, Query, description = "Only models with this tokenizer, such as GPT or Claude"),
         ("model_authors" = Option<String>, Query, description = "Only models of these authors, separated by commas"),
         ("providers" = Option<String>, Query, description = "Only models that one of these providers runs, by slug or name, separated by commas"),
@@ -251,19 +257,14 @@ fn public(body: Bytes) -> HttpResponse {
 pub async fn list_models(
     request: HttpRequest,
     api: web::Data<QueryApi>,
-    query: Result<web::Query<ModelQuery>, actix_web::Error>,
+    query: Result<Wanted, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
-    let query = read(query)?;
+    let query = query?.0;
     // The list is for everybody, so a wrong key is no reason to refuse it.
     match authenticate(&request).await {
         Ok(caller) => Ok(private(api.models_of(caller.caller(), &query).await?)),
         Err(_) => Ok(public(api.models(&query).await?)),
     }
-}
-
-fn read(query: Result<web::Query<ModelQuery>, actix_web::Error>) -> Result<ModelQuery, ApiError> {
-    let query = query.map_err(|_| ApiError::invalid("The query of the address could not be read."))?;
-    Ok(query.into_inner())
 }
 
 /// Lists the models that the key can have answered: those of `GET /models` with this key, without presets. It takes what `GET /models` takes.
@@ -289,9 +290,9 @@ fn read(query: Result<web::Query<ModelQuery>, actix_web::Error>) -> Result<Model
 pub async fn list_models_of_user(
     api: web::Data<QueryApi>,
     caller: AnyCaller,
-    query: Result<web::Query<ModelQuery>, actix_web::Error>,
+    query: Result<Wanted, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
-    Ok(private(api.models_for(caller.get(), &read(query)?).await?))
+    Ok(private(api.models_for(caller.get(), &query?.0).await?))
 }
 
 /// Lists the models that make vectors of texts. Needs no key.
@@ -311,9 +312,9 @@ pub async fn list_models_of_user(
 )]
 pub async fn list_embedding_models(
     api: web::Data<QueryApi>,
-    query: Result<web::Query<ModelQuery>, actix_web::Error>,
+    query: Result<Wanted, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
-    let query = ModelQuery { output_modalities: Some("embeddings".to_owned()), ..read(query)? };
+    let query = ModelQuery { output_modalities: Some("embeddings".to_owned()), ..query?.0 };
     Ok(public(api.models(&query).await?))
 }
 

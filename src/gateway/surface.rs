@@ -9,10 +9,10 @@ use actix_web::{HttpResponse, ResponseError, Route, web};
 use utoipa::OpenApi;
 
 use super::error::ApiError;
-use super::query_api::presets;
+use super::query_api::{content, model, presets};
 use super::{api, hops, query_api};
 use crate::keys::connect::api as connect;
-use crate::keys::management::{activity, analytics, keys, members};
+use crate::keys::management::{activity, analytics, byok, keys, members};
 use crate::web::{App, hosts};
 
 /// Clients write either; both serve the same.
@@ -59,6 +59,7 @@ fn routes(service: &mut web::ServiceConfig) {
             .service(get("/endpoints/zdr", web::get().to(query_api::list_zdr_endpoints)))
             .service(get("/models/count", web::get().to(query_api::count_models)))
             .service(get("/models/{author}/{slug}/endpoints", web::get().to(query_api::model_endpoints)))
+            .service(get("/model/{author}/{slug}", web::get().to(model::get_model)))
             .service(get("/providers", web::get().to(query_api::list_providers)))
             .service(get("/presets", web::get().to(presets::list_presets)))
             .service(get("/presets/{slug}", web::get().to(presets::get_preset)))
@@ -83,6 +84,7 @@ fn routes(service: &mut web::ServiceConfig) {
             .service(get("/auth/key", web::get().to(query_api::current_key)))
             .service(get("/credits", web::get().to(query_api::credits)))
             .service(get("/generation", web::get().to(query_api::generation)))
+            .service(get("/generation/content", web::get().to(content::generation_content)))
             .service(get("/activity", web::get().to(activity::recent_activity)))
             .service(get("/analytics/meta", web::get().to(analytics::analytics_meta)))
             .service(
@@ -91,6 +93,19 @@ fn routes(service: &mut web::ServiceConfig) {
                     .default_service(web::to(only_post)),
             )
             .service(get("/organization/members", web::get().to(members::list_members)))
+            .service(
+                at("/byok")
+                    .route(web::get().to(byok::list_provider_keys))
+                    .route(web::post().to(byok::create_provider_key))
+                    .default_service(web::to(only_get_or_post)),
+            )
+            .service(
+                at("/byok/{id}")
+                    .route(web::get().to(byok::read_provider_key))
+                    .route(web::patch().to(byok::update_provider_key))
+                    .route(web::delete().to(byok::delete_provider_key))
+                    .default_service(web::to(only_get_patch_or_delete)),
+            )
             .service(
                 at("/keys")
                     .route(web::get().to(keys::list_keys))
@@ -212,6 +227,7 @@ async fn open_to_browsers(
         query_api::list_zdr_endpoints,
         query_api::count_models,
         query_api::model_endpoints,
+        model::get_model,
         query_api::list_providers,
         presets::list_presets,
         presets::get_preset,
@@ -221,10 +237,16 @@ async fn open_to_browsers(
         query_api::current_key,
         query_api::credits,
         query_api::generation,
+        content::generation_content,
         activity::recent_activity,
         analytics::analytics_meta,
         analytics::query_analytics,
         members::list_members,
+        byok::list_provider_keys,
+        byok::create_provider_key,
+        byok::read_provider_key,
+        byok::update_provider_key,
+        byok::delete_provider_key,
         keys::list_keys,
         keys::create_key,
         keys::read_key,

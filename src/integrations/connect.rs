@@ -6,8 +6,8 @@ use sqlx::PgConnection;
 use super::PlainProviderKey;
 use super::provider_key::{MAX_LIMITS, ProviderKey, purpose};
 use super::store::{self, SealedKey};
-use crate::audit::{self, Action, Target};
-use crate::base::ids::{KeyId, PersonId, ProviderKeyId};
+use crate::audit::{self, Action, Entry, Target};
+use crate::base::ids::{KeyId, OrgId, PersonId, ProviderKeyId};
 use crate::catalog::{ListedProvider, ProviderKind};
 use crate::orgs::{Acting, OrgError, Permission};
 use crate::routing::{Mode, origin_of};
@@ -48,6 +48,20 @@ pub enum ConnectError {
     Database(#[from] sqlx::Error),
 }
 
+/// Who stores or deletes: a person, or a program with a key that a person made. `entry` begins what the log says of it.
+pub struct Writer<'a> {
+    pub org: OrgId,
+    pub author: Option<PersonId>,
+    pub entry: &'a dyn Fn(Action) -> Entry,
+}
+
+/// Scheme, host and port that a key for a provider is sent to; `None` for one that takes no keys.
+#[must_use]
+pub fn origin_for(provider: &ListedProvider) -> Option<String> {
+    let base_url = provider.provider.base_url.as_deref().filter(|_| provider.provider.kind != ProviderKind::Sandbox);
+    base_url.and_then(origin_of)
+}
+
 /// Stores a key or changes how one is used, in the caller's transaction. Every node uses it for the next call that it
 /// hears of.
 ///
@@ -61,10 +75,25 @@ pub async fn connect(
     wish: Wish,
 ) -> Result<(), ConnectError> {
     acting.lock(conn, Permission::ManageSettings).await?;
+    let entry = |action| acting.entry(action);
+    let writer = Writer { org: acting.org, author: Some(acting.person.id), entry: &entry };
+    write(conn, &writer, vault, provider, wish).await
+}
+
+/// The same for a caller that holds the organization's lock and has looked whether the writer may.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub async fn write(
+    conn: &mut PgConnection,
+    writer: &Writer<'_>,
+    vault: &Vault,
+    provider: &ListedProvider,
+    wish: Wish,
+) -> Result<(), ConnectError> {
     let wish = checked(wish)?;
-    let (org, slug) = (acting.org, provider.provider.slug.as_str());
-    let base_url = provider.provider.base_url.as_deref().filter(|_| provider.provider.kind != ProviderKind::Sandbox);
-    let origin = base_url.and_then(origin_of).ok_or(ConnectError::NoAddress)?;
+    let (org, slug) = (writer.org, provider.provider.slug.as_str());
+    let origin = origin_for(provider).ok_or(ConnectError::NoAddress)?;
     let before = store::find(conn, org, slug).await?;
     let (label, sealed) = match (&wish.key, &before) {
         (Some(key), _) => {
@@ -91,18 +120,19 @@ pub async fn connect(
         members: (!wish.members.is_empty()).then_some(wish.members),
         tested_at: None,
         test_result: None,
+        created_at: chrono::DateTime::UNIX_EPOCH,
         updated_at: chrono::DateTime::UNIX_EPOCH,
     };
     if sealed.is_none() && before.as_ref().is_some_and(|before| shown(before) == shown(&after)) {
         return Ok(());
     }
-    store::save(conn, org, &after, sealed.as_ref(), acting.person.id).await?;
+    store::save(conn, org, &after, sealed.as_ref(), writer.author).await?;
     let action = match (&before, &sealed) {
         (None, _) => Action::ProviderKeyConnected,
         (Some(_), Some(_)) => Action::ProviderKeyReplaced,
         (Some(_), None) => Action::ProviderKeyChanged,
     };
-    let entry = acting.entry(action).on(Target::new("provider_key", after.id, after.name.clone()));
+    let entry = (writer.entry)(action).on(Target::new("provider_key", after.id, after.name.clone()));
     let entry = entry.change(before.as_ref().map_or(Value::Null, shown), shown(&after));
     audit::record(conn, entry).await?;
     Ok(())

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::connect::shown;
+use super::connect::{Writer, shown};
 use super::store;
 use crate::audit::{self, Action, Target};
 use crate::orgs::{Acting, OrgError, Permission};
@@ -14,9 +14,19 @@ use crate::orgs::{Acting, OrgError, Permission};
 /// `NotAllowed`, and database errors.
 pub async fn disconnect(conn: &mut PgConnection, acting: &Acting<'_>, provider: &str) -> Result<bool, OrgError> {
     acting.lock(conn, Permission::ManageSettings).await?;
-    let Some(before) = store::find(conn, acting.org, provider).await? else { return Ok(false) };
-    store::delete(conn, acting.org, before.id).await?;
-    let entry = acting.entry(Action::ProviderKeyDisconnected);
+    let entry = |action| acting.entry(action);
+    let writer = Writer { org: acting.org, author: Some(acting.person.id), entry: &entry };
+    Ok(remove(conn, &writer, provider).await?)
+}
+
+/// The same for a caller that holds the organization's lock and has looked whether the writer may.
+///
+/// # Errors
+/// Database errors only.
+pub async fn remove(conn: &mut PgConnection, writer: &Writer<'_>, provider: &str) -> Result<bool, sqlx::Error> {
+    let Some(before) = store::find(conn, writer.org, provider).await? else { return Ok(false) };
+    store::delete(conn, writer.org, before.id).await?;
+    let entry = (writer.entry)(Action::ProviderKeyDisconnected);
     let entry = entry.on(Target::new("provider_key", before.id, before.name.clone()));
     audit::record(conn, entry.change(shown(&before), Value::Null)).await?;
     Ok(true)

@@ -16,8 +16,8 @@ mod provider_key;
 mod store;
 mod try_key;
 
-pub use connect::{ConnectError, Wish, connect};
-pub use disconnect::disconnect;
+pub use connect::{ConnectError, Wish, Writer, connect, origin_for, write};
+pub use disconnect::{disconnect, remove};
 pub use note_test::{Turn, begin_test, note_test};
 pub use open::{open_all, open_one};
 pub use plain_key::{ParseProviderKeyError, PlainProviderKey};

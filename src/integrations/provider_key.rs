@@ -27,6 +27,7 @@ pub struct ProviderKey {
     pub tested_at: Option<DateTime<Utc>>,
     /// Why the last test failed; empty when it went well.
     pub test_result: Option<String>,
+    pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
 

@@ -40,6 +40,7 @@ struct Row {
     ciphertext: Vec<u8>,
     tested_at: Option<DateTime<Utc>>,
     test_result: Option<String>,
+    created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
 
@@ -57,6 +58,7 @@ impl From<Row> for Stored {
             members: row.members.map(|ids| ids.into_iter().map(PersonId).collect()),
             tested_at: row.tested_at,
             test_result: row.test_result,
+            created_at: row.created_at,
             updated_at: row.updated_at,
         };
         let sealed = Sealed { key_id: row.data_key.to_string(), nonce: row.nonce, ciphertext: row.ciphertext };
@@ -69,7 +71,8 @@ pub(super) async fn sealed(conn: &mut PgConnection, org: OrgId) -> Result<Vec<St
     let rows = sqlx::query_as!(
         Row,
         r#"select id as "id: ProviderKeyId", provider, name, label, origin, mode, models, keys, members,
-            data_key as "data_key: DataKeyId", nonce, ciphertext, tested_at, test_result, updated_at
+            data_key as "data_key: DataKeyId", nonce, ciphertext, tested_at, test_result, created_at,
+            updated_at
            from provider_key where org_id = $1 order by provider limit $2"#,
         org.0,
         MAX_KEYS,
@@ -101,7 +104,7 @@ pub(super) async fn save(
     org: OrgId,
     key: &ProviderKey,
     sealed: Option<&SealedKey>,
-    by: PersonId,
+    by: Option<PersonId>,
 ) -> Result<(), sqlx::Error> {
     let keys: Option<Vec<Uuid>> = key.keys.as_ref().map(|ids| ids.iter().map(|id| id.0).collect());
     let members: Option<Vec<Uuid>> = key.members.as_ref().map(|ids| ids.iter().map(|id| id.0).collect());
@@ -142,7 +145,7 @@ pub(super) async fn save(
         data_key.0,
         sealed.nonce,
         sealed.ciphertext,
-        by.0,
+        by.map(|person| person.0),
     )
     .execute(conn)
     .await?;

@@ -59,15 +59,19 @@ impl HttpClient {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    #[expect(clippy::disallowed_methods, reason = "the one place that builds a client")]
     pub fn new(config: HttpClientConfig) -> Result<HttpClient, HttpClientError> {
+        HttpClient::looking_up(config, system)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that builds a client")]
+    fn looking_up(config: HttpClientConfig, lookup: Lookup) -> Result<HttpClient, HttpClientError> {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(config.connect_timeout)
             .pool_max_idle_per_host(config.max_idle)
             .pool_idle_timeout(IDLE_CONNECTION)
-            .dns_resolver(Arc::new(GuardedResolver { allow_private: config.allow_private, lookup: system }))
+            .dns_resolver(Arc::new(GuardedResolver { allow_private: config.allow_private, lookup }))
             .build()?;
         Ok(HttpClient { client, allow_private: config.allow_private })
     }
@@ -211,11 +215,11 @@ fn is_private(ip: IpAddr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Ways to write an address that must not be called. URLs know many spellings of one address.
-    const FORBIDDEN: &[&str] = &[
+    pub(crate) const FORBIDDEN: &[&str] = &[
         "0.0.0.0",
         "0",
         "0.1.2.3",
@@ -364,5 +368,57 @@ mod tests {
         );
         assert_eq!(LOOKUPS.load(Ordering::SeqCst), 1, "what was checked is what is connected to");
         assert!(resolver.resolve("rebind.example".parse().expect("a name")).await.is_err());
+    }
+
+    /// Counts who connects, and answers all of them.
+    async fn trap() -> (u16, Arc<std::sync::atomic::AtomicUsize>) {
+        use tokio::io::AsyncWriteExt as _;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let hits = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = Arc::clone(&hits);
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                let _ = socket.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await;
+            }
+        });
+        (port, hits)
+    }
+
+    /// The same on real connections: whatever a name leads to by then, nobody is connected to who must not be.
+    #[tokio::test]
+    async fn a_name_that_leads_home_by_the_time_of_connecting_is_not_connected_to() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static LOOKUPS: AtomicUsize = AtomicUsize::new(0);
+        /// Home at first, and the metadata of a cloud from the second time on.
+        fn turning(_: String) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> {
+            let first = LOOKUPS.fetch_add(1, Ordering::SeqCst) == 0;
+            let address = if first { [127, 0, 0, 1] } else { [169, 254, 169, 254] };
+            Box::pin(async move { Ok(vec![SocketAddr::from((address, 0))]) })
+        }
+        fn home(_: String) -> BoxFuture<'static, std::io::Result<Vec<SocketAddr>>> {
+            Box::pin(async { Ok(vec![([127, 0, 0, 1], 0).into(), ([10, 0, 0, 1], 0).into()]) })
+        }
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (port, hits) = trap().await;
+        let url = |scheme: &str| Url::parse(&format!("{scheme}://rebind.example:{port}/")).expect("a URL");
+        let closed = HttpClient::looking_up(HttpClientConfig::default(), home).expect("a client");
+        for _ in 0..5 {
+            assert!(closed.post(url("https")).expect("a name may be asked").send().await.is_err());
+        }
+        assert_eq!(hits.load(Ordering::SeqCst), 0, "somebody got through");
+        // The operator's own network is allowed here: the name is connected to until it leads to where nobody may go.
+        let config = HttpClientConfig { allow_private: true, max_idle: 0, ..HttpClientConfig::default() };
+        let open = HttpClient::looking_up(config, turning).expect("a client");
+        assert_eq!(open.get(url("http")).expect("allowed").send().await.expect("an answer").status(), 204);
+        for _ in 0..5 {
+            assert!(open.get(url("http")).expect("a name may be asked").send().await.is_err());
+        }
+        assert_eq!(
+            (hits.load(Ordering::SeqCst), LOOKUPS.load(Ordering::SeqCst)),
+            (1, 6),
+            "looked up for each connection"
+        );
     }
 }

@@ -13,14 +13,8 @@ use crate::web::present::{amount, duration, percent, when};
 use crate::web::views::Fact;
 use crate::web::views::activity::{Attempt, CallView, CostLine, Texts};
 
-/// `url` is where calls are made.
-pub fn view(
-    call: &Detail,
-    (key, maker): (String, Option<String>),
-    url: &str,
-    now: DateTime<Utc>,
-    viewer: Viewer,
-) -> CallView {
+/// Without the texts and the command that makes the call again.
+pub fn view(call: &Detail, (key, maker): (String, Option<String>), now: DateTime<Utc>, viewer: Viewer) -> CallView {
     CallView {
         status: status_badge(&call.status, call.cancelled),
         note: note(call),
@@ -38,7 +32,8 @@ pub fn view(
         timings: timings(call),
         request_id: call.request_id.clone(),
         texts: None,
-        curl: curl(call, url),
+        curl: String::new(),
+        curl_note: String::new(),
     }
 }
 
@@ -70,20 +65,6 @@ pub fn texts(read: Result<Option<Seen>, VaultError>, viewer: Viewer) -> Result<O
             Ok(Some(Texts { problem, ..Texts::default() }))
         }
     }
-}
-
-/// The same call again, as far as its row knows it: what was asked stands elsewhere if anywhere, and the key nowhere.
-fn curl(call: &Detail, url: &str) -> String {
-    let body = serde_json::json!({
-        "model": call.model_asked,
-        "stream": call.streamed,
-        "messages": [{ "role": "user", "content": "Hello" }],
-    });
-    // In single quotes a shell takes everything as it stands, but for the quote itself.
-    let body = body.to_string().replace('\'', "'\\''");
-    format!(
-        "curl {url} \\\n  -H \"Authorization: Bearer $FAREBOX_KEY\" \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
-    )
 }
 
 fn note(call: &Detail) -> String {
@@ -164,6 +145,7 @@ fn price_note(call: &Detail, viewer: Viewer) -> String {
 #[serde(default)]
 struct Tried {
     provider: String,
+    model: String,
     status: Option<u16>,
     error: String,
     duration_ms: i64,
@@ -187,7 +169,7 @@ fn attempt(tried: Tried) -> Attempt {
         (None, error) => format!("did not answer: {error}"),
     };
     let provider = if tried.own { format!("{}, your own key", tried.provider) } else { tried.provider };
-    Attempt { provider, ok, answer, took: duration(tried.duration_ms) }
+    Attempt { provider, model: tried.model, ok, answer, took: duration(tried.duration_ms) }
 }
 
 fn facts(call: &Detail, maker: Option<String>) -> Vec<Fact> {
@@ -254,10 +236,11 @@ mod tests {
     fn attempts_are_told_as_they_went() {
         let tried = serde_json::json!([
             { "provider": "a", "model": "m", "status": 429, "error": "slow down", "duration_ms": 312 },
-            { "provider": "b", "model": "m", "status": null, "error": "timed out", "duration_ms": 30_000 },
+            { "provider": "b", "model": "m2", "status": null, "error": "timed out", "duration_ms": 30_000 },
             { "provider": "c", "model": "m", "status": 200, "error": "", "duration_ms": 4_120 },
             7,
         ]);
+        assert_eq!(attempts(&tried).iter().map(|one| one.model.as_str()).collect::<Vec<_>>(), ["m", "m2", "m", ""]);
         let told: Vec<_> = attempts(&tried).into_iter().map(|one| (one.ok, one.answer, one.took)).collect();
         assert_eq!(told[0], (false, "answered 429: slow down".into(), "312 ms".into()));
         assert_eq!(told[1], (false, "did not answer: timed out".into(), "30.0 s".into()));

@@ -50,6 +50,7 @@ pub fn call_row(
         tokens_out: tokens(row.completion_tokens),
         tokens_note: tokens_note(row.cached_tokens, row.reasoning_tokens),
         cost: amount(row.cost),
+        own: row.is_byok.then(|| amount(row.upstream_cost)),
         speed: row.speed_tenths().map(speed).unwrap_or_default(),
         status: status_badge(&row.status, row.cancelled),
         member: row.member.and_then(|person| members.get(&person).cloned()).unwrap_or_default(),

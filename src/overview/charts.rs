@@ -48,7 +48,7 @@ fn drawn_series(metric: Metric, series: &Series, name: impl Fn(&str) -> String) 
 
 /// A sum as cards and legends show it.
 pub fn total(metric: Metric, value: Decimal) -> Amount {
-    if metric == Metric::Spend {
+    if metric.is_money() {
         return amount(crate::base::Usd::new(value));
     }
     let digits = value.trunc().normalize().to_string();
@@ -74,7 +74,7 @@ pub fn compact(count: u64) -> String {
 
 /// A whole number of the smallest unit, without losing a digit.
 fn exact(metric: Metric, value: i128) -> String {
-    if metric == Metric::Spend {
+    if metric.is_money() {
         return Decimal::try_from_i128_with_scale(value, SCALE).map(dollars).unwrap_or_default();
     }
     for (unit, letter) in [(1_000_000, "M"), (1_000, "K")] {
@@ -88,6 +88,7 @@ fn exact(metric: Metric, value: i128) -> String {
 fn measure(metric: Metric) -> &'static str {
     match metric {
         Metric::Spend => "Spend",
+        Metric::Own => "Cost at own providers",
         Metric::Tokens => "Tokens",
         Metric::Requests => "Requests",
     }

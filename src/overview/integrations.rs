@@ -1,12 +1,15 @@
 //! `/settings/integrations`: accounts at providers that the organization has itself.
 
+use std::collections::HashMap;
+
 use actix_web::{HttpResponse, web};
 use sqlx::PgConnection;
 
 use crate::accounts::Recent;
-use crate::base::Viewer;
+use crate::activity::{self, Group, Slice, Span};
 use crate::base::ids::{KeyId, OrgId, PersonId};
-use crate::catalog::{Catalog, ListedProvider, Offer, ProviderKind, Shelf};
+use crate::base::{Usd, Viewer};
+use crate::catalog::{Catalog, ListedProvider, Offer, Shelf};
 use crate::integrations::{self, ConnectError, MAX_LIMITS, PlainProviderKey, ProviderKey, Tried, Turn, Wish, try_key};
 use crate::keys::{self, Listing};
 use crate::orgs::{self, KeyUser, Member, Permission, SettingsEditor};
@@ -35,6 +38,7 @@ pub async fn index(
     let mut conn = member.tenant(&app).await?;
     let keys = integrations::list(&mut conn, member.org_id()).await?;
     let used = integrations::used_this_month(&mut conn, member.org_id()).await?;
+    let billed = billed_this_month(&mut conn, &app, &member).await?;
     drop(conn);
     let catalog = shelf.current();
     let card = |listed: &ListedProvider| {
@@ -48,6 +52,7 @@ pub async fn index(
             host: host_of(listed),
             models: if models == 1 { "1 model".to_owned() } else { format!("{models} models") },
             own: own.map(|key| own_card(key, listed)),
+            billed: billed.get(slug).copied().map(amount),
             otherwise: if listed.is_open() {
                 "Calls go to the operator’s account and are paid with credits.".to_owned()
             } else {
@@ -71,6 +76,20 @@ pub async fn index(
         used: amount(used.min(terms.fee.allowance)),
         cards,
     })
+}
+
+/// What each provider takes itself for the calls of this month (UTC), of those whose calls the member sees.
+async fn billed_this_month(
+    conn: &mut PgConnection,
+    app: &App,
+    member: &Member,
+) -> Result<HashMap<String, Usd>, sqlx::Error> {
+    let now = app.clock.now();
+    let span = Span { from: activity::start_of_month(now, chrono_tz::UTC), to: now };
+    let slice = Slice { member: member.calls_of(), ..Slice::default() };
+    let sums = activity::spent_by(conn, member.org_id(), span, &slice, Group::Provider).await?;
+    let billed = sums.into_iter().map(|(provider, totals)| (provider, totals.upstream_cost));
+    Ok(billed.filter(|(_, billed)| !billed.is_zero()).collect())
 }
 
 /// `GET /settings/integrations/{provider}`
@@ -214,7 +233,7 @@ fn provider<'a>(catalog: &'a Catalog, slug: &str) -> Result<&'a ListedProvider, 
 }
 
 fn takes_keys(listed: &ListedProvider) -> bool {
-    listed.provider.kind != ProviderKind::Sandbox && !host_of(listed).is_empty()
+    integrations::origin_for(listed).is_some()
 }
 
 fn host_of(listed: &ListedProvider) -> String {

@@ -2,6 +2,7 @@
 //!
 //! Nothing lives here but showing: every figure comes from the domain that owns it.
 
+mod call_again;
 mod call_detail;
 mod call_rows;
 mod charts;

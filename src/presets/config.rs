@@ -170,7 +170,10 @@ impl Config {
 
     /// What was stored. Whatever cannot be read any more counts as nothing, rather than stopping every call.
     pub(super) fn stored(value: Value) -> Config {
-        let Value::Object(map) = value else { return Config::default() };
+        let Value::Object(mut map) = value else { return Config::default() };
+        if let Some(Value::Object(provider)) = map.get_mut("provider") {
+            Preferences::forgive(provider);
+        }
         Config::parse(&map).unwrap_or_default()
     }
 

@@ -10,7 +10,7 @@ use super::order::order;
 use super::preferences::MaxPrice;
 use super::{Health, Mode, OwnKey, Policy, Preferences, Sort, Why};
 use crate::base::Usd;
-use crate::catalog::{Catalog, EndpointId, ListedModel, Offer, Price};
+use crate::catalog::{Catalog, EndpointId, ListedModel, Modality, Offer};
 
 /// Endpoints of one call.
 const MAX_CANDIDATES: usize = 32;
@@ -273,11 +273,11 @@ fn refusal(candidate: &Candidate, variant: Variant, asked: &Asked<'_>) -> Option
         (preferences.deny_data_collection == Some(true) && provider.trains_on_inputs, Why::Trains),
         (preferences.zero_retention == Some(true) && provider.retains_logs, Why::Retains),
         (privacy.zero_retention && provider.retains_logs, Why::NoRetention),
-        (trains(privacy.no_paid_training) && !is_free(&endpoint.price), Why::NoTraining { free: false }),
-        (trains(privacy.no_free_training) && is_free(&endpoint.price), Why::NoTraining { free: true }),
+        (trains(privacy.no_paid_training) && !endpoint.price.is_free(), Why::NoTraining { free: false }),
+        (trains(privacy.no_free_training) && endpoint.price.is_free(), Why::NoTraining { free: true }),
         (!wanted.is_empty() && !wanted.iter().any(|name| name == quantization), Why::Quantization),
-        (!is_within(&endpoint.price, &preferences.max_price), Why::Price),
-        (variant == Variant::Free && !is_free(&endpoint.price), Why::NotFree),
+        (!is_within(candidate, &preferences.max_price), Why::Price),
+        (variant == Variant::Free && !endpoint.price.is_free(), Why::NotFree),
     ];
     let broken = rules.into_iter().find_map(|(broken, why)| broken.then_some(why));
     broken.or_else(|| {
@@ -297,17 +297,17 @@ pub(super) fn is_named(offer: &Offer, name: &str) -> bool {
     (provider.slug.as_str() == base && variant.is_none_or(is_variant)) || provider.name.eq_ignore_ascii_case(name)
 }
 
-fn is_within(price: &Price, max: &MaxPrice) -> bool {
+fn is_within(candidate: &Candidate, max: &MaxPrice) -> bool {
+    let price = &candidate.offer().endpoint.price;
     let fits = |price: Decimal, max: Option<Decimal>| max.is_none_or(|max| price <= max);
+    // Sound costs as text does where it has no price of its own, and nothing where it cannot be sent.
+    let hears = candidate.model.model.input_modalities.contains(&Modality::Audio);
+    let audio = price.audio.or(hears.then_some(price.prompt)).unwrap_or_default();
     fits(price.prompt.per_million(), max.prompt)
         && fits(price.completion.per_million(), max.completion)
         && fits(price.request.unwrap_or_default().amount(), max.request)
         && fits(price.image.unwrap_or_default().amount(), max.image)
-}
-
-fn is_free(price: &Price) -> bool {
-    let parts = [Some(price.prompt), Some(price.completion), price.request, price.image];
-    parts.into_iter().flatten().all(|part| part.is_zero())
+        && fits(audio.per_million(), max.audio)
 }
 
 fn supports(offer: &Offer, parameter: &str) -> bool {

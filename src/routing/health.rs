@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::counts::{Count, Counted, step};
+use super::preferences::Cutoff;
 use crate::catalog::EndpointId;
 
 /// An endpoint that failed is asked last for so long.
@@ -33,6 +34,11 @@ struct Seen {
 }
 
 impl Seen {
+    /// The minutes of the window that ends with `newest`.
+    fn recent(&self, newest: u64) -> impl Iterator<Item = &Minute> {
+        self.minutes.iter().filter(move |minute| minute.number + WINDOW_MINUTES > newest)
+    }
+
     fn count(&mut self, of: Counted, step: u16) {
         *self.counts.entry((of, step)).or_default() += 1;
     }
@@ -85,13 +91,13 @@ impl Measured {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Minute {
     number: u64,
-    begun: u64,
-    first_token_ms: u64,
-    tokens: u64,
-    writing_ms: u64,
+    sums: Measured,
+    /// How many answers took how long to begin, and were how fast, by steps.
+    begun: BTreeMap<u16, u64>,
+    speeds: BTreeMap<u16, u64>,
 }
 
 /// An answer, as far as its speed could be seen.
@@ -147,24 +153,23 @@ impl Health {
             seen.failed_at = None;
             seen.fresh.add(took.measured());
             seen.count(Counted::Answered, 0);
-            if let Some(first) = took.first_token_ms {
-                seen.count(Counted::FirstToken, step(first));
-            }
-            if took.tokens > 0 {
-                seen.count(Counted::Speed, step(took.tokens.saturating_mul(1_000_000) / took.writing_ms.max(1)));
+            let begun = took.first_token_ms.map(step);
+            let speed = (took.tokens > 0).then(|| step(took.tokens.saturating_mul(1_000_000) / took.writing_ms.max(1)));
+            for (of, step) in [(Counted::FirstToken, begun), (Counted::Speed, speed)] {
+                if let Some(step) = step {
+                    seen.count(of, step);
+                }
             }
             let slot = usize::try_from(number % WINDOW_MINUTES).unwrap_or(0);
             if let Some(minute) = seen.minutes.get_mut(slot) {
                 if minute.number != number {
                     *minute = Minute { number, ..Minute::default() };
                 }
-                if let Some(first) = took.first_token_ms {
-                    minute.begun += 1;
-                    minute.first_token_ms += first;
-                }
-                if took.tokens > 0 {
-                    minute.tokens += took.tokens;
-                    minute.writing_ms += took.writing_ms.max(1);
+                minute.sums.add(took.measured());
+                for (counts, step) in [(&mut minute.begun, begun), (&mut minute.speeds, speed)] {
+                    if let Some(step) = step {
+                        *counts.entry(step).or_default() += 1;
+                    }
                 }
             }
         });
@@ -181,20 +186,35 @@ impl Health {
     #[must_use]
     pub fn speed(&self, endpoint: EndpointId, now: Instant) -> Option<Speed> {
         let newest = self.minute(now);
-        let minutes = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&endpoint)?.minutes;
-        let recent = minutes.into_iter().filter(|minute| minute.number + WINDOW_MINUTES > newest);
-        let sum = recent.fold(Minute::default(), |sum, minute| Minute {
-            number: 0,
-            begun: sum.begun + minute.begun,
-            first_token_ms: sum.first_token_ms + minute.first_token_ms,
-            tokens: sum.tokens + minute.tokens,
-            writing_ms: sum.writing_ms + minute.writing_ms,
-        });
-        let speed = Speed {
-            first_token_ms: sum.first_token_ms.checked_div(sum.begun),
-            tokens_per_1000s: sum.tokens.saturating_mul(1_000_000).checked_div(sum.writing_ms),
+        let seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sums = Measured::default();
+        for minute in seen.get(&endpoint)?.recent(newest) {
+            sums.add(minute.sums);
+        }
+        Some(sums.speed()).filter(|speed| *speed != Speed::default())
+    }
+
+    /// Whether enough of the answers in the window began in time and were written fast enough, as far as is known: who was
+    /// not measured is not slow. To within a sixteenth, as all counts.
+    #[must_use]
+    pub fn is_fast_enough(
+        &self,
+        endpoint: EndpointId,
+        now: Instant,
+        min_throughput: &[Cutoff],
+        max_latency: &[Cutoff],
+    ) -> bool {
+        let newest = self.minute(now);
+        let all = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(seen) = all.get(&endpoint) else { return true };
+        let enough = |cutoff: &Cutoff, counts: fn(&Minute) -> &BTreeMap<u16, u64>, good: fn(u16, u16) -> bool| {
+            let counted = || seen.recent(newest).flat_map(counts);
+            let all: u64 = counted().map(|(_, calls)| calls).sum();
+            let well = counted().filter(|(seen, _)| good(**seen, step(cutoff.at)));
+            well.map(|(_, calls)| calls).sum::<u64>() * 100 >= all * cutoff.of_100
         };
-        (speed != Speed::default()).then_some(speed)
+        min_throughput.iter().all(|cutoff| enough(cutoff, |minute| &minute.speeds, |seen, wanted| seen >= wanted))
+            && max_latency.iter().all(|cutoff| enough(cutoff, |minute| &minute.begun, |seen, wanted| seen <= wanted))
     }
 
     /// Takes what was measured since the last time, for whoever writes it down; endpoints in a fixed order.

@@ -28,7 +28,7 @@ pub use health::{Fresh, Health, Measured, Speed, Took};
 pub use outlook::{LeftOut, Next, Outlook, outlook};
 pub use own::{Fee, Mode, Own, OwnKey, origin_of};
 pub use policy::{Policy, Privacy};
-pub use preferences::{BadPreference, MaxPrice, Preferences, Sort};
+pub use preferences::{BadPreference, Cutoff, MaxPrice, Preferences, Sort};
 pub use why::Why;
 
 #[cfg(test)]

@@ -64,13 +64,8 @@ fn by_health(
 
 /// Whether an endpoint is as fast as wanted, as far as is known.
 fn is_fast_enough(candidate: &Candidate, asked: &Asked<'_>, health: &Health, now: Instant) -> bool {
-    let (least, most) = (asked.preferences.min_throughput, asked.preferences.max_latency);
-    if least.is_none() && most.is_none() {
-        return true;
-    }
-    let speed = health.speed(candidate.offer().id, now).unwrap_or_default();
-    let fast = least.zip(speed.tokens_per_1000s).is_none_or(|(least, seen)| seen >= least);
-    fast && most.zip(speed.first_token_ms).is_none_or(|(most, seen)| seen <= most)
+    let (least, most) = (&asked.preferences.min_throughput, &asked.preferences.max_latency);
+    (least.is_empty() && most.is_empty()) || health.is_fast_enough(candidate.offer().id, now, least, most)
 }
 
 fn sorted(

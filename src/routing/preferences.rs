@@ -44,13 +44,23 @@ impl Sort {
 #[error("{0}")]
 pub struct BadPreference(pub String);
 
-/// The most that a caller wants to pay: dollars per million tokens, per request, per image.
+/// The most that a caller wants to pay: dollars per million tokens, per request, per image, per million tokens of sound.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct MaxPrice {
     pub prompt: Option<Decimal>,
     pub completion: Option<Decimal>,
     pub request: Option<Decimal>,
     pub image: Option<Decimal>,
+    /// Of sound in the prompt.
+    pub audio: Option<Decimal>,
+}
+
+/// How fast answers should be: of a hundred, at least so many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cutoff {
+    pub of_100: u64,
+    /// Tokens in a thousand seconds, or milliseconds.
+    pub at: u64,
 }
 
 /// Conditions on who answers. The default has none; `None` leaves a question to whoever decides next.
@@ -72,18 +82,18 @@ pub struct Preferences {
     pub deny_data_collection: Option<bool>,
     /// Nobody who keeps what they are sent.
     pub zero_retention: Option<bool>,
-    /// Slower endpoints are asked later: tokens in a thousand seconds.
-    pub min_throughput: Option<u64>,
+    /// Slower endpoints are asked later: tokens in a thousand seconds. All must hold; empty: any.
+    pub min_throughput: Vec<Cutoff>,
     /// And those that take longer to begin: milliseconds.
-    pub max_latency: Option<u64>,
+    pub max_latency: Vec<Cutoff>,
 }
 
 impl Preferences {
-    /// Reads the `provider` object of a request. What it does not know it ignores; what it knows must make sense,
-    /// because a condition that is silently dropped is worse than none.
+    /// Reads the `provider` object of a request. What it does not know it ignores; what it knows must make sense and be
+    /// obeyed, because a condition that is silently dropped is worse than none.
     ///
     /// # Errors
-    /// Where a field has the wrong type, or is too long.
+    /// Where a field has the wrong type, is too long, or asks for what nobody here can tell.
     pub fn parse(value: Option<&Value>) -> Result<Preferences, BadPreference> {
         let map = match value {
             None | Some(Value::Null) => return Ok(Preferences::default()),
@@ -97,6 +107,7 @@ impl Preferences {
             Some(_) => return Err(bad("provider.data_collection is neither allow nor deny.")),
         };
         let (sort, across_models) = sort(map)?;
+        no_more(map)?;
         Ok(Preferences {
             order: names(map, "order")?,
             only: names(map, "only")?,
@@ -109,9 +120,24 @@ impl Preferences {
             require_parameters: flag(map, "require_parameters")?,
             deny_data_collection: deny,
             zero_retention: flag(map, "zdr")?,
-            min_throughput: thousandths(map, "preferred_min_throughput")?,
-            max_latency: thousandths(map, "preferred_max_latency")?,
+            min_throughput: cutoffs(map, "preferred_min_throughput")?,
+            max_latency: cutoffs(map, "preferred_max_latency")?,
         })
+    }
+
+    /// Takes out of a `provider` object what an earlier version passed over and this one refuses, so that what was stored
+    /// then goes on meaning what it meant.
+    pub fn forgive(map: &mut Map<String, Value>) {
+        map.remove("options");
+        map.remove("enforce_distillable_text");
+        if let Some(Value::Object(prices)) = map.get_mut("max_price") {
+            prices.retain(|name, _| PRICED.contains(&name.as_str()));
+        }
+        for field in ["preferred_min_throughput", "preferred_max_latency"] {
+            if let Some(Value::Object(cutoffs)) = map.get_mut(field) {
+                cutoffs.retain(|name, _| PERCENTILES.iter().any(|(known, _)| known == name));
+            }
+        }
     }
 
     /// These conditions, and `defaults` where they say nothing. Lists of whom to ignore add up.
@@ -135,12 +161,18 @@ impl Preferences {
         price.completion = price.completion.or(other.completion);
         price.request = price.request.or(other.request);
         price.image = price.image.or(other.image);
+        price.audio = price.audio.or(other.audio);
         self.allow_fallbacks = self.allow_fallbacks.or(defaults.allow_fallbacks);
         self.require_parameters = self.require_parameters.or(defaults.require_parameters);
         self.deny_data_collection = self.deny_data_collection.or(defaults.deny_data_collection);
         self.zero_retention = self.zero_retention.or(defaults.zero_retention);
-        self.min_throughput = self.min_throughput.or(defaults.min_throughput);
-        self.max_latency = self.max_latency.or(defaults.max_latency);
+        for (speed, default) in
+            [(&mut self.min_throughput, &defaults.min_throughput), (&mut self.max_latency, &defaults.max_latency)]
+        {
+            if speed.is_empty() {
+                speed.clone_from(default);
+            }
+        }
         self
     }
 
@@ -194,44 +226,83 @@ fn sort(map: &Map<String, Value>) -> Result<(Option<Sort>, bool), BadPreference>
     Ok((Some(sort), across))
 }
 
+/// Conditions that are known elsewhere and that nothing here could be checked by.
+fn no_more(map: &Map<String, Value>) -> Result<(), BadPreference> {
+    if flag(map, "enforce_distillable_text")? == Some(true) {
+        return Err(bad(
+            "provider.enforce_distillable_text cannot be true: this catalog does not know which models allow it.",
+        ));
+    }
+    match map.get("options") {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::Object(options)) if options.is_empty() => Ok(()),
+        Some(_) => Err(bad(
+            "provider.options is not read here. Put the fields into the request itself: what is not known is passed on to \
+             the provider.",
+        )),
+    }
+}
+
+/// What a highest price can be of.
+const PRICED: [&str; 5] = ["prompt", "completion", "request", "image", "audio"];
+/// Of a hundred answers so many.
+const PERCENTILES: [(&str, u64); 4] = [("p50", 50), ("p75", 75), ("p90", 90), ("p99", 99)];
+
 fn max_price(map: &Map<String, Value>) -> Result<MaxPrice, BadPreference> {
-    let wrong = || bad("provider.max_price is not an object of prices.");
     let map = match map.get("max_price") {
         None | Some(Value::Null) => return Ok(MaxPrice::default()),
         Some(Value::Object(map)) => map,
-        Some(_) => return Err(wrong()),
+        Some(_) => return Err(bad("provider.max_price is not an object of prices.")),
     };
+    if map.keys().any(|name| !PRICED.contains(&name.as_str())) {
+        return Err(bad(format!("provider.max_price can have {} and nothing else.", PRICED.join(", "))));
+    }
     let price = |field: &str| match map.get(field) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => decimal(value).map(Some).ok_or_else(wrong),
+        Some(value) => {
+            let price = decimal(value).map(Some);
+            price.ok_or_else(|| bad(format!("provider.max_price.{field} is not a price in dollars.")))
+        }
     };
     Ok(MaxPrice {
         prompt: price("prompt")?,
         completion: price("completion")?,
         request: price("request")?,
         image: price("image")?,
+        audio: price("audio")?,
     })
 }
 
-/// A number, or an object of percentiles of which the first counts: here only averages are kept. In thousandths.
-fn thousandths(map: &Map<String, Value>, field: &'static str) -> Result<Option<u64>, BadPreference> {
+/// A number, which is for half of the answers, or an object that says for how many of a hundred. In thousandths.
+fn cutoffs(map: &Map<String, Value>, field: &'static str) -> Result<Vec<Cutoff>, BadPreference> {
     use rust_decimal::prelude::ToPrimitive;
-    let wrong = || bad(format!("provider.{field} is not a positive number, or an object of such."));
-    let value = match map.get(field) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::Object(map)) => ["p50", "p75", "p90", "p99"].into_iter().find_map(|name| map.get(name)),
-        value => value,
+    let wrong = || bad(format!("provider.{field} is not a positive number, or an object of p50, p75, p90 and p99."));
+    let cutoff = |name: &str, value: &Value| {
+        let (_, of_100) = PERCENTILES.into_iter().find(|(known, _)| *known == name).ok_or_else(wrong)?;
+        let number = decimal(value).filter(Decimal::is_sign_positive).ok_or_else(wrong)?;
+        let at = number.checked_mul(Decimal::ONE_THOUSAND).and_then(|number| number.to_u64()).ok_or_else(wrong)?;
+        Ok(Cutoff { of_100, at })
     };
-    let number = value.and_then(decimal).filter(Decimal::is_sign_positive).ok_or_else(wrong)?;
-    number.checked_mul(Decimal::ONE_THOUSAND).and_then(|number| number.to_u64()).map(Some).ok_or_else(wrong)
+    match map.get(field) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::Object(map)) => {
+            let given = map.iter().filter(|(_, value)| !value.is_null());
+            let found = given.map(|(name, value)| cutoff(name, value)).collect::<Result<Vec<_>, _>>()?;
+            if found.is_empty() { Err(wrong()) } else { Ok(found) }
+        }
+        Some(value) => Ok(vec![cutoff("p50", value)?]),
+    }
 }
 
-/// A number, also as text.
+/// A number, also as text. One that is too small for a decimal is zero.
 fn decimal(value: &Value) -> Option<Decimal> {
     let text = match value {
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.clone(),
         _ => return None,
     };
-    text.parse().ok().or_else(|| Decimal::from_scientific(&text).ok())
+    let is_tiny = value.is_number() && text.contains("e-");
+    let read = text.parse().ok().or_else(|| Decimal::from_scientific(&text).ok());
+    let number = read.or_else(|| is_tiny.then_some(Decimal::ZERO))?;
+    Some(if number.is_zero() { Decimal::ZERO } else { number })
 }

@@ -164,6 +164,47 @@ fn speed_sorts_by_what_was_measured() {
 }
 
 #[test]
+fn a_part_of_the_answers_must_be_fast_enough() {
+    let now = Instant::now();
+    let health = Health::new(now);
+    let offers = three();
+    // Seven of ten begin after a tenth of a second, three after two; all at a hundred tokens a second but one.
+    for call in 0..10 {
+        let (first, tokens) = (if call < 7 { 100 } else { 2_000 }, if call == 0 { 10 } else { 100 });
+        health.answered(offers[0].id, now, took(Some(first), 1_000, tokens));
+    }
+    let is_first = |wish: Value| {
+        let mut preferences = json!({"sort":"price"});
+        preferences.as_object_mut().expect("fields").extend(wish.as_object().cloned().unwrap_or_default());
+        asked(offers.clone(), preferences, json!({}), Variant::Standard, &health)[0] == "one"
+    };
+    for (wish, fast) in [
+        (json!({"preferred_max_latency":0.5}), true),
+        (json!({"preferred_max_latency":{"p50":0.5}}), true),
+        (json!({"preferred_max_latency":{"p75":0.5}}), false),
+        (json!({"preferred_max_latency":{"p50":0.5,"p99":0.5}}), false),
+        (json!({"preferred_max_latency":{"p99":2}}), true),
+        (json!({"preferred_min_throughput":{"p90":50}}), true),
+        (json!({"preferred_min_throughput":{"p99":50}}), false),
+        (json!({"preferred_min_throughput":{"p99":5},"preferred_max_latency":{"p50":null,"p75":3}}), true),
+    ] {
+        assert_eq!(is_first(wish.clone()), fast, "{wish}");
+    }
+    assert!(health.is_fast_enough(offers[1].id, now, &[Cutoff { of_100: 99, at: 1 }], &[]), "who was not measured");
+}
+
+#[test]
+fn what_was_stored_before_means_what_it_meant() {
+    let mut stored = json!({"only":["two"],"options":{"x":1},"enforce_distillable_text":true,
+        "max_price":{"prompt":2,"video":1},"preferred_max_latency":{"p50":1,"p95":2}});
+    let map = stored.as_object_mut().expect("an object");
+    assert!(Preferences::parse(Some(&Value::Object(map.clone()))).is_err());
+    Preferences::forgive(map);
+    let read = Preferences::parse(Some(&stored)).expect("preferences");
+    assert_eq!((read.only, read.max_latency), (vec!["two".to_owned()], vec![Cutoff { of_100: 50, at: 1_000 }]));
+}
+
+#[test]
 fn the_cheaper_is_drawn_more_often_by_the_square() {
     let group: Vec<Candidate> = three().into_iter().map(candidate).collect();
     assert_eq!(weights(&group), [1_000_000, 250_000, 10_000]);
@@ -194,6 +235,10 @@ fn a_condition_that_makes_no_sense_is_refused() {
         json!({"max_price":{"prompt":"much"}}),
         json!({"preferred_max_latency":-1}),
         json!({"preferred_min_throughput":{}}),
+        json!({"preferred_min_throughput":{"p95":1}}),
+        json!({"max_price":{"video":1}}),
+        json!({"enforce_distillable_text":true}),
+        json!({"options":{"one":{}}}),
         json!({"sort":{"by":"price","partition":"some"}}),
         json!({"only":vec!["x"; 201]}),
     ] {

@@ -62,17 +62,41 @@ def completes():
     assert text.startswith("You said:"), text
 
 
-def makes_vectors_of_texts_and_of_tokens():
-    # This package sends tokens unless it is told not to.
+def makes_vectors_of_texts():
     texts = OpenAIEmbeddings(model="sandbox/embed", check_embedding_ctx_length=False, **PLACE)
-    tokens = OpenAIEmbeddings(model="sandbox/embed", tiktoken_enabled=False, check_embedding_ctx_length=False, **PLACE)
-    for maker in [texts, tokens]:
-        vectors = maker.embed_documents(["the cat", "a dog"])
-        assert len(vectors) == 2 and len(vectors[0]) == 256, vectors
+    vectors = texts.embed_documents(["the cat", "a dog"])
+    assert len(vectors) == 2 and len(vectors[0]) == 256, vectors
     assert texts.embed_query("the cat") == texts.embed_query("the cat")
 
 
-TESTS = [answers, streams, calls_tools, answers_by_the_responses_api, completes, makes_vectors_of_texts_and_of_tokens]
+def makes_vectors_of_tokens():
+    # What this package does unless it is told not to: it counts and cuts texts itself and sends arrays of tokens. Its
+    # tokenizer is usually fetched from the internet, so a small one of the same kind stands in for it.
+    import tiktoken
+
+    letters = tiktoken.Encoding(
+        name="letters", pat_str=r"[\s\S]", mergeable_ranks={bytes([byte]): byte for byte in range(256)}, special_tokens={}
+    )
+    tiktoken.encoding_for_model = lambda name: letters
+    tiktoken.get_encoding = lambda name: letters
+    sent = []
+    maker = OpenAIEmbeddings(model="sandbox/embed", **PLACE)
+    create = maker.client.create
+    maker.client.create = lambda **asked: sent.append(asked["input"]) or create(**asked)
+    vectors = maker.embed_documents(["the cat", "a dog"])
+    assert len(vectors) == 2 and len(vectors[0]) == 256, vectors
+    assert sent and all(isinstance(token, int) for text in sent[0] for token in text), sent
+
+
+TESTS = [
+    answers,
+    streams,
+    calls_tools,
+    answers_by_the_responses_api,
+    completes,
+    makes_vectors_of_texts,
+    makes_vectors_of_tokens,
+]
 
 if __name__ == "__main__":
     sys.exit(runner.run(TESTS))

@@ -21,10 +21,13 @@ pub struct Lab {
 
 impl Lab {
     pub async fn new(pool: &PgPool) -> Lab {
+        Lab::of(pool, Tenant::with_credits(pool, "1000").await)
+    }
+
+    pub fn of(pool: &PgPool, tenant: Tenant) -> Lab {
         let dir = tempfile::tempdir().expect("a folder");
         let spool = Spool::open(dir.path()).expect("a spool");
-        let settler = Settler::start(&Handle::current(), pool.clone(), spool);
-        Lab { tenant: Tenant::with_credits(pool, "1000").await, settler, _dir: dir }
+        Lab { tenant, settler: Settler::start(&Handle::current(), pool.clone(), spool), _dir: dir }
     }
 
     pub async fn call(&self, at: DateTime<Utc>, model: &str, cost: &str) {

@@ -167,6 +167,7 @@ pub fn answered(cost: &str) -> Ended {
             error: String::new(),
             duration_ms: 240,
             own: false,
+            api: String::new(),
         }],
     }
 }

@@ -12,7 +12,7 @@ use super::activity::{Lab, at};
 use super::calls::{answered, assert_clean, desk, hold, now, refused, rows, usd};
 
 /// From the first clock of the world to the last, with quarters and halves of hours, and clocks that change by half of one.
-const ZONES: [&str; 12] = [
+pub const ZONES: [&str; 12] = [
     "Etc/GMT+12",
     "Pacific/Marquesas",
     "America/St_Johns",
@@ -29,7 +29,7 @@ const ZONES: [&str; 12] = [
 
 impl Lab {
     /// Around the nights in which clocks in Europe and America change, and the one in which those of Lord Howe do.
-    async fn calls_around_changes_of_clocks(&self) {
+    pub async fn calls_around_changes_of_clocks(&self) {
         for night in ["2026-10-25T00:00:00Z", "2026-11-01T06:00:00Z", "2026-10-03T15:00:00Z"] {
             // Every 37 minutes, so that calls lie on both sides of every edge.
             for step in -40..40_i32 {

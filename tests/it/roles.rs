@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("get", "/step-up/continue", "OABM"),
     ("get", "/activity", "OABM"),
     ("get", "/activity/new", "OABM"),
+    ("get", "/activity/sums", "OABM"),
     ("get", "/activity/export", "OABM"),
     ("post", "/activity/views", "OABM"),
     ("post", "/activity/views/{view}/delete", "OABM"),

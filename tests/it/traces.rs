@@ -17,7 +17,7 @@ type Taken = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
 const PROMPT: &str = "my-private-question-31337";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-const HEADER: &str = "collector-secret-99";
+pub const HEADER: &str = "collector-secret-99";
 
 /// A field of a protobuf message.
 #[derive(Clone, Debug)]
@@ -114,14 +114,14 @@ struct Span {
 }
 
 /// Takes what is sent, as a collector does, or refuses it.
-struct Collector {
+pub struct Collector {
     url: String,
     /// Bodies, and the heads with which they came.
     taken: Taken,
 }
 
 impl Collector {
-    async fn start(status: u16) -> Collector {
+    pub async fn start(status: u16) -> Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let taken = Arc::new(Mutex::new(Vec::new()));
@@ -134,7 +134,7 @@ impl Collector {
         Collector { url, taken }
     }
 
-    fn raw(&self) -> Vec<u8> {
+    pub fn raw(&self) -> Vec<u8> {
         self.taken.lock().expect("the bodies").iter().flat_map(|(_, body)| body.clone()).collect()
     }
 
@@ -220,7 +220,7 @@ async fn farebox(fake: &FakeUpstream, env: Vec<(&'static str, String)>) -> (Fare
     (farebox, key)
 }
 
-fn traced(collector: &Collector, more: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+pub fn traced(collector: &Collector, more: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
     let mut env = vec![
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url.clone()),
         ("OTEL_EXPORTER_OTLP_HEADERS", format!("authorization=Bearer%20{HEADER}")),

@@ -109,6 +109,40 @@ mod tests {
         Fetcher::new(issuer).expect("a client").call(request).await.expect_err(address)
     }
 
+    /// Every spelling of an address, as one that a provider names in its discovery document; and a redirect.
+    #[tokio::test]
+    async fn no_spelling_of_a_forbidden_address_is_asked_and_no_redirect_followed() {
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let fetcher = Fetcher::new("https://id.example.com").expect("a client");
+        assert!(crate::outgoing::tests::FORBIDDEN.len() >= 60);
+        for host in crate::outgoing::tests::FORBIDDEN {
+            // As a document names it: read as an address first, whatever its spelling.
+            let address = Url::parse(&format!("https://{host}:1/keys")).expect("an address");
+            let request = http::Request::builder().uri(address.as_str()).body(Vec::new()).expect("a request");
+            let refused = fetcher.call(request).await.expect_err(host);
+            assert!(matches!(refused, FetchError::NotPublic), "{host}: {refused}");
+        }
+        let (hits, listener) = (Arc::new(AtomicUsize::new(0)), tokio::net::TcpListener::bind("127.0.0.1:0").await);
+        let (count, listener) = (Arc::clone(&hits), listener.expect("a port"));
+        let issuer = format!("http://{}", listener.local_addr().expect("an address"));
+        let turned = format!("{issuer}/elsewhere");
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let _ = socket.read(&mut [0; 2_048]).await;
+                let answer =
+                    format!("HTTP/1.1 307 X\r\nlocation: {turned}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                let _ = socket.write_all(answer.as_bytes()).await;
+            }
+        });
+        let request = http::Request::builder().uri(format!("{issuer}/token")).body(Vec::new()).expect("a request");
+        let answer = Fetcher::new(&issuer).expect("a client").call(request).await.expect("an answer");
+        assert_eq!((answer.status().as_u16(), hits.load(Ordering::SeqCst)), (307, 1), "it is an answer like any other");
+    }
+
     #[tokio::test]
     async fn a_provider_cannot_have_us_look_around_in_the_network() {
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -24,10 +24,12 @@ macro_rules! log_rows {
                 provider as "provider!", streamed as "streamed!", status as "status!", cancelled as "cancelled!",
                 http_status as "http_status!", finish_reason as "finish_reason!", prompt_tokens as "prompt_tokens!",
                 completion_tokens as "completion_tokens!", cached_tokens as "cached_tokens!",
-                reasoning_tokens as "reasoning_tokens!", cost as "cost!: Usd", is_byok as "is_byok!", first_token_ms,
-                duration_ms as "duration_ms!"
+                reasoning_tokens as "reasoning_tokens!", cost as "cost!: Usd", is_byok as "is_byok!",
+                upstream_cost as "upstream_cost!: Usd", first_token_ms, duration_ms as "duration_ms!"
                from (
-                  select * from usage where org_id = $1 and id >= $2 and id < $3 and "# + $key + r#"
+                  select * from usage where org_id = $1 and id >= $2 and id < $3 and "#
+                + $key
+                + r#"
                   order by id desc limit $5
                ) newest
                where ($6::text is null or model = $6) and ($7::uuid is null or member_id = $7)
@@ -35,7 +37,8 @@ macro_rules! log_rows {
                 and ($10::text is null or status = $10) and ($11::timestamptz is null or created_at >= $11)
                 and ($12::timestamptz is null or created_at < $12) and ($13::text is null or model_asked = $13)
                 and ($14::numeric is null or cost >= $14) and ($15::numeric is null or cost <= $15)
-               order by id desc limit $16"#,
+                and ($16::text is null or finish_reason = $16) and ($17::boolean is null or is_byok = $17)
+               order by id desc limit $18"#,
             $org.0,
             $ids.from.0,
             $ids.to.0,
@@ -51,6 +54,8 @@ macro_rules! log_rows {
             $filter.asked.as_deref(),
             $filter.min.map(Usd::amount),
             $filter.max.map(Usd::amount),
+            $filter.finish,
+            $filter.own,
             $limit,
         )
         .fetch_all($conn)
@@ -90,7 +95,9 @@ pub async fn export_rows(
             finish_reason as "finish_reason!", prompt_tokens as "prompt_tokens!",
             completion_tokens as "completion_tokens!", cached_tokens as "cached_tokens!",
             cache_write_tokens as "cache_write_tokens!", reasoning_tokens as "reasoning_tokens!",
-            counted_by as "counted_by!", cost as "cost!: Usd", is_byok as "is_byok!", first_token_ms,
+            counted_by as "counted_by!", cost as "cost!: Usd", overrun as "overrun!: Usd", hold as "hold!: Usd",
+            transfer_id as "transfer: TransferId", is_byok as "is_byok!", upstream_cost as "upstream_cost!: Usd",
+            byok_free as "byok_free!: Usd", byok_rate as "byok_rate!", discount as "discount!: Usd", first_token_ms,
             duration_ms as "duration_ms!"
            from (
               select * from usage where org_id = $1 and id >= $2 and id < $3 and ($4::uuid is null or key_id = $4)
@@ -101,6 +108,7 @@ pub async fn export_rows(
             and ($10::text is null or status = $10) and ($11::timestamptz is null or created_at >= $11)
             and ($12::timestamptz is null or created_at < $12) and ($13::text is null or model_asked = $13)
             and ($14::numeric is null or cost >= $14) and ($15::numeric is null or cost <= $15)
+            and ($16::text is null or finish_reason = $16) and ($17::boolean is null or is_byok = $17)
            order by id desc"#,
         org.0,
         ids.from.0,
@@ -117,6 +125,8 @@ pub async fn export_rows(
         filter.asked.as_deref(),
         filter.min.map(Usd::amount),
         filter.max.map(Usd::amount),
+        filter.finish,
+        filter.own,
     )
     .fetch_all(conn)
     .await
@@ -219,8 +229,9 @@ pub async fn count_calls(
                and ($9::text is null or status = $9) and ($10::timestamptz is null or created_at >= $10)
                and ($11::timestamptz is null or created_at < $11) and ($12::text is null or model_asked = $12)
                and ($13::numeric is null or cost >= $13) and ($14::numeric is null or cost <= $14)
-               and ($15::uuid is null or key_id = $15)
-              limit $16
+               and ($15::uuid is null or key_id = $15) and ($16::text is null or finish_reason = $16)
+               and ($17::boolean is null or is_byok = $17)
+              limit $18
            ) calls"#,
         org.0,
         ids.from.0,
@@ -237,6 +248,8 @@ pub async fn count_calls(
         filter.min.map(Usd::amount),
         filter.max.map(Usd::amount),
         filter.key.map(|key| key.0),
+        filter.finish,
+        filter.own,
         most,
     )
     .fetch_one(conn)

@@ -23,6 +23,8 @@ pub struct SumRow {
     pub reasoning: Decimal,
     pub cached: Decimal,
     pub cost: Usd,
+    /// What providers took themselves, from accounts of the organization's own.
+    pub upstream: Usd,
 }
 
 /// The sums of a row of any query that names them so.
@@ -36,10 +38,24 @@ macro_rules! sum_row {
             reasoning: $row.reasoning,
             cached: $row.cached,
             cost: $row.cost,
+            upstream: $row.upstream,
         }
     };
 }
 pub(super) use sum_row;
+
+impl std::ops::AddAssign for SumRow {
+    fn add_assign(&mut self, more: SumRow) {
+        self.requests += more.requests;
+        self.failed += more.failed;
+        self.prompt += more.prompt;
+        self.completion += more.completion;
+        self.reasoning += more.reasoning;
+        self.cached += more.cached;
+        self.cost += more.cost;
+        self.upstream += more.upstream;
+    }
+}
 
 impl From<SumRow> for Totals {
     fn from(row: SumRow) -> Totals {
@@ -52,6 +68,7 @@ impl From<SumRow> for Totals {
             reasoning_tokens: count(row.reasoning),
             cached_tokens: count(row.cached),
             cost: row.cost,
+            upstream_cost: row.upstream,
         }
     }
 }
@@ -73,6 +90,7 @@ impl CellRow {
     pub fn value(&self, metric: Metric) -> Decimal {
         match metric {
             Metric::Spend => self.sums.cost.amount(),
+            Metric::Own => self.sums.upstream.amount(),
             Metric::Tokens => self.sums.prompt + self.sums.completion,
             Metric::Requests => self.sums.requests,
         }
@@ -94,8 +112,8 @@ pub async fn span_sums(conn: &mut PgConnection, org: OrgId, span: Span, slice: &
         r#"select coalesce(sum(requests), 0) as "requests!", coalesce(sum(failed), 0) as "failed!",
             coalesce(sum(prompt_tokens), 0) as "prompt!", coalesce(sum(completion_tokens), 0) as "completion!",
             coalesce(sum(reasoning_tokens), 0) as "reasoning!", coalesce(sum(cached_tokens), 0) as "cached!",
-            coalesce(sum(cost), 0) as "cost!: Usd"
-           from usage_measured($1, $2, $3, $4)
+            coalesce(sum(cost), 0) as "cost!: Usd", coalesce(sum(upstream_cost), 0) as "upstream!: Usd"
+           from usage_tally($1, $2, $3, $4)
            where ($5::text is null or model = $5) and ($6::text is null or provider = $6)
             and ($7::text is null or app = $7) and ($8::uuid is null or key_id = $8)
             and ($9::uuid is null or member_id = $9)"#,
@@ -125,8 +143,8 @@ pub async fn group_sums(
                 when 'member' then member_id::text else model end as "name!",
             sum(requests) as "requests!", sum(failed) as "failed!", sum(prompt_tokens) as "prompt!",
             sum(completion_tokens) as "completion!", sum(reasoning_tokens) as "reasoning!",
-            sum(cached_tokens) as "cached!", sum(cost) as "cost!: Usd"
-           from usage_measured($1, $2, $3, $4)
+            sum(cached_tokens) as "cached!", sum(cost) as "cost!: Usd", sum(upstream_cost) as "upstream!: Usd"
+           from usage_tally($1, $2, $3, $4)
            where ($5::text is null or model = $5) and ($6::text is null or provider = $6)
             and ($7::text is null or app = $7) and ($8::uuid is null or key_id = $8)
             and ($9::uuid is null or member_id = $9)
@@ -242,17 +260,18 @@ pub async fn lifetime_cost(conn: &mut PgConnection, org: OrgId) -> Result<Usd, s
 pub async fn measure_cells(conn: &mut PgConnection, query: &MeasureQuery<'_>) -> Result<Vec<CellRow>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"with cells as (
-              select * from usage_cells($1, $2, $3, $4, $5, $6, $7, $8, $9)
+              select * from usage_tally_cells($1, $2, $3, $4, $5, $6, $7, $8, $9)
            ), ranked as (
               select name, least(row_number() over (order by sum(cost) desc, name),
                  row_number() over (order by sum(prompt + completion) desc, name),
-                 row_number() over (order by sum(requests) desc, name)) as rank
+                 row_number() over (order by sum(requests) desc, name),
+                 row_number() over (order by sum(upstream) desc, name)) as rank
               from cells group by name
            )
            select case when r.rank <= $10 then c.name end as name, c.bucket as "bucket!",
             sum(c.requests) as "requests!", sum(c.failed) as "failed!", sum(c.prompt) as "prompt!",
             sum(c.completion) as "completion!", sum(c.reasoning) as "reasoning!", sum(c.cached) as "cached!",
-            sum(c.cost) as "cost!: Usd"
+            sum(c.cost) as "cost!: Usd", sum(c.upstream) as "upstream!: Usd"
            from cells c join ranked r using (name)
            group by 1, 2"#,
         query.org.0,

@@ -8,12 +8,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::catalog::{DAYS, apply, day, lately, note, per_million, would_change};
+use super::catalog::{DAYS, day, lately, note, per_million};
 use super::orgs::ReasonForm;
 use super::{again, done, form, page, page_with, read_id, reason_field};
 use crate::audit::{Action, Target};
-use crate::base::Usd;
 use crate::base::ids::PriceListId;
+use crate::base::{Digest, Usd};
+use crate::catalog::{self, CatalogFile, Missing};
 use crate::console::act;
 use crate::console::extract::{Acting, Staff};
 use crate::console::margin::Charged;
@@ -218,7 +219,7 @@ pub async fn show(
     }));
     let mut form = form(&staff, "apply", format!("{HERE}/{id}/apply"), "Apply it", "Apply");
     form.note = "What providers charge is kept for margins in any case.".into();
-    form.hidden.push(("markup", percent.to_string()));
+    form.hidden.extend([("markup", percent.to_string()), ("shown", mark(&changes))]);
     form.fields = vec![
         Input::of("check", "prices", "Also make the new prices those of customers, as new versions"),
         reason_field(),
@@ -234,6 +235,9 @@ pub struct ApplyForm {
     markup: String,
     #[serde(default)]
     prices: String,
+    /// The mark of the changes that were shown.
+    #[serde(default)]
+    shown: String,
     #[serde(flatten)]
     why: ReasonForm,
 }
@@ -264,6 +268,11 @@ pub async fn apply_list(
     if !form.prices.is_empty() {
         let new: Vec<_> = matched.iter().map(|(one, _, raised)| (one.clone(), *raised)).collect();
         changes = apply(&mut act.tx, &new).await?;
+        if mark(&changes) != form.shown {
+            return Err(PageError::Invalid(
+                "Somebody else has changed these prices meanwhile. Open the list again. Nothing was changed.".into(),
+            ));
+        }
     }
     store::mark_applied(&mut act.tx, id).await?;
     let after = json!({ "costs": matched.len(), "prices": changes.len(), "markup": percent.to_string() });
@@ -272,4 +281,50 @@ pub async fn apply_list(
     act.commit().await?;
     let text = format!("What {} endpoints cost is kept; {} prices changed.", matched.len(), changes.len());
     Ok(done(&app, "/admin/catalog", true, &text))
+}
+
+/// The endpoints of the catalog with these prices, and nothing else of it.
+fn file(now: CatalogFile, prices: &[(PricedEndpoint, Charged)]) -> CatalogFile {
+    let endpoints = now.endpoints.into_iter().filter_map(|mut endpoint| {
+        let (_, new) = prices.iter().find(|(one, _)| {
+            one.model == endpoint.model.as_str()
+                && one.provider == endpoint.provider.as_str()
+                && one.upstream_model == endpoint.upstream_model
+        })?;
+        endpoint.price.prompt = new.prompt;
+        endpoint.price.completion = new.completion;
+        endpoint.price.cache_read = new.cache_read;
+        Some(endpoint)
+    });
+    CatalogFile { endpoints: endpoints.collect(), ..CatalogFile::default() }
+}
+
+/// A list of what would change, without changing it.
+async fn would_change(
+    conn: &mut sqlx::PgConnection,
+    prices: &[(PricedEndpoint, Charged)],
+) -> Result<Vec<String>, PageError> {
+    let file = file(catalog::export(conn).await?, prices);
+    let changes = catalog::preview(conn, &file, Missing::Keep).await.map_err(unfit)?;
+    Ok(changes.into_iter().map(|change| change.line).collect())
+}
+
+/// Makes these the prices of these endpoints, as new versions, and says what changed. Whatever else holds there stays, also
+/// what somebody changes at this moment.
+async fn apply(conn: &mut sqlx::PgConnection, prices: &[(PricedEndpoint, Charged)]) -> Result<Vec<String>, PageError> {
+    let file = file(catalog::hold(conn).await?, prices);
+    let changes = catalog::apply(conn, &file, Missing::Keep).await.map_err(unfit)?;
+    Ok(changes.into_iter().map(|change| change.line).collect())
+}
+
+fn unfit(error: catalog::ApplyError) -> PageError {
+    match error {
+        catalog::ApplyError::Database(error) => error.into(),
+        catalog::ApplyError::Unfit(error) => PageError::Invalid(format!("The catalog does not take this: {error}.")),
+    }
+}
+
+/// Tells whether what is applied is what was shown.
+fn mark(changes: &[String]) -> String {
+    Digest::of(changes.join("\n")).to_hex()
 }

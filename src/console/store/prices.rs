@@ -48,6 +48,30 @@ pub async fn priced_endpoints(conn: &mut PgConnection) -> Result<Vec<PricedEndpo
     .await
 }
 
+/// An endpoint, in use or retired.
+#[derive(Clone, Debug)]
+pub struct NamedEndpoint {
+    pub id: Uuid,
+    pub model: String,
+    pub provider: String,
+    pub upstream_model: String,
+    /// Of its price.
+    pub version: i32,
+}
+
+pub async fn endpoint_named(conn: &mut PgConnection, id: Uuid) -> Result<Option<NamedEndpoint>, sqlx::Error> {
+    sqlx::query_as!(
+        NamedEndpoint,
+        r#"select e.id, m.slug as model, p.slug as provider, e.upstream_model,
+            (select coalesce(max(version), 0) from price_version v where v.endpoint_id = e.id) as "version!"
+           from endpoint e join model m on m.id = e.model_id join provider p on p.id = e.provider_id
+           where e.id = $1"#,
+        id
+    )
+    .fetch_optional(conn)
+    .await
+}
+
 /// What was called of a model at a provider in a span of whole hours.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UsedTokens {

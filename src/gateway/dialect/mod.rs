@@ -96,6 +96,18 @@ impl Kept {
         }
     }
 
+    /// The language by the last part of its address; empty for a chat, which most calls are.
+    pub(super) const fn api(&self) -> &'static str {
+        match self {
+            Kept::Chat => "",
+            Kept::Completions { .. } => "completions",
+            Kept::Responses(_) => "responses",
+            Kept::Messages(_) => "messages",
+            Kept::Embeddings => "embeddings",
+            Kept::Rerank(_) => "rerank",
+        }
+    }
+
     /// Whoever writes the answer.
     pub(super) fn writer(&self) -> Writer {
         Writer::new(self)

@@ -20,7 +20,18 @@ pub struct CompletionRequest {
     pub max_tokens: Option<u64>,
     /// Whether the prompt stands before the answer.
     pub echo: Option<bool>,
+    /// Models to fall back on, in order.
+    #[schema(max_items = 15)]
+    pub models: Option<Vec<String>>,
     pub provider: Option<ProviderPreferences>,
+    /// The slug of a preset.
+    pub preset: Option<String>,
+    /// What tells one conversation from another. Also in the header `X-Session-Id`.
+    #[schema(max_length = 256)]
+    pub session_id: Option<String>,
+    /// US dollars that the call may cost at most.
+    #[schema(minimum = 0.000000000001, maximum = 1_000_000)]
+    pub max_cost: Option<f64>,
 }
 
 /// A text that goes on.
@@ -72,7 +83,18 @@ pub struct EmbeddingsRequest {
     #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub dimensions: Option<u64>,
     pub encoding_format: Option<EncodingFormat>,
+    /// Models to fall back on, in order.
+    #[schema(max_items = 15)]
+    pub models: Option<Vec<String>>,
     pub provider: Option<ProviderPreferences>,
+    /// The slug of a preset.
+    pub preset: Option<String>,
+    /// What tells one conversation from another. Also in the header `X-Session-Id`.
+    #[schema(max_length = 256)]
+    pub session_id: Option<String>,
+    /// US dollars that the call may cost at most.
+    #[schema(minimum = 0.000000000001, maximum = 1_000_000)]
+    pub max_cost: Option<f64>,
 }
 
 #[derive(ToSchema)]
@@ -127,7 +149,18 @@ pub struct RerankRequest {
     /// Only so many of the best.
     #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub top_n: Option<u64>,
+    /// Models to fall back on, in order.
+    #[schema(max_items = 15)]
+    pub models: Option<Vec<String>>,
     pub provider: Option<ProviderPreferences>,
+    /// The slug of a preset.
+    pub preset: Option<String>,
+    /// What tells one conversation from another. Also in the header `X-Session-Id`.
+    #[schema(max_length = 256)]
+    pub session_id: Option<String>,
+    /// US dollars that the call may cost at most.
+    #[schema(minimum = 0.000000000001, maximum = 1_000_000)]
+    pub max_cost: Option<f64>,
 }
 
 /// The documents that answer best, the best first.
@@ -193,7 +226,18 @@ pub struct ResponseRequest {
     pub stream: Option<bool>,
     #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub max_output_tokens: Option<u64>,
+    /// Models to fall back on, in order.
+    #[schema(max_items = 15)]
+    pub models: Option<Vec<String>>,
     pub provider: Option<ProviderPreferences>,
+    /// The slug of a preset.
+    pub preset: Option<String>,
+    /// What tells one conversation from another. Also in the header `X-Session-Id`.
+    #[schema(max_length = 256)]
+    pub session_id: Option<String>,
+    /// US dollars that the call may cost at most.
+    #[schema(minimum = 0.000000000001, maximum = 1_000_000)]
+    pub max_cost: Option<f64>,
 }
 
 /// A response.
@@ -253,7 +297,24 @@ pub struct MessageRequest {
     /// The longest answer, in tokens.
     #[schema(minimum = 1, maximum = 1_000_000_000)]
     pub max_tokens: Option<u64>,
+    /// Models to fall back on, in order; `models` may be sent instead.
+    #[schema(max_items = 3)]
+    pub fallbacks: Option<Vec<FallbackModel>>,
     pub provider: Option<ProviderPreferences>,
+    /// The slug of a preset.
+    pub preset: Option<String>,
+    /// What tells one conversation from another. Also in the header `X-Session-Id`.
+    #[schema(max_length = 256)]
+    pub session_id: Option<String>,
+    /// US dollars that the call may cost at most.
+    #[schema(minimum = 0.000000000001, maximum = 1_000_000)]
+    pub max_cost: Option<f64>,
+}
+
+/// A model to fall back on.
+#[derive(ToSchema)]
+pub struct FallbackModel {
+    pub model: String,
 }
 
 /// A message of the model.

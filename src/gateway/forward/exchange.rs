@@ -40,6 +40,8 @@ pub(super) struct Progress {
     pub writer: Writer,
     pub first_token_at: Option<Instant>,
     pub attempts: Vec<Attempt>,
+    /// The language of the call, which each attempt says.
+    api: &'static str,
     /// The client left before the end.
     pub cancelled: bool,
     pub trace: Tracing,
@@ -57,6 +59,7 @@ impl Progress {
             writer: job.kept.writer(),
             first_token_at: None,
             attempts: Vec::new(),
+            api: job.kept.api(),
             cancelled: false,
             trace: None,
         }
@@ -84,6 +87,7 @@ impl Progress {
             error: error.to_owned(),
             duration_ms: millis(self.asked_at, Instant::now()),
             own: step.candidate.own().is_some(),
+            api: self.api.to_owned(),
         });
     }
 }

@@ -2,6 +2,9 @@
 
 use std::cmp::Reverse;
 
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::future::{Ready, ready};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -9,12 +12,31 @@ use super::models::Line;
 use super::seen::Seen;
 use crate::catalog::{Modality, Offer};
 use crate::gateway::error::ApiError;
+use crate::web::App;
 
 /// Models in one answer, and left out before it.
 pub const MAX_LIMIT: usize = 1_000;
 pub const MAX_OFFSET: usize = 1_000_000;
 /// Tokens; far more than any model takes.
 pub const MAX_CONTEXT: u64 = 1_000_000_000;
+const SECONDS_OF_A_DAY: i64 = 86_400;
+/// Of an age; far more than any model has.
+const MAX_DAYS: u32 = 100_000;
+/// Filters of other routers by what nobody here knows of a model. To pass over them would list what was not asked for.
+const UNTOLD: [&str; 12] = [
+    "category",
+    "distillable",
+    "region",
+    "use_rss",
+    "min_intelligence_index",
+    "max_intelligence_index",
+    "min_coding_index",
+    "max_coding_index",
+    "min_agentic_index",
+    "max_agentic_index",
+    "min_tool_success_rate",
+    "max_tool_success_rate",
+];
 
 /// What `GET /models` can be asked. Other names are passed over.
 #[derive(Deserialize, Serialize, Clone, Default, Debug)]
@@ -37,6 +59,14 @@ pub struct ModelQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_price: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_output_price: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_output_price: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_age_days: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age_days: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub arch: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_authors: Option<String>,
@@ -48,6 +78,34 @@ pub struct ModelQuery {
     pub limit: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<usize>,
+    /// Unix seconds, from which ages are counted.
+    #[serde(skip)]
+    pub now: i64,
+}
+
+/// The question of a request.
+pub struct Wanted(pub ModelQuery);
+
+impl FromRequest for Wanted {
+    type Error = ApiError;
+    type Future = Ready<Result<Wanted, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let now = request.app_data::<web::Data<App>>().map_or(0, |app| app.clock.now().timestamp());
+        ready(wanted(request.query_string(), now).map(Wanted))
+    }
+}
+
+fn wanted(text: &str, now: i64) -> Result<ModelQuery, ApiError> {
+    for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
+        let is_off = value.is_empty() || (name == "use_rss" && value == "false");
+        if UNTOLD.contains(&name.as_ref()) && !is_off {
+            return Err(ApiError::invalid(format!("Nothing is known here that `{name}` could choose models by.")));
+        }
+    }
+    let query: Result<ModelQuery, _> = serde_urlencoded::from_str(text);
+    let query = query.map_err(|_| ApiError::invalid("The query of the address could not be read."))?;
+    Ok(ModelQuery { now, ..query })
 }
 
 /// The same, read and checked.
@@ -61,6 +119,9 @@ pub struct Filter {
     sort: Option<SortBy>,
     context: u64,
     price: (Option<Decimal>, Option<Decimal>),
+    output_price: (Option<Decimal>, Option<Decimal>),
+    /// Unix seconds.
+    created: (Option<i64>, Option<i64>),
     arch: String,
     authors: Vec<String>,
     providers: Vec<String>,
@@ -107,6 +168,9 @@ impl ModelQuery {
         if self.context.is_some_and(|tokens| !(1..=MAX_CONTEXT).contains(&tokens)) {
             return Err(ApiError::invalid(format!("`context` must be from 1 to {MAX_CONTEXT}.")));
         }
+        if [self.min_age_days, self.max_age_days].into_iter().flatten().any(|days| days > MAX_DAYS) {
+            return Err(ApiError::invalid(format!("Ages in days must be at most {MAX_DAYS}.")));
+        }
         let outputs = words(Some(self.output_modalities.as_deref().unwrap_or("text")));
         let sort = self.sort.as_deref().and_then(|word| match word {
             "newest" => Some(SortBy::Newest),
@@ -126,11 +190,20 @@ impl ModelQuery {
             sort,
             context: self.context.unwrap_or(0),
             price: (price(self.min_price, "min_price")?, price(self.max_price, "max_price")?),
+            output_price: (
+                price(self.min_output_price, "min_output_price")?,
+                price(self.max_output_price, "max_output_price")?,
+            ),
+            created: (self.max_age_days.map(|days| self.ago(days)), self.min_age_days.map(|days| self.ago(days))),
             arch: self.arch.as_deref().unwrap_or_default().to_lowercase(),
             authors: words(self.model_authors.as_deref()),
             providers: words(self.providers.as_deref()),
             zdr: self.zdr.as_deref() == Some("true"),
         })
+    }
+
+    fn ago(&self, days: u32) -> i64 {
+        self.now - i64::from(days) * SECONDS_OF_A_DAY
     }
 
     /// Whether the order depends on what was measured.
@@ -156,14 +229,19 @@ impl Filter {
             let named = |word: &String| provider.slug.as_str() == word || provider.name.to_lowercase() == *word;
             (self.providers.is_empty() || self.providers.iter().any(named)) && (!self.zdr || !provider.retains_logs)
         };
-        let price = line.lead().map(|offer| offer.endpoint.price.prompt.per_million()).unwrap_or_default();
+        let price = line.lead().map(|offer| offer.endpoint.price).unwrap_or_default();
+        let (input, output) = (price.prompt.per_million(), price.completion.per_million());
         self.parameters.iter().all(|name| model.supported_parameters.iter().any(|one| one == name))
             && self.inputs.iter().all(|word| has(&model.input_modalities, word))
             && (self.outputs.is_empty() || self.outputs.iter().any(|word| has(&model.output_modalities, word)))
             && (self.text.is_empty() || line.searched().contains(&self.text))
             && u64::from(model.context_length) >= self.context
-            && self.price.0.is_none_or(|least| price >= least)
-            && self.price.1.is_none_or(|most| price <= most)
+            && self.price.0.is_none_or(|least| input >= least)
+            && self.price.1.is_none_or(|most| input <= most)
+            && self.output_price.0.is_none_or(|least| output >= least)
+            && self.output_price.1.is_none_or(|most| output <= most)
+            && self.created.0.is_none_or(|first| model.created >= first)
+            && self.created.1.is_none_or(|last| model.created <= last)
             && (self.arch.is_empty() || model.tokenizer.to_lowercase() == self.arch)
             && (self.authors.is_empty() || self.authors.iter().any(|author| author == model.slug.author()))
             && line.offers().any(serves)

@@ -1,15 +1,20 @@
 //! What one call came to.
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use crate::activity::{self, Detail};
+use crate::base::Usd;
 use crate::base::ids::CallId;
-use crate::catalog::{Catalog, Task};
+use crate::catalog::{Catalog, Task, UnitPrice};
 use crate::keys::Caller;
+use crate::keys::management::activity::workspace_of;
 use crate::orgs::{self, Permission};
+use crate::presets;
 use crate::web::api::Number;
 
 /// The answer of `GET /generation`.
@@ -27,6 +32,14 @@ pub struct GenerationInfo {
     pub created_at: DateTime<Utc>,
     pub model: String,
     pub provider_name: Option<String>,
+    /// The preset that it was made with, the one that it named before the one that its key is bound to.
+    pub preset_id: Option<String>,
+    /// Always `null`: it tells conversations apart while they run, and is not kept.
+    pub session_id: Option<String>,
+    /// The organization.
+    pub workspace_id: String,
+    /// Always `global`.
+    pub data_region: &'static str,
     pub app_id: Option<String>,
     pub origin: String,
     pub http_referer: Option<String>,
@@ -65,6 +78,7 @@ pub struct GenerationInfo {
     /// What was taken off already, because the texts of calls are kept.
     #[schema(value_type = Option<f64>)]
     pub data_discount: Option<Number>,
+    /// What a cache saved: below zero where writing to it cost more than reading from it saved.
     #[schema(value_type = Option<f64>)]
     pub cache_discount: Option<Number>,
     /// What each upstream that was asked answered.
@@ -92,6 +106,18 @@ pub async fn generation_info(
     caller: &Caller,
     id: CallId,
 ) -> Result<Option<GenerationInfo>, sqlx::Error> {
+    let Some(detail) = visible(conn, caller, id).await? else { return Ok(None) };
+    let named = detail.attempts.pointer("/0/presets/0").and_then(Value::as_str).map(str::to_owned);
+    let preset = match named {
+        Some(slug) => presets::find_by_slug(conn, caller.org, &slug).await?.map(|preset| preset.id.to_string()),
+        None => None,
+    };
+    let workspace_id = workspace_of(caller.org);
+    Ok(Some(GenerationInfo { preset_id: preset, workspace_id, ..GenerationInfo::from(detail) }))
+}
+
+/// A call that a key may know of.
+pub async fn visible(conn: &mut PgConnection, caller: &Caller, id: CallId) -> Result<Option<Detail>, sqlx::Error> {
     let Some(detail) = activity::detail(conn, caller.org, id).await? else { return Ok(None) };
     // A key sees what its maker may see: all calls of the organization, or only their own.
     if let Some(maker) = caller.created_by
@@ -102,7 +128,19 @@ pub async fn generation_info(
             return Ok(None);
         }
     }
-    Ok(Some(GenerationInfo::from(detail)))
+    Ok(Some(detail))
+}
+
+/// What the tokens from and to a cache would have cost as others of the prompt, less what they did. `None` for a call without
+/// any, and for one that cost nothing.
+fn cache_discount(detail: &Detail) -> Option<Usd> {
+    let price = detail.price.as_ref().filter(|price| !price.lines.is_empty())?.price;
+    let saved = |tokens: i64, unit: Option<UnitPrice>| {
+        (price.prompt.amount() - unit.unwrap_or(price.prompt).amount()) * Decimal::from(tokens)
+    };
+    let any = detail.cached_tokens > 0 || detail.cache_write_tokens > 0;
+    let sum = saved(detail.cached_tokens, price.cache_read) + saved(detail.cache_write_tokens, price.cache_write);
+    any.then(|| Usd::new(sum.normalize()))
 }
 
 impl GenerationInfo {
@@ -122,6 +160,11 @@ impl From<Detail> for GenerationInfo {
     fn from(detail: Detail) -> GenerationInfo {
         let some = |text: String| (!text.is_empty()).then_some(text);
         GenerationInfo {
+            cache_discount: cache_discount(&detail).map(Number),
+            preset_id: None,
+            session_id: None,
+            workspace_id: String::new(),
+            data_region: "global",
             id: detail.call.to_string(),
             upstream_id: some(detail.upstream_id),
             request_id: some(detail.request_id),
@@ -153,7 +196,6 @@ impl From<Detail> for GenerationInfo {
             upstream_inference_cost: detail.is_byok.then_some(Number(detail.extra.upstream_cost)),
             byok_fee: detail.is_byok.then_some(Number(detail.cost)),
             data_discount: detail.extra.discount.is_positive().then_some(Number(detail.extra.discount)),
-            cache_discount: None,
             provider_responses: serde_json::from_value(detail.attempts).unwrap_or_default(),
         }
     }

@@ -68,6 +68,20 @@ impl Line {
         Line::told(&self.listed, self.offers.to_vec(), &info)
     }
 
+    /// The same with those offers alone that cost nothing; `None` where none does.
+    pub fn free(&self) -> Option<Line> {
+        let is_free = |place: &usize| self.listed.offers.get(*place).is_some_and(|one| one.endpoint.price.is_free());
+        let offers: Vec<usize> = self.offers.iter().copied().filter(is_free).collect();
+        let lead = self.listed.offers.get(*offers.first()?)?;
+        let info = ModelInfo { id: format!("{}:free", self.slug()), ..ModelInfo::of(&self.listed, lead) };
+        Line::told(&self.listed, offers, &info)
+    }
+
+    /// As an answer by itself.
+    pub fn alone(&self) -> Bytes {
+        [br#"{"data":"#.as_slice(), &self.json, b"}"].concat().into()
+    }
+
     pub fn slug(&self) -> &str {
         self.listed.model.slug.as_str()
     }
@@ -193,6 +207,12 @@ pub struct ModelsBody {
     pub data: Vec<ModelInfo>,
     pub links: ListLinks,
     pub total_count: usize,
+}
+
+/// The answer of `GET /model/{author}/{slug}`.
+#[derive(Serialize, ToSchema)]
+pub struct ModelBody {
+    pub data: ModelInfo,
 }
 
 #[derive(Serialize, ToSchema)]

@@ -12,7 +12,7 @@ mod whole;
 pub(super) use bound::check_depth;
 pub(super) use cache_mark::{shorten, usual_time};
 pub(super) use chunk::{Normalised, error_chunk, event, normalise_chunk, usage_chunk};
-pub(super) use request::{ChatRequest, MAX_BODY, count, flag, object};
+pub(super) use request::{ChatRequest, MAX_BODY, MAX_SESSION, count, flag, object};
 pub(super) use sse::SseParser;
 pub(super) use usage::UsageOut;
 pub(super) use whole::{Stamp, finish_reason, normalise_whole, whole_to_chunk, with_usage};

@@ -19,6 +19,8 @@ const MAX_CHOICES: u64 = 16;
 const MAX_COST: u32 = 1_000_000;
 /// Models to fall back on, the first included.
 const MAX_MODELS: usize = 16;
+/// Characters of what the caller calls a conversation.
+pub(crate) const MAX_SESSION: usize = 256;
 
 /// Fields that speak to the router. No upstream sees them.
 const ROUTER_FIELDS: &[&str] = &[
@@ -96,7 +98,7 @@ impl ChatRequest {
         let (asked, preset) = preset(&body, &mut models)?;
         let preferences = Preferences::parse(body.get("provider")).map_err(|bad| ApiError::invalid(bad.0))?;
         let max_cost = max_cost(&body)?;
-        let session = body.get("session_id").and_then(Value::as_str).map(str::to_owned);
+        let session = session(&body)?;
         let stream = flag(&body, "stream")?;
         let cap = match (count(&body, "max_tokens")?, count(&body, "max_completion_tokens")?) {
             (Some(one), Some(other)) => Some(one.min(other)),
@@ -239,6 +241,16 @@ fn max_cost(body: &Map<String, Value>) -> Result<Option<Usd>, ApiError> {
     if amount <= Decimal::ZERO || amount > Decimal::from(MAX_COST) { Err(wrong()) } else { Ok(Some(Usd::new(amount))) }
 }
 
+fn session(body: &Map<String, Value>) -> Result<Option<String>, ApiError> {
+    match body.get("session_id") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(id)) if id.chars().count() <= MAX_SESSION => {
+            Ok(Some(id.clone()).filter(|id| !id.is_empty()))
+        }
+        Some(_) => Err(ApiError::invalid(format!("session_id is not a string of at most {MAX_SESSION} characters."))),
+    }
+}
+
 pub(crate) fn flag(body: &Map<String, Value>, name: &'static str) -> Result<bool, ApiError> {
     match body.get(name) {
         None | Some(Value::Null) => Ok(false),
@@ -299,6 +311,10 @@ mod tests {
             r#"{"model":"a/b","messages":[{}],"max_cost":0}"#,
             r#"{"model":"a/b","messages":[{}],"max_cost":"much"}"#,
             r#"{"model":7,"messages":[{}]}"#,
+            r#"{"model":"a/b","messages":[{}],"session_id":7}"#,
+            r#"{"model":"a/b","messages":[{}],"provider":{"max_price":{"video":1}}}"#,
+            r#"{"model":"a/b","messages":[{}],"provider":{"enforce_distillable_text":true}}"#,
+            r#"{"model":"a/b","messages":[{}],"provider":{"options":{"openai":{"x":1}}}}"#,
             r#"{"model":"a/b","messages":[{}],"max_tokens":0}"#,
             r#"{"model":"a/b","messages":[{}],"max_tokens":-1}"#,
             r#"{"model":"a/b","messages":[{}],"stream":"yes"}"#,

@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use std::time::Instant;
 use utoipa::ToSchema;
 
@@ -10,7 +11,8 @@ use super::answer_rows::{self, Row};
 use super::extract::Managing;
 use super::filters::{self, FilterBody};
 use super::metrics::{DIMENSIONS, GRANULARITIES, METRICS, Metric, OPERATORS, dimension, granularity, metric};
-use crate::activity::{self, Analysis, Dimension, Granularity, Picked, Span};
+use crate::activity::{self, Analysis, Dimension, Granularity, Picked, Slice, Span};
+use crate::base::ids::OrgId;
 use crate::db;
 use crate::web::App;
 use crate::web::api::{ApiError, Data, ErrorBody, Strict, answered, private, to_bytes};
@@ -20,7 +22,10 @@ const DEFAULT_DAYS: i64 = 30;
 const MAX_DAYS: i64 = 400;
 /// Minutes are counted from the calls themselves.
 const MAX_HOURS_BY_MINUTE: i64 = 6;
-const MAX_METRICS: usize = 20;
+/// Questions that only calls answer: the days, and the calls that are looked at for one answer.
+const MAX_DAYS_OF_CALLS: i64 = 31;
+const MAX_CALLS: u64 = 100_000;
+const MAX_METRICS: usize = 30;
 const MAX_DIMENSIONS: usize = 2;
 const DEFAULT_LIMIT: usize = 1_000;
 pub const MAX_LIMIT: usize = 20_000;
@@ -83,7 +88,7 @@ pub struct AnalyticsResult {
     #[schema(value_type = Vec<Object>)]
     pub data: Vec<Row>,
     pub metadata: AnalyticsMetadata,
-    /// Values of filters that are not known here; they match nothing.
+    /// Values of filters that are not known here and match nothing, and what the figures leave out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -206,6 +211,7 @@ pub async fn analytics_meta(_: Managing) -> Result<HttpResponse, ApiError> {
         (status = 401, body = ErrorBody),
         (status = 403, body = ErrorBody),
         (status = 413, body = ErrorBody),
+        (status = 422, description = "Too many calls for what only calls tell", body = ErrorBody),
         (status = 429, body = ErrorBody),
         (status = 503, body = ErrorBody),
     ),
@@ -219,7 +225,11 @@ pub async fn query_analytics(
     let given = std::mem::take(&mut body.filters);
     let asked = Asked::read(body, app.clock.now())?;
     let mut conn = answered(db::tenant(&app.db, org)).await?;
-    let found = filters::resolve(&mut conn, org, &given).await?;
+    let mut found = filters::resolve(&mut conn, org, &given).await?;
+    let of_calls = found.of_calls || asked.is_of_calls();
+    if of_calls {
+        found.warnings.extend(look_at_calls(&mut conn, org, asked.span).await?);
+    }
     let dimensions = asked.columns.iter().filter_map(|(_, column)| match column {
         Column::Sums(dimension) => Some(*dimension),
         Column::Workspace => None,
@@ -232,6 +242,9 @@ pub async fn query_analytics(
         providers: found.providers,
         apps: found.apps,
         keys: found.keys,
+        finishes: found.finishes,
+        origins: found.origins,
+        of_calls,
         members: if found.nothing { Picked { only: Some(Vec::new()), not: Vec::new() } } else { found.members },
     };
     let analyzed = answered(activity::analyze(&mut conn, org, &analysis)).await?;
@@ -245,7 +258,31 @@ pub async fn query_analytics(
     Ok(private(to_bytes(&AnalyticsAnswer { data: result })?))
 }
 
+/// Whether a question may be answered from the calls of a time; what to know about the answer.
+async fn look_at_calls(conn: &mut PgConnection, org: OrgId, span: Span) -> Result<Option<String>, ApiError> {
+    if span.to - span.from > TimeDelta::days(MAX_DAYS_OF_CALLS) {
+        return Err(ApiError::invalid(format!(
+            "Latency, throughput, discounts, finish reasons, origins and what own keys come to are known of single calls: \
+             `time_range` has at most {MAX_DAYS_OF_CALLS} days for them."
+        )));
+    }
+    let calls = answered(activity::totals(conn, org, span, &Slice::default())).await?.requests;
+    if calls > MAX_CALLS {
+        return Err(ApiError::unprocessable(format!(
+            "There are {calls} calls in this time, and what only single calls tell is answered for {MAX_CALLS} at most. \
+             Ask for a shorter `time_range`."
+        )));
+    }
+    let gone = answered(activity::closed_until(conn, org)).await?.filter(|until| *until > span.from);
+    Ok(gone.map(|until| format!("Calls before {} are deleted and not counted here.", until.to_rfc3339())))
+}
+
 impl Asked {
+    fn is_of_calls(&self) -> bool {
+        let of_calls = |column: &Column| matches!(column, Column::Sums(dimension) if dimension.is_of_calls());
+        self.metrics.iter().any(|metric| metric.is_of_calls) || self.columns.iter().any(|(_, column)| of_calls(column))
+    }
+
     fn read(body: AnalyticsBody, now: DateTime<Utc>) -> Result<Asked, ApiError> {
         if body.metrics.is_empty() || body.metrics.len() > MAX_METRICS {
             return Err(ApiError::invalid(format!("`metrics` must name 1 to {MAX_METRICS} of GET /analytics/meta.")));

@@ -107,7 +107,7 @@ fn one(row: &AnalyzedRow, org: OrgId, asked: &Asked, hashes: &HashMap<Uuid, (Str
             }
         }
     }
-    fields.extend(asked.metrics.iter().map(|metric| (metric.name.to_owned(), number((metric.value)(&row.totals)))));
+    fields.extend(asked.metrics.iter().map(|metric| (metric.name.to_owned(), number((metric.value)(row)))));
     Row(fields)
 }
 
@@ -118,7 +118,7 @@ fn sort(rows: &mut [AnalyzedRow], asked: &Asked) {
     let column = columns.into_iter().position(|(name, _)| *name == field);
     let metric = METRICS.iter().find(|metric| metric.name == field);
     let compare = |a: &AnalyzedRow, b: &AnalyzedRow| match (metric, column) {
-        (Some(metric), _) => (metric.value)(&a.totals).cmp(&(metric.value)(&b.totals)),
+        (Some(metric), _) => (metric.value)(a).cmp(&(metric.value)(b)),
         (None, Some(at)) => a.values.get(at).cmp(&b.values.get(at)),
         (None, None) if field == "date" => a.at.cmp(&b.at),
         (None, None) => Ordering::Equal,

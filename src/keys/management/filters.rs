@@ -58,6 +58,10 @@ pub struct Found {
     pub apps: Picked,
     pub keys: Picked,
     pub members: Picked,
+    pub finishes: Picked,
+    pub origins: Picked,
+    /// A condition is about what only calls tell.
+    pub of_calls: bool,
     /// No call can fit.
     pub nothing: bool,
     pub warnings: Vec<String>,
@@ -98,6 +102,7 @@ pub async fn resolve(conn: &mut PgConnection, org: OrgId, given: &[FilterBody]) 
             found.nothing |= own != keeps;
             continue;
         };
+        found.of_calls |= dimension.is_of_calls();
         let mut known = Vec::new();
         for value in values {
             match spelled(conn, org, dimension, value).await? {
@@ -131,7 +136,9 @@ async fn spelled(
             Ok(answered(store::find_ever(conn, org, &digest)).await?.map(|key| key.0.to_string()))
         }
         Dimension::Member => Ok(value.parse::<PersonId>().ok().map(|person| person.0.to_string())),
-        Dimension::Model | Dimension::Provider | Dimension::App => Ok(Some(value.to_owned())),
+        Dimension::Model | Dimension::Provider | Dimension::App | Dimension::Finish | Dimension::Origin => {
+            Ok(Some(value.to_owned()))
+        }
     }
 }
 
@@ -143,6 +150,8 @@ impl Found {
             Dimension::App => &mut self.apps,
             Dimension::Key => &mut self.keys,
             Dimension::Member => &mut self.members,
+            Dimension::Finish => &mut self.finishes,
+            Dimension::Origin => &mut self.origins,
         }
     }
 }

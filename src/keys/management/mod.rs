@@ -4,9 +4,11 @@
 //! - It acts on behalf of one organization, the one of its key. What belongs to another is as if it were not there.
 //! - A provisioning key manages the keys that it issued and no others, and what it issues may never do more than itself.
 //! - A body has no field that is not known; a wrong one changes nothing.
-//! - What makes something takes an `Idempotency-Key`: the same request again gives the first answer.
+//! - What makes something takes an `Idempotency-Key`: the same request again gives the first answer. A provider has one key,
+//!   so a second one is refused without.
 
 mod answer_rows;
+mod byok_limits;
 mod filters;
 mod metrics;
 mod pace;
@@ -14,6 +16,8 @@ mod store;
 
 pub mod activity;
 pub mod analytics;
+pub mod byok;
+pub mod byok_body;
 pub mod extract;
 pub mod key_body;
 pub mod keys;

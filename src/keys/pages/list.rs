@@ -96,6 +96,7 @@ fn row(key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>, viewer: Viewer
         meter: meter.and_then(|meter| bar(&key.name, meter, viewer.locale)),
         more_limits: more_limits(meter.map_or(0, |meter| count_limits(&meter.limits))),
         used: amount(spent(meter)),
+        own: meter.map(|meter| meter.byok.total).filter(|own| !own.is_zero()).map(amount),
         last_used: last_used.map(|at| when(at, now, viewer)),
         idle,
         maker: key.maker.clone().unwrap_or_else(|| "another program".to_owned()),

@@ -12,7 +12,7 @@ use crate::keys::revoke::{self, EnableError};
 use crate::keys::rules::{Models, Networks, PerMinute};
 use crate::keys::shown::{bars, spent_by_window};
 use crate::keys::store::{self, Claim};
-use crate::ledger::{self, MeterState};
+use crate::ledger::{self, MeterState, Spent};
 use crate::orgs::KeyUser;
 use crate::web::present::{amount, when};
 use crate::web::views::Fact;
@@ -54,11 +54,22 @@ pub async fn show(
         week: amount(windows.week),
         month: amount(windows.month),
         total: amount(windows.total),
+        own: meter.and_then(|meter| own_spent(meter.byok_now())),
         facts: facts(&key, meter, now, viewer),
         claim,
         base_url: base_url(&app),
         snippets: snippets(&app, &shelf.current(), &key, None),
         links: KeyForm::default().link_choices(),
+    })
+}
+
+/// What calls on the organization's own provider accounts came to there; `None` where there were none.
+fn own_spent(byok: Spent) -> Option<views::OwnSpent> {
+    (!byok.total.is_zero()).then(|| views::OwnSpent {
+        today: amount(byok.day),
+        week: amount(byok.week),
+        month: amount(byok.month),
+        total: amount(byok.total),
     })
 }
 

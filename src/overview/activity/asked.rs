@@ -14,12 +14,13 @@ use crate::web::PageError;
 pub const GROUPS: [Group; 5] = [Group::Model, Group::Key, Group::Member, Group::Provider, Group::App];
 
 /// Columns of the log that somebody may choose, in their order; time and model are always there.
-pub const COLUMNS: [(&str, &str); 11] = [
+pub const COLUMNS: [(&str, &str); 12] = [
     ("key", "Key and app"),
     ("member", "Member"),
     ("tokens", "Tokens in → out"),
     ("cached", "Cached"),
     ("cost", "Cost"),
+    ("own", "Own provider"),
     ("speed", "Speed"),
     ("first", "First token"),
     ("duration", "Duration"),

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::asked::Asked;
 use super::field_label;
-use crate::activity::{self, Buckets, Chart, Group, LogFilter, Measures, Metric, Slice, Totals, Unit};
+use crate::activity::{self, Buckets, Chart, Group, LogFilter, Measures, Metric, TALLY_PIECE, Totals, Unit};
 use crate::base::Usd;
 use crate::base::ids::{KeyId, OrgId, PersonId};
 use crate::base::money::thousands;
@@ -19,7 +19,10 @@ use crate::overview::charts::{compact, draw, range, total};
 use crate::web::views::activity as views;
 use crate::web::views::chart::Palette;
 
-pub const METRICS: [Metric; 3] = [Metric::Spend, Metric::Tokens, Metric::Requests];
+/// In the order of their cards. What providers took themselves has one only where there is any.
+const METRICS: [Metric; 4] = [Metric::Spend, Metric::Own, Metric::Tokens, Metric::Requests];
+/// Calls that a page goes through for sums that the hours do not tell; beyond, it says so and adds them up when asked.
+const AT_ONCE: u64 = TALLY_PIECE.unsigned_abs();
 
 /// What was measured, and what came before it.
 pub struct Figures {
@@ -27,6 +30,8 @@ pub struct Figures {
     before: Measures,
     /// A day begins on the whole hour where the calls of it are deleted.
     moved: bool,
+    /// They count exactly the calls that the list shows; else all calls of the part that the sums per hour know.
+    pub exact: bool,
 }
 
 impl Figures {
@@ -36,18 +41,48 @@ impl Figures {
         conn: &mut PgConnection,
         org: OrgId,
         asked: &Asked,
-        slice: &Slice,
+        shown: &LogFilter,
         now: DateTime<Utc>,
         kept: Option<DateTime<Utc>>,
     ) -> Result<Figures, sqlx::Error> {
+        if !shown.is_slice()
+            && let Some(figures) = Figures::of_few(conn, org, asked, shown, now).await?
+        {
+            return Ok(figures);
+        }
         let mut buckets = asked.range.buckets(now, asked.viewer.zone);
         let mut earlier = asked.range.before(now, asked.viewer.zone);
         let moved = buckets.kept_since(kept) | earlier.kept_since(kept);
+        let slice = shown.slice();
         Ok(Figures {
-            now: activity::measure(conn, org, buckets, Some(asked.group), slice).await?,
-            before: activity::measure(conn, org, earlier, None, slice).await?,
+            now: activity::measure(conn, org, buckets, Some(asked.group), &slice).await?,
+            before: activity::measure(conn, org, earlier, None, &slice).await?,
             moved,
+            exact: shown.is_slice(),
         })
+    }
+
+    /// From the calls themselves, where they are few enough for a page.
+    async fn of_few(
+        conn: &mut PgConnection,
+        org: OrgId,
+        asked: &Asked,
+        shown: &LogFilter,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Figures>, sqlx::Error> {
+        let buckets = asked.range.buckets(now, asked.viewer.zone);
+        let earlier = asked.range.before(now, asked.viewer.zone);
+        let mut calls = 0;
+        for span in [buckets.span(), earlier.span()] {
+            calls += activity::reach(conn, org, shown, span).await?;
+        }
+        if calls > AT_ONCE {
+            return Ok(None);
+        }
+        let group = Some(asked.group);
+        let now_sums = activity::tally_at_once(conn, org, shown, (buckets, group), now).await?;
+        let before = activity::tally_at_once(conn, org, shown, (earlier, None), now).await?;
+        Ok(now_sums.zip(before).map(|(now, before)| Figures { now, before, moved: false, exact: true }))
     }
 
     pub fn totals(&self) -> Totals {
@@ -79,7 +114,10 @@ pub async fn cards(
     figures: &Figures,
     names: &KeyNames,
 ) -> Result<Vec<views::ChartCard>, sqlx::Error> {
-    let charts = METRICS.map(|metric| figures.now.chart(metric));
+    let (totals, earlier) = (figures.totals(), figures.before.totals());
+    let any_own = !totals.upstream_cost.is_zero() || asked.compare && !earlier.upstream_cost.is_zero();
+    let metrics = METRICS.into_iter().filter(|metric| *metric != Metric::Own || any_own);
+    let charts: Vec<Chart> = metrics.map(|metric| figures.now.chart(metric)).collect();
     let makers = match asked.group {
         Group::Member => keys::makers(conn, org, &people_of(&charts)).await?,
         _ => HashMap::new(),
@@ -89,7 +127,6 @@ pub async fn cards(
         let ids: Vec<KeyId> = series_ids(&charts).map(KeyId).collect();
         keys_here.extend(keys::labels(conn, org, None, &ids).await?);
     }
-    let (totals, earlier) = (figures.totals(), figures.before.totals());
     let (mut cards, mut palette) = (Vec::new(), Palette::default());
     for chart in &charts {
         let metric = chart.metric;
@@ -131,6 +168,7 @@ fn alone(asked: &Asked, name: &str) -> Option<String> {
 pub fn measure_label(metric: Metric) -> &'static str {
     match metric {
         Metric::Spend => "Spend",
+        Metric::Own => "Own providers",
         Metric::Tokens => "Tokens",
         Metric::Requests => "Requests",
     }
@@ -139,6 +177,7 @@ pub fn measure_label(metric: Metric) -> &'static str {
 fn of(totals: &Totals, metric: Metric) -> Decimal {
     match metric {
         Metric::Spend => totals.cost.amount(),
+        Metric::Own => totals.upstream_cost.amount(),
         Metric::Tokens => totals.tokens().into(),
         Metric::Requests => totals.requests.into(),
     }
@@ -168,6 +207,7 @@ fn note(chart: &Chart, totals: &Totals, buckets: &Buckets) -> String {
     match chart.metric {
         _ if totals.requests == 0 => String::new(),
         Metric::Spend => per_day(chart, buckets).unwrap_or_default(),
+        Metric::Own => "billed to your own accounts, no part of the spend".to_owned(),
         Metric::Tokens => format!("{} in, {} out", compact(totals.prompt_tokens), compact(totals.completion_tokens)),
         Metric::Requests if totals.failed == 0 => String::new(),
         Metric::Requests => format!("{} did not succeed", thousands(&totals.failed.to_string())),

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use super::asked::{Asked, COLUMNS};
 use super::field_label;
-use crate::activity::{self, STATUSES, Span, View};
+use crate::activity::{self, FINISHES, STATUSES, Span, View};
 use crate::base::Usd;
 use crate::base::ids::{KeyId, OrgId, PersonId};
 use crate::keys;
@@ -105,6 +105,8 @@ impl Choices {
             keys: listed("All keys", keys, filter.key.map(|key| key.to_string())),
             members: listed("Everybody", members, filter.member.map(|member| member.to_string())),
             statuses: statuses(asked),
+            finishes: finishes(asked),
+            accounts: accounts(asked),
             asked: filter.asked.clone().unwrap_or_default(),
             min: amount(filter.min),
             max: amount(filter.max),
@@ -112,6 +114,8 @@ impl Choices {
             more: filter.asked.is_some()
                 || filter.min.is_some()
                 || filter.max.is_some()
+                || filter.finish.is_some()
+                || filter.own.is_some()
                 || filter.id.is_some()
                 || filter.app.is_some()
                 || filter.provider.is_some(),
@@ -124,6 +128,26 @@ fn statuses(asked: &Asked) -> Vec<Choice> {
     let label = |status: &str| status_badge(status, false).text;
     let one = |status: &'static str| Choice::new(status, &label(status), "", asked.filter.status == Some(status));
     std::iter::once(all).chain(STATUSES.map(one)).collect()
+}
+
+fn finishes(asked: &Asked) -> Vec<Choice> {
+    let all = Choice::new("", "Any finish", "", asked.filter.finish.is_none());
+    let one = |finish: &'static str| Choice::new(finish, finish, "", asked.filter.finish == Some(finish));
+    std::iter::once(all).chain(FINISHES.map(one)).collect()
+}
+
+/// What a filter on whose account calls ran is called.
+const fn account(own: bool) -> &'static str {
+    if own { "Your own" } else { "The operator’s" }
+}
+
+fn accounts(asked: &Asked) -> Vec<Choice> {
+    let own = asked.filter.own;
+    vec![
+        Choice::new("", "Any account", "", own.is_none()),
+        Choice::new("yes", account(true), "", own == Some(true)),
+        Choice::new("no", account(false), "", own == Some(false)),
+    ]
 }
 
 pub fn columns(asked: &Asked, own: Option<PersonId>) -> Vec<Choice> {
@@ -152,6 +176,7 @@ pub fn chips(asked: &Asked, keys: &KeyNames, members: &HashMap<PersonId, String>
             name.cloned().unwrap_or_else(|| "somebody else".to_owned())
         }
         "status" => status_badge(&value, false).text,
+        "own" => account(value == "yes").to_owned(),
         "min" | "max" => Usd::parse(&value).map_or_else(|_| value.clone(), Usd::display_exact),
         _ => value,
     };

@@ -8,6 +8,7 @@ mod paper;
 pub mod export;
 pub mod kept;
 pub mod saved;
+pub mod sums;
 
 use std::collections::HashMap;
 
@@ -17,12 +18,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use self::asked::{Asked, GROUPS};
 use self::cards::Figures;
 use self::choices::Choices;
+use super::call_again::Again;
 use super::call_detail;
 use super::call_rows::{call_row, keys_of, name_of};
 use crate::activity::{self, Group, LogFilter, LogPage, MAX_NEW, Period, Retention};
 use crate::base::Viewer;
 use crate::base::ids::{CallId, PersonId};
 use crate::base::money::thousands;
+use crate::catalog::Shelf;
 use crate::orgs::{Member, Permission};
 use crate::vault::Vault;
 use crate::web::present::when;
@@ -56,7 +59,7 @@ pub async fn index(
         return html(&views::Index { shell, ..views::Index::default() });
     }
     let shown = asked.shown(own, now);
-    let figures = Figures::load(&mut conn, org, &asked, &shown.slice(), now, kept).await?;
+    let figures = Figures::load(&mut conn, org, &asked, &shown, now, kept).await?;
     let page = activity::log(&mut conn, org, &shown, ROWS).await?;
     let choices = Choices::load(&mut conn, org, &asked, figures.now.buckets.span(), own).await?;
     let mut names = keys::labels(&mut conn, org, own, &keys_of(&page.rows)).await?;
@@ -85,7 +88,8 @@ pub async fn index(
         compare: asked.compare,
         updated: when(now, now, viewer),
         cards,
-        apart: apart(&asked),
+        apart: apart(&asked, &figures),
+        sums_href: asked.part("sums", &[]),
         any_data: figures.totals().requests > 0,
         filters: choices.fields(&asked),
         columns: choices::columns(&asked, own),
@@ -113,24 +117,29 @@ fn pairs(all: Vec<(&'static str, String)>, without: &[&str]) -> Vec<(String, Str
     kept.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// What the list is narrowed by and the charts are not: the sums per hour know no status, cost or id.
-fn apart(asked: &Asked) -> String {
-    if asked.filter.is_slice() {
+/// What the list is narrowed by and the charts are not, where they are from the sums per hour.
+fn apart(asked: &Asked, figures: &Figures) -> String {
+    if figures.exact {
         return String::new();
     }
-    let filter = &asked.filter;
+    format!(
+        "Figures and charts count all calls of this time, also those that the filter on {} leaves out: there are too many \
+         to go through for each look. The list and its exports follow it.",
+        beyond_sums(&asked.filter).join(" and ")
+    )
+}
+
+/// The filters that the sums per hour know nothing of.
+fn beyond_sums(filter: &LogFilter) -> Vec<&'static str> {
     let on = [
         (filter.status.is_some(), "status"),
+        (filter.finish.is_some(), "finish"),
+        (filter.own.is_some(), "whose account"),
         (filter.min.is_some() || filter.max.is_some(), "cost"),
         (filter.asked.is_some(), "model asked for"),
         (filter.id.is_some(), "call id"),
     ];
-    let on: Vec<&str> = on.into_iter().filter(|(is_on, _)| *is_on).map(|(_, name)| name).collect();
-    format!(
-        "Figures and charts count all calls of this time, also those that the filter on {} leaves out. The list and its \
-         exports follow it.",
-        on.join(" and ")
-    )
+    on.into_iter().filter(|(is_on, _)| *is_on).map(|(_, name)| name).collect()
 }
 
 fn kept_words(days: Option<u16>, closed: Option<DateTime<Utc>>, viewer: Viewer) -> String {
@@ -191,6 +200,8 @@ pub(super) fn field_label(field: &str) -> &'static str {
         "provider" => "Provider",
         "app" => "App",
         "member" => "Member",
+        "finish" => "Finish",
+        "own" => "Account",
         "min" => "Cost from",
         "max" => "Cost up to",
         "id" => "Call",
@@ -202,7 +213,7 @@ fn pager(asked: &Asked, page: &LogPage, figures: &Figures) -> Pager {
     let (shown, totals) = (page.rows.len(), figures.totals());
     // The sums know how many there are, so nobody counts the calls.
     let all = match asked.filter.status {
-        _ if asked.filter.is_slice() => Some(totals.requests),
+        _ if figures.exact => Some(totals.requests),
         Some("success") if (LogFilter { status: None, ..asked.filter.clone() }).is_slice() => {
             Some(totals.requests.saturating_sub(totals.failed))
         }
@@ -253,6 +264,7 @@ pub async fn newer(app: web::Data<App>, member: Member, request: HttpRequest) ->
 pub async fn show(
     app: web::Data<App>,
     vault: web::Data<Vault>,
+    shelf: web::Data<Shelf>,
     member: Member,
     id: web::Path<String>,
     request: HttpRequest,
@@ -272,16 +284,18 @@ pub async fn show(
     let title = format!("Call to {title}");
     let key = name_of(&names, detail.key);
     let viewer = member.person().viewer();
-    let url = app.url("/api/v1/chat/completions");
     // Who handles the money sees what was called, and not what was said; nor does an operator who looks.
     let may_read =
         !member.only_looks() && (detail.member == Some(member.person().id) || member.may(Permission::ManageSettings));
-    let texts = match may_read {
-        true => call_detail::texts(privacy::read(&mut conn, &vault, member.org_id(), id).await, viewer)?,
-        false => None,
+    let read = match may_read {
+        true => privacy::read(&mut conn, &vault, member.org_id(), id).await,
+        false => Ok(None),
     };
-    let view = call_detail::view(&detail, (key, maker), &url, app.clock.now(), viewer);
-    let call = views::CallView { texts, ..view };
+    let again = Again::of(&detail, &shelf.current(), read.as_ref().ok().and_then(Option::as_ref));
+    let (curl, curl_note) = (again.command(&app.url("/api/v1")), again.note().to_owned());
+    let texts = call_detail::texts(read, viewer)?;
+    let view = call_detail::view(&detail, (key, maker), app.clock.now(), viewer);
+    let call = views::CallView { texts, curl, curl_note, ..view };
     if request.headers().contains_key("hx-request") {
         return html(&views::CallPart { title, href: format!("/activity/{id}"), call });
     }

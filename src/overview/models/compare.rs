@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use rust_decimal::Decimal;
 
 use super::filter::Filter;
+use super::viewer::{Opened, Viewer};
 use super::words::{dollars, input_price, is_sandbox, longest, per_million, tokens, words};
 use super::{Seen, fastest, shown_offers};
 use crate::activity;
 use crate::catalog::{ListedModel, Shelf};
-use crate::orgs::Member;
 use crate::presets::pages::preferences::Instance;
 use crate::web::views::catalog as views;
 use crate::web::{App, Fields, PageError, html};
 
+const TITLE: &str = "Compare models";
+const DESCRIPTION: &str = "Prices are the lowest of each model’s providers.";
 /// Tokens of the call whose price is compared.
 const EXAMPLE: (u32, u32) = (10_000, 1_000);
 
@@ -26,16 +28,16 @@ pub async fn show(
     app: web::Data<App>,
     shelf: web::Data<Shelf>,
     instance: web::Data<Instance>,
-    member: Member,
+    viewer: Viewer,
+    request: HttpRequest,
     query: web::Query<Vec<(String, String)>>,
 ) -> Result<HttpResponse, PageError> {
     let (catalog, filter) = (shelf.current(), Filter::read(&Fields::from(query.into_inner())));
     let models: Vec<&Arc<ListedModel>> = filter.compared.iter().filter_map(|id| catalog.model(id)).collect();
-    let mut conn = member.tenant(&app).await?;
-    let policy = instance.policy_of(&mut conn, &member).await?;
+    let Opened { mut tx, policy, .. } = viewer.open(&app, &instance).await?;
     let offers: Vec<_> = models.iter().flat_map(|listed| shown_offers(listed, &policy)).map(|offer| offer.id).collect();
-    let day = activity::measured(&mut conn, app.clock.now() - activity::DAY, Some(&offers)).await?;
-    drop(conn);
+    let day = activity::measured(&mut tx, app.clock.now() - activity::DAY, Some(&offers)).await?;
+    drop(tx);
     let column = |of: &dyn Fn(&Arc<ListedModel>) -> String| -> Vec<views::Cell> {
         models.iter().map(|listed| cell(of(listed))).collect()
     };
@@ -66,8 +68,7 @@ pub async fn show(
         row("Providers", false, column(&names)),
         row("Parameters", false, column(&|listed| listed.model.supported_parameters.join(", "))),
     ];
-    html(&views::Compare {
-        shell: member.shell("models", "Compare models", "Prices are the lowest of each model’s providers."),
+    let comparison = views::Comparison {
         back_href: filter.address(0),
         enough: models.len() > 1,
         models: models
@@ -81,7 +82,12 @@ pub async fn show(
             })
             .collect(),
         rows,
-    })
+    };
+    let Some(member) = viewer.member() else {
+        let (back, body) = (Some(comparison.back_href.clone()), views::Body::Comparison(Box::new(comparison)));
+        return viewer.as_guest(&app, &request, (TITLE, DESCRIPTION), back, body);
+    };
+    html(&views::Compare { shell: member.shell("models", TITLE, DESCRIPTION), comparison })
 }
 
 /// The comparison without one of them.

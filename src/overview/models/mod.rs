@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod default_model;
 mod filter;
+mod viewer;
 mod words;
 
 use std::sync::Arc;
@@ -10,15 +11,14 @@ use std::sync::Arc;
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::TimeDelta;
-use sqlx::PgConnection;
 
 use self::filter::{Day, Filter, PAGE};
+use self::viewer::{Opened, Viewer};
 pub(super) use self::words::dollars;
 use self::words::{Seen, figures, input_price, is_sandbox, longest, per_million, tokens, words};
 use crate::activity;
 use crate::catalog::{Catalog, ListedModel, Offer, Shelf};
-use crate::orgs::{Member, Permission};
-use crate::presets;
+use crate::orgs::Permission;
 use crate::presets::pages::preferences::Instance;
 use crate::routing::{Candidate, Policy, who_may};
 use crate::web::snippets::{Example, KEY_PLACEHOLDER};
@@ -31,6 +31,9 @@ const MONTH: TimeDelta = TimeDelta::days(30);
 /// The clean address of what a script fetched with every field of the form.
 const REPLACE_URL: HeaderName = HeaderName::from_static("hx-replace-url");
 
+const TITLE: &str = "Models";
+const DESCRIPTION: &str = "What can be called here, what it costs, and how fast it is.";
+
 /// `GET /models`: what can be called on the operator's account, or on one of the organization's own.
 ///
 /// # Errors
@@ -39,16 +42,14 @@ pub async fn index(
     app: web::Data<App>,
     shelf: web::Data<Shelf>,
     instance: web::Data<Instance>,
-    member: Member,
+    viewer: Viewer,
     request: HttpRequest,
     query: web::Query<Vec<(String, String)>>,
 ) -> Result<HttpResponse, PageError> {
     let (catalog, filter) = (shelf.current(), Filter::read(&Fields::from(query.into_inner())));
-    let mut conn = member.tenant(&app).await?;
-    let day = activity::measured(&mut conn, app.clock.now() - activity::DAY, None).await?;
-    let default = default_of(&mut conn, &member).await?;
-    let policy = instance.policy_of(&mut conn, &member).await?;
-    drop(conn);
+    let Opened { mut tx, policy, default } = viewer.open(&app, &instance).await?;
+    let day = activity::measured(&mut tx, app.clock.now() - activity::DAY, None).await?;
+    drop(tx);
     let reached: Vec<_> = catalog.models().iter().filter(|listed| is_reached(listed, &policy)).collect();
     let mut found: Vec<_> = reached.iter().copied().filter(|listed| filter.lets_through(listed, &policy)).collect();
     filter.sort(&mut found, &day, &policy);
@@ -58,8 +59,7 @@ pub async fn index(
     let compared: Vec<_> = filter.compared.iter().filter_map(|id| catalog.model(id)).collect();
     let hidden = compared.iter().filter(|one| !shown.iter().any(|listed| Arc::ptr_eq(listed, one)));
     let address = filter.address(page);
-    let mut response = html(&views::Index {
-        shell: member.shell("models", "Models", "What can be called here, what it costs, and how fast it is."),
+    let list = views::List {
         providers: filter.providers(&catalog, &policy),
         modalities: filter.modalities(),
         prices: filter.prices(),
@@ -81,18 +81,17 @@ pub async fn index(
         models: shown.iter().map(|listed| row(listed, &policy, &day, &compared, default.as_deref())).collect(),
         pager: pager(&filter, page, found.len()),
         search: filter.search,
-    })?;
+    };
+    let mut response = match viewer.member() {
+        Some(member) => html(&views::Index { shell: member.shell("models", TITLE, DESCRIPTION), list })?,
+        None => viewer.as_guest(&app, &request, (TITLE, DESCRIPTION), None, views::Body::List(Box::new(list)))?,
+    };
     if request.headers().contains_key("hx-request")
         && let Ok(address) = address.parse()
     {
         response.headers_mut().insert(REPLACE_URL, address);
     }
     Ok(response)
-}
-
-/// What calls of this organization get that name no model.
-async fn default_of(conn: &mut PgConnection, member: &Member) -> Result<Option<String>, sqlx::Error> {
-    Ok(presets::settings(conn, member.org_id()).await?.default_model)
 }
 
 fn pager(filter: &Filter, page: usize, found: usize) -> Pager {
@@ -176,7 +175,8 @@ pub async fn show(
     app: web::Data<App>,
     shelf: web::Data<Shelf>,
     instance: web::Data<Instance>,
-    member: Member,
+    viewer: Viewer,
+    request: HttpRequest,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, PageError> {
     let catalog = shelf.current();
@@ -184,20 +184,15 @@ pub async fn show(
     let model = &listed.model;
     let (base_url, id) = (app.url("/api/v1"), model.slug.as_str());
     let now = app.clock.now();
-    let mut conn = member.tenant(&app).await?;
-    let policy = instance.policy_of(&mut conn, &member).await?;
+    let Opened { mut tx, policy, default } = viewer.open(&app, &instance).await?;
     let (shown, who) = (shown_offers(listed, &policy), who_may(listed, &policy));
     let offers: Vec<_> = shown.iter().map(|offer| offer.id).collect();
-    let day = activity::measured(&mut conn, now - activity::DAY, Some(&offers)).await?;
-    let month = activity::measured(&mut conn, now - MONTH, Some(&offers)).await?;
-    let default = default_of(&mut conn, &member).await?;
-    drop(conn);
-    html(&views::Show {
-        shell: member.shell("models", &model.name, &model.description),
+    let day = activity::measured(&mut tx, now - activity::DAY, Some(&offers)).await?;
+    let month = activity::measured(&mut tx, now - MONTH, Some(&offers)).await?;
+    drop(tx);
+    let about = views::About {
         id: id.to_owned(),
         is_default: default.as_deref() == Some(id),
-        may_set_default: member.may(Permission::ManageSettings),
-        may_chat: member.may(Permission::UseKeys) && !who.is_empty(),
         barred: who.is_empty() && !shown.is_empty(),
         sandbox: is_sandbox(listed),
         figures: figures(listed),
@@ -205,6 +200,16 @@ pub async fn show(
         providers: shown.iter().map(|offer| provider_row(offer, &who, &day, &month)).collect(),
         parameters: parameters(&shown),
         snippets: Example { base_url: &base_url, key: KEY_PLACEHOLDER, model: id }.languages(),
+    };
+    let text = (model.name.as_str(), model.description.as_str());
+    let Some(member) = viewer.member() else {
+        return viewer.as_guest(&app, &request, text, Some("/models".into()), views::Body::About(Box::new(about)));
+    };
+    html(&views::Show {
+        shell: member.shell("models", text.0, text.1),
+        may_set_default: member.may(Permission::ManageSettings),
+        may_chat: member.may(Permission::UseKeys) && !who.is_empty(),
+        about,
     })
 }
 

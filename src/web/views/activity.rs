@@ -33,10 +33,11 @@ pub struct Index {
     pub compare: bool,
     pub compare_href: String,
     pub updated: When,
-    /// Spend, tokens and requests, in this order.
+    /// Spend, what own providers took where they did, tokens and requests, in this order.
     pub cards: Vec<ChartCard>,
-    /// Which filters the charts do not follow, in a sentence; empty where they follow all.
+    /// Which filters the charts do not follow, in a sentence; empty where they follow all. And where the sums are that do.
     pub apart: String,
+    pub sums_href: String,
     /// False where there was no call in this time: figures then say so instead of zero.
     pub any_data: bool,
     pub filters: Filters,
@@ -76,6 +77,9 @@ pub struct Filters {
     pub models: Vec<Choice>,
     pub keys: Vec<Choice>,
     pub statuses: Vec<Choice>,
+    pub finishes: Vec<Choice>,
+    /// Whose account at the provider.
+    pub accounts: Vec<Choice>,
     pub members: Vec<Choice>,
     pub providers: Vec<Choice>,
     pub apps: Vec<Choice>,
@@ -102,6 +106,29 @@ pub struct SavedView {
 pub struct Newer {
     pub text: String,
     pub href: String,
+}
+
+/// `GET /activity/sums`: what the calls that match come to, as a piece of the page.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "activity/sums.html")]
+pub struct Sums {
+    /// In a sentence.
+    pub text: String,
+    /// The parts of it.
+    pub facts: Vec<Fact>,
+    /// Why these are not the sums of all of it; empty where they are.
+    pub partly: String,
+}
+
+impl HtmlSafe for Sums {}
+
+/// The same as a page, for a browser without scripts.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "activity/sums_page.html")]
+pub struct SumsPage {
+    pub shell: Shell,
+    pub sums: Sums,
+    pub back_href: String,
 }
 
 /// `GET /settings/activity`.
@@ -141,6 +168,8 @@ pub struct CallRow {
     /// Such as `1,024 cached, 300 reasoning`; may be empty.
     pub tokens_note: String,
     pub cost: Amount,
+    /// What its provider bills to an account of the organization's own; `None` on the operator's account.
+    pub own: Option<Amount>,
     /// Such as `62 tok/s`, or empty.
     pub speed: String,
     pub status: Badge,
@@ -197,8 +226,9 @@ pub struct CallView {
     pub request_id: String,
     /// What was sent and what came back, for whoever may see it, where it is stored.
     pub texts: Option<Texts>,
-    /// The call again, for a shell.
+    /// The call again, for a shell, and what has to be known of it.
     pub curl: String,
+    pub curl_note: String,
 }
 
 impl HtmlSafe for CallView {}
@@ -233,6 +263,8 @@ pub struct CostLine {
 #[derive(Clone, Debug, Default)]
 pub struct Attempt {
     pub provider: String,
+    /// The model that it was asked for; may be empty.
+    pub model: String,
     pub ok: bool,
     /// What it answered, such as `429, slow down`.
     pub answer: String,

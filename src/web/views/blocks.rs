@@ -176,7 +176,8 @@ impl Facts {
 pub struct Input {
     pub name: &'static str,
     pub label: &'static str,
-    /// `text`, `email`, `date`, `month`, `number`, `password`, `dollars`, `area`, `select`, `check` or `file`.
+    /// `text`, `email`, `date`, `month`, `number`, `password`, `dollars`, `area`, `select`, `check` or `file`; or `heading`,
+    /// which is no field and begins a part of the form.
     pub kind: &'static str,
     pub value: String,
     pub error: String,

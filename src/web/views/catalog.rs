@@ -1,16 +1,49 @@
 //! Models and their prices.
 
 use askama::Template;
+use askama::filters::HtmlSafe;
 
 use super::common::{Choice, Fact, Pager, Snippets};
 use super::filters;
-use super::shell::Shell;
+use super::shell::{PublicPage, Shell};
 
 /// `GET /models?q=&provider=&modality=&price=&context=&sort=&page=&compare=`.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "catalog/index.html")]
 pub struct Index {
     pub shell: Shell,
+    pub list: List,
+}
+
+/// Any of these pages for somebody who is not signed in.
+#[derive(Clone, Debug, Template)]
+#[template(path = "catalog/guest.html")]
+pub struct Guest {
+    pub page: PublicPage,
+    pub description: String,
+    /// The list that it came from; `None` on the list itself.
+    pub back_href: Option<String>,
+    /// Comes back to the same page.
+    pub sign_in_href: String,
+    pub body: Body,
+}
+
+/// What a page of models shows.
+#[derive(Clone, Debug)]
+pub enum Body {
+    List(Box<List>),
+    About(Box<About>),
+    Comparison(Box<Comparison>),
+}
+
+impl HtmlSafe for List {}
+impl HtmlSafe for About {}
+impl HtmlSafe for Comparison {}
+
+/// The models, and how to find some of them.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "catalog/_list.html")]
+pub struct List {
     pub search: String,
     /// The first choice of each has an empty value and means all.
     pub providers: Vec<Choice>,
@@ -65,6 +98,13 @@ pub struct ModelRow {
 #[template(path = "catalog/compare.html")]
 pub struct Compare {
     pub shell: Shell,
+    pub comparison: Comparison,
+}
+
+/// Models beside each other.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "catalog/_compare.html")]
+pub struct Comparison {
     pub back_href: String,
     /// False with fewer than two models.
     pub enough: bool,
@@ -102,10 +142,17 @@ pub struct Cell {
 #[template(path = "catalog/show.html")]
 pub struct Show {
     pub shell: Shell,
-    pub id: String,
-    pub is_default: bool,
     pub may_set_default: bool,
     pub may_chat: bool,
+    pub about: About,
+}
+
+/// One model.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "catalog/_show.html")]
+pub struct About {
+    pub id: String,
+    pub is_default: bool,
     /// The organization's settings let nobody answer it.
     pub barred: bool,
     pub sandbox: bool,

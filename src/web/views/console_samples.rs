@@ -94,6 +94,7 @@ fn parts() -> Vec<Block> {
             Input::of("text", "reason", "Reason").required().hint("Stands in the log for good."),
             Input::of("dollars", "amount", "Amount").value("x").error("This is not an amount of dollars."),
             Input::of("select", "kind", "What").choices(choices.clone()),
+            Input::of("heading", "", "What is announced"),
             Input::of("area", "body", "Text").max(400),
             Input::of("check", "prices", "Also change prices"),
         ],

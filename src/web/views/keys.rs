@@ -40,6 +40,8 @@ pub struct KeyRow {
     pub more_limits: String,
     /// What it has spent, shown where there is no limit.
     pub used: Amount,
+    /// What its calls came to at provider accounts of the organization's own, in all; `None` where there were none.
+    pub own: Option<Amount>,
     pub last_used: Option<When>,
     /// True where nobody used it for 90 days.
     pub idle: bool,
@@ -137,6 +139,15 @@ pub struct Given {
     pub key_href: String,
 }
 
+/// What providers billed to the organization's own accounts for the calls of a key.
+#[derive(Clone, Debug, Default)]
+pub struct OwnSpent {
+    pub today: Amount,
+    pub week: Amount,
+    pub month: Amount,
+    pub total: Amount,
+}
+
 /// `GET /keys/{id}`.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "keys/show.html")]
@@ -147,6 +158,7 @@ pub struct Show {
     pub state: Badge,
     pub enabled: bool,
     pub activity_href: String,
+    pub own: Option<OwnSpent>,
     /// A bar for each limit, with what it measures.
     pub limits: Vec<LimitBar>,
     pub today: Amount,

@@ -30,6 +30,8 @@ pub struct Card {
     pub models: String,
     /// `None` where no key is stored.
     pub own: Option<OwnCard>,
+    /// What it bills this month for calls on the organization's own account; `None` for nothing.
+    pub billed: Option<Amount>,
     /// What happens without one: the operator's account is used, or nobody is asked.
     pub otherwise: String,
 }

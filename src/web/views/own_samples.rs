@@ -47,6 +47,7 @@ fn integrations(theme: &str) -> views::Integrations {
         name: name.into(),
         host: format!("https://api.{slug}.example"),
         models: "12 models".into(),
+        billed: Some(usd("$812.40")),
         own,
         otherwise: "Calls go to the operator’s account and are paid with credits.".into(),
     };

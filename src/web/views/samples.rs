@@ -369,6 +369,7 @@ fn calls() -> Vec<CallRow> {
             finish: "stop".into(),
             id: "gen-019aa000000070008000000000000001".into(),
             cost: rounded(cost, exact),
+            own: (provider == "OpenAI").then(|| rounded("$0.0187", "$0.018740000000")),
             speed: if state.is_empty() { "62 tok/s".into() } else { String::new() },
             status: match state {
                 "failed" => Badge::new("bad", "circle-x", "Failed"),
@@ -823,6 +824,7 @@ fn activity_index(theme: &str) -> activity::Index {
         before: "1 to 22 October 2026".into(),
         compare: false,
         compare_href: "/activity?compare=1".into(),
+        sums_href: "/activity/sums?period=month".into(),
         any_data: true,
         range: "1 to 22 November 2026, UTC.".into(),
         updated: when("3 s ago"),
@@ -894,16 +896,33 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     none.calls.clear();
     push(out, "activity_no_match", &none)?;
     let chosen = activity::Index {
+        apart: "Figures and charts count all calls of this time, also those that the filter on status leaves out."
+            .into(),
         custom: true,
         compare: true,
         any_data: false,
-        shown: ["key", "member", "tokens", "cached", "cost", "first", "duration", "finish", "status", "id"]
+        shown: ["key", "member", "tokens", "cached", "cost", "own", "first", "duration", "finish", "status", "id"]
             .map(String::from)
             .to_vec(),
         searched: Some("12 Nov 2026, 10:00 UTC".into()),
         ..index.clone()
     };
     push(out, "activity_chosen", &chosen)?;
+    let sums = activity::Sums {
+        text: "31,204 calls match.".into(),
+        facts: vec![
+            fact("Spend", "$12.402318"),
+            fact("Own providers", "$0.42"),
+            fact("Tokens", "1,204,311 in, 310,422 out"),
+        ],
+        partly: "Only calls since 12 Nov 2026, 10:00 UTC were added up.".into(),
+    };
+    let sums_page = activity::SumsPage {
+        shell: shell(theme, "activity", "What matches comes to", "Of the filters and the time that were chosen."),
+        sums,
+        back_href: "/activity?status=failed".into(),
+    };
+    push(out, "activity_sums_page", &sums_page)?;
     let kept = activity::Kept {
         shell: shell(theme, "activity", "How long calls are kept", "For the privacy of those who call."),
         now: "Calls are kept for ever.".into(),
@@ -921,6 +940,7 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     };
     let attempt = |provider: &str, ok, answer: &str, took: &str| Attempt {
         provider: provider.into(),
+        model: "anthropic/claude-sonnet-4.5".into(),
         ok,
         answer: answer.into(),
         took: took.into(),
@@ -968,6 +988,7 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             ..activity::Texts::default()
         }),
         curl: "curl https://ai.example.com/api/v1/chat/completions".into(),
+        curl_note: "The text is a placeholder.".into(),
     };
     let title = "Call to anthropic/claude-sonnet-4.5";
     let page = |call: activity::CallView| activity::Show { shell: shell(theme, "activity", title, ""), call };
@@ -1003,8 +1024,7 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             byok: id.starts_with("anthropic"),
             barred: id.starts_with("google"),
         };
-    let index = catalog::Index {
-        shell: shell(theme, "models", "Models", "What can be called here, and what it costs."),
+    let list = catalog::List {
         providers: vec![Choice::new("", "All providers", "", true)],
         modalities: vec![Choice::new("", "Anything", "", true)],
         prices: vec![Choice::new("", "Any price", "", true)],
@@ -1024,12 +1044,19 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         count: "5 models.".into(),
         ..Default::default()
     };
-    push(out, "models", &index)?;
-    let mut empty = index;
-    empty.models.clear();
-    empty.search = "gpt-9".into();
-    empty.empty_reason = "Nothing here is called “gpt-9”.".into();
-    push(out, "models_empty", &empty)?;
+    let frame = || shell(theme, "models", "Models", "What can be called here, and what it costs.");
+    push(out, "models", &catalog::Index { shell: frame(), list: list.clone() })?;
+    let guest = |title: &str, back: bool, body: catalog::Body| catalog::Guest {
+        page: public(theme, title),
+        description: "What can be called here, and what it costs.".into(),
+        back_href: back.then(|| "/models".into()),
+        sign_in_href: "/sign-in?next=%2Fmodels".into(),
+        body,
+    };
+    push(out, "models_guest", &guest("Models", false, catalog::Body::List(Box::new(list.clone()))))?;
+    let (models, search) = (Vec::new(), "gpt-9".into());
+    let empty = catalog::List { models, search, empty_reason: "Nothing here is called “gpt-9”.".into(), ..list };
+    push(out, "models_empty", &catalog::Index { shell: frame(), list: empty })?;
     let provider = |name: &str, measured: bool| catalog::ProviderRow {
         name: name.into(),
         notes: if measured { Vec::new() } else { vec!["fp8".into(), "may train on inputs".into()] },
@@ -1045,11 +1072,8 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         uptime_month: measured.then(|| "99.9%".into()),
         tries_month: "of 31,204 tries".into(),
     };
-    let show = catalog::Show {
-        shell: shell(theme, "models", "Claude Sonnet 4.5", "A model by Anthropic for coding and long tasks."),
+    let about = catalog::About {
         id: "anthropic/claude-sonnet-4.5".into(),
-        may_set_default: true,
-        may_chat: true,
         figures: vec![
             fact("Input / 1M tokens", "$3.00"),
             fact("Output / 1M tokens", "$15.00"),
@@ -1062,6 +1086,13 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         snippets: snippets("$FAREBOX_KEY"),
         ..Default::default()
     };
+    push(out, "model_guest", &guest("Claude Sonnet 4.5", true, catalog::Body::About(Box::new(about.clone()))))?;
+    let show = catalog::Show {
+        shell: shell(theme, "models", "Claude Sonnet 4.5", "A model by Anthropic for coding and long tasks."),
+        may_set_default: true,
+        may_chat: true,
+        about,
+    };
     let compared = |id: &str, name: &str| catalog::ComparedModel {
         href: format!("/models/{id}"),
         id: id.into(),
@@ -1072,8 +1103,7 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let cells = |one: &str, other: &str, best: bool| {
         vec![catalog::Cell { text: one.into(), best }, catalog::Cell { text: other.into(), best: false }]
     };
-    let compare = catalog::Compare {
-        shell: shell(theme, "models", "Compare models", "Prices are the lowest of each model’s providers."),
+    let comparison = catalog::Comparison {
         back_href: "/models".into(),
         enough: true,
         models: vec![
@@ -1098,8 +1128,12 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             },
         ],
     };
-    push(out, "models_compare", &compare)?;
-    push(out, "models_compare_none", &catalog::Compare { enough: false, ..compare.clone() })?;
+    let frame = || shell(theme, "models", "Compare models", "Prices are the lowest of each model’s providers.");
+    let none = catalog::Comparison { enough: false, ..comparison.clone() };
+    push(out, "models_compare", &catalog::Compare { shell: frame(), comparison: comparison.clone() })?;
+    push(out, "models_compare_none", &catalog::Compare { shell: frame(), comparison: none })?;
+    let comparison = catalog::Body::Comparison(Box::new(comparison));
+    push(out, "models_compare_guest", &guest("Compare models", true, comparison))?;
     let choice = |id: &str, name: &str, price: &str| chat::Choice {
         id: id.into(),
         name: name.into(),

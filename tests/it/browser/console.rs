@@ -42,7 +42,7 @@ async fn the_console_fits_and_can_be_used_by_everybody() {
     let calls = olive.get(&format!("/admin/books/transfers/{transfer}")).await.body;
     let call = between(&calls, &format!("/admin/organizations/{}/calls/", key.org), "\"");
     let month = farebox.text("select to_char(now() at time zone 'utc', 'YYYY-MM')").await;
-    let endpoint = between(&olive.get("/admin/catalog").await.body, "/admin/catalog/price?endpoint=", "\"");
+    let endpoint = farebox.text("select id::text from endpoint where upstream_model = 'echo'").await;
     let person = farebox.text("select replace(id::text, '-', '') from person where email = 'ada@example.com'").await;
 
     let browser = Browser::start(&farebox.base).await;
@@ -80,7 +80,13 @@ async fn the_console_fits_and_can_be_used_by_everybody() {
         ("console-reconciliation", "/admin/books/reconciliation".to_owned()),
         ("console-exports", "/admin/books/exports".to_owned()),
         ("console-catalog", "/admin/catalog".to_owned()),
-        ("console-price", format!("/admin/catalog/price?endpoint={endpoint}")),
+        ("console-model", "/admin/catalog/models/openai/gpt-oss-120b".to_owned()),
+        ("console-model-retire", "/admin/catalog/models/openai/gpt-oss-120b/retire".to_owned()),
+        ("console-model-new", "/admin/catalog/models/new".to_owned()),
+        ("console-endpoint", format!("/admin/catalog/endpoints/{endpoint}")),
+        ("console-endpoint-new", "/admin/catalog/endpoints/new?model=sandbox/echo".to_owned()),
+        ("console-price", format!("/admin/catalog/endpoints/{endpoint}/price?prompt=2&image=0.01")),
+        ("console-provider", "/admin/catalog/providers/sandbox".to_owned()),
         ("console-lists", "/admin/catalog/lists".to_owned()),
         ("console-fees", "/admin/fees".to_owned()),
         ("console-upstreams", "/admin/upstreams".to_owned()),

@@ -7,6 +7,7 @@ mod comfort;
 mod console;
 mod elsewhere;
 mod failures;
+mod fresh;
 mod hooks;
 mod keys;
 mod lists;

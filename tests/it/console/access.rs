@@ -40,6 +40,10 @@ impl Things {
             ("{day}", "2026-01-01".into()),
             ("{run}", "run_01900000000070008000000000000001".into()),
             ("{list}", "lst_01900000000070008000000000000001".into()),
+            ("{author}", "sandbox".into()),
+            ("{name}", "echo".into()),
+            ("{provider}", "sandbox".into()),
+            ("{endpoint}", farebox.text("select id::text from endpoint where upstream_model = 'echo'").await),
             ("{batch}", "bat_01900000000070008000000000000001".into()),
         ]))
     }

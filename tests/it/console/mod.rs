@@ -3,6 +3,7 @@
 mod access;
 mod adjustments;
 pub mod books;
+mod catalog;
 pub mod closes;
 mod eyes;
 mod figures;

@@ -4,12 +4,13 @@
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
+use super::management::{ask, provisioning, send};
 use crate::support::fake_upstream::Behaviour;
 use crate::support::routes::{EMAIL, PASSWORD, Routes};
 use crate::support::visitor::{Visitor, between, form};
 use crate::support::{Farebox, Key, Options, lab, team};
 
-const OWN: &str = "sk-own-0123456789abcdefghijklmnop";
+pub const OWN: &str = "sk-own-0123456789abcdefghijklmnop";
 const PAGE: &str = "/settings/integrations/beta";
 const CHEAP: &[(&str, &str)] = &[("sort", "price")];
 
@@ -20,7 +21,7 @@ async fn routes(more: &[(&'static str, &str)]) -> Routes {
     Routes::with(env).await
 }
 
-async fn connect(ada: &mut Visitor<'_>, fields: &[(&str, &str)]) {
+pub async fn connect(ada: &mut Visitor<'_>, fields: &[(&str, &str)]) {
     let page = ada.submit(PAGE, PAGE, fields).await;
     assert_eq!(page.status, 303, "{}", page.body);
 }
@@ -47,7 +48,7 @@ fn pairs(wanted: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Calls until the providers are asked as wanted: within a second, where the machine is not busy.
-async fn until(routes: &Routes, key: &Key, body: &Value, wanted: &[(&str, &str)]) -> Value {
+pub async fn until(routes: &Routes, key: &Key, body: &Value, wanted: &[(&str, &str)]) -> Value {
     for _ in 0..100 {
         let told = routes.told(key, body.clone()).await.2;
         if asked(routes) == pairs(wanted) {
@@ -447,4 +448,226 @@ async fn a_key_for_one_member_is_for_nobody_else() {
     let page = bob.get(PAGE).await;
     assert_eq!(page.status, 403, "a member does not change it");
     assert!(between(&bob.get("/settings/integrations").await.body, "<h1", "</h1>").contains("Integrations"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_stores_changes_and_deletes_keys_of_providers() {
+    let routes = routes(&[]).await;
+    let (farebox, key) = (&routes.farebox, &routes.key);
+    let manager = provisioning(farebox, EMAIL, "", &[]).await;
+    let (byok, other) = ("/api/v1/byok", json!({ "model": "lab/other" }));
+    until(&routes, key, &other, &[("beta-other", "")]).await;
+    let body = json!({ "provider": "beta", "key": OWN, "name": "By a program", "is_byok_only": true });
+    let made = ask(farebox, &manager, ("POST", byok), Some(body.clone()), 201).await;
+    let data = &made["data"];
+    assert_eq!(
+        (&data["provider"], &data["name"], &data["label"], &data["is_byok_only"], &data["is_fallback"]),
+        (&json!("beta"), &json!("By a program"), &json!("sk-o…mnop"), &json!(true), &json!(false)),
+        "{made}"
+    );
+    assert!(data["allowed_models"].is_null() && !made.to_string().contains(OWN), "{made}");
+    let told = until(&routes, key, &other, &[("beta-other", OWN)]).await;
+    assert_eq!(told["usage"]["is_byok"], true, "{told}");
+    let one = format!("{byok}/{}", data["id"].as_str().expect("an id"));
+    // A second one for a provider is refused, and replaces nothing.
+    let second = json!({ "provider": "beta", "key": "sk-another-0123456789abcdef" });
+    ask(farebox, &manager, ("POST", byok), Some(second), 409).await;
+    until(&routes, key, &other, &[("beta-other", OWN)]).await;
+    let list = ask(farebox, &manager, ("GET", byok), None, 200).await;
+    assert_eq!((&list["total_count"], &list["data"][0]), (&json!(1), data));
+    for (query, count) in [("provider=alpha", 0), ("provider=beta", 1), ("offset=1", 1), ("limit=1", 1)] {
+        let found = ask(farebox, &manager, ("GET", &format!("{byok}?{query}")), None, 200).await;
+        assert_eq!(found["total_count"], count, "{query}: {found}");
+    }
+    ask(farebox, &manager, ("GET", &format!("{byok}?limit=101")), None, 400).await;
+    assert_eq!(ask(farebox, &manager, ("GET", &one), None, 200).await["data"], *data);
+
+    // Each field of a change, seen in calls.
+    let change = async |body: Value| ask(farebox, &manager, ("PATCH", &one), Some(body), 200).await["data"].clone();
+    let next = farebox.key(EMAIL, "", &[]).await;
+    let hash = farebox::base::Digest::of(&next.text).to_hex();
+    let changed = change(json!({ "is_byok_only": false, "allowed_api_key_hashes": [hash] })).await;
+    assert_eq!((&changed["allowed_api_key_hashes"], &changed["name"]), (&json!([hash]), &json!("By a program")));
+    until(&routes, &next, &other, &[("beta-other", OWN)]).await;
+    until(&routes, key, &other, &[("beta-other", "")]).await;
+    change(json!({ "allowed_api_key_hashes": null, "allowed_models": ["lab/chat"] })).await;
+    until(&routes, key, &other, &[("beta-other", "")]).await;
+    until(&routes, key, &chat(&json!({})), &[("beta-chat", OWN)]).await;
+    let ada = team::person(farebox, EMAIL).await;
+    let changed = change(json!({ "allowed_models": null, "allowed_user_ids": [ada], "is_fallback": true })).await;
+    assert_eq!((&changed["allowed_user_ids"], &changed["is_fallback"]), (&json!([ada]), &json!(true)));
+    until(&routes, key, &chat(&json!({ "provider": { "order": ["alpha"] } })), &[("alpha-chat", "")]).await;
+    let rotated = "sk-rotated-zyxwvutsrqponmlkjihg";
+    let changed = change(json!({ "key": rotated, "is_fallback": false, "is_byok_only": true, "name": null })).await;
+    assert_eq!((&changed["name"], &changed["label"]), (&json!("Lab beta"), &json!("sk-r…jihg")));
+    until(&routes, key, &other, &[("beta-other", rotated)]).await;
+
+    // What makes no sense changes nothing, and a key is never repeated.
+    for body in [
+        json!({ "key": "short" }),
+        json!({ "key": "two words are none, either" }),
+        json!({ "disabled": true }),
+        json!({ "is_fallback": true }),
+        json!({ "allowed_models": [] }),
+        json!({ "allowed_models": ["lab/nothing"] }),
+        json!({ "allowed_api_key_hashes": ["0".repeat(64)] }),
+        json!({ "allowed_user_ids": ["nobody"] }),
+        json!({ "base_url": "http://169.254.169.254/" }),
+        json!({ "name": "x".repeat(81) }),
+    ] {
+        let told = ask(farebox, &manager, ("PATCH", &one), Some(body.clone()), 400).await;
+        let key = body["key"].as_str().unwrap_or("never");
+        assert!(!told.to_string().contains(key), "{told}");
+    }
+    for provider in ["nobody", "sandbox", "http://127.0.0.1/"] {
+        ask(farebox, &manager, ("POST", byok), Some(json!({ "provider": provider, "key": OWN })), 400).await;
+    }
+    until(&routes, key, &other, &[("beta-other", rotated)]).await;
+
+    // Others, and who may not change settings.
+    let strange = provisioning(farebox, "eve@example.com", "5", &[]).await;
+    assert_eq!(ask(farebox, &strange, ("GET", byok), None, 200).await["total_count"], 0);
+    for method in ["GET", "PATCH", "DELETE"] {
+        let body = (method == "PATCH").then(|| json!({ "name": "Eve" }));
+        ask(farebox, &strange, (method, &one), body, 404).await;
+    }
+    let becomes = async |role: &str| {
+        let query = sqlx::query("update membership set role = $1 where person_id = $2");
+        let person: farebox::base::ids::PersonId = ada.parse().expect("an id");
+        query.bind(role).bind(person.0).execute(&farebox.pool).await.expect("changed");
+    };
+    becomes("member").await;
+    for (method, path, body) in [
+        ("POST", byok, Some(json!({ "provider": "alpha", "key": OWN }))),
+        ("PATCH", one.as_str(), Some(json!({ "name": "Mine" }))),
+        ("DELETE", one.as_str(), None),
+    ] {
+        ask(farebox, &manager, (method, path), body, 403).await;
+    }
+    becomes("owner").await;
+    assert_eq!(ask(farebox, &manager, ("DELETE", &one), None, 200).await, json!({ "deleted": true }));
+    until(&routes, key, &other, &[("beta-other", "")]).await;
+    ask(farebox, &manager, ("GET", &one), None, 404).await;
+    ask(farebox, &manager, ("DELETE", &one), None, 404).await;
+    let log = "select string_agg(action || ' ' || actor_kind, ', ' order by seq) from audit_entry
+        where action like 'provider_key.%'";
+    let log = farebox.text(log).await;
+    assert!(log.starts_with("provider_key.connected key, provider_key.changed key"), "{log}");
+    assert!(log.contains("provider_key.replaced key") && log.ends_with("provider_key.disconnected key"), "{log}");
+    let entries = farebox.text("select string_agg(e::text, ' ') from audit_entry e").await;
+    assert!(!entries.contains(OWN) && !farebox.log().contains(OWN) && !farebox.log().contains(rotated));
+    farebox.holds_are_closed().await;
+    farebox.books_are_clean().await;
+}
+
+/// Two programs at once store one key, and the other is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_programs_that_store_a_key_at_once_one_is_refused() {
+    let routes = routes(&[]).await;
+    let farebox = &routes.farebox;
+    let manager = &provisioning(farebox, EMAIL, "", &[]).await;
+    let all = (0..6).map(|n| async move {
+        let body = json!({ "provider": "beta", "key": format!("sk-number-{n}-0123456789abcdef") });
+        send(farebox, manager, reqwest::Method::POST, "/api/v1/byok", Some(body)).await.status().as_u16()
+    });
+    let mut told = futures_util::future::join_all(all).await;
+    told.sort_unstable();
+    assert_eq!(told, [201, 409, 409, 409, 409, 409]);
+    assert_eq!(farebox.text("select count(*)::text from provider_key").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_see_what_own_accounts_come_to_and_what_only_calls_tell() {
+    let routes = routes(&[]).await;
+    let (farebox, key) = (&routes.farebox, &routes.key);
+    let mut ada = routes.ada();
+    let manager = provisioning(farebox, EMAIL, "", &[]).await;
+    connect(&mut ada, &[("api_key", OWN), ("mode", "only")]).await;
+    until(&routes, key, &json!({ "model": "lab/other" }), &[("beta-other", OWN)]).await;
+    for stream in [true, false, false] {
+        let body = json!({ "model": "lab/chat", "stream": stream, "provider": { "order": ["alpha"] } });
+        assert_eq!(routes.told(key, body).await.0, 200);
+    }
+    // One that is cut, from another site.
+    routes.upstream.behave("alpha-chat", Behaviour::Ok { prompt: 10, completion: 20, text: "word ".repeat(20) });
+    let body = json!({ "model": "lab/chat", "max_tokens": 3, "provider": { "order": ["alpha"] },
+        "messages": [{ "role": "user", "content": "Go on." }] });
+    let request = farebox.http.post(farebox.url("/api/v1/chat/completions")).bearer_auth(&key.text);
+    let answer = request.header("http-referer", "https://shop.example/").json(&body).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    farebox.holds_are_closed().await;
+
+    let query = async |body: Value, status: u16| {
+        ask(farebox, &manager, ("POST", "/api/v1/analytics/query"), Some(body), status).await
+    };
+    let sums: (Decimal, Decimal, Decimal, i64, i64) = sqlx::query_as(
+        "select sum(cost), sum(upstream_cost), sum(cost) filter (where is_byok), count(*) filter (where is_byok), count(*)
+         from usage",
+    )
+    .fetch_one(&farebox.pool)
+    .await
+    .expect("sums");
+    let told = query(json!({ "metrics": ["credits_usage", "byok_usage", "total_usage", "request_count"] }), 200).await;
+    let row = &told["data"]["data"][0];
+    assert_eq!((number(&row["credits_usage"]), number(&row["byok_usage"])), (sums.0.normalize(), sums.1.normalize()));
+    assert_eq!(number(&row["total_usage"]), (sums.0 + sums.1).normalize(), "{row}");
+    assert!(sums.1 > Decimal::ZERO && sums.3 > 0, "{sums:?}");
+    // The same from the calls, with what they alone tell.
+    let metrics = json!([
+        "credits_usage",
+        "byok_usage",
+        "total_usage",
+        "request_count",
+        "byok_request_count",
+        "byok_fees",
+        "usage_data",
+        "avg_latency",
+        "p50_latency",
+        "p90_latency",
+        "p99_latency",
+        "avg_throughput",
+        "p99_throughput"
+    ]);
+    let told = query(json!({ "metrics": metrics }), 200).await;
+    let calls = &told["data"]["data"][0];
+    for name in ["credits_usage", "byok_usage", "total_usage", "request_count"] {
+        assert_eq!(calls[name], row[name], "{name}");
+    }
+    assert_eq!((&calls["byok_request_count"], number(&calls["byok_fees"])), (&json!(sums.3), sums.2.normalize()));
+    assert_eq!(calls["usage_data"].to_string(), "0");
+    assert!(number(&calls["p50_latency"]) <= number(&calls["p99_latency"]), "{calls}");
+    assert!(number(&calls["avg_throughput"]) > Decimal::ZERO, "{calls}");
+    let by = |field: &str| json!({ "metrics": ["request_count"], "dimensions": [field] });
+    let rows = query(by("finish_reason"), 200).await["data"]["data"].clone();
+    let of = |name: Value| {
+        let row = rows.as_array().expect("rows").iter().find(|row| row["finish_reason"] == name);
+        row.map(|row| row["request_count"].as_i64().unwrap_or_default())
+    };
+    assert_eq!((of(json!("length")), of(json!("stop"))), (Some(1), Some(sums.4 - 1)), "{rows}");
+    let rows = query(by("origin"), 200).await["data"]["data"].clone();
+    assert!(rows.as_array().expect("rows").iter().any(|row| row["origin"] == "https://shop.example/"), "{rows}");
+    for (field, value) in [("finish_reason", "length"), ("origin", "https://shop.example/")] {
+        let filter = json!({ "field": field, "operator": "eq", "value": value });
+        let body =
+            json!({ "metrics": ["request_count"], "dimensions": ["model"], "granularity": "day", "filters": [filter] });
+        let found = query(body, 200).await["data"]["data"].clone();
+        assert_eq!((&found[0]["request_count"], &found[0]["model"]), (&json!(1), &json!("lab/chat")), "{found}");
+    }
+    // Nothing is dropped in silence: what is not told is named, and what would go through too many calls is not begun.
+    for (body, status, said) in [
+        (json!({ "metrics": ["guardrail_blocks"] }), 400, "`guardrail_blocks` is not known here"),
+        (json!({ "metrics": ["request_count"], "dimensions": ["country"] }), 400, "`country` is not known here"),
+        (
+            json!({ "metrics": ["p90_latency"], "time_range": { "start": "2026-01-01T00:00:00Z", "end": "2026-03-01T00:00:00Z" } }),
+            400,
+            "at most 31 days",
+        ),
+    ] {
+        let told = query(body, status).await;
+        assert!(told["error"]["message"].as_str().is_some_and(|text| text.contains(said)), "{told}");
+    }
+    sqlx::query("update usage_hour set requests = requests + 100001").execute(&farebox.pool).await.expect("many");
+    let told = query(json!({ "metrics": ["p90_latency"] }), 422).await;
+    assert!(told["error"]["message"].as_str().is_some_and(|text| text.contains("shorter `time_range`")), "{told}");
+    query(json!({ "metrics": ["total_usage"] }), 200).await;
 }

@@ -1,5 +1,6 @@
 //! Forty secrets are planted in a varied session, and then looked for: in the log of the program, in its metrics, in every
-//! mail, in every page and answer of the API that was asked for afterwards, and in every row of every table.
+//! mail, in every page and answer of the API that was asked for afterwards, the console's as an operator gets them, in traces as
+//! a collector gets them, in webhooks, and in every row of every table.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +8,11 @@ use serde_json::{Value, json};
 
 use crate::access::{For, ROUTES, path_of};
 use crate::support::fake_upstream::Behaviour;
+use crate::support::receiver::Receiver;
 use crate::support::routes::{EMAIL, PASSWORD, Routes};
 use crate::support::visitor::{Visitor, recovery_link};
 use crate::support::{Farebox, Key, team};
+use crate::traces::{Collector, HEADER, traced};
 
 const PROVIDERS: [&str; 3] = ["alpha", "beta", "gamma"];
 
@@ -67,12 +70,47 @@ async fn dump(farebox: &Farebox) -> Vec<(String, String)> {
     rows
 }
 
+/// Every page of the console that answers, as an operator gets it.
+async fn as_an_operator(routes: &Routes) -> Vec<(String, String)> {
+    let farebox = &routes.farebox;
+    let mut root = crate::console::operator(farebox, "root@example.com").await;
+    let person = team::person(farebox, EMAIL).await;
+    let call: uuid::Uuid = sqlx::query_scalar("select id from usage where org_id = $1 order by id desc limit 1")
+        .bind(routes.key.org.parse::<farebox::base::ids::OrgId>().expect("an id").0)
+        .fetch_one(&farebox.pool)
+        .await
+        .expect("a call");
+    let call = farebox::base::ids::CallId(call).to_string();
+    let month = farebox.text("select to_char(now() at time zone 'UTC', 'YYYY-MM')").await;
+    let mut seen = Vec::new();
+    for (method, path, _) in ROUTES.iter().filter(|(_, path, _)| path.starts_with("/admin")) {
+        let path = path.replace("{org}", &routes.key.org).replace("{call}", &call).replace("{person}", &person);
+        let path = path.replace("{month}", &month).replace("{form}", "csv");
+        if *method == "get" && !path.contains('{') {
+            let page = root.get(&path).await;
+            if page.status == 200 {
+                seen.push((path, page.body));
+            }
+        }
+    }
+    let of_a_call = format!("/admin/organizations/{}/calls/{call}", routes.key.org);
+    assert!(seen.iter().any(|(path, _)| *path == of_a_call), "the page of a call is one of them");
+    seen
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forty_canaries_are_found_nowhere() {
     let mut canaries = Canaries::default();
-    let routes = Routes::with(vec![("FAREBOX_LOG", "debug".to_owned())]).await;
+    let collector = Collector::start(200).await;
+    let mut env = traced(&collector, &[("FAREBOX_LOG", "debug"), ("FAREBOX_ALLOW_PRIVATE_WEBHOOKS", "true")]);
+    env.push(("OTEL_TRACES_SAMPLER", "always_on".to_owned()));
+    let routes = Routes::with(env).await;
+    canaries.plant("collector's password", HEADER);
     let farebox = &routes.farebox;
     let mut ada = routes.ada();
+    let receiver = Receiver::start().await;
+    let hook = super::webhooks::add(&mut ada, &receiver.url("/"), &[]).await;
+    canaries.plant("secret of a webhook", hook.secret);
 
     // Own keys: stored, replaced, refused by the provider (which quotes them), tested, mistyped, disconnected.
     for provider in PROVIDERS {
@@ -127,6 +165,16 @@ async fn forty_canaries_are_found_nowhere() {
     let made = farebox.post(&provisioning, "/api/v1/keys", &json!({ "name": "made by a program" })).await;
     let made: Value = made.json().await.expect("JSON");
     canaries.plant("key", made["key"].as_str().expect("a key"));
+    let listed = farebox.get(&provisioning, "/api/v1/byok?provider=alpha").await;
+    let own = format!("/api/v1/byok/{}", listed["data"][0]["id"].as_str().expect("an id"));
+    for body in [
+        json!({ "key": canaries.word("own key by a program") }),
+        json!({ "key": format!("{} with a space", canaries.word("mistyped key by a program")) }),
+    ] {
+        let told = super::management::send(farebox, &provisioning, reqwest::Method::PATCH, &own, Some(body)).await;
+        let told = told.text().await.expect("a body");
+        assert!(canaries.found_in(&told).is_empty(), "{told}");
+    }
 
     // What people say and what they are told, kept and not kept, whole and in a stream, also where the provider fails.
     for (kept, log) in [(false, ""), (true, "yes")] {
@@ -179,6 +227,20 @@ async fn forty_canaries_are_found_nowhere() {
     assert!(pages.iter().filter(|(_, body)| body.len() > 500).count() > 30, "{} pages were seen", pages.len());
     for (path, body) in &pages {
         assert!(canaries.found_in(body).is_empty(), "{path} has {:?}", canaries.found_in(body));
+    }
+
+    let seen = as_an_operator(&routes).await;
+    assert!(seen.len() > 25, "{} pages of the console were seen", seen.len());
+    for (path, body) in &seen {
+        assert!(canaries.found_in(body).is_empty(), "{path} has {:?}", canaries.found_in(body));
+    }
+    let traces = String::from_utf8_lossy(&collector.raw()).into_owned();
+    assert!(traces.contains("lab/other") && traces.contains("farebox-of-a-test"), "{} bytes", traces.len());
+    assert!(canaries.found_in(&traces).is_empty(), "a trace has {:?}", canaries.found_in(&traces));
+    let told: Vec<String> = receiver.came().iter().map(|one| format!("{:?} {}", one.head, one.body)).collect();
+    assert!(!told.is_empty(), "a key was made, and nobody was told");
+    for message in &told {
+        assert!(canaries.found_in(message).is_empty(), "a webhook has {:?}", canaries.found_in(message));
     }
 
     let log = farebox.log();

@@ -170,6 +170,10 @@ async fn every_answer_has_the_shape_of_the_document() {
     contract.get("/api/v1/credits", "/api/v1/credits", 200).await;
     contract.get("/api/v1/generation", &format!("/api/v1/generation?id={generation}"), 200).await;
     contract.get("/api/v1/generation", "/api/v1/generation?id=gen-00", 404).await;
+    contract.get("/api/v1/generation/content", &format!("/api/v1/generation/content?id={generation}"), 404).await;
+    let model = "/api/v1/model/{author}/{slug}";
+    contract.get(model, "/api/v1/model/sandbox/echo", 200).await;
+    contract.get(model, "/api/v1/model/nobody/nothing", 404).await;
 
     for (status, model, more) in [
         (404, "nobody/nothing", json!({})),
@@ -213,6 +217,18 @@ async fn every_answer_to_a_program_that_manages_has_the_shape_of_the_document() 
         by_manager.send("get", path, path, None, 200).await;
     }
     by_manager.send("get", "/api/v1/activity", "/api/v1/activity?date=2020-01-01", None, 404).await;
+    let byok = "/api/v1/byok";
+    let own = json!({ "provider": "openai", "key": "sk-own-0123456789abcdef", "is_fallback": true });
+    let stored = by_manager.send("post", byok, byok, Some(own.clone()), 201).await;
+    by_manager.send("post", byok, byok, Some(own), 409).await;
+    by_manager.send("post", byok, byok, Some(json!({ "provider": "openai" })), 400).await;
+    by_manager.send("get", byok, byok, None, 200).await;
+    let (stored, named) = (format!("{byok}/{}", stored["data"]["id"].as_str().expect("an id")), "/api/v1/byok/{id}");
+    by_manager.send("get", named, &stored, None, 200).await;
+    by_manager.send("patch", named, &stored, Some(json!({ "name": "Research" })), 200).await;
+    by_manager.send("patch", named, &stored, Some(json!({ "is_byok_only": true })), 400).await;
+    by_manager.send("delete", named, &stored, None, 200).await;
+    by_manager.send("get", named, &stored, None, 404).await;
     by_manager.send("get", "/api/v1/organization/members", "/api/v1/organization/members?limit=0", None, 400).await;
     let shown = by_manager.send("get", "/api/v1/key", "/api/v1/key", None, 200).await;
     assert_eq!(
@@ -488,4 +504,44 @@ async fn careless_addresses_reach_the_same() {
         let answer = farebox.http.get(farebox.url(path)).send().await.expect("an answer");
         assert_eq!(answer.status(), 200, "{path}");
     }
+}
+
+/// Whoever reads the reference finds every field that decides something.
+#[test]
+fn the_document_names_what_a_call_is_read_for() {
+    let document = farebox::gateway::surface::openapi_document();
+    let schemas = &document["components"]["schemas"];
+    let has = |name: &str, fields: &[&str]| {
+        let properties = &schemas[name]["properties"];
+        for field in fields {
+            assert!(properties.get(*field).is_some(), "{name} has no {field}: {properties}");
+        }
+    };
+    let routed = ["provider", "preset", "session_id", "max_cost"];
+    for name in ["ChatCompletionRequest", "CompletionRequest", "ResponseRequest", "EmbeddingsRequest", "RerankRequest"]
+    {
+        has(name, &routed);
+        has(name, &["models"]);
+    }
+    has("MessageRequest", &routed);
+    has("MessageRequest", &["fallbacks"]);
+    has("ChatCompletionRequest", &["reasoning", "n", "response_format", "repetition_penalty"]);
+    has(
+        "ProviderPreferences",
+        &[
+            "order",
+            "only",
+            "ignore",
+            "allow_fallbacks",
+            "require_parameters",
+            "data_collection",
+            "zdr",
+            "quantizations",
+        ],
+    );
+    has("ProviderPreferences", &["sort", "max_price", "preferred_min_throughput", "preferred_max_latency"]);
+    has("MaxPrices", &["prompt", "completion", "request", "image", "audio"]);
+    let sorting = schemas["Sorting"].to_string();
+    assert!(sorting.contains("balanced") && sorting.contains("partition"), "{sorting}");
+    assert!(schemas["PreferredSpeed"].to_string().contains("p90"));
 }

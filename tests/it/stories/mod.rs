@@ -1,13 +1,18 @@
 //! Short stories about what somebody can see.
 
 pub mod activity;
+mod activity_again;
+mod activity_figures;
+mod activity_own;
+mod activity_zones;
 mod auto_topup;
-mod byok;
+pub mod byok;
 mod canaries;
 mod catalog;
 mod chat;
 mod clients;
 mod codes;
+mod conditions;
 mod connect;
 mod contract;
 mod crashes;
@@ -34,7 +39,7 @@ mod notifications;
 mod picture;
 mod preferences;
 mod presets;
-mod privacy;
+pub mod privacy;
 mod production;
 mod receipts;
 mod reconcile;

@@ -54,6 +54,29 @@ async fn filters_live_in_the_address_and_what_was_ticked_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn prices_are_public_and_what_an_organization_set_is_not() {
+    let routes = Routes::start().await;
+    let mut ada = routes.ada();
+    ada.submit("/models/lab/chat", "/models/default", &[("model", "lab/chat")]).await;
+    let mut guest = Visitor::new(&routes.farebox);
+    let list = guest.get("/models?q=lab&sort=name").await;
+    assert_eq!((list.status, listed(&list.body)), (200, vec!["lab/chat".to_owned(), "lab/other".to_owned()]));
+    assert!(list.body.contains("href=\"/sign-in?next=%2Fmodels%3Fq%3Dlab%26sort%3Dname\""), "{}", list.body);
+    let (model, compared) = ("/models/lab/chat", "/models/compare?compare=lab/chat&compare=lab/other");
+    for (path, word) in [(model, "Providers and prices"), (compared, "10K tokens in, 1K out")] {
+        let page = guest.get(path).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.body.contains(word) && page.body.contains("Sign in"), "{path}: {}", page.body);
+    }
+    // The same price for everybody, and nobody's default.
+    let price = |page: &str| between(page, "data-label=\"Input\">", "<");
+    let (hers, theirs) = (ada.get(model).await.body, guest.get(model).await.body);
+    assert_eq!(price(&hers), price(&theirs));
+    assert!(hers.contains("Default model") && !theirs.contains("Default model") && !theirs.contains("/chat?model="));
+    assert_eq!(guest.get("/models/no/such").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_to_four_models_stand_beside_each_other() {
     let routes = Routes::start().await;
     let mut ada = routes.ada();

@@ -11,7 +11,7 @@ use crate::support::{Farebox, Key};
 const LIST: &str = "/settings/presets";
 
 /// Makes a preset; its id.
-async fn make(ada: &mut Visitor<'_>, name: &str, fields: &[(&str, &str)]) -> String {
+pub async fn make(ada: &mut Visitor<'_>, name: &str, fields: &[(&str, &str)]) -> String {
     let id = PresetId::fresh().to_string();
     let page = try_make(ada, &id, name, fields).await;
     assert_eq!((page.status, page.location.as_str()), (303, format!("{LIST}/{id}").as_str()), "{}", page.body);

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+use super::management::{ask, provisioning};
 use crate::support::visitor::Visitor;
 use crate::support::{Farebox, Key, Options, lab};
 
@@ -16,7 +17,7 @@ const EMAIL: &str = "ada@example.com";
 const PASSWORD: &str = "correct horse battery";
 
 /// Hosts as somebody writes them, `PORT` for that of the trap where it is reached by its own address.
-const HOSTS: &[&str] = &[
+pub const HOSTS: &[&str] = &[
     "127.0.0.1",
     "127.1",
     "127.0.1",
@@ -169,12 +170,19 @@ async fn no_spelling_of_a_forbidden_address_is_connected_to() {
         assert_eq!(status, 502, "{host}: {told}");
         assert!(!told.to_string().contains(&trap.port.to_string()), "an error names no address: {told}");
     }
-    // A key of one's own is not sent there either, when it is tested and when it is used.
-    for (slug, host) in slugs.iter().step_by(9) {
-        let page = format!("/settings/integrations/{slug}");
-        let stored = ada.submit(&page, &page, &[("api_key", "sk-ssrf-0123456789abcdef"), ("mode", "only")]).await;
-        assert_eq!(stored.status, 303, "{host}: {}", stored.body);
-        assert_eq!(ada.submit(&page, &format!("{page}/test"), &[]).await.status, 303);
+    // A key of one's own is not sent there either, when a person tests it and when it is used; stored by a program or on the page.
+    let manager = provisioning(&farebox, EMAIL, "", &[]).await;
+    let token = ada.token("/settings/integrations/p0").await;
+    for (at, (slug, host)) in slugs.iter().enumerate() {
+        let (page, secret) = (format!("/settings/integrations/{slug}"), "sk-ssrf-0123456789abcdef");
+        if at % 2 == 0 {
+            let stored = ada.post(&token, &page, &[("api_key", secret), ("mode", "only")]).await;
+            assert_eq!(stored.status, 303, "{host}: {}", stored.body);
+        } else {
+            let body = json!({ "provider": slug, "key": secret, "is_byok_only": true });
+            ask(&farebox, &manager, ("POST", "/api/v1/byok"), Some(body), 201).await;
+        }
+        assert_eq!(ada.post(&token, &format!("{page}/test"), &[]).await.status, 303);
         let shown = ada.get(&page).await.body;
         let said = shown.contains("may not be called from here") || shown.contains("could not be reached");
         assert!(said, "{host}: {shown}");

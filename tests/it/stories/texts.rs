@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::privacy::{PAGE, USUAL, says, set, stored};
 use crate::support::routes::Routes;
-use crate::support::{Farebox, Options, scale};
+use crate::support::{Farebox, Key, Options, scale};
 
 /// Texts that wait in one process.
 const PLACES: usize = 128;
@@ -187,4 +187,60 @@ async fn stored_texts_are_deleted_by_whoever_types_the_word() {
     assert!(told.contains("deleted") && told.contains('2'), "{told}");
     assert_eq!(ada.get(address).await.location, PAGE, "there is nothing to delete");
     is_whole(farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn programs_read_what_was_said_where_they_may() {
+    let routes = storing().await;
+    let (farebox, key) = (&routes.farebox, &routes.key);
+    let told = routes.told(key, says("what is for lunch", false)).await.2;
+    let whole = told["id"].as_str().expect("an id").to_owned();
+    let streamed = farebox.post(key, "/api/v1/chat/completions", &says("and for dinner", true)).await;
+    let stream = streamed.headers()["x-generation-id"].to_str().expect("text").to_owned();
+    assert_eq!(streamed.text().await.map(|text| text.contains("[DONE]")).ok(), Some(true));
+    stored(farebox, 3).await;
+    let asked = async |key: &Key, id: &str| {
+        let request = farebox.http.get(farebox.url(&format!("/api/v1/generation/content?id={id}")));
+        let answer = request.bearer_auth(&key.text).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"))
+    };
+    for (id, said) in [(&whole, "what is for lunch"), (&stream, "and for dinner")] {
+        let (status, told) = asked(key, id).await;
+        let data = &told["data"];
+        let messages = data["input"]["messages"].as_array().expect("messages");
+        assert_eq!((status, &messages[messages.len() - 1]["content"]), (200, &json!(said)), "{told}");
+        assert_eq!(data["output"]["completion"], "Hello from the fake upstream.", "{told}");
+        assert!(
+            data["output"]["reasoning"].is_null() && data["error"].is_null() && data["input_cut"] == false,
+            "{told}"
+        );
+    }
+    // Another key that only calls reads nothing of it, whoever made it; one that manages keys what its maker may read.
+    let other = farebox.key(crate::support::routes::EMAIL, "", &[]).await;
+    assert_eq!(asked(&other, &whole).await.0, 403);
+    let manager = super::management::provisioning(farebox, crate::support::routes::EMAIL, "", &[]).await;
+    assert_eq!(asked(&manager, &whole).await.0, 200);
+    let strange = super::management::provisioning(farebox, "eve@example.com", "5", &[]).await;
+    assert_eq!(asked(&strange, &whole).await.0, 404);
+    assert_eq!(asked(key, "gen-00").await.0, 404);
+    // Of a call of somebody else in the organization, by the role of who made the key.
+    let theirs = "update usage set member_id = gen_random_uuid()";
+    sqlx::query(theirs).execute(&farebox.pool).await.expect("moved");
+    for (role, status) in [("owner", 200), ("admin", 200), ("billing", 403), ("member", 404)] {
+        sqlx::query("update membership set role = $1 where org_id = $2")
+            .bind(role)
+            .bind(key.org.parse::<farebox::base::ids::OrgId>().expect("an id").0)
+            .execute(&farebox.pool)
+            .await
+            .expect("changed");
+        assert_eq!(asked(&manager, &whole).await.0, status, "{role}");
+    }
+    sqlx::query("update membership set role = 'owner'").execute(&farebox.pool).await.expect("changed");
+    // What is not stored is not there.
+    sqlx::query("delete from call_text").execute(&farebox.pool).await.expect("deleted");
+    let (status, told) = asked(key, &whole).await;
+    assert!(
+        status == 404 && told["error"]["message"].as_str().is_some_and(|text| text.contains("is stored")),
+        "{told}"
+    );
 }

@@ -79,9 +79,18 @@ impl Routes {
         Routes::of(Options { env, ..Options::default() }).await
     }
 
+    /// With more in the catalog.
+    pub async fn having(more: impl FnOnce(&FakeUpstream) -> String) -> Routes {
+        Routes::made(Options::default(), more).await
+    }
+
     async fn of(options: Options) -> Routes {
+        Routes::made(options, |_| String::new()).await
+    }
+
+    async fn made(options: Options, more: impl FnOnce(&FakeUpstream) -> String) -> Routes {
         let upstream = FakeUpstream::start();
-        let farebox = lab::start(&catalog(&upstream), options).await;
+        let farebox = lab::start(&format!("{}{}", catalog(&upstream), more(&upstream)), options).await;
         let cookies = Visitor::member(&farebox, EMAIL, PASSWORD).await.cookies().to_vec();
         let key = farebox.key(EMAIL, "100", &[]).await;
         Routes { farebox, upstream, key, cookies }

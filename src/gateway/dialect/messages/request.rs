@@ -15,6 +15,9 @@ const PASSED_OVER: [&str; 5] = ["service_tier", "speed", "inference_geo", "conte
 /// What would run beside the model and is not offered. A request that needs it is refused.
 const REFUSED: [&str; 2] = ["mcp_servers", "container"];
 
+/// Models to fall back on, in this language's own field.
+const MAX_FALLBACKS: usize = 3;
+
 /// # Errors
 /// 400 for what makes no sense or cannot be had, 422 for what is beyond a limit.
 pub(in crate::gateway::dialect) fn read(body: Map<String, Value>) -> Result<ChatRequest, ApiError> {
@@ -70,11 +73,24 @@ fn translated(body: &Map<String, Value>) -> Result<Map<String, Value>, ApiError>
             }
             "thinking" => drop(out.insert("reasoning".into(), reasoning(value)?)),
             "output_config" => output(value, &mut out),
+            "fallbacks" => drop(out.insert("models".into(), fallbacks(value, body)?)),
             name if PASSED_OVER.contains(&name) || REFUSED.contains(&name) => {}
             _ => drop(out.insert(name.clone(), value.clone())),
         }
     }
     Ok(out)
+}
+
+/// What other languages call `models`.
+fn fallbacks(value: &Value, body: &Map<String, Value>) -> Result<Value, ApiError> {
+    if given(body, "models").is_some() {
+        return Err(ApiError::invalid("fallbacks and models say the same. Send one of them."));
+    }
+    let wrong =
+        || ApiError::invalid(format!("fallbacks is not an array of at most {MAX_FALLBACKS} objects with a model."));
+    let list = value.as_array().filter(|list| list.len() <= MAX_FALLBACKS).ok_or_else(wrong)?;
+    let models = list.iter().map(|one| text(one, "model").map(Value::from).ok_or_else(wrong));
+    Ok(Value::Array(models.collect::<Result<_, _>>()?))
 }
 
 fn reasoning(thinking: &Value) -> Result<Value, ApiError> {

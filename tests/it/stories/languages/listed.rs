@@ -41,6 +41,9 @@ async fn models_are_found_by_what_they_take_give_and_cost() {
     assert_eq!(found("?context=32001").await.len(), 0);
     assert_eq!(found("?context=32000&max_price=1").await.len(), 3);
     assert_eq!(found("?min_price=1.01").await.len(), 0);
+    assert_eq!((found("?max_output_price=2").await.len(), found("?min_output_price=2.01").await.len()), (3, 0));
+    assert_eq!((found("?min_age_days=30").await.len(), found("?max_age_days=30").await.len()), (3, 0));
+    assert_eq!(found("?category=&use_rss=false").await.len(), 3, "what is off is off");
     assert_eq!(found("?zdr=true").await.len(), 3, "its providers keep nothing");
     assert_eq!(found("?q=CLAUDE&supported_parameters=tools").await, ["lab/claude"]);
     let cheap = list(&farebox, "/api/v1/models?sort=pricing-low-to-high").await;
@@ -53,7 +56,20 @@ async fn models_are_found_by_what_they_take_give_and_cost() {
     assert_eq!(ids(&embeddings), ["sandbox/embed", "lab/vectors"]);
     let count = list(&farebox, "/api/v1/models/count").await;
     assert_eq!(count["data"]["count"], list(&farebox, "/api/v1/models").await["total_count"]);
-    for bad in ["?limit=0", "?context=0", "?min_price=-1", "?max_price=NaN", "?context=many"] {
+    for bad in [
+        "?limit=0",
+        "?context=0",
+        "?min_price=-1",
+        "?max_price=NaN",
+        "?context=many",
+        "?max_output_price=-1",
+        "?min_age_days=100001",
+        "?category=programming",
+        "?region=eu",
+        "?distillable=true",
+        "?use_rss=true",
+        "?min_coding_index=3",
+    ] {
         let answer = farebox.http.get(farebox.url(&format!("/api/v1/models{bad}"))).send().await.expect("an answer");
         assert_eq!(answer.status(), 400, "{bad}");
     }
