@@ -380,6 +380,7 @@ fn rows_table(org: OrgId, rows: &[Booked], (newest, older): (Option<String>, Opt
     };
     Table {
         id: "rows",
+        title: "Entries".into(),
         columns: vec![
             Column::of("Time, UTC"),
             Column::of("What"),
@@ -458,6 +459,7 @@ pub async fn calls(
     };
     let table = Table {
         id: "calls",
+        title: "The calls that it paid for".into(),
         columns: vec![Column::of("Time"), Column::of("Model"), Column::of("Provider"), Column::right("Cost")],
         rows: found.rows.iter().map(cells).collect(),
         foot: if after.is_none() && !found.more && !found.rows.is_empty() {

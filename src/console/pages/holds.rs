@@ -49,6 +49,7 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<HoldQuer
     };
     let table = Table {
         id: "holds",
+        title: "Open holds".into(),
         columns: vec![
             Column::of("Since"),
             Column::of("Organization"),

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::figures::{exact, figure, table, usd};
+use super::figures::{figure, table, usd};
 use super::{PASSWORD, fill, operator, send, staff};
+use crate::support::shop::becomes;
 use crate::support::visitor::{Visitor, between, form};
 use crate::support::{Farebox, Key, Options, team};
 
@@ -21,8 +22,14 @@ async fn person(farebox: &Farebox, email: &str) -> String {
 /// Every node answers a key so, within a second from `since`.
 async fn turns_to(nodes: &[&Farebox], key: &Key, status: u16, since: Instant) {
     for node in nodes {
-        while node.chat(key, "sandbox/echo", "hi", json!({})).await.status().as_u16() != status {
-            assert!(since.elapsed() < Duration::from_secs(1), "a node does not answer {status}");
+        loop {
+            // When it was asked counts, not how long a busy machine took for the answer.
+            let asked = since.elapsed();
+            let told = node.chat(key, "sandbox/echo", "hi", json!({})).await.status().as_u16();
+            if told == status {
+                break;
+            }
+            assert!(asked < Duration::from_secs(1), "a node answers {told}, not {status}, after {asked:?}");
         }
     }
 }
@@ -158,18 +165,14 @@ async fn an_id_leads_to_its_page_and_each_figure_of_the_overview_to_its_rows() {
     }
     assert!(abel.get("/admin").await.body.contains("action=\"/admin/find\""));
 
-    // What running calls hold, with a hold that nobody ends.
-    for (id, amount, ago) in
-        [("01900000000070008000000000000001", "0.25", 0), ("01900000000070008000000000000002", "0.5", 100)]
-    {
+    // What running calls hold.
+    for (id, amount) in [("01900000000070008000000000000001", "0.25"), ("01900000000070008000000000000002", "0.5")] {
         sqlx::query(
             "insert into hold (org_id, id, amount, meters, memo, expires_at)
-             select org_id, $1::uuid, $2::numeric, '{}', '', now() + interval '90 seconds' - make_interval(secs => $3) from credit
-             where org_id = $4",
+             select org_id, $1::uuid, $2, '{}', '', now() + interval '1 hour' from credit where org_id = $3",
         )
         .bind(id)
         .bind(amount.parse::<rust_decimal::Decimal>().expect("an amount"))
-        .bind(f64::from(ago))
         .bind(key.org.parse::<farebox::base::ids::OrgId>().expect("an id").0)
         .execute(&farebox.pool)
         .await
@@ -183,22 +186,10 @@ async fn an_id_leads_to_its_page_and_each_figure_of_the_overview_to_its_rows() {
     assert!(overview.contains("href=\"/admin/holds\""), "{overview}");
     for path in ["/admin/holds".to_owned(), format!("/admin/holds?org={}", key.org)] {
         let page = abel.get(&path).await.body;
-        // The one that is over may have been swept at this moment.
-        let rows = page.matches(&key.org).count();
-        assert!(rows >= 1, "{page}");
-        let sum = usd(&exact(&format!(
-            "<{}",
-            page.rsplit("<tfoot>")
-                .next()
-                .unwrap_or_default()
-                .split("data-label=\"Held\"")
-                .nth(1)
-                .unwrap_or_default()
-                .split("</td>")
-                .next()
-                .unwrap_or_default()
-        )));
-        assert_eq!(sum, figure(&page, "Held of credits"), "{page}");
+        let mut rows = table(&page, "holds");
+        let sum = usd(&rows.pop().expect("a sum")[2]);
+        assert_eq!(rows.iter().map(|row| usd(&row[2])).sum::<farebox::base::Usd>(), sum, "{rows:?}");
+        assert_eq!((rows.len(), sum, figure(&page, "Held of credits")), (2, usd("0.75"), usd("0.75")), "{page}");
     }
     assert_eq!(figure(&overview, "Held by running calls"), usd("0.75"));
     assert_eq!(abel.get("/admin/holds?org=nobody").await.status, 422);
@@ -242,6 +233,7 @@ async fn the_overview_warns_of_what_the_database_knows() {
     let farebox = Farebox::start().await;
     let mut abel = staff(&farebox, "abel@example.com", "auditor").await;
     let key = farebox.key("ada@example.com", "10", &[]).await;
+    becomes(&farebox, "select (count(*) > 0)::text from audit_anchor", "true").await;
     let page = abel.get("/admin").await.body;
     for text in ["abandoned by their process", "more than was held", "anchored"] {
         assert!(!page.contains(text), "{text} without a cause");

@@ -275,7 +275,7 @@ async fn a_price_list_is_seen_before_it_is_applied_and_makes_versions() {
     // One price by hand, with what it would have cost.
     let here = format!("/admin/catalog/endpoints/{}/price", between(&page, "/admin/catalog/endpoints/", "\""));
     let page = olive.get(&format!("{here}?prompt=2&completion=4")).await;
-    assert!(page.status == 200 && page.body.contains("Would have paid"), "{}", page.body);
+    assert!(page.status == 200 && page.body.contains("By these prices"), "{}", page.body);
     assert!(page.body.contains("~ price "), "in the words of the command line: {}", page.body);
     assert_eq!(olive.get("/admin/fees").await.status, 200);
     let set = [("provider", "openai"), ("credential", "sk-secret-of-the-house"), ("reason", "a new account")];
@@ -285,6 +285,12 @@ async fn a_price_list_is_seen_before_it_is_applied_and_makes_versions() {
         assert!(!olive.get("/admin/upstreams").await.body.contains("sk-secret-of-the-house"));
     }
     let mut abel = staff(&farebox, "abel@example.com", "auditor").await;
-    assert!(!abel.get("/admin/catalog").await.body.contains("/admin/catalog/lists"));
+    // Who reads everything about money reads lists too, and what prices by them would have come to; nothing there changes anything.
+    assert!(abel.get("/admin/catalog").await.body.contains("href=\"/admin/catalog/lists\""));
+    for path in ["/admin/catalog/lists".to_owned(), format!("{}?markup=20", kept.location), here] {
+        let page = abel.get(&path).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(!page.body.contains("name=\"reason\""), "{path}");
+    }
     farebox.books_are_clean().await;
 }
