@@ -81,3 +81,4 @@ pub async fn erase(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Erro
     sqlx::query!("delete from week_told where org_id = $1", org.0).execute(conn).await?;
     Ok(())
 }
+    sqlx::query!("delete from limit_mark where org_id = $1", org.0).execute(&mut *conn).await?;
