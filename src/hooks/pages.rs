@@ -1,6 +1,5 @@
 //! `/settings/webhooks`: the list, adding, editing, the secret, switching, trying, deleting.
 
-use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
@@ -16,9 +15,10 @@ use crate::base::paging::{Rows, fetch_limit};
 use crate::orgs::{Permission, SettingsEditor};
 use crate::vault::Vault;
 use crate::web::present::when;
+use crate::web::flash::told;
 use crate::web::views::hooks as views;
 use crate::web::views::{Badge, Choice, Field, Pager};
-use crate::web::{App, EmptyForm, Fields, PageError, Protected, flash, html, see_other, unprocessable};
+use crate::web::{App, EmptyForm, Fields, PageError, Protected, html, once, unprocessable};
 
 pub(super) const HERE: &str = "/settings/webhooks";
 pub(super) const SECTION: &str = "webhooks";
@@ -37,12 +37,6 @@ impl From<HookError> for PageError {
             told => PageError::Invalid(told.to_string()),
         }
     }
-}
-
-pub(super) fn told(app: &App, to: &str, good: bool, text: &str) -> HttpResponse {
-    let mut response = see_other(to);
-    flash::set(&mut response, app, good, text);
-    response
 }
 
 pub(super) fn page_of(id: HookId) -> String {
@@ -231,13 +225,6 @@ pub async fn create(
             unprocessable(&typed.view(&member, None, id.to_string()))
         }
     }
-}
-
-/// A page of which nobody keeps a copy.
-fn once(view: &impl askama::Template) -> Result<HttpResponse, PageError> {
-    let mut response = html(view)?;
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    Ok(response)
 }
 
 #[derive(Deserialize)]

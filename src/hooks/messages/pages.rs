@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use crate::base::Viewer;
 use crate::base::ids::DeliveryId;
-use crate::hooks::pages::{HERE, SECTION, page_of, told};
+use crate::hooks::pages::{HERE, SECTION, page_of};
 use crate::hooks::send_again::{AgainError, MAX_ATTEMPTS, send_again};
 use crate::hooks::store::{self, AttemptRow, DeliveryRow};
 use crate::orgs::SettingsEditor;
+use crate::web::flash::told;
 use crate::web::present::when;
 use crate::web::views::Badge;
 use crate::web::views::hooks as views;

@@ -11,9 +11,10 @@ use crate::mail::{Always, Topic};
 use crate::notices::{self, Choice, SaveError, offered};
 use crate::orgs::{self, Manager, Member, Permission, Role};
 use crate::topups::Usual;
+use crate::web::flash::told;
 use crate::web::views::notices as views;
 use crate::web::views::{Choice as Offer, Field, Pager};
-use crate::web::{App, Fields, PageError, Protected, flash, html, see_other};
+use crate::web::{App, Fields, PageError, Protected, html};
 
 const HERE: &str = "/settings/notifications";
 const PEOPLE: &str = "/settings/notifications/people";
@@ -107,12 +108,6 @@ pub async fn show(app: web::Data<App>, member: Member) -> Result<HttpResponse, P
 fn read(fields: &Fields) -> Vec<(Topic, Choice)> {
     let of = |topic: Topic| Choice::parse(fields.one(topic.code())).map(|choice| (topic, choice));
     Topic::ALL.into_iter().filter_map(of).collect()
-}
-
-fn told(app: &App, to: &str, good: bool, text: &str) -> HttpResponse {
-    let mut response = see_other(to);
-    flash::set(&mut response, app, good, text);
-    response
 }
 
 /// `POST /settings/notifications`
