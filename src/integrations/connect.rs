@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::PlainProviderKey;
 use super::provider_key::{MAX_LIMITS, ProviderKey, purpose};
-use super::store::{self, SealedKey};
+use super::store;
 use crate::audit::{self, Action, Target};
 use crate::base::ids::{KeyId, PersonId, ProviderKeyId};
 use crate::catalog::{ListedProvider, ProviderKind};
@@ -68,10 +68,8 @@ pub async fn connect(
     let before = store::find(conn, org, slug).await?;
     let (label, sealed) = match (&wish.key, &before) {
         (Some(key), _) => {
-            let data_key = vault.of(conn, org).await?;
             let secret = key.secret().expose().as_bytes();
-            let sealed = data_key.seal(&purpose(org, slug, &origin), secret).map_err(VaultError::from)?;
-            (key.label(), Some(SealedKey { data_key: data_key.id, sealed }))
+            (key.label(), Some(vault.seal(conn, org, &purpose(org, slug, &origin), secret).await?))
         }
         (None, None) => return Err(ConnectError::NoKey),
         (None, Some(before)) if before.origin != origin => return Err(ConnectError::Moved),
