@@ -10,12 +10,13 @@ use super::event::EventKind;
 use super::messages::pages::message_view;
 use super::send::Courier;
 use super::{add, change, emit, store};
+use crate::accounts;
 use crate::base::ids::{DeliveryId, HookId};
 use crate::base::paging::{Rows, fetch_limit};
 use crate::orgs::{Permission, SettingsEditor};
 use crate::vault::Vault;
-use crate::web::present::when;
 use crate::web::flash::told;
+use crate::web::present::when;
 use crate::web::views::hooks as views;
 use crate::web::views::{Badge, Choice, Field, Pager};
 use crate::web::{App, EmptyForm, Fields, PageError, Protected, html, once, unprocessable};
@@ -248,6 +249,10 @@ pub async fn show(
     let (now, viewer, href) = (app.clock.now(), member.person().viewer(), page_of(hook.id));
     let mut conn = member.tenant(&app).await?;
     let messages = Rows::of(store::deliveries(&mut conn, hook.org, hook.id, before, fetch_limit(ROWS)).await?, ROWS);
+    let made_by = match hook.created_by {
+        Some(person) => accounts::find_person(&mut conn, person).await?.map(|person| person.name),
+        None => None,
+    };
     drop(conn);
     let on = hook.disabled_at.is_none();
     let labels = |code: &String| EventKind::parse(code).map_or_else(|| code.clone(), |kind| kind.label().to_owned());
@@ -265,6 +270,7 @@ pub async fn show(
         state_note: state_note.to_owned(),
         events: hook.events.iter().flatten().map(labels).collect(),
         made: when(hook.created_at, now, viewer),
+        made_by: made_by.unwrap_or_default(),
         failing_since: hook.failing_since.filter(|_| on).map(|at| when(at, now, viewer)),
         old_until: still_signs(&hook, now).map_or_else(String::new, |until| {
             let until = viewer.moment_in_zone(until);

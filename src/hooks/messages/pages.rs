@@ -25,7 +25,7 @@ pub(crate) fn message_view(row: &DeliveryRow, on: bool, now: DateTime<Utc>, view
         "dead" => Badge::new("bad", "circle-x", "Given up"),
         "held" => Badge::new("", "ban", "Held"),
         _ if row.claimed => Badge::new("accent", "send", "Being sent"),
-        _ if row.attempts > 0 => Badge::new("warn", "clock", "Tried again"),
+        _ if row.attempts > 0 => Badge::new("warn", "clock", "Not taken yet"),
         _ => Badge::new("", "clock", "Waiting"),
     };
     views::Message {
