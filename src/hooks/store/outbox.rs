@@ -226,19 +226,29 @@ pub async fn note_working(conn: &mut PgConnection, org: OrgId, hook: HookId) -> 
     Ok(())
 }
 
-/// Whether it has been failing for so long.
+/// Whether it has been failing for so long, and at least so many tries within that time. Since it began to fail every try
+/// did, so those are counted that were made; the counting ends where there are enough.
 pub async fn note_failing(
     conn: &mut PgConnection,
     org: OrgId,
     hook: HookId,
-    so_long: Duration,
+    (so_long, tries): (Duration, i64),
 ) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"update hook set failing_since = coalesce(failing_since, now()) where org_id = $1 and id = $2
-           returning failing_since < now() - $3::bigint * interval '1 second' as "long!""#,
+        r#"update hook h set failing_since = coalesce(failing_since, now()) where org_id = $1 and id = $2
+           returning case when failing_since < now() - $3::bigint * interval '1 second' then (
+                select count(*) from (
+                    select from hook_delivery d
+                    join hook_attempt a on a.org_id = d.org_id and a.delivery_id = d.id
+                    where d.org_id = $1 and d.hook_id = $2 and d.last_at >= now() - $3::bigint * interval '1 second'
+                        and a.at >= now() - $3::bigint * interval '1 second'
+                    limit $4
+                ) lately
+           ) >= $4 else false end as "long!""#,
         org.0,
         hook.0,
         i64::try_from(so_long.as_secs()).unwrap_or(i64::MAX),
+        tries,
     )
     .fetch_one(conn)
     .await
