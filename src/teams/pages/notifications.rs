@@ -160,9 +160,12 @@ pub async fn people(app: web::Data<App>, manager: Manager, query: web::Query<Fin
     let mut conn = manager.tenant(&app).await?;
     let usual = Usual::of(&mut conn, org).await?;
     let members = Rows::of(orgs::member_page(&mut conn, org, &search, after, fetch_limit(ROWS)).await?, ROWS);
+    let ids: Vec<PersonId> = members.rows.iter().map(|member| member.person).collect();
+    let mut chosen = notices::choices_of_people(&mut conn, org, &ids).await?;
+    drop(conn);
     let mut rows = Vec::with_capacity(members.rows.len());
     for member in &members.rows {
-        let chosen = notices::choices_of(&mut conn, org, member.person).await?;
+        let chosen = chosen.remove(&member.person).unwrap_or_default();
         let gets = topics(member.role(), true, &chosen, &usual).into_iter().filter_map(|topic| {
             let now = topic.choices.iter().find(|choice| choice.selected)?;
             match now.value.as_str() {
