@@ -23,7 +23,7 @@ mod weekly;
 pub mod pages;
 
 pub use chart::{CREDITS, Kind, account_kind, account_note};
-pub use close::{Close, KEY_PURPOSE, close_due, end_of, start_of};
+pub use close::{Close, KEY_PURPOSE, close_due, end_of, is_late, start_of};
 pub use daily::daily;
 pub use export::{ENTRIES_HEAD, SUMMARY_HEAD, TRANSFERS_HEAD, cell, entries, line, summary};
 pub use statement::{

@@ -12,6 +12,7 @@ use crate::catalog::{self, Catalog};
 use crate::config::Config;
 use crate::db::migrate::MIGRATOR;
 use crate::db::{self, moment};
+use crate::jobs::{self, Waiting};
 
 /// What Farebox understands: see CONTRIBUTING.md.
 const OLDEST: i64 = 150_000;
@@ -75,7 +76,7 @@ pub async fn check(patient: &Patient<'_>, none: Option<&Finding>) -> Vec<Finding
         findings.extend(told("wall between tenants", wall(pool, &mut conn).await));
         findings.extend(told("parts of the calls", parts(&mut conn).await));
         findings.extend(told("operators", operators(&mut conn).await));
-        findings.extend(told("jobs", jobs(&mut conn).await));
+        findings.extend(told("jobs", queue(&mut conn).await));
     } else {
         findings.push(Finding::warning("rest", "is looked at when the schema is this version's", "see above"));
     }
@@ -375,9 +376,9 @@ async fn operators(conn: &mut PgConnection) -> Result<Vec<Finding>, sqlx::Error>
     }])
 }
 
-async fn jobs(conn: &mut PgConnection) -> Result<Vec<Finding>, sqlx::Error> {
+async fn queue(conn: &mut PgConnection) -> Result<Vec<Finding>, sqlx::Error> {
     const CHECK: &str = "jobs";
-    let (dead, late) = store::jobs(conn).await?;
+    let Waiting { dead, late, .. } = jobs::waiting(conn).await?;
     let mut findings = Vec::new();
     if dead > 0 {
         let found = format!("{dead} used up their tries");
@@ -387,8 +388,8 @@ async fn jobs(conn: &mut PgConnection) -> Result<Vec<Finding>, sqlx::Error> {
             "see Mails and jobs in the console: mend the cause and let them try again",
         ));
     }
-    if late > 0 {
-        let found = format!("{late} wait for more than a quarter of an hour");
+    if late > jobs::LATE {
+        let found = format!("the oldest should have run {} minutes ago", late / 60);
         findings.push(Finding::warning(
             CHECK,
             found,

@@ -1,7 +1,7 @@
 //! `/admin`: how much came in, how much went out, and what somebody has to look at.
 
 use actix_web::{HttpResponse, web};
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use sqlx::PgConnection;
 
 use super::{address, page};
@@ -11,11 +11,42 @@ use crate::books;
 use crate::catalog::Shelf;
 use crate::console::extract::Staff;
 use crate::console::{margin, store};
-use crate::ledger::Movement;
-use crate::topups::reconcile;
+use crate::jobs::{self, Waiting};
+use crate::ledger::{self, Movement};
+use crate::mail;
+use crate::topups::{self, reconcile};
 use crate::web::present::amount;
 use crate::web::views::blocks::{Block, Cell, Column, Figure, Figures, Note, Table};
 use crate::web::{App, PageError};
+
+/// What waits, counted by those who know from when on it waits for too long.
+struct Health {
+    holds: i64,
+    holds_over: i64,
+    mails_dead: i64,
+    mails_late: i64,
+    events_late: i64,
+    jobs: Waiting,
+    disputes: i64,
+    refunds: i64,
+}
+
+impl Health {
+    async fn read(conn: &mut PgConnection) -> Result<Health, sqlx::Error> {
+        let (holds, holds_over) = ledger::count_holds(conn).await?;
+        let (disputes, refunds) = store::open_payments(conn).await?;
+        Ok(Health {
+            holds,
+            holds_over,
+            mails_dead: mail::count_dead(conn).await?,
+            mails_late: mail::count_late(conn).await?,
+            events_late: topups::late_events(conn).await?,
+            jobs: jobs::waiting(conn).await?,
+            disputes,
+            refunds,
+        })
+    }
+}
 
 /// What moved in a span, as the house sees it.
 #[derive(Default)]
@@ -62,8 +93,8 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
     let now = app.clock.now();
     let today = now.date_naive();
     let mut conn = app.db.begin_with(super::books::READ).await?;
-    let (health, jobs) = (store::health(&mut conn).await?, store::count_jobs(&mut conn).await?);
-    let mut blocks = alerts(&mut conn, &shelf, &staff, &health, jobs.1).await?;
+    let health = Health::read(&mut conn).await?;
+    let mut blocks = alerts(&mut conn, &shelf, &staff, &health, now).await?;
     let mut rows = Vec::new();
     for (label, days) in [("Today", 0), ("Last 7 days", 6), ("Last 30 days", 29)] {
         let from = today.checked_sub_days(Days::new(days)).unwrap_or(today);
@@ -83,7 +114,6 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
     let month = today.checked_sub_days(Days::new(29)).unwrap_or(today);
     let earned = margin::total(&mut conn, books::start_of(month), now).await?;
     let totals = store::org_totals(&mut conn).await?;
-    let (waiting, dead) = jobs;
     blocks.push(Block::Figures(Figures {
         id: "owed",
         title: "What we owe and earn".into(),
@@ -110,10 +140,14 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
         title: "Work".into(),
         note: String::new(),
         figures: vec![
-            Figure::count("Jobs waiting", whole(waiting), if staff.is_operator() { "/admin/jobs" } else { "" }),
+            Figure::count(
+                "Jobs waiting",
+                whole(health.jobs.jobs),
+                if staff.is_operator() { "/admin/jobs" } else { "" },
+            ),
             Figure::count(
                 "Jobs given up",
-                whole(dead),
+                whole(health.jobs.dead),
                 if staff.is_operator() { "/admin/jobs?state=dead" } else { "" },
             ),
             Figure::count(
@@ -123,12 +157,12 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
             ),
             Figure::count(
                 "Mails waiting for long",
-                whole(health.mails_waiting),
+                whole(health.mails_late),
                 if staff.is_operator() { "/admin/mails?state=waiting" } else { "" },
             ),
-            Figure::count("Messages not applied", whole(health.events_waiting), ""),
-            Figure::count("Open disputes", whole(health.disputes_open), "/admin/payments?state=disputed"),
-            Figure::count("Refunds on their way", whole(health.refunds_pending), "/admin/payments"),
+            Figure::count("Messages waiting for long", whole(health.events_late), ""),
+            Figure::count("Open disputes", whole(health.disputes), "/admin/payments?state=disputed"),
+            Figure::count("Refunds on their way", whole(health.refunds), "/admin/payments"),
         ],
     }));
     page(staff.shell("overview", "Overview", "What came in, what went out, and what needs somebody."), blocks)
@@ -164,15 +198,21 @@ async fn alerts(
     conn: &mut PgConnection,
     shelf: &Shelf,
     staff: &Staff,
-    health: &store::Health,
-    dead: i64,
+    health: &Health,
+    now: DateTime<Utc>,
 ) -> Result<Vec<Block>, sqlx::Error> {
     // An auditor is told of it, and has nothing to do there.
     let to = |path: &'static str| if staff.is_operator() { path } else { "" };
     let mut blocks = Vec::new();
-    if let Some(close) = books::latest_close(conn).await?.filter(|close| !close.is_clean()) {
-        let text = format!("The books of {} were closed with {} findings.", close.day, close.findings);
-        blocks.push(alert("bad", text, &format!("/admin/books/closes/{}", close.day), "Look at them"));
+    if let Some(close) = books::latest_close(conn).await? {
+        let href = format!("/admin/books/closes/{}", close.day);
+        if !close.is_clean() {
+            let text = format!("The books of {} were closed with {} findings.", close.day, close.findings);
+            blocks.push(alert("bad", text, &href, "Look at them"));
+        } else if books::is_late(close.day, now) {
+            let text = format!("The books are closed up to {} and no further.", close.day);
+            blocks.push(alert("warn", text, &href, "The last close"));
+        }
     }
     for run in reconcile::latest(conn).await? {
         if run.open > 0 || !run.difference().is_zero() {
@@ -188,8 +228,8 @@ async fn alerts(
             blocks.push(alert("warn", text, "/admin/books/reconciliation", "Comparisons"));
         }
     }
-    if health.held_overdue > 0 {
-        let text = format!("{} holds are older than they may be.", health.held_overdue);
+    if health.holds_over > 0 {
+        let text = format!("{} holds are older than they may be.", health.holds_over);
         blocks.push(alert("bad", text, "", ""));
     }
     if health.mails_dead > 0 {
@@ -200,8 +240,13 @@ async fn alerts(
             "Mails",
         ));
     }
+    let Waiting { dead, late, .. } = health.jobs;
     if dead > 0 {
         blocks.push(alert("warn", format!("{dead} jobs used up their tries."), to("/admin/jobs?state=dead"), "Jobs"));
+    }
+    if late > jobs::LATE {
+        let text = format!("The oldest job should have run {} minutes ago.", late / 60);
+        blocks.push(alert("warn", text, to("/admin/jobs"), "Jobs"));
     }
     let catalog = shelf.current();
     let closed: Vec<&str> =

@@ -27,7 +27,7 @@ pub use codes::{
     insert_batch, insert_code_failures, insert_redemption, lock_code, made_alone, redemption, redemptions,
     revoke_batch,
 };
-pub use events::{drop_events, has_event, insert_event, mark_applied, waiting_events};
+pub use events::{drop_events, has_event, insert_event, late_events, mark_applied, waiting_events};
 pub use methods::{
     MethodRow, customer, customers, delete_customer, erase_methods, insert_method, payment_method, payment_methods,
     remove_method, set_customer, set_default_method,
