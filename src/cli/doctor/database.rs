@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sqlx::{PgConnection, PgPool};
 
 use super::disk::size;
-use super::{Database, Finding, Patient, no_database, store, unasked};
+use super::{CONNECT_WITHIN, Database, Finding, Patient, no_database, store, unasked};
 use crate::base::ids::{OrgId, RequestId};
 use crate::catalog::{self, Catalog};
 use crate::config::Config;
@@ -45,23 +45,29 @@ pub async fn catalog(patient: &Patient<'_>) -> Option<Catalog> {
     catalog::load(&mut conn).await.ok()
 }
 
-pub async fn check(patient: &Patient<'_>, none: Option<&Finding>) -> Vec<Finding> {
-    let Some(pool) = &patient.pool else {
-        let unread = || {
-            Finding::fault(
-                "address",
-                "is no Postgres URL",
-                "write FAREBOX_DATABASE_URL like postgres://user@host/farebox",
-            )
-        };
-        return vec![none.cloned().unwrap_or_else(unread)];
+pub fn no_address() -> Finding {
+    Finding::fault("address", "is no Postgres URL", "write FAREBOX_DATABASE_URL like postgres://user@host/farebox")
+}
+
+/// Opens the first connection.
+///
+/// # Errors
+/// A finding that says why there is none.
+pub async fn answers(pool: PgPool) -> Result<PgPool, Finding> {
+    let why = match tokio::time::timeout(CONNECT_WITHIN, pool.acquire()).await {
+        Ok(Ok(_)) => return Ok(pool),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no connection within {} seconds", CONNECT_WITHIN.as_secs()),
     };
+    let advice = "check FAREBOX_DATABASE_URL, that Postgres runs, and that this machine may reach it";
+    Err(Finding::fault("answer", format!("the database does not answer: {why}"), advice))
+}
+
+pub async fn check(patient: &Patient<'_>, none: Option<&Finding>) -> Vec<Finding> {
+    let Some(pool) = &patient.pool else { return vec![none.cloned().unwrap_or_else(no_address)] };
     let mut conn = match pool.acquire().await {
         Ok(conn) => conn,
-        Err(error) => {
-            let advice = "check FAREBOX_DATABASE_URL, that Postgres runs, and that this machine may reach it";
-            return vec![Finding::fault("answer", format!("the database does not answer: {}", reason(&error)), advice)];
-        }
+        Err(error) => return vec![unasked("answer", &error)],
     };
     let mut findings = vec![answer(&mut conn).await];
     let schema = schema(&mut conn).await;
@@ -85,14 +91,6 @@ pub async fn check(patient: &Patient<'_>, none: Option<&Finding>) -> Vec<Finding
 
 fn told(check: &'static str, found: Result<Vec<Finding>, sqlx::Error>) -> Vec<Finding> {
     found.unwrap_or_else(|error| vec![unasked(check, &error)])
-}
-
-/// A pool that gave up says only that it did.
-fn reason(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::PoolTimedOut => "no connection within five seconds".to_owned(),
-        error => error.to_string(),
-    }
 }
 
 async fn answer(conn: &mut PgConnection) -> Finding {
