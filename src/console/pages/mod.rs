@@ -33,6 +33,7 @@ pub mod overview;
 pub mod payments;
 pub mod people;
 pub mod price_lists;
+mod second;
 pub mod staff;
 pub mod upstreams;
 
