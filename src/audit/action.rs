@@ -1,35 +1,11 @@
 //! What can be done, as the log names it.
 
-macro_rules! actions {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $label:literal;)*) => {
-        /// Something that was done. Its code is stored, its label is shown.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub enum Action {
-            $($(#[$doc])* $name,)*
-        }
+use crate::base::coded;
 
-        impl Action {
-            pub const ALL: &'static [Action] = &[$(Action::$name,)*];
+coded! {
+    /// Something that was done. Its code is stored, its label is shown.
+    Action: &'static str;
 
-            /// The stored code; once written it never changes its meaning.
-            #[must_use]
-            pub const fn code(self) -> &'static str {
-                match self {
-                    $(Action::$name => $code,)*
-                }
-            }
-
-            #[must_use]
-            pub const fn label(self) -> &'static str {
-                match self {
-                    $(Action::$name => $label,)*
-                }
-            }
-        }
-    };
-}
-
-actions! {
     SignedUp = "account.signed_up", "Signed up";
     SignedIn = "account.signed_in", "Signed in";
     SignInFailed = "account.sign_in_failed", "Failed to sign in";
@@ -153,10 +129,9 @@ actions! {
 }
 
 impl Action {
-    /// The action of a stored code; `None` for one that a later version wrote.
     #[must_use]
-    pub fn parse(code: &str) -> Option<Action> {
-        Action::ALL.iter().copied().find(|action| action.code() == code)
+    pub const fn label(self) -> &'static str {
+        self.fact()
     }
 }
 

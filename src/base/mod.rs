@@ -1,6 +1,7 @@
 //! The vocabulary of Farebox: values that cannot be wrong, without any I/O or framework.
 
 pub mod clock;
+mod codes;
 pub mod csv;
 pub mod email_address;
 pub mod ids;
@@ -14,6 +15,7 @@ pub mod slug;
 pub mod viewer;
 
 pub use clock::Clock;
+pub(crate) use codes::coded;
 pub use email_address::EmailAddress;
 pub use money::Usd;
 pub use origin::Origin;

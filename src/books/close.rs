@@ -67,6 +67,15 @@ pub fn end_of(day: NaiveDate) -> DateTime<Utc> {
     start_of(day.checked_add_days(Days::new(1)).unwrap_or(day))
 }
 
+/// Two days that ended without a close are too many.
+const LATE: TimeDelta = TimeDelta::days(2);
+
+/// Whether the books should have been closed further than a day by now.
+#[must_use]
+pub fn is_late(closed: NaiveDate, now: DateTime<Utc>) -> bool {
+    now - end_of(closed) > LATE
+}
+
 /// Closes every day that ended at least `after` ago and is not closed, in order. Nothing where none is due, or another process is at it.
 ///
 /// Checking the books takes as long as they are large, and the house's chain of the audit log is locked from its first entry to

@@ -28,7 +28,7 @@ pub mod pages;
 
 pub use chart::{CREDITS, Kind, account_kind, account_note};
 pub use checks::{Check, UsageDay};
-pub use close::{Close, KEY_PURPOSE, close_due, end_of, start_of};
+pub use close::{Close, KEY_PURPOSE, close_due, end_of, is_late, start_of};
 pub use daily::daily;
 pub use export::{ENTRIES_HEAD, SUMMARY_HEAD, TRANSFERS_HEAD, cell, entries, line, summary};
 pub use rows::{OrgRows, org_rows};

@@ -89,6 +89,16 @@ fn sign_up_of(value: &Value) -> Result<SignUpPolicy, String> {
     SignUpPolicy::read(&kept.policy, &kept.domains)
 }
 
+/// Why this version of the program cannot read a rule; `None` where it can.
+#[must_use]
+pub fn unreadable(name: &str, value: Option<&Value>) -> Option<String> {
+    match name {
+        FEES => fees_of(value?).err(),
+        SIGN_UP => sign_up_of(value?).err(),
+        _ => None,
+    }
+}
+
 /// A version in words, for people.
 #[must_use]
 pub fn told(name: &str, value: Option<&Value>) -> String {
@@ -150,6 +160,7 @@ mod tests {
         let typed = |rule: &str| BTreeMap::from([("card".to_owned(), rule.to_owned())]);
         let fees = read_fees("5", "100.50", &typed("3.25% min 0.50")).unwrap_or_else(|error| panic!("{error}"));
         let again = fees_of(&write_fees(&fees)).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(unreadable(FEES, Some(&write_fees(&fees))), None);
         assert_eq!((again.min, again.max, again.rules), (fees.min, fees.max, fees.rules));
         assert!(read_fees("5", "100", &typed("off")).is_ok_and(|fees| fees.rules == [("card".to_owned(), None)]));
         for (min, max, rule) in
@@ -157,6 +168,7 @@ mod tests {
         {
             assert!(read_fees(min, max, &typed(rule)).is_err(), "{min} {max} {rule}");
         }
+        assert!(unreadable(FEES, Some(&json!({ "min": "5" }))).is_some() && unreadable(FEES, None).is_none());
         let policy =
             SignUpPolicy::read("domains", "@Example.com, example.org").unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(sign_up_of(&write_sign_up(&policy)), Ok(policy));

@@ -38,6 +38,9 @@ pub async fn run(pool: PgPool, health: Health, stop: CancellationToken) {
 }
 
 async fn write_down(pool: &PgPool, health: &Health) -> Result<(), sqlx::Error> {
+    if !health.has_fresh() {
+        return Ok(());
+    }
     // The transaction first: nothing is taken that could not be written.
     let mut tx = pool.begin().await?;
     let taken = health.take_fresh();

@@ -5,12 +5,15 @@
 
 use std::time::Instant;
 
-use super::forward::Step;
+use super::forward::{End, Step};
 use super::providers::Failure;
 use super::settle::Receipt;
 use super::{Call, Ended, Status};
 use crate::catalog::Task;
 use crate::traces::{Context, Kind, Trace, Tracer, Value};
+
+/// The `error.type` of what was not heard to its end because the client had left.
+const CANCELLED: &str = "cancelled";
 
 /// A trace that is made, or none.
 pub(super) type Tracing = Option<Box<Trace>>;
@@ -66,13 +69,13 @@ pub(super) fn next(trace: &Tracing) -> Option<Context> {
     trace.as_ref().map(|trace| trace.next())
 }
 
-/// An endpoint was asked.
+/// An endpoint was asked, and this became of it. `begun` is whether it had begun to answer.
 pub(super) fn asked(
     trace: &mut Tracing,
     (context, task): (Option<Context>, Task),
     step: &Step,
     from: Instant,
-    failure: Option<&Failure>,
+    (tried, begun): (&Result<End, Failure>, bool),
 ) {
     let (Some(trace), Some(context)) = (trace, context) else { return };
     let endpoint = &step.candidate.offer().endpoint;
@@ -86,16 +89,18 @@ pub(super) fn asked(
     if let Some(cap) = step.cap {
         span.set("gen_ai.request.max_tokens", cap);
     }
-    match failure {
-        None => {
-            span.set("http.response.status_code", 200_u16);
-        }
-        Some(failure) => {
-            if let Some(status) = failure.upstream_status() {
-                span.set("http.response.status_code", status);
-            }
-            span.fail(failure.word());
-        }
+    // The status only where one came.
+    let begun = begun.then_some(200);
+    let (status, wrong) = match tried {
+        Ok(End::Complete) => (Some(200), None),
+        Ok(End::Left) => (begun, Some(CANCELLED)),
+        Ok(End::Failed(failure)) | Err(failure) => (failure.upstream_status().or(begun), Some(failure.word())),
+    };
+    if let Some(status) = status {
+        span.set("http.response.status_code", status);
+    }
+    if let Some(word) = wrong {
+        span.fail(word);
     }
 }
 
@@ -127,7 +132,7 @@ pub(super) fn used(trace: &mut Tracing, ended: &Ended) {
         root.set("farebox.cancelled", true);
     }
     if ended.status == Status::Failed {
-        root.fail("failed");
+        root.fail(if ended.cancelled { CANCELLED } else { "failed" });
     }
 }
 

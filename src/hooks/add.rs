@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use super::endpoint::{HookUrl, MAX_DESCRIPTION, MAX_HOOKS, purpose};
 use super::event::EventKind;
 use super::sign::SigningSecret;
-use super::store::{self, SealedSecret};
+use super::store;
 use crate::audit::{self, Action, Target};
 use crate::base::ids::HookId;
 use crate::orgs::{Acting, OrgError, Permission};
@@ -87,9 +87,7 @@ pub async fn add(
         return Err(HookError::TooMany);
     }
     let secret = SigningSecret::fresh();
-    let data_key = vault.of(conn, org).await?;
-    let sealed = data_key.seal(&purpose(org, id), secret.bytes()).map_err(VaultError::from)?;
-    let sealed = SealedSecret { data_key: data_key.id, sealed };
+    let sealed = vault.seal(conn, org, &purpose(org, id), secret.bytes()).await?;
     store::insert(conn, org, id, &wish, &sealed, acting.person.id).await?;
     let entry = acting.entry(Action::WebhookAdded).on(Target::new("webhook", id, wish.description.clone()));
     audit::record(conn, entry.change(Value::Null, wish.shown())).await?;

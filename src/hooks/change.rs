@@ -7,11 +7,11 @@ use sqlx::PgConnection;
 use super::add::{HookError, Wish};
 use super::endpoint::{Hook, purpose};
 use super::sign::SigningSecret;
-use super::store::{self, SealedSecret};
+use super::store;
 use crate::audit::{self, Action, Target};
 use crate::base::ids::HookId;
 use crate::orgs::{Acting, Permission};
-use crate::vault::{Vault, VaultError};
+use crate::vault::Vault;
 
 async fn lock(conn: &mut PgConnection, acting: &Acting<'_>, id: HookId) -> Result<Hook, HookError> {
     acting.lock(conn, Permission::ManageSettings).await?;
@@ -56,9 +56,7 @@ pub async fn rotate(
         return Err(HookError::Changed);
     }
     let secret = SigningSecret::fresh();
-    let data_key = vault.of(conn, acting.org).await?;
-    let sealed = data_key.seal(&purpose(acting.org, id), secret.bytes()).map_err(VaultError::from)?;
-    let sealed = SealedSecret { data_key: data_key.id, sealed };
+    let sealed = vault.seal(conn, acting.org, &purpose(acting.org, id), secret.bytes()).await?;
     let until = store::replace_secret(conn, acting.org, id, &sealed, grace).await?;
     let entry = acting.entry(Action::WebhookRotated).on(target(&hook));
     audit::record(conn, entry.change(Value::Null, json!({ "old_signs_until": until }))).await?;

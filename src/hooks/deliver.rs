@@ -40,8 +40,11 @@ const FIRST_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_hours(8);
 /// Waits differ by up to so many percent, so that what failed together is not tried together.
 const JITTER: u32 = 20;
-/// An address at which every try failed for so long is switched off.
+/// An address at which every try failed for so long is switched off, if so many were made in the last of that time: one that
+/// is seldom told anything is not judged by the first try after a long silence. By its eighth try a message has waited for
+/// more than seven hours, so a short trouble is not enough.
 pub const OFF_AFTER: Duration = Duration::from_hours(5 * 24);
+pub const OFF_TRIES: i64 = 8;
 /// Messages are kept for so long, and looked for that often.
 const KEPT: Duration = Duration::from_hours(30 * 24);
 const FORGET_EVERY: Duration = Duration::from_hours(1);
@@ -169,7 +172,7 @@ impl Dispatcher {
         if outcome.is_taken() {
             store::note_working(&mut tx, hook.org, hook.id).await?;
         } else {
-            let long = store::note_failing(&mut tx, hook.org, hook.id, OFF_AFTER).await?;
+            let long = store::note_failing(&mut tx, hook.org, hook.id, (OFF_AFTER, OFF_TRIES)).await?;
             if hook.disabled_at.is_none() && (long || outcome.is_gone()) {
                 let why = if outcome.is_gone() { "gone" } else { "failing" };
                 self.switch_off(&mut tx, &hook, why, outcome).await?;

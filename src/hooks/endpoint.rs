@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use url::Url;
 
-use crate::base::ids::{HookId, OrgId};
+use crate::base::ids::{HookId, OrgId, PersonId};
 
 /// Addresses of one organization; more than a handful belong behind one of the receiver's own.
 pub const MAX_HOOKS: i64 = 10;
@@ -74,6 +74,8 @@ pub struct Hook {
     /// Why the program switched it off; empty where a person did.
     pub disabled_why: String,
     pub failing_since: Option<DateTime<Utc>>,
+    /// Who added it; nobody where they were erased.
+    pub created_by: Option<PersonId>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }

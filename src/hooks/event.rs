@@ -3,60 +3,26 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
+use crate::base::coded;
 use crate::base::ids::{HookEventId, OrgId};
 
-macro_rules! events {
-    ($($name:ident = $code:literal, $label:literal, $note:literal;)*) => {
-        /// A kind of event.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub enum EventKind {
-            $($name,)*
-        }
+coded! {
+    /// A kind of event. Its code is the `type` of its messages.
+    EventKind: (&'static str, &'static str);
 
-        impl EventKind {
-            /// What can be chosen.
-            pub const ALL: &'static [EventKind] = &[$(EventKind::$name,)*];
-
-            /// The `type` of its messages; once sent it never changes its meaning.
-            #[must_use]
-            pub const fn code(self) -> &'static str {
-                match self {
-                    $(EventKind::$name => $code,)*
-                }
-            }
-
-            #[must_use]
-            pub const fn label(self) -> &'static str {
-                match self {
-                    $(EventKind::$name => $label,)*
-                }
-            }
-
-            /// When it is sent.
-            #[must_use]
-            pub const fn note(self) -> &'static str {
-                match self {
-                    $(EventKind::$name => $note,)*
-                }
-            }
-        }
-    };
-}
-
-events! {
-    CreditsAdded = "credits.added", "Credits were bought", "A payment came in and has its receipt.";
-    CreditsLow = "credits.low", "Low balance", "Credits fell below the amount of the alert.";
-    LimitNear = "limit.near", "Limit at 80%", "A key or a member’s spend cap used 80% of a limit.";
-    LimitReached = "limit.reached", "Limit reached", "A key or a member’s spend cap used all of a limit.";
-    AutoTopupStopped = "auto_topup.stopped", "Auto top-up switched off", "Too many charges in a row failed.";
-    AutoTopupCapped = "auto_topup.capped", "Auto top-up reached a cap", "Nothing is bought before a later day.";
-    AutoTopupConfirm = "auto_topup.confirm", "Payment to confirm", "A bank asks its customer to confirm a payment.";
-    KeyCreated = "key.created", "New key", "A person or a program made a key.";
-    KeyLeaked = "key.leaked", "Key published", "A published key was found and stopped.";
-    KeyUnusual = "key.spend_unusual", "Unusual spending", "A key spends far beyond its habit.";
-    MemberInvited = "member.invited", "Invitation", "Somebody was invited.";
-    MemberNewSignIn = "member.new_sign_in", "New sign-in", "A member signed in from a browser and network that are new.";
-    WeeklySummary = "summary.weekly", "Weekly summary", "On Mondays, after a week with calls.";
+    CreditsAdded = "credits.added", ("Credits were bought", "A payment came in and has its receipt.");
+    CreditsLow = "credits.low", ("Low balance", "Credits fell below the amount of the alert.");
+    LimitNear = "limit.near", ("Limit at 80%", "A key or a member’s spend cap used 80% of a limit.");
+    LimitReached = "limit.reached", ("Limit reached", "A key or a member’s spend cap used all of a limit.");
+    AutoTopupStopped = "auto_topup.stopped", ("Auto top-up switched off", "Too many charges in a row failed.");
+    AutoTopupCapped = "auto_topup.capped", ("Auto top-up reached a cap", "Nothing is bought before a later day.");
+    AutoTopupConfirm = "auto_topup.confirm", ("Payment to confirm", "A bank asks its customer to confirm a payment.");
+    KeyCreated = "key.created", ("New key", "A person or a program made a key.");
+    KeyLeaked = "key.leaked", ("Key published", "A published key was found and stopped.");
+    KeyUnusual = "key.spend_unusual", ("Unusual spending", "A key spends far beyond its habit.");
+    MemberInvited = "member.invited", ("Invitation", "Somebody was invited.");
+    MemberNewSignIn = "member.new_sign_in", ("New sign-in", "A member signed in from a browser and network that are new.");
+    WeeklySummary = "summary.weekly", ("Weekly summary", "On Mondays, after a week with calls.");
 }
 
 /// The type of the message that somebody sends to try an address. It can neither be chosen nor left out.
@@ -64,8 +30,14 @@ pub const TEST: &str = "webhook.test";
 
 impl EventKind {
     #[must_use]
-    pub fn parse(code: &str) -> Option<EventKind> {
-        EventKind::ALL.iter().copied().find(|kind| kind.code() == code)
+    pub const fn label(self) -> &'static str {
+        self.fact().0
+    }
+
+    /// When it is sent.
+    #[must_use]
+    pub const fn note(self) -> &'static str {
+        self.fact().1
     }
 }
 

@@ -1,6 +1,5 @@
 //! `/settings/webhooks`: the list, adding, editing, the secret, switching, trying, deleting.
 
-use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
@@ -11,14 +10,16 @@ use super::event::EventKind;
 use super::messages::pages::message_view;
 use super::send::Courier;
 use super::{add, change, emit, store};
+use crate::accounts;
 use crate::base::ids::{DeliveryId, HookId};
 use crate::base::paging::{Rows, fetch_limit};
 use crate::orgs::{Permission, SettingsEditor};
 use crate::vault::Vault;
+use crate::web::flash::told;
 use crate::web::present::when;
 use crate::web::views::hooks as views;
 use crate::web::views::{Badge, Choice, Field, Pager};
-use crate::web::{App, EmptyForm, Fields, PageError, Protected, flash, html, see_other, unprocessable};
+use crate::web::{App, EmptyForm, Fields, PageError, Protected, html, once, unprocessable};
 
 pub(super) const HERE: &str = "/settings/webhooks";
 pub(super) const SECTION: &str = "webhooks";
@@ -37,12 +38,6 @@ impl From<HookError> for PageError {
             told => PageError::Invalid(told.to_string()),
         }
     }
-}
-
-pub(super) fn told(app: &App, to: &str, good: bool, text: &str) -> HttpResponse {
-    let mut response = see_other(to);
-    flash::set(&mut response, app, good, text);
-    response
 }
 
 pub(super) fn page_of(id: HookId) -> String {
@@ -233,13 +228,6 @@ pub async fn create(
     }
 }
 
-/// A page of which nobody keeps a copy.
-fn once(view: &impl askama::Template) -> Result<HttpResponse, PageError> {
-    let mut response = html(view)?;
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    Ok(response)
-}
-
 #[derive(Deserialize)]
 pub struct Before {
     #[serde(default)]
@@ -261,6 +249,10 @@ pub async fn show(
     let (now, viewer, href) = (app.clock.now(), member.person().viewer(), page_of(hook.id));
     let mut conn = member.tenant(&app).await?;
     let messages = Rows::of(store::deliveries(&mut conn, hook.org, hook.id, before, fetch_limit(ROWS)).await?, ROWS);
+    let made_by = match hook.created_by {
+        Some(person) => accounts::find_person(&mut conn, person).await?.map(|person| person.name),
+        None => None,
+    };
     drop(conn);
     let on = hook.disabled_at.is_none();
     let labels = |code: &String| EventKind::parse(code).map_or_else(|| code.clone(), |kind| kind.label().to_owned());
@@ -278,6 +270,7 @@ pub async fn show(
         state_note: state_note.to_owned(),
         events: hook.events.iter().flatten().map(labels).collect(),
         made: when(hook.created_at, now, viewer),
+        made_by: made_by.unwrap_or_default(),
         failing_since: hook.failing_since.filter(|_| on).map(|at| when(at, now, viewer)),
         old_until: still_signs(&hook, now).map_or_else(String::new, |until| {
             let until = viewer.moment_in_zone(until);

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::PlainProviderKey;
 use super::provider_key::{MAX_LIMITS, ProviderKey, purpose};
-use super::store::{self, SealedKey};
+use super::store;
 use crate::audit::{self, Action, Entry, Target};
 use crate::base::ids::{KeyId, OrgId, PersonId, ProviderKeyId};
 use crate::catalog::{ListedProvider, ProviderKind};
@@ -97,10 +97,8 @@ pub async fn write(
     let before = store::find(conn, org, slug).await?;
     let (label, sealed) = match (&wish.key, &before) {
         (Some(key), _) => {
-            let data_key = vault.of(conn, org).await?;
             let secret = key.secret().expose().as_bytes();
-            let sealed = data_key.seal(&purpose(org, slug, &origin), secret).map_err(VaultError::from)?;
-            (key.label(), Some(SealedKey { data_key: data_key.id, sealed }))
+            (key.label(), Some(vault.seal(conn, org, &purpose(org, slug, &origin), secret).await?))
         }
         (None, None) => return Err(ConnectError::NoKey),
         (None, Some(before)) if before.origin != origin => return Err(ConnectError::Moved),

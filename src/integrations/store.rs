@@ -9,6 +9,7 @@ use crate::base::Usd;
 use crate::base::ids::{DataKeyId, KeyId, OrgId, PersonId, ProviderKeyId};
 use crate::base::seal::Sealed;
 use crate::routing::Mode;
+use crate::vault::Envelope;
 
 /// Providers of one organization; more than any catalog has.
 const MAX_KEYS: i64 = 200;
@@ -16,12 +17,6 @@ const MAX_KEYS: i64 = 200;
 /// A key as it lies in the database.
 pub(super) struct Stored {
     pub key: ProviderKey,
-    pub sealed: Sealed,
-}
-
-/// A key to be written.
-pub(super) struct SealedKey {
-    pub data_key: DataKeyId,
     pub sealed: Sealed,
 }
 
@@ -103,12 +98,12 @@ pub(super) async fn save(
     conn: &mut PgConnection,
     org: OrgId,
     key: &ProviderKey,
-    sealed: Option<&SealedKey>,
+    sealed: Option<&Envelope>,
     by: Option<PersonId>,
 ) -> Result<(), sqlx::Error> {
     let keys: Option<Vec<Uuid>> = key.keys.as_ref().map(|ids| ids.iter().map(|id| id.0).collect());
     let members: Option<Vec<Uuid>> = key.members.as_ref().map(|ids| ids.iter().map(|id| id.0).collect());
-    let Some(SealedKey { data_key, sealed }) = sealed else {
+    let Some(Envelope { data_key, sealed }) = sealed else {
         sqlx::query!(
             "update provider_key set name = $3, mode = $4, models = $5, keys = $6, members = $7, updated_at = now()
              where org_id = $1 and id = $2",

@@ -13,6 +13,9 @@ use sqlx::PgConnection;
 /// A failing job is tried this often, ever more slowly (from seconds to days), and then kept as dead.
 pub const MAX_ATTEMPTS: i32 = 12;
 
+/// A job that should have run so many seconds ago is too late; the alert in docs/grafana says the same.
+pub const LATE: i64 = 15 * 60;
+
 /// The queue as monitoring sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, sqlx::FromRow)]
 pub struct Waiting {

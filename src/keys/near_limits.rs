@@ -1,9 +1,10 @@
 //! Telling that a limit is near or used up: of keys, of provisioning keys, and of members' spend caps.
 //!
-//! It is looked for in the meters, beside the way of a call. Each limit is told of at 80 and at 100 percent, once in each of
-//! its windows; a limit that was changed is another one.
+//! A settlement marks the meters that it brings near a limit (`migrations/0087_limit_mark.sql`), and so does whoever changes
+//! a limit. Marks are read here, beside the way of a call. Each limit is told of at 80 and at 100 percent, once in each of its
+//! windows; a limit that was changed is another one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -20,14 +21,24 @@ use crate::mail::{Kind, Topic};
 use crate::notices;
 use crate::web::views::emails::NoticeMail;
 
-/// How often the meters are looked through.
+/// How often it is looked for marks.
 const EVERY: Duration = Duration::from_secs(60);
-/// Limits that one round tells of; more wait for the next.
-const BATCH: i64 = 500;
+/// Marks that one round of a process reads; more wait for the next.
+const BATCH: usize = 500;
 /// The percentage at which a limit is near.
 const FIRST: i32 = 80;
-/// What was told of windows that are over is kept so long.
+/// What was told of windows that are over is kept so long, and looked for that often.
 const KEPT_DAYS: i32 = 100;
+const FORGET_EVERY: Duration = Duration::from_hours(1);
+
+/// A meter that came near a limit since somebody looked.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    pub org: OrgId,
+    /// Grows within an organization.
+    pub id: i64,
+    pub meter: MeterId,
+}
 
 /// A limit of which a part is used.
 #[derive(Clone, Debug)]
@@ -55,11 +66,18 @@ pub struct Whose {
     pub person: Option<PersonId>,
 }
 
-/// Runs until `stop`, in every process: a row for each limit, window and percentage lets one of them tell.
+/// Runs until `stop`, in every process: each mark is read by one of them.
 pub async fn run(pool: PgPool, links: Links, stop: CancellationToken) {
+    let mut forgotten: Option<Instant> = None;
     loop {
         if let Err(error) = round(&pool, &links).await {
-            tracing::warn!(%error, "limits were not looked through; trying again");
+            tracing::warn!(%error, "limits that came near were not looked for; trying again");
+        }
+        if forgotten.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
+            forgotten = Some(Instant::now());
+            if let Err(error) = forget(&pool).await {
+                tracing::warn!(%error, "what was told of old windows was not deleted");
+            }
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -68,44 +86,59 @@ pub async fn run(pool: PgPool, links: Links, stop: CancellationToken) {
     }
 }
 
-/// Looks through the meters once. Gives how many limits were told of.
+async fn forget(pool: &PgPool) -> Result<(), sqlx::Error> {
+    store::forget_told(&mut *pool.acquire().await?, KEPT_DAYS).await
+}
+
+/// Reads the marks that there are, once. Gives how many limits were told of.
 ///
 /// # Errors
-/// Database errors, and templates that cannot be written.
+/// Database errors only; a mail that cannot be written leaves its mark for the next round.
 pub async fn round(pool: &PgPool, links: &Links) -> anyhow::Result<usize> {
     let mut conn = pool.acquire().await?;
-    store::forget_told(&mut conn, KEPT_DAYS).await?;
-    let found = store::near_limits(&mut conn, BATCH).await?;
-    let mut told = 0;
-    // Those that are used up come first.
-    for near in &found {
-        told += usize::from(tell(&mut conn, links, near).await?);
+    let (mut told, mut after) = (0, None);
+    for _ in 0..BATCH {
+        let mut tx = conn.begin().await?;
+        let Some(mark) = store::next_mark(&mut tx, after).await? else { break };
+        after = Some((mark.org, mark.id));
+        // One that fails keeps no other from being told of.
+        match tell(&mut tx, links, &mark).await {
+            Ok(some) => {
+                store::end_mark(&mut tx, &mark).await?;
+                tx.commit().await?;
+                told += some;
+            }
+            Err(error) => {
+                tx.rollback().await?;
+                tracing::warn!(%error, org = %mark.org, meter = %mark.meter, "a limit that came near was not told of");
+            }
+        }
     }
     Ok(told)
 }
 
-async fn tell(conn: &mut PgConnection, links: &Links, near: &NearLimit) -> anyhow::Result<bool> {
-    let mut tx = conn.begin().await?;
-    if !store::insert_told(&mut tx, near).await? {
-        return Ok(false);
-    }
-    // One that went past both since the last look is told of once, as used up.
-    if near.percent > FIRST {
-        store::insert_told(&mut tx, &NearLimit { percent: FIRST, ..near.clone() }).await?;
-    }
-    let whose = match near.kind == MeterKind::Member.as_str() {
-        true => store::whose_cap(&mut tx, near.org, near.meter).await?,
-        false => store::whose_limit(&mut tx, near.org, near.meter).await?,
-    };
-    let told = match whose {
-        Some(whose) => {
-            write(&mut tx, links, near, &whose).await?;
-            true
+/// Tells of every limit of a meter that is near and was not told of, in the caller's transaction. Gives how many.
+async fn tell(conn: &mut PgConnection, links: &Links, mark: &Mark) -> anyhow::Result<usize> {
+    let mut told = 0;
+    // Those that are used up come first.
+    for near in store::near_limits(conn, mark.org, mark.meter).await? {
+        if !store::insert_told(conn, &near).await? {
+            continue;
         }
+        // One that went past both since the last look is told of once, as used up.
+        if near.percent > FIRST {
+            store::insert_told(conn, &NearLimit { percent: FIRST, ..near.clone() }).await?;
+        }
+        let whose = match near.kind == MeterKind::Member.as_str() {
+            true => store::whose_cap(conn, near.org, near.meter).await?,
+            false => store::whose_limit(conn, near.org, near.meter).await?,
+        };
         // Of a key that is gone, or a member who left, nobody needs to hear.
-        None => false,
-    };
-    tx.commit().await?;
+        if let Some(whose) = whose {
+            write(conn, links, &near, &whose).await?;
+            told += 1;
+        }
+    }
     Ok(told)
 }
 

@@ -1,5 +1,7 @@
 //! Every kind of mail in one table, and what becomes of each: somebody may choose, or it is always sent, and why.
 
+use crate::base::coded;
+
 /// Why a mail cannot be switched off.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Always {
@@ -141,35 +143,10 @@ pub enum Sent {
     Chosen(Topic),
 }
 
-macro_rules! kinds {
-    ($($name:ident = $code:literal, $sent:expr;)*) => {
-        /// A kind of mail. Its code is stored with the mail.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub enum Kind {
-            $($name,)*
-        }
+coded! {
+    /// A kind of mail. Its code is stored with the mail.
+    Kind: Sent;
 
-        impl Kind {
-            pub const ALL: &'static [Kind] = &[$(Kind::$name,)*];
-
-            #[must_use]
-            pub const fn code(self) -> &'static str {
-                match self {
-                    $(Kind::$name => $code,)*
-                }
-            }
-
-            #[must_use]
-            pub const fn sent(self) -> Sent {
-                match self {
-                    $(Kind::$name => $sent,)*
-                }
-            }
-        }
-    };
-}
-
-kinds! {
     VerifyEmail = "verify_email", Sent::Always(Always::Asked);
     Recover = "recover", Sent::Always(Always::Asked);
     ConfirmEmail = "confirm_email", Sent::Always(Always::Asked);
@@ -207,6 +184,13 @@ kinds! {
     KeyCreated = "key_created", Sent::Chosen(Topic::KeyCreated);
     WeeklySummary = "weekly_summary", Sent::Chosen(Topic::WeeklySummary);
     WebhookOff = "webhook_off", Sent::Chosen(Topic::Webhooks);
+}
+
+impl Kind {
+    #[must_use]
+    pub const fn sent(self) -> Sent {
+        self.fact()
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,6 @@ mod send;
 
 pub use kind::{Always, Kind, Sent, Topic};
 pub use mailer::{Mailer, MailerError};
-pub use outbox::{NewMail, StoredMail, count_dead, dead, enqueue, latest, one};
+pub use outbox::{NewMail, StoredMail, count_dead, count_late, dead, enqueue, latest, one};
 pub use retry::{retry, retry_all};
 pub use send::SendMail;

@@ -1,6 +1,6 @@
 //! The outbox table.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use super::kind::Kind;
@@ -8,6 +8,7 @@ use super::send::SendMail;
 use crate::base::EmailAddress;
 use crate::base::email_address::masked;
 use crate::base::ids::MailId;
+use crate::db::interval;
 use crate::jobs;
 
 /// A mail to be sent once.
@@ -166,6 +167,23 @@ pub async fn dead(conn: &mut PgConnection, after: Option<MailId>, limit: i64) ->
 /// Database errors only.
 pub async fn count_dead(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(r#"select count(*) as "count!" from mail where dead_at is not null"#).fetch_one(conn).await
+}
+
+/// A mail that was not sent and not given up within this waits for too long.
+const LATE: TimeDelta = TimeDelta::minutes(15);
+
+/// How many mails wait for too long. Those whose reader was erased wait for nobody.
+///
+/// # Errors
+/// Database errors only.
+pub async fn count_late(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from mail
+           where sent_at is null and dead_at is null and recipient <> '' and created_at < now() - $1::interval"#,
+        interval(LATE),
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// False when the mail is no dead letter.

@@ -15,7 +15,7 @@ mod store;
 mod write;
 
 pub use choice::Choice;
-pub use readers::{Usual, choices_of, readers};
+pub use readers::{Usual, choices_of, choices_of_people, readers};
 pub use rule::{may_all, offered, usual};
 pub use save::{SaveError, save};
 pub use store::erase;

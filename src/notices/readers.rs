@@ -49,3 +49,15 @@ pub async fn choices_of(
 ) -> Result<HashMap<Topic, Choice>, sqlx::Error> {
     store::of_person(conn, org, person).await
 }
+
+/// The same of several people at once; whoever chose nothing is left out.
+///
+/// # Errors
+/// Database errors only.
+pub async fn choices_of_people(
+    conn: &mut PgConnection,
+    org: OrgId,
+    people: &[PersonId],
+) -> Result<HashMap<PersonId, HashMap<Topic, Choice>>, sqlx::Error> {
+    store::of_people(conn, org, people).await
+}

@@ -28,12 +28,31 @@ pub async fn of_person(
     org: OrgId,
     person: PersonId,
 ) -> Result<HashMap<Topic, Choice>, sqlx::Error> {
-    let rows =
-        sqlx::query!("select topic, wanted from notice_choice where org_id = $1 and person_id = $2", org.0, person.0)
-            .fetch_all(conn)
-            .await?;
-    let read = |topic: &str, wanted: &str| Some((Topic::parse(topic)?, Choice::parse(wanted)?));
-    Ok(rows.into_iter().filter_map(|row| read(&row.topic, &row.wanted)).collect())
+    Ok(of_people(conn, org, &[person]).await?.remove(&person).unwrap_or_default())
+}
+
+/// The same of several people at once; whoever chose nothing is left out.
+pub async fn of_people(
+    conn: &mut PgConnection,
+    org: OrgId,
+    people: &[PersonId],
+) -> Result<HashMap<PersonId, HashMap<Topic, Choice>>, sqlx::Error> {
+    let people: Vec<uuid::Uuid> = people.iter().map(|person| person.0).collect();
+    let rows = sqlx::query!(
+        r#"select person_id as "person: PersonId", topic, wanted from notice_choice
+           where org_id = $1 and person_id = any($2)"#,
+        org.0,
+        &people,
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut chosen: HashMap<PersonId, HashMap<Topic, Choice>> = HashMap::new();
+    for row in rows {
+        if let (Some(topic), Some(wanted)) = (Topic::parse(&row.topic), Choice::parse(&row.wanted)) {
+            chosen.entry(row.person).or_default().insert(topic, wanted);
+        }
+    }
+    Ok(chosen)
 }
 
 /// `None` goes back to what is usual.
@@ -77,6 +96,7 @@ pub async fn set(
 /// Database errors only.
 pub async fn erase(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from notice_choice where org_id = $1", org.0).execute(&mut *conn).await?;
+    sqlx::query!("delete from limit_mark where org_id = $1", org.0).execute(&mut *conn).await?;
     sqlx::query!("delete from limit_told where org_id = $1", org.0).execute(&mut *conn).await?;
     sqlx::query!("delete from week_told where org_id = $1", org.0).execute(conn).await?;
     Ok(())

@@ -217,6 +217,13 @@ impl Health {
             && max_latency.iter().all(|cutoff| enough(cutoff, |minute| &minute.begun, |seen, wanted| seen <= wanted))
     }
 
+    /// Whether there is anything to take.
+    #[must_use]
+    pub fn has_fresh(&self) -> bool {
+        let seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.values().any(|seen| !seen.counts.is_empty())
+    }
+
     /// Takes what was measured since the last time, for whoever writes it down; endpoints in a fixed order.
     #[must_use]
     pub fn take_fresh(&self) -> Vec<Fresh> {
@@ -263,6 +270,7 @@ mod tests {
         health.failed(endpoint, now);
         health.answered(endpoint, now, Took { first_token_ms: Some(200), writing_ms: 500, tokens: 20 });
         health.answered(endpoint, now, Took { first_token_ms: None, writing_ms: 700, tokens: 0 });
+        assert!(health.has_fresh());
         let taken = health.take_fresh();
         let expected = Measured { answered: 2, failed: 1, begun: 1, first_token_ms: 200, tokens: 20, writing_ms: 500 };
         let counts = [
@@ -274,7 +282,7 @@ mod tests {
         assert_eq!(taken, [Fresh { endpoint, sums: expected, counts: counts.to_vec() }]);
         assert_eq!(expected.answered_of_1000(), Some(666));
         assert_eq!(expected.speed(), Speed { first_token_ms: Some(200), tokens_per_1000s: Some(40_000) });
-        assert_eq!(health.take_fresh(), []);
+        assert_eq!((health.take_fresh(), health.has_fresh()), (Vec::new(), false));
         health.put_back(&taken);
         assert_eq!(health.take_fresh(), taken);
         assert_eq!(Measured::default().answered_of_1000(), None, "nothing is not none of a thousand");

@@ -47,7 +47,8 @@ pub use payment::{Payment, RefundState};
 pub use processors::sandbox::{Outcome, SettleSandboxPayment};
 pub use refund::{By, RefundError, record_sent, refund, refund_once};
 pub use store::{
-    disputes, drifted_codes, events, find, find_anywhere, list, list_anywhere, more_of, page_anywhere, refunds,
+    disputes, drifted_codes, events, find, find_anywhere, late_events, list, list_anywhere, more_of, page_anywhere,
+    refunds,
 };
 pub use topup::{State, TopUp};
 pub use usual::Usual;

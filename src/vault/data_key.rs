@@ -57,6 +57,13 @@ impl DataKey {
     }
 }
 
+/// What a data key sealed, as a row keeps it.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    pub data_key: DataKeyId,
+    pub sealed: Sealed,
+}
+
 /// Where data keys come from. Cloning it is cheap; clones look at the same memory.
 #[derive(Clone)]
 pub struct Vault {
@@ -102,6 +109,21 @@ impl Vault {
         // Not remembered: the caller may yet roll back.
         let key = self.keyring.unwrap(&purpose(org), &stored.sealed)?;
         Ok(DataKey::new(stored.id, &key))
+    }
+
+    /// Seals for one purpose with the organization's data key, which the first who asks makes, in the caller's transaction.
+    ///
+    /// # Errors
+    /// As [`Vault::find`].
+    pub async fn seal(
+        &self,
+        conn: &mut PgConnection,
+        org: OrgId,
+        purpose: &str,
+        bytes: &[u8],
+    ) -> Result<Envelope, VaultError> {
+        let key = self.of(conn, org).await?;
+        Ok(Envelope { data_key: key.id, sealed: key.seal(purpose, bytes)? })
     }
 
     fn open(&self, org: OrgId, stored: &Stored) -> Result<DataKey, VaultError> {

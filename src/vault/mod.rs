@@ -15,7 +15,7 @@ mod rotate;
 mod store;
 
 pub use check::{Version, check};
-pub use data_key::{DataKey, Vault, VaultError};
+pub use data_key::{DataKey, Envelope, Vault, VaultError};
 pub use keyring::Keyring;
 pub use rotate::{Rotated, rotate};
 pub use store::{erase, wrapped_by};

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::App;
+use super::page::see_other;
 use super::views::Flash;
 
 pub const NAME: &str = "farebox_flash";
@@ -23,6 +24,14 @@ pub fn set(response: &mut HttpResponse, app: &App, good: bool, text: &str) {
         .max_age(Duration::minutes(1))
         .finish();
     response.add_cookie(&cookie).ok();
+}
+
+/// After a change: go and look, by GET, and hear what became of it.
+#[must_use]
+pub fn told(app: &App, to: &str, good: bool, text: &str) -> HttpResponse {
+    let mut response = see_other(to);
+    set(&mut response, app, good, text);
+    response
 }
 
 /// The notice that the last redirect left, if any.

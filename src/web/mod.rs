@@ -25,6 +25,6 @@ pub use away::{Destination, away};
 pub use error::PageError;
 pub use form::{EmptyForm, Fields, Protected};
 pub use hosts::Hosts;
-pub use page::{html, public_page, see_other, unprocessable};
+pub use page::{html, once, public_page, see_other, unprocessable};
 pub use proxies::TrustedProxies;
 pub use upload::Upload;

@@ -15,6 +15,16 @@ pub fn html(view: &impl Template) -> Result<HttpResponse, PageError> {
     with_status(StatusCode::OK, view)
 }
 
+/// A page with a secret that is shown once: nobody keeps a copy, no cache and no history.
+///
+/// # Errors
+/// When the template cannot be written.
+pub fn once(view: &impl Template) -> Result<HttpResponse, PageError> {
+    let mut response = html(view)?;
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
 /// The same form again, with what is wrong beside each field.
 ///
 /// # Errors

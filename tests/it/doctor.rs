@@ -329,6 +329,29 @@ async fn without_a_database_everything_else_is_looked_at_all_the_same() {
     }
 }
 
+/// Slow is not away: areas that wait for others to be done with the few connections are looked at all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_database_is_waited_for() {
+    let farebox = Farebox::start().await;
+    farebox.key("ada@example.com", "10", &[]).await;
+    // For eight seconds four areas get no answer, and hold what connections there are.
+    let mut busy = farebox.pool.begin().await.expect("a transaction");
+    sqlx::raw_sql("lock table mail, processor_event, data_key, credit in access exclusive mode")
+        .execute(&mut *busy)
+        .await
+        .expect("locks");
+    let until = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        busy.rollback().await
+    });
+    let slow = examine(&farebox, &[]).await;
+    until.await.expect("a task").expect("the end");
+    assert!(!slow.text.contains("could not be looked at"), "{}", slow.text);
+    for check in ["outbox", "messages of processors", "held credits", "schema", "database's clock", "catalog"] {
+        assert!(slow.text.contains(&format!("\"check\": \"{check}\"")), "{check}: {}", slow.text);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_that_contradict_are_told_all_at_once() {
     let mut farebox = Farebox::start().await;

@@ -325,6 +325,49 @@ async fn a_call_is_a_tree_of_spans_without_any_content() {
     assert_eq!(metric(&farebox, "farebox_spans_dropped_total").await, 0);
 }
 
+/// What a client does not wait for has no status that nobody sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_whose_client_left_is_cancelled_and_not_answered() {
+    let (fake, collector) = (FakeUpstream::start(), Collector::start(200).await);
+    let (farebox, key) = farebox(&fake, traced(&collector, &[])).await;
+    fake.behave("broken", Behaviour::HangBeforeHeaders);
+    let body = json!({ "model": "lab/model", "stream": true, "provider": { "order": ["one"] },
+        "messages": [{ "role": "user", "content": PROMPT }] });
+    let ask = || farebox.post(&key, "/api/v1/chat/completions", &body);
+    // Before anything came.
+    tokio::select! {
+        _ = ask() => panic!("an answer came before the client could leave"),
+        _ = fake.wait_until(Duration::from_secs(20), |log| log.iter().any(|one| one.model == "broken")) => {}
+    }
+    let spans = collector.wait_for(1).await;
+    let of = |spans: &[Span], kind| spans.iter().rfind(|span| span.kind == kind).cloned().expect("a span");
+    let (root, asked) = (of(&spans, 2), of(&spans, 3));
+    assert!(asked.failed && root.failed, "{asked:?} {root:?}");
+    assert_eq!(
+        (&asked.attributes["error.type"], &root.attributes["error.type"]),
+        (&json!("cancelled"), &json!("cancelled"))
+    );
+    assert!(!asked.attributes.contains_key("http.response.status_code"), "{asked:?}");
+    assert_eq!(root.attributes["farebox.cancelled"], json!(true));
+
+    // In the middle: that much was answered, and is charged, so the call did not fail.
+    fake.behave("broken", Behaviour::Slow { chunks: 40, ms_per_chunk: 100 });
+    let mut answer = ask().await;
+    let mut read = String::new();
+    while read.matches("\"content\":\"tick").count() < 3 {
+        read.push_str(&String::from_utf8_lossy(&answer.chunk().await.expect("bytes").expect("a piece")));
+    }
+    drop(answer);
+    let spans = collector.wait_for(2).await;
+    let (root, asked) = (of(&spans, 2), of(&spans, 3));
+    assert!(asked.failed && !root.failed, "{asked:?} {root:?}");
+    assert_eq!(
+        (&asked.attributes["error.type"], &asked.attributes["http.response.status_code"]),
+        (&json!("cancelled"), &json!(200))
+    );
+    farebox.holds_are_closed().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_may_decide_and_without_a_collector_nothing_is_made() {
     let (fake, collector) = (FakeUpstream::start(), Collector::start(200).await);

@@ -1,14 +1,11 @@
 //! The books: what can be told at once, or with `--deep` everything that can be checked.
 
-use chrono::TimeDelta;
 use sqlx::PgPool;
 
 use super::database::or_none;
 use super::{Finding, Patient, store, unasked};
-use crate::{audit, books, boot, gateway};
+use crate::{audit, books, boot, gateway, ledger};
 
-/// A day is closed a little after it ended; two days without one are too many.
-const LATE: TimeDelta = TimeDelta::days(2);
 /// Findings that are told one by one.
 const MAX_TOLD: usize = 20;
 const VERIFY: &str = "keep the output of `farebox ledger verify`, stop servers of versions that you do not trust, and see docs/operations.md";
@@ -27,7 +24,8 @@ pub async fn check(patient: &Patient<'_>) -> Vec<Finding> {
 
 async fn quick(patient: &Patient<'_>, pool: &PgPool) -> Result<Vec<Finding>, sqlx::Error> {
     let mut tx = pool.begin_with("begin isolation level repeatable read read only").await?;
-    let (wrong, expired) = store::holds(&mut tx).await?;
+    let wrong = store::wrongly_held(&mut tx).await?;
+    let (_, expired) = ledger::count_holds(&mut tx).await?;
     let last = books::latest_close(&mut tx).await?;
     tx.rollback().await?;
     let mut findings = vec![if wrong == 0 {
@@ -38,15 +36,14 @@ async fn quick(patient: &Patient<'_>, pool: &PgPool) -> Result<Vec<Finding>, sql
     findings.push(if expired == 0 {
         Finding::ok("holds", "none is over its time")
     } else {
-        let found = format!("{expired} ended more than ten minutes ago and still take from balances");
+        let found = format!("{expired} ended more than a minute ago and still take from balances");
         Finding::warning("holds", found, "is a server running? `farebox ledger sweep` releases them at once")
     });
     findings.push(match last {
         None => Finding::ok("daily close", "none yet"),
         Some(close) => {
             let found = format!("{} is closed, with {} findings", close.day, close.findings);
-            let old = patient.clock.now() - books::end_of(close.day) > LATE;
-            match (close.findings, old) {
+            match (close.findings, books::is_late(close.day, patient.clock.now())) {
                 (0, false) => Finding::ok("daily close", found),
                 (0, true) => Finding::warning(
                     "daily close",

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use sqlx::{PgConnection, PgPool};
 
 use super::disk::size;
-use super::{Database, Finding, Patient, no_database, store, unasked};
+use super::{CONNECT_WITHIN, Database, Finding, Patient, no_database, store, unasked};
 use crate::base::ids::{OrgId, RequestId};
 use crate::catalog::{self, Catalog};
 use crate::config::Config;
 use crate::db::migrate::MIGRATOR;
 use crate::db::{self, moment};
+use crate::jobs::{self, Waiting};
 
 /// What Farebox understands: see CONTRIBUTING.md.
 const OLDEST: i64 = 150_000;
@@ -44,23 +45,29 @@ pub async fn catalog(patient: &Patient<'_>) -> Option<Catalog> {
     catalog::load(&mut conn).await.ok()
 }
 
-pub async fn check(patient: &Patient<'_>, none: Option<&Finding>) -> Vec<Finding> {
-    let Some(pool) = &patient.pool else {
-        let unread = || {
-            Finding::fault(
-                "address",
-                "is no Postgres URL",
-                "write FAREBOX_DATABASE_URL like postgres://user@host/farebox",
-            )
-        };
-        return vec![none.cloned().unwrap_or_else(unread)];
+pub fn no_address() -> Finding {
+    Finding::fault("address", "is no Postgres URL", "write FAREBOX_DATABASE_URL like postgres://user@host/farebox")
+}
+
+/// Opens the first connection.
+///
+/// # Errors
+/// A finding that says why there is none.
+pub async fn answers(pool: PgPool) -> Result<PgPool, Finding> {
+    let why = match tokio::time::timeout(CONNECT_WITHIN, pool.acquire()).await {
+        Ok(Ok(_)) => return Ok(pool),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no connection within {} seconds", CONNECT_WITHIN.as_secs()),
     };
+    let advice = "check FAREBOX_DATABASE_URL, that Postgres runs, and that this machine may reach it";
+    Err(Finding::fault("answer", format!("the database does not answer: {why}"), advice))
+}
+
+pub async fn check(patient: &Patient<'_>, none: Option<&Finding>) -> Vec<Finding> {
+    let Some(pool) = &patient.pool else { return vec![none.cloned().unwrap_or_else(no_address)] };
     let mut conn = match pool.acquire().await {
         Ok(conn) => conn,
-        Err(error) => {
-            let advice = "check FAREBOX_DATABASE_URL, that Postgres runs, and that this machine may reach it";
-            return vec![Finding::fault("answer", format!("the database does not answer: {}", reason(&error)), advice)];
-        }
+        Err(error) => return vec![unasked("answer", &error)],
     };
     let mut findings = vec![answer(&mut conn).await];
     let schema = schema(&mut conn).await;
@@ -75,7 +82,7 @@ pub async fn check(patient: &Patient<'_>, none: Option<&Finding>) -> Vec<Finding
         findings.extend(told("wall between tenants", wall(pool, &mut conn).await));
         findings.extend(told("parts of the calls", parts(&mut conn).await));
         findings.extend(told("operators", operators(&mut conn).await));
-        findings.extend(told("jobs", jobs(&mut conn).await));
+        findings.extend(told("jobs", queue(&mut conn).await));
     } else {
         findings.push(Finding::warning("rest", "is looked at when the schema is this version's", "see above"));
     }
@@ -84,14 +91,6 @@ pub async fn check(patient: &Patient<'_>, none: Option<&Finding>) -> Vec<Finding
 
 fn told(check: &'static str, found: Result<Vec<Finding>, sqlx::Error>) -> Vec<Finding> {
     found.unwrap_or_else(|error| vec![unasked(check, &error)])
-}
-
-/// A pool that gave up says only that it did.
-fn reason(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::PoolTimedOut => "no connection within five seconds".to_owned(),
-        error => error.to_string(),
-    }
 }
 
 async fn answer(conn: &mut PgConnection) -> Finding {
@@ -375,9 +374,9 @@ async fn operators(conn: &mut PgConnection) -> Result<Vec<Finding>, sqlx::Error>
     }])
 }
 
-async fn jobs(conn: &mut PgConnection) -> Result<Vec<Finding>, sqlx::Error> {
+async fn queue(conn: &mut PgConnection) -> Result<Vec<Finding>, sqlx::Error> {
     const CHECK: &str = "jobs";
-    let (dead, late) = store::jobs(conn).await?;
+    let Waiting { dead, late, .. } = jobs::waiting(conn).await?;
     let mut findings = Vec::new();
     if dead > 0 {
         let found = format!("{dead} used up their tries");
@@ -387,8 +386,8 @@ async fn jobs(conn: &mut PgConnection) -> Result<Vec<Finding>, sqlx::Error> {
             "see Mails and jobs in the console: mend the cause and let them try again",
         ));
     }
-    if late > 0 {
-        let found = format!("{late} wait for more than a quarter of an hour");
+    if late > jobs::LATE {
+        let found = format!("the oldest should have run {} minutes ago", late / 60);
         findings.push(Finding::warning(
             CHECK,
             found,

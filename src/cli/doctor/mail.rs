@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Finding, Patient, store};
+use super::{Finding, Patient};
 use crate::base::EmailAddress;
 use crate::base::ids::MailId;
 use crate::mail::{self, Mailer, MailerError, StoredMail};
@@ -101,7 +101,7 @@ async fn outbox(patient: &Patient<'_>) -> Vec<Finding> {
     let Some(pool) = &patient.pool else { return vec![super::no_database(CHECK)] };
     let asked = async {
         let mut conn = pool.acquire().await?;
-        Ok::<_, sqlx::Error>((mail::count_dead(&mut conn).await?, store::late_mails(&mut conn).await?))
+        Ok::<_, sqlx::Error>((mail::count_dead(&mut conn).await?, mail::count_late(&mut conn).await?))
     };
     let (dead, late) = match asked.await {
         Ok(counts) => counts,

@@ -44,9 +44,12 @@ use crate::outgoing::{HttpClient, HttpClientConfig};
 const LIMIT: Duration = Duration::from_secs(45);
 /// With `--deep`: the books of years are added up.
 const DEEP_LIMIT: Duration = Duration::from_secs(3_600);
-/// Every area asks the database, so that many at once.
+/// An instance in trouble may have few connections left, so the areas take turns.
 const CONNECTIONS: u32 = 4;
+/// The database is asked once whether it is there at all. After that a busy one is only slow: an area waits for its turn for
+/// most of its own time.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+const TURN_WITHIN: Duration = Duration::from_secs(40);
 /// A statement that looks at an instance takes no longer; those of `--deep` have an hour.
 const STATEMENT: &str = "20000";
 const DEEP_STATEMENT: &str = "3600000";
@@ -126,18 +129,27 @@ pub async fn examine(
                 area: "configuration",
                 ..Finding::fault("TLS", error.to_string(), "look at the system's TLS set-up")
             });
-            return Report::new(findings, &hidden(config));
+            return Report::new(findings, &hidden(config, None));
         }
     };
     let url = match database {
         Some(Ok(database)) => Some(database.url()),
         _ => None,
     };
+    let reached = match (url.map(|url| pool(url, options.deep)), database) {
+        (Some(Ok(pool)), _) => database::answers(pool).await,
+        (None, Some(Err(none))) => Err(none.clone()),
+        _ => Err(database::no_address()),
+    };
+    let (pool, none) = match reached {
+        Ok(pool) => (Some(pool), None),
+        Err(none) => (None, Some(none)),
+    };
     let patient = Patient {
         config,
         production: reading.production,
         has_secret_key: reading.has_secret_key,
-        pool: url.and_then(|url| pool(url, options.deep).ok()),
+        pool,
         http,
         sealer: Sealer::new(&derived_key(&config.secret_key, "seal")),
         clock: Clock::system(),
@@ -145,15 +157,11 @@ pub async fn examine(
         deep: options.deep,
         send: options.send.clone(),
     };
-    let none = match database {
-        Some(Err(finding)) => Some(finding),
-        _ => None,
-    };
     let deep = if options.deep { DEEP_LIMIT } else { LIMIT };
     let areas = future::join_all([
         within("configuration", LIMIT, settings::check(&patient).boxed()),
         within("disk", LIMIT, disk::check(&patient).boxed()),
-        within("database", LIMIT, database::check(&patient, none).boxed()),
+        within("database", LIMIT, database::check(&patient, none.as_ref()).boxed()),
         within("clock", LIMIT, clock::check(&patient).boxed()),
         within("secrets", LIMIT, secrets::check(&patient).boxed()),
         within("mail", LIMIT, mail::check(&patient).boxed()),
@@ -167,7 +175,7 @@ pub async fn examine(
     if let Some(pool) = &patient.pool {
         let _ = tokio::time::timeout(Duration::from_secs(2), pool.close()).await;
     }
-    Report::new(findings, &hidden(config))
+    Report::new(findings, &hidden(config, url))
 }
 
 async fn within(area: &'static str, limit: Duration, check: BoxFuture<'_, Vec<Finding>>) -> Vec<Finding> {
@@ -184,7 +192,7 @@ fn pool(url: &Secret<String>, deep: bool) -> Result<PgPool, sqlx::Error> {
     let options = db::pool::options(url.expose())?
         .application_name("farebox doctor")
         .options([("default_transaction_read_only", "on"), ("statement_timeout", statement)]);
-    Ok(PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(CONNECT_WITHIN).connect_lazy_with(options))
+    Ok(PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(TURN_WITHIN).connect_lazy_with(options))
 }
 
 /// A question to the database that could not be answered.
@@ -197,11 +205,13 @@ fn no_database(check: &str) -> Finding {
     Finding::warning(check, "could not be looked at: there is no database", "see what is said under \"database\"")
 }
 
-/// Every secret of the configuration, in the forms in which it might come back.
-fn hidden(config: &Config) -> Vec<String> {
+/// Every secret of the configuration, and of the database where that is one of our own, in the forms in which it might come
+/// back.
+fn hidden(config: &Config, database: Option<&Secret<String>>) -> Vec<String> {
     let mut hidden = vec![hex::encode(config.secret_key.expose())];
     hidden.extend(config.own.keks.iter().map(|key| hex::encode(key.expose())));
-    hidden.extend([&config.database_url, &config.smtp_url].into_iter().flatten().flat_map(passwords));
+    let urls = [config.database_url.as_ref(), config.smtp_url.as_ref(), database];
+    hidden.extend(urls.into_iter().flatten().flat_map(passwords));
     hidden.extend(config.metrics_token.iter().map(|token| token.expose().clone()));
     hidden.extend(config.providers.iter().map(|provider| provider.client_secret.expose().clone()));
     let payments = &config.payments;
@@ -233,4 +243,22 @@ fn passwords(url: &Secret<String>) -> Vec<String> {
     let user = percent_encoding::percent_decode_str(parsed.username()).decode_utf8_lossy().into_owned();
     let base64 = |text: String| base64::engine::general_purpose::STANDARD.encode(text);
     vec![password.to_owned(), base64(format!("\0{user}\0{meant}")), base64(meant.clone()), meant]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn the_password_of_the_database_of_our_own_is_hidden() {
+        let reading = read_leniently(BTreeMap::new());
+        let Some(config) = &reading.config else { panic!("{:?}", reading.errors) };
+        let url = "postgres://farebox:own%2Dsecret%2D4711@127.0.0.1:5432/farebox";
+        let said = format!("cannot reach {url}, as own-secret-4711");
+        let hidden = hidden(config, Some(&Secret::new(url.to_owned())));
+        let text = Report::new(vec![Finding::fault("answer", said, "")], &hidden).text();
+        assert!(text.contains("postgres://farebox:[hidden]@127.0.0.1") && !text.contains("4711"), "{text}");
+    }
 }

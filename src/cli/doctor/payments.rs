@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Finding, Patient, store, unasked};
 use crate::boot;
+use crate::topups;
 use crate::topups::processors::{Processor, ProcessorError};
 
 const LIMIT: Duration = Duration::from_secs(35);
@@ -56,7 +57,7 @@ async fn messages(patient: &Patient<'_>) -> Vec<Finding> {
     let Some(pool) = &patient.pool else { return vec![super::no_database(CHECK)] };
     let asked = async {
         let mut conn = pool.acquire().await?;
-        Ok::<_, sqlx::Error>((store::late_events(&mut conn).await?, store::reconciliations(&mut conn).await?))
+        Ok::<_, sqlx::Error>((topups::late_events(&mut conn).await?, store::reconciliations(&mut conn).await?))
     };
     let (late, compared) = match asked.await {
         Ok(found) => found,

@@ -143,24 +143,12 @@ pub async fn size(conn: &mut PgConnection) -> Result<(i64, i64, i64), sqlx::Erro
     .await
 }
 
-/// Organizations whose held credits are not the sum of their holds, and holds that ended ten minutes ago and are still there.
-pub async fn holds(conn: &mut PgConnection) -> Result<(i64, i64), sqlx::Error> {
-    sqlx::query_as(
-        "select (select count(*) from public.credit c
-               full join (select org_id, sum(amount) as amount from public.hold group by 1) h using (org_id)
-               where coalesce(c.held, 0) <> coalesce(h.amount, 0)),
-            (select count(*) from public.hold where expires_at < now() - interval '10 minutes')",
-    )
-    .fetch_one(conn)
-    .await
-}
-
-/// Jobs that used up their tries, and those that should have run a quarter of an hour ago.
-pub async fn jobs(conn: &mut PgConnection) -> Result<(i64, i64), sqlx::Error> {
-    sqlx::query_as(
-        "select count(*) filter (where attempts >= max_attempts),
-            count(*) filter (where attempts < max_attempts and locked_at is null and run_at < now() - interval '15 minutes')
-         from graphile_worker._private_jobs",
+/// Organizations whose held credits are not the sum of their holds.
+pub async fn wrongly_held(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "select count(*) from public.credit c
+         full join (select org_id, sum(amount) as amount from public.hold group by 1) h using (org_id)
+         where coalesce(c.held, 0) <> coalesce(h.amount, 0)",
     )
     .fetch_one(conn)
     .await
@@ -180,16 +168,6 @@ pub async fn provider_keys(conn: &mut PgConnection) -> Result<i64, sqlx::Error> 
     sqlx::query_scalar("select count(*) from public.provider_secret").fetch_one(conn).await
 }
 
-/// Mails that should have left a quarter of an hour ago.
-pub async fn late_mails(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(
-        "select count(*) from public.mail
-         where sent_at is null and dead_at is null and recipient <> '' and created_at < now() - interval '15 minutes'",
-    )
-    .fetch_one(conn)
-    .await
-}
-
 /// Of each processor the last complete comparison, and how many findings of the last one somebody has to look into.
 pub async fn reconciliations(
     conn: &mut PgConnection,
@@ -202,14 +180,5 @@ pub async fn reconciliations(
          from public.reconciliation r group by 1 order by 1",
     )
     .fetch_all(conn)
-    .await
-}
-
-/// Messages of processors that wait for a quarter of an hour to be looked at.
-pub async fn late_events(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(
-        "select count(*) from public.processor_event where applied_at is null and received_at < now() - interval '15 minutes'",
-    )
-    .fetch_one(conn)
     .await
 }

@@ -1,43 +1,32 @@
 //! Grants and corrections: asking for one, and agreeing to another's.
 
 use actix_web::{HttpResponse, web};
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 
 use super::orgs::ReasonForm;
 use super::{
-    ROWS, address, again, alone_note, choices, done, form, page_with, pager, read_id, read_some, reason_field, wrong,
+    ROWS, address, again, alone_note, done, form, page_with, pager, read_id, read_some, reason_field, second, wrong,
 };
-use crate::accounts::operator;
 use crate::audit::{Action, Target};
 use crate::base::Usd;
 use crate::base::ids::{AdjustmentId, OrgId, PersonId};
 use crate::base::paging::{Rows, fetch_limit};
 use crate::console::Settings;
 use crate::console::act::{self, Act};
-use crate::console::adjust::{self, AdjustError, Adjustment, Kind, NewAdjustment, Outcome};
+use crate::console::adjust::{self, AdjustError, Kind, NewAdjustment, Outcome};
 use crate::console::extract::{Acting, Operator, Staff};
 use crate::console::store;
 use crate::ledger;
 use crate::orgs as organizations;
 use crate::web::present::{amount, when};
-use crate::web::views::blocks::{ActionLink, Block, Cell, Column, Facts, Filters, Form, Input, Note, Table};
+use crate::web::views::Choice;
+use crate::web::views::blocks::{ActionLink, Block, Cell, Column, Facts, Input, Table};
 use crate::web::views::console::Page;
-use crate::web::views::{Badge, Choice};
 use crate::web::{App, PageError, Protected, html, unprocessable};
 
 const HERE: &str = "/admin/adjustments";
-
-pub fn badge(one: &Adjustment, now: DateTime<Utc>) -> Badge {
-    match one.state.as_str() {
-        "posted" => Badge::new("good", "circle-check", "Booked"),
-        "rejected" => Badge::new("bad", "circle-x", "Rejected"),
-        "withdrawn" => Badge::new("", "x", "Withdrawn"),
-        "pending" if one.expires_at > now => Badge::new("warn", "clock", "Waits for a second operator"),
-        _ => Badge::new("", "clock", "Expired"),
-    }
-}
 
 fn told(error: AdjustError) -> Result<String, PageError> {
     match error {
@@ -104,7 +93,7 @@ pub async fn index(
                     ),
                     Cell::text(Kind::parse(&one.kind).map_or("", Kind::label)),
                     Cell::amount(amount(one.amount)),
-                    Cell::badge(badge(one, now)),
+                    Cell::badge(second::badge(&one.state, one.expires_at, now)),
                     Cell::text(person(Some(one.made_by))),
                     Cell::text(person(one.decided_by)),
                 ]
@@ -115,22 +104,12 @@ pub async fn index(
         pager: Some(pager(&rows, before.map(|_| here("")), |last| here(&last.id.to_string()))),
         ..Table::default()
     };
-    let filters = Filters {
-        action: HERE.into(),
-        fields: vec![Input::of("select", "state", "State").choices(choices(
-            "All",
-            &[("waiting", "Waiting for a second operator")],
-            &query.state,
-        ))],
-        is_on: waiting,
-        ..Filters::default()
-    };
     let about = format!(
         "Credits given or taken by hand. Above {}, also of one operator within a day, a second operator has to agree.",
         settings.four_eyes_above.display()
     );
     let shell = staff.shell("adjustments", "Grants and corrections", &about);
-    super::page(shell, vec![Block::Filters(filters), Block::Table(table)])
+    super::page(shell, vec![Block::Filters(second::filters(HERE, &query.state)), Block::Table(table)])
 }
 
 #[derive(Default, Deserialize)]
@@ -289,7 +268,7 @@ pub async fn show(app: web::Data<App>, staff: Staff, id: web::Path<String>) -> R
         ("Organization", Cell::link(name, format!("/admin/organizations/{}", one.org))),
         ("It has now", Cell::amount(amount(credit.posted)).under(format!("{} of it held", credit.held.display()))),
         ("Reason", Cell::text(one.reason.as_str())),
-        ("State", Cell::badge(badge(&one, now))),
+        ("State", Cell::badge(second::badge(&one.state, one.expires_at, now))),
         ("Asked by", person(one.made_by)),
         ("Asked", Cell::when(when(one.created_at, now, viewer))),
     ];
@@ -306,37 +285,12 @@ pub async fn show(app: web::Data<App>, staff: Staff, id: web::Path<String>) -> R
     facts.push(("Id", Cell::mono(one.id.to_string())));
     let mut blocks = vec![Block::Facts(Facts::of("facts", "", facts))];
     if waits && staff.is_operator() {
-        let me = staff.person().id;
-        let refused = operator::may_confirm(&mut conn, one.made_by, me).await?.err().filter(|_| one.made_by != me);
-        if let Some(refusal) = &refused {
-            let text = refusal.to_string();
-            blocks.push(Block::Note(Note { tone: "warn", icon: "triangle-alert", text, ..Note::default() }));
-        }
-        blocks.extend(decisions(&staff, &one, refused.is_none()).into_iter().map(Block::Form));
+        let agree = second::Agree { verb: "approve", button: format!("Book {}", one.amount.display()), note: "" };
+        let here = format!("{HERE}/{id}");
+        blocks.extend(second::decisions(&mut conn, &staff, &here, one.made_by, agree).await?);
     }
     let shell = staff.shell("adjustments", "Grant or correction", "");
     page_with(shell, Some((HERE, "Grants and corrections")), Vec::<ActionLink>::new(), blocks)
-}
-
-fn decisions(staff: &Staff, one: &Adjustment, may: bool) -> Vec<Form> {
-    let way = |id, verb: &str, title: &str, button: &str, danger| {
-        let mut decision = form(staff, id, format!("{HERE}/{}/{verb}", one.id), title, button);
-        decision.fields = vec![reason_field()];
-        decision.danger = danger;
-        decision
-    };
-    if one.made_by == staff.person().id {
-        return vec![way(
-            "withdraw",
-            "withdraw",
-            "You asked for this, so somebody else has to agree",
-            "Withdraw it",
-            true,
-        )];
-    }
-    let book = format!("Book {}", one.amount.display());
-    let agree = may.then(|| way("approve", "approve", "Agree to it", &book, false));
-    agree.into_iter().chain([way("reject", "reject", "Reject it", "Reject", true)]).collect()
 }
 
 /// `POST /admin/adjustments/{adjustment}/approve`
@@ -402,18 +356,13 @@ async fn end(
     withdraw: bool,
 ) -> Result<HttpResponse, PageError> {
     let id: AdjustmentId = read_id(id)?;
-    let here = format!("{HERE}/{id}");
-    let what = if withdraw { "withdraw" } else { "reject" };
-    let Some(mut act) = act::begin(app, staff, &form.form, &form.reason, what).await? else {
-        return Ok(again(app, &here));
+    let ending = second::Ending {
+        here: format!("{HERE}/{id}"),
+        action: Action::AdjustmentEnded,
+        target: Target::new("adjustment", id, ""),
+        withdraw,
+        told: "It ended. Nothing was booked.",
     };
-    let by = act.person.id;
-    if let Err(error) = adjust::end(&mut act.tx, id, by, withdraw).await {
-        drop(act);
-        return Ok(done(app, &here, false, &told(error)?));
-    }
-    let after = json!({ "ended_as": if withdraw { "withdrawn" } else { "rejected" } });
-    act.note(None, Action::AdjustmentEnded, Target::new("adjustment", id, ""), (Value::Null, after)).await?;
-    act.commit().await?;
-    Ok(done(app, &here, true, "It ended. Nothing was booked."))
+    let end = async |conn: &mut PgConnection, by| adjust::end(conn, id, by, withdraw).await.map(drop).map_err(told);
+    second::end(app, staff, form, ending, end).await
 }

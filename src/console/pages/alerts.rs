@@ -12,7 +12,10 @@ use crate::catalog::Shelf;
 use crate::console::extract::Staff;
 use crate::console::margin::whole;
 use crate::console::store;
-use crate::topups::reconcile;
+use crate::jobs::{self, Waiting};
+use crate::ledger;
+use crate::mail;
+use crate::topups::{self, reconcile};
 use crate::web::views::blocks::{Block, Note};
 
 /// A provider that was asked less often in half an hour is no sign of anything.
@@ -20,11 +23,47 @@ const FEWEST: i64 = 10;
 /// An anchor is taken each day, and a day is looked at every ten minutes.
 const ANCHORED_WITHIN: TimeDelta = TimeDelta::hours(26);
 
+/// What waits, counted by those who know from when on it waits for too long.
+pub struct Health {
+    pub holds: i64,
+    pub holds_over: i64,
+    pub mails_dead: i64,
+    pub mails_late: i64,
+    pub events_late: i64,
+    pub jobs: Waiting,
+    pub disputes: i64,
+    pub refunds: i64,
+    /// Calls of the last day whose process died.
+    pub swept: i64,
+    /// When the audit logs were last anchored.
+    pub anchored_at: Option<DateTime<Utc>>,
+}
+
+impl Health {
+    /// # Errors
+    /// Database errors only.
+    pub async fn read(conn: &mut PgConnection) -> Result<Health, sqlx::Error> {
+        let (holds, holds_over) = ledger::count_holds(conn).await?;
+        let (disputes, refunds) = store::open_payments(conn).await?;
+        let (swept, anchored_at) = store::swept_and_anchored(conn).await?;
+        Ok(Health {
+            holds,
+            holds_over,
+            mails_dead: mail::count_dead(conn).await?,
+            mails_late: mail::count_late(conn).await?,
+            events_late: topups::late_events(conn).await?,
+            jobs: jobs::waiting(conn).await?,
+            disputes,
+            refunds,
+            swept,
+            anchored_at,
+        })
+    }
+}
+
 /// What the overview has read already.
 pub struct Seen<'a> {
-    pub health: &'a store::Health,
-    /// Jobs that used up their tries.
-    pub dead: i64,
+    pub health: &'a Health,
     /// What calls of today cost beyond their holds.
     pub overrun: Usd,
     pub now: DateTime<Utc>,
@@ -50,9 +89,15 @@ pub async fn alerts(
     // An auditor is told of it, and has nothing to do there.
     let to = |path: &'static str| if staff.is_operator() { path } else { "" };
     let mut blocks = Vec::new();
-    if let Some(close) = books::latest_close(conn).await?.filter(|close| !close.is_clean()) {
-        let text = format!("The books of {} were closed with {} findings.", close.day, close.findings);
-        blocks.push(alert("bad", text, &format!("/admin/books/closes/{}", close.day), "Look at them"));
+    if let Some(close) = books::latest_close(conn).await? {
+        let href = format!("/admin/books/closes/{}", close.day);
+        if !close.is_clean() {
+            let text = format!("The books of {} were closed with {} findings.", close.day, close.findings);
+            blocks.push(alert("bad", text, &href, "Look at them"));
+        } else if books::is_late(close.day, now) {
+            let text = format!("The books are closed up to {} and no further.", close.day);
+            blocks.push(alert("warn", text, &href, "The last close"));
+        }
     }
     for run in reconcile::latest(conn).await? {
         if run.open > 0 || !run.difference().is_zero() {
@@ -68,8 +113,8 @@ pub async fn alerts(
             blocks.push(alert("warn", text, "/admin/books/reconciliation", "Comparisons"));
         }
     }
-    if health.held_overdue > 0 {
-        let text = format!("{} holds are older than they may be.", health.held_overdue);
+    if health.holds_over > 0 {
+        let text = format!("{} holds are older than they may be.", health.holds_over);
         blocks.push(alert("bad", text, holds::HERE, "Holds"));
     }
     blocks.extend(calls(conn, staff, seen).await?);
@@ -82,13 +127,13 @@ pub async fn alerts(
             "Mails",
         ));
     }
-    if seen.dead > 0 {
-        blocks.push(alert(
-            "warn",
-            format!("{} jobs used up their tries.", seen.dead),
-            to("/admin/jobs?state=dead"),
-            "Jobs",
-        ));
+    let Waiting { dead, late, .. } = health.jobs;
+    if dead > 0 {
+        blocks.push(alert("warn", format!("{dead} jobs used up their tries."), to("/admin/jobs?state=dead"), "Jobs"));
+    }
+    if late > jobs::LATE {
+        let text = format!("The oldest job should have run {} minutes ago.", late / 60);
+        blocks.push(alert("warn", text, to("/admin/jobs"), "Jobs"));
     }
     let catalog = shelf.current();
     let closed: Vec<&str> =
@@ -134,7 +179,7 @@ async fn calls(conn: &mut PgConnection, staff: &Staff, seen: &Seen<'_>) -> Resul
 }
 
 /// The audit logs are anchored once a day, whatever happens. One that is late means that no server does it.
-fn anchors(health: &store::Health, now: DateTime<Utc>) -> Option<Block> {
+fn anchors(health: &Health, now: DateTime<Utc>) -> Option<Block> {
     let text = match health.anchored_at {
         Some(at) if now - at <= ANCHORED_WITHIN => return None,
         Some(at) => format!("The audit logs were last anchored {}.", at.format("%-d %b %Y, %H:%M UTC")),

@@ -1,38 +1,24 @@
 //! What waits for a second operator besides grants and corrections: looking at it, and agreeing to it.
 
 use actix_web::{HttpResponse, web};
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 
 use super::orgs::ReasonForm;
-use super::{
-    ROWS, address, again, choices, done, form, page, page_with, pager, read_id, read_some, reason_field, uses, wrong,
-};
-use crate::accounts::operator;
+use super::{ROWS, address, again, done, page, page_with, pager, read_id, read_some, second, uses, wrong};
 use crate::audit::{Action, Target};
 use crate::base::ids::{ConfirmationId, PersonId};
 use crate::base::paging::{Rows, fetch_limit};
 use crate::console::act;
-use crate::console::confirmation::{self, ConfirmError, Confirmation, Confirmed, Wish};
+use crate::console::confirmation::{self, ConfirmError, Confirmed, Wish};
 use crate::console::extract::{Acting, Staff};
 use crate::console::store;
 use crate::web::present::{amount, when};
-use crate::web::views::Badge;
-use crate::web::views::blocks::{Block, Cell, Column, Facts, Filters, Form, Input, Note, Table};
+use crate::web::views::blocks::{Block, Cell, Column, Facts, Table};
 use crate::web::{App, PageError, Protected};
 
 pub const HERE: &str = "/admin/confirmations";
-
-fn badge(one: &Confirmation, now: DateTime<Utc>) -> Badge {
-    match one.state.as_str() {
-        "confirmed" => Badge::new("good", "circle-check", "Confirmed"),
-        "rejected" => Badge::new("bad", "circle-x", "Rejected"),
-        "withdrawn" => Badge::new("", "x", "Withdrawn"),
-        _ if one.expires_at > now => Badge::new("warn", "clock", "Waits for a second operator"),
-        _ => Badge::new("", "clock", "Expired"),
-    }
-}
 
 fn told(error: ConfirmError) -> Result<String, PageError> {
     match error {
@@ -101,7 +87,7 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<ListQuer
                     Cell::when(when(one.created_at, now, staff.viewer())).to(format!("{HERE}/{}", one.id)),
                     Cell::text(what(&one.wish.0)).under(about),
                     worth,
-                    Cell::badge(badge(one, now)),
+                    Cell::badge(second::badge(&one.state, one.expires_at, now)),
                     Cell::text(person(Some(one.made_by))),
                     Cell::text(person(one.decided_by)),
                 ]
@@ -112,19 +98,12 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<ListQuer
         pager: Some(pager(&rows, before.map(|_| here("")), |last| here(&last.id.to_string()))),
         ..Table::default()
     };
-    let filters = Filters {
-        action: HERE.into(),
-        fields: vec![Input::of("select", "state", "State").choices(choices(
-            "All",
-            &[("waiting", "Waiting for a second operator")],
-            &query.state,
-        ))],
-        is_on: waiting,
-        ..Filters::default()
-    };
     let about =
         "Codes and operators that a second operator has to agree to. Grants and corrections have their own page.";
-    page(staff.shell("confirmations", "Confirmations", about), vec![Block::Filters(filters), Block::Table(table)])
+    page(
+        staff.shell("confirmations", "Confirmations", about),
+        vec![Block::Filters(second::filters(HERE, &query.state)), Block::Table(table)],
+    )
 }
 
 /// `GET /admin/confirmations/{confirmation}`
@@ -162,7 +141,7 @@ pub async fn show(app: web::Data<App>, staff: Staff, id: web::Path<String>) -> R
         }
     }
     facts.push(("Reason", Cell::text(one.reason.as_str())));
-    facts.push(("State", Cell::badge(badge(&one, now))));
+    facts.push(("State", Cell::badge(second::badge(&one.state, one.expires_at, now))));
     facts.push(("Asked by", Cell::text(person(one.made_by))));
     facts.push(("Asked", Cell::when(when(one.created_at, now, viewer))));
     if waits {
@@ -175,45 +154,24 @@ pub async fn show(app: web::Data<App>, staff: Staff, id: web::Path<String>) -> R
     facts.push(("Id", Cell::mono(one.id.to_string())));
     let mut blocks = vec![Block::Facts(Facts::of("facts", "", facts))];
     if waits && staff.is_operator() {
-        let me = staff.person().id;
-        let refused = operator::may_confirm(&mut conn, one.made_by, me).await?.err().filter(|_| one.made_by != me);
-        if let Some(refusal) = &refused {
-            let text = refusal.to_string();
-            blocks.push(Block::Note(Note { tone: "warn", icon: "triangle-alert", text, ..Note::default() }));
-        }
-        blocks.extend(decisions(&staff, &one, refused.is_none()).into_iter().map(Block::Form));
+        let here = format!("{HERE}/{id}");
+        blocks.extend(second::decisions(&mut conn, &staff, &here, one.made_by, agree(&one.wish.0)).await?);
     }
     let shell = staff.shell("confirmations", what(&one.wish.0), "");
     page_with(shell, Some((HERE, "Confirmations")), Vec::new(), blocks)
 }
 
-fn decisions(staff: &Staff, one: &Confirmation, may: bool) -> Vec<Form> {
-    let way = |id: &'static str, title: &str, button: &str, danger| {
-        let mut decision = form(staff, id, format!("{HERE}/{}/{id}", one.id), title, button);
-        decision.fields = vec![reason_field()];
-        decision.danger = danger;
-        decision
-    };
-    if one.made_by == staff.person().id {
-        return vec![way("withdraw", "You asked for this, so somebody else has to agree", "Withdraw it", true)];
-    }
-    let (note, button) = match &one.wish.0 {
+fn agree(wish: &Wish) -> second::Agree {
+    let (button, note) = match wish {
         Wish::Codes { new, .. } => {
-            ("The codes work from then on.", format!("Confirm codes worth {}", new.worth().display()))
+            (format!("Confirm codes worth {}", new.worth().display()), "The codes work from then on.")
         }
         Wish::Operator { .. } => (
-            "They may do everything here from then on, and confirm what others ask for a week later.",
             "Make them an operator".to_owned(),
+            "They may do everything here from then on, and confirm what others ask for a week later.",
         ),
     };
-    let mut ways = Vec::new();
-    if may {
-        let mut agree = way("confirm", "Agree to it", &button, false);
-        agree.note = note.to_owned();
-        ways.push(agree);
-    }
-    ways.push(way("reject", "Reject it", "Reject", true));
-    ways
+    second::Agree { verb: "confirm", button, note }
 }
 
 /// `POST /admin/confirmations/{confirmation}/confirm`
@@ -289,17 +247,14 @@ async fn end(
     withdraw: bool,
 ) -> Result<HttpResponse, PageError> {
     let id: ConfirmationId = read_id(id)?;
-    let here = format!("{HERE}/{id}");
-    let Some(mut act) = act::begin(app, staff, &form.form, &form.reason, "unconfirm").await? else {
-        return Ok(again(app, &here));
+    let ending = second::Ending {
+        here: format!("{HERE}/{id}"),
+        action: Action::ConfirmationEnded,
+        target: Target::new("confirmation", id, ""),
+        withdraw,
+        told: "It ended. Nothing was done.",
     };
-    let by = act.person.id;
-    if let Err(error) = confirmation::end(&mut act.tx, id, by, withdraw).await {
-        drop(act);
-        return Ok(done(app, &here, false, &told(error)?));
-    }
-    let after = json!({ "ended_as": if withdraw { "withdrawn" } else { "rejected" } });
-    act.note(None, Action::ConfirmationEnded, Target::new("confirmation", id, ""), (Value::Null, after)).await?;
-    act.commit().await?;
-    Ok(done(app, &here, true, "It ended. Nothing was done."))
+    let end =
+        async |conn: &mut PgConnection, by| confirmation::end(conn, id, by, withdraw).await.map(drop).map_err(told);
+    second::end(app, staff, form, ending, end).await
 }

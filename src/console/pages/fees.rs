@@ -50,7 +50,8 @@ pub async fn show(
     let last = |name: &str| rules.iter().find(|one| one.name == name);
     let seen = |name: &str| last(name).map_or(0, |one| one.version);
     let set_here = last(rules::SIGN_UP).is_some_and(|one| one.value.is_some());
-    let mut blocks = vec![Block::Table(fees_table(&processors)), Block::Facts(facts(&sign_up, &settings, set_here))];
+    let mut blocks: Vec<Block> = rules.iter().filter_map(unread).map(Block::Note).collect();
+    blocks.extend([Block::Table(fees_table(&processors)), Block::Facts(facts(&sign_up, &settings, set_here))]);
     if staff.is_operator() {
         blocks.push(Block::Form(fees_form(&staff, &processors, seen(rules::FEES))));
         blocks.push(Block::Form(sign_up_form(&staff, &sign_up, seen(rules::SIGN_UP))));
@@ -60,6 +61,18 @@ pub async fn show(
                 a month’s allowance has one fee in that month.";
     blocks.push(Block::Note(Note { tone: "info", icon: "info", text: text.into(), ..Note::default() }));
     page(staff.shell("fees", "Fees and sign-up", "What purchases cost, and who may have an account."), blocks)
+}
+
+/// What was set and does not hold.
+fn unread(rule: &RuleVersion) -> Option<Note> {
+    let why = rules::unreadable(&rule.name, rule.value.as_ref())?;
+    let what = if rule.name == rules::FEES { "the fees" } else { "the sign-up policy" };
+    let text = format!(
+        "Version {} of {what} cannot be read by this program, so it does not hold: {why} What stands below holds instead. \
+         Change it here, or run the version of Farebox that wrote it.",
+        rule.version
+    );
+    Some(Note { tone: "bad", icon: "circle-x", text, ..Note::default() })
 }
 
 fn fees_table(processors: &Processors) -> Table {
@@ -180,7 +193,10 @@ fn history(app: &App, staff: &Staff, versions: &[RuleVersion], people: &HashMap<
                 let name = if one.name == rules::FEES { "Fees" } else { "Sign-up" };
                 vec![
                     Cell::text(name).under(format!("version {}", one.version)),
-                    Cell::text(rules::told(&one.name, one.value.as_ref())),
+                    Cell::text(rules::told(&one.name, one.value.as_ref())).under(
+                        rules::unreadable(&one.name, one.value.as_ref())
+                            .map_or_else(String::new, |_| "cannot be read by this program".to_owned()),
+                    ),
                     Cell::text(one.reason.as_str()).under(people.get(&one.made_by).cloned().unwrap_or_default()),
                     Cell::when(when(one.made_at, now, staff.viewer())),
                 ]

@@ -12,7 +12,7 @@ use crate::base::paging::Rows;
 use crate::web::views::blocks::{ActionLink, Block, Form, Input};
 use crate::web::views::console::{ConsoleShell, Page};
 use crate::web::views::{Choice, Pager};
-use crate::web::{App, PageError, flash, html, see_other};
+use crate::web::{App, PageError, flash, html};
 
 pub mod adjustments;
 mod alerts;
@@ -39,6 +39,7 @@ pub mod overview;
 pub mod payments;
 pub mod people;
 pub mod price_lists;
+mod second;
 pub mod staff;
 pub mod upstreams;
 pub mod usage;
@@ -65,9 +66,7 @@ fn page_with(
 
 /// After a change: go and look, with a sentence of what happened.
 fn done(app: &App, to: &str, good: bool, text: &str) -> HttpResponse {
-    let mut response = see_other(to);
-    flash::set(&mut response, app, good, text);
-    response
+    flash::told(app, to, good, text)
 }
 
 /// The same form came again.

@@ -237,7 +237,7 @@ async fn adjusted(conn: &mut sqlx::PgConnection, app: &App, staff: &Staff, org: 
                     Cell::when(when(one.created_at, now, staff.viewer())).to(format!("/admin/adjustments/{}", one.id)),
                     Cell::text(Kind::parse(&one.kind).map_or("", Kind::label)),
                     Cell::amount(amount(one.amount)),
-                    Cell::badge(super::adjustments::badge(one, now)),
+                    Cell::badge(super::second::badge(&one.state, one.expires_at, now)),
                     Cell::text(one.reason.as_str()),
                 ]
             })

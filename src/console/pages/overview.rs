@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use chrono::{Days, NaiveDate};
 
-use super::alerts::{Seen, alerts};
+use super::alerts::{Health, Seen, alerts};
 use super::{address, find, holds, inbox, page};
 use crate::base::Usd;
 use crate::base::money::thousands;
@@ -61,7 +61,7 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
     let now = app.clock.now();
     let today = now.date_naive();
     let mut conn = app.db.begin_with(super::books::READ).await?;
-    let (health, jobs) = (store::health(&mut conn).await?, store::count_jobs(&mut conn).await?);
+    let health = Health::read(&mut conn).await?;
     let mut rows = Vec::new();
     let mut overrun = Usd::ZERO;
     for (label, days) in [("Today", 0), ("Last 7 days", 6), ("Last 30 days", 29)] {
@@ -73,7 +73,7 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
         let money = Money::of(&moved);
         rows.push(money_row(label, from, &money));
     }
-    let mut blocks = alerts(&mut conn, &shelf, &staff, &Seen { health: &health, dead: jobs.1, overrun, now }).await?;
+    let mut blocks = alerts(&mut conn, &shelf, &staff, &Seen { health: &health, overrun, now }).await?;
     blocks.push(Block::Filters(find::field("")));
     let columns = ["Came in", "Went back", "Calls", "Calls on own keys", "Top-up fees", "Given away", "Losses"]
         .map(Column::right);
@@ -88,7 +88,6 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
     let month = today.checked_sub_days(Days::new(29)).unwrap_or(today);
     let earned = margin::total(&mut conn, books::start_of(month), now).await?;
     let totals = store::org_totals(&mut conn).await?;
-    let (waiting, dead) = jobs;
     blocks.push(Block::Figures(Figures {
         id: "owed",
         title: "What we owe and earn".into(),
@@ -115,10 +114,14 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
         title: "Work".into(),
         note: String::new(),
         figures: vec![
-            Figure::count("Jobs waiting", whole(waiting), if staff.is_operator() { "/admin/jobs" } else { "" }),
+            Figure::count(
+                "Jobs waiting",
+                whole(health.jobs.jobs),
+                if staff.is_operator() { "/admin/jobs" } else { "" },
+            ),
             Figure::count(
                 "Jobs given up",
-                whole(dead),
+                whole(health.jobs.dead),
                 if staff.is_operator() { "/admin/jobs?state=dead" } else { "" },
             ),
             Figure::count(
@@ -128,12 +131,12 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
             ),
             Figure::count(
                 "Mails waiting for long",
-                whole(health.mails_waiting),
+                whole(health.mails_late),
                 if staff.is_operator() { "/admin/mails?state=waiting" } else { "" },
             ),
-            Figure::count("Messages not applied", whole(health.events_waiting), inbox::HERE),
-            Figure::count("Open disputes", whole(health.disputes_open), "/admin/payments?state=disputed"),
-            Figure::count("Refunds on their way", whole(health.refunds_pending), "/admin/payments"),
+            Figure::count("Messages waiting for long", whole(health.events_late), inbox::HERE),
+            Figure::count("Open disputes", whole(health.disputes), "/admin/payments?state=disputed"),
+            Figure::count("Refunds on their way", whole(health.refunds), "/admin/payments"),
         ],
     }));
     page(staff.shell("overview", "Overview", "What came in, what went out, and what needs somebody."), blocks)

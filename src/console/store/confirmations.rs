@@ -31,12 +31,12 @@ pub async fn insert_confirmation(
     Ok(())
 }
 
-/// Confirmations as they are kept, from here on in the words of SQL.
+/// Confirmations as they are kept, from here on in the words of SQL; `wish` is what is read of what was asked for.
 macro_rules! confirmations {
-    ($rest:tt $(, $value:expr)*) => {
+    ($wish:tt, $rest:tt $(, $value:expr)*) => {
         sqlx::query_as!(
             Confirmation,
-            r#"select id as "id: ConfirmationId", wish as "wish: Json<Wish>", reason, state,
+            r#"select id as "id: ConfirmationId", "# + $wish + r#" as "wish!: Json<Wish>", reason, state,
                 made_by as "made_by: PersonId", created_at, expires_at, decided_by as "decided_by: PersonId", decided_at
                from confirmation "# + $rest
             $(, $value)*
@@ -49,17 +49,18 @@ pub async fn lock_confirmation(
     conn: &mut PgConnection,
     id: ConfirmationId,
 ) -> Result<Option<Confirmation>, sqlx::Error> {
-    confirmations!("where id = $1 for update", id.0).fetch_optional(conn).await
+    confirmations!("wish", "where id = $1 for update", id.0).fetch_optional(conn).await
 }
 
+/// Without the digests of codes, of which a batch may have thousands.
 pub async fn find_confirmation(
     conn: &mut PgConnection,
     id: ConfirmationId,
 ) -> Result<Option<Confirmation>, sqlx::Error> {
-    confirmations!("where id = $1", id.0).fetch_optional(conn).await
+    confirmations!("wish - 'digests'", "where id = $1", id.0).fetch_optional(conn).await
 }
 
-/// Newest first: only those that wait, or whatever their state.
+/// Newest first: only those that wait, or whatever their state. Without the digests of codes.
 pub async fn confirmations(
     conn: &mut PgConnection,
     waiting: bool,
@@ -67,6 +68,7 @@ pub async fn confirmations(
     most: i64,
 ) -> Result<Vec<Confirmation>, sqlx::Error> {
     confirmations!(
+        "wish - 'digests'",
         "where (not $1 or (state = 'pending' and expires_at > now())) and ($2::uuid is null or id < $2)
          order by id desc limit $3",
         waiting,

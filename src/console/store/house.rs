@@ -1,41 +1,30 @@
-//! Jobs, announcements, upstream keys, and what the overview counts.
+//! Jobs, announcements, upstream keys, and payments that are open.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::base::ids::{AnnouncementId, MailId, PersonId};
 
-/// What is not as it should be, counted.
-pub struct Health {
-    pub holds: i64,
-    pub held_overdue: i64,
-    pub mails_dead: i64,
-    pub mails_waiting: i64,
-    pub events_waiting: i64,
-    pub disputes_open: i64,
-    pub refunds_pending: i64,
-    /// Calls of the last day whose process died.
-    pub swept: i64,
-    /// When the audit logs were last anchored.
-    pub anchored_at: Option<DateTime<Utc>>,
+/// Disputes that are open, and refunds on their way.
+pub async fn open_payments(conn: &mut PgConnection) -> Result<(i64, i64), sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select (select count(*) from dispute where state in ('inquiry', 'open')) as "disputes!",
+            (select count(*) from refund where state = 'pending') as "refunds!""#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.disputes, row.refunds))
 }
 
-pub async fn health(conn: &mut PgConnection) -> Result<Health, sqlx::Error> {
-    sqlx::query_as!(
-        Health,
-        r#"select (select count(*) from hold) as "holds!",
-            (select count(*) from hold where expires_at < now() - interval '60 seconds') as "held_overdue!",
-            (select count(*) from mail where dead_at is not null) as "mails_dead!",
-            (select count(*) from mail where sent_at is null and dead_at is null
-                and created_at < now() - interval '10 minutes') as "mails_waiting!",
-            (select count(*) from processor_event where applied_at is null) as "events_waiting!",
-            (select count(*) from dispute where state in ('inquiry', 'open')) as "disputes_open!",
-            (select count(*) from refund where state = 'pending') as "refunds_pending!",
-            (select coalesce(sum(calls), 0)::bigint from swept_hour where hour > now() - interval '24 hours') as "swept!",
+/// Calls of the last day whose process died, and when the audit logs were last anchored.
+pub async fn swept_and_anchored(conn: &mut PgConnection) -> Result<(i64, Option<DateTime<Utc>>), sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select (select coalesce(sum(calls), 0)::bigint from swept_hour where hour > now() - interval '24 hours') as "swept!",
             (select taken_at from audit_anchor order by number desc limit 1) as "anchored_at""#
     )
     .fetch_one(conn)
-    .await
+    .await?;
+    Ok((row.swept, row.anchored_at))
 }
 
 /// A job of the queue, as an operator reads it.
@@ -68,16 +57,6 @@ pub async fn jobs(
     most: i64,
 ) -> Result<Vec<JobRow>, sqlx::Error> {
     sqlx::query_as(JOBS).bind(dead).bind(before).bind(most).fetch_all(conn).await
-}
-
-/// Jobs that wait or run, and those that used up their tries.
-pub async fn count_jobs(conn: &mut PgConnection) -> Result<(i64, i64), sqlx::Error> {
-    sqlx::query_as(
-        "select count(*) filter (where attempts < max_attempts), count(*) filter (where attempts >= max_attempts)
-         from graphile_worker._private_jobs",
-    )
-    .fetch_one(conn)
-    .await
 }
 
 /// Lets a job try again, with all its tries. False when there is none, or it runs.

@@ -19,7 +19,7 @@ use crate::traces::Context;
 const MAX_TRIES: usize = 8;
 
 /// How an exchange ended.
-pub(super) enum End {
+pub(in crate::gateway) enum End {
     /// The upstream answered to its end.
     Complete,
     /// The client left, and the upstream was not heard to its end.
@@ -33,6 +33,8 @@ pub(super) struct Progress {
     /// The step that was asked last.
     asked: Option<usize>,
     asked_at: Instant,
+    /// It has begun a stream.
+    begun: bool,
     pub meter: Meter,
     /// An answer in one piece.
     pub answer: Option<Piece>,
@@ -54,6 +56,7 @@ impl Progress {
             started: now,
             asked: None,
             asked_at: now,
+            begun: false,
             meter: Meter::default(),
             answer: None,
             writer: job.kept.writer(),
@@ -73,6 +76,7 @@ impl Progress {
     fn ask(&mut self, job: &Job, index: usize) {
         self.asked = Some(index);
         self.asked_at = Instant::now();
+        self.begun = false;
         self.meter = Meter::default();
         self.answer = None;
         self.writer = job.kept.writer();
@@ -113,7 +117,8 @@ pub(super) async fn exchange(deps: &Deps, job: &Job, client: &mut Client, progre
         let context = spans::next(&progress.trace);
         let tried = attempt(deps, job, step, client, progress, (deadline, context)).await;
         let asked_at = progress.asked_at.into_std();
-        spans::asked(&mut progress.trace, (context, job.task), step, asked_at, tried.as_ref().err());
+        let became = (&tried, progress.begun);
+        spans::asked(&mut progress.trace, (context, job.task), step, asked_at, became);
         progress.cancelled |= client.is_gone();
         match tried {
             Ok(end) => {
@@ -205,6 +210,7 @@ async fn attempt(
                 Ok(End::Complete)
             }
             Reply::Stream(source) => {
+                progress.begun = true;
                 let until = Until { first_byte, deadline };
                 pass_on(deps, job, source, client, progress, until, may_cancel).await
             }

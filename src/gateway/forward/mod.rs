@@ -37,7 +37,8 @@ use crate::routing::{Candidate, Conversation, Conversations, Health};
 use crate::traces::Tracer;
 use bill::Bill;
 use client::Client;
-use exchange::{End, Progress};
+pub(super) use exchange::End;
+use exchange::Progress;
 
 /// How long the gateway waits for whom.
 #[derive(Clone, Copy, Debug)]

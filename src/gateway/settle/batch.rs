@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use metrics::{counter, gauge};
+use metrics::counter;
 use sqlx::PgPool;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
@@ -174,7 +174,6 @@ impl Desk {
             Ok(lines) => self.spool.append(lines).await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
-        gauge!("farebox_spool_depth").set(depth(&self.spool));
         if let Err(error) = &kept {
             tracing::error!(%error, calls = settlements.len(), "settlements found no place on disk");
         }
@@ -237,11 +236,6 @@ impl Desk {
         let timed = tokio::time::timeout(MAX_WAIT, tries).await;
         timed.unwrap_or_else(|_| Err(Failure::Away("no answer in time".into())))
     }
-}
-
-/// A gauge is a float; a depth beyond 2^32 files would be the least of our troubles.
-pub fn depth(spool: &Spool) -> f64 {
-    f64::from(u32::try_from(spool.depth()).unwrap_or(u32::MAX))
 }
 
 fn is_conflict(error: &sqlx::Error) -> bool {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use metrics::{counter, gauge};
+use metrics::counter;
 
 use super::Settlement;
-use super::batch::{Desk, Failure, Job, depth};
+use super::batch::{Desk, Failure, Job};
 use crate::gateway::spool::{Contents, Sealed};
 
 /// Between two looks at the spool.
@@ -52,7 +52,6 @@ pub async fn all(desk: &Arc<Desk>) -> anyhow::Result<Replayed> {
     for sealed in files {
         one(desk, sealed, &mut replayed).await?;
     }
-    gauge!("farebox_spool_depth").set(depth(&desk.spool));
     if replayed.settled > 0 {
         tracing::info!(settled = replayed.settled, files = replayed.files, "the spool was replayed");
     }

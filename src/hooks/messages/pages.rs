@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use crate::base::Viewer;
 use crate::base::ids::DeliveryId;
-use crate::hooks::pages::{HERE, SECTION, page_of, told};
+use crate::hooks::pages::{HERE, SECTION, page_of};
 use crate::hooks::send_again::{AgainError, MAX_ATTEMPTS, send_again};
 use crate::hooks::store::{self, AttemptRow, DeliveryRow};
 use crate::orgs::SettingsEditor;
+use crate::web::flash::told;
 use crate::web::present::when;
 use crate::web::views::Badge;
 use crate::web::views::hooks as views;
@@ -24,7 +25,7 @@ pub(crate) fn message_view(row: &DeliveryRow, on: bool, now: DateTime<Utc>, view
         "dead" => Badge::new("bad", "circle-x", "Given up"),
         "held" => Badge::new("", "ban", "Held"),
         _ if row.claimed => Badge::new("accent", "send", "Being sent"),
-        _ if row.attempts > 0 => Badge::new("warn", "clock", "Tried again"),
+        _ if row.attempts > 0 => Badge::new("warn", "clock", "Not taken yet"),
         _ => Badge::new("", "clock", "Waiting"),
     };
     views::Message {

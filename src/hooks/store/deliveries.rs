@@ -26,7 +26,25 @@ pub struct DeliveryRow {
     pub body: String,
 }
 
-/// The messages to one address, newest first, before `before`.
+/// Reads messages `d` with their events `e`; a claim that is over is nobody's any more. The checked queries take nothing but
+/// literals, so what they share is a macro.
+macro_rules! select_deliveries {
+    ($body:literal, $rest:literal, $($value:expr),* $(,)?) => {
+        sqlx::query_as!(
+            DeliveryRow,
+            r#"select d.id as "id: DeliveryId", d.hook_id as "hook: HookId", d.event_id as "event: HookEventId", e.kind,
+                d.state, d.attempts, d.next_at,
+                d.claim is not null and d.next_at > clock_timestamp() as "claimed!",
+                d.last_at, d.last_status, d.last_error, d.created_at, "#
+                + $body
+                + r#" as "body!" from hook_delivery d join hook_event e on e.org_id = d.org_id and e.id = d.event_id "#
+                + $rest,
+            $($value),*
+        )
+    };
+}
+
+/// The messages to one address, newest first, before `before`; without what they say.
 pub async fn deliveries(
     conn: &mut PgConnection,
     org: OrgId,
@@ -34,13 +52,9 @@ pub async fn deliveries(
     before: Option<DeliveryId>,
     most: i64,
 ) -> Result<Vec<DeliveryRow>, sqlx::Error> {
-    sqlx::query_as!(
-        DeliveryRow,
-        r#"select d.id as "id: DeliveryId", d.hook_id as "hook: HookId", d.event_id as "event: HookEventId", e.kind,
-            d.state, d.attempts, d.next_at, d.claim is not null as "claimed!", d.last_at, d.last_status, d.last_error,
-            d.created_at, '' as "body!"
-           from hook_delivery d join hook_event e on e.org_id = d.org_id and e.id = d.event_id
-           where d.org_id = $1 and d.hook_id = $2 and ($3::uuid is null or d.id < $3) order by d.id desc limit $4"#,
+    select_deliveries!(
+        "''",
+        "where d.org_id = $1 and d.hook_id = $2 and ($3::uuid is null or d.id < $3) order by d.id desc limit $4",
         org.0,
         hook.0,
         before.map(|id| id.0),
@@ -51,18 +65,7 @@ pub async fn deliveries(
 }
 
 pub async fn delivery(conn: &mut PgConnection, org: OrgId, id: DeliveryId) -> Result<Option<DeliveryRow>, sqlx::Error> {
-    sqlx::query_as!(
-        DeliveryRow,
-        r#"select d.id as "id: DeliveryId", d.hook_id as "hook: HookId", d.event_id as "event: HookEventId", e.kind,
-            d.state, d.attempts, d.next_at, d.claim is not null as "claimed!", d.last_at, d.last_status, d.last_error,
-            d.created_at, e.body
-           from hook_delivery d join hook_event e on e.org_id = d.org_id and e.id = d.event_id
-           where d.org_id = $1 and d.id = $2"#,
-        org.0,
-        id.0,
-    )
-    .fetch_optional(conn)
-    .await
+    select_deliveries!("e.body", "where d.org_id = $1 and d.id = $2", org.0, id.0).fetch_optional(conn).await
 }
 
 /// One try of a message.

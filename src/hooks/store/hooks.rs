@@ -5,54 +5,35 @@ use sqlx::PgConnection;
 
 use super::super::add::Wish;
 use super::super::endpoint::Hook;
-use crate::base::ids::{DataKeyId, HookId, OrgId, PersonId};
-use crate::base::seal::Sealed;
+use crate::base::ids::{HookId, OrgId, PersonId};
+use crate::vault::Envelope;
 
-/// A secret as its row has it.
-pub struct SealedSecret {
-    pub data_key: DataKeyId,
-    pub sealed: Sealed,
+/// Reads addresses. The checked queries take nothing but literals, so what they share is a macro.
+macro_rules! select_hooks {
+    ($rest:literal, $($value:expr),* $(,)?) => {
+        sqlx::query_as!(
+            Hook,
+            r#"select org_id as "org: OrgId", id as "id: HookId", url, description, events, old_until, disabled_at,
+                disabled_why, failing_since, created_by as "created_by: PersonId", created_at, updated_at
+               from hook "#
+                + $rest,
+            $($value),*
+        )
+    };
 }
 
 /// Every address of an organization, the oldest first.
 pub async fn list(conn: &mut PgConnection, org: OrgId, most: i64) -> Result<Vec<Hook>, sqlx::Error> {
-    sqlx::query_as!(
-        Hook,
-        r#"select org_id as "org: OrgId", id as "id: HookId", url, description, events, old_until, disabled_at,
-            disabled_why, failing_since, created_at, updated_at
-           from hook where org_id = $1 order by id limit $2"#,
-        org.0,
-        most,
-    )
-    .fetch_all(conn)
-    .await
+    select_hooks!("where org_id = $1 order by id limit $2", org.0, most).fetch_all(conn).await
 }
 
 pub async fn find(conn: &mut PgConnection, org: OrgId, id: HookId) -> Result<Option<Hook>, sqlx::Error> {
-    sqlx::query_as!(
-        Hook,
-        r#"select org_id as "org: OrgId", id as "id: HookId", url, description, events, old_until, disabled_at,
-            disabled_why, failing_since, created_at, updated_at
-           from hook where org_id = $1 and id = $2"#,
-        org.0,
-        id.0,
-    )
-    .fetch_optional(conn)
-    .await
+    select_hooks!("where org_id = $1 and id = $2", org.0, id.0).fetch_optional(conn).await
 }
 
 /// As [`find`]; nobody else changes it until the transaction ends. Events for it can still be written.
 pub async fn lock(conn: &mut PgConnection, org: OrgId, id: HookId) -> Result<Option<Hook>, sqlx::Error> {
-    sqlx::query_as!(
-        Hook,
-        r#"select org_id as "org: OrgId", id as "id: HookId", url, description, events, old_until, disabled_at,
-            disabled_why, failing_since, created_at, updated_at
-           from hook where org_id = $1 and id = $2 for no key update"#,
-        org.0,
-        id.0,
-    )
-    .fetch_optional(conn)
-    .await
+    select_hooks!("where org_id = $1 and id = $2 for no key update", org.0, id.0).fetch_optional(conn).await
 }
 
 pub async fn count(conn: &mut PgConnection, org: OrgId) -> Result<i64, sqlx::Error> {
@@ -64,7 +45,7 @@ pub async fn insert(
     org: OrgId,
     id: HookId,
     wish: &Wish,
-    secret: &SealedSecret,
+    secret: &Envelope,
     by: PersonId,
 ) -> Result<(), sqlx::Error> {
     let events = wish.codes();
@@ -109,7 +90,7 @@ pub async fn replace_secret(
     conn: &mut PgConnection,
     org: OrgId,
     id: HookId,
-    secret: &SealedSecret,
+    secret: &Envelope,
     grace: TimeDelta,
 ) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
     sqlx::query_scalar!(

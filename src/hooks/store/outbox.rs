@@ -55,12 +55,17 @@ pub async fn insert_deliveries(
     Ok(())
 }
 
-/// Whether there is anything to send. What waits for an address that was switched off at that moment is not.
+/// Whether there is anything to send. What waits for an address that was switched off at that moment is not. The moment is
+/// that of the statement: of one that is looked up anew for each row, no index knows.
 pub async fn is_due(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select exists (
-            select from hook_delivery d join hook h on h.org_id = d.org_id and h.id = d.hook_id
-            where d.state = 'pending' and d.next_at <= clock_timestamp() and h.disabled_at is null
+            select from hook_delivery d
+            -- Its limit keeps the planner from reading all addresses for a few.
+            cross join lateral (
+                select from hook h where h.org_id = d.org_id and h.id = d.hook_id and h.disabled_at is null limit 1
+            ) switched_on
+            where d.state = 'pending' and d.next_at <= statement_timestamp()
            ) as "due!""#
     )
     .fetch_one(conn)
@@ -95,6 +100,9 @@ pub struct Claimed {
 
 /// Claims what is due, the longest due first: at most so many for an address and for an organization, with what is being
 /// sent to them now. The caller holds the lock of claims.
+///
+/// It goes from address to address of those for which something waits, each a step in the index `hook_delivery_due_of`:
+/// addresses for which nothing does are not looked at, however many there are, and a long queue is not walked over.
 pub async fn claim(
     conn: &mut PgConnection,
     claim: Uuid,
@@ -103,23 +111,35 @@ pub async fn claim(
 ) -> Result<Vec<Claimed>, sqlx::Error> {
     sqlx::query_as!(
         Claimed,
-        r#"with flight as (
+        r#"with recursive flight as (
             select org_id, hook_id, count(*) as n from hook_delivery
-            where claim is not null and next_at > clock_timestamp() group by org_id, hook_id
+            where claim is not null and next_at > statement_timestamp() group by org_id, hook_id
+        ), waiting as (
+            (select org_id, hook_id from hook_delivery where state = 'pending' order by org_id, hook_id limit 1)
+            union all
+            select n.org_id, n.hook_id from waiting w
+            cross join lateral (
+                select x.org_id, x.hook_id from hook_delivery x
+                where x.state = 'pending' and (x.org_id, x.hook_id) > (w.org_id, w.hook_id)
+                order by x.org_id, x.hook_id limit 1
+            ) n
         ), due as (
-            select h.org_id, h.id as hook_id, d.id, d.next_at,
-                row_number() over (partition by h.org_id order by d.next_at, d.id)
-                    + coalesce((select sum(f.n) from flight f where f.org_id = h.org_id), 0) as place
-            from hook h
+            select w.org_id, d.id, d.next_at,
+                row_number() over (partition by w.org_id order by d.next_at, d.id)
+                    + coalesce((select sum(f.n) from flight f where f.org_id = w.org_id), 0) as place
+            from waiting w
             cross join lateral (
                 select x.id, x.next_at from hook_delivery x
-                where x.org_id = h.org_id and x.hook_id = h.id and x.state = 'pending'
-                    and x.next_at <= clock_timestamp()
-                order by x.next_at, x.id
+                where x.org_id = w.org_id and x.hook_id = w.hook_id and x.state = 'pending'
+                    and x.next_at <= statement_timestamp()
+                order by x.next_at
                 limit greatest($3::bigint - coalesce(
-                    (select f.n from flight f where f.org_id = h.org_id and f.hook_id = h.id), 0), 0)
+                    (select f.n from flight f where f.org_id = w.org_id and f.hook_id = w.hook_id), 0), 0)
             ) d
-            where h.disabled_at is null
+            -- As above.
+            cross join lateral (
+                select from hook h where h.org_id = w.org_id and h.id = w.hook_id and h.disabled_at is null limit 1
+            ) switched_on
         ), chosen as (
             select org_id, id from due where place <= $4::bigint order by next_at, id limit $5
         ), taken as (
@@ -206,19 +226,29 @@ pub async fn note_working(conn: &mut PgConnection, org: OrgId, hook: HookId) -> 
     Ok(())
 }
 
-/// Whether it has been failing for so long.
+/// Whether it has been failing for so long, and at least so many tries within that time. Since it began to fail every try
+/// did, so those are counted that were made; the counting ends where there are enough.
 pub async fn note_failing(
     conn: &mut PgConnection,
     org: OrgId,
     hook: HookId,
-    so_long: Duration,
+    (so_long, tries): (Duration, i64),
 ) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
-        r#"update hook set failing_since = coalesce(failing_since, now()) where org_id = $1 and id = $2
-           returning failing_since < now() - $3::bigint * interval '1 second' as "long!""#,
+        r#"update hook h set failing_since = coalesce(failing_since, now()) where org_id = $1 and id = $2
+           returning case when failing_since < now() - $3::bigint * interval '1 second' then (
+                select count(*) from (
+                    select from hook_delivery d
+                    join hook_attempt a on a.org_id = d.org_id and a.delivery_id = d.id
+                    where d.org_id = $1 and d.hook_id = $2 and d.last_at >= now() - $3::bigint * interval '1 second'
+                        and a.at >= now() - $3::bigint * interval '1 second'
+                    limit $4
+                ) lately
+           ) >= $4 else false end as "long!""#,
         org.0,
         hook.0,
         i64::try_from(so_long.as_secs()).unwrap_or(i64::MAX),
+        tries,
     )
     .fetch_one(conn)
     .await

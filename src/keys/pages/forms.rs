@@ -1,6 +1,5 @@
 //! Making and editing a key.
 
-use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
 
@@ -20,7 +19,7 @@ use crate::orgs::KeyUser;
 use crate::presets::Status;
 use crate::web::present::when;
 use crate::web::views::keys as views;
-use crate::web::{App, PageError, Protected, html, unprocessable};
+use crate::web::{App, PageError, Protected, html, once, unprocessable};
 
 const USED_BEFORE: &str = "This form has made its key already, so no second one was made. A key is shown only once: if \
                            you did not keep it, delete it and create another.";
@@ -92,13 +91,6 @@ pub(super) fn issued_view(
         snippets: snippets(app, &shelf.current(), key, Some(text)),
         base_url: base_url(app),
     }
-}
-
-/// A page of which nobody keeps a copy: no cache, no history.
-pub(super) fn once(view: &impl askama::Template) -> Result<HttpResponse, PageError> {
-    let mut response = html(view)?;
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    Ok(response)
 }
 
 /// One transaction for the key and its meter. `None` when the form was used before.

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::forms::{once, refused};
+use super::forms::refused;
 use super::{knows, named_preset, own_key, page_of, told};
 use crate::base::Secret;
 use crate::base::ids::KeyId;
@@ -16,7 +16,7 @@ use crate::keys::store;
 use crate::ledger::{self, Limits};
 use crate::orgs::KeyUser;
 use crate::web::views::keys as views;
-use crate::web::{App, EmptyForm, PageError, Protected, html, unprocessable};
+use crate::web::{App, EmptyForm, PageError, Protected, html, once, unprocessable};
 
 fn view(member: &KeyUser, form: &KeyForm, wrong: &Mistakes) -> views::New {
     views::New {

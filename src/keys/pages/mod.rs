@@ -11,7 +11,6 @@ pub mod several;
 pub mod show;
 pub mod switch;
 
-use actix_web::HttpResponse;
 use chrono::{DateTime, Utc};
 
 use super::key::{Key, KeyState};
@@ -23,20 +22,15 @@ use crate::catalog::{Catalog, Shelf};
 use crate::ledger::MeterState;
 use crate::orgs::KeyUser;
 use crate::presets::{self, Status};
+use crate::web::flash::told;
 use crate::web::snippets::{Example, KEY_PLACEHOLDER, MODEL_PLACEHOLDER};
 use crate::web::views::{Badge, Snippets};
-use crate::web::{App, PageError, flash, see_other};
+use crate::web::{App, PageError};
 
 /// A key that ends within this time is marked, so that its program can get another one before.
 const EXPIRES_SOON: chrono::TimeDelta = chrono::TimeDelta::days(7);
 /// The list that every key's page leads back to.
 const KEYS: &str = "/keys";
-
-fn told(app: &App, to: &str, good: bool, text: &str) -> HttpResponse {
-    let mut response = see_other(to);
-    flash::set(&mut response, app, good, text);
-    response
-}
 
 fn page_of(key: KeyId) -> String {
     format!("{KEYS}/{key}")

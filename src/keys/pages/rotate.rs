@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::forms::{issued_view, once, read_seen, seen};
+use super::forms::{issued_view, read_seen, seen};
 use super::{own_key, page_of, told};
 use crate::catalog::Shelf;
 use crate::keys::edit::EditError;
@@ -14,7 +14,7 @@ use crate::orgs::KeyUser;
 use crate::web::present::when;
 use crate::web::views::Choice;
 use crate::web::views::keys as views;
-use crate::web::{App, PageError, Protected, html};
+use crate::web::{App, PageError, Protected, html, once};
 
 /// Graces that are offered, in hours.
 const GRACES: [(u32, &str); 6] =

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -24,7 +23,7 @@ use crate::presets::{self, Status};
 use crate::web::present::{amount, when};
 use crate::web::views::provisioning as views;
 use crate::web::views::{Badge, Fact, Meter, Pager};
-use crate::web::{App, EmptyForm, PageError, Protected, flash, html, see_other, unprocessable};
+use crate::web::{App, EmptyForm, PageError, Protected, flash, html, once, unprocessable};
 
 const HERE: &str = "/settings/provisioning";
 const SECTION: &str = "provisioning";
@@ -199,7 +198,7 @@ pub async fn create(
     let Some(issued) = issued else {
         let text = "This form has made its key already, so no second one was made. A key is shown only once: if you \
                     did not keep it, delete it and create another.";
-        return Ok(back(&app, HERE, false, text));
+        return Ok(flash::told(&app, HERE, false, text));
     };
     tx.commit().await?;
     let base_url = app.url("/api/v1");
@@ -211,7 +210,7 @@ pub async fn create(
         limit("each month", limits.month),
     ];
     let limits: Vec<String> = limits.into_iter().flatten().collect();
-    let mut response = html(&views::Issued {
+    once(&views::Issued {
         shell: member.shell(SECTION, "Your new provisioning key", "Copy it now: it is not shown again."),
         key: issued.plain.reveal().to_owned(),
         name,
@@ -219,10 +218,7 @@ pub async fn create(
         expires: expires_at.map_or_else(|| "Never".to_owned(), |at| when(at, now, member.person().viewer()).exact),
         href: format!("{HERE}/{}", issued.id),
         base_url,
-    })?;
-    // Nobody keeps a copy of this page: no cache, no history.
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    Ok(response)
+    })
 }
 
 /// Whether calls can name this preset now.
@@ -230,12 +226,6 @@ async fn is_in_use(app: &App, member: &KeyManager, slug: &str) -> Result<bool, P
     let mut conn = member.tenant(app).await?;
     let found = presets::find_by_slug(&mut conn, member.org_id(), slug).await?;
     Ok(found.is_some_and(|preset| preset.status == Status::Active))
-}
-
-fn back(app: &App, to: &str, good: bool, text: &str) -> HttpResponse {
-    let mut response = see_other(to);
-    flash::set(&mut response, app, good, text);
-    response
 }
 
 async fn own_key(app: &App, member: &KeyManager, id: &str) -> Result<Key, PageError> {
@@ -322,7 +312,7 @@ pub async fn disable(
     crate::keys::disable(&mut tx, &member.acting().into(), key.org, key.id).await?;
     tx.commit().await?;
     let text = format!("“{}” is disabled, and with it every key that it issued, until it is enabled again.", key.name);
-    Ok(back(&app, &format!("{HERE}/{}", key.id), true, &text))
+    Ok(flash::told(&app, &format!("{HERE}/{}", key.id), true, &text))
 }
 
 /// `POST /settings/provisioning/{key}/enable`
@@ -341,10 +331,10 @@ pub async fn enable(
     match crate::keys::enable(&mut tx, &member.acting().into(), key.org, key.id).await {
         Ok(_) => tx.commit().await?,
         Err(EnableError::Database(error)) => return Err(error.into()),
-        Err(told) => return Ok(back(&app, &to, false, &told.to_string())),
+        Err(told) => return Ok(flash::told(&app, &to, false, &told.to_string())),
     }
     let text = format!("“{}” is enabled, and the keys that it issued work again.", key.name);
-    Ok(back(&app, &to, true, &text))
+    Ok(flash::told(&app, &to, true, &text))
 }
 
 /// `GET /settings/provisioning/{key}/delete`: says what would be lost.
@@ -386,5 +376,5 @@ pub async fn delete(
     crate::keys::delete(&mut tx, &member.acting().into(), key.org, key.id).await?;
     tx.commit().await?;
     let text = format!("“{}” is deleted with every key that it issued. Past calls stay in the activity log.", key.name);
-    Ok(back(&app, HERE, true, &text))
+    Ok(flash::told(&app, HERE, true, &text))
 }

@@ -1,14 +1,35 @@
-//! Limits that are near. They are looked for in all organizations at once.
+//! Limits that are near, and the marks of meters that came near one.
 
 use sqlx::PgConnection;
 
-use super::super::near_limits::{NearLimit, Whose};
+use super::super::near_limits::{Mark, NearLimit, Whose};
 use crate::base::Usd;
 use crate::base::ids::{MeterId, OrgId, PersonId};
 
-/// Limits that are used to 80 or 100 percent and were not told of in this window. What a call may cost is held before it
-/// runs, so the last cents of a limit are seldom spent: from half a percent below, it is used up.
-pub async fn near_limits(conn: &mut PgConnection, most: i64) -> Result<Vec<NearLimit>, sqlx::Error> {
+/// The first mark after another, of whichever organization. It is the caller's until the end of the transaction; those that
+/// are somebody else's are passed over.
+pub async fn next_mark(conn: &mut PgConnection, after: Option<(OrgId, i64)>) -> Result<Option<Mark>, sqlx::Error> {
+    let (org, id) = after.map_or((None, None), |(org, id)| (Some(org.0), Some(id)));
+    sqlx::query_as!(
+        Mark,
+        r#"select org_id as "org: OrgId", id, meter_id as "meter: MeterId" from limit_mark
+           where $1::uuid is null or (org_id, id) > ($1, $2::bigint)
+           order by org_id, id limit 1 for update skip locked"#,
+        org,
+        id,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+pub async fn end_mark(conn: &mut PgConnection, mark: &Mark) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from limit_mark where org_id = $1 and id = $2", mark.org.0, mark.id).execute(conn).await?;
+    Ok(())
+}
+
+/// Limits of a meter that are used to 80 or 100 percent and were not told of in this window. What a call may cost is held
+/// before it runs, so the last cents of a limit are seldom spent: from half a percent below, it is used up.
+pub async fn near_limits(conn: &mut PgConnection, org: OrgId, meter: MeterId) -> Result<Vec<NearLimit>, sqlx::Error> {
     sqlx::query_as!(
         NearLimit,
         r#"with today as (
@@ -18,8 +39,8 @@ pub async fn near_limits(conn: &mut PgConnection, most: i64) -> Result<Vec<NearL
         )
         select m.org_id as "org!: OrgId", m.id as "meter!: MeterId", m.kind as "kind!", w.span as "span!",
             w.since as "since!", w.amount as "limit!: Usd", w.spent as "spent!: Usd", p.percent as "percent!"
-        from today t
-        cross join meter m
+        from meter m
+        cross join today t
         cross join lateral (values
             ('total', date '1970-01-01', m.limit_total,
                 m.spent_total + case when m.include_byok then m.byok_total else 0 end),
@@ -31,14 +52,13 @@ pub async fn near_limits(conn: &mut PgConnection, most: i64) -> Result<Vec<NearL
                 then m.spent_month + case when m.include_byok then m.byok_month else 0 end else 0 end)
         ) as w (span, since, amount, spent)
         cross join (values (80, 800), (100, 995)) as p (percent, tenths)
-        where (m.limit_total is not null or m.limit_day is not null or m.limit_week is not null
-                or m.limit_month is not null)
-            and w.amount > 0 and w.spent * 1000 >= w.amount * p.tenths
+        where m.org_id = $1 and m.id = $2 and w.amount > 0 and w.spent * 1000 >= w.amount * p.tenths
             and not exists (
                 select from limit_told l where l.org_id = m.org_id and l.meter_id = m.id and l.span = w.span
                     and l.since = w.since and l.percent = p.percent and l.amount = w.amount)
-        order by p.percent desc, m.org_id, m.id limit $1"#,
-        most,
+        order by p.percent desc, w.span"#,
+        org.0,
+        meter.0,
     )
     .fetch_all(conn)
     .await

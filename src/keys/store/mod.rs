@@ -19,7 +19,7 @@ pub use claims::{Claim, FoundClaim, claim_of, delete_claim, find_claim, mark_cla
 pub use issued::{
     IssuedQuery, delete_issued, find_ever, find_issued, hold, issued, issued_counts, issued_page, provisioning,
 };
-pub use limits::{forget_told, insert_told, near_limits, whose_cap, whose_limit};
+pub use limits::{end_mark, forget_told, insert_told, near_limits, next_mark, whose_cap, whose_limit};
 pub use list::list;
 pub use names::{labels, live, makers};
 pub use pace::{Asked, Begun, begin_calls, prepare};

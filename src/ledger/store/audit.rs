@@ -2,7 +2,9 @@
 
 use sqlx::PgConnection;
 
+use super::holds::OVERDUE;
 use crate::base::Usd;
+use crate::db::interval;
 
 /// An audit reports this many findings of a kind at most.
 const MAX_FINDINGS: i64 = 100;
@@ -105,9 +107,10 @@ pub async fn orphan_transfers(conn: &mut PgConnection) -> Result<Vec<String>, sq
 pub async fn overdue_holds(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select 'hold ' || id || ' expired at ' || expires_at as "subject!" from hold
-           where expires_at < now() - interval '60 seconds'
+           where expires_at < now() - $2::interval
            limit $1"#,
         MAX_FINDINGS,
+        interval(OVERDUE),
     )
     .fetch_all(conn)
     .await

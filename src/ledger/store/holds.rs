@@ -23,13 +23,18 @@ pub struct EndedHold {
     pub meters: Vec<MeterId>,
 }
 
-/// Holds that are open, and those of them whose time has been over for a minute.
+/// A hold whose time has been over for so long should have been swept long before.
+pub const OVERDUE: TimeDelta = TimeDelta::seconds(60);
+
+/// Holds that are open, and those of them that are [`OVERDUE`].
 ///
 /// # Errors
 /// Database errors only.
 pub async fn count_holds(conn: &mut PgConnection) -> Result<(i64, i64), sqlx::Error> {
     let row = sqlx::query!(
-        r#"select count(*) as "open!", count(*) filter (where expires_at < now() - interval '1 minute') as "over!" from hold"#
+        r#"select count(*) as "open!",
+            count(*) filter (where expires_at < now() - $1::interval) as "over!" from hold"#,
+        interval(OVERDUE),
     )
     .fetch_one(conn)
     .await?;

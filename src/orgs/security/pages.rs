@@ -119,9 +119,7 @@ pub async fn index(
 }
 
 pub(super) fn back(app: &App, good: bool, text: &str) -> HttpResponse {
-    let mut response = see_other(HERE);
-    flash::set(&mut response, app, good, text);
-    response
+    flash::told(app, HERE, good, text)
 }
 
 /// `POST /settings/security/sessions/{session}/end`

@@ -44,11 +44,10 @@ impl Instance {
     }
 }
 
-/// The settings of the page, and what else a call of whoever looks is routed by.
+/// What a call of whoever looks is routed by: the settings of the page with privacy and own keys, of which they have none.
 struct Shown {
-    settings: Settings,
-    /// Privacy and own keys, of which the settings have none.
-    rest: Policy,
+    policy: Policy,
+    default_model: Option<String>,
     /// Providers whose own key is for some keys only.
     for_some: Vec<String>,
 }
@@ -57,22 +56,23 @@ impl Shown {
     /// Reads what is saved.
     async fn read(conn: &mut PgConnection, instance: &Instance, member: &Member) -> Result<Shown, sqlx::Error> {
         let found = instance.memory.read(conn, member.org_id()).await?;
-        let for_some = found.policy.own.usable.iter().filter(|own| own.keys.is_some());
+        let mut policy = found.policy;
+        let for_some = policy.own.usable.iter().filter(|own| own.keys.is_some());
         let for_some = for_some.map(|own| own.provider.clone()).collect();
-        let mut rest = found.policy.clone();
-        rest.own.narrow_to_member(member.person().id);
-        Ok(Shown { settings: Settings { policy: found.policy, default_model: found.default_model }, rest, for_some })
+        policy.own.narrow_to_member(member.person().id);
+        Ok(Shown { policy, default_model: found.default_model, for_some })
     }
 
     /// With other settings, as they stand in a form.
     fn with(self, settings: Settings) -> Shown {
-        Shown { settings, ..self }
+        let Policy { allowed, enforced, ignored, sort, .. } = settings.policy;
+        let policy = Policy { allowed, enforced, ignored, sort, ..self.policy };
+        Shown { policy, default_model: settings.default_model, ..self }
     }
 
     /// What a call would be routed by.
     fn policy(&self, instance: &Instance) -> Policy {
-        let Policy { allowed, enforced, ignored, sort, .. } = self.settings.policy.clone();
-        Policy { allowed, enforced, ignored, sort: sort.or(instance.sort), ..self.rest.clone() }
+        Policy { sort: self.policy.sort.or(instance.sort), ..self.policy.clone() }
     }
 }
 
@@ -143,12 +143,11 @@ fn view(
     shown: &Shown,
     wrong: Option<&Wrong>,
 ) -> views::Preferences {
-    let (settings, routed) = (&shown.settings, shown.policy(instance));
+    let (policy, routed) = (&shown.policy, shown.policy(instance));
     let said = wrong.map(ToString::to_string).unwrap_or_default();
     let about_model = matches!(wrong, Some(Wrong::NoModel(_)));
     let about_allowed = matches!(wrong, Some(Wrong::NothingToEnforce));
     let of = |yes: bool| if yes { said.clone() } else { String::new() };
-    let policy = &settings.policy;
     views::Preferences {
         shell: member.shell(
             "preferences",
@@ -162,7 +161,7 @@ fn view(
         ignored: providers(catalog, &routed.own, &policy.ignored),
         ignored_error: of(wrong.is_some() && !about_model && !about_allowed),
         sorts: sorts(policy.sort, instance.sort.unwrap_or_default()),
-        default_model: Field { value: settings.default_model.clone().unwrap_or_default(), error: of(about_model) },
+        default_model: Field { value: shown.default_model.clone().unwrap_or_default(), error: of(about_model) },
         instance_model: instance.model.clone().unwrap_or_default(),
         models: callable(catalog, &routed.own),
         outlook: would(catalog, instance, shown, &routed),
@@ -214,7 +213,7 @@ fn sorts(chosen: Option<Sort>, instance: Sort) -> Vec<Choice> {
 /// What would become of a call to the default model, or to the one that examples name, made by whoever looks.
 fn would(catalog: &Catalog, instance: &Instance, shown: &Shown, policy: &Policy) -> views::WhatWouldHappen {
     let example = || catalog.example().map(|listed| listed.model.slug.to_string());
-    let chosen = shown.settings.default_model.clone().or_else(|| instance.model.clone());
+    let chosen = shown.default_model.clone().or_else(|| instance.model.clone());
     let is_default = chosen.is_some();
     let Some(model) = chosen.or_else(example) else { return views::WhatWouldHappen::default() };
     let (models, body) = ([model.clone()], Map::new());

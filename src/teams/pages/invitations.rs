@@ -11,9 +11,7 @@ use crate::base::{EmailAddress, Viewer};
 use crate::orgs::{self, Invitation, Lasts, Manager, OrgError, Role};
 use crate::web::views::Field;
 use crate::web::views::teams::{self as views, InvitationState};
-use crate::web::{
-    App, EmptyForm, PageError, Protected, client, cookies, flash, html, public_page, see_other, unprocessable,
-};
+use crate::web::{App, EmptyForm, PageError, Protected, client, cookies, flash, html, public_page, unprocessable};
 
 const MEMBERS: &str = "/settings/members";
 
@@ -52,9 +50,7 @@ pub async fn invite(
             return again(&app, &manager, form, told(error)?).await;
         }
     }
-    let mut response = see_other(MEMBERS);
-    flash::set(&mut response, &app, true, &format!("The invitation is on its way to {email}."));
-    Ok(response)
+    Ok(done(&app, true, &format!("The invitation is on its way to {email}.")))
 }
 
 async fn again(app: &App, manager: &Manager, form: InviteForm, error: String) -> Result<HttpResponse, PageError> {
@@ -67,9 +63,7 @@ fn parse(id: &str) -> Result<InvitationId, PageError> {
 }
 
 fn done(app: &App, good: bool, text: &str) -> HttpResponse {
-    let mut response = see_other(MEMBERS);
-    flash::set(&mut response, app, good, text);
-    response
+    flash::told(app, MEMBERS, good, text)
 }
 
 /// `POST /settings/members/invitations/{invitation}/resend`
@@ -200,9 +194,7 @@ pub async fn accept(
         Ok(org) => {
             orgs::open(&mut tx, person.person(), person.session.id, org).await?;
             tx.commit().await?;
-            let mut response = see_other("/");
-            flash::set(&mut response, &app, true, "Welcome. You find your other organizations in the switcher.");
-            Ok(response)
+            Ok(flash::told(&app, "/", true, "Welcome. You find your other organizations in the switcher."))
         }
         Err(OrgError::InvitationOver) => unprocessable(&over(&app, &request)),
         Err(OrgError::OtherAddress) => {
@@ -211,11 +203,7 @@ pub async fn accept(
             let invitation = orgs::invitation_of(&mut conn, &form.token, Some(person.person())).await?;
             unprocessable(&view(&app, &request, &form.token, &invitation, Some(&person)))
         }
-        Err(error) => {
-            let mut response = see_other("/");
-            flash::set(&mut response, &app, false, &told(error)?);
-            Ok(response)
-        }
+        Err(error) => Ok(flash::told(&app, "/", false, &told(error)?)),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::orgs::{self, Manager, MemberRow, Owner, Permission, Role};
 use crate::web::present::{amount, day};
 use crate::web::views::teams as views;
 use crate::web::views::{Choice, Field};
-use crate::web::{App, EmptyForm, PageError, Protected, flash, html, see_other, unprocessable};
+use crate::web::{App, EmptyForm, PageError, Protected, flash, html, unprocessable};
 
 pub(super) fn href(person: PersonId) -> String {
     format!("/settings/members/{person}")
@@ -131,12 +131,6 @@ pub async fn show(
     html(&member_view(&app, &manager, &member, None).await?)
 }
 
-fn back(app: &App, to: &str, good: bool, text: &str) -> HttpResponse {
-    let mut response = see_other(to);
-    flash::set(&mut response, app, good, text);
-    response
-}
-
 #[derive(Deserialize)]
 pub struct RoleForm {
     #[serde(default)]
@@ -159,7 +153,7 @@ pub async fn change_role(
     let mut tx = manager.tenant(&app).await?;
     match super::super::change_role(&mut tx, &manager.acting(), &Links::of(&app), member.person, role).await {
         Ok(_) => tx.commit().await?,
-        Err(error) => return Ok(back(&app, &href(member.person), false, &told(error)?)),
+        Err(error) => return Ok(flash::told(&app, &href(member.person), false, &told(error)?)),
     }
     let text = format!("{} is now {} here.", member.name, role.label());
     // Whoever took the page from themselves goes where they still may.
@@ -167,7 +161,7 @@ pub async fn change_role(
         true => "/settings/organization".to_owned(),
         false => href(member.person),
     };
-    Ok(back(&app, &to, true, &text))
+    Ok(flash::told(&app, &to, true, &text))
 }
 
 /// `POST /settings/members/{person}/cap`
@@ -191,10 +185,10 @@ pub async fn change_cap(
     let limits = Limits { total, day, week, month };
     match super::super::change_cap(&mut tx, &manager.acting(), member.person, limits).await {
         Ok(_) => tx.commit().await?,
-        Err(error) => return Ok(back(&app, &href(member.person), false, &told(error)?)),
+        Err(error) => return Ok(flash::told(&app, &href(member.person), false, &told(error)?)),
     }
     let text = format!("The spend cap of {} is saved. It counts from the next call on.", member.name);
-    Ok(back(&app, &href(member.person), true, &text))
+    Ok(flash::told(&app, &href(member.person), true, &text))
 }
 
 /// `GET /settings/members/{person}/remove`: says what happens.
@@ -238,10 +232,10 @@ pub async fn remove(
     let mut tx = manager.tenant(&app).await?;
     match super::super::remove(&mut tx, &manager.acting(), &Links::of(&app), member.person).await {
         Ok(_) => tx.commit().await?,
-        Err(error) => return Ok(back(&app, &href(member.person), false, &told(error)?)),
+        Err(error) => return Ok(flash::told(&app, &href(member.person), false, &told(error)?)),
     }
     let text = format!("{} is removed, and their keys here are disabled.", member.name);
-    Ok(back(&app, "/settings/members", true, &text))
+    Ok(flash::told(&app, "/settings/members", true, &text))
 }
 
 fn transfer_view(owner: &Owner, member: &MemberRow, typed: Field) -> views::Transfer {
@@ -303,7 +297,12 @@ pub async fn transfer(
     let mut tx = owner.tenant(&app).await?;
     match super::super::transfer(&mut tx, &owner.acting(), &Links::of(&app), member.person).await {
         Ok(_) => tx.commit().await?,
-        Err(error) => return Ok(back(&app, &href(member.person), false, &told(error)?)),
+        Err(error) => return Ok(flash::told(&app, &href(member.person), false, &told(error)?)),
     }
-    Ok(back(&app, "/settings/members", true, &format!("{} is the owner now, and you are an admin.", member.name)))
+    Ok(flash::told(
+        &app,
+        "/settings/members",
+        true,
+        &format!("{} is the owner now, and you are an admin.", member.name),
+    ))
 }

@@ -11,9 +11,10 @@ use crate::mail::{Always, Topic};
 use crate::notices::{self, Choice, SaveError, offered};
 use crate::orgs::{self, Manager, Member, Permission, Role};
 use crate::topups::Usual;
+use crate::web::flash::told;
 use crate::web::views::notices as views;
 use crate::web::views::{Choice as Offer, Field, Pager};
-use crate::web::{App, Fields, PageError, Protected, flash, html, see_other};
+use crate::web::{App, Fields, PageError, Protected, html};
 
 const HERE: &str = "/settings/notifications";
 const PEOPLE: &str = "/settings/notifications/people";
@@ -109,12 +110,6 @@ fn read(fields: &Fields) -> Vec<(Topic, Choice)> {
     Topic::ALL.into_iter().filter_map(of).collect()
 }
 
-fn told(app: &App, to: &str, good: bool, text: &str) -> HttpResponse {
-    let mut response = see_other(to);
-    flash::set(&mut response, app, good, text);
-    response
-}
-
 /// `POST /settings/notifications`
 ///
 /// # Errors
@@ -165,9 +160,12 @@ pub async fn people(app: web::Data<App>, manager: Manager, query: web::Query<Fin
     let mut conn = manager.tenant(&app).await?;
     let usual = Usual::of(&mut conn, org).await?;
     let members = Rows::of(orgs::member_page(&mut conn, org, &search, after, fetch_limit(ROWS)).await?, ROWS);
+    let ids: Vec<PersonId> = members.rows.iter().map(|member| member.person).collect();
+    let mut chosen = notices::choices_of_people(&mut conn, org, &ids).await?;
+    drop(conn);
     let mut rows = Vec::with_capacity(members.rows.len());
     for member in &members.rows {
-        let chosen = notices::choices_of(&mut conn, org, member.person).await?;
+        let chosen = chosen.remove(&member.person).unwrap_or_default();
         let gets = topics(member.role(), true, &chosen, &usual).into_iter().filter_map(|topic| {
             let now = topic.choices.iter().find(|choice| choice.selected)?;
             match now.value.as_str() {

@@ -11,7 +11,7 @@ use crate::base::Usd;
 use crate::base::ids::OrgId;
 use crate::db::moment;
 use crate::hooks::{self, EventKind, Payload};
-use crate::ledger::{self, WatchKind};
+use crate::ledger::{self, CreditState, WatchKind};
 use crate::mail::{Kind, Topic};
 use crate::notices;
 use crate::orgs;
@@ -32,7 +32,7 @@ pub async fn tell(pool: &PgPool, links: &Links, org: OrgId, crossing: i64) -> an
     let readers = readers(&mut tx, org, &alert).await?;
     let credit = ledger::credit_state(&mut tx, org).await?;
     let fired_below = watch.fired_below.filter(|_| watch.crossing == Some(crossing)).unwrap_or(alert.below);
-    let notice = notice(&mut tx, links, org, &name, (fired_below, alert.below)).await?;
+    let notice = notice(&mut tx, links, org, &name, &credit, (fired_below, alert.below)).await?;
     let event = format!("low_balance:{org}:{crossing}");
     let payload = Payload::new()
         .with("below", fired_below.exact())
@@ -46,8 +46,8 @@ pub async fn tell(pool: &PgPool, links: &Links, org: OrgId, crossing: i64) -> an
 }
 
 async fn readers(conn: &mut PgConnection, org: OrgId, alert: &Alert) -> Result<Vec<Reader>, sqlx::Error> {
-    let usual = Usual::of(conn, org).await?;
-    let usual = |role| usual.choice(Topic::LowBalance, role);
+    let usual = Usual::with(alert);
+    let usual = move |role| usual.choice(Topic::LowBalance, role);
     let members = notices::readers(conn, org, Topic::LowBalance, &[], &usual).await?.into_iter();
     let more = alert.more.iter().map(|email| Reader { name: String::new(), email: email.clone() });
     let mut known = HashSet::new();
@@ -59,10 +59,10 @@ async fn notice(
     links: &Links,
     org: OrgId,
     name: &str,
+    credit: &CreditState,
     (fired_below, below): (Usd, Usd),
 ) -> Result<NoticeMail, sqlx::Error> {
     let now = moment(conn).await?;
-    let credit = ledger::credit_state(conn, org).await?;
     let spent = activity::summary(conn, org, now, chrono_tz::UTC, &Slice::default()).await?;
     let mut facts = vec![
         fact("Credits now", credit.posted),

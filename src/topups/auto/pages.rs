@@ -352,7 +352,5 @@ pub async fn turn_off(
 }
 
 fn back(app: &App, text: &str) -> HttpResponse {
-    let mut response = see_other(HERE);
-    flash::set(&mut response, app, true, text);
-    response
+    flash::told(app, HERE, true, text)
 }

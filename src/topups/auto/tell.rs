@@ -7,6 +7,7 @@ use sqlx::{PgConnection, PgPool};
 use super::limits::{CONFIRM_WITHIN, MAX_DECLINES};
 use super::rule::Rule;
 use crate::accounts::Links;
+use crate::base::Usd;
 use crate::base::ids::{OrgId, TopUpId};
 use crate::hooks::{self, EventKind, Payload};
 use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
@@ -16,7 +17,7 @@ use crate::notices;
 use crate::orgs;
 use crate::topups::mails::{self, Reader, fact};
 use crate::topups::processors::Processors;
-use crate::topups::store;
+use crate::topups::store::{self, AutoCharged};
 use crate::topups::topup::State;
 use crate::web::views::emails::NoticeMail;
 
@@ -75,14 +76,18 @@ async fn tell(pool: &PgPool, links: &Links, org: OrgId, about: About) -> anyhow:
     let mut tx = pool.begin().await?;
     let Some(name) = orgs::find_org(&mut tx, org).await? else { return Ok(()) };
     let Some(rule) = store::rule(&mut tx, org).await? else { return Ok(()) };
+    let balance = ledger::credit_state(&mut tx, org).await?.posted;
     let (kind, notice) = match about {
-        About::Stopped { .. } => (Kind::AutoTopupStopped, Some(stopped(&mut tx, links, &rule, &name).await?)),
-        About::Capped { until } => (Kind::AutoTopupCapped, Some(capped(&mut tx, links, &rule, &name, until).await?)),
+        About::Stopped { .. } => (Kind::AutoTopupStopped, Some(stopped(links, &rule, &name, balance))),
+        About::Capped { until } => {
+            let charged = store::auto_charged(&mut tx, org).await?;
+            (Kind::AutoTopupCapped, Some(capped(links, &rule, &name, (balance, &charged), until)))
+        }
         About::Confirm { attempt } => (Kind::AutoTopupConfirm, confirm(&mut tx, links, org, &name, attempt).await?),
     };
     if let Some(notice) = notice {
         let readers = readers(&mut tx, &rule).await?;
-        let (event, payload) = told(&mut tx, &rule, about).await?;
+        let (event, payload) = told(&rule, balance, about);
         hooks::emit(&mut tx, org, event, &about.event(org), payload).await?;
         mails::write(&mut tx, &about.event(org), kind, readers, &notice).await?;
     }
@@ -98,10 +103,9 @@ async fn readers(conn: &mut PgConnection, rule: &Rule) -> Result<Vec<Reader>, sq
 }
 
 /// The same for webhooks.
-async fn told(conn: &mut PgConnection, rule: &Rule, about: About) -> Result<(EventKind, Payload), sqlx::Error> {
-    let balance = ledger::credit_state(conn, rule.org).await?.posted.exact();
-    let payload = Payload::new().with("below", rule.below.exact()).with("balance", balance);
-    Ok(match about {
+fn told(rule: &Rule, balance: Usd, about: About) -> (EventKind, Payload) {
+    let payload = Payload::new().with("below", rule.below.exact()).with("balance", balance.exact());
+    match about {
         About::Stopped { attempt } => (
             EventKind::AutoTopupStopped,
             payload.with("topup", attempt.to_string()).with("reason", rule.stopped_reason.clone()),
@@ -114,36 +118,33 @@ async fn told(conn: &mut PgConnection, rule: &Rule, about: About) -> Result<(Eve
                 .with("cap_month", rule.cap_month.exact()),
         ),
         About::Confirm { attempt } => (EventKind::AutoTopupConfirm, payload.with("topup", attempt.to_string())),
-    })
+    }
 }
 
-async fn stopped(conn: &mut PgConnection, links: &Links, rule: &Rule, name: &str) -> Result<NoticeMail, sqlx::Error> {
-    let credit = ledger::credit_state(conn, rule.org).await?;
-    Ok(NoticeMail {
+fn stopped(links: &Links, rule: &Rule, name: &str, balance: Usd) -> NoticeMail {
+    NoticeMail {
         subject: format!("Auto top-up of {name} is switched off"),
         lines: vec![format!(
             "{MAX_DECLINES} charges in a row failed, so auto top-up of {name} on {} is switched off. Nothing is bought \
              until somebody switches it on again. Choose another payment method, or add credits yourself.",
             links.instance()
         )],
-        facts: vec![("Last reason".into(), rule.stopped_reason.clone()), fact("Credits now", credit.posted)],
+        facts: vec![("Last reason".into(), rule.stopped_reason.clone()), fact("Credits now", balance)],
         action: "See auto top-up".into(),
         link: links.to(PAGE),
         footer: "You get this because you own the organization or set auto top-up.".into(),
         ..NoticeMail::default()
-    })
+    }
 }
 
-async fn capped(
-    conn: &mut PgConnection,
+fn capped(
     links: &Links,
     rule: &Rule,
     name: &str,
+    (balance, charged): (Usd, &AutoCharged),
     until: NaiveDate,
-) -> Result<NoticeMail, sqlx::Error> {
-    let credit = ledger::credit_state(conn, rule.org).await?;
-    let charged = store::auto_charged(conn, rule.org).await?;
-    Ok(NoticeMail {
+) -> NoticeMail {
+    NoticeMail {
         subject: format!("Auto top-up of {name} reached its cap"),
         lines: vec![format!(
             "The credits of {name} on {} are below {}, but a cap of auto top-up is reached, so nothing was bought. It \
@@ -153,7 +154,7 @@ async fn capped(
             until.format("%-d %b %Y, 00:00 UTC")
         )],
         facts: vec![
-            fact("Credits now", credit.posted),
+            fact("Credits now", balance),
             fact("Charged today", charged.today),
             fact("Cap of a day", rule.cap_day),
             fact("Charged this month", charged.this_month),
@@ -164,7 +165,7 @@ async fn capped(
         footer: "This is told once a day at most. You get it because you own the organization or set auto top-up."
             .into(),
         ..NoticeMail::default()
-    })
+    }
 }
 
 /// `None` when it was confirmed or given up meanwhile.

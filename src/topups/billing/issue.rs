@@ -13,7 +13,6 @@ use crate::hooks::{self, EventKind, Payload};
 use crate::mail::{self, Kind, NewMail, Topic};
 use crate::notices;
 use crate::orgs::{Acting, OrgError, Permission};
-use crate::topups::Usual;
 use crate::topups::fees::method_name;
 use crate::topups::store;
 use crate::topups::topup::TopUp;
@@ -49,8 +48,7 @@ pub async fn issue(conn: &mut PgConnection, topup: &TopUp) -> anyhow::Result<()>
     let seller = store::seller(conn).await?.unwrap_or_default();
     let notice = notice(topup, number, &seller);
     let address = EmailAddress::parse(&store::billing_details(conn, topup.org).await?.email).ok();
-    let usual = Usual::of(conn, topup.org).await?;
-    let usual = |role| usual.choice(Topic::Receipt, role);
+    let usual = |role| notices::usual(Topic::Receipt, role);
     let mut readers = notices::readers(conn, topup.org, Topic::Receipt, &[], &usual).await?;
     if let Some(to) = address {
         // Whoever has the billing address gets one.

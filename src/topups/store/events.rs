@@ -36,6 +36,22 @@ pub async fn insert_event(conn: &mut PgConnection, event: &Event) -> Result<bool
     Ok(done.rows_affected() == 1)
 }
 
+/// A message that was not looked at within this waits for too long.
+const LATE: TimeDelta = TimeDelta::minutes(15);
+
+/// How many messages of processors wait for too long.
+///
+/// # Errors
+/// Database errors only.
+pub async fn late_events(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from processor_event where applied_at is null and received_at < now() - $1::interval"#,
+        interval(LATE),
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// What a message is about, and which messages about the same are not applied: itself among them.
 pub struct Waiting {
     pub object_ref: String,

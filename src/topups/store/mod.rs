@@ -15,8 +15,9 @@ mod topups;
 
 pub use alerts::{alert, erase_alert, save_alert};
 pub use auto::{
-    AttemptRow, attempted_method, attempts, auto_charged, has_open_auto, insert_attempt, is_charged_by_rule, lock_rule,
-    next_day, note_failure, note_success, rule, save_rule, set_attempt_reason, stop_rule,
+    AttemptRow, AutoCharged, attempted_method, attempts, auto_charged, has_open_auto, insert_attempt,
+    is_charged_by_rule, lock_rule, next_day, note_failure, note_success, rule, save_rule, set_attempt_reason,
+    stop_rule,
 };
 pub use billing::{
     billing_details, delete_billing_details, insert_receipt, insert_seller, receipt, seller, set_billing_details,
@@ -26,7 +27,7 @@ pub use codes::{
     drifted_codes, insert_batch, insert_code_failures, insert_redemption, lock_code, made_alone, redemption,
     redemptions, revoke_batch,
 };
-pub use events::{drop_events, has_event, insert_event, mark_applied, waiting_events};
+pub use events::{drop_events, has_event, insert_event, late_events, mark_applied, waiting_events};
 pub use methods::{
     MethodRow, customer, customers, delete_customer, erase_methods, insert_method, payment_method, payment_methods,
     remove_method, set_customer, set_default_method,

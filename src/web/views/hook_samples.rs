@@ -206,11 +206,12 @@ fn show(theme: &str) -> views::Show {
         state_note: String::new(),
         events: vec!["Low balance".into(), "New sign-in".into()],
         made: when("22 Nov, 14:03"),
+        made_by: "Grace Hopper".into(),
         failing_since: Some(when("2 h ago")),
         old_until: "The secret before this one signs too until 28 Nov 2026, 10:00 UTC.".into(),
         seen: "1".into(),
         graces: vec![Choice::new("0", "Not at all", "", false), Choice::new("24", "A day", "", true)],
-        messages: vec![message(Badge::new("warn", "clock", "Tried again")), taken],
+        messages: vec![message(Badge::new("warn", "clock", "Not taken yet")), taken],
         pager: Pager { older_href: Some("/settings/webhooks/whk_1?before=dlv_1".into()), ..Pager::default() },
     }
 }
@@ -219,7 +220,7 @@ fn page(theme: &str) -> views::MessagePage {
     views::MessagePage {
         shell: shell(theme, "webhooks", "A message", "What was sent, and what was answered."),
         back_href: "/settings/webhooks/whk_1".into(),
-        message: message(Badge::new("warn", "clock", "Tried again")),
+        message: message(Badge::new("warn", "clock", "Not taken yet")),
         id: "msg_01936b2c7f3e7c0a9d1e5b8f4a2c6d90".into(),
         body: "{\n  \"id\": \"msg_01936b2c7f3e7c0a9d1e5b8f4a2c6d90\",\n  \"type\": \"credits.low\",\n  \"data\": { \"organization\": \"org_01936b2c7f3e7c0a9d1e5b8f4a2c6d90\", \"balance\": \"4.2\" }\n}".into(),
         tries: vec![

@@ -76,6 +76,8 @@ pub struct Show {
     /// Labels of what it is told; empty for everything.
     pub events: Vec<String>,
     pub made: When,
+    /// Who added it; empty where nobody knows.
+    pub made_by: String,
     pub failing_since: Option<When>,
     /// Such as `The secret before signs too until 4 Dec, 10:00.`
     pub old_until: String,

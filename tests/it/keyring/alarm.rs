@@ -3,10 +3,12 @@
 use farebox::accounts::Links;
 use farebox::base::ids::KeyId;
 use farebox::keys::look_for_alarms;
+use serde_json::json;
 
 use super::{ada, make, within_a_second};
+use crate::support::receiver::{self, Receiver};
 use crate::support::visitor::{Visitor, between};
-use crate::support::{Farebox, Key};
+use crate::support::{Farebox, Key, Options};
 
 /// What a key spent in an hour, so many hours ago: only the sums, which is all that is looked at.
 async fn spend(farebox: &Farebox, key: &Key, hours_ago: i32, dollars: &str) {
@@ -41,8 +43,11 @@ async fn mails(farebox: &Farebox) -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_what_is_far_beyond_the_habit_is_told_and_once_a_day() {
-    let farebox = Farebox::start().await;
+    let env = vec![("FAREBOX_ALLOW_PRIVATE_WEBHOOKS", "true".to_owned())];
+    let farebox = Farebox::with(Options { env, ..Options::default() }).await;
     let mut ada = ada(&farebox).await;
+    let receiver = Receiver::start().await;
+    let hook = receiver::add(&mut ada, &receiver.url("/"), &["key.spend_unusual"]).await;
     let nightly = make(&mut ada, &[("name", "Nightly")]).await;
     let steady = make(&mut ada, &[("name", "Steady")]).await;
     let leaked = make(&mut ada, &[("name", "Leaked")]).await;
@@ -74,6 +79,16 @@ async fn only_what_is_far_beyond_the_habit_is_told_and_once_a_day() {
     let told = mails(&farebox).await;
     assert_eq!(told.len(), 1, "the owner made it: one mail");
     assert!(told[0].0 == super::ADA && told[0].1.contains("Leaked") && told[0].1.contains("$6.01"), "{}", told[0].1);
+    // A program hears of the same.
+    let data = receiver.told("key.spend_unusual", &hook).await;
+    let facts = "select 'org_' || replace(org_id::text, '-', '') || ' ' || to_char(hour at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:00:00.000\"Z\"')
+                 from usage_hour where cost = 80";
+    let (org, hour) =
+        farebox.text(facts).await.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("facts");
+    let said =
+        json!({ "organization": org, "key": leaked.id, "name": "Leaked", "hour": hour, "spent": "6.01", "usual": "2" });
+    assert_eq!(data, said);
+    assert_eq!(receiver.came().len(), 1);
     // One that has no habit needs more to be told of; two processes that look at once tell once.
     spend(&farebox, &new, 0, "25.01").await;
     let (one, other) = futures_util::future::join(look(&farebox), look(&farebox)).await;

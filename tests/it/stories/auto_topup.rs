@@ -5,8 +5,10 @@ use std::time::Duration;
 use farebox::base::Usd;
 use farebox::base::ids::PaymentMethodId;
 use farebox::stand_ins::stripe::{PayAs, Switches};
+use serde_json::json;
 
 use super::low_balance::{call_at_once, correct, jobs_are_done, org};
+use crate::support::receiver::{self, Receiver};
 use crate::support::shop::{Shop, becomes};
 use crate::support::visitor::{Page, Visitor};
 use crate::support::{Farebox, Key, Options, scale};
@@ -179,6 +181,8 @@ async fn one_purchase_after_another_until_it_is_enough() {
 async fn caps_hold_whatever_goes_back_and_are_told_of_once_a_day() {
     // Two purchases a day, three a month.
     let town = Town::with_rule("42.20", "63.30").await;
+    let receiver = Receiver::start().await;
+    let hook = receiver::add(&mut town.ada(), &receiver.url("/"), &["auto_topup.capped"]).await;
     for run in 1..=2 {
         town.bring_to("9").await;
         town.turns(&vec!["paid"; run]).await;
@@ -195,6 +199,11 @@ async fn caps_hold_whatever_goes_back_and_are_told_of_once_a_day() {
     let mails = town.mailed("auto_topup_capped").await;
     assert_eq!(mails.len(), 1, "{mails:?}");
     assert!(mails[0].0 == "ada@example.com" && mails[0].1.contains("Cap of a day: $42.20"), "{mails:?}");
+    let data = receiver.told("auto_topup.capped", &hook).await;
+    let tomorrow = town.farebox.text("select ((now() at time zone 'utc')::date + 1)::text").await;
+    let said = json!({ "organization": town.key.org, "below": "10", "balance": "9", "until": tomorrow, "cap_day": "42.2",
+        "cap_month": "63.3" });
+    assert_eq!(data, said);
     let page = town.ada().get("/credits/auto").await.body;
     assert!(page.contains("The cap of $42.20 a day is reached."), "{page}");
 
@@ -408,6 +417,8 @@ async fn three_declines_in_a_row_switch_it_off_and_say_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payment_that_the_bank_asks_about_is_mailed_confirmed_or_given_up() {
     let town = Town::with_rule("1000", "1000").await;
+    let receiver = Receiver::start().await;
+    let hook = receiver::add(&mut town.ada(), &receiver.url("/"), &["auto_topup.confirm"]).await;
     // Asked for without the payer, and again with them.
     town.shop.stripe.set_switches(Switches { authenticate: 2, ..Switches::default() });
     town.bring_to("9").await;
@@ -422,11 +433,15 @@ async fn a_payment_that_the_bank_asks_about_is_mailed_confirmed_or_given_up() {
     assert_eq!(mails.len(), 1, "{}", town.farebox.log());
     let link = mails[0].1.split_whitespace().find(|word| word.contains("/credits/topups/")).expect("a link").to_owned();
     let path = format!("/credits{}", link.split_once("/credits").expect("a path").1);
+    let topup = path.rsplit('/').next().expect("a payment");
+    let said = json!({ "organization": town.key.org, "below": "10", "balance": "9", "topup": topup });
+    assert_eq!(receiver.told("auto_topup.confirm", &hook).await, said);
     let page = town.ada().get(&path).await.body;
     assert!(page.contains("/authenticate/pi_"), "the way to pay stands on the page: {page}");
     town.ask_now().await;
     town.turns(&["pending"]).await;
     assert_eq!(town.mailed("auto_topup_confirm").await.len(), 1, "asking again tells nobody again");
+    assert_eq!(receiver.came().len(), 1, "nor the program");
     let intent = town.intents().remove(0);
     town.shop.stripe.authenticate(&intent, true).expect("confirmed");
     town.turns(&["paid"]).await;

@@ -109,7 +109,7 @@ async fn forty_canaries_are_found_nowhere() {
     let farebox = &routes.farebox;
     let mut ada = routes.ada();
     let receiver = Receiver::start().await;
-    let hook = super::webhooks::add(&mut ada, &receiver.url("/"), &[]).await;
+    let hook = crate::support::receiver::add(&mut ada, &receiver.url("/"), &[]).await;
     canaries.plant("secret of a webhook", hook.secret);
 
     // Own keys: stored, replaced, refused by the provider (which quotes them), tested, mistyped, disconnected.

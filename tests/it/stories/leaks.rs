@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::management::{issue, provisioning};
+use crate::support::receiver::{self, Receiver};
 use crate::support::visitor::Visitor;
 use crate::support::{Farebox, Key, Options, team};
 
@@ -75,7 +76,8 @@ async fn post(farebox: &Farebox, body: &str, key: &str, signature: &str) -> (u16
 }
 
 async fn with(scanner: &Scanner) -> Farebox {
-    let env = vec![("FAREBOX_LEAK_KEYS_URL", scanner.url.clone())];
+    let env =
+        vec![("FAREBOX_LEAK_KEYS_URL", scanner.url.clone()), ("FAREBOX_ALLOW_PRIVATE_WEBHOOKS", "true".to_owned())];
     Farebox::with(Options { env, ..Options::default() }).await
 }
 
@@ -105,6 +107,8 @@ async fn a_published_key_is_stopped_once_and_those_whom_it_concerns_are_told() {
     let mut bob = Visitor::member(&farebox, "bob@example.com", "another horse battery").await;
     team::bring_in(&farebox, &mut ada, &mut bob, "bob@example.com", "member").await;
     team::open(&mut bob, &org).await;
+    let receiver = Receiver::start().await;
+    let hook = receiver::add(&mut ada, &receiver.url("/"), &["key.leaked"]).await;
     let key = Key { text: team::key(&mut bob, "Plugin").await, org, id: String::new() };
     let other = farebox.key("ada@example.com", "5", &[]).await;
     let noise = format!("sk-fb-v1-{}", "0".repeat(70));
@@ -126,10 +130,18 @@ async fn a_published_key_is_stopped_once_and_those_whom_it_concerns_are_told() {
     assert!(text.contains("https://example.com/a/b.txt") && !text.contains(&key.text), "{text}");
     assert_eq!(farebox.text("select count(*)::text from audit_entry where action = 'key.leaked'").await, "1");
 
+    // A program hears of it, without the secret and without the page that has it.
+    let data = receiver.told("key.leaked", &hook).await;
+    let id = farebox.text("select 'key_' || replace(id::text, '-', '') from api_key where name = 'Plugin'").await;
+    let said =
+        json!({ "organization": key.org, "key": id, "name": "Plugin", "secret": "current", "found_at": "example.com" });
+    assert_eq!(data, said);
+
     // The same message again does no more, and is answered alike.
     assert_eq!(scanner.tell(&farebox, &body).await, (200, verdicts));
     assert_eq!(farebox.text("select count(*)::text from mail where kind = 'key_leaked'").await, "2");
     assert_eq!(farebox.text("select count(*)::text from audit_entry where action = 'key.leaked'").await, "1");
+    assert_eq!(receiver.came().len(), 1);
     assert_eq!(scanner.asked.load(Ordering::SeqCst), 1, "the scanner's keys are remembered");
     assert!(!farebox.log().contains(&key.text));
 }

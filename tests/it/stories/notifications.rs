@@ -241,6 +241,65 @@ async fn a_limit_is_told_of_at_80_and_100_percent_once_in_each_window() {
     assert_eq!(mails("limit_near").await.len(), 2);
 }
 
+/// Only what came near a limit is looked at, however many limits there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_far_from_its_limit_is_not_read() {
+    let farebox = Farebox::start().await;
+    let key = farebox.key("ada@example.com", "50", &[]).await;
+    let (org, id): (OrgId, KeyId) = (key.org.parse().expect("an id"), key.id.parse().expect("an id"));
+    sqlx::query(
+        "insert into meter (org_id, id, kind, limit_day, limit_month, spent_day, spent_month)
+         select $1, gen_random_uuid(), 'key', 10, 100, 7, 7 from generate_series(1, 2000)",
+    )
+    .bind(org.0)
+    .execute(&farebox.pool)
+    .await
+    .expect("meters");
+    // A pool of one connection, which says at once what it read.
+    let one = sqlx::postgres::PgPoolOptions::new().max_connections(1);
+    let one = one.connect(&farebox.database_url).await.expect("a connection");
+    let read = async || -> i64 {
+        sqlx::query("select pg_stat_force_next_flush()").execute(&one).await.expect("told");
+        let count = "select (idx_tup_fetch + seq_tup_read)::bigint from pg_stat_user_tables where relname = 'meter'";
+        sqlx::query_scalar(count).fetch_one(&one).await.expect("a count")
+    };
+    let marks = "select count(*)::text from limit_mark";
+    let changes = [
+        ("update meter set limit_day = 10, spent_day = 7.99 where org_id = $1 and id = $2", 0),
+        ("update meter set spent_day = 8 where org_id = $1 and id = $2", 1),
+        // Further on, and held: nothing came near.
+        ("update meter set spent_day = 9.9 where org_id = $1 and id = $2", 1),
+        ("update meter set held = 3 where org_id = $1 and id = $2", 1),
+        ("update meter set spent_day = 9.95 where org_id = $1 and id = $2", 2),
+        // Another limit, and another day.
+        ("update meter set limit_total = 1, spent_total = 2 where org_id = $1 and id = $2", 3),
+        ("update meter set limit_day = 11 where org_id = $1 and id = $2", 4),
+        ("update meter set limit_day = 20 where org_id = $1 and id = $2", 4),
+        ("update meter set day = day + 1, spent_day = 16 where org_id = $1 and id = $2", 5),
+        ("update meter set day = day + 1, spent_day = 16 where org_id = $1 and id = $2", 6),
+        // What the provider took counts where the limit says so.
+        ("update meter set byok_day = 100 where org_id = $1 and id = $2", 6),
+        ("update meter set include_byok = true where org_id = $1 and id = $2", 7),
+    ];
+    // The server looks once a minute too, so all of it happens at once.
+    let mut tx = farebox.pool.begin().await.expect("a transaction");
+    for (change, wanted) in changes {
+        sqlx::query(change).bind(org.0).bind(id.0).execute(&mut *tx).await.expect("changed");
+        let left: String = sqlx::query_scalar(marks).fetch_one(&mut *tx).await.expect("marks");
+        assert_eq!(left, wanted.to_string(), "after {change}");
+    }
+    tx.commit().await.expect("committed");
+    let before = read().await;
+    farebox::keys::look_for_limits(&one, &links(&farebox)).await.expect("looked");
+    let rows = read().await - before;
+    assert!(rows < 100, "{rows} rows of meters were read");
+    jobs_are_done(&farebox).await;
+    assert_eq!(farebox.text(marks).await, "0");
+    // All of it is of days to come, but for the limit in all.
+    assert_eq!(farebox.text("select string_agg(kind, ' ') from mail where kind like 'limit_%'").await, "limit_reached");
+    assert_eq!(farebox::keys::look_for_limits(&one, &links(&farebox)).await.expect("looked"), 0);
+}
+
 /// The Monday after the week of a moment, when its summary is due.
 fn monday_after(at: DateTime<Utc>) -> DateTime<Utc> {
     let monday: NaiveDate = at.date_naive().week(Weekday::Mon).first_day() + TimeDelta::days(7);

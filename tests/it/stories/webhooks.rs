@@ -8,7 +8,7 @@ use farebox::hooks::{self, EventKind, Payload};
 use sqlx::PgPool;
 
 use super::ssrf::HOSTS;
-use crate::support::receiver::{Answer, Receiver};
+use crate::support::receiver::{Answer, Receiver, add, shown_secret};
 use crate::support::visitor::{Visitor, between, form};
 use crate::support::{Farebox, Options, team};
 
@@ -18,24 +18,6 @@ const PAGE: &str = "/settings/webhooks";
 
 fn private() -> Options {
     Options { env: vec![("FAREBOX_ALLOW_PRIVATE_WEBHOOKS", "true".to_owned())], ..Options::default() }
-}
-
-/// A webhook as its owner has it.
-pub struct Mine {
-    page: String,
-    pub secret: String,
-}
-
-pub async fn add(ada: &mut Visitor<'_>, url: &str, events: &[&str]) -> Mine {
-    let page = ada.get("/settings/webhooks/new").await.body;
-    let id = form(&page, PAGE).into_iter().find(|(name, _)| name == "id").map(|(_, id)| id).expect("an id");
-    let mut fields = vec![("id", id.as_str()), ("url", url), ("description", "Lab")];
-    fields.push(("which", if events.is_empty() { "all" } else { "some" }));
-    fields.extend(events.iter().map(|event| ("event", *event)));
-    let made = ada.submit("/settings/webhooks/new", PAGE, &fields).await;
-    assert_eq!(made.status, 200, "{}", made.body);
-    let secret = unescaped(&between(&made.body, "<code id=\"secret\">", "<"));
-    Mine { page: format!("{PAGE}/{id}"), secret }
 }
 
 /// Something happens in an organization.
@@ -76,6 +58,18 @@ async fn now(farebox: &Farebox) {
         .execute(&farebox.pool)
         .await
         .expect("due");
+}
+
+/// Lets what waits be tried until it has failed so often.
+async fn fails_until(farebox: &Farebox, tries: usize) {
+    let count = "select count(*)::text from hook_attempt";
+    let done: usize = farebox.text(count).await.parse().expect("a number");
+    for number in done.max(1)..=tries {
+        if number > done {
+            now(farebox).await;
+        }
+        becomes(farebox, count, &number.to_string()).await;
+    }
 }
 
 const STATES: &str = "select string_agg(state, ' ' order by id) from hook_delivery";
@@ -172,6 +166,10 @@ async fn what_is_not_taken_is_tried_again_under_the_same_id_until_it_is_given_up
             now(&farebox).await;
         }
     }
+    // While it waits, that is what the page says.
+    let shown = ada.get(&mine.page).await.body;
+    assert!(shown.contains("Not taken yet") && shown.contains("next try") && !shown.contains("Being sent"), "{shown}");
+    assert!(shown.contains("by Ada"), "who added it: {shown}");
     // One that never answers is given up on after a quarter of a minute.
     receiver.answers_once(Answer::Hangs);
     now(&farebox).await;
@@ -186,6 +184,7 @@ async fn what_is_not_taken_is_tried_again_under_the_same_id_until_it_is_given_up
     becomes(&farebox, STATES, "dead").await;
     let shown = ada.get(&mine.page).await.body;
     assert!(shown.contains("Given up") && shown.contains("Failing"), "{shown}");
+    assert!(!shown.contains("Not taken yet"), "it waits for nothing: {shown}");
     let came = receiver.came();
     assert_eq!((came.len(), trap.came().len()), (7, 0), "redirects are not followed");
 
@@ -223,7 +222,7 @@ async fn during_a_rotation_both_secrets_sign() {
     let first = seen(&ada.get(&mine.page).await.body).expect("a moment");
     let turned = ada.submit(&mine.page, &rotate, &[("seen", &first), ("grace", "24")]).await;
     assert_eq!(turned.status, 200, "{}", turned.body);
-    let new = unescaped(&between(&turned.body, "<code id=\"secret\">", "<"));
+    let new = shown_secret(&turned.body);
     // The same form again turns nothing.
     assert_eq!(ada.submit(&mine.page, &rotate, &[("seen", &first), ("grace", "0")]).await.status, 303);
     happens(&farebox.pool, org, "both").await;
@@ -237,15 +236,11 @@ async fn during_a_rotation_both_secrets_sign() {
     // Without a grace the old one ends at once.
     let second = seen(&ada.get(&mine.page).await.body).expect("a moment");
     let turned = ada.submit(&mine.page, &rotate, &[("seen", &second), ("grace", "0")]).await;
-    let newest = unescaped(&between(&turned.body, "<code id=\"secret\">", "<"));
+    let newest = shown_secret(&turned.body);
     happens(&farebox.pool, org, "newest").await;
     let came = receiver.has(3).await.remove(2);
     assert_eq!((came.signed_with(&new), came.signed_with(&newest)), (0, 1));
     assert_eq!(farebox.text("select old_ciphertext::text from hook").await, "");
-}
-
-fn unescaped(text: &str) -> String {
-    text.replace("&#x2f;", "/").replace("&#47;", "/").replace("&#x3d;", "=").replace("&#61;", "=").replace("&#43;", "+")
 }
 
 /// Members are kept from what the operator lets models reach, too.
@@ -371,12 +366,30 @@ async fn an_address_that_fails_for_days_is_switched_off_and_people_are_told() {
     let mine = add(&mut ada, &receiver.url("/"), &[]).await;
     receiver.answers(Answer::Status(500, ""));
     happens(&farebox.pool, team, "first").await;
-    becomes(&farebox, "select count(*)::text from hook_attempt", "1").await;
-    assert_eq!(farebox.text("select disabled_at::text from hook").await, "", "not after one");
+    fails_until(&farebox, 7).await;
+    assert_eq!(farebox.text("select disabled_at::text from hook").await, "", "not before five days");
+    // Long ago it failed, and then there was nothing to tell it. The tries of then do not count.
+    sqlx::query("update hook set failing_since = now() - interval '7 days'")
+        .execute(&farebox.pool)
+        .await
+        .expect("days");
+    sqlx::query("update hook_attempt set at = at - interval '7 days'").execute(&farebox.pool).await.expect("days");
+    fails_until(&farebox, 8).await;
+    assert_eq!(
+        farebox.text("select disabled_at::text from hook").await,
+        "",
+        "one failure after a long silence is none"
+    );
+    // Those of the last five days do, and there have to be eight.
+    sqlx::query("update hook_attempt set at = at + interval '3 days'").execute(&farebox.pool).await.expect("days");
     sqlx::query("update hook set failing_since = now() - interval '5 days 1 minute'")
         .execute(&farebox.pool)
         .await
         .expect("days");
+    sqlx::query("delete from hook_attempt where number > 6").execute(&farebox.pool).await.expect("fewer");
+    now(&farebox).await;
+    becomes(&farebox, "select max(number)::text from hook_attempt", "9").await;
+    assert_eq!(farebox.text("select disabled_at::text from hook").await, "", "seven are not enough");
     now(&farebox).await;
     becomes(&farebox, "select disabled_why from hook", "failing").await;
     assert_eq!(farebox.text(STATES).await, "held");
@@ -403,4 +416,47 @@ async fn an_address_that_fails_for_days_is_switched_off_and_people_are_told() {
     assert_eq!(ada.submit(&mine.page, &format!("{}/delete", mine.page), &[]).await.status, 303);
     assert_eq!(farebox.text("select count(*)::text from hook_delivery").await, "0");
     assert_eq!(farebox.text("select count(*)::text from hook_attempt").await, "0");
+}
+
+/// Addresses for which nothing waits cost nothing, however many there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_nothing_to_hear_is_not_looked_at() {
+    let farebox = Farebox::with(private()).await;
+    let receiver = Receiver::start().await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    ada.get("/").await;
+    let org = org_of(&farebox, ADA).await;
+    add(&mut ada, &receiver.url("/"), &[]).await;
+    // A thousand organizations, of which twenty wait for their next try.
+    sqlx::raw_sql(
+        "insert into org (id, name, kind)
+            select ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'Quiet ' || n, 'team'
+            from generate_series(1, 1000) n;
+         insert into hook (org_id, id, url, description, data_key, nonce, ciphertext)
+            select id, id, 'https://example.com/', '', id, '', '' from org where name like 'Quiet %';
+         insert into hook_event (org_id, id, kind, reference, body)
+            select org_id, org_id, 'credits.low', 'x', '{}' from hook where url = 'https://example.com/';
+         insert into hook_delivery (org_id, id, hook_id, event_id, attempts, next_at)
+            select org_id, org_id, org_id, org_id, 1, now() + interval '1 hour' from hook_event
+            where reference = 'x' order by org_id limit 20;
+         analyze hook; analyze hook_event; analyze hook_delivery",
+    )
+    .execute(&farebox.pool)
+    .await
+    .expect("a thousand addresses");
+    let read = async || -> i64 {
+        // What a process counts is told a second later, and when it is idle.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let count = "select (coalesce(idx_tup_fetch, 0) + seq_tup_read)::bigint from pg_stat_user_tables where relname = 'hook'";
+        sqlx::query_scalar(count).fetch_one(&farebox.pool).await.expect("a count")
+    };
+    let before = read().await;
+    for number in 0..5 {
+        happens(&farebox.pool, org, &format!("event {number}")).await;
+        receiver.has(number + 1).await;
+    }
+    becomes(&farebox, "select count(*)::text from hook_delivery where state = 'delivered'", "5").await;
+    let rows = read().await - before;
+    assert!(rows < 200, "{rows} rows of addresses were read for five messages");
+    assert_eq!(farebox.text("select count(*)::text from hook_delivery where state = 'pending'").await, "20");
 }

@@ -9,6 +9,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::visitor::{Visitor, between, form};
+
 /// What is answered.
 #[derive(Clone, Debug)]
 pub enum Answer {
@@ -51,6 +53,31 @@ impl Came {
         let expected = format!("v1,{}", STANDARD.encode(hmac(&key, text.as_bytes())));
         self.header("webhook-signature").split(' ').filter(|one| *one == expected).count()
     }
+}
+
+/// A webhook as its owner has it.
+pub struct Mine {
+    pub page: String,
+    pub secret: String,
+}
+
+/// Adds a webhook as a person does, for these events or for all.
+pub async fn add(visitor: &mut Visitor<'_>, url: &str, events: &[&str]) -> Mine {
+    const PAGE: &str = "/settings/webhooks";
+    let page = visitor.get("/settings/webhooks/new").await.body;
+    let id = form(&page, PAGE).into_iter().find(|(name, _)| name == "id").map(|(_, id)| id).expect("an id");
+    let mut fields = vec![("id", id.as_str()), ("url", url), ("description", "Lab")];
+    fields.push(("which", if events.is_empty() { "all" } else { "some" }));
+    fields.extend(events.iter().map(|event| ("event", *event)));
+    let made = visitor.submit("/settings/webhooks/new", PAGE, &fields).await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    Mine { page: format!("{PAGE}/{id}"), secret: shown_secret(&made.body) }
+}
+
+/// The secret that a page shows, as it is.
+pub fn shown_secret(page: &str) -> String {
+    let text = between(page, "<code id=\"secret\">", "<");
+    text.replace("&#x2f;", "/").replace("&#47;", "/").replace("&#x3d;", "=").replace("&#61;", "=").replace("&#43;", "+")
 }
 
 /// RFC 2104, with SHA-256.
@@ -122,6 +149,22 @@ impl Receiver {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!("{} messages came, not {count}", self.came().len());
+    }
+}
+
+impl Receiver {
+    /// What the first message of a type says, which one secret signed and no mail address is in; waits for it twenty seconds.
+    pub async fn told(&self, kind: &str, mine: &Mine) -> serde_json::Value {
+        for _ in 0..400 {
+            if let Some(came) = self.came().into_iter().find(|came| came.json()["type"] == kind) {
+                assert_eq!(came.signed_with(&mine.secret), 1, "{came:?}");
+                assert_eq!(came.json()["id"], came.id());
+                assert!(!came.body.contains('@'), "{}", came.body);
+                return came.json()["data"].clone();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no {kind} came, but {:?}", self.came());
     }
 }
 
