@@ -125,7 +125,7 @@ fn table(first: &'static str) -> Table {
             Column::right("Cached"),
             Column::right("Tokens out"),
             Column::right("Paid"),
-            Column::right("With own keys"),
+            Column::right("Own keys"),
             Column::right("Charged"),
             Column::right("Margin"),
         ],
@@ -141,15 +141,15 @@ fn row<T>(part: &UsedPart<T>, known: Option<&Known>, name: Cell) -> Vec<Cell> {
 }
 
 fn cells(name: Cell, used: &UsedTokens, earned: &Earned, known: Option<&Known>) -> Vec<Cell> {
-    let money = |sum: Usd| known.map_or_else(|| Cell::text("No data"), |_| Cell::text(sum.display_exact()));
+    let money = |sum: Usd| known.map_or_else(|| Cell::text("No data"), |_| Cell::amount(amount(sum)));
     vec![
         name,
         Cell::text(whole(used.requests)),
         Cell::text(whole(used.prompt_tokens)),
         Cell::text(whole(used.cached_tokens)),
         Cell::text(whole(used.completion_tokens)),
-        Cell::text(used.cost.display_exact()),
-        Cell::text(used.aside.display_exact()),
+        Cell::amount(amount(used.cost)),
+        Cell::amount(amount(used.aside)),
         money(earned.cost),
         money(earned.known - earned.cost),
     ]

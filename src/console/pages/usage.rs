@@ -10,6 +10,7 @@ use crate::base::Usd;
 use crate::books::{self, UsageDay};
 use crate::console::extract::Staff;
 use crate::console::margin::whole;
+use crate::web::present::amount;
 use crate::web::views::Badge;
 use crate::web::views::blocks::{Block, Cell, Column, Filters, Input, Table};
 use crate::web::{App, PageError};
@@ -74,7 +75,8 @@ pub async fn index(
 
 /// Days, or months, with their differences. `link` makes the address of one.
 pub fn table(days: &[UsageDay], id: &'static str, title: &str, link: impl Fn(NaiveDate) -> String) -> Table {
-    let shown = |sum: Usd| Cell::text(sum.display_exact());
+    // Short, with the last digit behind it.
+    let shown = |sum: Usd| Cell::amount(amount(sum));
     let row = |one: &UsageDay| {
         let text = one.day.to_string();
         let result = if one.agrees() {
@@ -129,7 +131,7 @@ pub fn table(days: &[UsageDay], id: &'static str, title: &str, link: impl Fn(Nai
             Column::right("By the hours"),
             Column::right("Difference"),
             Column::right("Booked"),
-            Column::right("Calls that it paid for"),
+            Column::right("Paid for"),
             Column::right("Difference"),
             Column::right("Begun before"),
             Column::right("Booked later"),
