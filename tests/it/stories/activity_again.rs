@@ -134,7 +134,9 @@ async fn each_provider_tried_says_for_which_model() {
     let shown: Vec<(String, String)> = list
         .split("<li>")
         .skip(1)
-        .map(|item| (between(item, "<strong>", "</strong>"), between(item, "<div class=\"small muted mono\">", "</div>")))
+        .map(|item| {
+            (between(item, "<strong>", "</strong>"), between(item, "<div class=\"small muted mono\">", "</div>"))
+        })
         .collect();
     let tried: Vec<(String, String)> = sqlx::query_as(
         "select a ->> 'provider', a ->> 'model' from usage, jsonb_array_elements(attempts) with ordinality t(a, n)
