@@ -41,6 +41,14 @@ async fn an_own_account_is_connected_and_privacy_is_set_by_hand() {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     inspector.visit("privacy", "/settings/privacy").await;
     inspector.visit("own-call", &format!("/activity/{}", told["id"].as_str().expect("an id"))).await;
+    // What the provider bills stands beside the spend.
+    let own = "/activity?period=24h&compare=1&col=key&col=tokens&col=cost&col=own&col=status";
+    inspector.visit("own-activity", own).await;
+    inspector.visit("own-activity-filtered", "/activity?period=24h&own=yes&finish=stop").await;
+    inspector.visit("own-sums", "/activity/sums?period=24h&own=yes").await;
+    inspector.visit("own-keys", "/keys").await;
+    inspector.visit("own-key", &format!("/keys/{}", routes.key.id)).await;
+    inspector.visit("own-integrations", "/settings/integrations").await;
     inspector.visit("own-models", "/models").await;
     inspector.visit("own-model", "/models/lab/chat").await;
     inspector.visit("own-preferences", "/settings/preferences").await;
