@@ -98,8 +98,8 @@ pub const PROVIDER: &[Field] = &[
 
 pub const MODEL: &[Field] = &[
     required("name", "Name", Kind::Line),
-    required("description", "Description", Kind::Text),
     required("enabled", "State", ON),
+    required("description", "Description", Kind::Text),
     required("context_length", "Context length", Kind::Tokens).hint("The most tokens that any endpoint takes."),
     field("max_output", "Longest answer", Kind::Tokens).hint("In tokens, the longest that any endpoint gives."),
     required("input_modalities", "Takes", Kind::Modalities).hint("Of text, image, file, audio, video."),
