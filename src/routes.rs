@@ -22,7 +22,7 @@ const DATABASE_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Adds every route.
 pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
-    service.app_data(web::Data::new(reference::OpenApiDocument(openapi_document())));
+    service.app_data(web::Data::new(reference::OpenApiDocument(gateway::surface::openapi_document())));
     // For load balancers and monitoring.
     service.service(
         web::scope("")
@@ -494,10 +494,4 @@ fn bears(request: &HttpRequest, token: &Secret<String>) -> bool {
     let value = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = value.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     Digest::of(given).matches(&Digest::of(token.expose()))
-}
-
-/// The OpenAPI document of everything that programs with a key may call.
-#[must_use]
-pub fn openapi_document() -> serde_json::Value {
-    gateway::surface::openapi_document()
 }

@@ -148,7 +148,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 fn openapi(out: Option<PathBuf>) -> anyhow::Result<ExitCode> {
-    let text = serde_json::to_string_pretty(&crate::routes::openapi_document())?;
+    let text = serde_json::to_string_pretty(&crate::gateway::surface::openapi_document())?;
     match out {
         Some(path) => std::fs::write(path, text + "\n")?,
         None => println!("{text}"),

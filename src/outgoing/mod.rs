@@ -372,7 +372,7 @@ pub(crate) mod tests {
 
     /// Counts who connects, and answers all of them.
     async fn trap() -> (u16, Arc<std::sync::atomic::AtomicUsize>) {
-        use tokio::io::AsyncWriteExt as _;
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let hits = Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -380,6 +380,8 @@ pub(crate) mod tests {
         tokio::spawn(async move {
             while let Ok((mut socket, _)) = listener.accept().await {
                 count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                // An answer to a question that was not asked yet is no answer.
+                let _ = socket.read(&mut [0; 1_024]).await;
                 let _ = socket.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await;
             }
         });
