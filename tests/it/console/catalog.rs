@@ -237,7 +237,7 @@ async fn a_model_is_added_with_its_endpoint_called_changed_and_retired() {
     let page = olive.get(&format!("{price}?{all}")).await;
     let versions = farebox.text(VERSIONS).await;
     assert!(
-        page.body.contains("Would have paid") && lines(&page).contains("audio_output none → \"8\""),
+        page.body.contains("By these prices") && lines(&page).contains("audio_output none → \"8\""),
         "{}",
         page.body
     );
