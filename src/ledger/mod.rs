@@ -40,7 +40,7 @@ pub use reserve::{Desk, DeskConfig};
 pub use settle::{Ended, Ending, presume, settle, settle_with, settle_without_hold};
 pub use store::{
     Booked, ByokChange, Changes, CreditChange, CreditState, DayMovement, JournalFilter, Line, MeterChange, Moved,
-    Movement, OrgMovement, TransferLine, count_holds, credit_state, credits_page, find_watch, first_day,
+    Movement, OVERDUE, OrgMovement, TransferLine, count_holds, credit_state, credits_page, find_watch, first_day,
     house_accounts, is_held, journal, lines_of, lock_credit, meter_states, meters_near_limit, movements, moves, net_of,
     oldest_transaction, org_days, org_movements, transfer,
 };

@@ -115,7 +115,7 @@ pub async fn alerts(
     }
     if health.holds_over > 0 {
         let text = format!("{} holds are older than they may be.", health.holds_over);
-        blocks.push(alert("bad", text, holds::HERE, "Holds"));
+        blocks.push(alert("bad", text, &address(holds::HERE, &[("state", "overdue")]), "Holds"));
     }
     blocks.extend(calls(conn, staff, seen).await?);
     blocks.extend(anchors(health, now));

@@ -10,37 +10,45 @@ use crate::base::paging::{Rows, fetch_limit};
 use crate::console::extract::Staff;
 use crate::console::margin::whole;
 use crate::console::store;
+use crate::ledger;
 use crate::web::present::{amount, when};
 use crate::web::views::Badge;
 use crate::web::views::blocks::{Block, Cell, Column, Figure, Figures, Table};
 use crate::web::{App, PageError};
 
 pub const HERE: &str = "/admin/holds";
+/// Those that should have been swept.
+const OVERDUE: &str = "overdue";
 
 #[derive(Default, Deserialize)]
 pub struct HoldQuery {
     #[serde(default)]
     org: String,
+    /// `overdue`, or all.
+    #[serde(default)]
+    state: String,
     #[serde(default)]
     before: String,
 }
 
-/// `GET /admin/holds?org=`
+/// `GET /admin/holds?org=&state=`
 ///
 /// # Errors
 /// `Invalid` for an organization or a place that cannot be read; database errors.
 pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<HoldQuery>) -> Result<HttpResponse, PageError> {
     let org: Option<OrgId> = read_some(query.org.trim(), "org")?;
     let before: Option<CallId> = read_some(&query.before, "before")?;
+    let overdue = query.state == OVERDUE;
     let mut conn = app.db.begin_with(READ).await?;
-    let (count, held, byok) = store::held(&mut conn, org).await?;
-    let rows = Rows::of(store::holds(&mut conn, org, before, fetch_limit(ROWS)).await?, ROWS);
-    let here = |before: &str| address(HERE, &[("org", query.org.trim()), ("before", before)]);
+    let (count, held, byok) = store::held(&mut conn, org, overdue).await?;
+    let rows = Rows::of(store::holds(&mut conn, org, overdue, before, fetch_limit(ROWS)).await?, ROWS);
+    let state = if overdue { OVERDUE } else { "" };
+    let here = |before: &str| address(HERE, &[("org", query.org.trim()), ("state", state), ("before", before)]);
     let now = app.clock.now();
     let figures = Figures {
         id: "held",
         figures: vec![
-            Figure::count("Running calls", whole(count), ""),
+            Figure::count(if overdue { "Overdue" } else { "Running calls" }, whole(count), ""),
             Figure::amount("Held of credits", amount(held), ""),
             Figure::amount("Held for own accounts", amount(byok), "").note("nobody’s credits, only limits count it"),
         ],
@@ -49,7 +57,7 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<HoldQuer
     };
     let table = Table {
         id: "holds",
-        title: "Open holds".into(),
+        title: if overdue { "Holds that should have been released" } else { "Open holds" }.into(),
         columns: vec![
             Column::of("Since"),
             Column::of("Organization"),
@@ -62,7 +70,7 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<HoldQuer
             .rows
             .iter()
             .map(|one| {
-                let ends = if one.expires_at < now {
+                let ends = if one.expires_at < now - ledger::OVERDUE {
                     Cell::badge(Badge::new("bad", "clock", "Overdue"))
                 } else {
                     Cell::when(when(one.expires_at, now, staff.viewer()))
@@ -86,7 +94,7 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<HoldQuer
         } else {
             Vec::new()
         },
-        empty: "No call runs".into(),
+        empty: if overdue { "None is overdue" } else { "No call runs" }.into(),
         empty_note: "Each call holds what it may cost at most, until it is settled.".into(),
         pager: Some(pager(&rows, before.map(|_| here("")), |last| here(&last.call.to_string()))),
         ..Table::default()

@@ -6,6 +6,8 @@ use sqlx::PgConnection;
 
 use crate::base::Usd;
 use crate::base::ids::{BatchId, CallId, OrgId, PersonId, RedemptionId, TransferId};
+use crate::db::interval;
+use crate::ledger::OVERDUE;
 
 /// What a running call holds.
 #[derive(Clone, Debug)]
@@ -24,6 +26,7 @@ pub struct HoldRow {
 pub async fn holds(
     conn: &mut PgConnection,
     org: Option<OrgId>,
+    overdue: bool,
     before: Option<CallId>,
     most: i64,
 ) -> Result<Vec<HoldRow>, sqlx::Error> {
@@ -33,21 +36,26 @@ pub async fn holds(
             h.amount as "amount: Usd", h.byok as "byok: Usd", h.created_at, h.expires_at
            from hold h left join org o on o.id = h.org_id
            where ($1::uuid is null or h.org_id = $1) and ($2::uuid is null or h.id < $2)
+            and (not $4 or h.expires_at < now() - $5::interval)
            order by h.id desc limit $3"#,
         org.map(|org| org.0),
         before.map(|call| call.0),
         most,
+        overdue,
+        interval(OVERDUE),
     )
     .fetch_all(conn)
     .await
 }
 
-/// What all open holds come to, of all organizations or of one: how many, of credits, and of own accounts.
-pub async fn held(conn: &mut PgConnection, org: Option<OrgId>) -> Result<(i64, Usd, Usd), sqlx::Error> {
+/// What these holds come to, of all organizations or of one: how many, of credits, and of own accounts.
+pub async fn held(conn: &mut PgConnection, org: Option<OrgId>, overdue: bool) -> Result<(i64, Usd, Usd), sqlx::Error> {
     let row = sqlx::query!(
         r#"select count(*) as "holds!", coalesce(sum(amount), 0) as "amount!: Usd", coalesce(sum(byok), 0) as "byok!: Usd"
-           from hold where $1::uuid is null or org_id = $1"#,
+           from hold where ($1::uuid is null or org_id = $1) and (not $2 or expires_at < now() - $3::interval)"#,
         org.map(|org| org.0),
+        overdue,
+        interval(OVERDUE),
     )
     .fetch_one(conn)
     .await?;

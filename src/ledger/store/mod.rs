@@ -14,7 +14,7 @@ pub use audit::{
     overdue_holds, sum_of_all_accounts,
 };
 pub use credits::{CreditState, credit_state, insert_credit, lock_credit, move_credit};
-pub use holds::{EndedHold, count_holds, end_holds, expired_holds, hold_all, is_held, lock_books};
+pub use holds::{EndedHold, OVERDUE, count_holds, end_holds, expired_holds, hold_all, is_held, lock_books};
 pub use journal::{
     Booked, DayMovement, JournalFilter, Movement, OrgMovement, credits_page, first_day, house_accounts, journal,
     movements, oldest_transaction, org_days, org_movements, transfer,

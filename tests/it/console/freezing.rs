@@ -193,6 +193,7 @@ async fn an_id_leads_to_its_page_and_each_figure_of_the_overview_to_its_rows() {
     }
     assert_eq!(figure(&overview, "Held by running calls"), usd("0.75"));
     assert_eq!(abel.get("/admin/holds?org=nobody").await.status, 422);
+    assert!(abel.get("/admin/holds?state=overdue").await.body.contains("None is overdue"));
 
     // Messages of processors that are not applied.
     sqlx::query(
