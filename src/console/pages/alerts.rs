@@ -5,7 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
-use super::{address, holds};
+use super::{address, holds, inbox};
 use crate::base::Usd;
 use crate::books;
 use crate::catalog::Shelf;
@@ -29,6 +29,7 @@ pub struct Health {
     pub holds_over: i64,
     pub mails_dead: i64,
     pub mails_late: i64,
+    pub events: i64,
     pub events_late: i64,
     pub jobs: Waiting,
     pub disputes: i64,
@@ -51,6 +52,7 @@ impl Health {
             holds_over,
             mails_dead: mail::count_dead(conn).await?,
             mails_late: mail::count_late(conn).await?,
+            events: store::count_waiting_events(conn).await?,
             events_late: topups::late_events(conn).await?,
             jobs: jobs::waiting(conn).await?,
             disputes,
@@ -116,6 +118,10 @@ pub async fn alerts(
     if health.holds_over > 0 {
         let text = format!("{} holds are older than they may be.", health.holds_over);
         blocks.push(alert("bad", text, &address(holds::HERE, &[("state", "overdue")]), "Holds"));
+    }
+    if health.events_late > 0 {
+        let text = format!("{} messages of payment processors should have been applied.", health.events_late);
+        blocks.push(alert("warn", text, inbox::HERE, "Messages"));
     }
     blocks.extend(calls(conn, staff, seen).await?);
     blocks.extend(anchors(health, now));

@@ -134,7 +134,7 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
                 whole(health.mails_late),
                 if staff.is_operator() { "/admin/mails?state=waiting" } else { "" },
             ),
-            Figure::count("Messages waiting for long", whole(health.events_late), inbox::HERE),
+            Figure::count("Messages not applied", whole(health.events), inbox::HERE),
             Figure::count("Open disputes", whole(health.disputes), "/admin/payments?state=disputed"),
             Figure::count("Refunds on their way", whole(health.refunds), "/admin/payments"),
         ],

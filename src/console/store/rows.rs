@@ -72,6 +72,13 @@ pub struct EventRow {
     pub received_at: DateTime<Utc>,
 }
 
+/// How many messages are not applied.
+pub async fn count_waiting_events(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"select count(*) as "count!" from processor_event where applied_at is null"#)
+        .fetch_one(conn)
+        .await
+}
+
 /// Messages that are not applied, the oldest first: those wait longest.
 pub async fn waiting_events(conn: &mut PgConnection, most: i64) -> Result<Vec<EventRow>, sqlx::Error> {
     sqlx::query_as!(
