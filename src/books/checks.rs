@@ -49,6 +49,8 @@ pub struct UsageDay {
     pub paid_cost: Usd,
     /// What calls cost that began and were settled on the day.
     pub same_day: Usd,
+    /// Each amount is the same by each way, on each day that is counted.
+    pub agrees: bool,
 }
 
 impl UsageDay {
@@ -62,11 +64,6 @@ impl UsageDay {
     #[must_use]
     pub fn booked_off(&self) -> Usd {
         self.booked - self.paid_cost
-    }
-
-    #[must_use]
-    pub fn agrees(&self) -> bool {
-        self.calls == self.hours_calls && self.hours_off().is_zero() && self.booked_off().is_zero()
     }
 
     /// Of what was booked: calls that had begun on another day.
@@ -120,5 +117,6 @@ pub async fn usage_of(conn: &mut PgConnection, day: NaiveDate) -> Result<UsageDa
         paid_calls: paid.calls,
         paid_cost: paid.cost,
         same_day: paid.same_day,
+        agrees: calls == hours.calls && calls_cost == hours.cost && booked == paid.cost,
     })
 }

@@ -129,7 +129,8 @@ pub async fn usage_days(
         UsageDay,
         r#"select day, calls, calls_cost as "calls_cost: Usd", hours_calls, hours_cost as "hours_cost: Usd", gone_calls,
             gone_cost as "gone_cost: Usd", transfers, booked as "booked: Usd", paid_calls, paid_cost as "paid_cost: Usd",
-            same_day as "same_day: Usd"
+            same_day as "same_day: Usd",
+            calls = hours_calls and calls_cost = hours_cost and booked = paid_cost as "agrees!"
            from book_usage where day between $1 and $2 order by day desc"#,
         from,
         until,
@@ -138,7 +139,8 @@ pub async fn usage_days(
     .await
 }
 
-/// The same by month, newest first; a month stands under its first day.
+/// The same by month, newest first; a month stands under its first day. It agrees where all its days do: what is off on
+/// two of them may cancel out.
 ///
 /// # Errors
 /// Database errors only.
@@ -150,7 +152,8 @@ pub async fn usage_months(conn: &mut PgConnection, most: i64) -> Result<Vec<Usag
             sum(hours_cost) as "hours_cost!: Usd", sum(gone_calls)::bigint as "gone_calls!",
             sum(gone_cost) as "gone_cost!: Usd", sum(transfers)::bigint as "transfers!", sum(booked) as "booked!: Usd",
             sum(paid_calls)::bigint as "paid_calls!", sum(paid_cost) as "paid_cost!: Usd",
-            sum(same_day) as "same_day!: Usd"
+            sum(same_day) as "same_day!: Usd",
+            bool_and(calls = hours_calls and calls_cost = hours_cost and booked = paid_cost) as "agrees!"
            from book_usage group by 1 order by 1 desc limit $1"#,
         most,
     )

@@ -79,7 +79,7 @@ pub fn table(days: &[UsageDay], id: &'static str, title: &str, link: impl Fn(Nai
     let shown = |sum: Usd| Cell::amount(amount(sum));
     let row = |one: &UsageDay| {
         let text = one.day.to_string();
-        let result = if one.agrees() {
+        let result = if one.agrees {
             Badge::new("good", "circle-check", "Agrees")
         } else {
             Badge::new("bad", "circle-x", "Differs")
