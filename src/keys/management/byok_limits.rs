@@ -43,7 +43,10 @@ pub async fn resolve(
     };
     let members = match checked(asked.users, "allowed_user_ids")? {
         None => before.and_then(|key| key.members.clone()).unwrap_or_default(),
-        Some(ids) => self::members(conn, org, &ids).await?,
+        Some(ids) => {
+            let stored = before.and_then(|key| key.members.as_deref()).unwrap_or_default();
+            self::members(conn, org, &ids, stored).await?
+        }
     };
     Ok(Wish { models, keys, members, ..Wish::default() })
 }
@@ -93,14 +96,20 @@ async fn keys(conn: &mut PgConnection, org: OrgId, hashes: &[String]) -> Result<
     Ok(found)
 }
 
-async fn members(conn: &mut PgConnection, org: OrgId, ids: &[String]) -> Result<Vec<PersonId>, ApiError> {
+async fn members(
+    conn: &mut PgConnection,
+    org: OrgId,
+    ids: &[String],
+    before: &[PersonId],
+) -> Result<Vec<PersonId>, ApiError> {
     let mut found = Vec::new();
     for id in ids {
-        let member = match id.parse::<PersonId>() {
-            Ok(person) => answered(orgs::member_row(conn, org, person)).await?,
+        let person = match id.parse::<PersonId>() {
+            Ok(person) if before.contains(&person) => Some(person),
+            Ok(person) => answered(orgs::member_row(conn, org, person)).await?.map(|member| member.person),
             Err(_) => None,
         };
-        found.push(member.ok_or_else(|| unknown("allowed_user_ids", id))?.person);
+        found.push(person.ok_or_else(|| unknown("allowed_user_ids", id))?);
     }
     Ok(found)
 }
