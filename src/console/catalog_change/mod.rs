@@ -86,12 +86,12 @@ pub struct Done {
     pub after: Value,
 }
 
-/// What would change if it were applied now, whatever the form was made from.
+/// What would change if it were applied to the catalog as it is `now`, whatever the form was made from.
 ///
 /// # Errors
 /// See [`Refusal`].
-pub async fn review(conn: &mut PgConnection, ask: &Ask, typed: &Typed) -> Result<Reviewed, Refusal> {
-    let draft = ask.draft(&catalog::export(conn).await?, typed)?;
+pub async fn review(conn: &mut PgConnection, now: &CatalogFile, ask: &Ask, typed: &Typed) -> Result<Reviewed, Refusal> {
+    let draft = ask.draft(now, typed)?;
     let reviewed = Reviewed::of(catalog::preview(conn, &draft.file, draft.missing).await?);
     if reviewed.lines.is_empty() { Err(Refusal::Nothing) } else { Ok(reviewed) }
 }

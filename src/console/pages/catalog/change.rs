@@ -78,7 +78,7 @@ pub async fn opened(
     let mut shown = Shown { typed, basis, ..Shown::default() };
     if !place.ask.has_fields() {
         let mut conn = app.db.acquire().await?;
-        match catalog_change::review(&mut conn, &place.ask, &shown.typed).await {
+        match catalog_change::review(&mut conn, now, &place.ask, &shown.typed).await {
             Ok(review) => (shown.review, shown.may_confirm) = (Some(review), true),
             Err(Refusal::Database(error)) => return Err(error.into()),
             Err(refusal) => shown.told = refusal.to_string(),
@@ -130,7 +130,7 @@ async fn asked(
     let mut conn = app.db.acquire().await?;
     let now = catalog::export(&mut conn).await?;
     let reviewed = match place.ask.is_made_from(&now, &form.basis) {
-        Ok(()) => catalog_change::review(&mut conn, &place.ask, &form.typed).await,
+        Ok(()) => catalog_change::review(&mut conn, &now, &place.ask, &form.typed).await,
         Err(refusal) => Err(refusal),
     };
     drop(conn);
@@ -168,7 +168,7 @@ async fn refused(
         Refusal::Wrong(problems) => shown.wrong = problems,
         Refusal::Changed => {
             // What was typed is told beside what is there, so that it can be typed again on top of it.
-            shown.review = catalog_change::review(&mut conn, &place.ask, &shown.typed).await.ok();
+            shown.review = catalog_change::review(&mut conn, &now, &place.ask, &shown.typed).await.ok();
             shown.may_confirm = !place.ask.has_fields();
             shown.basis = place.ask.basis(&now).unwrap_or_default();
             if let Some(typed) = place.ask.typed_now(&now).filter(|typed| !typed.is_empty()) {

@@ -59,7 +59,7 @@ pub async fn show(
             kept.clone_from(value);
         }
     }
-    let review = catalog_change::review(&mut conn, &place.ask, &typed).await;
+    let review = catalog_change::review(&mut conn, &now, &place.ask, &typed).await;
     drop(conn);
     let mut wrong = Problems::new();
     let mut after = Vec::new();
