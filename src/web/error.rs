@@ -141,7 +141,7 @@ impl PageError {
 }
 
 /// The page at which somebody shows who they are, and from which they come back.
-fn door_url(door: &str, next: &str) -> String {
+pub(crate) fn door_url(door: &str, next: &str) -> String {
     if next == "/" {
         return door.to_owned();
     }

@@ -9,7 +9,7 @@ use crate::orgs::Member;
 use crate::presets::{self, pages::preferences::Instance};
 use crate::routing::Policy;
 use crate::web::views::catalog as views;
-use crate::web::{App, PageError, html, public_page};
+use crate::web::{App, PageError, door_url, html, public_page};
 
 /// A member where somebody is signed in.
 pub struct Viewer {
@@ -75,12 +75,11 @@ impl Viewer {
         back: Option<String>,
         body: views::Body,
     ) -> Result<HttpResponse, PageError> {
-        let next = serde_urlencoded::to_string([("next", self.path.as_str())]).unwrap_or_default();
         html(&views::Guest {
             page: public_page(app, request, title),
             description: description.to_owned(),
             back_href: back,
-            sign_in_href: format!("/sign-in?{next}"),
+            sign_in_href: door_url("/sign-in", &self.path),
             body,
         })
     }
