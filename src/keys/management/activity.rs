@@ -122,9 +122,7 @@ pub async fn recent_activity(
 ) -> Result<HttpResponse, ApiError> {
     let (org, query) = (caller.get().org, query?.0);
     let span = span(query.date, app.clock.now().date_naive())?;
-    if query.workspace_id.as_ref().is_some_and(|asked| *asked != workspace_of(org)) {
-        return Err(ApiError::not_found());
-    }
+    own_workspace(org, query.workspace_id.as_deref())?;
     let mut conn = answered(db::tenant(&app.db, org)).await?;
     let slice = slice(&mut conn, org, &query).await?;
     let rows = answered(activity::days(&mut conn, org, span, &slice, MAX_ROWS + 1)).await?;
@@ -134,6 +132,14 @@ pub async fn recent_activity(
     let workspace = query.group_by.map(|GroupBy::Workspace| workspace_of(org));
     let data = rows.into_iter().map(|row| ActivityItem::of(row, workspace.clone())).collect();
     Ok(private(to_bytes(&ActivityBody { data })?))
+}
+
+/// Refuses another workspace than the organization's own.
+///
+/// # Errors
+/// 404 for another one.
+pub fn own_workspace(org: OrgId, asked: Option<&str>) -> Result<(), ApiError> {
+    if asked.is_some_and(|asked| asked != workspace_of(org)) { Err(ApiError::not_found()) } else { Ok(()) }
 }
 
 /// The one workspace of an organization, for clients that expect one.

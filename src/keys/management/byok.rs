@@ -9,7 +9,7 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 use utoipa::IntoParams;
 
-use super::activity::workspace_of;
+use super::activity::own_workspace;
 use super::byok_body::{CreateProviderKey, ProviderKeyBody, ProviderKeyData, ProviderKeysBody, UpdateProviderKey};
 use super::byok_limits::{self, Asked};
 use super::extract::Managing;
@@ -276,10 +276,6 @@ pub async fn delete_provider_key(
 fn entry(caller: &Managing, origin: &Origin, action: Action) -> Entry {
     let caller = caller.get();
     Entry::new(Chain::Org(caller.org), Actor::Key(caller.key), action, origin).named(&caller.key_name)
-}
-
-fn own_workspace(org: OrgId, asked: Option<&str>) -> Result<(), ApiError> {
-    if asked.is_some_and(|asked| asked != workspace_of(org)) { Err(ApiError::not_found()) } else { Ok(()) }
 }
 
 fn enabled(disabled: Option<bool>) -> Result<(), ApiError> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 
-use super::activity::workspace_of;
+use super::activity::own_workspace;
 use super::extract::Managing;
 use super::key_body::{CreateKey, KeyData, UpdateKey, limits_of};
 use super::repeat::{Repeat, Seen};
@@ -310,10 +310,6 @@ fn by<'a>(caller: &'a Managing, origin: &'a Origin) -> By<'a> {
 fn database(error: &sqlx::Error) -> ApiError {
     tracing::error!(%error, "the database did not do what a program asked");
     ApiError::unavailable()
-}
-
-fn own_workspace(org: OrgId, asked: Option<&str>) -> Result<(), ApiError> {
-    if asked.is_some_and(|asked| asked != workspace_of(org)) { Err(ApiError::not_found()) } else { Ok(()) }
 }
 
 /// A key that the caller issued. What somebody else made, here or elsewhere, is as if it were not there.
