@@ -126,8 +126,6 @@ pub struct AnalyzedRow {
     pub at: Option<DateTime<Utc>>,
     pub values: Vec<String>,
     pub totals: Totals,
-    /// What providers took themselves, from accounts of the organization's own.
-    pub upstream: Usd,
     /// Zero where the question is not one for the calls.
     pub calls: OfCalls,
 }
@@ -161,7 +159,6 @@ pub async fn analyze(conn: &mut PgConnection, org: OrgId, asked: &Analysis) -> R
         at: cell.at,
         values: [cell.first, cell.second].into_iter().take(asked.dimensions.len()).flatten().collect(),
         totals: cell.sums.into(),
-        upstream: cell.upstream,
         calls: cell.calls,
     });
     Ok(Analyzed { rows: rows.collect(), truncated })

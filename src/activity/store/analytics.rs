@@ -23,7 +23,6 @@ pub struct AnalyticsCell {
     pub first: Option<String>,
     pub second: Option<String>,
     pub sums: SumRow,
-    pub upstream: Usd,
     pub calls: OfCalls,
 }
 
@@ -74,7 +73,6 @@ pub async fn analyze(conn: &mut PgConnection, query: &AnalyticsQuery<'_>) -> Res
         first: row.first,
         second: row.second,
         sums: sum_row!(row),
-        upstream: row.upstream,
         calls: OfCalls::default(),
     });
     Ok(cells.collect())
@@ -159,7 +157,6 @@ pub async fn analyze_calls(
         first: row.first,
         second: row.second,
         sums: sum_row!(row),
-        upstream: row.upstream,
     });
     Ok(cells.collect())
 }

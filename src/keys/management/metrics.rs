@@ -68,8 +68,10 @@ pub static METRICS: [Metric; 23] = [
     counted("reasoning_tokens", "Reasoning tokens", |row| Some(row.totals.reasoning_tokens.into())),
     counted("cached_tokens", "Cached tokens", |row| Some(row.totals.cached_tokens.into())),
     paid("credits_usage", "Credits spent", |row| Some(row.totals.cost.amount())),
-    paid("byok_usage", "Billed by providers to own accounts", |row| Some(row.upstream.amount())),
-    paid("total_usage", "Spend, own accounts included", |row| Some((row.totals.cost + row.upstream).amount())),
+    paid("byok_usage", "Billed by providers to own accounts", |row| Some(row.totals.upstream_cost.amount())),
+    paid("total_usage", "Spend, own accounts included", |row| {
+        Some((row.totals.cost + row.totals.upstream_cost).amount())
+    }),
     of_calls(paid("byok_fees", "Fees for own provider keys", |row| Some(row.calls.fees.amount()))),
     of_calls(paid("usage_data", "Discount for storing texts", |row| Some((-row.calls.discount).amount()))),
     share("cache_hit_rate", "Prompt tokens from cache", |row| {
