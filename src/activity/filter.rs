@@ -169,9 +169,21 @@ impl LogFilter {
     /// Whether figures and charts of the slice count exactly the calls that the list shows.
     #[must_use]
     pub fn is_slice(&self) -> bool {
-        let more = [self.asked.is_some(), self.status.is_some(), self.finish.is_some(), self.own.is_some()];
-        let more_still = [self.min.is_some(), self.max.is_some(), self.id.is_some()];
-        !more.contains(&true) && !more_still.contains(&true)
+        self.beyond_sums().is_empty()
+    }
+
+    /// The filters that the sums per hour know nothing of, as people call them.
+    #[must_use]
+    pub fn beyond_sums(&self) -> Vec<&'static str> {
+        let on = [
+            (self.status.is_some(), "status"),
+            (self.finish.is_some(), "finish"),
+            (self.own.is_some(), "whose account"),
+            (self.min.is_some() || self.max.is_some(), "cost"),
+            (self.asked.is_some(), "model asked for"),
+            (self.id.is_some(), "call id"),
+        ];
+        on.into_iter().filter(|(is_on, _)| *is_on).map(|(_, name)| name).collect()
     }
 
     /// Whether the sums per hour can tell that an hour has none of these calls.

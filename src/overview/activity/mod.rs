@@ -125,21 +125,8 @@ fn apart(asked: &Asked, figures: &Figures) -> String {
     format!(
         "Figures and charts count all calls of this time, also those that the filter on {} leaves out: there are too many \
          to go through for each look. The list and its exports follow it.",
-        beyond_sums(&asked.filter).join(" and ")
+        asked.filter.beyond_sums().join(" and ")
     )
-}
-
-/// The filters that the sums per hour know nothing of.
-fn beyond_sums(filter: &LogFilter) -> Vec<&'static str> {
-    let on = [
-        (filter.status.is_some(), "status"),
-        (filter.finish.is_some(), "finish"),
-        (filter.own.is_some(), "whose account"),
-        (filter.min.is_some() || filter.max.is_some(), "cost"),
-        (filter.asked.is_some(), "model asked for"),
-        (filter.id.is_some(), "call id"),
-    ];
-    on.into_iter().filter(|(is_on, _)| *is_on).map(|(_, name)| name).collect()
 }
 
 fn kept_words(days: Option<u16>, closed: Option<DateTime<Utc>>, viewer: Viewer) -> String {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::asked::Asked;
 use super::cards::series_name;
 use super::sums::{Added, add_up};
-use super::{beyond_sums, choices, field_label};
+use super::{choices, field_label};
 use crate::activity::{self, Buckets, Group, LogFilter, Measures, Metric, Totals, Unit};
 use crate::base::Usd;
 use crate::base::ids::{KeyId, PersonId};
@@ -71,7 +71,7 @@ async fn exact_sums(
         Added::Since(..) => Err(PageError::Invalid(format!(
             "With the filter on {} this summary goes through too many calls. Choose a shorter time, or take the CSV. Nothing \
              was exported.",
-            beyond_sums(shown).join(" and ")
+            shown.beyond_sums().join(" and ")
         ))),
     }
 }

@@ -7,7 +7,6 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
 use super::asked::Asked;
-use super::beyond_sums;
 use crate::activity::{Buckets, Group, LogFilter, Measures, Tally, Totals};
 use crate::base::money::thousands;
 use crate::orgs::Member;
@@ -84,7 +83,7 @@ pub async fn show(app: web::Data<App>, member: Member, request: HttpRequest) -> 
     if request.headers().contains_key("hx-request") {
         return html(&sums);
     }
-    let filters = beyond_sums(&asked.filter).join(" and ");
+    let filters = asked.filter.beyond_sums().join(" and ");
     let about = if filters.is_empty() { String::new() } else { format!("By the filter on {filters}.") };
     let shell = member.shell("activity", "What the calls that match come to", &about);
     html(&views::SumsPage { shell, sums, back_href: asked.here() })
