@@ -135,7 +135,8 @@ impl Preferences {
         }
         for field in ["preferred_min_throughput", "preferred_max_latency"] {
             if let Some(Value::Object(cutoffs)) = map.get_mut(field) {
-                cutoffs.retain(|name, _| PERCENTILES.iter().any(|(known, _)| known == name));
+                // Only the first of them was read.
+                cutoffs.retain(|name, value| value.is_null() || cutoff(name, value).is_some());
             }
         }
     }
@@ -273,16 +274,19 @@ fn max_price(map: &Map<String, Value>) -> Result<MaxPrice, BadPreference> {
     })
 }
 
+/// One of them; `None` for an unknown percentile and for what is no number of its kind.
+fn cutoff(name: &str, value: &Value) -> Option<Cutoff> {
+    use rust_decimal::prelude::ToPrimitive;
+    let (_, of_100) = PERCENTILES.into_iter().find(|(known, _)| *known == name)?;
+    let number = decimal(value).filter(Decimal::is_sign_positive)?;
+    let at = number.checked_mul(Decimal::ONE_THOUSAND).and_then(|number| number.to_u64())?;
+    Some(Cutoff { of_100, at })
+}
+
 /// A number, which is for half of the answers, or an object that says for how many of a hundred. In thousandths.
 fn cutoffs(map: &Map<String, Value>, field: &'static str) -> Result<Vec<Cutoff>, BadPreference> {
-    use rust_decimal::prelude::ToPrimitive;
     let wrong = || bad(format!("provider.{field} is not a positive number, or an object of p50, p75, p90 and p99."));
-    let cutoff = |name: &str, value: &Value| {
-        let (_, of_100) = PERCENTILES.into_iter().find(|(known, _)| *known == name).ok_or_else(wrong)?;
-        let number = decimal(value).filter(Decimal::is_sign_positive).ok_or_else(wrong)?;
-        let at = number.checked_mul(Decimal::ONE_THOUSAND).and_then(|number| number.to_u64()).ok_or_else(wrong)?;
-        Ok(Cutoff { of_100, at })
-    };
+    let cutoff = |name: &str, value: &Value| cutoff(name, value).ok_or_else(wrong);
     match map.get(field) {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Object(map)) => {

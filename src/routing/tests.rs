@@ -196,7 +196,7 @@ fn a_part_of_the_answers_must_be_fast_enough() {
 #[test]
 fn what_was_stored_before_means_what_it_meant() {
     let mut stored = json!({"only":["two"],"options":{"x":1},"enforce_distillable_text":true,
-        "max_price":{"prompt":2,"video":1},"preferred_max_latency":{"p50":1,"p95":2}});
+        "max_price":{"prompt":2,"video":1},"preferred_max_latency":{"p50":1,"p90":"soon","p95":2}});
     let map = stored.as_object_mut().expect("an object");
     assert!(Preferences::parse(Some(&Value::Object(map.clone()))).is_err());
     Preferences::forgive(map);
