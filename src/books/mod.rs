@@ -36,8 +36,8 @@ pub use statement::{
     Day, Month, Statement, Sum, document, label, month_of, months, org_moved, statement, statement_csv,
 };
 pub use store::{
-    ClosedLine, checks_of, close_of, closed_movements, closed_totals, closes, cumulative_before, days_with_rows,
-    latest_close, lines_between, usage_days, usage_months,
+    ClosedLine, checks_of, close_of, closed_movements, closed_totals, closes, cumulative_before, latest_close,
+    lines_between, usage_days, usage_months,
 };
 pub use trial::{Balance, Trial, moved_since, trial};
 pub use verify::{Verified, verify_closes};
