@@ -33,6 +33,6 @@ pub use emit::{emit, emit_test};
 pub use endpoint::{Hook, HookUrl, MAX_HOOKS};
 pub use event::{EventKind, Payload, stamp};
 pub use send::Courier;
-pub use send_again::{AgainError, send_again};
+pub use send_again::{Again, AgainError, send_again};
 pub use sign::SigningSecret;
 pub use store::{erase, forget_old};

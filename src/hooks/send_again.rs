@@ -17,8 +17,6 @@ pub enum AgainError {
     NotFound,
     #[error("The address is switched off. Switch it on first; what waits is then sent by itself.")]
     Off,
-    #[error("It waits to be sent already.")]
-    Waiting,
     #[error("It was tried {MAX_ATTEMPTS} times, which is as often as one message is.")]
     TooOften,
     #[error(transparent)]
@@ -27,12 +25,25 @@ pub enum AgainError {
     Database(#[from] sqlx::Error),
 }
 
+/// What became of the wish to send a message again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// It waits for nobody else now.
+    Sent,
+    /// It was about to be sent, or is being sent right now: what was asked for happens anyway.
+    OnItsWay,
+}
+
 /// Lets a message be sent again at once, the same bytes under the same id, with all its tries before it, in the caller's
 /// transaction. Gives the address that it goes to.
 ///
 /// # Errors
 /// See [`AgainError`].
-pub async fn send_again(conn: &mut PgConnection, acting: &Acting<'_>, id: DeliveryId) -> Result<HookId, AgainError> {
+pub async fn send_again(
+    conn: &mut PgConnection,
+    acting: &Acting<'_>,
+    id: DeliveryId,
+) -> Result<(HookId, Again), AgainError> {
     acting.lock(conn, Permission::ManageSettings).await?;
     let org = acting.org;
     let delivery = store::delivery(conn, org, id).await?.ok_or(AgainError::NotFound)?;
@@ -45,9 +56,9 @@ pub async fn send_again(conn: &mut PgConnection, acting: &Acting<'_>, id: Delive
         return Err(AgainError::TooOften);
     }
     if !store::put_back(conn, org, id).await? {
-        return Err(AgainError::Waiting);
+        return Ok((hook.id, Again::OnItsWay));
     }
     let entry = acting.entry(Action::WebhookSentAgain).on(Target::new("webhook", hook.id, hook.description));
     audit::record(conn, entry.change(Value::Null, json!({ "message": delivery.event, "type": delivery.kind }))).await?;
-    Ok(hook.id)
+    Ok((hook.id, Again::Sent))
 }

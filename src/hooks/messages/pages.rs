@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::base::Viewer;
 use crate::base::ids::DeliveryId;
 use crate::hooks::pages::{HERE, SECTION, page_of};
-use crate::hooks::send_again::{AgainError, MAX_ATTEMPTS, send_again};
+use crate::hooks::send_again::{Again, AgainError, MAX_ATTEMPTS, send_again};
 use crate::hooks::store::{self, AttemptRow, DeliveryRow};
 use crate::orgs::SettingsEditor;
 use crate::web::flash::told;
@@ -97,9 +97,13 @@ pub async fn again(
     let id: DeliveryId = id.parse().map_err(|_| PageError::NotFound)?;
     let mut tx = member.tenant(&app).await?;
     match send_again(&mut tx, &member.acting(), id).await {
-        Ok(hook) => {
+        Ok((hook, again)) => {
             tx.commit().await?;
-            Ok(told(&app, &page_of(hook), true, "It is sent again, under the same id."))
+            let text = match again {
+                Again::Sent => "It is sent again, under the same id.",
+                Again::OnItsWay => "It is being sent already, under the same id.",
+            };
+            Ok(told(&app, &page_of(hook), true, text))
         }
         Err(AgainError::NotFound) => Err(PageError::NotFound),
         Err(AgainError::Org(error)) => Err(error.into()),
