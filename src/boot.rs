@@ -354,6 +354,7 @@ async fn spawn_background(
     let links = Links { base: config.public_url.clone() };
     handle.spawn(keys::watch_for_alarms(pools.general.clone(), links, stop.clone()));
     handle.spawn(activity::keep(pools.general.clone(), config.retention, stop.clone()));
+    handle.spawn(activity::keep_house(pools.general.clone(), stop.clone()));
     handle.spawn(janitor::run(pools.general.clone(), asked.clone(), stop.clone()));
     handle.spawn(reconcile::daily(pools.general.clone(), asked, reconcile::Pace::default(), stop.clone()));
     handle.spawn(books::daily(pools.general.clone(), close_key(config), stop.clone()));

@@ -10,7 +10,7 @@ use crate::catalog::CostLine;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum BillLine {
     Priced(CostLine),
-    /// What tokens and the call itself do not explain, such as images, audio or search units; may be negative.
+    /// What the counts do not explain; see [`PriceLine::Other`].
     Other(Usd),
     /// What the provider bills to the organization's own account there, and nobody here is charged.
     OwnAccount(Usd),

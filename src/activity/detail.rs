@@ -67,7 +67,7 @@ pub struct PriceLines {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PriceLine {
     Priced(CostLine),
-    /// What tokens and the call itself do not explain, such as images, audio or search units; may be negative.
+    /// What the counts do not explain: of images, audio and search units of calls from before these were kept; may be negative.
     Other(Usd),
 }
 
@@ -104,13 +104,20 @@ fn explain(row: &store::DetailRow, extra: &Extra, price: &store::PriceRow) -> Pr
         cached_tokens: count(row.cached_tokens),
         cache_write_tokens: count(row.cache_write_tokens),
         reasoning_tokens: count(row.reasoning_tokens),
-        images: 0,
-        audio_tokens: 0,
-        audio_output_tokens: 0,
+        images: extra.units.images,
+        audio_tokens: extra.units.audio,
+        audio_output_tokens: extra.units.audio_output,
         // A call that cost nothing was not charged for as a call either.
-        requests: u64::from(billed.is_positive()),
+        requests: if extra.units.search > 0 { extra.units.search } else { u64::from(billed.is_positive()) },
     };
-    let explained = if billed.is_zero() { Vec::new() } else { lines(&usage, &price.price) };
+    let mut explained = if billed.is_zero() { Vec::new() } else { lines(&usage, &price.price) };
+    if extra.units.search > 0 {
+        for line in &mut explained {
+            if let PriceLine::Priced(line) = line {
+                line.name_search_units();
+            }
+        }
+    }
     let sum: Usd = explained.iter().map(PriceLine::amount).sum();
     let rest = billed - sum;
     let lines = explained.into_iter().chain((!rest.is_zero()).then_some(PriceLine::Other(rest))).collect();

@@ -57,6 +57,11 @@ pub struct ExportRow {
     pub discount: Usd,
     pub first_token_ms: Option<i32>,
     pub duration_ms: i32,
+    /// What else is charged for, where there is any.
+    pub images: Option<i64>,
+    pub audio_tokens: Option<i64>,
+    pub audio_output_tokens: Option<i64>,
+    pub search_units: Option<i64>,
 }
 
 /// The way through the calls: from the newest to the oldest, and never over one twice.
@@ -87,7 +92,8 @@ impl Export {
 pub const CSV_HEAD: &str = "time,id,status,http_status,error,model,model_asked,provider,app,key,key_id,member_id,\
     streamed,cancelled,finish_reason,prompt_tokens,completion_tokens,cached_tokens,cache_write_tokens,reasoning_tokens,\
     cost_usd,own_provider_key,first_token_ms,duration_ms,request_id,upstream_cost_usd,byok_free_usd,byok_fee_rate,\
-    discount_usd,overrun_usd,hold_usd,transfer_id\r\n";
+    discount_usd,overrun_usd,hold_usd,transfer_id,images,audio_tokens,audio_output_tokens,\
+    search_units\r\n";
 
 /// A moment in UTC, to the microsecond.
 fn moment(at: DateTime<Utc>) -> String {
@@ -142,6 +148,10 @@ impl ExportRow {
             self.overrun.exact(),
             self.hold.exact(),
             self.transfer.map(|transfer| transfer.to_string()).unwrap_or_default(),
+            number(self.images),
+            number(self.audio_tokens),
+            number(self.audio_output_tokens),
+            number(self.search_units),
         ];
         for (at, field) in fields.iter().enumerate() {
             let _ = write!(out, "{}{}", if at == 0 { "" } else { "," }, cell(field));
@@ -185,6 +195,10 @@ impl ExportRow {
             overrun_usd: self.overrun.exact(),
             hold_usd: self.hold.exact(),
             transfer_id: self.transfer,
+            images: self.images,
+            audio_tokens: self.audio_tokens,
+            audio_output_tokens: self.audio_output_tokens,
+            search_units: self.search_units,
         };
         if let Ok(text) = serde_json::to_string(&line) {
             out.push_str(&text);
@@ -228,6 +242,10 @@ struct JsonLine<'a> {
     overrun_usd: String,
     hold_usd: String,
     transfer_id: Option<TransferId>,
+    images: Option<i64>,
+    audio_tokens: Option<i64>,
+    audio_output_tokens: Option<i64>,
+    search_units: Option<i64>,
 }
 
 #[cfg(test)]
@@ -268,6 +286,10 @@ mod tests {
             discount: Usd::ZERO,
             first_token_ms: None,
             duration_ms: 3,
+            images: None,
+            audio_tokens: None,
+            audio_output_tokens: None,
+            search_units: None,
         }
     }
 
@@ -275,10 +297,10 @@ mod tests {
     fn a_line_has_a_field_for_each_name_and_computes_nothing() {
         let mut line = String::new();
         row().write_csv(&HashMap::new(), &mut line);
-        assert_eq!(CSV_HEAD.trim_end().split(',').count(), 32);
+        assert_eq!(CSV_HEAD.trim_end().split(',').count(), 36);
         assert!(line.starts_with("1970-01-01T00:00:00.000000Z,gen-"), "{line}");
         assert!(line.contains(",\"no, nothing\",,a/b,,\"'=HYPERLINK(\"\"x\"\")\",,key_"), "{line}");
-        assert!(line.ends_with(",false,false,,,,,,,0,false,,3,req,,,,0,0,0,\r\n"), "no data is not zero: {line}");
+        assert!(line.ends_with(",false,false,,,,,,,0,false,,3,req,,,,0,0,0,,,,,\r\n"), "no data is not zero: {line}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod detail;
 mod endpoints;
 mod export;
 mod filter;
+mod house;
 mod keep;
 mod log;
 mod paid;
@@ -40,6 +41,7 @@ pub use detail::{Detail, PriceLine, PriceLines, detail};
 pub use endpoints::{DAY, KEPT, add_measured, forget_measured, measured, recent};
 pub use export::{CSV_HEAD, Export, ExportRow, PIECE};
 pub use filter::{FilterError, LogFilter};
+pub use house::{keep_house, sum_house};
 pub use keep::{Kept, keep, make_parts, round as keep_once};
 pub use log::{LogPage, LogRow, MAX_COUNTED, MAX_NEW, count_newer, count_of_key, log, speed_tenths};
 pub use paid::{PaidCall, paid_calls};
@@ -51,9 +53,9 @@ pub use retention::{
 pub use span::{Buckets, MAX_DAYS, Range, Span, Unit, chosen, edges, period_span, start_of_day, start_of_month};
 pub use spend::{Seen, Summary, Totals, lifetime, seen, spent_by, summary, totals};
 pub use store::{
-    DayRow, HourDetail, HourLine, HourOfKey, SettledUsage, UsageDetail, UsageLine, count_swept, days, dear_hours,
-    settled_usage,
+    DayRow, HourDetail, HourLine, HourOfKey, SettledUsage, UsageDetail, UsageLine, UsageUnits, count_swept, days,
+    dear_hours, settled_usage,
 };
 pub use tally::{TALLY_PIECE, Tally, reach, tally_at_once};
-pub use usage::{Extra, FINISHES, STATUSES, UsageRow, storable_json};
+pub use usage::{Extra, FINISHES, STATUSES, Units, UsageRow, storable_json};
 pub use view::{MAX_NAME as MAX_VIEW_NAME, View, ViewError, delete_view, save_view, views};

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::span::hour_of;
-use super::store::{self, HourDetail, HourLine, UsageDetail, UsageLine};
+use super::store::{self, HourDetail, HourLine, UsageDetail, UsageLine, UsageUnits};
 use super::usage::UsageRow;
 use crate::base::Usd;
 use crate::base::ids::{CallId, OrgId};
@@ -39,6 +39,7 @@ pub struct Lines<'a> {
     /// What only some calls have.
     pub details: Vec<UsageDetail>,
     pub hour_details: Vec<HourDetail<'a>>,
+    pub units: Vec<UsageUnits>,
 }
 
 /// The same rows as lines, for whoever writes a whole settlement at once: each call stands once in `rows`, and none has
@@ -51,6 +52,7 @@ pub fn lines(rows: &mut [UsageRow]) -> Lines<'_> {
         usage: all.iter().map(|row| UsageLine::of(row)).collect(),
         details: store::details(&all),
         hour_details: store::hour_details(&all),
+        units: store::units(&all),
         hours: store::hours(all.into_iter()),
     }
 }

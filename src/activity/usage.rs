@@ -1,6 +1,7 @@
 //! The row of a call.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::base::Usd;
@@ -79,6 +80,28 @@ pub struct Extra {
     pub byok_rate: rust_decimal::Decimal,
     /// Taken off already.
     pub discount: Usd,
+    pub units: Units,
+}
+
+/// What a call is charged for besides tokens of text; zero where it has nothing of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Units {
+    /// Images in the prompt, where they have a price.
+    pub images: u64,
+    /// Of the tokens of the prompt: audio.
+    pub audio: u64,
+    /// Of the tokens of the answer: audio.
+    pub audio_output: u64,
+    /// Search units of a call that ranks documents.
+    pub search: u64,
+}
+
+impl Units {
+    /// The call has nothing of it.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Units::default()
+    }
 }
 
 impl UsageRow {

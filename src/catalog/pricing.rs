@@ -11,6 +11,10 @@ use crate::base::money::SCALE;
 /// product never overflows and never loses a digit.
 pub const MAX_QUANTITY: u64 = 1_000_000_000;
 
+const IMAGES: &str = "Images";
+const REQUESTS: &str = "Requests";
+const SEARCH_UNITS: &str = "Search units";
+
 /// What one call consumed.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize)]
 pub struct Usage {
@@ -65,6 +69,21 @@ pub struct CostLine {
     pub amount: Usd,
 }
 
+impl CostLine {
+    /// Its price is for one piece, not for tokens by the million.
+    #[must_use]
+    pub fn is_per_piece(&self) -> bool {
+        matches!(self.label, IMAGES | REQUESTS | SEARCH_UNITS)
+    }
+
+    /// Of a call that ranks documents: what others are charged for each call, it is for each search unit.
+    pub fn name_search_units(&mut self) {
+        if self.label == REQUESTS {
+            self.label = SEARCH_UNITS;
+        }
+    }
+}
+
 /// A quantity beyond [`MAX_QUANTITY`]: a broken report, which must not become a bill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0} units in one call are not plausible")]
@@ -91,12 +110,12 @@ pub fn cost(usage: &Usage, price: &Price) -> Result<Cost, ImplausibleUsage> {
         ("Output tokens", usage.completion_tokens - reasoning - spoken, price.completion),
         ("Audio output tokens", spoken, price.audio_output.unwrap_or(price.completion)),
         ("Reasoning tokens", reasoning, price.completion),
-        ("Images", usage.images, price.image.unwrap_or_default()),
-        ("Requests", usage.requests, price.request.unwrap_or_default()),
+        (IMAGES, usage.images, price.image.unwrap_or_default()),
+        (REQUESTS, usage.requests, price.request.unwrap_or_default()),
     ];
     // Tokens are always worth a line. An image or a call is one only where it has a price.
     let shown = |&(label, quantity, unit): &(&str, u64, UnitPrice)| {
-        quantity > 0 && (!unit.is_zero() || !matches!(label, "Images" | "Requests"))
+        quantity > 0 && (!unit.is_zero() || !matches!(label, IMAGES | REQUESTS))
     };
     let lines = parts
         .into_iter()

@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::activity::Units;
 use crate::base::Usd;
 use crate::base::ids::{CallId, KeyId, MeterId, OrgId, PersonId};
 use crate::routing::Fee;
@@ -180,6 +181,8 @@ pub struct Ended {
     pub cancelled: bool,
     /// At the pinned price, before the hold caps it.
     pub cost: Usd,
+    #[serde(default, skip_serializing_if = "Units::is_none")]
+    pub units: Units,
     /// What else decides what is charged.
     #[serde(default, skip_serializing_if = "Terms::are_usual")]
     pub terms: Terms,
@@ -213,6 +216,7 @@ impl Ended {
             counted_by: CountedBy::Nobody,
             cancelled: false,
             cost: Usd::ZERO,
+            units: Units::default(),
             terms: Terms::default(),
             first_token_ms: None,
             duration_ms: 0,

@@ -38,6 +38,7 @@ pub async fn verify(conn: &mut PgConnection) -> Result<Report, sqlx::Error> {
         ("what providers took on a meter = sum of the calls on it", provider_bills(conn).await?),
         ("sums per hour = sums of the calls", hours(conn).await?),
         ("list price per hour = list prices of the calls", provider_hours(conn).await?),
+        ("sums of all organizations = sums per hour", house_hours(conn).await?),
         ("month of an organization = list prices of its calls", months(conn).await?),
         ("operator loss = overrun of the call", overruns(conn).await?),
         ("sums of hours whose calls are gone = what is kept of them", closed(conn).await?),
@@ -62,6 +63,7 @@ pub async fn compared(conn: &mut PgConnection) -> Result<Vec<(&'static str, i64,
             t.transfers as "transfers!", t.moved as "moved!: Usd", t.usages as "usages!", t.used as "used!: Usd",
             t.overruns as "overruns!", t.overrun as "overrun!: Usd", t.redeems as "redeems!", t.redeemed as "redeemed!: Usd",
             h.hours as "hours!", h.cost as "hours_cost!: Usd", h.own as "own_hours!", h.upstream as "own_cost!: Usd",
+            a.hours as "house_hours!", a.cost as "house_cost!: Usd",
             o.months as "months!", o.used as "months_used!: Usd", k.gone as "gone!", k.cost as "gone_cost!: Usd",
             (select count(*) from hold) as "holds!", (select count(*) from ledger_account) as "accounts!",
             (select count(*) from redemption_code) as "codes!"
@@ -83,6 +85,7 @@ pub async fn compared(conn: &mut PgConnection) -> Result<Vec<(&'static str, i64,
               select count(*) as hours, coalesce(sum(cost), 0) as cost, count(*) filter (where upstream_cost > 0) as own,
                  coalesce(sum(upstream_cost), 0) as upstream from usage_hour
            ) h
+           cross join (select count(*) as hours, coalesce(sum(cost + aside), 0) as cost from house_hour) a
            cross join (select count(*) as months, coalesce(sum(used), 0) as used from own_month) o
            cross join (select count(*) as gone, coalesce(sum(cost), 0) as cost from usage_closed_until) k"#
     )
@@ -101,6 +104,7 @@ pub async fn compared(conn: &mut PgConnection) -> Result<Vec<(&'static str, i64,
         ("what providers took on a meter = sum of the calls on it", all.meters, all.byok),
         ("sums per hour = sums of the calls", all.hours, all.hours_cost),
         ("list price per hour = list prices of the calls", all.own_hours, all.own_cost),
+        ("sums of all organizations = sums per hour", all.house_hours, all.house_cost),
         ("month of an organization = list prices of its calls", all.months, all.months_used),
         ("operator loss = overrun of the call", all.overruns, all.overrun),
         ("sums of hours whose calls are gone = what is kept of them", all.gone, all.gone_cost),
@@ -242,6 +246,34 @@ async fn provider_hours(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx
               group by 1, 2
            ) u using (org_id, hour)
            where h.cost is distinct from u.cost
+           limit $1"#,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Of hours that are summed for the house and were not counted in since; the others are read from the sums per hour.
+async fn house_hours(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+    sqlx::query_as!(
+        Difference,
+        r#"with summed as (
+              select hour, model, provider, sum(requests) as requests, sum(failed) as failed,
+                 sum(prompt_tokens) filter (where upstream_cost = 0) as prompt,
+                 sum(completion_tokens) filter (where upstream_cost = 0) as completion,
+                 sum(cached_tokens) filter (where upstream_cost = 0) as cached, sum(cost) as cost,
+                 sum(cost) filter (where upstream_cost > 0) as aside
+              from usage_hour where hour < (select until from house_until) group by 1, 2, 3
+           )
+           select 'hour ' || hour || ' of ' || model || ' at ' || provider as "subject!",
+            coalesce(s.cost, 0) as "expected!: Usd", coalesce(h.cost + h.aside, 0) as "found!: Usd"
+           from house_hour h full join summed s using (hour, model, provider)
+           where (coalesce(h.requests, 0), coalesce(h.failed, 0), coalesce(h.prompt_tokens, 0),
+                coalesce(h.completion_tokens, 0), coalesce(h.cached_tokens, 0), coalesce(h.cost + h.aside, 0),
+                coalesce(h.aside, 0))
+            is distinct from (coalesce(s.requests, 0), coalesce(s.failed, 0), coalesce(s.prompt, 0),
+                coalesce(s.completion, 0), coalesce(s.cached, 0), coalesce(s.cost, 0), coalesce(s.aside, 0))
+            and hour not in (select hour from house_late)
            limit $1"#,
         MAX_FINDINGS,
     )

@@ -294,34 +294,36 @@ pub async fn erase_calls(
               where u.org_id = $1 and u.id = b.id and (u.referer <> '' or u.user_agent <> '')
               returning b.named_by_page, b.app, date_trunc('hour', u.created_at, 'UTC') as hour, u.model, u.provider,
                  coalesce(u.member_id, '00000000-0000-0000-0000-000000000000') as member_id, u.status,
-                 u.prompt_tokens, u.completion_tokens, u.reasoning_tokens, u.cached_tokens, u.cost
+                 u.prompt_tokens, u.completion_tokens, u.reasoning_tokens, u.cached_tokens, u.cost, u.upstream_cost
            ), moved as (
               select hour, model, provider, member_id, app, count(*) as requests,
                  count(*) filter (where status <> 'success') as failed, sum(prompt_tokens)::bigint as prompt_tokens,
                  sum(completion_tokens)::bigint as completion_tokens, sum(reasoning_tokens)::bigint as reasoning_tokens,
-                 sum(cached_tokens)::bigint as cached_tokens, sum(cost) as cost
+                 sum(cached_tokens)::bigint as cached_tokens, sum(cost) as cost, sum(upstream_cost) as upstream_cost
               from erased where named_by_page group by hour, model, provider, member_id, app
            ), less as (
               update usage_hour h set requests = h.requests - m.requests, failed = h.failed - m.failed,
                  prompt_tokens = h.prompt_tokens - m.prompt_tokens,
                  completion_tokens = h.completion_tokens - m.completion_tokens,
                  reasoning_tokens = h.reasoning_tokens - m.reasoning_tokens,
-                 cached_tokens = h.cached_tokens - m.cached_tokens, cost = h.cost - m.cost
+                 cached_tokens = h.cached_tokens - m.cached_tokens, cost = h.cost - m.cost,
+                 upstream_cost = h.upstream_cost - m.upstream_cost
               from moved m
               where h.org_id = $1 and h.hour = m.hour and h.key_id = $2 and h.model = m.model
                  and h.provider = m.provider and h.app = m.app and h.member_id = m.member_id
            ), more as (
               insert into usage_hour as h (org_id, hour, key_id, model, provider, app, member_id, requests, failed,
-                 prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, cost)
+                 prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, cost, upstream_cost)
               select $1, hour, $2, model, provider, '', member_id, sum(requests), sum(failed), sum(prompt_tokens),
-                 sum(completion_tokens), sum(reasoning_tokens), sum(cached_tokens), sum(cost)
+                 sum(completion_tokens), sum(reasoning_tokens), sum(cached_tokens), sum(cost), sum(upstream_cost)
               from moved group by hour, model, provider, member_id
               on conflict (org_id, hour, key_id, model, provider, app, member_id) do update set
                  requests = h.requests + excluded.requests, failed = h.failed + excluded.failed,
                  prompt_tokens = h.prompt_tokens + excluded.prompt_tokens,
                  completion_tokens = h.completion_tokens + excluded.completion_tokens,
                  reasoning_tokens = h.reasoning_tokens + excluded.reasoning_tokens,
-                 cached_tokens = h.cached_tokens + excluded.cached_tokens, cost = h.cost + excluded.cost
+                 cached_tokens = h.cached_tokens + excluded.cached_tokens, cost = h.cost + excluded.cost,
+                 upstream_cost = h.upstream_cost + excluded.upstream_cost
            )
            select id as "id: CallId" from batch order by id desc limit 1"#,
         org.0,

@@ -103,19 +103,16 @@ fn cost_line(line: &BillLine) -> CostLine {
     let amount = line.amount().display_exact();
     let plain = |what: &str| CostLine { what: what.to_owned(), amount: amount.clone(), ..CostLine::default() };
     match line {
-        BillLine::Priced(line) => {
-            let per_piece = matches!(line.label, "Images" | "Requests");
-            CostLine {
-                what: line.label.to_owned(),
-                quantity: crate::base::money::thousands(&line.quantity.to_string()),
-                price: if per_piece {
-                    format!("{} each", dollars(line.unit_price.amount()))
-                } else {
-                    format!("{} / 1M", dollars(line.unit_price.per_million()))
-                },
-                amount,
-            }
-        }
+        BillLine::Priced(line) => CostLine {
+            what: line.label.to_owned(),
+            quantity: crate::base::money::thousands(&line.quantity.to_string()),
+            price: if line.is_per_piece() {
+                format!("{} each", dollars(line.unit_price.amount()))
+            } else {
+                format!("{} / 1M", dollars(line.unit_price.per_million()))
+            },
+            amount,
+        },
         BillLine::Other(_) => plain("Images and other parts of the call"),
         BillLine::OwnAccount(_) => plain("Billed by the provider to your own account"),
         BillLine::OwnFee { above, free, rate, .. } => CostLine {

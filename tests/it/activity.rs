@@ -1,7 +1,7 @@
 //! The log, its sums and its charts, against the ledger.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use farebox::activity::{self, Group, LogFilter, Metric, Period, PriceLine, Slice, Span};
+use farebox::activity::{self, Extra, Group, LogFilter, Metric, Period, PriceLine, Slice, Span, Units};
 use farebox::base::Usd;
 use farebox::gateway::Settler;
 use farebox::gateway::spool::Spool;
@@ -44,6 +44,27 @@ fn everything() -> Span {
 
 pub fn at(text: &str) -> DateTime<Utc> {
     text.parse().expect("a time")
+}
+
+/// A call whose hold is gone is settled by itself, step by step; one from the spool of the version before has no quantities.
+pub async fn quantities_stay_with_a_call_however_it_is_settled(pool: PgPool) {
+    let lab = Lab::new(&pool).await;
+    let units = Units { images: 2, audio: 30, audio_output: 4, search: 0 };
+    let (call, mut ended) = (lab.tenant.call(), answered("0.5"));
+    ended.units = units;
+    let written = serde_json::to_value(&ended).expect("JSON");
+    assert_eq!(written["units"]["images"], 2);
+    let read: farebox::gateway::Ended = serde_json::from_value(written.clone()).expect("as it was");
+    assert_eq!(read.units, units);
+    let mut old = written;
+    old.as_object_mut().expect("an object").remove("units");
+    assert!(serde_json::from_value::<farebox::gateway::Ended>(old).expect("of before").units.is_none());
+    let id = call.id;
+    lab.settler.settle(call, usd("0.5"), ended).await;
+    let mut conn = pool.acquire().await.expect("a connection");
+    let detail = activity::detail(&mut conn, lab.tenant.org, id).await.expect("a call").expect("it is there");
+    assert_eq!(detail.extra, Extra { units, ..Extra::default() });
+    assert_clean(&pool).await;
 }
 
 pub async fn pages_add_up_to_the_ledger(pool: PgPool) {

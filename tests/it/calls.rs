@@ -157,6 +157,7 @@ pub fn answered(cost: &str) -> Ended {
         counted_by: CountedBy::Upstream,
         cancelled: false,
         cost: usd(cost),
+        units: farebox::activity::Units::default(),
         terms: Terms::default(),
         first_token_ms: Some(40),
         duration_ms: 240,

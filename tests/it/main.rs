@@ -17,6 +17,7 @@ mod doctor;
 mod fake_upstream;
 mod figures;
 mod fits;
+mod house_sums;
 mod identity;
 mod incidents;
 mod isolation;

@@ -1,11 +1,11 @@
-//! What only some calls have: what a provider took itself, and discounts.
+//! What only some calls have: what a provider took itself, discounts, and what is charged besides text.
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::super::usage::{Extra, UsageRow};
+use super::super::usage::{Extra, Units, UsageRow};
 use super::write::by_place;
 use crate::base::Usd;
 use crate::base::ids::{CallId, KeyId, OrgId};
@@ -24,6 +24,18 @@ pub struct UsageDetail {
 }
 row_type!(UsageDetail, "usage_detail");
 
+/// What a row of `usage` is charged for besides text.
+#[derive(Clone, Copy, Debug, sqlx::Encode)]
+pub struct UsageUnits {
+    org: OrgId,
+    call: CallId,
+    images: Option<i64>,
+    audio: Option<i64>,
+    audio_output: Option<i64>,
+    search: Option<i64>,
+}
+row_type!(UsageUnits, "usage_unit");
+
 /// What is added to a row of `usage_hour`.
 #[derive(Clone, Copy, Debug, sqlx::Encode)]
 pub struct HourDetail<'a> {
@@ -41,10 +53,31 @@ row_type!(HourDetail<'a>, "hour_detail");
 /// Of the rows that have anything of it.
 pub fn details(rows: &[&UsageRow]) -> Vec<UsageDetail> {
     let detail = |row: &&UsageRow| {
-        let Extra { is_byok, upstream_cost, byok_free, byok_rate, discount } = row.extra;
+        let Extra { is_byok, upstream_cost, byok_free, byok_rate, discount, units: _ } = row.extra;
         UsageDetail { org: row.org, call: row.call, is_byok, upstream_cost, byok_free, byok_rate, discount }
     };
-    rows.iter().filter(|row| row.extra != Extra::default()).map(detail).collect()
+    let plain = |row: &&&UsageRow| row.extra == Extra { units: row.extra.units, ..Extra::default() };
+    rows.iter().filter(|row| !plain(row)).map(detail).collect()
+}
+
+/// Of the rows that are charged for anything besides text.
+pub fn units(rows: &[&UsageRow]) -> Vec<UsageUnits> {
+    let line = |row: &&UsageRow| {
+        let Units { images, audio, audio_output, search } = row.extra.units;
+        UsageUnits {
+            org: row.org,
+            call: row.call,
+            images: some(images),
+            audio: some(audio),
+            audio_output: some(audio_output),
+            search: some(search),
+        }
+    };
+    rows.iter().filter(|row| !row.extra.units.is_none()).map(line).collect()
+}
+
+fn some(count: u64) -> Option<i64> {
+    (count > 0).then(|| super::write::whole(count))
 }
 
 /// One for each row of `usage_hour` that has anything of it.
@@ -67,7 +100,7 @@ pub fn hour_details<'a>(rows: &[&'a UsageRow]) -> Vec<HourDetail<'a>> {
 
 /// Adds them to rows that are there.
 pub async fn add_extra(conn: &mut PgConnection, rows: &[&UsageRow]) -> Result<(), sqlx::Error> {
-    let (details, hours) = (details(rows), hour_details(rows));
+    let (details, hours, units) = (details(rows), hour_details(rows), units(rows));
     if !details.is_empty() {
         sqlx::query!(
             "update usage u set is_byok = x.is_byok, upstream_cost = x.upstream_cost, byok_free = x.byok_free,
@@ -86,6 +119,16 @@ pub async fn add_extra(conn: &mut PgConnection, rows: &[&UsageRow]) -> Result<()
                 and h.provider = x.provider and h.app = x.app and h.member_id = x.member_id",
             &hours as &[HourDetail<'_>],
         )
+        .execute(&mut *conn)
+        .await?;
+    }
+    if !units.is_empty() {
+        sqlx::query!(
+            "update usage u set images = x.images, audio_tokens = x.audio_tokens,
+                audio_output_tokens = x.audio_output_tokens, search_units = x.search_units
+             from unnest($1::usage_unit[]) x where u.org_id = x.org_id and u.id = x.id",
+            &units as &[UsageUnits],
+        )
         .execute(conn)
         .await?;
     }
@@ -94,15 +137,28 @@ pub async fn add_extra(conn: &mut PgConnection, rows: &[&UsageRow]) -> Result<()
 
 /// What one call has of it.
 pub async fn extra_of(conn: &mut PgConnection, org: OrgId, call: CallId) -> Result<Extra, sqlx::Error> {
-    let extra = sqlx::query_as!(
-        Extra,
+    let row = sqlx::query!(
         r#"select is_byok, upstream_cost as "upstream_cost: Usd", byok_free as "byok_free: Usd", byok_rate,
-            discount as "discount: Usd"
+            discount as "discount: Usd", coalesce(images, 0) as "images!", coalesce(audio_tokens, 0) as "audio!",
+            coalesce(audio_output_tokens, 0) as "audio_output!", coalesce(search_units, 0) as "search!"
            from usage where org_id = $1 and id = $2"#,
         org.0,
         call.0,
     )
     .fetch_optional(conn)
     .await?;
-    Ok(extra.unwrap_or_default())
+    let count = |stored: i64| u64::try_from(stored).unwrap_or_default();
+    Ok(row.map_or_else(Extra::default, |row| Extra {
+        is_byok: row.is_byok,
+        upstream_cost: row.upstream_cost,
+        byok_free: row.byok_free,
+        byok_rate: row.byok_rate,
+        discount: row.discount,
+        units: Units {
+            images: count(row.images),
+            audio: count(row.audio),
+            audio_output: count(row.audio_output),
+            search: count(row.search),
+        },
+    }))
 }

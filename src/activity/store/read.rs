@@ -98,7 +98,7 @@ pub async fn export_rows(
             counted_by as "counted_by!", cost as "cost!: Usd", overrun as "overrun!: Usd", hold as "hold!: Usd",
             transfer_id as "transfer: TransferId", is_byok as "is_byok!", upstream_cost as "upstream_cost!: Usd",
             byok_free as "byok_free!: Usd", byok_rate as "byok_rate!", discount as "discount!: Usd", first_token_ms,
-            duration_ms as "duration_ms!"
+            duration_ms as "duration_ms!", images, audio_tokens, audio_output_tokens, search_units
            from (
               select * from usage where org_id = $1 and id >= $2 and id < $3 and ($4::uuid is null or key_id = $4)
               order by id desc limit $5

@@ -250,7 +250,7 @@ pub async fn delete_abandoned(
 /// Beyond this a count is nonsense; cutting it keeps the sums from overflowing.
 const MAX_COUNT: u64 = 1_000_000_000_000;
 
-fn whole(count: u64) -> i64 {
+pub fn whole(count: u64) -> i64 {
     i64::try_from(count.min(MAX_COUNT)).unwrap_or_default()
 }
 

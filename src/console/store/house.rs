@@ -169,8 +169,8 @@ pub async fn upstreams(conn: &mut PgConnection) -> Result<Vec<UpstreamRow>, sqlx
     sqlx::query_as!(
         UpstreamRow,
         r#"with lately as materialized (
-              select provider, sum(requests)::bigint as calls, sum(failed)::bigint as failed from usage_hour
-              where hour > now() - interval '1 day' group by provider
+              select provider, sum(requests)::bigint as calls, sum(failed)::bigint as failed
+              from house_used(date_trunc('hour', now(), 'UTC') - interval '23 hours', now()) group by provider
            )
            select p.slug, p.name, p.kind, p.base_url, p.key_env is not null as "needs_key!", p.enabled,
             s.created_at as "key_since?", coalesce(l.calls, 0) as "calls!", coalesce(l.failed, 0) as "failed!"

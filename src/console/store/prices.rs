@@ -95,13 +95,10 @@ pub async fn used_tokens(
 ) -> Result<Vec<UsedTokens>, sqlx::Error> {
     sqlx::query_as!(
         UsedTokens,
-        r#"select model, provider, sum(requests)::bigint as "requests!",
-            coalesce(sum(prompt_tokens) filter (where upstream_cost = 0), 0)::bigint as "prompt_tokens!",
-            coalesce(sum(completion_tokens) filter (where upstream_cost = 0), 0)::bigint as "completion_tokens!",
-            coalesce(sum(cached_tokens) filter (where upstream_cost = 0), 0)::bigint as "cached_tokens!",
-            coalesce(sum(cost) filter (where upstream_cost = 0), 0) as "cost!: Usd",
-            coalesce(sum(cost) filter (where upstream_cost > 0), 0) as "aside!: Usd"
-           from usage_hour where hour >= $1 and hour < $2 group by 1, 2 order by sum(cost) desc, 1, 2 limit 2000"#,
+        r#"select model as "model!", provider as "provider!", sum(requests)::bigint as "requests!",
+            sum(prompt_tokens)::bigint as "prompt_tokens!", sum(completion_tokens)::bigint as "completion_tokens!",
+            sum(cached_tokens)::bigint as "cached_tokens!", sum(cost) as "cost!: Usd", sum(aside) as "aside!: Usd"
+           from house_used($1, $2) group by 1, 2 order by sum(cost + aside) desc, 1, 2 limit 2000"#,
         from,
         until,
     )
@@ -144,13 +141,9 @@ pub async fn used_by_day(
 ) -> Result<Vec<UsedPart<NaiveDate>>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"select (hour at time zone 'utc')::date as "day!", sum(requests)::bigint as "requests!",
-            coalesce(sum(prompt_tokens) filter (where upstream_cost = 0), 0)::bigint as "prompt_tokens!",
-            coalesce(sum(completion_tokens) filter (where upstream_cost = 0), 0)::bigint as "completion_tokens!",
-            coalesce(sum(cached_tokens) filter (where upstream_cost = 0), 0)::bigint as "cached_tokens!",
-            coalesce(sum(cost) filter (where upstream_cost = 0), 0) as "cost!: Usd",
-            coalesce(sum(cost) filter (where upstream_cost > 0), 0) as "aside!: Usd"
-           from usage_hour where hour >= $3 and hour < $4 and model = $1 and provider = $2
-           group by 1 order by 1 desc limit 400"#,
+            sum(prompt_tokens)::bigint as "prompt_tokens!", sum(completion_tokens)::bigint as "completion_tokens!",
+            sum(cached_tokens)::bigint as "cached_tokens!", sum(cost) as "cost!: Usd", sum(aside) as "aside!: Usd"
+           from house_used($3, $4) where model = $1 and provider = $2 group by 1 order by 1 desc limit 400"#,
         model,
         provider,
         from,

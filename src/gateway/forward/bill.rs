@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::exchange::{End, Progress, millis};
 use super::{Deps, Job, Step};
+use crate::activity::Units;
 use crate::base::Usd;
 use crate::catalog::{Cost, CostLine, Price, Task, Usage, cost};
 use crate::gateway::count::{count_prompt, count_text, search_units};
@@ -43,17 +44,29 @@ pub(super) async fn bill(deps: &Deps, job: &Job, progress: &Progress, end: &End,
     if meter.is_free() {
         return Bill { ended, lines: Vec::new() };
     }
-    let (tokens, counted_by, cost) = price_it(deps, job, progress, step).await;
+    let (tokens, units, counted_by, cost) = price_it(deps, job, progress, step).await;
     ended.tokens = tokens;
+    ended.units = units;
     ended.counted_by = counted_by;
     ended.cost = cost.total;
     Bill { ended, lines: cost.lines }
 }
 
-async fn price_it(deps: &Deps, job: &Job, progress: &Progress, step: &Step) -> (Tokens, CountedBy, Cost) {
+async fn price_it(deps: &Deps, job: &Job, progress: &Progress, step: &Step) -> (Tokens, Units, CountedBy, Cost) {
     let price = &step.candidate.offer().endpoint.price;
-    let meter = &progress.meter;
     let beside = Beside::of(job, progress, price);
+    let (tokens, counted_by, cost) = price_with(deps, job, progress, price, beside).await;
+    (tokens, beside.units(job, tokens), counted_by, cost)
+}
+
+async fn price_with(
+    deps: &Deps,
+    job: &Job,
+    progress: &Progress,
+    price: &Price,
+    beside: Beside,
+) -> (Tokens, CountedBy, Cost) {
+    let meter = &progress.meter;
     if let (Some(prompt), Some(completion)) = (meter.prompt, meter.completion) {
         let tokens = tokens(progress, prompt, completion);
         if let Some(cost) = cost_of(tokens, beside, price) {
@@ -87,6 +100,16 @@ impl Beside {
                 Task::Rerank => meter.units.unwrap_or_else(|| search_units(documents())),
                 Task::Answer | Task::Embed => 1,
             },
+        }
+    }
+
+    /// As they are kept with the call. Parts never exceed what they are a part of.
+    fn units(self, job: &Job, tokens: Tokens) -> Units {
+        Units {
+            images: self.images,
+            audio: self.audio.min(tokens.prompt - tokens.cached - tokens.cache_write),
+            audio_output: self.audio_output.min(tokens.completion - tokens.reasoning),
+            search: if job.task == Task::Rerank { self.requests } else { 0 },
         }
     }
 }

@@ -320,13 +320,14 @@ pub fn row(call: &Call, ended: &Ended, outcome: Outcome) -> UsageRow {
 fn extra(ended: &Ended, charge: Charge) -> Extra {
     let Charge { discount, free, .. } = charge;
     match ended.terms.fee {
-        None => Extra { discount, ..Extra::default() },
+        None => Extra { discount, units: ended.units, ..Extra::default() },
         Some(fee) => Extra {
             is_byok: true,
             upstream_cost: ended.byok().unwrap_or_default(),
             byok_free: free,
             byok_rate: fee.rate,
             discount,
+            units: ended.units,
         },
     }
 }

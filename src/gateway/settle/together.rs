@@ -10,7 +10,7 @@ use super::super::call::{Charge, Status};
 use super::allowance::{Allowances, Months, OwnChange};
 use super::batch::{Failure, Job, Outcome, count, ending, failure, row};
 use super::{Durable, Receipt, Settlement};
-use crate::activity::{self, HourDetail, HourLine, Lines, UsageDetail, UsageLine, UsageRow};
+use crate::activity::{self, HourDetail, HourLine, Lines, UsageDetail, UsageLine, UsageRow, UsageUnits};
 use crate::base::Usd;
 use crate::base::ids::CallId;
 use crate::db::Lane;
@@ -86,7 +86,8 @@ async fn at_once(lane: &Lane, allowances: &Allowances, jobs: &[Arc<Job>]) -> Res
 }
 
 /// One call of a function, for a batch as most are; of one around it (`migrations/0043_own_calls.sql`) where a call went to
-/// a provider account of its organization's own or has a discount.
+/// a provider account of its organization's own or has a discount, and of one around that (`migrations/0096_usage_units.sql`)
+/// where one is charged for more than text.
 async fn write(
     conn: &mut PgConnection,
     lines: &Lines<'_>,
@@ -94,7 +95,7 @@ async fn write(
     changes: &Changes,
     own: &[OwnChange],
 ) -> Result<bool, sqlx::Error> {
-    if own.is_empty() && changes.byok.is_empty() && lines.details.is_empty() {
+    if own.is_empty() && changes.byok.is_empty() && lines.details.is_empty() && lines.units.is_empty() {
         return sqlx::query_scalar!(
             r#"select settle_calls($1, $2, $3, $4, $5, $6) as "settled!""#,
             &lines.usage as &[UsageLine<'_>],
@@ -108,7 +109,7 @@ async fn write(
         .await;
     }
     sqlx::query_scalar!(
-        r#"select settle_own_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) as "settled!""#,
+        r#"select settle_unit_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) as "settled!""#,
         &lines.usage as &[UsageLine<'_>],
         ended,
         &changes.credits as &[CreditChange],
@@ -119,6 +120,7 @@ async fn write(
         &changes.byok as &[ByokChange],
         &lines.details as &[UsageDetail],
         &lines.hour_details as &[HourDetail<'_>],
+        &lines.units as &[UsageUnits],
     )
     .fetch_one(conn)
     .await

@@ -240,17 +240,40 @@ async fn fill(farebox: &Farebox, org: OrgId, key: uuid::Uuid, calls: i64, orgs: 
         .expect("calls");
     }
     let statements = [
+        // As before there were sums of all organizations: nothing says that these hours are late.
+        "alter table usage_hour disable trigger user",
         "insert into usage_hour (org_id, hour, model, provider, key_id, member_id, app, requests, failed, prompt_tokens,
             completion_tokens, reasoning_tokens, cached_tokens, cost)
          select org_id, date_trunc('hour', created_at, 'UTC'), model, provider, key_id,
             '00000000-0000-0000-0000-000000000000', app, count(*), count(*) filter (where status <> 'success'),
             sum(prompt_tokens), sum(completion_tokens), 0, 0, sum(cost)
          from usage group by 1, 2, 3, 4, 5, 7",
+        "alter table usage_hour enable trigger user",
         "analyze usage, usage_hour",
     ];
     for statement in statements {
         sqlx::raw_sql(statement).execute(&farebox.pool).await.expect("done");
     }
+    let (began, now) = (Instant::now(), farebox::base::Clock::system().now());
+    let over = "select coalesce((select until from house_until), '-infinity') >= date_trunc('hour', now(), 'UTC') - interval '4 hours'";
+    for _ in 0..2_400 {
+        activity::sum_house(&farebox.pool, now).await.expect("sums of all organizations");
+        // The process of the product does the same.
+        if sqlx::query_scalar::<_, bool>(over).fetch_one(&farebox.pool).await.expect("an answer") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    eprintln!("the sums of all organizations after {:?} more", began.elapsed());
+}
+
+/// The 95th percentile of each page, the slowest first.
+fn slowest_pages(mut times: Vec<(Duration, &str)>) -> Vec<(Duration, &str)> {
+    times.sort_by_key(|(took, path)| (*path, *took));
+    let mut slowest: Vec<_> =
+        times.chunk_by(|one, other| one.1 == other.1).map(|page| page[(page.len() * 95).div_ceil(100) - 1]).collect();
+    slowest.sort_by_key(|(took, _)| std::cmp::Reverse(*took));
+    slowest
 }
 
 /// What the questions of pages read of the big table otherwise than by an index: nothing.
@@ -393,16 +416,12 @@ async fn pages_are_quick_and_exports_small_however_many_calls_there_are() {
             .replace("&amp;", "&");
         deep += 1;
     }
-    times.sort();
-    let p95 = times[times.len() * 95 / 100];
-    eprintln!(
-        "p95 of {} pages: {:?} ({}), the slowest {:?}, {deep} pages deep",
-        times.len(),
-        p95.0,
-        p95.1,
-        times.last()
-    );
-    assert!(p95.0 < scale(Duration::from_secs(2), Duration::from_millis(150)), "p95 {p95:?} of {times:?}");
+    let loads = times.len();
+    let slowest = slowest_pages(times);
+    eprintln!("p95 of each page in {loads} loads, {deep} pages deep, the slowest first: {:?}", &slowest[..10]);
+    let most = scale(Duration::from_secs(2), Duration::from_millis(150));
+    let slow: Vec<_> = slowest.iter().filter(|(p95, _)| *p95 >= most).collect();
+    assert!(slow.is_empty(), "p95 of {most:?} or more: {slow:?}");
 
     // What is too much for a page is added up when asked, all of it.
     let began = Instant::now();

@@ -92,6 +92,9 @@ async fn what_tells_who_somebody_was_is_erased_and_the_books_stay() {
     let apps = "select string_agg(app || ':' || n, ' ' order by app) from
                 (select app, sum(requests)::text n from usage_hour group by app) h";
     assert_eq!(farebox.text(apps).await, "Notes:2 ada.example:1");
+    // As on an account of their own; what such a provider took moves with the call, too.
+    run(&farebox, "update usage set upstream_cost = 0.25 where app = 'ada.example'").await;
+    run(&farebox, "update usage_hour set upstream_cost = 0.25 where app = 'ada.example'").await;
     let spent = farebox.text("select sum(cost)::text from usage").await;
     ada.submit("/settings/email", "/settings/email", &[("email", "later@example.com")]).await;
     assert_eq!(delete(&mut ada).await.status, 303);
@@ -123,6 +126,10 @@ async fn what_tells_who_somebody_was_is_erased_and_the_books_stay() {
     }
     assert_eq!(farebox.text(apps).await, ":1 Notes:2", "and the sums moved with the calls");
     assert_eq!(farebox.text("select string_agg(app, ' ' order by app) from usage").await, " Notes Notes");
+    let taken = "select string_agg(app || ':' || upstream_cost::real, ' ' order by app) from usage_hour";
+    assert_eq!(farebox.text(taken).await, ":0.25 Notes:0");
+    run(&farebox, "update usage set upstream_cost = 0").await;
+    run(&farebox, "update usage_hour set upstream_cost = 0").await;
     // Credits that are left stay in the books, where nobody can spend them.
     let left = "select (c.posted > 0 and o.frozen_at is not null)::text from credit c join org o on o.id = c.org_id";
     assert_eq!(farebox.text(left).await, "true");

@@ -44,6 +44,7 @@ stories! {
         each_kind_of_drift_is_found;
     activity:
         pages_add_up_to_the_ledger
+        quantities_stay_with_a_call_however_it_is_settled
         the_last_hour_is_shown_by_minute
         the_log_pages_and_filters_within_its_organization
         a_call_is_explained_line_by_line;

@@ -13,6 +13,9 @@ mod streams;
 
 use std::fmt::Write as _;
 
+use farebox::activity::{self, BillLine};
+use farebox::base::Usd;
+use farebox::base::ids::{CallId, OrgId};
 use serde_json::{Value, json};
 
 use crate::support::fake_upstream::FakeUpstream;
@@ -155,6 +158,28 @@ pub fn usage(call: Call, events: &[(String, Value)]) -> Value {
 }
 
 /// The amount of the books is what the client was told, and the books are clean.
+/// The bill of the last call of a model has these lines, each with its quantity, and no other one.
+pub async fn is_billed(farebox: &Farebox, model: &str, expected: &[(&str, u64)]) {
+    let (org, call): (uuid::Uuid, uuid::Uuid) =
+        sqlx::query_as("select org_id, id from usage where model = $1 order by id desc limit 1")
+            .bind(model)
+            .fetch_one(&farebox.pool)
+            .await
+            .expect("a call");
+    let mut conn = farebox.pool.acquire().await.expect("a connection");
+    let detail = activity::detail(&mut conn, OrgId(org), CallId(call)).await.expect("a call").expect("it is there");
+    let bill = detail.bill();
+    let lines: Vec<(&str, u64)> = bill
+        .iter()
+        .map(|line| match line {
+            BillLine::Priced(line) => (line.label, line.quantity),
+            other => panic!("{other:?} in {bill:?}"),
+        })
+        .collect();
+    assert_eq!(lines, expected);
+    assert_eq!(bill.iter().map(BillLine::amount).sum::<Usd>(), detail.cost);
+}
+
 pub async fn is_booked(farebox: &Farebox, model: &str, told: &Value, expected: &str) {
     let row = lab::row(farebox, model).await;
     let cost: rust_decimal::Decimal = row.cost.parse().expect("an amount");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, is_booked, laboratory};
+use super::{Call, is_billed, is_booked, laboratory};
 use crate::support::fake_upstream::{Behaviour, FakeUpstream};
 use crate::support::{Farebox, Key, lab};
 
@@ -32,6 +32,7 @@ async fn each_image_is_paid_for_in_every_language() {
     let body: Value = answer.json().await.expect("JSON");
     // Two cents for the images, and the tokens.
     is_booked(&farebox, "lab/media", &body["usage"], "0.0211").await;
+    is_billed(&farebox, "lab/media", &[("Input tokens", 1_000), ("Output tokens", 50), ("Images", 2)]).await;
     let block =
         json!({ "type": "image", "source": { "type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo=" } });
     let turns = json!([{ "role": "user", "content": [block] }]);
@@ -58,6 +59,9 @@ async fn sound_is_paid_for_as_sound_and_held_for_before() {
     let body: Value = answer.json().await.expect("JSON");
     // 100 + 200 x 10 of the prompt, 10 x 2 + 30 x 20 of the answer, in millionths.
     is_booked(&farebox, "lab/media", &body["usage"], "0.00272").await;
+    let lines =
+        [("Input tokens", 100), ("Audio input tokens", 200), ("Output tokens", 10), ("Audio output tokens", 30)];
+    is_billed(&farebox, "lab/media", &lines).await;
     let row = lab::row(&farebox, "lab/media").await;
     assert_eq!(row.overrun, "0.000000000000", "the hold was enough: {row:?}");
 

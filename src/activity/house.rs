@@ -1,0 +1,75 @@
+//! Sums of all organizations together, by hour, model and provider, so that what the house looks at goes through nobody's
+//! hours one by one. They are the sums of `usage_hour` at every moment: `house_used` of the database reads an hour there
+//! that is not summed here yet, or in which somebody counted since.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::span::hour_of;
+use super::store;
+use crate::base::Clock;
+
+const EVERY: Duration = Duration::from_mins(1);
+/// An hour is summed so long after its end: nearly all its calls are settled then. Not shorter than what the trigger on
+/// `usage_hour` relies on (`migrations/0095_house_hour.sql`).
+const REST: TimeDelta = TimeDelta::hours(3);
+/// Hours that one transaction sums: few, so that it is short however many organizations there are.
+const HOURS: TimeDelta = TimeDelta::hours(12);
+/// Hours in which somebody counted later that it sums again.
+const AGAIN: i64 = 12;
+/// Transactions of one round: a year of an instance that had no such sums before. What is left waits for the next round.
+const MAX_PIECES: u32 = 800;
+
+/// Runs until `stop`. Every process has one; what two do at once is done once.
+pub async fn keep_house(pool: PgPool, stop: CancellationToken) {
+    loop {
+        if let Err(error) = sum_house(&pool, Clock::system().now()).await {
+            tracing::warn!(%error, "the sums of all organizations were not brought up to date; pages read their hours instead");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// Sums every hour that is over for long enough at `now`, and again those in which somebody counted since, within the limits
+/// of a round. Says how many hours were summed.
+///
+/// # Errors
+/// Database errors only; what was done before stays done.
+pub async fn sum_house(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+    let mut hours = 0;
+    for _ in 0..MAX_PIECES {
+        let piece = sum_piece(pool, hour_of(now - REST)).await?;
+        if piece == 0 {
+            break;
+        }
+        hours += piece;
+    }
+    Ok(hours)
+}
+
+/// `over` is the end of the last hour that may be summed.
+async fn sum_piece(pool: &PgPool, over: DateTime<Utc>) -> Result<u64, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    if !store::lock_house(&mut tx).await? {
+        return Ok(0);
+    }
+    let Some(from) = store::house_until(&mut tx).await? else { return Ok(0) };
+    let until = over.min(from + HOURS).max(from);
+    // Before the sums are read, so that a mark is only gone with what it stands for.
+    let late = store::take_late(&mut tx, AGAIN).await?;
+    let again: Vec<DateTime<Utc>> = late.into_iter().filter(|hour| *hour < from).collect();
+    if again.is_empty() && until == from {
+        tx.commit().await?;
+        return Ok(0);
+    }
+    store::sum_house(&mut tx, &again, (from, until)).await?;
+    tx.commit().await?;
+    let fresh = u64::try_from((until - from).num_hours()).unwrap_or_default();
+    Ok(fresh + again.len() as u64)
+}
