@@ -32,7 +32,7 @@ async fn vectors_cost_what_was_read_and_ranks_their_units() {
     assert_eq!(body["results"][0], json!({"index":249,"relevance_score":0.5,"document":{"text":"document 249"}}));
     assert_eq!(body["usage"]["search_units"], 3);
     is_booked(&farebox, "lab/ranks", &body["usage"], "0.003").await;
-    is_billed(&farebox, "lab/ranks", &[("Search units", 3)]).await;
+    is_billed(&farebox, "lab/ranks", &[("Input tokens", 10), ("Search units", 3)]).await;
     let id = body["id"].as_str().expect("an id");
     let record = farebox.get(&key, &format!("/api/v1/generation?id={id}")).await;
     assert_eq!(record["data"]["api_type"], "rerank", "{record}");
