@@ -13,8 +13,8 @@ use crate::base::paging::fetch_limit;
 pub const MAX_COUNTED: i64 = 10_000;
 /// Calls of an organization that one look goes through. Most filters find a page within the first hundred.
 const SCANNED: i64 = 5_000;
-/// Looks of one page; what they did not find is on the next.
-const LOOKS: usize = 4;
+/// Looks of one page, so that it goes through ten thousand calls; what they did not find is on the next.
+const LOOKS: usize = 2;
 /// New calls that are counted; beyond it there are "more".
 pub const MAX_NEW: i64 = 100;
 /// An answer that came faster than this came in one piece, which says nothing of how fast it was written.

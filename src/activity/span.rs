@@ -98,6 +98,21 @@ pub fn cut_hours(edges: &[DateTime<Utc>]) -> Vec<DateTime<Utc>> {
     hours
 }
 
+/// The same, apart by how many edges each has within: hours with several, and those with one beside it.
+pub(super) fn split_hours(edges: &[DateTime<Utc>]) -> (Vec<DateTime<Utc>>, Vec<(DateTime<Utc>, DateTime<Utc>)>) {
+    let mut within: Vec<DateTime<Utc>> = edges.iter().copied().filter(|edge| !is_hour(*edge)).collect();
+    within.sort_unstable();
+    within.dedup();
+    let (mut several, mut single) = (Vec::new(), Vec::new());
+    for hour in within.chunk_by(|one, other| hour_of(*one) == hour_of(*other)) {
+        match hour {
+            [edge] => single.push((hour_of(*edge), *edge)),
+            _ => several.push(hour_of(hour[0])),
+        }
+    }
+    (several, single)
+}
+
 /// The start of the UTC hour of a moment.
 pub(super) fn hour_of(at: DateTime<Utc>) -> DateTime<Utc> {
     at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at)
@@ -363,5 +378,14 @@ mod tests {
         assert!(days.kept_since(Some(at("2026-11-18T00:00:00Z"))));
         assert_eq!(cut_hours(&days.edges).len(), 5);
         assert_eq!(days.edges[0], at("2026-11-15T18:00:00Z"));
+    }
+
+    #[test]
+    fn hours_are_apart_by_how_many_edges_they_have() {
+        let edges = ["12:00:00", "12:10:00", "12:50:00", "13:00:00", "14:45:00", "15:00:00"]
+            .map(|time| at(&format!("2026-11-22T{time}Z")));
+        let (several, single) = split_hours(&edges);
+        assert_eq!(several, [edges[0]]);
+        assert_eq!(single, [(at("2026-11-22T14:00:00Z"), edges[4])]);
     }
 }

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use super::super::chart::{Group, Metric, Slice};
-use super::super::span::{Span, cut_hours};
+use super::super::span::{Span, cut_hours, split_hours};
 use super::super::spend::Totals;
 use crate::base::Usd;
 use crate::base::ids::{KeyId, OrgId, PersonId};
@@ -258,9 +258,11 @@ pub async fn lifetime_cost(conn: &mut PgConnection, org: OrgId) -> Result<Usd, s
 
 /// Buckets of any length. Ranking in the database bounds what comes back, however many apps there are.
 pub async fn measure_cells(conn: &mut PgConnection, query: &MeasureQuery<'_>) -> Result<Vec<CellRow>, sqlx::Error> {
+    let (cut, single) = split_hours(query.edges);
+    let (hours, moments): (Vec<_>, Vec<_>) = single.into_iter().unzip();
     let rows = sqlx::query!(
         r#"with cells as (
-              select * from usage_tally_cells($1, $2, $3, $4, $5, $6, $7, $8, $9)
+              select * from usage_split_cells($1, $2, $3, $11, $12, $4, $5, $6, $7, $8, $9)
            ), ranked as (
               select name, least(row_number() over (order by sum(cost) desc, name),
                  row_number() over (order by sum(prompt + completion) desc, name),
@@ -276,7 +278,7 @@ pub async fn measure_cells(conn: &mut PgConnection, query: &MeasureQuery<'_>) ->
            group by 1, 2"#,
         query.org.0,
         query.edges,
-        &cut_hours(query.edges),
+        &cut,
         query.group.map(Group::as_str),
         query.slice.model.as_deref(),
         query.slice.provider.as_deref(),
@@ -284,6 +286,8 @@ pub async fn measure_cells(conn: &mut PgConnection, query: &MeasureQuery<'_>) ->
         query.slice.key_uuid(),
         query.slice.member_uuid(),
         query.top,
+        &hours,
+        &moments,
     )
     .fetch_all(conn)
     .await?;
