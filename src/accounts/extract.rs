@@ -96,10 +96,8 @@ pub async fn look_only(
     Ok(next.call(request).await?.map_into_left_body())
 }
 
-const FROZEN: &str = "This account is frozen, so nothing can be done with it. Whoever runs this server knows why.";
-
 /// # Errors
-/// `SignedOut` without a standing session, `Forbidden` where an operator froze the account.
+/// `SignedOut` without a standing session, and where an operator froze the account: signing in says so.
 pub async fn current(request: &HttpRequest) -> Result<SignedIn, PageError> {
     let app = request.app_data::<web::Data<App>>().ok_or(PageError::Misconfigured)?;
     let signed_out = || {
@@ -113,7 +111,7 @@ pub async fn current(request: &HttpRequest) -> Result<SignedIn, PageError> {
     let mut conn = app.db.acquire().await?;
     let session = store::find_session(&mut conn, &secret.digest(), app.session_idle).await?.ok_or_else(signed_out)?;
     if session.is_frozen {
-        return Err(PageError::Forbidden(FROZEN));
+        return Err(signed_out());
     }
     if app.clock.now() - session.last_seen_at > super::session::TOUCH_EVERY {
         store::touch_session(&mut conn, session.id).await?;

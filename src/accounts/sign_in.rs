@@ -39,6 +39,9 @@ pub enum SignInError {
     TooMany,
     #[error("This link was used before or is too old. Ask for a new one.")]
     WrongLink,
+    /// Told only to somebody who has shown who they are.
+    #[error("This account is frozen, so nobody can sign in to it. Whoever runs this server knows why.")]
+    Frozen,
     #[error(transparent)]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
@@ -57,7 +60,7 @@ pub enum Finished {
 /// Checks an address and a password.
 ///
 /// # Errors
-/// One sentence for everything a stranger could learn from; `TooMany` when guessing is suspected.
+/// One sentence for everything a stranger could learn from; `TooMany` when guessing is suspected; `Frozen` after the password.
 pub async fn sign_in(
     conn: &mut PgConnection,
     hasher: &Hasher,
@@ -132,14 +135,14 @@ async fn is_known_place(conn: &mut PgConnection, email: &EmailAddress, origin: &
 /// transaction. The person's address is proven; the caller has checked that.
 ///
 /// # Errors
-/// Database errors, and a mail that cannot be written.
+/// `Frozen` where an operator froze the account; database errors, and a mail that cannot be written.
 pub async fn finish(
     tx: &mut PgConnection,
     links: &mails::Links,
     person: &Person,
     first: Factor,
     origin: &Origin,
-) -> anyhow::Result<Finished> {
+) -> Result<Finished, SignInError> {
     // A passkey is something one has, unlocked by something one knows or is.
     if first != Factor::Passkey && two_factor::is_on(tx, person.id).await? {
         let secret = SessionSecret::fresh();
@@ -171,7 +174,7 @@ pub enum SecondAnswer<'a> {
 /// Checks the second factor and starts a session under a new secret.
 ///
 /// # Errors
-/// `TooLate` without a first factor in the last five minutes; `WrongCode`, `WrongPasskey`; `TooMany`.
+/// `TooLate` without a first factor in the last five minutes; `WrongCode`, `WrongPasskey`; `TooMany`; `Frozen`.
 pub async fn finish_second(
     conn: &mut PgConnection,
     factors: &Factors,
@@ -227,7 +230,7 @@ pub(super) async fn check_second(
 /// Signs in with a passkey alone.
 ///
 /// # Errors
-/// `TooLate`, `WrongPasskey`; `TooMany` when guessing is suspected.
+/// `TooLate`, `WrongPasskey`; `TooMany` when guessing is suspected; `Frozen`.
 pub async fn sign_in_with_passkey(
     conn: &mut PgConnection,
     factors: &Factors,
@@ -265,7 +268,10 @@ async fn start_session(
     person: &Person,
     shown: &[Factor],
     origin: &Origin,
-) -> anyhow::Result<SessionSecret> {
+) -> Result<SessionSecret, SignInError> {
+    if store::is_frozen(tx, person.id).await? {
+        return Err(SignInError::Frozen);
+    }
     let (secret, id) = (SessionSecret::fresh(), SessionId::fresh());
     let agent: String = origin.user_agent.chars().take(300).collect();
     store::insert_session(tx, id, &secret.digest(), person.id, &agent, &origin.ip, ABSOLUTE).await?;

@@ -8,7 +8,7 @@ use super::store;
 use crate::accounts::person::clean_name;
 use crate::accounts::policy::SignUpRules;
 use crate::accounts::session::Session;
-use crate::accounts::{Factor, Finished, Links, Person, finish, sign_out, store as people};
+use crate::accounts::{Factor, Finished, Links, Person, SignInError, finish, sign_out, store as people};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::ids::{IdentityId, PersonId};
 use crate::base::{EmailAddress, Origin};
@@ -40,8 +40,8 @@ pub enum Entered {
 /// Goes on with whoever the identity belongs to, to a session or to the second factor, and makes an account for one that nobody has.
 ///
 /// # Errors
-/// Database errors, and a mail that cannot be written.
-pub async fn enter(conn: &mut PgConnection, proven: &Proven, through: Through<'_>) -> anyhow::Result<Entered> {
+/// `Frozen`; database errors, and a mail that cannot be written.
+pub async fn enter(conn: &mut PgConnection, proven: &Proven, through: Through<'_>) -> Result<Entered, SignInError> {
     let mut tx = conn.begin().await?;
     let person = match store::find(&mut tx, &proven.issuer, &proven.subject).await? {
         Some(identity) => {

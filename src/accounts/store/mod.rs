@@ -295,6 +295,11 @@ pub async fn find_person(conn: &mut PgConnection, id: PersonId) -> Result<Option
     .await
 }
 
+pub async fn is_frozen(conn: &mut PgConnection, person: PersonId) -> Result<bool, sqlx::Error> {
+    let query = sqlx::query_scalar!(r#"select frozen_at is not null as "frozen!" from person where id = $1"#, person.0);
+    Ok(query.fetch_optional(conn).await?.unwrap_or(false))
+}
+
 /// Freezes somebody in the name of another, or lets them go on without one. False when it was so before, or there is nobody.
 pub async fn set_frozen(conn: &mut PgConnection, person: PersonId, by: Option<PersonId>) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!(
