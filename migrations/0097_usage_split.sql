@@ -15,18 +15,14 @@ create function usage_split_cells(
             -- Where the rest of the hour counts.
             case when s.moment < s.hour + interval '30 minutes' then s.moment else s.hour end as rest
         from unnest(hours, moments) s(hour, moment)
-    ), measured as (
-        select m.* from public.usage_tally(whose, edges[1], edges[cardinality(edges)], cut) m
-        where m.at <> all (hours)
-        union all
-        select p.rest, h.model, h.provider, h.app, h.key_id, h.member_id, h.requests, h.failed, h.prompt_tokens,
-            h.completion_tokens, h.reasoning_tokens, h.cached_tokens, h.cost, h.upstream_cost
-        from parts p join public.usage_hour h on h.org_id = whose and h.hour = p.hour
-        union all
-        select w.at, u.model, u.provider, u.app, u.key_id,
-            coalesce(u.member_id, '00000000-0000-0000-0000-000000000000'), w.sign,
-            case when u.status = 'success' then 0 else w.sign end, w.sign * u.prompt_tokens, w.sign * u.completion_tokens,
-            w.sign * u.reasoning_tokens, w.sign * u.cached_tokens, w.sign * u.cost, w.sign * u.upstream_cost
+    ), looked_at as materialized (
+        select p.since, p.rest,
+            case split when 'key' then u.key_id::text when 'provider' then u.provider when 'app' then u.app
+                when 'member' then coalesce(u.member_id, '00000000-0000-0000-0000-000000000000')::text
+                when 'model' then u.model else '' end as name,
+            count(*) as requests, count(*) filter (where u.status <> 'success') as failed, sum(u.prompt_tokens) as prompt,
+            sum(u.completion_tokens) as completion, sum(u.reasoning_tokens) as reasoning, sum(u.cached_tokens) as cached,
+            sum(u.cost) as cost, sum(u.upstream_cost) as upstream
         from parts p
         -- A question for each hour, as in `usage_tally`.
         cross join lateral (
@@ -36,17 +32,37 @@ create function usage_split_cells(
                 and o.created_at >= p.since and o.created_at < p.until
             offset 0
         ) u
-        cross join lateral (values (u.created_at, 1::bigint), (p.rest, -1::bigint)) w(at, sign)
+        where (of_model is null or u.model = of_model) and (of_provider is null or u.provider = of_provider)
+            and (of_app is null or u.app = of_app) and (of_key is null or u.key_id = of_key)
+            and (of_member is null or coalesce(u.member_id, '00000000-0000-0000-0000-000000000000') = of_member)
+        group by 1, 2, 3
+    ), measured as (
+        select h.hour as at, case split when 'key' then h.key_id::text when 'provider' then h.provider when 'app' then h.app
+                when 'member' then h.member_id::text when 'model' then h.model else '' end as name,
+            h.requests, h.failed, h.prompt_tokens as prompt, h.completion_tokens as completion,
+            h.reasoning_tokens as reasoning, h.cached_tokens as cached, h.cost, h.upstream_cost as upstream
+        from (
+            select t.at as hour, t.model, t.provider, t.app, t.key_id, t.member_id, t.requests, t.failed, t.prompt_tokens,
+                t.completion_tokens, t.reasoning_tokens, t.cached_tokens, t.cost, t.upstream_cost
+            from public.usage_tally(whose, edges[1], edges[cardinality(edges)], cut) t
+            where t.at <> all (hours)
+            union all
+            select p.rest, s.model, s.provider, s.app, s.key_id, s.member_id, s.requests, s.failed, s.prompt_tokens,
+                s.completion_tokens, s.reasoning_tokens, s.cached_tokens, s.cost, s.upstream_cost
+            from parts p join public.usage_hour s on s.org_id = whose and s.hour = p.hour
+        ) h
+        where (of_model is null or h.model = of_model) and (of_provider is null or h.provider = of_provider)
+            and (of_app is null or h.app = of_app) and (of_key is null or h.key_id = of_key)
+            and (of_member is null or h.member_id = of_member)
+        union all
+        select w.at, l.name, w.sign * l.requests, w.sign * l.failed, w.sign * l.prompt, w.sign * l.completion,
+            w.sign * l.reasoning, w.sign * l.cached, w.sign * l.cost, w.sign * l.upstream
+        from looked_at l cross join lateral (values (l.since, 1), (l.rest, -1)) w(at, sign)
     )
-    select case split when 'key' then m.key_id::text when 'provider' then m.provider when 'app' then m.app
-            when 'member' then m.member_id::text when 'model' then m.model else '' end,
-        width_bucket(m.at, edges), sum(m.requests), sum(m.failed), sum(m.prompt_tokens), sum(m.completion_tokens),
-        sum(m.reasoning_tokens), sum(m.cached_tokens), sum(m.cost), sum(m.upstream_cost)
+    select m.name, width_bucket(m.at, edges), sum(m.requests), sum(m.failed), sum(m.prompt), sum(m.completion),
+        sum(m.reasoning), sum(m.cached), sum(m.cost), sum(m.upstream)
     from measured m
     where m.at >= edges[1] and m.at < edges[cardinality(edges)]
-        and (of_model is null or m.model = of_model) and (of_provider is null or m.provider = of_provider)
-        and (of_app is null or m.app = of_app) and (of_key is null or m.key_id = of_key)
-        and (of_member is null or m.member_id = of_member)
     group by 1, 2
     -- Of an hour all of whose calls of a part are on one side, nothing is left on the other.
     having sum(m.requests) <> 0
