@@ -33,7 +33,7 @@ use crate::keys::management::Management;
 use crate::keys::{self, ChatTerms, KeyCache, Pace, TellOfKey};
 use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
-use crate::mail::{Mailer, SendMail};
+use crate::mail::{Mailer, OFF_KEY_PURPOSE, OffLinks, SendMail};
 use crate::outgoing::{HttpClient, HttpClientConfig};
 use crate::presets::pages::preferences::Instance;
 use crate::presets::{Memory, Terms};
@@ -106,6 +106,7 @@ pub struct Parts {
     pub shelf: Shelf,
     pub processors: Processors,
     pub codes: CodeKey,
+    pub off_links: OffLinks,
     pub console: console::Settings,
     pub management: Management,
     pub lenient: Lenient,
@@ -234,8 +235,9 @@ async fn build(
         clock: Clock::system(),
         timeouts: Timeouts { first_byte: config.timeout_first_byte, idle: config.timeout_idle, ..Timeouts::default() },
     });
+    let off_links = OffLinks::new(config.public_url.clone(), derived_key(&config.secret_key, OFF_KEY_PURPOSE));
     let mailer = match &config.smtp_url {
-        Some(url) => Mailer::smtp(url, &config.mail_from)?,
+        Some(url) => Mailer::smtp(url, &config.mail_from)?.offering(off_links.clone()),
         None => Mailer::Outbox,
     };
     let processors = processors(config, &pools.general)?;
@@ -291,6 +293,7 @@ async fn build(
         query_api: QueryApi::new(pools.general.clone(), shelf.clone(), memory.clone(), Clock::system(), model),
         shelf,
         processors,
+        off_links,
         codes: CodeKey::new(derived_key(&config.secret_key, codes::KEY_PURPOSE)),
         console,
         management: Management::new(
@@ -461,6 +464,7 @@ fn share(service: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.shelf.clone()))
         .app_data(web::Data::new(parts.processors.clone()))
         .app_data(web::Data::new(parts.codes.clone()))
+        .app_data(web::Data::new(parts.off_links.clone()))
         .app_data(web::Data::new(parts.console.clone()))
         .app_data(web::Data::new(parts.management.clone()))
         .app_data(web::Data::new(parts.lenient.clone()))

@@ -119,6 +119,8 @@ fn anybody(service: &mut web::ServiceConfig) {
         .route("/oidc/{provider}/callback", web::get().to(accounts::oidc::pages::callback))
         .route("/invitations", web::get().to(teams::pages::invitations::show))
         .route("/invitations/decline", web::post().to(teams::pages::invitations::decline))
+        .route("/unsubscribe", web::get().to(teams::pages::unsubscribe::show))
+        .route("/unsubscribe", web::post().to(teams::pages::unsubscribe::stop))
         .route("/claim", web::get().to(keys::pages::claim::show))
         .route("/claim", web::post().to(keys::pages::claim::claim))
         .route("/key", web::get().to(keys::pages::holder::show))

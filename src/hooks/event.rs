@@ -14,6 +14,12 @@ coded! {
     CreditsLow = "credits.low", ("Low balance", "Credits fell below the amount of the alert.");
     LimitNear = "limit.near", ("Limit at 80%", "A key or a member’s spend cap used 80% of a limit.");
     LimitReached = "limit.reached", ("Limit reached", "A key or a member’s spend cap used all of a limit.");
+    RefundSucceeded = "refund.succeeded", ("Refund", "A payment, or a part of it, went back.");
+    RefundFailed = "refund.failed", ("Refund that failed", "A refund did not arrive, and its credits are back.");
+    DisputeOpened = "dispute.opened", ("Dispute", "A bank contests a payment, and its credits are taken back.");
+    DisputeWon = "dispute.won", ("Dispute won", "The bank decided that a payment stands.");
+    DisputeLost = "dispute.lost", ("Dispute lost", "The bank decided that a payment goes back.");
+    AutoTopupFailed = "auto_topup.failed", ("Auto top-up failed", "A charge failed, and is tried again in an hour.");
     AutoTopupStopped = "auto_topup.stopped", ("Auto top-up switched off", "Too many charges in a row failed.");
     AutoTopupCapped = "auto_topup.capped", ("Auto top-up reached a cap", "Nothing is bought before a later day.");
     AutoTopupConfirm = "auto_topup.confirm", ("Payment to confirm", "A bank asks its customer to confirm a payment.");

@@ -68,16 +68,18 @@ pub enum Topic {
     Limit,
     AutoTopup,
     Receipt,
+    Refunds,
     KeyCreated,
     WeeklySummary,
     Webhooks,
 }
 
 impl Topic {
-    pub const ALL: [Topic; 7] = [
+    pub const ALL: [Topic; 8] = [
         Topic::LowBalance,
         Topic::AutoTopup,
         Topic::Receipt,
+        Topic::Refunds,
         Topic::Limit,
         Topic::KeyCreated,
         Topic::WeeklySummary,
@@ -92,6 +94,7 @@ impl Topic {
             Topic::Limit => "limit",
             Topic::AutoTopup => "auto_topup",
             Topic::Receipt => "receipt",
+            Topic::Refunds => "refunds",
             Topic::KeyCreated => "key_created",
             Topic::WeeklySummary => "weekly_summary",
             Topic::Webhooks => "webhooks",
@@ -110,6 +113,7 @@ impl Topic {
             Topic::Limit => "Limit at 80 and 100%",
             Topic::AutoTopup => "Auto top-up",
             Topic::Receipt => "Receipts",
+            Topic::Refunds => "Refunds and disputes",
             Topic::KeyCreated => "New keys",
             Topic::WeeklySummary => "Weekly summary",
             Topic::Webhooks => "Webhooks that fail",
@@ -124,8 +128,13 @@ impl Topic {
             Topic::Limit => {
                 "A key or a member’s spend cap used 80% of its limit, and when it is used up; once for each day, week or month."
             }
-            Topic::AutoTopup => "It was switched off, reached a cap, or a bank wants a payment confirmed.",
+            Topic::AutoTopup => {
+                "A charge failed, it was switched off or reached a cap, or a bank wants a payment confirmed."
+            }
             Topic::Receipt => "A payment came in.",
+            Topic::Refunds => {
+                "A payment went back or could not, its bank contests it, or has decided; with what that did to the credits."
+            }
             Topic::KeyCreated => "Somebody made a key. Keys that programs make are not told of.",
             Topic::WeeklySummary => {
                 "On Mondays: what came in, what was spent on what, and what is left. Not after a week without calls."
@@ -177,10 +186,16 @@ coded! {
     LowBalance = "low_balance", Sent::Chosen(Topic::LowBalance);
     LimitNear = "limit_near", Sent::Chosen(Topic::Limit);
     LimitReached = "limit_reached", Sent::Chosen(Topic::Limit);
+    AutoTopupFailed = "auto_topup_failed", Sent::Chosen(Topic::AutoTopup);
     AutoTopupStopped = "auto_topup_stopped", Sent::Chosen(Topic::AutoTopup);
     AutoTopupCapped = "auto_topup_capped", Sent::Chosen(Topic::AutoTopup);
     AutoTopupConfirm = "auto_topup_confirm", Sent::Chosen(Topic::AutoTopup);
     Receipt = "receipt", Sent::Chosen(Topic::Receipt);
+    RefundSucceeded = "refund_succeeded", Sent::Chosen(Topic::Refunds);
+    RefundFailed = "refund_failed", Sent::Chosen(Topic::Refunds);
+    DisputeOpened = "dispute_opened", Sent::Chosen(Topic::Refunds);
+    DisputeWon = "dispute_won", Sent::Chosen(Topic::Refunds);
+    DisputeLost = "dispute_lost", Sent::Chosen(Topic::Refunds);
     KeyCreated = "key_created", Sent::Chosen(Topic::KeyCreated);
     WeeklySummary = "weekly_summary", Sent::Chosen(Topic::WeeklySummary);
     WebhookOff = "webhook_off", Sent::Chosen(Topic::Webhooks);

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::AsyncSmtpTransport;
 use lettre::{AsyncTransport, Message, Tokio1Executor};
 
+use super::off::OffLinks;
 use super::outbox::StoredMail;
 use crate::base::Secret;
 
@@ -28,6 +30,7 @@ pub enum Mailer {
     Smtp {
         transport: AsyncSmtpTransport<Tokio1Executor>,
         from: Mailbox,
+        off: Option<OffLinks>,
     },
     /// Development: the outbox is the mailbox.
     Outbox,
@@ -43,7 +46,16 @@ impl Mailer {
             .timeout(Some(TIMEOUT))
             .build();
         let from = from.parse().map_err(|_| MailerError::Compose("the sender is not an address".into()))?;
-        Ok(Mailer::Smtp { transport, from })
+        Ok(Mailer::Smtp { transport, from, off: None })
+    }
+
+    /// With links that switch off what people may do without.
+    #[must_use]
+    pub fn offering(mut self, links: OffLinks) -> Mailer {
+        if let Mailer::Smtp { off, .. } = &mut self {
+            *off = Some(links);
+        }
+        self
     }
 
     #[must_use]
@@ -67,19 +79,31 @@ impl Mailer {
     /// # Errors
     /// When the mail cannot be composed or the server refuses it; the job tries again.
     pub async fn send(&self, mail: &StoredMail) -> Result<(), MailerError> {
-        let Mailer::Smtp { transport, from } = self else { return Ok(()) };
+        let Mailer::Smtp { transport, from, off } = self else { return Ok(()) };
         let to: Mailbox =
             mail.recipient.parse().map_err(|_| MailerError::Compose("the recipient is not an address".into()))?;
-        let message = Message::builder()
+        let mut message = Message::builder()
             .from(from.clone())
             .to(to)
             .subject(&mail.subject)
             .message_id(Some(format!("<{}@farebox>", mail.id)))
             .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()))
             .map_err(|error| MailerError::Compose(error.to_string()))?;
+        if let (Some(links), Some(off)) = (off, mail.off()) {
+            head(&mut message, "List-Unsubscribe", format!("<{}>", links.link(off)));
+            if links.is_one_click() {
+                head(&mut message, "List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned());
+            }
+        }
         transport.send(message).await.map_err(|error| MailerError::Refused(error.to_string()))?;
         Ok(())
     }
+}
+
+/// Adds a line of plain ASCII to the head of a mail as it stands: mail programs read these two without decoding them.
+fn head(message: &mut Message, name: &'static str, value: String) {
+    let name = HeaderName::new_from_ascii_str(name);
+    message.headers_mut().insert_raw(HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value));
 }
 
 impl std::fmt::Debug for Mailer {

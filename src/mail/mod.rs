@@ -2,16 +2,19 @@
 //!
 //! A mail has an `event` that is unique, so one event sends one mail however often it is told.
 //! Its kind stands in one table ([`Kind`]), with whether people may do without it.
+//! One that people may do without carries a signed link that switches such mails off ([`OffLinks`]).
 //! One that used up its tries is a dead letter: it stays, with what it says, until it is put back.
 
 mod kind;
 mod mailer;
+mod off;
 mod outbox;
 mod retry;
 mod send;
 
 pub use kind::{Always, Kind, Sent, Topic};
 pub use mailer::{Mailer, MailerError};
-pub use outbox::{NewMail, StoredMail, count_dead, count_late, dead, enqueue, latest, one};
+pub use off::{OFF_KEY_PURPOSE, OFF_PATH, Off, OffLinks};
+pub use outbox::{NewMail, StoredMail, count_dead, count_late, dead, enqueue, enqueue_chosen, latest, one};
 pub use retry::{retry, retry_all};
 pub use send::SendMail;

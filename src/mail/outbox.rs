@@ -3,11 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
-use super::kind::Kind;
+use super::kind::{Kind, Sent};
+use super::off::Off;
 use super::send::SendMail;
 use crate::base::EmailAddress;
 use crate::base::email_address::masked;
-use crate::base::ids::MailId;
+use crate::base::ids::{MailId, OrgId, PersonId};
 use crate::db::interval;
 use crate::jobs;
 
@@ -28,10 +29,22 @@ pub struct NewMail {
 /// # Errors
 /// Database errors only; an event that was written before is no error.
 pub async fn enqueue(conn: &mut PgConnection, mail: NewMail) -> Result<(), sqlx::Error> {
+    enqueue_chosen(conn, mail, None).await
+}
+
+/// As [`enqueue`], to somebody who may choose about mails of this kind in an organization.
+///
+/// # Errors
+/// As [`enqueue`].
+pub async fn enqueue_chosen(
+    conn: &mut PgConnection,
+    mail: NewMail,
+    by: Option<(OrgId, PersonId)>,
+) -> Result<(), sqlx::Error> {
     let id = MailId::fresh();
     let written = sqlx::query!(
-        "insert into mail (id, event, kind, recipient, subject, text_body, html_body)
-         values ($1, $2, $3, $4, $5, $6, $7) on conflict (event) do nothing",
+        "insert into mail (id, event, kind, recipient, subject, text_body, html_body, choice_org, choice_person)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (event) do nothing",
         id.0,
         mail.event,
         mail.kind.code(),
@@ -39,6 +52,8 @@ pub async fn enqueue(conn: &mut PgConnection, mail: NewMail) -> Result<(), sqlx:
         mail.subject.trim(),
         mail.text,
         mail.html,
+        by.map(|(org, _)| org.0),
+        by.map(|(_, person)| person.0),
     )
     .execute(&mut *conn)
     .await?;
@@ -67,9 +82,19 @@ pub struct StoredMail {
     pub last_error: String,
     /// Since when it is a dead letter: it used up its tries.
     pub dead_at: Option<DateTime<Utc>>,
+    /// Whose choice about which organization decides on such mails.
+    pub choice_org: Option<OrgId>,
+    pub choice_person: Option<PersonId>,
 }
 
 impl StoredMail {
+    /// What its reader may switch off; `None` for what is always sent, and for addresses that are nobody's.
+    #[must_use]
+    pub fn off(&self) -> Option<Off> {
+        let Sent::Chosen(topic) = Kind::parse(&self.kind)?.sent() else { return None };
+        Some(Off { org: self.choice_org?, person: self.choice_person?, topic })
+    }
+
     /// Who gets it, for those whom it does not concern.
     #[must_use]
     pub fn masked_recipient(&self) -> String {
@@ -91,7 +116,8 @@ pub async fn latest(conn: &mut PgConnection, limit: i64) -> Result<Vec<StoredMai
     sqlx::query_as!(
         StoredMail,
         r#"select id as "id: MailId", kind, recipient, subject, text_body as text, html_body as html, created_at,
-            sent_at, last_error, dead_at
+            sent_at, last_error, dead_at, choice_org as "choice_org: OrgId",
+            choice_person as "choice_person: PersonId"
            from mail order by created_at desc, id desc limit $1"#,
         limit,
     )
@@ -105,7 +131,8 @@ pub async fn one(conn: &mut PgConnection, id: MailId) -> Result<Option<StoredMai
     sqlx::query_as!(
         StoredMail,
         r#"select id as "id: MailId", kind, recipient, subject, text_body as text, html_body as html, created_at,
-            sent_at, last_error, dead_at
+            sent_at, last_error, dead_at, choice_org as "choice_org: OrgId",
+            choice_person as "choice_person: PersonId"
            from mail where id = $1"#,
         id.0,
     )
@@ -152,7 +179,8 @@ pub async fn dead(conn: &mut PgConnection, after: Option<MailId>, limit: i64) ->
     sqlx::query_as!(
         StoredMail,
         r#"select id as "id: MailId", kind, recipient, subject, text_body as text, html_body as html, created_at,
-            sent_at, last_error, dead_at
+            sent_at, last_error, dead_at, choice_org as "choice_org: OrgId",
+            choice_person as "choice_person: PersonId"
            from mail where dead_at is not null and ($1::uuid is null or id > $1) order by id limit $2"#,
         after.map(|id| id.0),
         limit,

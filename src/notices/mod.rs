@@ -17,6 +17,6 @@ mod write;
 pub use choice::Choice;
 pub use readers::{Usual, choices_of, choices_of_people, readers};
 pub use rule::{may_all, offered, usual};
-pub use save::{SaveError, save};
+pub use save::{SaveError, save, switch_off};
 pub use store::erase;
 pub use write::{Reader, write};

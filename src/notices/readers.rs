@@ -35,7 +35,7 @@ pub async fn readers(
             Choice::All => true,
         }
     });
-    Ok(told.filter_map(Reader::of).collect())
+    Ok(told.filter_map(|member| Reader::of(org, member)).collect())
 }
 
 /// What somebody chose of each topic, where they did.

@@ -8,7 +8,7 @@ use crate::orgs::{Permission, Role};
 #[must_use]
 pub fn may_all(topic: Topic, role: Role) -> bool {
     role.may(match topic {
-        Topic::LowBalance | Topic::AutoTopup | Topic::Receipt => Permission::HandleCredits,
+        Topic::LowBalance | Topic::AutoTopup | Topic::Receipt | Topic::Refunds => Permission::HandleCredits,
         Topic::Limit | Topic::KeyCreated => Permission::ManageAllKeys,
         Topic::WeeklySummary => Permission::SeeAllActivity,
         Topic::Webhooks => Permission::ManageSettings,
@@ -33,7 +33,7 @@ pub fn offered(topic: Topic, role: Role) -> Vec<Choice> {
 #[must_use]
 pub fn usual(topic: Topic, role: Role) -> Choice {
     match (topic, role) {
-        (Topic::LowBalance, Role::Owner | Role::Billing)
+        (Topic::LowBalance | Topic::Refunds, Role::Owner | Role::Billing)
         | (Topic::AutoTopup | Topic::WeeklySummary, Role::Owner)
         | (Topic::Webhooks, Role::Owner | Role::Admin) => Choice::All,
         (Topic::AutoTopup | Topic::Limit | Topic::KeyCreated, _) => Choice::Own,

@@ -5,8 +5,9 @@ use sqlx::PgConnection;
 
 use super::choice::Choice;
 use super::{rule, store};
-use crate::audit::{self, Action, Target};
-use crate::base::ids::PersonId;
+use crate::audit::{self, Action, Actor, Chain, Entry, Target};
+use crate::base::Origin;
+use crate::base::ids::{OrgId, PersonId};
 use crate::mail::Topic;
 use crate::orgs::{self, Acting, OrgError, Permission, Role};
 
@@ -58,4 +59,35 @@ pub async fn save(
     let entry = acting.entry(Action::NoticesChanged).on(Target::new("person", person, ""));
     audit::record(conn, entry.change(Value::Object(was), Value::Object(is))).await?;
     Ok(())
+}
+
+/// Switches one topic's mails off for somebody who need not be signed in, in the caller's transaction; again changes
+/// nothing. False for who is no member, and gets none of them.
+///
+/// # Errors
+/// Database errors only.
+pub async fn switch_off(
+    conn: &mut PgConnection,
+    (org, person): (OrgId, PersonId),
+    topic: Topic,
+    origin: &Origin,
+    usual: &(dyn Fn(Topic, Role) -> Choice + Send + Sync),
+) -> Result<bool, sqlx::Error> {
+    let role = orgs::hold_role(conn, org, person).await?;
+    let Some(role) = role.as_deref().and_then(Role::parse) else { return Ok(false) };
+    let usual = rule::within(topic, role, usual(topic, role));
+    let chosen = store::of_person(conn, org, person).await?.get(&topic).copied();
+    let old = chosen.map_or(usual, |chosen| rule::within(topic, role, chosen));
+    let changed = match usual {
+        Choice::No => store::forget_wish(conn, org, person, topic).await?,
+        _ => store::refuse(conn, org, person, topic).await?,
+    };
+    if changed && old != Choice::No {
+        let value = |choice: Choice| Value::Object(Map::from_iter([(topic.code().to_owned(), choice.as_str().into())]));
+        // Whoever has the mail has the link.
+        let entry = Entry::new(Chain::Org(org), Actor::Nobody, Action::NoticesChanged, origin);
+        let entry = entry.named("by the link in a mail").on(Target::new("person", person, ""));
+        audit::record(conn, entry.change(value(old), value(Choice::No))).await?;
+    }
+    Ok(true)
 }

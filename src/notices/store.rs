@@ -90,6 +90,38 @@ pub async fn set(
     Ok(())
 }
 
+/// Says no for good. False when that was said before, also by another process at the same moment.
+pub async fn refuse(conn: &mut PgConnection, org: OrgId, person: PersonId, topic: Topic) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "insert into notice_choice as c (org_id, person_id, topic, wanted) values ($1, $2, $3, 'no')
+         on conflict (org_id, person_id, topic) do update set wanted = 'no', changed_at = now() where c.wanted <> 'no'",
+        org.0,
+        person.0,
+        topic.code(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Takes back that somebody wanted what is not usual. False when there was nothing of it.
+pub async fn forget_wish(
+    conn: &mut PgConnection,
+    org: OrgId,
+    person: PersonId,
+    topic: Topic,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query!(
+        "delete from notice_choice where org_id = $1 and person_id = $2 and topic = $3 and wanted <> 'no'",
+        org.0,
+        person.0,
+        topic.code(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Forgets every choice in an organization, and what it was told once.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 
 use crate::base::EmailAddress;
+use crate::base::ids::{OrgId, PersonId};
 use crate::base::secret::Digest;
 use crate::mail::{self, Kind, NewMail};
 use crate::orgs::MemberRow;
@@ -14,13 +15,16 @@ pub struct Reader {
     /// Empty for an address that is no member's.
     pub name: String,
     pub email: EmailAddress,
+    /// Whose choice about which organization this mail is; `None` for an address that is no member's.
+    pub chooser: Option<(OrgId, PersonId)>,
 }
 
 impl Reader {
     /// `None` for a member whose address was erased.
     #[must_use]
-    pub fn of(member: &MemberRow) -> Option<Reader> {
-        Some(Reader { name: member.name.clone(), email: EmailAddress::parse(&member.email).ok()? })
+    pub fn of(org: OrgId, member: &MemberRow) -> Option<Reader> {
+        let email = EmailAddress::parse(&member.email).ok()?;
+        Some(Reader { name: member.name.clone(), email, chooser: Some((org, member.person)) })
     }
 }
 
@@ -36,13 +40,13 @@ pub async fn write(
     readers: Vec<Reader>,
     notice: &NoticeMail,
 ) -> anyhow::Result<()> {
-    for Reader { name, email } in readers {
+    for Reader { name, email, chooser } in readers {
         let mail = emails::notice(&NoticeMail { name, ..notice.clone() })?;
         // The address itself would outlive the mail, whose event is kept for ever.
         let reader = &Digest::of(email.canonical()).to_hex()[..16];
         let event = format!("{event}:{reader}");
         let new = NewMail { event, kind, to: email, subject: mail.subject, text: mail.text, html: mail.html };
-        mail::enqueue(conn, new).await?;
+        mail::enqueue_chosen(conn, new, chooser).await?;
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ mod mails;
 mod methods;
 mod payment;
 mod refund;
+mod returned;
 mod reversals;
 mod start;
 mod store;

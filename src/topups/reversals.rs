@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 
 use super::book::{by_program, clearing};
 use super::payment::{DisputeSeen, DisputeState, Payment, RefundSeen, RefundState};
+use super::returned::{self, Contested, News};
 use super::store::{self, DisputeRow, NewRefund, RefundRow};
 use super::topup::TopUp;
 use crate::audit::{self, Action};
@@ -50,7 +51,7 @@ pub async fn take(
     store::set_taken_back(conn, topup).await?;
     let new = NewRefund { id, amount, credits, fee, origin, by };
     store::insert_refund(conn, topup, &new).await?;
-    Ok(RefundRow { id, amount, credits, fee, state: "pending".to_owned() })
+    Ok(RefundRow { id, amount, credits, fee, state: "pending".to_owned(), origin: origin.to_owned() })
 }
 
 /// Writes down how a refund ended. One that failed gives back what was taken; what ended stays so.
@@ -83,7 +84,11 @@ pub async fn settle(
     }
     let after = json!({ "amount": row.amount.exact(), "state": text });
     audit::record(conn, by_program(topup, Action::RefundEnded).change(Value::Null, after)).await?;
-    Ok(())
+    match state {
+        RefundState::Pending => Ok(()),
+        RefundState::Succeeded => returned::tell(conn, topup, News::Refunded(row)).await,
+        RefundState::Failed => returned::tell(conn, topup, News::RefundFailed(row, failure)).await,
+    }
 }
 
 async fn dispute(conn: &mut PgConnection, topup: &mut TopUp, seen: &DisputeSeen) -> anyhow::Result<()> {
@@ -127,7 +132,14 @@ async fn dispute(conn: &mut PgConnection, topup: &mut TopUp, seen: &DisputeSeen)
     let after = json!({ "amount": seen.amount.exact(), "state": text, "reason": seen.reason });
     let entry = by_program(topup, Action::DisputeChanged);
     audit::record(conn, entry.change(before.map_or(Value::Null, Value::String), after)).await?;
-    Ok(())
+    let about = Contested { id: row.id, seen, credits, fee, taken_before: taken };
+    match seen.state {
+        // Nothing was taken, and nothing is asked of anybody here.
+        DisputeState::Inquiry => Ok(()),
+        DisputeState::Open => returned::tell(conn, topup, News::Opened(about)).await,
+        DisputeState::Won => returned::tell(conn, topup, News::Won(about)).await,
+        DisputeState::Lost => returned::tell(conn, topup, News::Lost(about)).await,
+    }
 }
 
 /// Moves credits and fee between their accounts and the processor's, each as a transfer of its own. A refund and a

@@ -66,6 +66,8 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/email/revert", Anybody),
     ("post", "/oidc/sign-in", Anybody),
     ("get", "/oidc/{provider}/callback", Anybody),
+    ("get", "/unsubscribe", Anybody),
+    ("post", "/unsubscribe", Anybody),
     ("get", "/claim", Anybody),
     ("post", "/claim", Anybody),
     ("get", "/key", Anybody),

@@ -86,6 +86,8 @@ async fn send(patient: &Patient<'_>, mailer: &Mailer, to: &EmailAddress) -> Find
         sent_at: None,
         last_error: String::new(),
         dead_at: None,
+        choice_org: None,
+        choice_person: None,
     };
     match tokio::time::timeout(LIMIT, mailer.send(&mail)).await {
         Ok(Ok(())) => {

@@ -7,6 +7,7 @@ pub mod list;
 pub mod members;
 pub mod notifications;
 pub mod organization;
+pub mod unsubscribe;
 
 use crate::orgs::role::TABLE;
 use crate::orgs::{Member, OrgError, Role};

@@ -49,7 +49,7 @@ async fn readers(conn: &mut PgConnection, org: OrgId, alert: &Alert) -> Result<V
     let usual = Usual::with(alert);
     let usual = move |role| usual.choice(Topic::LowBalance, role);
     let members = notices::readers(conn, org, Topic::LowBalance, &[], &usual).await?.into_iter();
-    let more = alert.more.iter().map(|email| Reader { name: String::new(), email: email.clone() });
+    let more = alert.more.iter().map(|email| Reader { name: String::new(), email: email.clone(), chooser: None });
     let mut known = HashSet::new();
     Ok(members.chain(more).filter(|reader| known.insert(reader.email.canonical())).collect())
 }

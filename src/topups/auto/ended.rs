@@ -44,6 +44,7 @@ pub async fn ended(conn: &mut PgConnection, topup: &TopUp, state: State, reason:
 pub async fn declined(conn: &mut PgConnection, rule: &Rule, attempt: TopUpId, reason: &str) -> anyhow::Result<()> {
     let declines = rule.declines + 1;
     if declines < MAX_DECLINES || !rule.enabled {
+        About::Failed { attempt, in_a_row: declines, reason: reason.to_owned() }.enqueue(conn, rule.org).await?;
         return Ok(retry_later(conn, rule, attempt, declines).await?);
     }
     ledger::clear_watch(conn, rule.org, WatchKind::AutoTopup).await?;

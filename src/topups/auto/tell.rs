@@ -18,15 +18,17 @@ use crate::orgs;
 use crate::topups::mails::{self, Reader, fact};
 use crate::topups::processors::Processors;
 use crate::topups::store::{self, AutoCharged};
-use crate::topups::topup::State;
+use crate::topups::topup::{State, TopUp};
 use crate::web::views::emails::NoticeMail;
 
 const PAGE: &str = "/credits/auto";
 
 /// What there is to tell.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum About {
+    /// A charge failed, and will be tried again while the rule is on; which one in a row it was, and why.
+    Failed { attempt: TopUpId, in_a_row: i32, reason: String },
     /// Too many declines in a row; the last attempt.
     Stopped { attempt: TopUpId },
     /// A cap is reached, and nothing is bought before this day.
@@ -37,13 +39,14 @@ pub enum About {
 
 impl About {
     /// Adds the job that tells of it, in the caller's transaction.
-    pub async fn enqueue(self, conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
-        jobs::enqueue(conn, &TellOfAutoTopup { org, about: self }, &self.event(org)).await
+    pub async fn enqueue(&self, conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
+        jobs::enqueue(conn, &TellOfAutoTopup { org, about: self.clone() }, &self.event(org)).await
     }
 
     /// Its name, for ever.
-    fn event(self, org: OrgId) -> String {
+    fn event(&self, org: OrgId) -> String {
         match self {
+            About::Failed { attempt, .. } => format!("auto_topup_failed:{org}:{attempt}"),
             About::Stopped { attempt } => format!("auto_topup_stopped:{org}:{attempt}"),
             About::Capped { until } => format!("auto_topup_capped:{org}:{until}"),
             About::Confirm { attempt } => format!("auto_topup_confirm:{org}:{attempt}"),
@@ -65,25 +68,30 @@ impl TaskHandler for TellOfAutoTopup {
         let pool = context.get_ext::<PgPool>().ok_or("no database")?;
         let processors = context.get_ext::<Processors>().ok_or("no processors")?;
         let links = Links { base: processors.public_url.clone() };
-        tell(pool, &links, self.org, self.about).await.map_err(|error| {
+        tell(pool, &links, self.org, &self.about).await.map_err(|error| {
             tracing::error!(org = %self.org, %error, "mails about auto top-up were not written yet");
             error.to_string()
         })
     }
 }
 
-async fn tell(pool: &PgPool, links: &Links, org: OrgId, about: About) -> anyhow::Result<()> {
+async fn tell(pool: &PgPool, links: &Links, org: OrgId, about: &About) -> anyhow::Result<()> {
     let mut tx = pool.begin().await?;
     let Some(name) = orgs::find_org(&mut tx, org).await? else { return Ok(()) };
     let Some(rule) = store::rule(&mut tx, org).await? else { return Ok(()) };
     let balance = ledger::credit_state(&mut tx, org).await?.posted;
     let (kind, notice) = match about {
+        About::Failed { attempt, in_a_row, reason } => {
+            let topup = store::find(&mut tx, org, *attempt).await?;
+            let failed = failed(links, &rule, &name, (balance, topup.as_ref()), (*in_a_row, reason));
+            (Kind::AutoTopupFailed, Some(failed))
+        }
         About::Stopped { .. } => (Kind::AutoTopupStopped, Some(stopped(links, &rule, &name, balance))),
         About::Capped { until } => {
             let charged = store::auto_charged(&mut tx, org).await?;
-            (Kind::AutoTopupCapped, Some(capped(links, &rule, &name, (balance, &charged), until)))
+            (Kind::AutoTopupCapped, Some(capped(links, &rule, &name, (balance, &charged), *until)))
         }
-        About::Confirm { attempt } => (Kind::AutoTopupConfirm, confirm(&mut tx, links, org, &name, attempt).await?),
+        About::Confirm { attempt } => (Kind::AutoTopupConfirm, confirm(&mut tx, links, org, &name, *attempt).await?),
     };
     if let Some(notice) = notice {
         let readers = readers(&mut tx, &rule).await?;
@@ -103,9 +111,13 @@ async fn readers(conn: &mut PgConnection, rule: &Rule) -> Result<Vec<Reader>, sq
 }
 
 /// The same for webhooks.
-fn told(rule: &Rule, balance: Usd, about: About) -> (EventKind, Payload) {
+fn told(rule: &Rule, balance: Usd, about: &About) -> (EventKind, Payload) {
     let payload = Payload::new().with("below", rule.below.exact()).with("balance", balance.exact());
     match about {
+        About::Failed { attempt, in_a_row, reason } => (
+            EventKind::AutoTopupFailed,
+            payload.with("topup", attempt.to_string()).with("in_a_row", *in_a_row).with("reason", reason.clone()),
+        ),
         About::Stopped { attempt } => (
             EventKind::AutoTopupStopped,
             payload.with("topup", attempt.to_string()).with("reason", rule.stopped_reason.clone()),
@@ -118,6 +130,42 @@ fn told(rule: &Rule, balance: Usd, about: About) -> (EventKind, Payload) {
                 .with("cap_month", rule.cap_month.exact()),
         ),
         About::Confirm { attempt } => (EventKind::AutoTopupConfirm, payload.with("topup", attempt.to_string())),
+    }
+}
+
+fn failed(
+    links: &Links,
+    rule: &Rule,
+    name: &str,
+    (balance, topup): (Usd, Option<&TopUp>),
+    (in_a_row, reason): (i32, &str),
+) -> NoticeMail {
+    let again = if rule.enabled {
+        format!(
+            "It is tried again in an hour if the credits are still below {} then. This was failure {in_a_row} in a row; \
+             with {MAX_DECLINES} it is switched off.",
+            rule.below.display()
+        )
+    } else {
+        "Auto top-up is switched off, so it is not tried again.".to_owned()
+    };
+    let mut facts = vec![("Reason".to_owned(), reason.to_owned())];
+    facts.extend(topup.into_iter().flat_map(|topup| [fact("Credits", topup.credits), fact("To pay", topup.total)]));
+    facts.push(fact("Credits now", balance));
+    NoticeMail {
+        subject: format!("A charge for {name} failed"),
+        lines: vec![
+            format!(
+                "Auto top-up of {name} on {} tried to buy credits, and the charge failed. Nothing was bought.",
+                links.instance()
+            ),
+            format!("{again} You can add credits yourself or choose another payment method."),
+        ],
+        facts,
+        action: "See auto top-up".into(),
+        link: links.to(PAGE),
+        footer: "Who gets this stands under Settings, Notifications.".into(),
+        ..NoticeMail::default()
     }
 }
 

@@ -13,6 +13,15 @@ pub struct Seller {
 }
 
 impl Seller {
+    /// The address of a page here; empty where it is not known where the house is reached.
+    #[must_use]
+    pub fn link(&self, path: &str) -> String {
+        match self.site.as_str() {
+            "" => String::new(),
+            site => format!("{}{path}", site.trim_end_matches('/')),
+        }
+    }
+
     /// What stands on a receipt, a line each.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {

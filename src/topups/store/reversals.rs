@@ -27,6 +27,8 @@ pub struct RefundRow {
     pub credits: Usd,
     pub fee: Usd,
     pub state: String,
+    /// As [`NewRefund::origin`].
+    pub origin: String,
 }
 
 /// A refund as its organization sees it.
@@ -82,7 +84,8 @@ pub async fn lock_refund(
 ) -> Result<Option<RefundRow>, sqlx::Error> {
     sqlx::query_as!(
         RefundRow,
-        r#"select id as "id: RefundId", amount as "amount: Usd", credits as "credits: Usd", fee as "fee: Usd", state
+        r#"select id as "id: RefundId", amount as "amount: Usd", credits as "credits: Usd", fee as "fee: Usd", state,
+            origin
            from refund
            where org_id = $1 and topup_id = $2 and (id = $3 or (processor = $4 and processor_ref = $5))
            order by id limit 1 for update"#,
@@ -111,7 +114,8 @@ pub async fn refund_is_known(conn: &mut PgConnection, processor: &str, reference
 pub async fn refund_row(conn: &mut PgConnection, org: OrgId, id: RefundId) -> Result<Option<RefundRow>, sqlx::Error> {
     sqlx::query_as!(
         RefundRow,
-        r#"select id as "id: RefundId", amount as "amount: Usd", credits as "credits: Usd", fee as "fee: Usd", state
+        r#"select id as "id: RefundId", amount as "amount: Usd", credits as "credits: Usd", fee as "fee: Usd", state,
+            origin
            from refund where org_id = $1 and id = $2 for update"#,
         org.0,
         id.0,
@@ -173,7 +177,7 @@ pub async fn due_refunds(conn: &mut PgConnection, limit: i64) -> Result<Vec<Open
             end
            from due where r.org_id = due.org_id and r.id = due.id
            returning r.org_id as "org: OrgId", r.topup_id as "topup: TopUpId", r.id as "id: RefundId",
-            r.amount as "amount: Usd", r.credits as "credits: Usd", r.fee as "fee: Usd", r.state"#,
+            r.amount as "amount: Usd", r.credits as "credits: Usd", r.fee as "fee: Usd", r.state, r.origin"#,
         limit,
     )
     .fetch_all(&mut *conn)
@@ -181,8 +185,15 @@ pub async fn due_refunds(conn: &mut PgConnection, limit: i64) -> Result<Vec<Open
     let mut open = Vec::with_capacity(rows.len());
     for row in rows {
         let found = super::find(conn, row.org, row.topup).await?;
-        let refund = RefundRow { id: row.id, amount: row.amount, credits: row.credits, fee: row.fee, state: row.state };
-        open.extend(found.map(|topup| OpenRefund { topup, row: refund }));
+        let row = RefundRow {
+            id: row.id,
+            amount: row.amount,
+            credits: row.credits,
+            fee: row.fee,
+            state: row.state,
+            origin: row.origin,
+        };
+        open.extend(found.map(|topup| OpenRefund { topup, row }));
     }
     Ok(open)
 }

@@ -2,7 +2,7 @@
 
 use super::hooks as views;
 use super::notices;
-use super::samples::{Sample, push, shell, when};
+use super::samples::{Sample, public, push, shell, when};
 use super::{Badge, Choice, Field, Pager};
 
 pub(super) fn push_all(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
@@ -22,6 +22,15 @@ pub(super) fn push_all(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()>
     push(out, "notifications_people", &people(theme))?;
     let nobody = notices::People { rows: Vec::new(), search: Field::of("zzz"), ..people(theme) };
     push(out, "notifications_nobody", &nobody)?;
+    let off = notices::Off {
+        page: public(theme, "Stop these mails"),
+        token: "SAMPLE".into(),
+        label: "Refunds and disputes".into(),
+        note: "A payment went back or could not, its bank contests it, or has decided.".into(),
+        org_name: "Northwind Studio".into(),
+        email: "a…@northwind.example".into(),
+    };
+    push(out, "notifications_off", &off)?;
     push(out, "webhooks", &index(theme))?;
     push(out, "webhooks_empty", &views::Index { rows: Vec::new(), full: false, ..index(theme) })?;
     push(out, "webhook_new", &hook_form(theme, "whk_1"))?;

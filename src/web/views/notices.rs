@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::common::{Choice, Field, Pager};
 use super::filters;
-use super::shell::Shell;
+use super::shell::{PublicPage, Shell};
 
 /// `GET /settings/notifications`, and of somebody else `/settings/notifications/{person}`. Fields: one for each topic.
 #[derive(Clone, Debug, Default, Template)]
@@ -26,6 +26,21 @@ pub struct Form {
     pub may_people: bool,
     pub may_webhooks: bool,
     pub may_change: bool,
+}
+
+/// `GET /unsubscribe?token=`: asks whether mails about a topic are to stop.
+#[derive(Clone, Template)]
+#[template(path = "notices/off.html")]
+pub struct Off {
+    pub page: PublicPage,
+    /// It must not reach a log.
+    pub token: String,
+    /// Of the topic.
+    pub label: String,
+    pub note: String,
+    pub org_name: String,
+    /// Where the mails go, masked.
+    pub email: String,
 }
 
 /// A topic and what can be chosen of it.

@@ -1,7 +1,11 @@
 //! Notifications and webhooks in a real browser: every page of them, and a message sent by hand.
 
+use farebox::base::Secret;
+use farebox::mail::{OFF_KEY_PURPOSE, Off, OffLinks, Topic};
+
 use super::Browser;
 use super::pages::Inspector;
+use crate::support::farebox::SECRET_KEY;
 use crate::support::receiver::{Answer, Receiver};
 use crate::support::visitor::Visitor;
 use crate::support::{Farebox, Options, team};
@@ -20,7 +24,7 @@ async fn mails_are_chosen_and_a_webhook_is_tried_by_hand() {
     let mut inspector = Inspector::new(&browser);
     inspector.visit("notifications-personal", "/settings/notifications").await;
 
-    team::create(&mut ada, "Northwind Studio, Research and Development").await;
+    let org = team::create(&mut ada, "Northwind Studio, Research and Development").await;
     let address = "maximiliane.featherstonehaugh.cholmondeley@example.com";
     let mut guest = Visitor::member(&farebox, address, PASSWORD).await;
     team::bring_in(&farebox, &mut ada, &mut guest, address, "billing").await;
@@ -36,6 +40,23 @@ async fn mails_are_chosen_and_a_webhook_is_tried_by_hand() {
     inspector.look("notifications-people").await;
     let person = team::person(&farebox, address).await;
     inspector.visit("notifications-person", &format!("/settings/notifications/{person}")).await;
+
+    // The link in the head of a mail to the guest.
+    let mut key = [0; 32];
+    hex::decode_to_slice(SECRET_KEY, &mut key).expect("a key");
+    let key = farebox::config::derived_key(&Secret::new(key), OFF_KEY_PURPOSE);
+    let off = Off { org: org.parse().expect("an id"), person: person.parse().expect("an id"), topic: Topic::Refunds };
+    let link = OffLinks::new(farebox.base.parse().expect("an address"), key).link(off);
+    browser.open(link.trim_start_matches(&farebox.base)).await;
+    browser.shows("Mails about “Refunds and disputes” of Northwind Studio").await;
+    inspector.look("unsubscribe").await;
+    browser.press("Send no more of these").await;
+    browser.shows("These mails have stopped").await;
+    inspector.look("unsubscribe-done").await;
+    assert_eq!(
+        farebox.text("select topic || ' ' || wanted from notice_choice where topic = 'refunds'").await,
+        "refunds no"
+    );
 
     inspector.visit("webhooks-empty", "/settings/webhooks").await;
     browser.press("Add a webhook").await;

@@ -372,6 +372,8 @@ async fn a_charge_is_sent_again_for_an_hour_given_up_after_two_and_credited_when
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_declines_in_a_row_switch_it_off_and_say_so() {
     let town = Town::with_rule("1000", "1000").await;
+    let receiver = Receiver::start().await;
+    let hook = receiver::add(&mut town.ada(), &receiver.url("/"), &["auto_topup.failed", "auto_topup.stopped"]).await;
     town.shop.stripe.set_switches(Switches { decline: 2, ..Switches::default() });
     town.bring_to("9").await;
     town.turns(&["failed"]).await;
@@ -381,6 +383,22 @@ async fn three_declines_in_a_row_switch_it_off_and_say_so() {
     // A success begins the count anew.
     town.turns(&["failed", "failed", "paid"]).await;
     assert_eq!(town.farebox.text("select declines::text from auto_topup").await, "0");
+    let failed = town.mailed("auto_topup_failed").await;
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    for (number, (to, text)) in failed.iter().enumerate() {
+        assert_eq!(to, "ada@example.com");
+        let in_a_row = format!("This was failure {} in a row", number + 1);
+        for part in ["Nothing was bought.", "again in an hour", "To pay: $21.10", "Credits now: $9.00", &in_a_row] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    let first = "select 'top_' || replace(id::text, '-', '') from topup where origin = 'auto' order by id limit 1";
+    let topup = town.farebox.text(first).await;
+    let reason = town.farebox.text("select failure from topup where origin = 'auto' order by id limit 1").await;
+    let said = json!({ "organization": town.key.org, "below": "10", "balance": "9", "topup": topup, "in_a_row": 1,
+        "reason": reason });
+    assert_eq!(reason, "The payment was declined.");
+    assert_eq!(receiver.told("auto_topup.failed", &hook).await, said);
 
     let insufficient = Switches { decline: 9, decline_code: "insufficient_funds".into(), ..Switches::default() };
     town.shop.stripe.set_switches(insufficient);
@@ -406,6 +424,21 @@ async fn three_declines_in_a_row_switch_it_off_and_say_so() {
     let logged =
         "select count(*)::text from audit_entry where action = 'credits.auto_topup_stopped' and actor_kind = 'system'";
     assert_eq!(town.farebox.text(logged).await, "1");
+    // The last one is told of as what it led to. All messages again, also to another process, tell nothing again.
+    let second = town.another().await;
+    for node in [&town.farebox, &second] {
+        sqlx::query("delete from processor_event").execute(&node.pool).await.expect("an inbox that forgot");
+        for event in town.shop.stripe.events() {
+            assert_eq!(crate::support::shop::deliver_signed(node, &event).await, 200);
+        }
+        crate::support::shop::applied(node).await;
+    }
+    assert_eq!(town.mailed("auto_topup_failed").await.len(), 4);
+    assert_eq!(town.mailed("auto_topup_stopped").await.len(), 1);
+    let told = "select string_agg(kind || ' ' || times, ', ' order by kind) from
+        (select kind, count(*) as times from hook_event group by kind) each";
+    assert_eq!(town.farebox.text(told).await, "auto_topup.failed 4, auto_topup.stopped 1");
+    drop(second);
     // Off is off.
     town.shop.stripe.set_switches(Switches::default());
     town.bring_to("20").await;

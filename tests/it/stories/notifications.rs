@@ -31,13 +31,13 @@ async fn told(farebox: &Farebox, kind: &str) -> String {
     readers.join(" ")
 }
 
-async fn choose(who: &mut Visitor<'_>, fields: &[(&str, &str)]) {
+pub async fn choose(who: &mut Visitor<'_>, fields: &[(&str, &str)]) {
     let saved = who.submit(PAGE, PAGE, fields).await;
     assert_eq!((saved.status, saved.location.as_str()), (303, PAGE), "{}", saved.body);
 }
 
 /// An organization with somebody in every role.
-async fn everybody<'a>(farebox: &'a Farebox) -> (OrgId, Vec<Visitor<'a>>) {
+pub async fn everybody<'a>(farebox: &'a Farebox) -> (OrgId, Vec<Visitor<'a>>) {
     let mut owner = Visitor::member(farebox, "owner@example.com", PASSWORD).await;
     let org = team::create(&mut owner, "Analytical Engines").await;
     let mut all = vec![owner];
@@ -51,7 +51,7 @@ async fn everybody<'a>(farebox: &'a Farebox) -> (OrgId, Vec<Visitor<'a>>) {
 }
 
 /// Falls below the amount of the alert, from well above.
-async fn low(farebox: &Farebox, org: OrgId) {
+pub async fn low(farebox: &Farebox, org: OrgId) {
     correct(&farebox.pool, org, "20").await;
     correct(&farebox.pool, org, "-20").await;
 }
