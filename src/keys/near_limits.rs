@@ -68,11 +68,16 @@ pub struct Whose {
 
 /// Runs until `stop`, in every process: each mark is read by one of them.
 pub async fn run(pool: PgPool, links: Links, stop: CancellationToken) {
-    let mut forgotten: Option<Instant> = None;
+    let (mut forgotten, mut after): (Option<Instant>, Option<Place>) = (None, None);
     loop {
-        if let Err(error) = round(&pool, &links).await {
-            tracing::warn!(%error, "limits that came near were not looked for; trying again");
-        }
+        // Where the last round ended: marks that cannot be told of never keep those behind them waiting.
+        after = round_after(&pool, &links, after).await.map_or_else(
+            |error| {
+                tracing::warn!(%error, "limits that came near were not looked for; trying again");
+                None
+            },
+            |(_, next)| next,
+        );
         if forgotten.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
             forgotten = Some(Instant::now());
             if let Err(error) = forget(&pool).await {
@@ -90,16 +95,24 @@ async fn forget(pool: &PgPool) -> Result<(), sqlx::Error> {
     store::forget_told(&mut *pool.acquire().await?, KEPT_DAYS).await
 }
 
+/// Of a mark, in the order in which they are read.
+type Place = (OrgId, i64);
+
 /// Reads the marks that there are, once. Gives how many limits were told of.
 ///
 /// # Errors
 /// Database errors only; a mail that cannot be written leaves its mark for the next round.
 pub async fn round(pool: &PgPool, links: &Links) -> anyhow::Result<usize> {
+    Ok(round_after(pool, links, None).await?.0)
+}
+
+/// The same from a place on; also gives where the next one begins, `None` after the last mark.
+async fn round_after(pool: &PgPool, links: &Links, mut after: Option<Place>) -> anyhow::Result<(usize, Option<Place>)> {
     let mut conn = pool.acquire().await?;
-    let (mut told, mut after) = (0, None);
+    let mut told = 0;
     for _ in 0..BATCH {
         let mut tx = conn.begin().await?;
-        let Some(mark) = store::next_mark(&mut tx, after).await? else { break };
+        let Some(mark) = store::next_mark(&mut tx, after).await? else { return Ok((told, None)) };
         after = Some((mark.org, mark.id));
         // One that fails keeps no other from being told of.
         match tell(&mut tx, links, &mark).await {
@@ -114,7 +127,7 @@ pub async fn round(pool: &PgPool, links: &Links) -> anyhow::Result<usize> {
             }
         }
     }
-    Ok(told)
+    Ok((told, after))
 }
 
 /// Tells of every limit of a meter that is near and was not told of, in the caller's transaction. Gives how many.

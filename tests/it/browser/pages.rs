@@ -13,8 +13,9 @@ use crate::support::visitor::{Visitor, mailed_link, recovery_link};
 const WIDTHS: [u32; 2] = [1280, 360];
 /// Between and below these, a page only has to fit; 320 is what WCAG asks of text that is zoomed to 400 %.
 const OTHER_WIDTHS: [u32; 3] = [1000, 700, 320];
-/// And which rules of axe are asked in it: all, and then what a change of colours can break.
-const THEMES: [(&str, &[&str]); 2] = [("light", &[]), ("dark", &["color-contrast"])];
+const THEMES: [&str; 2] = ["light", "dark"];
+/// At full size, which rules of axe are asked in each: all, and then what a change of colours can break.
+const RULES: [&[&str]; 2] = [&[], &["color-contrast"]];
 
 /// Looks at pages and gathers what is wrong with them.
 pub struct Inspector<'a> {
@@ -23,11 +24,18 @@ pub struct Inspector<'a> {
     wrong: String,
     /// `FAREBOX_TEST_PICTURES=1` keeps a picture of each page in `target/screenshots`.
     pictures: bool,
+    full: bool,
 }
 
 impl<'a> Inspector<'a> {
     pub fn new(browser: &'a Browser) -> Inspector<'a> {
-        Inspector { browser, axe: axe::source(), wrong: String::new(), pictures: size::pictures() }
+        Inspector {
+            browser,
+            axe: axe::source(),
+            wrong: String::new(),
+            pictures: size::pictures(),
+            full: size::scale(false, true),
+        }
     }
 
     /// Everything that was wrong with the pages that were seen.
@@ -45,10 +53,19 @@ impl<'a> Inspector<'a> {
         axe::load(self.browser, &self.axe).await;
         for width in WIDTHS {
             self.browser.width(width).await;
-            for (theme, rules) in THEMES {
+            for (theme, rules) in THEMES.into_iter().zip(RULES) {
+                // All rules in each width and each theme. What is seen in one width only is asked for in one theme only then.
+                let rules = if self.full { rules } else { &[] };
+                let asked = self.full || (width == WIDTHS[0]) == (theme == THEMES[0]);
+                if !asked && !self.pictures {
+                    continue;
+                }
                 self.browser.prefer(theme).await;
                 if self.pictures {
                     overflow::screenshot(self.browser, &format!("{name}-{width}-{theme}")).await;
+                }
+                if !asked {
+                    continue;
                 }
                 for found in axe::violations(self.browser, rules).await {
                     let _ = writeln!(self.wrong, "{name} {width} {theme}: {found}");
@@ -71,7 +88,7 @@ impl<'a> Inspector<'a> {
             }
         }
         self.browser.width(WIDTHS[0]).await;
-        self.browser.prefer(THEMES[0].0).await;
+        self.browser.prefer(THEMES[0]).await;
     }
 }
 
