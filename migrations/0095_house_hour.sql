@@ -33,10 +33,6 @@ create table house_late (
 create index house_late_by_hour on house_late (hour);
 revoke all on house_hour, house_until, house_late from farebox_tenant;
 
--- Found by their hour, whoever's they are, and those of a model at a provider.
-create index usage_hour_by_hour on usage_hour (hour);
-create index usage_hour_by_model on usage_hour (model, provider, hour);
-
 -- As the owner: what a tenant changes is marked, too.
 create function mark_late_hour() returns trigger language plpgsql security definer
     set search_path = pg_catalog, pg_temp as $$
@@ -46,8 +42,8 @@ begin
 end $$;
 revoke all on function mark_late_hour() from public;
 
--- An hour is summed three hours after its end at the earliest (`activity/house.rs`). Whoever counted without a mark began
--- within one hour of its end, and no transaction lasts for two.
+-- An hour is summed three hours after its end at the earliest, by the clock of the database, and not while a transaction runs
+-- that began within one hour of its end (`activity/house.rs`): whoever counted without a mark is over by then.
 create trigger usage_hour_late after insert or update on usage_hour for each row
     when (new.hour < now() - interval '2 hours') execute function mark_late_hour();
 create trigger usage_hour_gone after delete on usage_hour for each row

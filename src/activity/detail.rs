@@ -108,10 +108,10 @@ fn explain(row: &store::DetailRow, extra: &Extra, price: &store::PriceRow) -> Pr
         audio_tokens: extra.units.audio,
         audio_output_tokens: extra.units.audio_output,
         // A call that cost nothing was not charged for as a call either.
-        requests: if extra.units.search > 0 { extra.units.search } else { u64::from(billed.is_positive()) },
+        requests: extra.units.search.unwrap_or_else(|| u64::from(billed.is_positive())),
     };
     let mut explained = if billed.is_zero() { Vec::new() } else { lines(&usage, &price.price) };
-    if extra.units.search > 0 {
+    if extra.units.search.is_some() {
         for line in &mut explained {
             if let PriceLine::Priced(line) = line {
                 line.name_search_units();

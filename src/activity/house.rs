@@ -16,10 +16,12 @@ const EVERY: Duration = Duration::from_mins(1);
 /// An hour is summed so long after its end: nearly all its calls are settled then. Not shorter than what the trigger on
 /// `usage_hour` relies on (`migrations/0095_house_hour.sql`).
 const REST: TimeDelta = TimeDelta::hours(3);
-/// Hours that one transaction sums: few, so that it is short however many organizations there are.
-const HOURS: TimeDelta = TimeDelta::hours(12);
-/// Hours in which somebody counted later that it sums again.
-const AGAIN: i64 = 12;
+/// Who counts in an hour and began so long after its end leaves a mark, by the same trigger.
+const MARKS_FROM: TimeDelta = TimeDelta::hours(1);
+/// Hours that one transaction sums, and hours in which somebody counted later that it sums again. Where these are too many
+/// for [`BEGIN`], one of each.
+const PIECES: [i32; 2] = [12, 1];
+const BEGIN: &str = "begin; set local statement_timeout = '60s'";
 /// Transactions of one round: a year of an instance that had no such sums before. What is left waits for the next round.
 const MAX_PIECES: u32 = 800;
 
@@ -44,7 +46,11 @@ pub async fn keep_house(pool: PgPool, stop: CancellationToken) {
 pub async fn sum_house(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
     let mut hours = 0;
     for _ in 0..MAX_PIECES {
-        let piece = sum_piece(pool, hour_of(now - REST)).await?;
+        let [many, one] = PIECES;
+        let piece = match sum_piece(pool, now, many).await {
+            Ok(piece) => piece,
+            Err(_) => sum_piece(pool, now, one).await?,
+        };
         if piece == 0 {
             break;
         }
@@ -53,16 +59,19 @@ pub async fn sum_house(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, sqlx::E
     Ok(hours)
 }
 
-/// `over` is the end of the last hour that may be summed.
-async fn sum_piece(pool: &PgPool, over: DateTime<Utc>) -> Result<u64, sqlx::Error> {
-    let mut tx = pool.begin().await?;
+/// At most `most` hours of each kind.
+async fn sum_piece(pool: &PgPool, now: DateTime<Utc>, most: i32) -> Result<u64, sqlx::Error> {
+    let mut tx = pool.begin_with(BEGIN).await?;
     if !store::lock_house(&mut tx).await? {
         return Ok(0);
     }
-    let Some(from) = store::house_until(&mut tx).await? else { return Ok(0) };
-    let until = over.min(from + HOURS).max(from);
+    // The end of the last hour that may be summed. Whoever marks does so by the database's clock, and as of its beginning.
+    let clock = store::running_since(&mut tx).await?;
+    let over = hour_of((now.min(clock.now) - REST).min(clock.oldest - MARKS_FROM));
+    let Some(from) = store::house_until(&mut tx).await?.filter(|from| *from <= over) else { return Ok(0) };
+    let until = over.min(from + TimeDelta::hours(most.into()));
     // Before the sums are read, so that a mark is only gone with what it stands for.
-    let late = store::take_late(&mut tx, AGAIN).await?;
+    let late = store::take_late(&mut tx, most.into()).await?;
     let again: Vec<DateTime<Utc>> = late.into_iter().filter(|hour| *hour < from).collect();
     if again.is_empty() && until == from {
         tx.commit().await?;

@@ -92,8 +92,8 @@ pub struct Units {
     pub audio: u64,
     /// Of the tokens of the answer: audio.
     pub audio_output: u64,
-    /// Search units of a call that ranks documents.
-    pub search: u64,
+    /// Search units of a call that ranks documents; `None` for every other call.
+    pub search: Option<u64>,
 }
 
 impl Units {

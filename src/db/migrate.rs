@@ -1,15 +1,63 @@
 //! Bringing the schema up to date.
 
-use sqlx::PgPool;
+use std::time::Duration;
+
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{Connection, PgConnection, PgPool};
 
 /// Every file of `migrations/`, inside the binary.
 pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
-/// Applies what is missing; safe to run from several processes at once (an advisory lock orders them).
+/// Held by the process that migrates, for as long as its connection lasts.
+const LOCK: i64 = 0x6661_7265_0001;
+/// How often, and for how long, a process waits for another one that migrates: an index of a large table takes minutes.
+const EVERY: Duration = Duration::from_millis(250);
+const TRIES: u32 = 14_400;
+
+/// Applies what is missing; safe to run from several processes at once (a lock orders them).
 ///
 /// # Errors
 /// When a migration fails, or one that was applied has been changed since.
 pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
-    MIGRATOR.run(pool).await
+    let mut conn = pool.acquire().await?.detach();
+    // What a page may take is no measure for an index.
+    sqlx::query("set statement_timeout = 0").execute(&mut conn).await?;
+    let done = migrate_with(&mut conn).await;
+    // The lock goes with the connection.
+    conn.close().await.ok();
+    done
+}
+
+async fn migrate_with(conn: &mut PgConnection) -> Result<(), MigrateError> {
+    // Asked for again and again. Whoever waits within a statement is waited for by an index that is made concurrently, for ever.
+    for tried in 1.. {
+        let query = sqlx::query_scalar::<_, bool>("select pg_try_advisory_lock($1)").bind(LOCK);
+        if query.fetch_one(&mut *conn).await? {
+            break;
+        }
+        if tried >= TRIES {
+            return Err(MigrateError::Execute(sqlx::Error::PoolTimedOut));
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+    drop_unfinished(conn).await?;
+    let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
+    migrator.set_locking(false).run_direct(None, conn, false).await
+}
+
+/// An index that was being made when somebody pulled the plug is of no use to anybody and costs every write. Only those of
+/// our own files that run outside a transaction: a process that holds the lock makes none of them.
+async fn drop_unfinished(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let query = "select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid
+        where not i.indisvalid and c.relnamespace = 'public'::regnamespace";
+    let unfinished: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut *conn).await?;
+    for name in unfinished {
+        if MIGRATOR.iter().any(|one| one.no_tx && one.sql.as_str().contains(&format!("if not exists {name} on"))) {
+            tracing::warn!(index = name, "an index that was not finished is made again");
+            // The name is one of ours, letter by letter.
+            let statement = sqlx::AssertSqlSafe(format!("drop index concurrently if exists {name}"));
+            sqlx::query(statement).execute(&mut *conn).await?;
+        }
+    }
+    Ok(())
 }

@@ -47,7 +47,10 @@ impl Pools {
             .clone()
             .options([("synchronous_commit", "off"), ("statement_timeout", "2500")])
             .options(KEYED_LOOKUPS);
-        let settling = durable.clone().options([("statement_timeout", "5000")]).options(KEYED_LOOKUPS);
+        let settling = durable
+            .clone()
+            .options([("statement_timeout", "5000"), ("idle_in_transaction_session_timeout", "30000")])
+            .options(KEYED_LOOKUPS);
         // Compiling a plan over all parts of the calls takes longer than any page should.
         let general = durable.options([
             ("statement_timeout", "15000"),

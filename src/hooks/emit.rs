@@ -26,6 +26,15 @@ pub async fn emit(
     Ok(())
 }
 
+/// Keeps the addresses of an organization as they are until the end of the transaction. For whoever tells of several things,
+/// and writes into the log between them: addresses are locked before the log.
+///
+/// # Errors
+/// Database errors only.
+pub async fn hold(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
+    store::hold(conn, org).await
+}
+
 /// Sends one address a message to try it, in the caller's transaction. False when one was sent within the same five seconds.
 ///
 /// # Errors

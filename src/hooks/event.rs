@@ -19,7 +19,7 @@ coded! {
     DisputeOpened = "dispute.opened", ("Dispute", "A bank contests a payment, and its credits are taken back.");
     DisputeWon = "dispute.won", ("Dispute won", "The bank decided that a payment stands.");
     DisputeLost = "dispute.lost", ("Dispute lost", "The bank decided that a payment goes back.");
-    AutoTopupFailed = "auto_topup.failed", ("Auto top-up failed", "A charge failed, and is tried again in an hour.");
+    AutoTopupFailed = "auto_topup.failed", ("Auto top-up failed", "A charge failed. While auto top-up is on, it is tried again in an hour.");
     AutoTopupStopped = "auto_topup.stopped", ("Auto top-up switched off", "Too many charges in a row failed.");
     AutoTopupCapped = "auto_topup.capped", ("Auto top-up reached a cap", "Nothing is bought before a later day.");
     AutoTopupConfirm = "auto_topup.confirm", ("Payment to confirm", "A bank asks its customer to confirm a payment.");

@@ -29,7 +29,7 @@ pub mod pages;
 pub use add::{HookError, Wish, add};
 pub use change::{delete, edit, rotate, switch};
 pub use deliver::{Dispatcher, LEASE, MAX_TRIES, OFF_AFTER, OFF_TRIES, run};
-pub use emit::{emit, emit_test};
+pub use emit::{emit, emit_test, hold};
 pub use endpoint::{Hook, HookUrl, MAX_HOOKS};
 pub use event::{EventKind, Payload, stamp};
 pub use send::Courier;

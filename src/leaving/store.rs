@@ -124,8 +124,9 @@ pub async fn freeze_personal(conn: &mut PgConnection, person: PersonId, frozen: 
 /// What mails to a person said, and to whom.
 pub async fn erase_mails(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update mail set recipient = '', subject = '', text_body = '', html_body = '', last_error = '', dead_at = null
-         where lower(recipient) = (select email_canonical from person where id = $1)
+        "update mail set recipient = '', subject = '', text_body = '', html_body = '', last_error = '', dead_at = null,
+            choice_org = null, choice_person = null
+         where choice_person = $1 or lower(recipient) = (select email_canonical from person where id = $1)
             or (kind in ('confirm_email', 'email_changed') and lower(recipient) in (
                 select unnest(array[lower(old_email), new_canonical]) from email_change where person_id = $1))
             or (kind = 'receipt' and lower(recipient) in (

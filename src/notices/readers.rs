@@ -1,12 +1,13 @@
 //! Who is told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::PgConnection;
 
 use super::choice::Choice;
 use super::write::Reader;
 use super::{rule, store};
+use crate::base::EmailAddress;
 use crate::base::ids::{OrgId, PersonId};
 use crate::mail::Topic;
 use crate::orgs::{self, MAX_MEMBERS, Role};
@@ -36,6 +37,17 @@ pub async fn readers(
         }
     });
     Ok(told.filter_map(|member| Reader::of(org, member)).collect())
+}
+
+/// The addresses of members who said no to a topic. Nobody else puts them on a list of it.
+///
+/// # Errors
+/// Database errors only.
+pub async fn refusers(conn: &mut PgConnection, org: OrgId, topic: Topic) -> Result<HashSet<String>, sqlx::Error> {
+    let chosen = store::of_topic(conn, org, topic).await?;
+    let members = orgs::member_rows(conn, org, MAX_MEMBERS).await?;
+    let refusing = members.iter().filter(|member| chosen.get(&member.person) == Some(&Choice::No));
+    Ok(refusing.filter_map(|member| Some(EmailAddress::parse(&member.email).ok()?.canonical())).collect())
 }
 
 /// What somebody chose of each topic, where they did.

@@ -73,15 +73,17 @@ pub async fn switch_off(
     origin: &Origin,
     usual: &(dyn Fn(Topic, Role) -> Choice + Send + Sync),
 ) -> Result<bool, sqlx::Error> {
+    // As whoever changes choices on the page.
+    if orgs::lock_org(conn, org).await?.is_none() {
+        return Ok(false);
+    }
     let role = orgs::hold_role(conn, org, person).await?;
     let Some(role) = role.as_deref().and_then(Role::parse) else { return Ok(false) };
     let usual = rule::within(topic, role, usual(topic, role));
     let chosen = store::of_person(conn, org, person).await?.get(&topic).copied();
     let old = chosen.map_or(usual, |chosen| rule::within(topic, role, chosen));
-    let changed = match usual {
-        Choice::No => store::forget_wish(conn, org, person, topic).await?,
-        _ => store::refuse(conn, org, person, topic).await?,
-    };
+    // Kept also where the role gets none anyway: it stays a no when the role changes, or what roles get.
+    let changed = store::refuse(conn, org, person, topic).await?;
     if changed && old != Choice::No {
         let value = |choice: Choice| Value::Object(Map::from_iter([(topic.code().to_owned(), choice.as_str().into())]));
         // Whoever has the mail has the link.

@@ -104,24 +104,6 @@ pub async fn refuse(conn: &mut PgConnection, org: OrgId, person: PersonId, topic
     Ok(done.rows_affected() == 1)
 }
 
-/// Takes back that somebody wanted what is not usual. False when there was nothing of it.
-pub async fn forget_wish(
-    conn: &mut PgConnection,
-    org: OrgId,
-    person: PersonId,
-    topic: Topic,
-) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query!(
-        "delete from notice_choice where org_id = $1 and person_id = $2 and topic = $3 and wanted <> 'no'",
-        org.0,
-        person.0,
-        topic.code(),
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
 /// Forgets every choice in an organization, and what it was told once.
 ///
 /// # Errors

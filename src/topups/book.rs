@@ -15,6 +15,7 @@ use super::{auto, billing, methods, reversals, store};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::ids::TopUpId;
 use crate::base::{Origin, Usd};
+use crate::hooks;
 use crate::ledger::{self, Code, HouseAccount, Posting};
 
 /// What booking came to, for the log and the inbox.
@@ -52,6 +53,7 @@ pub async fn payment(conn: &mut PgConnection, by: &dyn Processor, payment: &Paym
         tracing::error!(topup = %topup.id, why, "a payment does not fit its purchase; nothing was credited");
         return Ok(Outcome::Refused(why));
     }
+    hooks::hold(conn, topup.org).await?;
     let before = topup.state();
     store::note_payment(conn, &topup, payment).await?;
     if payment.seen != topup.seen && !before.is_credited() {

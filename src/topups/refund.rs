@@ -14,6 +14,7 @@ use crate::audit::{self, Action, Entry, Target};
 use crate::base::Usd;
 use crate::base::ids::{OrgId, PersonId, RefundId, TopUpId};
 use crate::db::moment;
+use crate::hooks;
 use crate::ledger;
 
 /// How long the payer may take unused credits back.
@@ -183,6 +184,7 @@ pub async fn record_sent(
         return Err(RefundError::Known);
     }
     let amount = of_what_is_left(&topup, amount)?;
+    hooks::hold(&mut tx, org).await?;
     let row = reversals::take(&mut tx, &mut topup, RefundId::fresh(), amount, "operator", None).await?;
     reversals::settle(&mut tx, &mut topup, &row, RefundState::Succeeded, Some(reference), "").await?;
     book::settle_state(&mut tx, &mut topup).await?;
@@ -239,6 +241,7 @@ pub async fn ask(
     let mut tx = pool.begin().await?;
     let mut locked = store::lock(&mut tx, topup.org, topup.id).await?.ok_or(RefundError::NotFound)?;
     let current = store::refund_row(&mut tx, topup.org, row.id).await?.ok_or(RefundError::NotFound)?;
+    hooks::hold(&mut tx, topup.org).await?;
     reversals::settle(&mut tx, &mut locked, &current, state, reference, failure).await?;
     book::settle_state(&mut tx, &mut locked).await?;
     tx.commit().await?;

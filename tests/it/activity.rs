@@ -49,7 +49,7 @@ pub fn at(text: &str) -> DateTime<Utc> {
 /// A call whose hold is gone is settled by itself, step by step; one from the spool of the version before has no quantities.
 pub async fn quantities_stay_with_a_call_however_it_is_settled(pool: PgPool) {
     let lab = Lab::new(&pool).await;
-    let units = Units { images: 2, audio: 30, audio_output: 4, search: 0 };
+    let units = Units { images: 2, audio: 30, audio_output: 4, search: Some(0) };
     let (call, mut ended) = (lab.tenant.call(), answered("0.5"));
     ended.units = units;
     let written = serde_json::to_value(&ended).expect("JSON");

@@ -70,7 +70,7 @@ pub fn units(rows: &[&UsageRow]) -> Vec<UsageUnits> {
             images: some(images),
             audio: some(audio),
             audio_output: some(audio_output),
-            search: some(search),
+            search: search.map(super::write::whole),
         }
     };
     rows.iter().filter(|row| !row.extra.units.is_none()).map(line).collect()
@@ -140,7 +140,7 @@ pub async fn extra_of(conn: &mut PgConnection, org: OrgId, call: CallId) -> Resu
     let row = sqlx::query!(
         r#"select is_byok, upstream_cost as "upstream_cost: Usd", byok_free as "byok_free: Usd", byok_rate,
             discount as "discount: Usd", coalesce(images, 0) as "images!", coalesce(audio_tokens, 0) as "audio!",
-            coalesce(audio_output_tokens, 0) as "audio_output!", coalesce(search_units, 0) as "search!"
+            coalesce(audio_output_tokens, 0) as "audio_output!", search_units as search
            from usage where org_id = $1 and id = $2"#,
         org.0,
         call.0,
@@ -158,7 +158,7 @@ pub async fn extra_of(conn: &mut PgConnection, org: OrgId, call: CallId) -> Resu
             images: count(row.images),
             audio: count(row.audio),
             audio_output: count(row.audio_output),
-            search: count(row.search),
+            search: row.search.map(count),
         },
     }))
 }

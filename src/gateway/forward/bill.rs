@@ -109,7 +109,7 @@ impl Beside {
             images: self.images,
             audio: self.audio.min(tokens.prompt - tokens.cached - tokens.cache_write),
             audio_output: self.audio_output.min(tokens.completion - tokens.reasoning),
-            search: if job.task == Task::Rerank { self.requests } else { 0 },
+            search: (job.task == Task::Rerank).then_some(self.requests),
         }
     }
 }

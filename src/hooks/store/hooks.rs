@@ -157,6 +157,11 @@ pub async fn delete(conn: &mut PgConnection, org: OrgId, id: HookId) -> Result<(
     Ok(())
 }
 
+pub async fn hold(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
+    sqlx::query!("select from hook where org_id = $1 order by id for key share", org.0).execute(conn).await?;
+    Ok(())
+}
+
 /// The addresses that are on and want an event. They stay until the end of the transaction, so that none of what is written
 /// for them fails because one was deleted meanwhile.
 pub async fn wanting(conn: &mut PgConnection, org: OrgId, kind: &str) -> Result<Vec<HookId>, sqlx::Error> {

@@ -1,7 +1,5 @@
 //! Telling the readers that credits are low.
 
-use std::collections::HashSet;
-
 use sqlx::{PgConnection, PgPool};
 
 use super::alert::Alert;
@@ -50,7 +48,7 @@ async fn readers(conn: &mut PgConnection, org: OrgId, alert: &Alert) -> Result<V
     let usual = move |role| usual.choice(Topic::LowBalance, role);
     let members = notices::readers(conn, org, Topic::LowBalance, &[], &usual).await?.into_iter();
     let more = alert.more.iter().map(|email| Reader { name: String::new(), email: email.clone(), chooser: None });
-    let mut known = HashSet::new();
+    let mut known = notices::refusers(conn, org, Topic::LowBalance).await?;
     Ok(members.chain(more).filter(|reader| known.insert(reader.email.canonical())).collect())
 }
 
