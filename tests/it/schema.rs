@@ -180,3 +180,28 @@ async fn a_balance_that_was_tampered_with_is_found_and_named() {
         farebox.books_are_clean().await;
     }
 }
+
+/// Several nodes of an update start at once, and one of them was stopped before in the middle of an index.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_start_at_once_bring_the_schema_up_to_date_and_finish_what_was_not() {
+    let url = cluster::empty().await;
+    let mut nodes = Vec::new();
+    for _ in 0..4 {
+        nodes.push(PgPool::connect(&url).await.expect("the database"));
+    }
+    let migrated = futures_util::future::join_all(nodes.iter().map(farebox::db::migrate)).await;
+    assert!(migrated.iter().all(Result::is_ok), "{migrated:?}");
+    let pool = &nodes[0];
+    let run = async |statement: &'static str| {
+        let done = sqlx::query(statement).execute(pool).await.expect("done");
+        assert_eq!(done.rows_affected(), 1, "{statement}");
+    };
+    let valid = "select indisvalid from pg_index where indexrelid = 'usage_hour_by_hour'::regclass";
+    let is_valid = async || sqlx::query_scalar::<_, bool>(valid).fetch_one(pool).await.expect("an index");
+    assert!(is_valid().await);
+    run("update pg_index set indisvalid = false where indexrelid = 'usage_hour_by_hour'::regclass").await;
+    run("delete from _sqlx_migrations where version = 98").await;
+    let migrated = futures_util::future::join_all(nodes.iter().map(farebox::db::migrate)).await;
+    assert!(migrated.iter().all(Result::is_ok), "{migrated:?}");
+    assert!(is_valid().await, "made again");
+}

@@ -60,12 +60,17 @@ pub async fn database() -> String {
     embedded.url(&name)
 }
 
-/// As [`database`], with an empty catalog.
-pub async fn without_catalog() -> PgPool {
+/// The URL of a database with nothing in it.
+pub async fn empty() -> String {
     let embedded = tokio::task::spawn_blocking(server).await.expect("a server");
     let name = fresh_name("bare");
     run(embedded, &format!("create database {name}")).await;
-    let pool = PgPool::connect(&embedded.url(&name)).await.expect("the new database");
+    embedded.url(&name)
+}
+
+/// As [`database`], with an empty catalog.
+pub async fn without_catalog() -> PgPool {
+    let pool = PgPool::connect(&empty().await).await.expect("the new database");
     farebox::db::migrate(&pool).await.expect("the schema");
     pool
 }
