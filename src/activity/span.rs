@@ -98,19 +98,31 @@ pub fn cut_hours(edges: &[DateTime<Utc>]) -> Vec<DateTime<Utc>> {
     hours
 }
 
-/// The same, apart by how many edges each has within: hours with several, and those with one beside it.
-pub(super) fn split_hours(edges: &[DateTime<Utc>]) -> (Vec<DateTime<Utc>>, Vec<(DateTime<Utc>, DateTime<Utc>)>) {
+/// Hours that are cut, apart by how many edges each has within.
+#[derive(Default)]
+pub(super) struct Split {
+    pub several: Vec<DateTime<Utc>>,
+    /// Those with one, each beside the edge in the same place of the other list.
+    pub single: Vec<DateTime<Utc>>,
+    pub edges: Vec<DateTime<Utc>>,
+}
+
+/// As [`cut_hours`], apart.
+pub(super) fn split_hours(edges: &[DateTime<Utc>]) -> Split {
     let mut within: Vec<DateTime<Utc>> = edges.iter().copied().filter(|edge| !is_hour(*edge)).collect();
     within.sort_unstable();
     within.dedup();
-    let (mut several, mut single) = (Vec::new(), Vec::new());
+    let mut split = Split::default();
     for hour in within.chunk_by(|one, other| hour_of(*one) == hour_of(*other)) {
         match hour {
-            [edge] => single.push((hour_of(*edge), *edge)),
-            _ => several.push(hour_of(hour[0])),
+            [edge] => {
+                split.single.push(hour_of(*edge));
+                split.edges.push(*edge);
+            }
+            _ => split.several.push(hour_of(hour[0])),
         }
     }
-    (several, single)
+    split
 }
 
 /// The start of the UTC hour of a moment.
@@ -384,8 +396,8 @@ mod tests {
     fn hours_are_apart_by_how_many_edges_they_have() {
         let edges = ["12:00:00", "12:10:00", "12:50:00", "13:00:00", "14:45:00", "15:00:00"]
             .map(|time| at(&format!("2026-11-22T{time}Z")));
-        let (several, single) = split_hours(&edges);
-        assert_eq!(several, [edges[0]]);
-        assert_eq!(single, [(at("2026-11-22T14:00:00Z"), edges[4])]);
+        let split = split_hours(&edges);
+        assert_eq!(split.several, [edges[0]]);
+        assert_eq!((split.single, split.edges), (vec![at("2026-11-22T14:00:00Z")], vec![edges[4]]));
     }
 }

@@ -31,10 +31,13 @@ impl Hearing {
     }
 }
 
-/// Listens until the process ends, and calls `heard` for every message and every gap.
+/// Listens until the pool is closed, and calls `heard` for every message and every gap.
 pub async fn listen(pool: PgPool, channels: Vec<&'static str>, hearing: Hearing, heard: impl Fn(Heard) + Send) {
     loop {
         if let Err(error) = listen_once(&pool, &channels, &hearing, &heard).await {
+            if pool.is_closed() {
+                return;
+            }
             tracing::warn!(%error, "not hearing changes from the database; caches are off until it is back");
         }
         hearing.0.store(false, Ordering::Release);

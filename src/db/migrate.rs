@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{MigrateError, Migration, Migrator};
 use sqlx::{Connection, PgConnection, PgPool};
 
 /// Every file of `migrations/`, inside the binary.
@@ -36,23 +36,35 @@ async fn migrate_with(conn: &mut PgConnection) -> Result<(), MigrateError> {
             break;
         }
         if tried >= TRIES {
-            return Err(MigrateError::Execute(sqlx::Error::PoolTimedOut));
+            return Err(MigrateError::Source("another process has been migrating for an hour".into()));
         }
         tokio::time::sleep(EVERY).await;
     }
-    drop_unfinished(conn).await?;
     let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
-    migrator.set_locking(false).run_direct(None, conn, false).await
+    migrator.set_locking(false);
+    for step in MIGRATOR.iter().filter(|one| one.no_tx) {
+        migrator.run_direct(Some(step.version - 1), conn, false).await?;
+        let query = sqlx::query_scalar::<_, bool>("select exists (select from _sqlx_migrations where version = $1)");
+        if query.bind(step.version).fetch_one(&mut *conn).await? {
+            continue;
+        }
+        // What is made concurrently keeps nobody waiting, so it may wait for every transaction that runs.
+        sqlx::query("set lock_timeout = 0").execute(&mut *conn).await?;
+        drop_unfinished(conn, step).await?;
+        migrator.run_direct(Some(step.version), conn, false).await?;
+        sqlx::query("reset lock_timeout").execute(&mut *conn).await?;
+    }
+    migrator.run_direct(None, conn, false).await
 }
 
-/// An index that was being made when somebody pulled the plug is of no use to anybody and costs every write. Only those of
-/// our own files that run outside a transaction: a process that holds the lock makes none of them.
-async fn drop_unfinished(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+/// An index that was being made when somebody pulled the plug is of no use to anybody and costs every write. Only that of a file
+/// which was not applied: nobody else makes it now, for whoever does holds the lock.
+async fn drop_unfinished(conn: &mut PgConnection, step: &Migration) -> Result<(), sqlx::Error> {
     let query = "select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid
         where not i.indisvalid and c.relnamespace = 'public'::regnamespace";
     let unfinished: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut *conn).await?;
     for name in unfinished {
-        if MIGRATOR.iter().any(|one| one.no_tx && one.sql.as_str().contains(&format!("if not exists {name} on"))) {
+        if step.sql.as_str().contains(&format!("if not exists {name} on")) {
             tracing::warn!(index = name, "an index that was not finished is made again");
             // The name is one of ours, letter by letter.
             let statement = sqlx::AssertSqlSafe(format!("drop index concurrently if exists {name}"));

@@ -258,8 +258,7 @@ pub async fn lifetime_cost(conn: &mut PgConnection, org: OrgId) -> Result<Usd, s
 
 /// Buckets of any length. Ranking in the database bounds what comes back, however many apps there are.
 pub async fn measure_cells(conn: &mut PgConnection, query: &MeasureQuery<'_>) -> Result<Vec<CellRow>, sqlx::Error> {
-    let (cut, single) = split_hours(query.edges);
-    let (hours, moments): (Vec<_>, Vec<_>) = single.into_iter().unzip();
+    let split = split_hours(query.edges);
     let rows = sqlx::query!(
         r#"with cells as (
               select * from usage_split_cells($1, $2, $3, $11, $12, $4, $5, $6, $7, $8, $9)
@@ -278,7 +277,7 @@ pub async fn measure_cells(conn: &mut PgConnection, query: &MeasureQuery<'_>) ->
            group by 1, 2"#,
         query.org.0,
         query.edges,
-        &cut,
+        &split.several,
         query.group.map(Group::as_str),
         query.slice.model.as_deref(),
         query.slice.provider.as_deref(),
@@ -286,8 +285,8 @@ pub async fn measure_cells(conn: &mut PgConnection, query: &MeasureQuery<'_>) ->
         query.slice.key_uuid(),
         query.slice.member_uuid(),
         query.top,
-        &hours,
-        &moments,
+        &split.single,
+        &split.edges,
     )
     .fetch_all(conn)
     .await?;

@@ -160,12 +160,13 @@ async fn streams_begin_go_on_and_end_as_readers_expect() {
     assert_eq!(text, "hello thereYou said: hello there");
 }
 
-/// What Open WebUI sends to a connection: the list with and without a key, and a chat as a stream that asks for its usage.
+/// What Open WebUI 0.12 sends to a connection, as its program and its page were seen to do: the list; for the first message of a
+/// chat the answer as a stream with its tools, and a title, follow-ups and tags as whole answers; who asks, where it forwards that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_requests_of_open_webui_are_answered() {
     let farebox = Farebox::start().await;
     let key = farebox.key("ada@example.com", "10", &[]).await;
-    for path in ["/api/v1/models", "/api/v1//models", "/v1/models"] {
+    for path in ["/api/v1/models", "/api/v1//models", "/v1//models", "/v1/models"] {
         let request =
             farebox.http.get(farebox.url(path)).bearer_auth(&key.text).header("content-type", "application/json");
         let list: Value = request.send().await.expect("an answer").json().await.expect("JSON");
@@ -174,17 +175,46 @@ async fn the_requests_of_open_webui_are_answered() {
             assert!(model["id"].is_string() && model["name"].is_string(), "one without a name is dropped: {model}");
         }
     }
-    let body = json!({ "stream": true, "model": "sandbox/echo", "messages": [{ "role": "user", "content": "hi" }],
-        "stream_options": { "include_usage": true } });
-    let request = farebox.http.post(farebox.url("/api/v1/chat/completions")).bearer_auth(&key.text).json(&body);
-    let request = request.header("x-openwebui-user-name", "Ada").header("http-referer", "https://openwebui.com/");
-    let answer = request.header("x-title", "Open WebUI").send().await.expect("an answer");
-    assert_eq!(answer.status(), 200);
-    let chunks = events(&answer.text().await.expect("a body"));
-    let text: String =
-        chunks.iter().filter_map(|(_, chunk)| chunk["choices"][0]["delta"]["content"].as_str()).collect();
-    assert_eq!(text, "You said: hi");
-    assert!(chunks.last().expect("chunks").1["usage"]["total_tokens"].is_u64());
+    let said = |text: &str| json!([{ "role": "user", "content": text }]);
+    let tool = json!({ "type": "function", "function": { "name": "get_current_timestamp", "description": "The time now.",
+        "parameters": { "properties": {}, "type": "object" } } });
+    let ask = async |path: &str, body: &Value, headers: &[(&'static str, &'static str)]| {
+        let mut request = farebox.http.post(farebox.url(path)).bearer_auth(&key.text).json(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{path} {body}");
+        answer.text().await.expect("a body")
+    };
+    let page = json!({ "stream": true, "model": "sandbox/echo", "messages": said("hi"), "tools": [tool] });
+    let whose = [
+        ("x-openwebui-auth-type", "jwt"),
+        ("x-openwebui-user-name", "Ada"),
+        ("x-openwebui-user-id", "39b57954-392b-4142-a774-34a8ea30b667"),
+        ("x-openwebui-user-email", "ada@example.com"),
+        ("x-openwebui-user-role", "admin"),
+        ("x-openwebui-chat-id", "6d8d7a4e-7d7b-4a6e-9a43-0f4f5ad0a001"),
+    ];
+    for (path, headers) in [("/api/v1/chat/completions", &whose[..]), ("/v1//chat/completions", &[])] {
+        let chunks = events(&ask(path, &page, headers).await);
+        let text: String =
+            chunks.iter().filter_map(|(_, chunk)| chunk["choices"][0]["delta"]["content"].as_str()).collect();
+        assert_eq!(text, "You said: hi");
+        assert!(chunks.last().expect("chunks").1["usage"]["total_tokens"].is_u64(), "whether or not it was asked for");
+    }
+    for more in [json!({ "stream": false, "max_tokens": 1_000 }), json!({ "stream": false })] {
+        let mut body = json!({ "model": "sandbox/echo", "messages": said("### Task:\nGenerate a concise title.") });
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let answer: Value = serde_json::from_str(&ask("/api/v1/chat/completions", &body, &[]).await).expect("JSON");
+        assert!(answer["choices"][0]["message"]["content"].is_string(), "{answer}");
+    }
     farebox.holds_are_closed().await;
-    assert_eq!(farebox.text("select app from usage").await, "Open WebUI");
+    assert_eq!(farebox.text("select string_agg(distinct app, ',') from usage").await, "", "it does not name itself");
+    // Unless its connection is given a header.
+    ask("/api/v1/chat/completions", &page, &[("x-title", "Open WebUI")]).await;
+    farebox.holds_are_closed().await;
+    assert_eq!(farebox.text("select count(*)::text from usage where app = 'Open WebUI'").await, "1");
+    assert_eq!(farebox.text("select count(*)::text from usage where user_agent ilike '%ada%'").await, "0");
+    farebox.books_are_clean().await;
 }
