@@ -48,27 +48,32 @@ async fn migrate_with(conn: &mut PgConnection) -> Result<(), MigrateError> {
         if query.bind(step.version).fetch_one(&mut *conn).await? {
             continue;
         }
+        drop_unfinished(conn, step).await?;
         // What is made concurrently keeps nobody waiting, so it may wait for every transaction that runs.
         sqlx::query("set lock_timeout = 0").execute(&mut *conn).await?;
-        drop_unfinished(conn, step).await?;
         migrator.run_direct(Some(step.version), conn, false).await?;
         sqlx::query("reset lock_timeout").execute(&mut *conn).await?;
     }
     migrator.run_direct(None, conn, false).await
 }
 
+/// The indexes of our tables that nobody finished.
+const UNFINISHED: &str = "select c.relname::text from pg_index i join pg_class c on c.oid = i.indexrelid
+    where not i.indisvalid and c.relnamespace = 'public'::regnamespace";
+/// Drops the one that a setting of this connection names.
+const DROP: &str = "do $$ begin
+    execute format('drop index if exists public.%I', current_setting('farebox.unfinished'));
+end $$";
+
 /// An index that was being made when somebody pulled the plug is of no use to anybody and costs every write. Only that of a file
 /// which was not applied: nobody else makes it now, for whoever does holds the lock.
 async fn drop_unfinished(conn: &mut PgConnection, step: &Migration) -> Result<(), sqlx::Error> {
-    let query = "select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid
-        where not i.indisvalid and c.relnamespace = 'public'::regnamespace";
-    let unfinished: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut *conn).await?;
+    let unfinished: Vec<String> = sqlx::query_scalar(UNFINISHED).fetch_all(&mut *conn).await?;
     for name in unfinished {
         if step.sql.as_str().contains(&format!("if not exists {name} on")) {
             tracing::warn!(index = name, "an index that was not finished is made again");
-            // The name is one of ours, letter by letter.
-            let statement = sqlx::AssertSqlSafe(format!("drop index concurrently if exists {name}"));
-            sqlx::query(statement).execute(&mut *conn).await?;
+            sqlx::query("select set_config('farebox.unfinished', $1, false)").bind(name).execute(&mut *conn).await?;
+            sqlx::raw_sql(DROP).execute(&mut *conn).await?;
         }
     }
     Ok(())
