@@ -20,9 +20,12 @@ begin
     if not public.settle_own_calls(lines, ended, credits, meters, transfers, hours, own, byok, details, hour_details) then
         return false;
     end if;
-    update public.usage u set images = x.images, audio_tokens = x.audio_tokens, audio_output_tokens = x.audio_output_tokens,
-        search_units = x.search_units
-    from unnest(units) x
-    where u.org_id = x.org_id and u.id = x.id;
+    -- A batch on accounts of organizations' own comes this way with none, and preparing to write to all parts is not free.
+    if cardinality(units) > 0 then
+        update public.usage u set images = x.images, audio_tokens = x.audio_tokens,
+            audio_output_tokens = x.audio_output_tokens, search_units = x.search_units
+        from unnest(units) x
+        where u.org_id = x.org_id and u.id = x.id;
+    end if;
     return true;
 end $$;

@@ -65,9 +65,7 @@ impl From<SignInError> for PageError {
             SignInError::WrongCode => PageError::Forbidden("This code is not right, or was used before."),
             SignInError::WrongPasskey => PageError::Forbidden("This passkey could not be checked."),
             SignInError::TooLate => PageError::Forbidden("This took too long, or was sent twice. Start again."),
-            SignInError::Frozen => PageError::Forbidden(
-                "This account is frozen, so nobody can sign in to it. Whoever runs this server knows why.",
-            ),
+            SignInError::Frozen => PageError::Forbidden(super::sign_in::FROZEN),
             SignInError::NoPasskeys => PageError::NotFound,
         }
     }

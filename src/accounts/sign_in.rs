@@ -21,6 +21,9 @@ use crate::jobs;
 /// How long somebody who showed the first factor may take for the second.
 const HALF_LASTS: TimeDelta = TimeDelta::minutes(5);
 
+pub(super) const FROZEN: &str =
+    "This account is frozen, so nobody can sign in to it. Whoever runs this server knows why.";
+
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
     /// Unknown address, wrong password and unproven address are one answer.
@@ -40,7 +43,7 @@ pub enum SignInError {
     #[error("This link was used before or is too old. Ask for a new one.")]
     WrongLink,
     /// Told only to somebody who has shown who they are.
-    #[error("This account is frozen, so nobody can sign in to it. Whoever runs this server knows why.")]
+    #[error("{FROZEN}")]
     Frozen,
     #[error(transparent)]
     Database(#[from] sqlx::Error),

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::span::hour_of;
 use super::store;
 use crate::base::Clock;
+use crate::{db, ledger};
 
 const EVERY: Duration = Duration::from_mins(1);
 /// An hour is summed so long after its end: nearly all its calls are settled then. Not shorter than what the trigger on
@@ -59,15 +60,20 @@ pub async fn sum_house(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, sqlx::E
     Ok(hours)
 }
 
+/// The end of the last hour that may be summed, while a transaction runs that began at `oldest` and may yet count without a mark.
+fn over(now: DateTime<Utc>, oldest: DateTime<Utc>) -> DateTime<Utc> {
+    hour_of((now - REST).min(oldest - MARKS_FROM))
+}
+
 /// At most `most` hours of each kind.
 async fn sum_piece(pool: &PgPool, now: DateTime<Utc>, most: i32) -> Result<u64, sqlx::Error> {
     let mut tx = pool.begin_with(BEGIN).await?;
     if !store::lock_house(&mut tx).await? {
         return Ok(0);
     }
-    // The end of the last hour that may be summed. Whoever marks does so by the database's clock, and as of its beginning.
-    let clock = store::running_since(&mut tx).await?;
-    let over = hour_of((now.min(clock.now) - REST).min(clock.oldest - MARKS_FROM));
+    // Whoever marks does so by the database's clock.
+    let now = now.min(db::moment(&mut tx).await?);
+    let over = over(now, ledger::oldest_transaction(&mut tx).await?.unwrap_or(now));
     let Some(from) = store::house_until(&mut tx).await?.filter(|from| *from <= over) else { return Ok(0) };
     let until = over.min(from + TimeDelta::hours(most.into()));
     // Before the sums are read, so that a mark is only gone with what it stands for.
@@ -81,4 +87,22 @@ async fn sum_piece(pool: &PgPool, now: DateTime<Utc>, most: i32) -> Result<u64, 
     tx.commit().await?;
     let fresh = u64::try_from((until - from).num_hours()).unwrap_or_default();
     Ok(fresh + again.len() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_is_over_when_nobody_counts_in_it_without_a_mark() {
+        let at = |time: &str| -> DateTime<Utc> { format!("2026-11-27T{time}Z").parse().expect("a time") };
+        let now = at("12:30:00");
+        assert_eq!(over(now, now), at("09:00:00"));
+        assert_eq!(
+            over(now, at("10:00:00")),
+            at("09:00:00"),
+            "it began an hour after that end, and marks what it counts"
+        );
+        assert_eq!(over(now, at("09:59:59")), at("08:00:00"));
+    }
 }

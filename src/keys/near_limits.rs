@@ -71,13 +71,13 @@ pub async fn run(pool: PgPool, links: Links, stop: CancellationToken) {
     let (mut forgotten, mut after): (Option<Instant>, Option<Place>) = (None, None);
     loop {
         // Where the last round ended: marks that cannot be told of never keep those behind them waiting.
-        after = round_after(&pool, &links, after).await.map_or_else(
-            |error| {
+        after = match round_after(&pool, &links, after).await {
+            Ok((_, next)) => next,
+            Err(error) => {
                 tracing::warn!(%error, "limits that came near were not looked for; trying again");
                 None
-            },
-            |(_, next)| next,
-        );
+            }
+        };
         if forgotten.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
             forgotten = Some(Instant::now());
             if let Err(error) = forget(&pool).await {

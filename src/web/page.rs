@@ -3,6 +3,7 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use serde::Deserialize;
 
 use super::views::PublicPage;
 use super::{App, PageError, csrf, flash};
@@ -45,6 +46,21 @@ pub fn with_status(status: StatusCode, view: &impl Template) -> Result<HttpRespo
 #[must_use]
 pub fn see_other(location: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, location)).finish()
+}
+
+/// What a link in a mail carries beside its address.
+#[derive(Deserialize)]
+pub struct TokenLink {
+    #[serde(default)]
+    pub token: String,
+}
+
+/// The address of the page is a secret, so nothing that it loads or leads to hears more of it than the site.
+#[must_use]
+pub fn without_referrer(mut response: HttpResponse) -> HttpResponse {
+    let value = header::HeaderValue::from_static("strict-origin");
+    response.headers_mut().insert(header::REFERRER_POLICY, value);
+    response
 }
 
 /// The frame of a page that needs nobody to be signed in.

@@ -100,7 +100,7 @@ async fn what_is_counted_late_is_in_the_sums_at_once_and_a_changed_one_is_found(
     both_ways_agree(&pool).await;
     assert_clean(&pool).await;
 
-    // A clock that is ahead sums nothing early, and nothing is summed while somebody may still count without a mark.
+    // A clock that is ahead sums nothing early.
     assert_eq!(sum_house(&pool, now + TimeDelta::hours(20)).await.expect("done"), 0);
     both_ways_agree(&pool).await;
 

@@ -11,22 +11,6 @@ pub async fn lock_house(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1) as "locked!""#, LOCK).fetch_one(conn).await
 }
 
-/// The database's time, and when the oldest transaction began that still runs in it.
-pub struct Running {
-    pub now: DateTime<Utc>,
-    pub oldest: DateTime<Utc>,
-}
-
-pub async fn running_since(conn: &mut PgConnection) -> Result<Running, sqlx::Error> {
-    sqlx::query_as!(
-        Running,
-        r#"select clock_timestamp() as "now!", least(clock_timestamp(), min(xact_start)) as "oldest!" from pg_stat_activity
-           where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"#
-    )
-    .fetch_one(conn)
-    .await
-}
-
 /// Where summing goes on: where it ended, or at the first hour of all. `None` where nobody called yet.
 pub async fn house_until(conn: &mut PgConnection) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
     sqlx::query_scalar!("select coalesce((select until from house_until), (select min(hour) from usage_hour)) as until")

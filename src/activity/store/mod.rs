@@ -17,7 +17,7 @@ pub(super) use analytics::{AnalyticsQuery, analyze, analyze_calls};
 pub(super) use endpoints::{add_counts, add_measured, forget_measured, measured_of, measured_of_all, recent_counts};
 pub use extra::{HourDetail, UsageDetail, UsageUnits};
 pub(super) use extra::{add_extra, details, extra_of, hour_details, units};
-pub(super) use house::{house_until, lock_house, running_since, sum_house, take_late};
+pub(super) use house::{house_until, lock_house, sum_house, take_late};
 pub(super) use kept::{
     close_calls, closed_until, count_strays, drop_part, make_parts, set_usage_days, usage_days, who_closes,
 };

@@ -2,21 +2,13 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
 
-use super::claim::without_referrer;
 use crate::base::Viewer;
 use crate::keys::alarm::{self, AlarmError};
-use crate::web::page::with_status;
+use crate::web::page::{TokenLink, with_status, without_referrer};
 use crate::web::present::amount;
 use crate::web::views::holders as views;
 use crate::web::{App, PageError, Protected, client, html, public_page};
-
-#[derive(Deserialize)]
-pub struct Link {
-    #[serde(default)]
-    token: String,
-}
 
 /// `GET /alarm`: asks, and changes nothing.
 ///
@@ -25,7 +17,7 @@ pub struct Link {
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
-    link: web::Query<Link>,
+    link: web::Query<TokenLink>,
 ) -> Result<HttpResponse, PageError> {
     let mut tx = app.db.begin().await?;
     let found = match alarm::look_at_alarm(&mut tx, &link.token, app.clock.now()).await {
@@ -53,7 +45,7 @@ pub async fn show(
 pub async fn stop(
     app: web::Data<App>,
     request: HttpRequest,
-    Protected(link): Protected<Link>,
+    Protected(link): Protected<TokenLink>,
 ) -> Result<HttpResponse, PageError> {
     let mut tx = app.db.begin().await?;
     let origin = client::origin(&app, &request);

@@ -1,8 +1,7 @@
 //! Getting a key by a link, without an account.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
 
 use super::{base_url, snippets};
 use crate::base::Viewer;
@@ -11,22 +10,9 @@ use crate::keys::extract::keep_holder;
 use crate::keys::give::{self, ClaimError};
 use crate::keys::shown::limit_lines;
 use crate::ledger;
-use crate::web::page::with_status;
+use crate::web::page::{TokenLink, with_status, without_referrer};
 use crate::web::views::holders as views;
 use crate::web::{App, PageError, Protected, client, html, public_page};
-
-#[derive(Deserialize)]
-pub struct Link {
-    #[serde(default)]
-    token: String,
-}
-
-/// The address of the page is a secret, so nothing that it loads or leads to hears more of it than the site.
-pub(super) fn without_referrer(mut response: HttpResponse) -> HttpResponse {
-    let value = header::HeaderValue::from_static("strict-origin");
-    response.headers_mut().insert(header::REFERRER_POLICY, value);
-    response
-}
 
 /// `GET /claim`: says what the link gives and changes nothing, because programs that read mail open links, too.
 ///
@@ -35,7 +21,7 @@ pub(super) fn without_referrer(mut response: HttpResponse) -> HttpResponse {
 pub async fn show(
     app: web::Data<App>,
     request: HttpRequest,
-    link: web::Query<Link>,
+    link: web::Query<TokenLink>,
 ) -> Result<HttpResponse, PageError> {
     let mut tx = app.db.begin().await?;
     let offer = match give::look(&mut tx, &link.token, app.clock.now()).await {
@@ -66,7 +52,7 @@ pub async fn claim(
     app: web::Data<App>,
     shelf: web::Data<Shelf>,
     request: HttpRequest,
-    Protected(link): Protected<Link>,
+    Protected(link): Protected<TokenLink>,
 ) -> Result<HttpResponse, PageError> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;

@@ -1,9 +1,7 @@
 //! `/unsubscribe`: saying no to one kind of mail by the link in its head, without signing in.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderValue, REFERRER_POLICY};
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
 
 use crate::base::email_address::masked;
 use crate::db;
@@ -11,16 +9,10 @@ use crate::mail::{Off, OffLinks};
 use crate::notices;
 use crate::orgs;
 use crate::topups::Usual;
-use crate::web::page::with_status;
+use crate::web::page::{TokenLink, with_status, without_referrer};
 use crate::web::views::holders::LinkOver;
 use crate::web::views::notices as views;
 use crate::web::{App, PageError, client, html, public_page};
-
-#[derive(Deserialize)]
-pub struct Link {
-    #[serde(default)]
-    token: String,
-}
 
 /// `GET /unsubscribe`: asks, and changes nothing, because programs that read mail open links, too.
 ///
@@ -30,7 +22,7 @@ pub async fn show(
     app: web::Data<App>,
     links: web::Data<OffLinks>,
     request: HttpRequest,
-    link: web::Query<Link>,
+    link: web::Query<TokenLink>,
 ) -> Result<HttpResponse, PageError> {
     let Some(Off { org, person, topic }) = links.read(&link.token) else { return unknown(&app, &request) };
     let mut tx = db::tenant(&app.db, org).await?;
@@ -46,7 +38,7 @@ pub async fn show(
         org_name,
         email: masked(&member.email),
     })?;
-    Ok(quiet(page))
+    Ok(without_referrer(page))
 }
 
 /// `POST /unsubscribe`: switches it off. Mail programs send it by themselves when their reader asks them to: without a cookie,
@@ -58,7 +50,7 @@ pub async fn stop(
     app: web::Data<App>,
     links: web::Data<OffLinks>,
     request: HttpRequest,
-    link: web::Query<Link>,
+    link: web::Query<TokenLink>,
 ) -> Result<HttpResponse, PageError> {
     let Some(Off { org, person, topic }) = links.read(&link.token) else { return unknown(&app, &request) };
     let mut tx = db::tenant(&app.db, org).await?;
@@ -79,7 +71,7 @@ pub async fn stop(
         href: "/settings/notifications".to_owned(),
         label: "See notifications".to_owned(),
     };
-    Ok(quiet(html(&page)?))
+    Ok(without_referrer(html(&page)?))
 }
 
 fn unknown(app: &App, request: &HttpRequest) -> Result<HttpResponse, PageError> {
@@ -90,7 +82,7 @@ fn unknown(app: &App, request: &HttpRequest) -> Result<HttpResponse, PageError> 
         href: "/settings/notifications".to_owned(),
         label: "See notifications".to_owned(),
     };
-    Ok(quiet(with_status(StatusCode::BAD_REQUEST, &page)?))
+    Ok(without_referrer(with_status(StatusCode::BAD_REQUEST, &page)?))
 }
 
 /// Nothing is left to switch off, so a mail program is told that it is done.
@@ -101,11 +93,5 @@ fn no_member(app: &App, request: &HttpRequest) -> Result<HttpResponse, PageError
             .to_owned(),
         ..LinkOver::default()
     };
-    Ok(quiet(html(&page)?))
-}
-
-/// The address has a token in it, which no other site must learn.
-fn quiet(mut response: HttpResponse) -> HttpResponse {
-    response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("strict-origin"));
-    response
+    Ok(without_referrer(html(&page)?))
 }

@@ -55,20 +55,21 @@ impl<'a> Inspector<'a> {
             self.browser.width(width).await;
             for (theme, rules) in THEMES.into_iter().zip(RULES) {
                 // All rules in each width and each theme. What is seen in one width only is asked for in one theme only then.
-                let rules = if self.full { rules } else { &[] };
-                let asked = self.full || (width == WIDTHS[0]) == (theme == THEMES[0]);
-                if !asked && !self.pictures {
+                let asked = match self.full {
+                    true => Some(rules),
+                    false => ((width == WIDTHS[0]) == (theme == THEMES[0])).then_some(RULES[0]),
+                };
+                if asked.is_none() && !self.pictures {
                     continue;
                 }
                 self.browser.prefer(theme).await;
                 if self.pictures {
                     overflow::screenshot(self.browser, &format!("{name}-{width}-{theme}")).await;
                 }
-                if !asked {
-                    continue;
-                }
-                for found in axe::violations(self.browser, rules).await {
-                    let _ = writeln!(self.wrong, "{name} {width} {theme}: {found}");
+                if let Some(rules) = asked {
+                    for found in axe::violations(self.browser, rules).await {
+                        let _ = writeln!(self.wrong, "{name} {width} {theme}: {found}");
+                    }
                 }
             }
             for found in overflow::beyond(self.browser).await {
