@@ -1,6 +1,6 @@
 //! The load driver: measures Farebox against a bare proxy, in one run on one machine, and prints ratios.
 //!
-//! `cargo bench --bench load -- [--seconds 10] [--quick] [--baseline-only]`. What each figure means is in
+//! `cargo bench --bench load -- [--seconds 10] [--quick] [--baseline-only] [--only spread,one,whole,first]`. What each figure means is in
 //! `docs/performance.md`.
 
 mod client;
@@ -41,6 +41,9 @@ struct Args {
     /// As which kind of database user the program works.
     #[arg(long, value_enum, default_value_t = subject::DatabaseUser::Ordinary)]
     database_user: subject::DatabaseUser,
+    /// Only these parts, once each and for `--seconds`, without ten times the rows: to compare two builds, or to profile one.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<measure::Part>,
     /// Given by cargo to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -67,6 +70,9 @@ fn main() -> anyhow::Result<()> {
     let subject = runtime.block_on(starting)?;
     let targets = measure::Targets::new(upstream.address, proxy.address, &subject);
 
+    if !args.only.is_empty() {
+        return runtime.block_on(measure::only(&args.only, &plan, &targets, &subject));
+    }
     let first = runtime.block_on(measure::all(&plan, &targets, &subject))?;
     println!("filling the database up to ten times the rows");
     let rows = runtime.block_on(fill::ten_times(&subject.database_url))?;

@@ -203,6 +203,75 @@ pub async fn all(plan: &Plan, targets: &Targets, subject: &Subject) -> anyhow::R
     Ok(figures)
 }
 
+/// What can be measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// 64 calls in flight over all keys.
+    Spread,
+    /// The same on one key.
+    One,
+    /// One call at a time.
+    Whole,
+    /// The first token of one stream at a time.
+    First,
+}
+
+/// Measures parts alone and prints them.
+///
+/// # Errors
+/// When Farebox or Postgres ended, or a call failed.
+pub async fn only(parts: &[Part], plan: &Plan, targets: &Targets, subject: &Subject) -> anyhow::Result<()> {
+    for target in [&targets.proxy, &targets.spread, &targets.app_stream] {
+        load(target, plan.warm_up).await;
+    }
+    let mut failures = Load::default();
+    for part in parts {
+        println!("{part:?}");
+        match part {
+            Part::Spread => throughput(plan, targets, &targets.spread, subject, &mut failures).await?,
+            Part::One => throughput(plan, targets, &targets.one_key, subject, &mut failures).await?,
+            Part::Whole => {
+                let whole = [&targets.direct, &targets.proxy, &targets.spread];
+                print_latency(&one_at_a_time(whole, plan.seconds, false, &mut failures).await);
+            }
+            Part::First => {
+                let streams = [&targets.direct_stream, &targets.proxy_stream, &targets.app_stream];
+                print_latency(&one_at_a_time(streams, plan.seconds, true, &mut failures).await);
+            }
+        }
+    }
+    anyhow::ensure!(failures.errors == 0, "{} calls failed: {:?}", failures.errors, failures.first_error);
+    Ok(())
+}
+
+async fn throughput(
+    plan: &Plan,
+    targets: &Targets,
+    target: &Target,
+    subject: &Subject,
+    failures: &mut Load,
+) -> anyhow::Result<()> {
+    let proxy = load(&targets.proxy, plan.seconds / 4).await;
+    let postgres = subject.postgres_pid()?;
+    let before = process::cpu_time(subject.app_pid(), postgres)?;
+    let load = load(target, plan.seconds).await;
+    let used = process::cpu_time(subject.app_pid(), postgres)?.since(before);
+    let each = |time: u64| time as f64 / load.calls.max(1) as f64;
+    let (calls, all) = (load.per_second(), proxy.per_second());
+    println!("  {calls:.0} of {all:.0} calls per second = {:.3}", calls / all);
+    println!("  CPU per call: app {:.1} us, Postgres {:.1} us", each(used.app_us), each(used.postgres_us));
+    failures.add(load);
+    Ok(())
+}
+
+fn print_latency(compared: &Compared) {
+    let Compared { direct, proxy, app } = compared;
+    for share in [0.5, 0.9, 0.99] {
+        let [direct, proxy, app] = [direct, proxy, app].map(|latency| latency.percentile(share));
+        println!("  p{:.0}: upstream {direct:.3} ms, pass-through {proxy:.3} ms, Farebox {app:.3} ms", share * 100.0);
+    }
+}
+
 /// The same without Farebox.
 ///
 /// # Errors
