@@ -524,7 +524,7 @@ async fn neither_words_nor_time_tell_who_has_an_account() {
     let farebox = start().await;
     let known = "known@example.com";
     Visitor::member(&farebox, known, PASSWORD).await;
-    let pairs_of_a_try: usize = scale(60, 1_000);
+    let pairs_of_a_try: usize = scale(30, 1_000);
     let forms: [(&str, &[(&str, &str)]); 3] = [
         ("/sign-in", &[("password", "a wrong password")]),
         ("/recover", &[]),
