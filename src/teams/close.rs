@@ -48,6 +48,7 @@ pub async fn undo_deletion(conn: &mut PgConnection, acting: &Acting<'_>) -> Resu
     let (locked, _) = acting.lock(conn, Permission::Own).await?;
     let Some(at) = locked.delete_after else { return Ok(false) };
     orgs::undo_deletion(conn, acting.org).await?;
+    topups::auto::opened(conn, acting.org).await?;
     let entry = acting.entry(Action::OrgDeletionUndone).on(Target::new("organization", acting.org, locked.name));
     audit::record(conn, entry.change(json!({ "delete_after": at }), Value::Null)).await?;
     Ok(true)

@@ -3,10 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use futures_util::{StreamExt, stream};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use super::book::Outcome;
+use super::payment::PaymentState;
 use super::processors::{Processor, Processors};
 use super::saved::{self, Setup};
 use super::store::{self, OpenRefund};
@@ -23,7 +26,10 @@ const BATCH: i64 = 50;
 /// Questions under way at the same time.
 const AT_ONCE: usize = 8;
 /// A purchase that no processor ever heard of is given up after this. It can still be paid later, should it appear.
-const UNHEARD_OF: chrono::Duration = chrono::Duration::hours(2);
+const UNHEARD_OF: TimeDelta = TimeDelta::hours(2);
+/// A purchase that is still open after this ends, whatever its processor says: no way to pay takes longer. It is asked for
+/// once more before.
+const ASKED_FOR: TimeDelta = TimeDelta::days(31);
 
 /// Runs until `stop`, in every process: rows are shared out by locks.
 pub async fn run(pool: PgPool, processors: Processors, stop: CancellationToken) {
@@ -86,11 +92,18 @@ async fn ask_setup(pool: &PgPool, processors: &Processors, setup: &Setup) -> any
 }
 
 async fn ask_topup(pool: &PgPool, processors: &Processors, topup: &TopUp) -> anyhow::Result<()> {
-    let by = processors.get(&topup.processor)?;
     let mut conn = pool.acquire().await?;
     let now = moment(&mut conn).await?;
     let customer = store::customer(&mut conn, topup.org, &topup.processor).await?;
     drop(conn);
+    let age = now - topup.created_at;
+    let by = match processors.get(&topup.processor) {
+        Ok(by) => by,
+        Err(_) if age > ASKED_FOR => {
+            return end(pool, topup, State::Expired, "Its payment processor is not set up here any more.").await;
+        }
+        Err(error) => return Err(error.into()),
+    };
     let payment = match &topup.processor_ref {
         Some(reference) => by.fetch(reference).await?,
         None => by.find(topup, customer.as_deref()).await?,
@@ -98,37 +111,57 @@ async fn ask_topup(pool: &PgPool, processors: &Processors, topup: &TopUp) -> any
     let payment = match payment {
         Some(payment) if auto::is_abandoned(topup, &payment, now) => auto::abandon(by, payment).await?,
         None if topup.is_auto() => auto::charge_again(pool, processors, topup, now).await?,
+        Some(payment) if topup.is_auto() && payment.state == PaymentState::WantsPayer => {
+            auto::charge_again(pool, processors, topup, now).await?.or(Some(payment))
+        }
         told => told,
     };
+    let Some(payment) = payment else {
+        // While the request could still be on its way, that it is not known means little.
+        return match age > UNHEARD_OF {
+            true => end(pool, topup, State::Expired, "The payment processor knows nothing of it.").await,
+            false => Ok(()),
+        };
+    };
     let mut tx = pool.begin().await?;
-    match payment {
-        Some(payment) => {
-            let outcome = book::payment(&mut tx, by, &payment).await?;
-            tracing::debug!(topup = %topup.id, %outcome, "a payment was asked for");
-        }
-        None => give_up(&mut tx, topup).await?,
-    }
+    let outcome = book::payment(&mut tx, by, &payment).await?;
     tx.commit().await?;
-    Ok(())
+    tracing::debug!(topup = %topup.id, %outcome, "a payment was asked for");
+    // An automatic one that is open keeps every other from being made, so it does not wait for a month.
+    let refused_for = if topup.is_auto() { auto::CONFIRM_WITHIN } else { ASKED_FOR };
+    match outcome {
+        Outcome::Refused(_) if age > refused_for => {
+            end(pool, topup, State::Failed, "What the payment processor tells does not fit this purchase.").await
+        }
+        _ if age > ASKED_FOR => end(pool, topup, State::Expired, "Nothing came in within a month.").await,
+        _ => Ok(()),
+    }
 }
 
-/// The processor answered that there is nothing. While the request could still be on its way, that means little.
-async fn give_up(conn: &mut sqlx::PgConnection, topup: &TopUp) -> anyhow::Result<()> {
-    let Some(locked) = store::lock(conn, topup.org, topup.id).await? else { return Ok(()) };
-    let now = moment(conn).await?;
-    if locked.state() == State::Pending && now - locked.created_at > UNHEARD_OF {
-        let reason = "The payment processor knows nothing of it.";
-        store::set_state(conn, &locked, State::Expired, reason).await?;
+/// Ends a purchase that is still open and of which nothing more is expected. Should the right money appear all the same,
+/// it is credited.
+async fn end(pool: &PgPool, topup: &TopUp, state: State, reason: &str) -> anyhow::Result<()> {
+    let mut tx = pool.begin().await?;
+    let Some(locked) = store::lock(&mut tx, topup.org, topup.id).await? else { return Ok(()) };
+    if locked.state() == State::Pending {
+        store::set_state(&mut tx, &locked, state, reason).await?;
         if locked.is_auto() {
-            auto::ended(conn, &locked, State::Expired, reason).await?;
+            auto::ended(&mut tx, &locked, state, reason).await?;
         }
+        tx.commit().await?;
     }
     Ok(())
 }
 
 async fn ask_refund(pool: &PgPool, processors: &Processors, open: &OpenRefund) -> anyhow::Result<()> {
     let by: &dyn Processor = processors.get(&open.topup.processor)?;
-    if let Some(reference) = open.topup.payment_ref.as_ref().or(open.topup.processor_ref.as_ref()) {
+    let first = match open.topup.more_of {
+        // What came in later is part of the payment that its first purchase names.
+        Some(first) => store::find(&mut *pool.acquire().await?, open.topup.org, first).await?,
+        None => Some(open.topup.clone()),
+    };
+    let reference = first.and_then(|first| first.payment_ref.or(first.processor_ref));
+    if let Some(reference) = &reference {
         // Perhaps it is known there, under our id.
         if let Some(payment) = by.fetch(reference).await? {
             let mut tx = pool.begin().await?;
@@ -140,6 +173,10 @@ async fn ask_refund(pool: &PgPool, processors: &Processors, open: &OpenRefund) -
                 return Ok(());
             }
         }
+    }
+    if open.row.origin == "processor" {
+        // It was made there and is on its way there: asked for again, it would be another one.
+        return Ok(());
     }
     match refund::ask(pool, by, &open.topup, &open.row).await {
         Ok(_) | Err(refund::RefundError::Refused(_)) => Ok(()),

@@ -13,6 +13,8 @@ pub enum PaymentState {
     Open,
     /// Paid, not yet confirmed.
     Processing,
+    /// Its bank wants to see its payer, who has not been asked yet. Nobody can confirm it before they are.
+    WantsPayer,
     /// Waits for its payer to confirm it at this address.
     NeedsAction { url: String },
     /// The money is there.
@@ -97,6 +99,27 @@ pub enum DisputeState {
     Open,
     Won,
     Lost,
+    /// It is over, and no money is taken for it: an inquiry that came to nothing.
+    Closed,
+}
+
+impl DisputeState {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DisputeState::Inquiry => "inquiry",
+            DisputeState::Open => "open",
+            DisputeState::Won => "won",
+            DisputeState::Lost => "lost",
+            DisputeState::Closed => "closed",
+        }
+    }
+
+    /// Whether the money is with the payer, for now or for good.
+    #[must_use]
+    pub const fn takes(self) -> bool {
+        matches!(self, DisputeState::Open | DisputeState::Lost)
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -105,6 +128,8 @@ pub struct DisputeSeen {
     pub amount: Usd,
     pub state: DisputeState,
     pub reason: String,
+    /// How often its money has moved, here or back. It only grows, so of two answers the one with more is the newer.
+    pub moves: i32,
 }
 
 /// A way to pay that a processor keeps for an organization.

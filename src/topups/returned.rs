@@ -22,6 +22,8 @@ use crate::web::views::emails::NoticeMail;
 #[derive(Clone, Copy, Debug)]
 pub struct Contested<'a> {
     pub id: DisputeId,
+    /// Under which its transfers stand: one that takes the money again has another, and is told of again.
+    pub reference: &'a str,
     pub seen: &'a DisputeSeen,
     /// What was taken for it, of the credits and of the fee; both are zero for one that took nothing.
     pub credits: Usd,
@@ -70,10 +72,14 @@ impl News<'_> {
                 (format!("refund_failed:{}", row.id), EventKind::RefundFailed, Kind::RefundFailed)
             }
             News::Opened(dispute) => {
-                (format!("dispute_opened:{}", dispute.id), EventKind::DisputeOpened, Kind::DisputeOpened)
+                (format!("dispute_opened:{}", dispute.reference), EventKind::DisputeOpened, Kind::DisputeOpened)
             }
-            News::Won(dispute) => (format!("dispute_won:{}", dispute.id), EventKind::DisputeWon, Kind::DisputeWon),
-            News::Lost(dispute) => (format!("dispute_lost:{}", dispute.id), EventKind::DisputeLost, Kind::DisputeLost),
+            News::Won(dispute) => {
+                (format!("dispute_won:{}", dispute.reference), EventKind::DisputeWon, Kind::DisputeWon)
+            }
+            News::Lost(dispute) => {
+                (format!("dispute_lost:{}", dispute.reference), EventKind::DisputeLost, Kind::DisputeLost)
+            }
         }
     }
 

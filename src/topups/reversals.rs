@@ -1,10 +1,10 @@
 //! Money that goes back or is contested. Every transfer here is the opposite of one that came before, and is posted
-//! once for each refund and each dispute.
+//! once for each refund, and once for each time that a dispute takes the money or gives it back.
 
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::book::{by_program, clearing};
+use super::book::{by_program, clearing, settle_state};
 use super::payment::{DisputeSeen, DisputeState, Payment, RefundSeen, RefundState};
 use super::returned::{self, Contested, News};
 use super::store::{self, DisputeRow, NewRefund, RefundRow};
@@ -14,10 +14,17 @@ use crate::base::Usd;
 use crate::base::ids::{DisputeId, PersonId, RefundId};
 use crate::ledger::{self, Code, HouseAccount, Posting};
 
-/// Books what the processor says of refunds and disputes of a locked, credited purchase.
+/// Books what the processor says of refunds and disputes of a locked, credited purchase. What is sent back of a payment
+/// that came in more than once is spread over the purchases that it became.
 pub async fn book(conn: &mut PgConnection, topup: &mut TopUp, payment: &Payment) -> anyhow::Result<()> {
-    for seen in &payment.refunds {
-        refund(conn, topup, seen).await?;
+    if !payment.refunds.is_empty() {
+        let mut more = store::lock_more_of(conn, topup.org, topup.id).await?;
+        for seen in &payment.refunds {
+            refund(conn, topup, &mut more, seen).await?;
+        }
+        for one in &mut more {
+            settle_state(conn, one).await?;
+        }
     }
     for seen in &payment.disputes {
         dispute(conn, topup, seen).await?;
@@ -25,15 +32,51 @@ pub async fn book(conn: &mut PgConnection, topup: &mut TopUp, payment: &Payment)
     Ok(())
 }
 
-async fn refund(conn: &mut PgConnection, topup: &mut TopUp, seen: &RefundSeen) -> anyhow::Result<()> {
-    let known = store::lock_refund(conn, topup, seen).await?;
-    let row = match known {
-        Some(row) => row,
-        // It took nothing from anybody.
-        None if seen.state == RefundState::Failed => return Ok(()),
-        None => take(conn, topup, seen.ours.unwrap_or_else(RefundId::fresh), seen.amount, "processor", None).await?,
-    };
-    settle(conn, topup, &row, seen.state, Some(&seen.reference), "").await
+async fn refund(
+    conn: &mut PgConnection,
+    topup: &mut TopUp,
+    more: &mut [TopUp],
+    seen: &RefundSeen,
+) -> anyhow::Result<()> {
+    let mut known = false;
+    for one in std::iter::once(&mut *topup).chain(more.iter_mut()) {
+        if let Some(row) = store::lock_refund(conn, one, seen).await? {
+            known = true;
+            settle(conn, one, &row, seen.state, Some(&seen.reference), "").await?;
+        }
+    }
+    // One that failed and is new took nothing from anybody.
+    if known || seen.state == RefundState::Failed {
+        return Ok(());
+    }
+    let kept: Vec<Usd> = std::iter::once(&*topup).chain(more.iter()).map(TopUp::kept).collect();
+    let parts = spread(&kept, seen.amount);
+    let mut id = seen.ours;
+    for (one, part) in std::iter::once(topup).chain(more.iter_mut()).zip(parts) {
+        if part.is_positive() {
+            let id = id.take().unwrap_or_else(RefundId::fresh);
+            let row = take(conn, one, id, part, "processor", None).await?;
+            settle(conn, one, &row, seen.state, Some(&seen.reference), "").await?;
+        }
+    }
+    Ok(())
+}
+
+/// A sum over purchases of which so much is kept, one after the other. What is more than all of them is with the first.
+fn spread(kept: &[Usd], amount: Usd) -> Vec<Usd> {
+    let mut left = amount;
+    let mut parts: Vec<Usd> = kept
+        .iter()
+        .map(|kept| {
+            let part = left.min(*kept);
+            left -= part;
+            part
+        })
+        .collect();
+    if let Some(first) = parts.first_mut() {
+        *first += left;
+    }
+    parts
 }
 
 /// Takes what goes back out of the credits and the fee, and writes the refund down as pending.
@@ -45,7 +88,7 @@ pub async fn take(
     origin: &'static str,
     by: Option<PersonId>,
 ) -> anyhow::Result<RefundRow> {
-    let (credits, fee) = topup.split(amount);
+    let (credits, fee) = topup.split(amount, store::taken(conn, topup).await?);
     post(conn, topup, Code::Refund, &id.to_string(), credits, fee).await?;
     topup.refunded += amount;
     store::set_taken_back(conn, topup).await?;
@@ -91,53 +134,72 @@ pub async fn settle(
     }
 }
 
+/// Whether what is seen of a dispute is newer than its row. One that has ended changes only when its money has moved
+/// again since, as when a bank decides anew; anything else is an old answer that comes late.
+fn is_news(known: Option<&DisputeRow>, seen: &DisputeSeen) -> bool {
+    let Some(row) = known else { return seen.state != DisputeState::Closed };
+    match row.state.as_str() {
+        same if same == seen.state.as_str() => false,
+        "won" | "lost" | "closed" => seen.state != DisputeState::Inquiry && seen.moves > row.moves,
+        "open" => seen.state != DisputeState::Inquiry,
+        _ => true,
+    }
+}
+
+/// Under what the transfers of a dispute stand, and what is told of them: each time that it takes the money has its own.
+pub fn dispute_reference(id: DisputeId, turn: i32) -> String {
+    if turn > 1 { format!("{id}:{turn}") } else { id.to_string() }
+}
+
 async fn dispute(conn: &mut PgConnection, topup: &mut TopUp, seen: &DisputeSeen) -> anyhow::Result<()> {
     let known = store::lock_dispute(conn, &topup.processor, &seen.reference).await?;
+    if !is_news(known.as_ref(), seen) {
+        if let Some(row) = known.filter(|row| seen.moves > row.moves) {
+            store::set_moves(conn, topup, &row, seen.moves).await?;
+        }
+        return Ok(());
+    }
     let before = known.as_ref().map(|row| row.state.clone());
-    let text = match seen.state {
-        DisputeState::Inquiry => "inquiry",
-        DisputeState::Open => "open",
-        DisputeState::Won => "won",
-        DisputeState::Lost => "lost",
-    };
-    if before.as_deref() == Some(text) || matches!(before.as_deref(), Some("won" | "lost")) {
-        return Ok(());
-    }
-    if before.as_deref() == Some("open") && text == "inquiry" {
-        return Ok(());
-    }
-    let row = match known {
+    let (text, takes) = (seen.state.as_str(), seen.state.takes());
+    let mut row = match known {
         Some(row) => row,
         None => {
-            let row = DisputeRow { id: DisputeId::fresh(), credits: Usd::ZERO, fee: Usd::ZERO, state: String::new() };
+            let (credits, fee, state) = (Usd::ZERO, Usd::ZERO, String::new());
+            let row = DisputeRow { id: DisputeId::fresh(), credits, fee, state, moves: 0, turn: 1 };
             store::insert_dispute(conn, topup, &row, seen).await?;
             row
         }
     };
-    let taken = row.state == "open";
-    let takes = matches!(seen.state, DisputeState::Open | DisputeState::Lost);
-    let (mut credits, mut fee) = (row.credits, row.fee);
-    let reference = row.id.to_string();
+    let taken = matches!(row.state.as_str(), "open" | "lost");
     if takes && !taken {
-        (credits, fee) = topup.split(seen.amount);
-        post(conn, topup, Code::Dispute, &reference, credits, fee).await?;
+        let ended = matches!(row.state.as_str(), "won" | "closed");
+        row.turn = row.turn.max(1) + i32::from(ended);
+        (row.credits, row.fee) = topup.split(seen.amount, store::taken(conn, topup).await?);
+    }
+    let reference = dispute_reference(row.id, row.turn);
+    if takes && !taken {
+        post(conn, topup, Code::Dispute, &reference, row.credits, row.fee).await?;
         topup.disputed += seen.amount;
     }
-    if taken && seen.state == DisputeState::Won {
-        post(conn, topup, Code::DisputeWon, &reference, credits, fee).await?;
-        topup.disputed -= credits + fee;
+    if taken && !takes {
+        post(conn, topup, Code::DisputeWon, &reference, row.credits, row.fee).await?;
+        topup.disputed -= row.credits + row.fee;
     }
     store::set_taken_back(conn, topup).await?;
-    store::set_dispute(conn, topup, &DisputeRow { id: row.id, credits, fee, state: text.to_owned() }).await?;
+    text.clone_into(&mut row.state);
+    row.moves = row.moves.max(seen.moves);
+    store::set_dispute(conn, topup, &row).await?;
     let after = json!({ "amount": seen.amount.exact(), "state": text, "reason": seen.reason });
     let entry = by_program(topup, Action::DisputeChanged);
     audit::record(conn, entry.change(before.map_or(Value::Null, Value::String), after)).await?;
-    let about = Contested { id: row.id, seen, credits, fee, taken_before: taken };
+    let (credits, fee) = (row.credits, row.fee);
+    let about = Contested { id: row.id, reference: &reference, seen, credits, fee, taken_before: taken };
     match seen.state {
         // Nothing was taken, and nothing is asked of anybody here.
         DisputeState::Inquiry => Ok(()),
+        DisputeState::Closed if !taken => Ok(()),
         DisputeState::Open => returned::tell(conn, topup, News::Opened(about)).await,
-        DisputeState::Won => returned::tell(conn, topup, News::Won(about)).await,
+        DisputeState::Won | DisputeState::Closed => returned::tell(conn, topup, News::Won(about)).await,
         DisputeState::Lost => returned::tell(conn, topup, News::Lost(about)).await,
     }
 }
@@ -165,4 +227,64 @@ async fn post(
         ledger::post(conn, posting).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use DisputeState::{Closed, Inquiry, Lost, Open, Won};
+
+    use super::*;
+
+    #[test]
+    fn what_goes_back_is_spread_over_what_is_kept_and_the_rest_is_with_the_first() {
+        let cents = |list: &[i64]| list.iter().copied().map(Usd::from_cents).collect::<Vec<_>>();
+        for (kept, amount, parts) in [
+            (&[2_105, 1_000][..], 500, &[500, 0][..]),
+            (&[2_105, 1_000], 3_105, &[2_105, 1_000]),
+            (&[0, 1_000, 700], 1_200, &[0, 1_000, 200]),
+            (&[2_105, 1_000], 3_200, &[2_200, 1_000]),
+            (&[2_110], 2_600, &[2_600]),
+        ] {
+            assert_eq!(spread(&cents(kept), Usd::from_cents(amount)), cents(parts), "{kept:?} {amount}");
+        }
+    }
+
+    #[test]
+    fn a_dispute_that_ended_changes_only_when_its_money_moved_again() {
+        let row = |state: &str, moves| DisputeRow {
+            id: DisputeId::fresh(),
+            credits: Usd::ZERO,
+            fee: Usd::ZERO,
+            state: state.to_owned(),
+            moves,
+            turn: 1,
+        };
+        let seen = |state, moves| DisputeSeen {
+            reference: "dp_1".to_owned(),
+            amount: Usd::from_cents(2_110),
+            state,
+            reason: String::new(),
+            moves,
+        };
+        for (before, state, moves, news) in [
+            (None, Open, 1, true),
+            (None, Inquiry, 0, true),
+            (None, Closed, 0, false),
+            (Some(("inquiry", 0)), Closed, 0, true),
+            (Some(("inquiry", 0)), Open, 1, true),
+            (Some(("open", 1)), Inquiry, 0, false),
+            (Some(("open", 1)), Won, 1, true),
+            (Some(("won", 2)), Won, 2, false),
+            (Some(("won", 2)), Open, 1, false),
+            (Some(("won", 2)), Lost, 2, false),
+            (Some(("won", 2)), Lost, 3, true),
+            (Some(("lost", 1)), Won, 1, false),
+            (Some(("lost", 1)), Won, 2, true),
+            (Some(("closed", 0)), Inquiry, 0, false),
+            (Some(("closed", 0)), Open, 1, true),
+        ] {
+            let before = before.map(|(state, moves)| row(state, moves));
+            assert_eq!(is_news(before.as_ref(), &seen(state, moves)), news, "{before:?} {state:?} {moves}");
+        }
+    }
 }

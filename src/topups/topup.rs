@@ -90,6 +90,13 @@ pub struct TopUp {
     pub paid_at: Option<DateTime<Utc>>,
 }
 
+/// What is taken back of a purchase at this moment: by refunds that did not fail, and by disputes that hold the money.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Taken {
+    pub credits: Usd,
+    pub fee: Usd,
+}
+
 impl TopUp {
     #[must_use]
     pub fn state(&self) -> State {
@@ -144,14 +151,15 @@ impl TopUp {
         }
     }
 
-    /// How a sum that goes back is split: credits first, then the fee. By what is taken already, so that parts
-    /// add up to the same whatever their order.
+    /// How a sum that goes back is split into credits and fee: what is left of the credits first, then what is left of the
+    /// fee. By what is taken now, so that parts add up to the same whatever their order and whatever came back between
+    /// them. What went back beyond all that came in, as by a dispute beside a refund, is with the payer, so it is taken
+    /// from the credits; no more of a fee is given back than was earned.
     #[must_use]
-    pub fn split(&self, amount: Usd) -> (Usd, Usd) {
-        let before = self.refunded + self.disputed;
-        let credits_before = before.min(self.credits);
-        let credits = (before + amount).min(self.credits) - credits_before;
-        (credits.max(Usd::ZERO), amount - credits.max(Usd::ZERO))
+    pub fn split(&self, amount: Usd, taken: Taken) -> (Usd, Usd) {
+        let credits = amount.min((self.credits - taken.credits).max(Usd::ZERO));
+        let fee = (amount - credits).min((self.fee - taken.fee).max(Usd::ZERO));
+        (amount - fee, fee)
     }
 }
 
@@ -204,10 +212,21 @@ mod tests {
     #[test]
     fn what_goes_back_takes_credits_first_and_the_fee_last() {
         let cents = Usd::from_hundredths;
-        assert_eq!(paid(0).split(cents(2110)), (cents(2000), cents(110)));
-        assert_eq!(paid(0).split(cents(500)), (cents(500), Usd::ZERO));
-        assert_eq!(paid(1900).split(cents(210)), (cents(100), cents(110)));
-        assert_eq!(paid(2000).split(cents(110)), (Usd::ZERO, cents(110)));
+        for ((credits, fee), amount, split) in [
+            ((0, 0), 2_110, (2_000, 110)),
+            ((0, 0), 500, (500, 0)),
+            ((1_900, 0), 210, (100, 110)),
+            ((2_000, 0), 110, (0, 110)),
+            // The first part failed after the fee had gone: only credits are left.
+            ((1_500, 110), 500, (500, 0)),
+            // A dispute about all of it, beside a refund: no more of the fee than was earned.
+            ((500, 0), 2_110, (2_000, 110)),
+            ((2_000, 110), 2_110, (2_110, 0)),
+        ] {
+            let taken = Taken { credits: cents(credits), fee: cents(fee) };
+            let (of_credits, of_fee) = split;
+            assert_eq!(paid(0).split(cents(amount), taken), (cents(of_credits), cents(of_fee)), "{taken:?} {amount}");
+        }
         assert_eq!(paid(2000).credited_state(), State::Refunded);
         assert_eq!(paid(1999).credited_state(), State::Paid);
     }

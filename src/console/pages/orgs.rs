@@ -350,6 +350,9 @@ async fn set_frozen(
         let text = if frozen { "It was frozen already." } else { "It was not frozen." };
         return Ok(done(app, &here, false, text));
     }
+    if !frozen {
+        topups::auto::opened(&mut act.tx, id).await?;
+    }
     let action = if frozen { Action::OrgFrozen } else { Action::OrgUnfrozen };
     let change = (json!({ "frozen": !frozen }), json!({ "frozen": frozen }));
     act.note(Some(id), action, Target::new("organization", id, org.name.as_str()), change).await?;

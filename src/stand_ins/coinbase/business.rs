@@ -170,6 +170,15 @@ impl Business {
         Some(refund)
     }
 
+    /// Makes a checkout older than it is.
+    pub fn age(&mut self, id: &str, ms: i64) {
+        for one in self.checkouts.iter_mut().filter(|one| one.id == id) {
+            one.created_ms -= ms;
+            one.updated_ms -= ms;
+            one.expires_ms -= ms;
+        }
+    }
+
     /// All refunds of a checkout that are on their way arrive, or do not.
     pub fn finish_refunds(&mut self, id: &str, arrive: bool, now_ms: i64) {
         let kind = if arrive { "checkout.refund.success" } else { "checkout.refund.failed" };

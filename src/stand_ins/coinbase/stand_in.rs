@@ -84,6 +84,11 @@ impl Stand<Business> {
         self.booth.work(|business, now_ms| business.finish_refunds(checkout, arrive, now_ms));
     }
 
+    /// Makes a checkout so many seconds older than it is.
+    pub fn age(&self, checkout: &str, seconds: i64) {
+        self.booth.work(|business, _| business.age(checkout, seconds * 1_000));
+    }
+
     /// What it holds for us: what settled, less what goes or went back. Its own fee is left out.
     #[must_use]
     pub fn balance(&self) -> Usd {

@@ -14,6 +14,25 @@ const TO_ANSWER: i64 = 7 * 24 * 60 * 60;
 
 /// The bank takes money back. Stripe would take a fee besides; the stand-in knows no fees.
 pub fn open(work: &mut Work, intent: &str, amount: Option<i64>) -> Result<Value, Refusal> {
+    let dispute = make(work, intent, amount)?;
+    let charge = text(&work.now_is(&dispute), "charge").to_owned();
+    work.set(&charge, json!({ "disputed": true }));
+    let cents = number(&work.now_is(&dispute), "amount");
+    move_funds(work, &dispute, -cents, "adjustment", "dispute");
+    tell(work, "charge.dispute.created", &dispute);
+    tell(work, "charge.dispute.funds_withdrawn", &dispute);
+    Ok(work.now_is(&dispute))
+}
+
+/// The bank only asks; no money moves yet.
+pub fn inquire(work: &mut Work, intent: &str) -> Result<Value, Refusal> {
+    let dispute = make(work, intent, None)?;
+    work.set(&dispute, json!({ "status": "warning_needs_response" }));
+    tell(work, "charge.dispute.created", &dispute);
+    Ok(work.now_is(&dispute))
+}
+
+fn make(work: &mut Work, intent: &str, amount: Option<i64>) -> Result<String, Refusal> {
     let charge = paid_charge(work, intent)?;
     let id = text(&charge, "id").to_owned();
     let amount = amount.unwrap_or_else(|| number(&charge, "amount"));
@@ -37,12 +56,7 @@ pub fn open(work: &mut Work, intent: &str, amount: Option<i64>) -> Result<Value,
             "card": { "brand": brand, "case_type": "chargeback", "network": brand, "network_reason_code": "10.4" },
         });
     }
-    let dispute = work.keep(dispute);
-    work.set(&id, json!({ "disputed": true }));
-    move_funds(work, &dispute, -amount, "adjustment", "dispute");
-    tell(work, "charge.dispute.created", &dispute);
-    tell(work, "charge.dispute.funds_withdrawn", &dispute);
-    Ok(work.now_is(&dispute))
+    Ok(work.keep(dispute))
 }
 
 fn paid_charge(work: &Work, intent: &str) -> Result<Value, Refusal> {
@@ -64,18 +78,47 @@ pub fn close(work: &mut Work, id: &str, won: bool) -> Result<Value, Refusal> {
     if !is_open(&dispute) {
         return Err(Refusal::invalid(format!("This dispute is {} already.", text(&dispute, "status"))));
     }
-    work.set(id, json!({ "status": if won { "won" } else { "lost" } }));
-    if won {
-        move_funds(work, id, number(&dispute, "amount"), "adjustment", "dispute_reversal");
-        tell(work, "charge.dispute.funds_reinstated", id);
+    let asked = text(&dispute, "status") == "warning_needs_response";
+    let status = match (asked, won) {
+        (true, _) => "warning_closed",
+        (false, true) => "won",
+        (false, false) => "lost",
+    };
+    work.set(id, json!({ "status": status }));
+    if won && !asked {
+        give_back(work, id, &dispute);
     }
     tell(work, "charge.dispute.closed", id);
     Ok(work.now_is(id))
 }
 
+fn give_back(work: &mut Work, id: &str, dispute: &Value) {
+    move_funds(work, id, number(dispute, "amount"), "adjustment", "dispute_reversal");
+    tell(work, "charge.dispute.funds_reinstated", id);
+}
+
+/// The bank decides a dispute that was over once more, the other way.
+pub fn turn(work: &mut Work, id: &str) -> Result<Value, Refusal> {
+    let dispute = work.find("dispute", id)?;
+    match text(&dispute, "status") {
+        "lost" => {
+            work.set(id, json!({ "status": "won" }));
+            give_back(work, id, &dispute);
+        }
+        "won" => {
+            work.set(id, json!({ "status": "lost" }));
+            move_funds(work, id, -number(&dispute, "amount"), "adjustment", "dispute");
+            tell(work, "charge.dispute.funds_withdrawn", id);
+        }
+        status => return Err(Refusal::invalid(format!("This dispute is {status}; nobody has decided it yet."))),
+    }
+    tell(work, "charge.dispute.updated", id);
+    Ok(work.now_is(id))
+}
+
 /// Whether the bank has not decided yet.
 pub fn is_open(dispute: &Value) -> bool {
-    !matches!(text(dispute, "status"), "won" | "lost")
+    !matches!(text(dispute, "status"), "won" | "lost" | "warning_closed")
 }
 
 /// The disputes about a charge, newest first.
@@ -85,7 +128,8 @@ pub fn of_charge<'a>(work: &'a Work, charge: &'a str) -> impl Iterator<Item = &'
 
 /// Whether the money of a charge is in a dispute, or was lost in one.
 pub fn blocks_refunds(work: &Work, charge: &str) -> bool {
-    of_charge(work, charge).any(|dispute| dispute["status"] != "won")
+    let frees = ["won", "warning_needs_response", "warning_closed"];
+    of_charge(work, charge).any(|dispute| !frees.contains(&text(dispute, "status")))
 }
 
 /// A card network says that a charge is probably fraud. No money moves.

@@ -329,6 +329,22 @@ impl StripeStandIn {
         self.act(|work| disputes::open(work, payment_intent, cents)).map(|dispute| text(&dispute, "id").to_owned())
     }
 
+    /// The person's bank asks about a payment and takes nothing. Gives the dispute's id.
+    ///
+    /// # Errors
+    /// As [`Self::dispute`].
+    pub fn inquire(&self, payment_intent: &str) -> Result<String, Refusal> {
+        self.act(|work| disputes::inquire(work, payment_intent)).map(|dispute| text(&dispute, "id").to_owned())
+    }
+
+    /// The bank decides a dispute that was over once more, the other way.
+    ///
+    /// # Errors
+    /// When nobody has decided it yet.
+    pub fn turn_dispute(&self, dispute: &str) -> Result<(), Refusal> {
+        self.act(|work| disputes::turn(work, dispute)).map(drop)
+    }
+
     /// # Errors
     /// When the dispute is over already.
     pub fn close_dispute(&self, dispute: &str, won: bool) -> Result<(), Refusal> {

@@ -21,13 +21,15 @@ pub enum Cause {
     Retry(TopUpId),
     /// A cap was reached, and a new day has begun.
     Day(NaiveDate),
+    /// The organization may be charged again, having been frozen or about to end; the moment, in microseconds.
+    Opened(i64),
 }
 
 impl Cause {
     /// Whether it has to wait until a failed attempt may be repeated.
     #[must_use]
     pub const fn waits(self) -> bool {
-        matches!(self, Cause::Retry(_) | Cause::Day(_))
+        matches!(self, Cause::Retry(_) | Cause::Day(_) | Cause::Opened(_))
     }
 }
 
@@ -39,6 +41,7 @@ impl fmt::Display for Cause {
             Cause::After(topup) => write!(f, "after:{topup}"),
             Cause::Retry(topup) => write!(f, "retry:{topup}"),
             Cause::Day(day) => write!(f, "day:{day}"),
+            Cause::Opened(moment) => write!(f, "opened:{moment}"),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Auto top-up: "when credits fall below $X, buy $Y with this payment method".
 //!
 //! What is always true here:
-//! - One cause (a crossing of the balance, a change of the rule, the end of an earlier attempt, a new day) makes one
-//!   attempt at most, and an organization has one open attempt at most, however many processes try.
+//! - One cause (a crossing of the balance, a change of the rule, the end of an earlier attempt, a new day, the end of a
+//!   freeze) makes one attempt at most, and an organization has one open attempt at most, however many processes try.
 //! - A charge is written down before the processor is asked and carries that number, so that asking again never charges
 //!   again. What was not answered is asked for by the janitor; nothing is guessed.
 //! - What is open or came in counts against the caps of its day and month. Money that goes back makes no room.
@@ -24,6 +24,7 @@ pub use attempt::{TryAutoTopup, attempt};
 pub use cause::Cause;
 pub use ended::{ended, wants_payer};
 pub use late::{abandon, charge_again, is_abandoned};
+pub use limits::CONFIRM_WITHIN;
 pub use rule::{Rule, RuleError, Wanted};
-pub use save::{erase, turn_off, turn_on};
+pub use save::{erase, opened, turn_off, turn_on};
 pub use tell::TellOfAutoTopup;

@@ -7,6 +7,7 @@ use super::cause::Cause;
 use super::rule::{RuleError, Wanted};
 use crate::audit::{self, Action};
 use crate::base::ids::OrgId;
+use crate::db::moment;
 use crate::ledger::{self, Threshold, WatchKind};
 use crate::orgs::{Acting, OrgError, Permission};
 use crate::topups::fees::Schedule;
@@ -52,6 +53,19 @@ pub async fn turn_off(conn: &mut PgConnection, acting: &Acting<'_>) -> Result<bo
     let entry = acting.entry(Action::AutoTopupStopped);
     audit::record(conn, entry.change(rule.shown(), serde_json::json!({ "enabled": false }))).await?;
     Ok(true)
+}
+
+/// Tries anew, where the organization may be charged again: what came meanwhile was passed over. In the transaction that
+/// opens it.
+///
+/// # Errors
+/// Database errors only.
+pub async fn opened(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
+    if store::rule(conn, org).await?.is_none_or(|rule| !rule.enabled) {
+        return Ok(());
+    }
+    let cause = Cause::Opened(moment(conn).await?.timestamp_micros());
+    TryAutoTopup { org, cause }.enqueue(conn, 0).await
 }
 
 /// Stops everything by which an organization that ends would be charged or written to, and forgets whom it told.

@@ -13,7 +13,9 @@ use url::Url;
 
 use self::read::{CheckoutPage, Found, Refunded};
 use super::remote::{Answer, Remote, cents};
-use super::{Checkout, Headers, Order, PaymentPage, Processor, ProcessorError, RefundOrder, Returns, WebhookError};
+use super::{
+    Checkout, Headers, Order, PaymentPage, Processor, ProcessorError, ReferencePage, RefundOrder, Returns, WebhookError,
+};
 use crate::base::{Clock, Digest, Secret};
 use crate::topups::inbox::Event;
 use crate::topups::payment::{Payment, RefundSeen};
@@ -25,6 +27,9 @@ const OPEN: Duration = Duration::hours(1);
 const SKEW: Duration = Duration::minutes(5);
 /// Checkouts of one page; the most that one has.
 const PAGE: usize = 100;
+/// Refunds of checkouts that are older than this are not looked for: there is no list of refunds, so all checkouts are
+/// looked through.
+const REFUNDED_WITHIN: Duration = Duration::days(400);
 /// Pages that are looked through for one purchase whose answer was lost.
 const MAX_PAGES: usize = 50;
 /// Under this name our purchases stand in a checkout's metadata.
@@ -155,6 +160,13 @@ impl Processor for Coinbase {
         let recent = page.checkouts.iter().filter(|found| found.created_at >= since);
         let payments = recent.map(read::payment).collect::<Result<Vec<Payment>, _>>()?;
         Ok(PaymentPage { payments, next: page.after(since) })
+    }
+
+    async fn went_back(&self, since: DateTime<Utc>, page: Option<&str>) -> Result<ReferencePage, ProcessorError> {
+        let page = self.page(page).await?;
+        let went = page.checkouts.iter().filter(|found| found.may_have_gone_back(since));
+        let references = went.map(|found| found.id.clone()).collect();
+        Ok(ReferencePage { references, next: page.after(since - REFUNDED_WITHIN) })
     }
 
     fn read_webhook(&self, headers: Headers<'_>, body: &[u8], now: DateTime<Utc>) -> Result<Event, WebhookError> {

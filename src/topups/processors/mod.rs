@@ -172,7 +172,8 @@ pub trait Processor: Send + Sync {
     async fn checkout(&self, order: &Order<'_>) -> Result<Checkout, ProcessorError>;
 
     /// Closes a checkout that nobody was sent to, because another of the same purchase came first. Tidiness only: what is
-    /// paid on it all the same is credited. Where the processor itself makes one of a purchase, there is nothing to do.
+    /// paid on it all the same is not credited by itself, but is a finding of the comparison for somebody to look at. Where
+    /// the processor itself makes one of a purchase, there is nothing to do.
     async fn withdraw(&self, _checkout: &str) {}
 
     /// The payment that something of the processor is about: a checkout, a payment, a refund, a dispute, a warning.
@@ -185,8 +186,8 @@ pub trait Processor: Send + Sync {
     /// Payments made since then, for comparing books.
     async fn payments(&self, since: DateTime<Utc>, page: Option<&str>) -> Result<PaymentPage, ProcessorError>;
 
-    /// Payments of which something went back since then, by a refund or a dispute, however old the payment is. Where
-    /// nothing goes back by itself, there are none.
+    /// Payments of which something went back since then, by a refund or a dispute, however old the payment is. None where
+    /// the processor never tells of it.
     async fn went_back(&self, _since: DateTime<Utc>, _page: Option<&str>) -> Result<ReferencePage, ProcessorError> {
         Ok(ReferencePage::default())
     }

@@ -155,7 +155,8 @@ impl Stripe {
         Ok(payment.map(|payment| Payment { fraud_warning: Some(warning.fraud_type.clone()), ..payment }))
     }
 
-    /// Confirms with the payer present what the bank would not do without them: its answer is where they go.
+    /// Confirms with the payer present what the bank would not do without them: its answer is where they go. A bank that
+    /// still asks for them then has declined.
     async fn confirm_with_payer(&self, charge: &Charge<'_>, id: &str) -> Result<Payment, ProcessorError> {
         let request = intent::ConfirmPaymentIntent::new(id)
             .payment_method(charge.method.clone())
@@ -165,7 +166,14 @@ impl Stripe {
         match self.once(request, &key).await {
             Ok(intent) => Ok(read::intent(&intent, self.live)),
             Err(error) => match declined(&error) {
-                Some(intent) => Ok(read::intent(intent, self.live)),
+                Some(intent) => {
+                    let payment = read::intent(intent, self.live);
+                    let reason = read::reason(intent).unwrap_or_default();
+                    Ok(match payment.state {
+                        PaymentState::WantsPayer => Payment { state: PaymentState::Failed { reason }, ..payment },
+                        _ => payment,
+                    })
+                }
                 None => Err(failed(error)),
             },
         }
@@ -396,11 +404,16 @@ impl Processor for Stripe {
             .expand(vec![CHARGE.to_owned(), FEE.to_owned()]);
         match self.once(request, &charge.topup.id.to_string()).await {
             Ok(intent) => Ok(read::intent(&intent, self.live)),
-            Err(error) => match declined(&error) {
-                Some(intent) if read::wants_payer(intent) => self.confirm_with_payer(charge, intent.id.as_str()).await,
-                Some(intent) => Ok(read::intent(intent, self.live)),
-                None => Err(failed(error)),
-            },
+            Err(error) => {
+                let intent = declined(&error).map(|intent| read::intent(intent, self.live));
+                match intent {
+                    Some(payment) if payment.state == PaymentState::WantsPayer => {
+                        self.confirm_with_payer(charge, &payment.reference).await
+                    }
+                    Some(payment) => Ok(payment),
+                    None => Err(failed(error)),
+                }
+            }
         }
     }
 

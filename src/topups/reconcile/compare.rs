@@ -7,8 +7,9 @@ use crate::base::Usd;
 use crate::base::ids::TopUpId;
 use crate::ledger::{self, Code};
 use crate::topups::book::{self, Outcome};
-use crate::topups::payment::{DisputeState, Payment, PaymentState, RefundState};
+use crate::topups::payment::{Payment, PaymentState, RefundState};
 use crate::topups::processors::{Processor, Returns};
+use crate::topups::reversals::dispute_reference;
 use crate::topups::store;
 use crate::topups::topup::TopUp;
 
@@ -35,7 +36,7 @@ pub async fn payment(conn: &mut PgConnection, by: &dyn Processor, payment: &Paym
     if payment.state != PaymentState::Paid {
         return unpaid(conn, payment, &before).await;
     }
-    let had = store::more_of(conn, before.org, before.id).await?.len();
+    let had = store::more_of(conn, before.org, before.id).await?;
     let outcome = book::payment(conn, by, payment).await?;
     let Some(after) = store::lock(conn, before.org, before.id).await? else { return Ok(Compared::default()) };
     if let Outcome::Refused(why) = outcome {
@@ -44,27 +45,33 @@ pub async fn payment(conn: &mut PgConnection, by: &dyn Processor, payment: &Paym
         // Its purchase is compared with the payment that it was paid by.
         return Ok(Compared { topup: None, told, findings: vec![finding], ..Compared::default() });
     }
+    let more = store::more_of(conn, after.org, after.id).await?;
+    let went_back = |first: &TopUp, more: &[TopUp]| {
+        let all = || std::iter::once(first).chain(more);
+        (all().map(|one| one.refunded).sum::<Usd>(), all().map(|one| one.disputed).sum::<Usd>())
+    };
+    let (went, goes) = (went_back(&before, &had), went_back(&after, &more));
     let mut findings = Vec::new();
     if after.state().is_credited() && !before.state().is_credited() {
         let detail = format!("{} credited. {}", after.credits.display(), after.oddity());
         let detail = detail.trim_end().trim_end_matches('.').to_owned();
         findings.push(finding(FindingKind::Credited, &after, payment, detail));
-    } else if (before.refunded, before.disputed) != (after.refunded, after.disputed) {
-        let went =
-            |topup: &TopUp| format!("{} refunded, {} disputed", topup.refunded.display(), topup.disputed.display());
-        let detail = format!("{} instead of {}", went(&after), went(&before));
+    } else if went != goes {
+        let said = |(refunded, disputed): (Usd, Usd)| {
+            format!("{} refunded, {} disputed", refunded.display(), disputed.display())
+        };
+        let detail = format!("{} instead of {}", said(goes), said(went));
         findings.push(finding(FindingKind::Booked, &after, payment, detail));
     }
     let mut booked = held_here(conn, &after).await?;
     // Money that is on its way back left the books when it was asked for, and is with the processor until it is sent.
     let mut told = held_there(payment) - gone(conn, by, &after, payment).await?;
-    let more = store::more_of(conn, after.org, after.id).await?;
     for one in &more {
         booked += held_here(conn, one).await?;
         told -= gone(conn, by, one, payment).await?;
     }
-    if more.len() > had {
-        let sum: Usd = more.iter().skip(had).map(|one| one.credits).sum();
+    if more.len() > had.len() {
+        let sum: Usd = more.iter().skip(had.len()).map(|one| one.credits).sum();
         let detail = format!("{} credited for what came in later", sum.display());
         findings.push(finding(FindingKind::Credited, &after, payment, detail));
     }
@@ -115,8 +122,7 @@ fn finding(kind: FindingKind, topup: &TopUp, payment: &Payment, detail: String) 
 /// What came in, less what went back and what is taken until a dispute is decided.
 fn held_there(payment: &Payment) -> Usd {
     let refunds = payment.refunds.iter().filter(|refund| refund.state != RefundState::Failed);
-    let disputes =
-        payment.disputes.iter().filter(|dispute| matches!(dispute.state, DisputeState::Open | DisputeState::Lost));
+    let disputes = payment.disputes.iter().filter(|dispute| dispute.state.takes());
     let back: Usd = refunds.map(|refund| refund.amount).chain(disputes.map(|dispute| dispute.amount)).sum();
     payment.received - back
 }
@@ -133,7 +139,8 @@ async fn gone(
     let heard = |id| payment.refunds.iter().any(|seen| seen.ours == Some(id));
     let by_hand = by.returns() == Returns::ByHand;
     let unheard = refunds.iter().filter(|refund| match refund.state.as_str() {
-        "pending" => !heard(refund.id),
+        // One that was made there is told by it, whatever it is called here.
+        "pending" => refund.origin != "processor" && !heard(refund.id),
         "succeeded" => by_hand,
         _ => false,
     });
@@ -163,7 +170,9 @@ pub async fn references(conn: &mut PgConnection, topup: &TopUp) -> Result<Vec<(C
         add([Code::Refund, Code::RefundFailed], refund.id.to_string());
     }
     for dispute in store::disputes(conn, topup.org, topup.id).await? {
-        add([Code::Dispute, Code::DisputeWon], dispute.id.to_string());
+        for turn in 1..=dispute.turn.max(1) {
+            add([Code::Dispute, Code::DisputeWon], dispute_reference(dispute.id, turn));
+        }
     }
     Ok(all)
 }

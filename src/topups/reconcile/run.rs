@@ -252,7 +252,7 @@ impl Work<'_> {
             self.totals.missing += i32::from(payment.topup.is_some());
         }
         self.count(&compared);
-        self.named.extend(payment.payment_ref.clone());
+        self.named.insert(payment.payment_ref.as_ref().unwrap_or(&payment.reference).clone());
         Ok(())
     }
 

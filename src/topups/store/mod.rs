@@ -39,10 +39,10 @@ pub use reconcile::{
 };
 pub use reversals::{
     DisputeRow, NewRefund, OpenRefund, RefundRow, RefundView, due_refunds, insert_dispute, insert_refund, lock_dispute,
-    lock_refund, refund_is_known, refund_row, refunds, set_dispute, set_refund,
+    lock_refund, refund_is_known, refund_row, refunds, set_dispute, set_moves, set_refund, taken,
 };
 pub use setups::{delete_setups, due_setups, end_setup, insert_setup, set_setup_checkout, setup, setup_by_ref};
 pub use topups::{
-    NewTopUp, due_topups, find, go_on_asking, insert, insert_more, list, lock, lock_of_payment, more_of, note_payment,
-    set_amounts, set_checkout, set_fraud_warned, set_processor_fee, set_seen, set_state, set_taken_back,
+    NewTopUp, due_topups, find, go_on_asking, insert, insert_more, list, lock, lock_more_of, lock_of_payment, more_of,
+    note_payment, set_amounts, set_checkout, set_fraud_warned, set_processor_fee, set_seen, set_state, set_taken_back,
 };

@@ -76,6 +76,8 @@ pub struct DisputeView {
     pub amount: Usd,
     pub state: String,
     pub reason: String,
+    /// How often its money was taken.
+    pub turn: i32,
     pub created_at: DateTime<Utc>,
 }
 
@@ -86,7 +88,7 @@ pub struct DisputeView {
 pub async fn disputes(conn: &mut PgConnection, org: OrgId, topup: TopUpId) -> Result<Vec<DisputeView>, sqlx::Error> {
     sqlx::query_as!(
         DisputeView,
-        r#"select id as "id: DisputeId", amount as "amount: Usd", state, reason, created_at
+        r#"select id as "id: DisputeId", amount as "amount: Usd", state, reason, turn, created_at
            from dispute where org_id = $1 and topup_id = $2 order by id desc limit 100"#,
         org.0,
         topup.0,

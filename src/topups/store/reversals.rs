@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use crate::base::Usd;
 use crate::base::ids::{DisputeId, OrgId, PersonId, RefundId, TopUpId};
 use crate::topups::payment::{DisputeSeen, RefundSeen};
-use crate::topups::topup::TopUp;
+use crate::topups::topup::{Taken, TopUp};
 
 /// A refund to write down.
 #[derive(Clone, Debug)]
@@ -55,6 +55,26 @@ pub struct DisputeRow {
     pub credits: Usd,
     pub fee: Usd,
     pub state: String,
+    /// As [`DisputeSeen::moves`].
+    pub moves: i32,
+    /// How often its money was taken.
+    pub turn: i32,
+}
+
+/// What is taken back of a purchase now.
+pub async fn taken(conn: &mut PgConnection, topup: &TopUp) -> Result<Taken, sqlx::Error> {
+    sqlx::query_as!(
+        Taken,
+        r#"select coalesce(sum(credits), 0) as "credits!: Usd", coalesce(sum(fee), 0) as "fee!: Usd" from (
+            select credits, fee from refund where org_id = $1 and topup_id = $2 and state <> 'failed'
+            union all
+            select credits, fee from dispute where org_id = $1 and topup_id = $2 and state in ('open', 'lost')
+           ) taken"#,
+        topup.org.0,
+        topup.id.0,
+    )
+    .fetch_one(conn)
+    .await
 }
 
 pub async fn insert_refund(conn: &mut PgConnection, topup: &TopUp, new: &NewRefund) -> Result<(), sqlx::Error> {
@@ -205,7 +225,7 @@ pub async fn lock_dispute(
 ) -> Result<Option<DisputeRow>, sqlx::Error> {
     sqlx::query_as!(
         DisputeRow,
-        r#"select id as "id: DisputeId", credits as "credits: Usd", fee as "fee: Usd", state
+        r#"select id as "id: DisputeId", credits as "credits: Usd", fee as "fee: Usd", state, moves, turn
            from dispute where processor = $1 and processor_ref = $2 for update"#,
         processor,
         reference,
@@ -240,16 +260,31 @@ pub async fn insert_dispute(
 
 pub async fn set_dispute(conn: &mut PgConnection, topup: &TopUp, row: &DisputeRow) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update dispute set state = $3, credits = $4, fee = $5,
-            closed_at = case when $3 in ('won', 'lost') then now() end
+        "update dispute set state = $3, credits = $4, fee = $5, moves = $6, turn = $7,
+            closed_at = case when $3 in ('won', 'lost', 'closed') then now() end
          where org_id = $1 and id = $2",
         topup.org.0,
         row.id.0,
         row.state,
         row.credits.amount(),
         row.fee.amount(),
+        row.moves,
+        row.turn,
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// How often the money of a dispute has moved, where nothing else is new.
+pub async fn set_moves(
+    conn: &mut PgConnection,
+    topup: &TopUp,
+    row: &DisputeRow,
+    moves: i32,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!("update dispute set moves = $3 where org_id = $1 and id = $2", topup.org.0, row.id.0, moves)
+        .execute(conn)
+        .await?;
     Ok(())
 }

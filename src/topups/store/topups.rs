@@ -255,6 +255,13 @@ pub async fn more_of(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result
         .await
 }
 
+/// The same, locked until the transaction ends. The caller holds the lock of the first one.
+pub async fn lock_more_of(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Vec<TopUp>, sqlx::Error> {
+    read_topups!("", "where t.org_id = $1 and t.more_of = $2 order by t.id limit 100 for update of t", org.0, id.0)
+        .fetch_all(conn)
+        .await
+}
+
 pub async fn set_taken_back(conn: &mut PgConnection, topup: &TopUp) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update topup set refunded = $3, disputed = $4, updated_at = now() where org_id = $1 and id = $2",
@@ -294,8 +301,8 @@ pub async fn set_fraud_warned(conn: &mut PgConnection, topup: &TopUp) -> Result<
 }
 
 /// Purchases whose processor is to be asked now, put off before they are returned: every two minutes in the first
-/// three hours, in which people pay, then every hour, and after a month never again. What has ended and may still get
-/// money is asked for every hour until it is three days old: those who watch for late money do so for a day.
+/// three hours, in which people pay, then every hour, and after a month every day until somebody says how it ended. What
+/// has ended and may still get money is asked for every hour until it is three days old: those who watch for late money do so for a day.
 pub async fn due_topups(conn: &mut PgConnection, limit: i64) -> Result<Vec<TopUp>, sqlx::Error> {
     read_topups!(
         "with due as (
@@ -307,6 +314,7 @@ pub async fn due_topups(conn: &mut PgConnection, limit: i64) -> Result<Vec<TopUp
                     case when t.created_at > now() - interval '3 days' then now() + interval '1 hour' end
                 when t.created_at > now() - interval '3 hours' then now() + interval '2 minutes'
                 when t.created_at > now() - interval '31 days' then now() + interval '1 hour'
+                else now() + interval '1 day'
             end
             from due where t.org_id = due.org_id and t.id = due.id
             returning t.org_id, t.id

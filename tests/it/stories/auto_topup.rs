@@ -49,6 +49,14 @@ impl Town {
         Farebox::with(Options { database_url, ..self.shop.options() }).await
     }
 
+    /// The same, which people reach under this address: what is asked for again must be asked for in the same words.
+    async fn another_at(&self, base: &str) -> Farebox {
+        let mut options = self.shop.options();
+        options.env.push(("FAREBOX_PUBLIC_URL", base.to_owned()));
+        options.database_url = Some(self.farebox.database_url.clone());
+        Farebox::with(options).await
+    }
+
     /// Automatic charges that reached the processor.
     fn tried(&self) -> usize {
         self.intents().len()
@@ -80,7 +88,8 @@ impl Town {
     }
 
     async fn posted(&self) -> Usd {
-        Usd::parse(&self.farebox.text("select posted::text from credit").await).expect("an amount")
+        let of_ada = "select posted::text from credit where org_id = (select org_id from topup limit 1)";
+        Usd::parse(&self.farebox.text(of_ada).await).expect("an amount")
     }
 
     /// Moves the balance to so many dollars, by hand.
@@ -491,6 +500,109 @@ async fn a_payment_that_the_bank_asks_about_is_mailed_confirmed_or_given_up() {
     town.shop.agrees(&town.farebox).await;
 }
 
+/// The one automatic purchase waits for its payer, who was told so once and of no failure.
+async fn its_payer_is_asked(town: &Town) {
+    becomes(&town.farebox, "select count(*)::text from mail where kind = 'auto_topup_confirm'", "1").await;
+    assert_eq!(town.states_now().await, ["pending"], "{}", town.farebox.log());
+    assert_eq!(town.farebox.text("select count(*)::text from mail where kind = 'auto_topup_failed'").await, "0");
+    assert_eq!(town.farebox.text("select declines::text from auto_topup").await, "0");
+    let intent = town.intents().remove(0);
+    assert_eq!(town.shop.stripe.object(&intent).expect("a payment")["status"], "requires_action");
+    let topup = town.farebox.text("select 'top_' || replace(id::text, '-', '') from topup where origin = 'auto'").await;
+    let page = town.ada().get(&format!("/credits/topups/{topup}")).await.body;
+    assert!(page.contains("/authenticate/pi_"), "the way to pay stands on the page: {page}");
+    town.shop.stripe.authenticate(&intent, true).expect("confirmed");
+    town.shop.stripe.deliver_all().await;
+    becomes(&town.farebox, "select state from topup where origin = 'auto'", "paid").await;
+    assert_eq!((town.tried(), town.posted().await), (1, Usd::from_whole(29)));
+    jobs_are_done(&town.farebox).await;
+    town.shop.agrees(&town.farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bank_that_wants_its_payer_is_no_decline_however_late_they_are_asked() {
+    let town = Town::with_rule("1000", "1000").await;
+    let second = town.another().await;
+    let confirm = format!("{CHARGE}/");
+    let slow = Switches { authenticate: 2, delay_ms: 4_000, requests: confirm, ..Switches::default() };
+    town.shop.stripe.set_switches(slow);
+    town.bring_to("9").await;
+    // The processor's message comes, and is looked into, before the payer is asked; by both processes.
+    let heard = "select count(*)::text from processor_event where kind = 'payment_intent.payment_failed'
+        and applied_at is not null";
+    becomes(&town.farebox, heard, "1").await;
+    let event = town.shop.stripe.events().into_iter().rfind(|event| event["type"] == "payment_intent.payment_failed");
+    assert_eq!(crate::support::shop::deliver_signed(&second, &event.expect("a message")).await, 200);
+    town.ask_now().await;
+    let intent = town.intents().remove(0);
+    assert_eq!(town.shop.stripe.object(&intent).expect("a payment")["status"], "requires_payment_method", "not yet");
+    assert_eq!(town.states_now().await, ["pending"]);
+    its_payer_is_asked(&town).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_killed_before_the_payer_is_asked_leaves_that_to_another() {
+    for hold_events in [false, true] {
+        let mut town = Town::with_rule("1000", "1000").await;
+        // The bank wants its payer, and whoever would ask them is killed before it hears of it.
+        let late = Switches { authenticate: 2, late: 1, late_by_ms: 8_000, hold_events, ..Switches::default() };
+        town.shop.stripe.set_switches(charges(late));
+        town.bring_to("9").await;
+        for _ in 0..400 {
+            if town.tried() == 1 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(town.tried(), 1, "{}", town.farebox.log());
+        town.farebox.kill();
+        let intent = town.intents().remove(0);
+        assert_eq!(town.shop.stripe.object(&intent).expect("a payment")["status"], "requires_payment_method");
+        let base = town.farebox.base.clone();
+        town.farebox = town.another_at(&base).await;
+        town.shop.deliver_to(&town.farebox);
+        if !hold_events {
+            town.shop.stripe.deliver_all().await;
+            crate::support::shop::applied(&town.farebox).await;
+        }
+        assert_eq!(town.states_now().await, ["pending"]);
+        // Two at once ask for it.
+        let second = town.another_at(&base).await;
+        town.ask_now().await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        town.ask_now().await;
+        its_payer_is_asked(&town).await;
+        drop(second);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bank_that_wants_its_payer_while_nobody_may_be_asked_is_given_up_after_an_hour() {
+    let town = Town::with_rule("1000", "1000").await;
+    // It is declined without its payer, and the question for them is lost.
+    let lost = Switches { authenticate: 9, fail_before_work: 9, requests: format!("{CHARGE}/"), ..Switches::default() };
+    town.shop.stripe.set_switches(lost);
+    town.bring_to("9").await;
+    town.turns(&["pending"]).await;
+    town.run("update org set frozen_at = now() where id in (select org_id from auto_topup)").await;
+    // Only the janitor looks from here on.
+    town.shop.stripe.set_switches(Switches { authenticate: 9, hold_events: true, ..Switches::default() });
+    let asked = || town.shop.stripe.requests().iter().filter(|seen| seen.path.ends_with("/confirm")).count();
+    let before = asked();
+    town.ask_now().await;
+    becomes(&town.farebox, "select (ask_at > now())::text from topup where state = 'pending'", "true").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!((asked(), town.states_now().await), (before, vec!["pending".to_owned()]), "nobody is asked");
+    town.run("update topup set created_at = now() - interval '61 minutes', ask_at = now() where state = 'pending'")
+        .await;
+    town.turns(&["failed"]).await;
+    let intent = town.intents().remove(0);
+    assert_eq!(town.shop.stripe.object(&intent).expect("a payment")["status"], "canceled");
+    let reason = town.farebox.text("select failure from topup where state = 'failed'").await;
+    assert_eq!(reason, "The bank wanted it confirmed, and nobody could be asked. It was cancelled.");
+    town.shop.agrees(&town.farebox).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn off_is_off_even_between_the_crossing_and_its_job() {
     let town = Town::with_rule("1000", "1000").await;
@@ -533,6 +645,125 @@ async fn a_frozen_or_ending_organization_is_charged_nothing() {
         assert_eq!(town.states().await, [""; 0], "{closing}");
     }
     assert_eq!(town.tried(), 0);
+    // Kept after all: what was passed over is bought now, once.
+    let mut ada = town.ada();
+    let token = ada.token("/credits").await;
+    for _ in 0..2 {
+        assert_eq!(ada.post(&token, "/settings/organization/keep", &[]).await.status, 303);
+    }
+    town.turns(&["paid"]).await;
+    assert_eq!((town.tried(), town.posted().await), (1, Usd::from_whole(29)));
+    town.shop.agrees(&town.farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_a_freeze_ends_what_was_passed_over_is_bought_and_what_was_declined_waits_its_hour() {
+    let town = Town::with_rule("1000", "1000").await;
+    let _second = town.another().await;
+    let mut olive = crate::console::operator(&town.farebox, "olive@example.com").await;
+    let here = format!("/admin/organizations/{}", town.key.org);
+    let mut turn = async |how: &str| {
+        let action = format!("{here}/{how}");
+        let done = crate::console::fill(&mut olive, &here, &action, &[("reason", "the test asks for it")]).await;
+        assert_eq!(done.status, 303, "{}", done.body);
+    };
+    turn("freeze").await;
+    town.bring_to("9").await;
+    assert_eq!(town.states().await, [""; 0]);
+    turn("unfreeze").await;
+    town.turns(&["paid"]).await;
+    assert_eq!((town.tried(), town.posted().await), (1, Usd::from_whole(29)));
+
+    // A decline; frozen when its hour is over, so that it is not tried again.
+    town.shop.stripe.set_switches(Switches { decline: 1, ..Switches::default() });
+    town.bring_to("9").await;
+    town.turns(&["paid", "failed"]).await;
+    turn("freeze").await;
+    turn("unfreeze").await;
+    town.turns(&["paid", "failed"]).await;
+    assert_eq!(town.tried(), 2, "its hour is not over");
+    turn("freeze").await;
+    town.an_hour_passes().await;
+    town.turns(&["paid", "failed"]).await;
+    turn("unfreeze").await;
+    town.turns(&["paid", "failed", "paid"]).await;
+
+    // Off is off, and one that is not below buys nothing.
+    town.bring_to("20").await;
+    turn("freeze").await;
+    turn("unfreeze").await;
+    assert_eq!(town.states().await.len(), 3);
+    let off = town.ada().submit("/credits/auto", "/credits/auto/off", &[]).await;
+    assert_eq!(off.status, 303, "{}", off.body);
+    turn("freeze").await;
+    town.bring_to("9").await;
+    turn("unfreeze").await;
+    assert_eq!(town.states().await.len(), 3);
+    assert_eq!(town.tried(), 3);
+    town.shop.agrees(&town.farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_charge_that_was_lost_is_not_sent_again_while_its_organization_is_frozen_or_ends() {
+    let town = Town::with_rule("1000", "1000").await;
+    town.shop.stripe.set_switches(charges(Switches { fail_before_work: 1, ..Switches::default() }));
+    town.bring_to("9").await;
+    town.turns(&["pending"]).await;
+    for (close, open) in [
+        ("update org set frozen_at = now()", "update org set frozen_at = null"),
+        (
+            "update org set kind = 'team', deletion_asked_at = now(), delete_after = now() + interval '7 days'",
+            "update org set deletion_asked_at = null, delete_after = null",
+        ),
+    ] {
+        town.run(close).await;
+        town.ask_now().await;
+        becomes(&town.farebox, "select (ask_at > now())::text from topup where state = 'pending'", "true").await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!((town.tried(), town.states_now().await), (0, vec!["pending".to_owned()]), "{close}");
+        town.run(open).await;
+    }
+    town.ask_now().await;
+    town.turns(&["paid"]).await;
+    assert_eq!((town.tried(), town.posted().await), (1, Usd::from_whole(29)));
+    town.shop.agrees(&town.farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_automatic_purchase_whose_payment_does_not_fit_ends_and_keeps_no_other_from_being_made() {
+    let town = Town::with_rule("1000", "1000").await;
+    town.shop.stripe.set_switches(charges(Switches { fail_before_work: 1, ..Switches::default() }));
+    town.bring_to("9").await;
+    town.turns(&["pending"]).await;
+    let topup =
+        town.farebox.text("select 'top_' || replace(id::text, '-', '') from topup where state = 'pending'").await;
+    let customer = town.farebox.text("select reference from processor_customer").await;
+    // Somebody there charges in its name, and in another currency.
+    let form = [
+        ("amount", "2110"),
+        ("currency", "eur"),
+        ("confirm", "true"),
+        ("customer", customer.as_str()),
+        ("payment_method", "pm_card_visa"),
+        ("return_url", "https://example.com/"),
+        ("metadata[farebox_topup]", topup.as_str()),
+    ];
+    let url = town.shop.stripe.url().join("v1/payment_intents").expect("an address");
+    let request = town.farebox.http.post(url).bearer_auth(crate::support::shop::KEY).form(&form);
+    assert_eq!(request.send().await.expect("an answer").status(), 200);
+    town.run("update topup set created_at = now() - interval '22 hours', ask_at = now() where state = 'pending'").await;
+    becomes(&town.farebox, "select (ask_at > now())::text from topup where state = 'pending'", "true").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(town.states_now().await, ["pending"], "it may still be found");
+    town.run("update topup set created_at = now() - interval '24 hours', ask_at = now() where state = 'pending'").await;
+    town.turns(&["failed"]).await;
+    let reason = town.farebox.text("select failure from topup where state = 'failed'").await;
+    assert_eq!(reason, "What the payment processor tells does not fit this purchase.");
+    assert_eq!(town.farebox.text("select declines::text || enabled from auto_topup").await, "1true");
+    town.an_hour_passes().await;
+    town.turns(&["failed", "paid"]).await;
+    assert_eq!(town.posted().await, Usd::from_whole(29));
+    town.farebox.books_are_clean().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -585,4 +816,69 @@ async fn a_card_that_the_rule_charges_is_kept_until_the_rule_is_off() {
     town.ada().submit("/credits/auto", "/credits/auto/off", &[]).await;
     town.ada().submit(page, &action, &[]).await;
     assert_eq!(town.farebox.text("select count(*)::text from payment_method where removed_at is null").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bank_account_is_charged_once_while_its_money_takes_days_and_may_fail_then() {
+    let town = Town::build().await;
+    let mut ada = town.ada();
+    let bought = town.shop.start(&mut ada, "30", "us_bank_account", true).await;
+    town.shop.stripe.pay(&bought.session, PayAs::Succeed).expect("a payment");
+    becomes(&town.farebox, "select count(*)::text from payment_method where method = 'us_bank_account'", "1").await;
+    let bank: uuid::Uuid = sqlx::query_scalar("select id from payment_method where method = 'us_bank_account'")
+        .fetch_one(&town.farebox.pool)
+        .await
+        .expect("an account");
+    let bank = PaymentMethodId(bank).to_string();
+    let fields =
+        [("below", "10"), ("credits", "20"), ("method", bank.as_str()), ("cap_day", "1000"), ("cap_month", "1000")];
+    assert_eq!(town.ada().submit("/credits/auto/edit", "/credits/auto", &fields).await.status, 303);
+    let (before, mut states) = (town.tried(), Vec::new());
+    for came in [false, true] {
+        town.bring_to("9").await;
+        states.push("pending");
+        town.turns(&states).await;
+        // Days go by, and the credits fall again: one is on its way, and no second one is sent.
+        town.run(
+            "update topup set created_at = created_at - interval '3 days', ask_at = now() where state = 'pending'",
+        )
+        .await;
+        town.bring_to("11").await;
+        town.bring_to("9").await;
+        town.turns(&states).await;
+        assert_eq!(town.tried() - before, states.len(), "one is on its way");
+        let intent = town.intents().pop().expect("a payment");
+        town.shop.stripe.settle(&intent, came).expect("days later");
+        states.pop();
+        states.push(if came { "paid" } else { "failed" });
+        town.turns(&states).await;
+        assert_eq!(town.posted().await, Usd::from_whole(if came { 29 } else { 9 }));
+        if !came {
+            assert_eq!(town.farebox.text("select declines::text || enabled from auto_topup").await, "1true");
+            assert_eq!(town.mailed("auto_topup_failed").await.len(), 1);
+            town.run("update auto_topup set retry_at = now()").await;
+            town.bring_to("11").await;
+        }
+    }
+    town.shop.agrees(&town.farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_whose_method_is_gone_says_so_and_stops() {
+    let town = Town::with_rule("1000", "1000").await;
+    town.run("update payment_method set removed_at = now(), is_default = false").await;
+    town.bring_to("9").await;
+    for failures in 1..=3 {
+        town.turns(&[]).await;
+        let reasons = "select count(*)::text from auto_topup_attempt
+            where reason = 'This payment method cannot be charged here any more.'";
+        assert_eq!(town.farebox.text(reasons).await, failures.to_string());
+        if failures < 3 {
+            assert_eq!(town.mailed("auto_topup_failed").await.len(), failures);
+            town.an_hour_passes().await;
+        }
+    }
+    assert_eq!(town.mailed("auto_topup_stopped").await.len(), 1);
+    assert_eq!((town.tried(), town.farebox.text("select enabled::text from auto_topup").await.as_str()), (0, "false"));
+    town.farebox.books_are_clean().await;
 }

@@ -289,6 +289,19 @@ async fn what_somebody_marks_by_hand_there_counts_only_as_far_as_money_came() {
     assert!(there.mark(&nothing.reference, Status::Settled));
     becomes(&farebox, "select (count(*) >= 1)::text from processor_event where outcome like 'refused%'", "true").await;
     assert_eq!(farebox.text("select count(*)::text from transfer").await, "0");
+    // What never fits ends after a month.
+    for (days, state) in [(30, "pending"), (32, "failed")] {
+        sqlx::query("update topup set created_at = now() - make_interval(days => $1::integer), ask_at = now()")
+            .bind(days)
+            .execute(&farebox.pool)
+            .await
+            .expect("time");
+        becomes(&farebox, "select (ask_at is null or ask_at > now())::text from topup", "true").await;
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        becomes(&farebox, "select state from topup", state).await;
+    }
+    let page = ada.get(&format!("/credits/topups/{}", nothing.topup)).await.body;
+    assert!(page.contains("does not fit this purchase"), "{page}");
     let vouched = rail.start(&mut ada, "100").await;
     rail.pay_part(&vouched, cents(5_000));
     assert!(there.mark(&vouched.reference, Status::Settled));
@@ -462,4 +475,105 @@ async fn a_processor_without_its_webhook_secret_stops_the_start() {
             assert!(!said.contains(API_KEY) && !said.contains(KEY_SECRET), "{said}");
         }
     }
+}
+
+/// Requests that asked for money to go back.
+fn refunds_asked(rail: &Rail) -> usize {
+    let Rail::Coinbase(there) = rail else { panic!("Coinbase") };
+    there.requests().iter().filter(|seen| seen.method == "POST" && seen.path.ends_with("/refund")).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_back_there_of_a_payment_that_came_in_twice_is_taken_from_both_purchases() {
+    let [_, rail] = Rail::both();
+    let farebox = rail.farebox().await;
+    let second = Farebox::with(Options { database_url: Some(farebox.database_url.clone()), ..rail.options() }).await;
+    let mut ada = ada(&farebox).await;
+    let bought = rail.start(&mut ada, "20").await;
+    rail.pay(&bought, cents(2_105));
+    becomes(&farebox, "select state from topup", "paid").await;
+    rail.pay(&bought, cents(1_053));
+    becomes(&farebox, "select count(*)::text from topup where state = 'paid'", "2").await;
+    assert_eq!(farebox.text(CREDIT).await, "30");
+    let Rail::Coinbase(there) = &rail else { panic!("Coinbase") };
+    // Nobody tells of it while it is on its way; asking finds it, and asks for nothing more.
+    assert!(there.refund(&bought.reference, cents(2_500)));
+    let rows = "select string_agg(trim_scale(r.amount) || ' ' || trim_scale(r.credits) || ' ' || r.state, ', ' order by r.amount)
+        from refund r where r.state <> 'failed'";
+    minutes_pass(&farebox).await;
+    becomes(&farebox, rows, "3.95 3.95 pending, 21.05 20 pending").await;
+    assert_eq!(farebox.text(CREDIT).await, "6.05");
+    let states = "select string_agg(state, ',' order by id) from topup";
+    assert_eq!(farebox.text(states).await, "refunded,paid");
+    rail.agrees(&farebox).await;
+    for _ in 0..2 {
+        minutes_pass(&farebox).await;
+        becomes(&farebox, "select (min(ask_at) > now())::text from refund where state = 'pending'", "true").await;
+    }
+    let (done, told) = topups(&farebox, &["reconcile", "--processor", "coinbase"]).await;
+    assert!(done && told.contains("no difference") && !told.contains("LOOK"), "{told}");
+    assert_eq!(refunds_asked(&rail), 0, "it is on its way already");
+
+    // It does not arrive, so all of it is back; again, in two parts, which two processes hear of at once.
+    let hear = async || {
+        sqlx::query("delete from processor_event").execute(&farebox.pool).await.expect("an inbox that forgot");
+        for message in rail.messages() {
+            let told = tokio::join!(rail.deliver_signed(&farebox, &message), rail.deliver_signed(&second, &message));
+            assert_eq!(told, (200, 200));
+        }
+        applied(&farebox).await;
+    };
+    there.finish_refunds(&bought.reference, false);
+    hear().await;
+    becomes(&farebox, CREDIT, "30").await;
+    assert_eq!(farebox.text(states).await, "paid,paid");
+    rail.agrees(&farebox).await;
+    for (amount, credits, all) in [
+        (2_500, "6.05", "3.95 3.95 succeeded, 21.05 20 succeeded"),
+        (658, "0", "3.95 3.95 succeeded, 6.58 6.05 succeeded, 21.05 20 succeeded"),
+    ] {
+        assert!(there.refund(&bought.reference, cents(amount)));
+        there.finish_refunds(&bought.reference, true);
+        hear().await;
+        becomes(&farebox, CREDIT, credits).await;
+        becomes(&farebox, rows, all).await;
+        rail.agrees(&farebox).await;
+    }
+    assert_eq!(farebox.text(states).await, "refunded,refunded");
+    let (done, told) = topups(&farebox, &["reconcile", "--processor", "coinbase"]).await;
+    assert!(done && told.contains("no difference") && !told.contains("LOOK"), "{told}");
+    assert_eq!(refunds_asked(&rail), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn usdc_of_an_old_payment_that_went_back_is_found_without_its_message() {
+    let [_, rail] = Rail::both();
+    let farebox = rail.farebox().await;
+    let mut ada = ada(&farebox).await;
+    let bought = paid(&rail, &farebox, &mut ada).await;
+    let young = rail.start(&mut ada, "20").await;
+    rail.pay(&young, cents(2_105));
+    becomes(&farebox, CREDIT, "120").await;
+    rail.hold_messages();
+    let Rail::Coinbase(there) = &rail else { panic!("Coinbase") };
+    // Forty days later, long after anybody asks for it by itself.
+    there.age(&bought.reference, 40 * 24 * 60 * 60);
+    sqlx::query(
+        "update topup set created_at = created_at - interval '40 days', paid_at = paid_at - interval '40 days', ask_at = null
+         where credits = 100",
+    )
+    .execute(&farebox.pool)
+    .await
+    .expect("time");
+    assert!(there.refund(&bought.reference, cents(3_000)));
+    there.finish_refunds(&bought.reference, true);
+    assert!(there.refund(&young.reference, cents(500)));
+    there.finish_refunds(&young.reference, true);
+    let (done, told) = topups(&farebox, &["reconcile", "--processor", "coinbase"]).await;
+    assert!(done && told.matches("done booked").count() == 2 && told.contains("no difference"), "{told}");
+    assert_eq!(farebox.text(CREDIT).await, "85");
+    // Each is counted once: what is left of both.
+    let sums = "select trim_scale(told) || ' ' || trim_scale(booked) from reconciliation order by id desc limit 1";
+    assert_eq!(farebox.text(sums).await, "91.31 91.31");
+    rail.agrees(&farebox).await;
 }

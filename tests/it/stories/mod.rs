@@ -39,6 +39,7 @@ mod notifications;
 mod picture;
 mod preferences;
 mod presets;
+mod pretend;
 pub mod privacy;
 mod production;
 mod receipts;

@@ -225,3 +225,113 @@ async fn a_refund_that_is_refused_or_not_answered_is_told_when_it_has_ended() {
     assert_eq!(written, "1");
     town.shop.agrees(&town.one).await;
 }
+
+/// What was earned by fees, less what was given back of them.
+const FEES: &str =
+    "select trim_scale(coalesce(sum(case when t.credit_account = a.id then t.amount else -t.amount end), 0))::text
+    from ledger_account a left join transfer t on a.id in (t.debit_account, t.credit_account)
+    where a.name = 'fee_revenue'";
+const CREDITS: &str = "select trim_scale(posted)::text from credit where org_id = (select org_id from topup limit 1)";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_of_a_fee_goes_back_than_was_earned_whatever_comes_back_between() {
+    let town = Town::build().await;
+    let mut ada = Visitor::member(&town.one, "ada@example.com", "correct horse battery").await;
+    // $20 and $1.10: a part, the rest, and the part again, for the bank sent the first one back.
+    let bought = town.shop.buy(&mut ada, "20", "card").await;
+    let first = town.shop.stripe.refund(&town.shop.intent(&bought), Some(500)).expect("a part");
+    town.hears().await;
+    town.shop.stripe.refund(&town.shop.intent(&bought), None).expect("the rest");
+    town.hears().await;
+    assert_eq!((town.one.text(CREDITS).await.as_str(), town.one.text(FEES).await.as_str()), ("0", "0"));
+    town.shop.stripe.fail_refund(&first).expect("sent back");
+    town.hears().await;
+    assert_eq!((town.one.text(CREDITS).await.as_str(), town.one.text(FEES).await.as_str()), ("5", "0"));
+    town.shop.stripe.refund(&town.shop.intent(&bought), None).expect("the part again");
+    town.hears().await;
+    assert_eq!((town.one.text(CREDITS).await.as_str(), town.one.text(FEES).await.as_str()), ("0", "0"));
+    town.shop.agrees(&town.one).await;
+
+    // $30 and $1.65: a part, and a dispute about all of it. What the payer has twice is taken from the credits.
+    let bought = town.shop.buy(&mut ada, "30", "card").await;
+    town.shop.stripe.refund(&town.shop.intent(&bought), Some(500)).expect("a part");
+    let dispute = town.shop.stripe.dispute(&town.shop.intent(&bought), None).expect("a dispute");
+    town.hears().await;
+    assert_eq!((town.one.text(CREDITS).await.as_str(), town.one.text(FEES).await.as_str()), ("-5", "0"));
+    town.shop.agrees(&town.one).await;
+    town.shop.stripe.close_dispute(&dispute, true).expect("won");
+    town.hears().await;
+    assert_eq!((town.one.text(CREDITS).await.as_str(), town.one.text(FEES).await.as_str()), ("25", "1.65"));
+    town.shop.agrees(&town.one).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dispute_that_is_decided_anew_is_booked_and_told_each_time() {
+    let town = Town::build().await;
+    let mut ada = Visitor::member(&town.one, "ada@example.com", "correct horse battery").await;
+    let bought = town.shop.buy(&mut ada, "20", "card").await;
+    town.hears().await;
+    let dispute = town.shop.stripe.dispute(&town.shop.intent(&bought), None).expect("a dispute");
+    town.hears().await;
+    town.says("dispute_opened", "ada", &["Credits taken: $20.00"]).await;
+    town.shop.stripe.close_dispute(&dispute, false).expect("lost");
+    town.hears().await;
+    town.says("dispute_lost", "ada", &["stay taken"]).await;
+    for turn in 0..4 {
+        town.shop.stripe.turn_dispute(&dispute).expect("decided anew");
+        town.hears().await;
+        let (state, of_topup, credits) = if turn % 2 == 0 { ("won", "paid", "20") } else { ("lost", "disputed", "0") };
+        assert_eq!(town.one.text("select state from dispute").await, state, "{turn}");
+        assert_eq!(town.one.text("select state from topup").await, of_topup, "{turn}");
+        assert_eq!(town.one.text(CREDITS).await, credits, "{turn}");
+        match state {
+            "won" => town.says("dispute_won", "ada", &["Credits put back: $20.00", "Credits now: $20.00"]).await,
+            _ => town.says("dispute_lost", "ada", &["Its credits were taken back.", "Credits now: $0.00"]).await,
+        }
+        town.shop.agrees(&town.one).await;
+    }
+    let told = town.one.cli(&["topups", "reconcile", "--processor", "stripe"]).await;
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("no difference") && !told.contains("LOOK"), "{told}");
+    assert_eq!(town.one.text("select turn || ' ' || moves from dispute").await, "3 5");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inquiry_takes_nothing_tells_nobody_and_ends() {
+    let town = Town::build().await;
+    let mut ada = Visitor::member(&town.one, "ada@example.com", "correct horse battery").await;
+    let bought = town.shop.buy(&mut ada, "20", "card").await;
+    let intent = town.shop.intent(&bought);
+    let dispute = town.shop.stripe.inquire(&intent).expect("a question");
+    town.hears().await;
+    assert_eq!(town.one.text("select state from dispute").await, "inquiry");
+    // Long after the window it is asked for while it is open, and never again when it is over.
+    let ninety_days = 90 * 24 * 60 * 60;
+    for object in [&intent, &dispute] {
+        town.shop.stripe.age(object, ninety_days);
+    }
+    let past = "update topup set paid_at = paid_at - interval '90 days', created_at = created_at - interval '90 days'";
+    sqlx::query(past).execute(&town.one.pool).await.expect("time");
+    let asks = || {
+        let path = format!("/v1/payment_intents/{intent}");
+        town.shop.stripe.requests().iter().filter(|seen| seen.method == "GET" && seen.path.starts_with(&path)).count()
+    };
+    for (close, asked) in [(false, 1), (true, 1), (false, 0)] {
+        if close {
+            town.shop.stripe.close_dispute(&dispute, true).expect("over");
+        }
+        let before = asks();
+        let told = town.one.cli(&["topups", "reconcile", "--processor", "stripe"]).await;
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        assert!(told.contains("no difference") && !told.contains("LOOK"), "{told}");
+        assert_eq!(asks() - before, asked, "{close}");
+    }
+    assert_eq!(town.one.text("select state || ' ' || (closed_at is not null) from dispute").await, "closed true");
+    // Messages come late, old ones among them.
+    town.hears().await;
+    assert_eq!(town.one.text("select state from dispute").await, "closed");
+    assert_eq!(town.one.text(CREDITS).await, "20");
+    assert_eq!(town.one.text("select count(*)::text from mail where kind like 'dispute%'").await, "0");
+    assert_eq!(town.one.text("select count(*)::text from transfer").await, "2");
+    town.shop.agrees(&town.one).await;
+}

@@ -209,3 +209,31 @@ pub async fn minutes_pass(farebox: &Farebox) {
         sqlx::query(statement).execute(&farebox.pool).await.expect("a clock");
     }
 }
+
+/// What a payment may take to be credited after a crash, in minutes.
+pub const CREDITED_WITHIN: u32 = 5;
+
+/// Lets minutes pass for what is open, one after the other, by the schedule on which it is asked for, until everything is
+/// credited. That may take as long as a crash may delay a payment, and no longer.
+pub async fn is_credited_in_time(farebox: &Farebox) {
+    let open = "select count(*)::text from topup where state = 'pending'";
+    let due = "select count(*)::text from topup where state = 'pending' and ask_at <= now()";
+    for _ in 0..CREDITED_WITHIN {
+        let minute =
+            "update topup set created_at = created_at - interval '1 minute', ask_at = ask_at - interval '1 minute'
+            where state = 'pending'";
+        sqlx::query(minute).execute(&farebox.pool).await.expect("a clock");
+        becomes(farebox, due, "0").await;
+        // What was due is being asked for at this moment.
+        for _ in 0..40 {
+            if farebox.text(open).await == "0" {
+                let slowest =
+                    "select (max(paid_at - created_at) < interval '5 minutes')::text from topup where more_of is null";
+                assert_eq!(farebox.text(slowest).await, "true");
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+    panic!("{} are not credited after {CREDITED_WITHIN} minutes\n{}", farebox.text(open).await, farebox.log());
+}

@@ -25,6 +25,8 @@ pub struct Found {
     currency: String,
     pub created_at: DateTime<Utc>,
     #[serde(default)]
+    updated_at: Option<DateTime<Utc>>,
+    #[serde(default)]
     metadata: Option<serde_json::Map<String, serde_json::Value>>,
     /// There once money came in.
     #[serde(default)]
@@ -86,6 +88,14 @@ impl Found {
     /// The purchase that it names.
     pub fn topup(&self) -> Option<TopUpId> {
         self.metadata.as_ref()?.get(TOPUP)?.as_str()?.parse().ok()
+    }
+
+    /// Whether something of it went back, and that may have changed since then.
+    pub fn may_have_gone_back(&self, since: DateTime<Utc>) -> bool {
+        let told = self.refunds.as_ref().is_some_and(|refunds| !refunds.is_empty());
+        let summed = self.refunded_amount.is_some_and(|back| !back.is_zero());
+        let status = matches!(self.status.as_str(), "REFUNDED" | "PARTIALLY_REFUNDED");
+        (told || summed || status) && self.updated_at.is_none_or(|at| at >= since)
     }
 
     fn unfit(&self) -> Option<String> {

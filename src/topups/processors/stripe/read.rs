@@ -45,7 +45,9 @@ pub fn session(session: &CheckoutSession, live: bool) -> Payment {
     payment.topup = topup;
     payment.state = match payment.state {
         // Somebody whose card was declined may try another one while the checkout is open.
-        PaymentState::Failed { .. } | PaymentState::NeedsAction { .. } if !over => PaymentState::Open,
+        PaymentState::Failed { .. } | PaymentState::NeedsAction { .. } | PaymentState::WantsPayer if !over => {
+            PaymentState::Open
+        }
         state => state,
     };
     if session.status == Some(CheckoutSessionStatus::Expired) && payment.state != PaymentState::Paid {
@@ -81,6 +83,8 @@ fn state(intent: &PaymentIntent) -> PaymentState {
             Some(url) => PaymentState::NeedsAction { url },
             None => PaymentState::Open,
         },
+        // Not the end: whoever charged it goes on to confirm it with its payer. Their message may be read before they do.
+        PaymentIntentStatus::RequiresPaymentMethod if wants_payer(intent) => PaymentState::WantsPayer,
         PaymentIntentStatus::RequiresPaymentMethod => match reason(intent) {
             Some(reason) => PaymentState::Failed { reason },
             None => PaymentState::Open,
@@ -93,7 +97,8 @@ fn next_url(intent: &PaymentIntent) -> Option<String> {
     intent.next_action.as_ref()?.redirect_to_url.as_ref()?.url.clone()
 }
 
-fn reason(intent: &PaymentIntent) -> Option<String> {
+/// Why it was declined, for people.
+pub fn reason(intent: &PaymentIntent) -> Option<String> {
     let error = intent.last_payment_error.as_ref()?;
     Some(error.message.clone().unwrap_or_else(|| "The payment was declined.".to_owned()))
 }
@@ -167,7 +172,7 @@ fn amazon_named(reference: String) -> SavedMethod {
 }
 
 /// Whether the bank wants to see the payer before it pays.
-pub fn wants_payer(intent: &PaymentIntent) -> bool {
+fn wants_payer(intent: &PaymentIntent) -> bool {
     let error = intent.last_payment_error.as_ref();
     error.is_some_and(|error| error.code == Some(ApiErrorsCode::AuthenticationRequired))
 }
@@ -209,15 +214,26 @@ pub fn refund(refund: &Refund) -> RefundSeen {
     }
 }
 
-/// `None` for one that took no money and never will.
+/// `None` for a status that we do not know.
 pub fn dispute(dispute: &Dispute) -> Option<DisputeSeen> {
+    let moved = &dispute.balance_transactions;
     let state = match &dispute.status {
         DisputeStatus::Won => DisputeState::Won,
         DisputeStatus::Lost => DisputeState::Lost,
         DisputeStatus::NeedsResponse | DisputeStatus::UnderReview => DisputeState::Open,
         DisputeStatus::WarningNeedsResponse | DisputeStatus::WarningUnderReview => DisputeState::Inquiry,
+        // One that was settled before it became a dispute may have taken the money all the same.
+        DisputeStatus::Prevented | DisputeStatus::WarningClosed => {
+            let net: i64 = moved.iter().map(|moved| moved.amount).sum();
+            if net < 0 { DisputeState::Lost } else { DisputeState::Closed }
+        }
         _ => return None,
     };
-    let reason = dispute.reason.replace('_', " ");
-    Some(DisputeSeen { reference: dispute.id.to_string(), amount: Usd::from_cents(dispute.amount), state, reason })
+    Some(DisputeSeen {
+        reference: dispute.id.to_string(),
+        amount: Usd::from_cents(dispute.amount),
+        state,
+        reason: dispute.reason.replace('_', " "),
+        moves: i32::try_from(moved.len()).unwrap_or(i32::MAX),
+    })
 }
