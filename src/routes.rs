@@ -1,24 +1,19 @@
 //! Every URL of Farebox in one table, grouped by who may call it.
 
-use std::time::Duration;
+mod operational;
 
-use actix_web::http::header;
 use actix_web::middleware::{Compress, from_fn};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 
 use crate::accounts::kept_form;
-use crate::base::Secret;
-use crate::base::secret::Digest;
-use crate::boot::{Figures, Readiness};
 use crate::gateway;
-use crate::web::{App, csrf, headers, hosts, static_files};
+use crate::web::{csrf, headers, hosts, static_files};
 use crate::{
     accounts, books, chat, console, dev, hooks, keys, leaving, orgs, overview, presets, privacy, reference, teams,
     topups,
 };
 
-/// Load balancers and monitoring do not wait longer for the database.
-const DATABASE_ANSWERS: Duration = Duration::from_secs(2);
+pub use operational::Metrics;
 
 /// Adds every route.
 pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
@@ -28,9 +23,9 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
         web::scope("")
             .guard(actix_web::guard::fn_guard(|context| is_operational(context.head().uri.path())))
             .wrap(from_fn(headers::every_response))
-            .route("/healthz", web::get().to(healthz))
-            .route("/readyz", web::get().to(readyz))
-            .route("/metrics", web::get().to(metrics)),
+            .route("/healthz", web::get().to(operational::healthz))
+            .route("/readyz", web::get().to(operational::readyz))
+            .route("/metrics", web::get().to(operational::metrics)),
     );
     // For programs with a key. Both prefixes, doubled and trailing slashes too: clients concatenate.
     service.service(
@@ -171,6 +166,10 @@ fn members(service: &mut web::ServiceConfig) {
         .route("/settings/provisioning", web::post().to(keys::provisioning::pages::create))
         .route("/settings/provisioning/new", web::get().to(keys::provisioning::pages::new_form))
         .route("/settings/provisioning/{key}", web::get().to(keys::provisioning::pages::show))
+        .route("/settings/provisioning/{key}/edit", web::get().to(keys::pages::provisioning::edit_form))
+        .route("/settings/provisioning/{key}/edit", web::post().to(keys::pages::provisioning::edit))
+        .route("/settings/provisioning/{key}/rotate", web::get().to(keys::pages::provisioning::rotate_form))
+        .route("/settings/provisioning/{key}/rotate", web::post().to(keys::pages::provisioning::rotate))
         .route("/settings/provisioning/{key}/disable", web::post().to(keys::provisioning::pages::disable))
         .route("/settings/provisioning/{key}/enable", web::post().to(keys::provisioning::pages::enable))
         .route("/settings/provisioning/{key}/delete", web::get().to(keys::provisioning::pages::confirm_delete))
@@ -454,46 +453,4 @@ fn development(service: &mut web::ServiceConfig) {
 
 async fn not_found() -> Result<HttpResponse, crate::web::PageError> {
     Err(crate::web::PageError::NotFound)
-}
-
-/// The process is alive.
-async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().body("ok\n")
-}
-
-/// The process may get requests: it is not stopping and its database answers.
-async fn readyz(app: web::Data<App>, readiness: web::Data<Readiness>) -> HttpResponse {
-    if readiness.is_stopping() {
-        return HttpResponse::ServiceUnavailable().body("stopping\n");
-    }
-    let asked = sqlx::query("select 1").execute(&app.db);
-    match tokio::time::timeout(DATABASE_ANSWERS, asked).await {
-        Ok(Ok(_)) => HttpResponse::Ok().body("ready\n"),
-        Ok(Err(_)) | Err(_) => HttpResponse::ServiceUnavailable().body("the database does not answer\n"),
-    }
-}
-
-/// What `/metrics` shows, and to whom.
-#[derive(Clone)]
-pub struct Metrics {
-    pub figures: Figures,
-    pub token: Option<Secret<String>>,
-}
-
-async fn metrics(request: HttpRequest, metrics: web::Data<Metrics>) -> HttpResponse {
-    let allowed = match &metrics.token {
-        Some(token) => bears(&request, token),
-        None => request.peer_addr().is_some_and(|peer| peer.ip().is_loopback()),
-    };
-    if !allowed {
-        return HttpResponse::Unauthorized().body("FAREBOX_METRICS_TOKEN is needed\n");
-    }
-    let shown = metrics.figures.render().await;
-    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4")).body(shown)
-}
-
-fn bears(request: &HttpRequest, token: &Secret<String>) -> bool {
-    let value = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = value.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    Digest::of(given).matches(&Digest::of(token.expose()))
 }

@@ -45,6 +45,7 @@ const HTTP_PLACES: &[&str] = &[
     "src/web/",
     "src/stand_ins/",
     "src/overview/",
+    "src/routes/",
     "src/teams/pages/",
     "src/keys/pages/",
     "src/presets/pages/",

@@ -41,6 +41,9 @@ pub enum Keys {
         /// A provisioning key that may call models as well.
         #[arg(long, requires = "provisioning")]
         may_call: bool,
+        /// What calls cost on the organization's own provider accounts counts against these limits too.
+        #[arg(long)]
+        include_byok: bool,
         /// When the key stops working, like 2027-01-01T00:00:00Z.
         #[arg(long)]
         expires: Option<DateTime<Utc>>,
@@ -53,7 +56,7 @@ pub enum Keys {
 /// Says what was wrong; then nothing was made.
 pub async fn run(command: Keys, database: &Database) -> anyhow::Result<ExitCode> {
     let Keys::Issue { email, name, credits, limit, limit_daily, limit_weekly, limit_monthly, .. } = &command;
-    let Keys::Issue { provisioning, may_call, expires, json, .. } = command;
+    let Keys::Issue { provisioning, may_call, include_byok, expires, json, .. } = command;
     let name = KeyName::parse(name).map_err(|error| anyhow::anyhow!("the key {error}"))?;
     let limits = Limits { total: *limit, day: *limit_daily, week: *limit_weekly, month: *limit_monthly };
     let pool = database.connect().await?;
@@ -65,7 +68,7 @@ pub async fn run(command: Keys, database: &Database) -> anyhow::Result<ExitCode>
     let kind = if provisioning { KeyKind::Provisioning } else { KeyKind::Inference };
     let plain = NewKey::named(name, kind);
     let powers = Powers { call: plain.powers.call || may_call, ..plain.powers };
-    let new = NewKey { limits, expires_at: expires, powers, ..plain };
+    let new = NewKey { limits, include_byok, expires_at: expires, powers, ..plain };
     let origin = Origin::here();
     let by = By { actor: Actor::Operator, name: "", origin: &origin };
     let issued = keys::issue(&mut tx, &by, org.id, Some(person.id), Clock::system().now(), new).await?;

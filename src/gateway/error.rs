@@ -52,6 +52,11 @@ impl ApiError {
                 "provisioning_key_limit",
             ),
             Whose::Member => (" of the member whose key this is", "An owner or admin can change it.", "member_limit"),
+            Whose::IssuersMember => (
+                " of the member who made the provisioning key that issued this key",
+                "An owner or admin can change it.",
+                "member_limit",
+            ),
         };
         let message = format!("Key limit exceeded ({} limit{of}). {where_to}", window.as_str());
         ApiError::new(403, "permission_denied", message).with("limit_source", source).without_retry()

@@ -175,9 +175,14 @@ impl QueryApi {
     /// What an organization bought and spent, as JSON.
     ///
     /// # Errors
-    /// 503 while the database is away.
+    /// 403 for a key that may not know, 503 while the database is away.
     pub async fn credits(&self, caller: &Caller) -> Result<Bytes, ApiError> {
         let mut moment = answered(db::tenant_snapshot(&self.0.pool, caller.org)).await?;
+        if !answered(account::sees_balance(&mut moment, caller)).await? {
+            let told =
+                "This API key may not see the balance of its organization. GET /key tells what it may spend itself.";
+            return Err(ApiError::forbidden(told));
+        }
         to_bytes(&Data { data: answered(account::credits_info(&mut moment, caller)).await? })
     }
 
@@ -416,10 +421,11 @@ pub async fn current_key(api: web::Data<QueryApi>, caller: AnyCaller) -> Result<
     Ok(private(api.key(caller.get()).await?))
 }
 
-/// Tells what the organization of the key bought and spent. Their difference is its balance.
+/// Tells what the organization of the key bought and spent. Their difference is its balance. Keys that were given away, keys of
+/// connected apps and those that a program issued may not ask, and others only if the organization lets them.
 ///
 /// # Errors
-/// 401 without a valid key, 503 while the database is away.
+/// 401 without a valid key, 403 for a key that may not know, 503 while the database is away.
 #[utoipa::path(
     get,
     path = "/api/v1/credits",
@@ -440,11 +446,10 @@ pub struct GenerationQuery {
     id: String,
 }
 
-/// Tells what one call of the key's organization came to.
+/// Tells what one call came to: one of the key itself, or, for a key that was not handed on, one that its maker may see.
 ///
 /// # Errors
-/// 400 without an id, 401 without a valid key, 404 for a call that the organization did not make, 503 while the
-/// database is away.
+/// 400 without an id, 401 without a valid key, 404 for a call that is not there for this key, 503 while the database is away.
 #[utoipa::path(
     get,
     path = "/api/v1/generation",

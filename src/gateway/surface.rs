@@ -83,6 +83,7 @@ fn routes(service: &mut web::ServiceConfig) {
             .service(get("/key", web::get().to(query_api::current_key)))
             .service(get("/auth/key", web::get().to(query_api::current_key)))
             .service(get("/credits", web::get().to(query_api::credits)))
+            .service(post("/credits/coinbase", web::post().to(no_coinbase)))
             .service(get("/generation", web::get().to(query_api::generation)))
             .service(get("/generation/content", web::get().to(content::generation_content)))
             .service(get("/activity", web::get().to(activity::recent_activity)))
@@ -148,6 +149,11 @@ fn wrong_method(allowed: &'static str) -> HttpResponse {
     response
 }
 
+/// Clients still know of this way to buy credits, which is gone everywhere.
+async fn no_coinbase() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::gone("Credits are not bought here any more. Buy them on the Credits page."))
+}
+
 async fn unknown() -> Result<HttpResponse, ApiError> {
     Err(ApiError::not_found())
 }
@@ -196,7 +202,11 @@ async fn open_to_browsers(
              x-stainless-runtime-version, x-stainless-timeout, anthropic-version, anthropic-beta, \
              anthropic-dangerous-direct-browser-access",
         ),
-        ("access-control-expose-headers", "x-request-id, x-generation-id, retry-after"),
+        (
+            "access-control-expose-headers",
+            "x-request-id, x-generation-id, retry-after, x-should-retry, idempotency-replayed, x-ratelimit-limit, \
+             x-ratelimit-remaining, x-ratelimit-reset",
+        ),
         ("access-control-max-age", "86400"),
     ] {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -23,8 +23,11 @@ use crate::hooks::{self, EventKind, Payload};
 
 /// How often the sums are looked through.
 const EVERY: Duration = Duration::from_secs(120);
-/// Keys that one round tells of; more wait for the next.
+/// Hours of keys that are looked at together.
 const BATCH: i64 = 200;
+/// Pieces of that size in one round: a hundred thousand dear hours, far more than an instance has. What is beyond is left out,
+/// and said in the log.
+const MAX_BATCHES: usize = 500;
 /// So long the link in the mail works.
 const LINK_LASTS: TimeDelta = TimeDelta::days(7);
 
@@ -63,11 +66,31 @@ pub async fn run(pool: PgPool, links: Links, stop: CancellationToken) {
 /// Database errors, and templates that cannot be written.
 pub async fn round(pool: &PgPool, links: &Links) -> anyhow::Result<usize> {
     let mut conn = pool.acquire().await?;
-    let hours = activity::dear_hours(&mut conn, FLOOR, DAYS, BATCH).await?;
+    let (mut told, mut last) = (0, None);
+    for _ in 0..MAX_BATCHES {
+        let hours = activity::dear_hours(&mut conn, FLOOR, DAYS, last.as_ref(), BATCH).await?;
+        let full = i64::try_from(hours.len()).is_ok_and(|found| found >= BATCH);
+        last = hours.last().cloned();
+        told += tell_all(&mut conn, links, hours).await?;
+        if !full {
+            return Ok(told);
+        }
+    }
+    tracing::warn!("more keys spend a lot than one round looks at; the last of them were not looked at");
+    Ok(told)
+}
+
+async fn tell_all(conn: &mut PgConnection, links: &Links, hours: Vec<HourOfKey>) -> anyhow::Result<usize> {
+    let is_unusual = |hour: &HourOfKey| {
+        let HourOfKey { spent, usual, days, .. } = *hour;
+        Hour { spent, usual, days }.is_unusual()
+    };
+    let unusual: Vec<HourOfKey> = hours.into_iter().filter(is_unusual).collect();
+    let known = store::alarms_of(conn, &unusual).await?;
     let mut told = 0;
-    for hour in hours {
-        if (Hour { spent: hour.spent, usual: hour.usual, days: hour.days }).is_unusual() {
-            told += usize::from(tell(&mut conn, links, &hour).await?);
+    for hour in unusual {
+        if !known.contains(&(hour.org, hour.key, hour.hour.date_naive())) {
+            told += usize::from(tell(conn, links, &hour).await?);
         }
     }
     Ok(told)

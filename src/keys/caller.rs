@@ -15,13 +15,19 @@ pub struct Caller {
     /// `sk-fb-v1-abcd…wxyz`
     pub key_label: String,
     pub created_by: Option<PersonId>,
-    /// The key's own meter, its maker's member meter, its issuing provisioning key's meter.
+    /// The key's own meter, its issuing provisioning key's meter, its maker's member meter, and that of whoever made the
+    /// provisioning key.
     pub meters: Vec<MeterId>,
     /// SHA-256 of the key in hex; what the API calls `hash`.
     pub hash: String,
     pub provisioning: bool,
     /// The provisioning key that issued it. What becomes of that one, becomes of this one.
     pub issued_by: Option<KeyId>,
+    /// The meter of the member who made that provisioning key, where the key is another member's.
+    pub issuers_member: Option<MeterId>,
+    /// Somebody else holds it: it was given away by a link, an app got it, or a program issued it.
+    pub handed_on: bool,
+    /// Managing ends for a key whose maker is no owner or admin any more.
     pub powers: Powers,
     /// When this secret ends: with the key, or before it where another has taken its place.
     pub expires_at: Option<DateTime<Utc>>,
@@ -36,6 +42,8 @@ pub enum Whose {
     Issuer,
     /// The member whose key it is.
     Member,
+    /// The member who made the provisioning key that issued the key.
+    IssuersMember,
 }
 
 impl Caller {
@@ -45,6 +53,8 @@ impl Caller {
             Whose::Key
         } else if self.issued_by.is_some_and(|issuer| issuer.0 == meter.0) {
             Whose::Issuer
+        } else if self.issuers_member == Some(meter) {
+            Whose::IssuersMember
         } else {
             Whose::Member
         }

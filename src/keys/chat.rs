@@ -69,6 +69,8 @@ pub async fn chat_caller(
         provisioning: false,
         powers: Powers { call: true, manage: false },
         issued_by: None,
+        issuers_member: None,
+        handed_on: false,
         expires_at: None,
         rules: Rules { per_minute: Some(terms.per_minute), ..Rules::default() },
     })

@@ -90,26 +90,27 @@ pub fn forget_holder(app: &App, response: &mut HttpResponse) {
     response.add_cookie(&cookies::gone(app, cookies::holder_name(app))).ok();
 }
 
-/// The key that a browser may look at, as it stands now, and whether the organization's keys are refused. `None` where
-/// there is none, it ended, or the address is not one from which the key may be used.
+/// The key that a browser may look at, and what authentication finds behind it now. `None` where there is none, it ended, or
+/// the address is not one from which the key may be used.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn held(app: &App, request: &HttpRequest) -> Result<Option<(Key, bool)>, sqlx::Error> {
+pub async fn held(app: &App, request: &HttpRequest) -> Result<Option<(Key, Found)>, sqlx::Error> {
     let Some(mark) = request.cookie(cookies::holder_name(app)).and_then(|cookie| HolderMark::read(cookie.value()))
     else {
         return Ok(None);
     };
     let mut conn = crate::db::tenant(&app.db, mark.org).await?;
-    let Some(key) = store::find(&mut conn, mark.org, mark.key).await? else { return Ok(None) };
-    let near = key
-        .rules
-        .networks
-        .as_ref()
-        .is_none_or(|networks| client::address(app, request).is_some_and(|address| networks.contain(address)));
-    if !near || !mark.fits(&key, &app.form_key, app.clock.now()) {
+    let Some(mut key) = store::find(&mut conn, mark.org, mark.key).await? else { return Ok(None) };
+    if !mark.fits(&key, &app.form_key, app.clock.now()) {
         return Ok(None);
     }
-    let stopped = crate::orgs::keys_stopped(&mut conn, mark.org).await?;
-    Ok(Some((key, stopped)))
+    let Some(digest) = key.digest else { return Ok(None) };
+    let Some(found) = store::find_by_digest(&mut conn, &digest).await? else { return Ok(None) };
+    // What the key that issued it does not allow, it may not do either.
+    key.rules = found.caller.rules.clone();
+    key.expires_at = found.caller.expires_at;
+    let networks = key.rules.networks.as_ref();
+    let near = networks.is_none_or(|all| client::address(app, request).is_some_and(|address| all.contain(address)));
+    Ok(near.then_some((key, found)))
 }

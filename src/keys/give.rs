@@ -33,6 +33,7 @@ pub async fn give(
     new: NewKey,
     lasts: TimeDelta,
 ) -> Result<Option<Secret<String>>, IssueError> {
+    let new = NewKey { handed_on: true, ..new };
     admit(conn, org, Some(maker), now, &new).await?;
     match write(conn, by, id, org, Some(maker), &new, None).await {
         Ok(()) => {}

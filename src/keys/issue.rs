@@ -9,7 +9,7 @@ use super::created;
 use super::edit::limits_in_log;
 use super::key::{KeyKind, KeyName, Powers};
 use super::plain_key::PlainKey;
-use super::revoke::may_have_keys;
+use super::revoke::{may_have_keys, may_manage_keys};
 use super::rules::Rules;
 use super::store;
 use crate::audit::{self, Action, Target};
@@ -32,6 +32,8 @@ pub struct NewKey {
     pub rules: Rules,
     /// The provisioning key that makes it.
     pub issued_by: Option<KeyId>,
+    /// Somebody else than its maker will hold it.
+    pub handed_on: bool,
 }
 
 impl NewKey {
@@ -46,6 +48,7 @@ impl NewKey {
             expires_at: None,
             rules: Rules::default(),
             issued_by: None,
+            handed_on: false,
         }
     }
 }
@@ -132,10 +135,14 @@ pub(super) async fn admit(
     if new.expires_at.is_some_and(|at| at <= now) {
         return Err(IssueError::Expired);
     }
-    if let Some(maker) = maker
-        && !may_have_keys(conn, org, maker).await?
-    {
-        return Err(IssueError::NotAllowed);
+    if let Some(maker) = maker {
+        let allowed = match new.kind {
+            KeyKind::Inference => may_have_keys(conn, org, maker).await?,
+            KeyKind::Provisioning => may_manage_keys(conn, org, maker).await?,
+        };
+        if !allowed {
+            return Err(IssueError::NotAllowed);
+        }
     }
     if store::has_more_than(conn, org, MAX_KEYS - 1).await? {
         return Err(IssueError::TooMany);

@@ -43,12 +43,15 @@ impl Powers {
     }
 }
 
-/// One to eighty characters, trimmed, without control characters.
+/// One to a hundred characters, trimmed, without control characters.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyName(String);
 
+/// As long as the label that an app may ask for its key.
+pub const MAX_NAME: usize = 100;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("needs a name of one to eighty characters")]
+#[error("needs a name of one to a hundred characters")]
 pub struct KeyNameError;
 
 impl KeyName {
@@ -57,7 +60,7 @@ impl KeyName {
     pub fn parse(text: &str) -> Result<KeyName, KeyNameError> {
         let name = text.trim();
         let length = name.chars().count();
-        if length == 0 || length > 80 || name.chars().any(char::is_control) {
+        if length == 0 || length > MAX_NAME || name.chars().any(char::is_control) {
             return Err(KeyNameError);
         }
         Ok(KeyName(name.to_owned()))

@@ -157,6 +157,12 @@ impl KeyForm {
         }
     }
 
+    /// Whether its end is one of those that are offered.
+    #[must_use]
+    pub fn names_an_end(&self) -> bool {
+        self.expires == KEEP || self.expires == ON || LIFETIMES.iter().any(|(word, ..)| *word == self.expires)
+    }
+
     fn end(&self, against: &Reading<'_>) -> Result<Option<DateTime<Utc>>, String> {
         match (self.expires.as_str(), against.kept) {
             (KEEP, Some(kept)) => Ok(kept),

@@ -53,6 +53,20 @@ pub async fn may_have_keys(conn: &mut PgConnection, org: OrgId, person: PersonId
     Ok(role.as_deref().and_then(Role::parse).is_some_and(|role| role.may(Permission::UseKeys)))
 }
 
+/// The same for keys that manage others.
+pub(super) async fn may_manage_keys(
+    conn: &mut PgConnection,
+    org: OrgId,
+    person: PersonId,
+) -> Result<bool, sqlx::Error> {
+    Ok(manages(orgs::hold_role(conn, org, person).await?.as_deref()))
+}
+
+/// Whether somebody of this role may have keys that manage others; without a membership nobody may.
+pub(super) fn manages(role: Option<&str>) -> bool {
+    role.and_then(Role::parse).is_some_and(|role| role.may(Permission::ManageAllKeys))
+}
+
 /// Deletes a key for good, and with a provisioning key everything that it issued, also what it issues at this moment. The
 /// calls stay in the activity log under their names. False when there is no such key.
 ///

@@ -22,6 +22,19 @@ pub struct Rules {
     pub preset: Option<Slug>,
 }
 
+impl Rules {
+    /// What is left of these below the key that issued this one: never more than either allows. Where that one is bound to a
+    /// preset, so is whatever it issued.
+    pub(super) fn under(self, issuer: Rules) -> Rules {
+        Rules {
+            models: Models::both(self.models, issuer.models),
+            networks: Networks::both(self.networks, issuer.networks),
+            per_minute: self.per_minute.into_iter().chain(issuer.per_minute).min(),
+            preset: issuer.preset.or(self.preset),
+        }
+    }
+}
+
 /// Why a rule cannot stand on a key.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RuleError {
@@ -94,6 +107,22 @@ impl Networks {
         Networks(entries.iter().filter_map(|entry| entry.parse().ok()).collect())
     }
 
+    /// What both allow, where nothing means any. Where they have nothing in common, no address is left.
+    fn both(one: Option<Networks>, other: Option<Networks>) -> Option<Networks> {
+        match (one, other) {
+            (Some(one), Some(other)) => {
+                // Of two networks one lies within the other, or they have nothing in common.
+                let within = |inner: &Networks, outer: &Networks| -> Vec<Network> {
+                    inner.iter().filter(|one| outer.iter().any(|wide| wide.covers(*one))).collect()
+                };
+                let mut common = within(&one, &other);
+                common.extend(within(&other, &one));
+                Some(Networks(common))
+            }
+            (one, other) => one.or(other),
+        }
+    }
+
     #[must_use]
     pub fn contain(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))
@@ -135,6 +164,10 @@ impl Network {
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.first.is_ipv4() && masked(address, self.bits) == self.first
+    }
+
+    fn covers(&self, inner: Network) -> bool {
+        self.bits <= inner.bits && self.contains(inner.first)
     }
 }
 
@@ -253,6 +286,47 @@ mod tests {
         for wrong in ["", "10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.1/", "10.0.0.1/+8", "localhost", "1.2.3.4/8/8"] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn below_a_key_nothing_is_allowed_that_it_does_not_allow_itself() {
+        let above = Rules {
+            models: Models::parse(["a/b", "c/d"]).ok().flatten(),
+            networks: Some(networks("10.0.0.0/8 2001:db8::/32 192.0.2.7")),
+            per_minute: PerMinute::new(10).ok(),
+            preset: Slug::parse("careful").ok(),
+        };
+        assert_eq!(Rules::default().under(above.clone()), above, "what says nothing is as that");
+        assert_eq!(above.clone().under(Rules::default()), above);
+        let own = Rules {
+            models: Models::parse(["c/d", "e/f"]).ok().flatten(),
+            networks: Some(networks("10.1.0.0/16 192.0.2.0/24 203.0.113.0/24 2001:db8::/32")),
+            per_minute: PerMinute::new(60).ok(),
+            preset: Slug::parse("careless").ok(),
+        };
+        let left = own.under(above);
+        assert_eq!(left.models.iter().flat_map(Models::iter).collect::<Vec<_>>(), ["c/d"]);
+        let left_of = left.networks.as_ref().expect("networks");
+        for (at, inside) in [
+            ("10.1.2.3", true),
+            ("10.2.0.1", false),
+            ("192.0.2.7", true),
+            ("192.0.2.8", false),
+            ("203.0.113.1", false),
+            ("2001:db8::1", true),
+            ("2001:db9::1", false),
+        ] {
+            assert_eq!(left_of.contain(address(at)), inside, "{at}");
+        }
+        assert_eq!(
+            (left.per_minute.map(PerMinute::get), left.preset.map(|slug| slug.to_string())),
+            (Some(10), Some("careful".into()))
+        );
+        let apart = Networks::both(Some(networks("10.0.0.0/8")), Some(networks("192.0.2.0/24")));
+        assert!(
+            apart.is_some_and(|none| !none.contain(address("10.0.0.1")) && none.iter().next().is_none()),
+            "nothing, not anything"
+        );
     }
 
     #[test]

@@ -62,6 +62,7 @@ pub async fn save(
         log_texts: is_on("log_texts"),
         keep_days: keep_days.unwrap_or(1),
         analytics_cookies: is_on("analytics_cookies"),
+        keys_see_balance: is_on("keys_see_balance"),
     };
     let mut tx = member.tenant(&app).await?;
     if keep_days.is_none() {
@@ -152,6 +153,7 @@ fn view(member: &Member, catalog: &Catalog, discount: &Discount, settings: &Sett
         zero_retention: settings.zero_retention,
         log_texts: settings.log_texts,
         analytics_cookies: settings.analytics_cookies,
+        keys_see_balance: settings.keys_see_balance,
         keep_days: Field::of(settings.keep_days.to_string()),
         discount: if discount.0.is_zero() { String::new() } else { crate::web::present::percent(discount.0) },
         training: names(catalog, |one| one.provider.trains_on_inputs),

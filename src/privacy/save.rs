@@ -59,5 +59,6 @@ fn shown(settings: &Settings) -> Value {
         "log_texts": settings.log_texts,
         "keep_days": settings.keep_days,
         "analytics_cookies": settings.analytics_cookies,
+        "keys_see_balance": settings.keys_see_balance,
     })
 }

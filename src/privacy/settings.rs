@@ -23,6 +23,8 @@ pub struct Settings {
     pub keep_days: u16,
     /// Farebox sets none either way.
     pub analytics_cookies: bool,
+    /// Keys that people made for themselves may ask for the balance. Those that were handed on never may.
+    pub keys_see_balance: bool,
 }
 
 impl Default for Settings {
@@ -34,6 +36,7 @@ impl Default for Settings {
             log_texts: false,
             keep_days: 30,
             analytics_cookies: false,
+            keys_see_balance: true,
         }
     }
 }

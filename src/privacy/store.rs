@@ -15,7 +15,7 @@ use crate::base::seal::Sealed;
 /// Database errors only.
 pub async fn settings(conn: &mut PgConnection, org: OrgId) -> Result<Settings, sqlx::Error> {
     let row = sqlx::query!(
-        "select paid_training, free_training, zero_retention, log_texts, keep_days, analytics_cookies
+        "select paid_training, free_training, zero_retention, log_texts, keep_days, analytics_cookies, keys_see_balance
          from privacy_settings where org_id = $1",
         org.0,
     )
@@ -28,18 +28,20 @@ pub async fn settings(conn: &mut PgConnection, org: OrgId) -> Result<Settings, s
         log_texts: row.log_texts,
         keep_days: u16::try_from(row.keep_days).unwrap_or(1),
         analytics_cookies: row.analytics_cookies,
+        keys_see_balance: row.keys_see_balance,
     }))
 }
 
 pub(super) async fn save(conn: &mut PgConnection, org: OrgId, settings: &Settings) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "insert into privacy_settings (org_id, paid_training, free_training, zero_retention, log_texts, keep_days,
-            analytics_cookies)
-         values ($1, $2, $3, $4, $5, $6, $7)
+            analytics_cookies, keys_see_balance)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (org_id) do update set paid_training = excluded.paid_training,
             free_training = excluded.free_training, zero_retention = excluded.zero_retention,
             log_texts = excluded.log_texts, keep_days = excluded.keep_days,
-            analytics_cookies = excluded.analytics_cookies, updated_at = now()",
+            analytics_cookies = excluded.analytics_cookies, keys_see_balance = excluded.keys_see_balance,
+            updated_at = now()",
         org.0,
         settings.paid_training,
         settings.free_training,
@@ -47,6 +49,7 @@ pub(super) async fn save(conn: &mut PgConnection, org: OrgId, settings: &Setting
         settings.log_texts,
         i32::from(settings.keep_days),
         settings.analytics_cookies,
+        settings.keys_see_balance,
     )
     .execute(conn)
     .await?;

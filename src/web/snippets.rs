@@ -107,3 +107,52 @@ console.log(answer.choices[0].message.content);"#
 fn snippet(id: &str, title: &str, code: String) -> Snippet {
     Snippet { id: format!("snippet-{id}"), title: title.into(), code }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: Example<'_> =
+        Example { base_url: "https://ai.example.com/api/v1", key: "sk-fb-v1-abc", model: "openai/gpt-5-mini" };
+
+    #[test]
+    fn every_program_is_given_the_address_a_key_and_a_model_where_it_asks_for_them() {
+        let all = EXAMPLE.languages_and_programs().items;
+        let ids: Vec<&str> = all.iter().map(|one| one.id.trim_start_matches("snippet-")).collect();
+        let expected = ["curl", "python", "javascript", "lobechat", "chatbox", "ai-engine", "open-webui", "continue"];
+        assert_eq!(ids, expected);
+        // Of each, the lines in which it takes what it needs, in its own words.
+        let lines: [&[&str]; 8] = [
+            &[
+                "curl https://ai.example.com/api/v1/chat/completions \\",
+                "  -H \"Authorization: Bearer sk-fb-v1-abc\" \\",
+            ],
+            &["client = OpenAI(base_url=\"https://ai.example.com/api/v1\", api_key=\"sk-fb-v1-abc\")"],
+            &["const client = new OpenAI({ baseURL: \"https://ai.example.com/api/v1\", apiKey: \"sk-fb-v1-abc\" });"],
+            &["API proxy URL: https://ai.example.com/api/v1", "API key: sk-fb-v1-abc", "Model: openai/gpt-5-mini"],
+            &["API host: https://ai.example.com/api/v1", "API path: /chat/completions", "API key: sk-fb-v1-abc"],
+            &["Endpoint: https://ai.example.com/api/v1", "API key: sk-fb-v1-abc", "Model: openai/gpt-5-mini"],
+            &["URL: https://ai.example.com/api/v1", "Key: sk-fb-v1-abc", "Model ID: openai/gpt-5-mini"],
+            &[
+                "    provider: openai",
+                "    model: openai/gpt-5-mini",
+                "    apiBase: https://ai.example.com/api/v1",
+                "    apiKey: sk-fb-v1-abc",
+            ],
+        ];
+        for (snippet, lines) in all.iter().zip(lines) {
+            for line in lines {
+                assert!(snippet.code.lines().any(|one| one == *line), "{}: {line}\n{}", snippet.title, snippet.code);
+            }
+            assert!(snippet.code.contains(EXAMPLE.model), "{}", snippet.title);
+        }
+    }
+
+    #[test]
+    fn what_a_command_sends_is_json() {
+        let all = EXAMPLE.languages().items;
+        let (_, body) = all[0].code.split_once("-d '").expect("a body");
+        let body: serde_json::Value = serde_json::from_str(body.trim_end_matches('\'')).expect("JSON");
+        assert_eq!(body["model"], EXAMPLE.model);
+    }
+}

@@ -28,6 +28,8 @@ pub enum For {
     Key,
     /// A key that may manage, of its own organization; the path may name a key by its hash.
     Provisioning,
+    /// A place of the API that is gone: everybody is told so.
+    Nobody,
     /// Whoever has a code.
     Code,
     /// A payment processor or a scanner, which signs what it sends; under `/webhooks`.
@@ -135,6 +137,10 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("post", "/settings/provisioning", Member),
     ("get", "/settings/provisioning/new", Member),
     ("get", "/settings/provisioning/{key}", Owner("provisioning")),
+    ("get", "/settings/provisioning/{key}/edit", Owner("provisioning")),
+    ("post", "/settings/provisioning/{key}/edit", Owner("provisioning")),
+    ("get", "/settings/provisioning/{key}/rotate", Owner("provisioning")),
+    ("post", "/settings/provisioning/{key}/rotate", Owner("provisioning")),
     ("post", "/settings/provisioning/{key}/disable", Owner("provisioning")),
     ("post", "/settings/provisioning/{key}/enable", Owner("provisioning")),
     ("get", "/settings/provisioning/{key}/delete", Owner("provisioning")),
@@ -374,6 +380,7 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/key", For::Key),
     ("get", "/auth/key", For::Key),
     ("get", "/credits", For::Key),
+    ("post", "/credits/coinbase", For::Nobody),
     ("get", "/generation", For::Key),
     ("get", "/generation/content", For::Key),
     ("get", "/activity", For::Provisioning),
@@ -781,7 +788,7 @@ async fn a_form_without_its_token_changes_nothing() {
         Visitor::member(&farebox, "eve@example.com", "another horse battery").await.token("/settings/profile").await;
     for (_, path, who) in ROUTES.iter().filter(|(method, ..)| *method == "post") {
         // The console has its own test, for who is no operator finds none of it.
-        if matches!(who, For::Key | For::Provisioning | For::Code | For::Processor | For::Operator) {
+        if matches!(who, For::Key | For::Provisioning | For::Nobody | For::Code | For::Processor | For::Operator) {
             continue;
         }
         let id = if let Owner(kind) = who { hers.id(kind) } else { "" };

@@ -24,6 +24,8 @@ fn caller(tenant: &Tenant) -> Caller {
         hash: "00".repeat(32),
         provisioning: false,
         issued_by: None,
+        issuers_member: None,
+        handed_on: false,
         powers: farebox::keys::Powers::of(farebox::keys::KeyKind::Inference),
         expires_at: None,
         rules: farebox::keys::Rules::default(),

@@ -300,6 +300,7 @@ pub struct HourOfKey {
     pub org: OrgId,
     pub key: KeyId,
     pub hour: DateTime<Utc>,
+    /// What was charged here, and what providers bill to accounts of the organization's own.
     pub spent: Usd,
     /// The second highest of what the dearest hour of each day came to, over the days before.
     pub usual: Usd,
@@ -307,7 +308,8 @@ pub struct HourOfKey {
     pub days: i64,
 }
 
-/// Keys of all organizations that spent at least `floor` in the running hour or the one before, the dearest first.
+/// Keys of all organizations that spent at least `floor` in the running hour or the one before: those that come after one, in
+/// the order of organization, key and hour, so that all are seen in pieces.
 ///
 /// # Errors
 /// Database errors only.
@@ -315,6 +317,7 @@ pub async fn dear_hours(
     conn: &mut PgConnection,
     floor: Usd,
     days: i32,
+    after: Option<&HourOfKey>,
     most: i64,
 ) -> Result<Vec<HourOfKey>, sqlx::Error> {
     // Organization by organization, because that is how the sums are found.
@@ -324,26 +327,30 @@ pub async fn dear_hours(
             coalesce(u.usual, 0) as "usual!: Usd", coalesce(u.days, 0) as "days!"
            from org o
            cross join lateral (
-              select s.org_id, s.key_id, s.hour, sum(s.cost) as spent from usage_hour s
+              select s.org_id, s.key_id, s.hour, sum(s.cost + s.upstream_cost) as spent from usage_hour s
               where s.org_id = o.id and s.hour >= date_trunc('hour', now(), 'UTC') - interval '1 hour'
-              group by s.org_id, s.key_id, s.hour having sum(s.cost) >= $1
+              group by s.org_id, s.key_id, s.hour having sum(s.cost + s.upstream_cost) >= $1
            ) h
            cross join lateral (
               select (array_agg(p.peak order by p.peak desc))[2] as usual, count(*) as days from (
                  select max(b.spent) as peak from (
-                    select s.hour, sum(s.cost) as spent from usage_hour s
+                    select s.hour, sum(s.cost + s.upstream_cost) as spent from usage_hour s
                     where s.org_id = h.org_id and s.key_id = h.key_id
                         and s.hour >= h.hour - make_interval(days => $2) and s.hour < h.hour
-                    group by s.hour having sum(s.cost) > 0
+                    group by s.hour having sum(s.cost + s.upstream_cost) > 0
                  ) b
                  where b.hour < date_trunc('day', h.hour, 'UTC')
                  group by date_trunc('day', b.hour, 'UTC')
               ) p
            ) u
-           order by h.spent desc limit $3"#,
+           where $4::uuid is null or (o.id >= $4 and (h.org_id, h.key_id, h.hour) > ($4, $5::uuid, $6::timestamptz))
+           order by h.org_id, h.key_id, h.hour limit $3"#,
         floor as Usd,
         days,
         most,
+        after.map(|one| one.org.0),
+        after.map(|one| one.key.0),
+        after.map(|one| one.hour),
     )
     .fetch_all(conn)
     .await

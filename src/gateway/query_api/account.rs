@@ -8,10 +8,11 @@ use utoipa::ToSchema;
 use crate::activity;
 use crate::base::Usd;
 use crate::base::ids::MeterId;
-use crate::keys::Caller;
 use crate::keys::management::activity::workspace_of;
 use crate::keys::shown::next_start;
+use crate::keys::{Caller, Whose};
 use crate::ledger::{self, Limits, MeterState, Window};
+use crate::privacy;
 use crate::web::api::Number;
 
 /// The answer of `GET /key`.
@@ -60,7 +61,8 @@ pub struct KeyInfo {
     /// Where providers may be: everywhere, unless a call asks otherwise.
     pub allowed_data_regions: [&'static str; 1],
     pub free_model_daily_requests: FreeRequests,
-    /// The limits of the key itself, each in its window. Limits of whoever made or issued it may stop it before.
+    /// The limits of the key itself, each in its window, and those of the member whose key it is. A key that was handed on hears
+    /// of its own alone, and a budget above it may stop it before.
     pub budgets: Vec<Budget>,
     /// The one of these that stops the key first.
     pub effective_budget: Option<Budget>,
@@ -90,7 +92,7 @@ pub struct FreeRequests {
 /// A limit, and how far it is used up. US dollars.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct Budget {
-    /// Always `key_limit`.
+    /// `key_limit` or `member_limit`.
     pub scope: &'static str,
     #[schema(value_type = f64)]
     pub limit_usd: Number,
@@ -127,14 +129,15 @@ pub struct CreditsInfo {
 
 pub async fn key_info(conn: &mut PgConnection, caller: &Caller) -> Result<KeyInfo, sqlx::Error> {
     let meters = ledger::meter_states(conn, caller.org, &caller.meters).await?;
-    let own = own_meter(caller).and_then(|own| meters.into_iter().find(|meter| meter.id == own));
+    let own = own_meter(caller).and_then(|own| meters.iter().find(|meter| meter.id == own));
     let own = own.ok_or(sqlx::Error::RowNotFound)?;
+    let budgets = budgets(caller, own, &meters);
     let (spent, byok) = (own.spent_now(), own.byok_now());
     let tightest = own.tightest(Usd::ZERO);
     Ok(KeyInfo {
         label: caller.key_label.clone(),
         name: caller.key_name.clone(),
-        limit: tightest.and_then(|(window, _)| limit_of(&own, window)).map(Number),
+        limit: tightest.and_then(|(window, _)| limit_of(own, window)).map(Number),
         // A limit that was lowered below what is spent leaves nothing, not less.
         limit_remaining: tightest.map(|(_, left)| Number(left.max(Usd::ZERO))),
         limit_reset: tightest.and_then(|(window, _)| (window != Window::Total).then(|| window.as_str())),
@@ -154,8 +157,8 @@ pub async fn key_info(conn: &mut PgConnection, caller: &Caller) -> Result<KeyInf
         workspace_id: workspace_of(caller.org),
         allowed_data_regions: ["global"],
         free_model_daily_requests: FreeRequests { used: 0, limit: -1, remaining: -1 },
-        effective_budget: tightest.and_then(|(window, _)| budget(&own, window)),
-        budgets: WINDOWS.into_iter().filter_map(|window| budget(&own, window)).collect(),
+        effective_budget: budgets.iter().min_by_key(|budget| budget.remaining_usd.0).cloned(),
+        budgets,
         creator_user_id: caller.created_by.map(|person| person.to_string()),
         expires_at: caller.expires_at,
         rate_limit: rate_limit(caller),
@@ -164,7 +167,14 @@ pub async fn key_info(conn: &mut PgConnection, caller: &Caller) -> Result<KeyInf
 
 const WINDOWS: [Window; 4] = [Window::Day, Window::Week, Window::Month, Window::Total];
 
-fn budget(meter: &MeterState, window: Window) -> Option<Budget> {
+/// The limits that a key may know of.
+fn budgets(caller: &Caller, own: &MeterState, all: &[MeterState]) -> Vec<Budget> {
+    let of = |meter: &MeterState, scope| WINDOWS.map(|window| budget(meter, scope, window)).into_iter().flatten();
+    let members = all.iter().filter(|meter| !caller.handed_on && caller.whose(meter.id) == Whose::Member);
+    of(own, "key_limit").chain(members.flat_map(|meter| of(meter, "member_limit"))).collect()
+}
+
+fn budget(meter: &MeterState, scope: &'static str, window: Window) -> Option<Budget> {
     let limit = limit_of(meter, window)?;
     let only = MeterState { limits: Limits::default(), ..meter.clone() };
     let limits = match window {
@@ -176,7 +186,7 @@ fn budget(meter: &MeterState, window: Window) -> Option<Budget> {
     let (_, left) = MeterState { limits, ..only }.tightest(Usd::ZERO)?;
     let starts = next_start(window, meter.today).map(|day| day.and_time(NaiveTime::MIN).and_utc());
     Some(Budget {
-        scope: "key_limit",
+        scope,
         limit_usd: Number(limit),
         spend_usd: Number(limit - left),
         remaining_usd: Number(left.max(Usd::ZERO)),
@@ -199,6 +209,15 @@ fn rate_limit(caller: &Caller) -> RateLimit {
             note: "So many calls may begin in each minute of the clock.",
         },
     }
+}
+
+/// Whether a key may know what its organization has. Whoever holds one that was handed on was promised, or counts on, no look
+/// into the account; programs of one's own often show the balance.
+pub async fn sees_balance(conn: &mut PgConnection, caller: &Caller) -> Result<bool, sqlx::Error> {
+    if caller.powers.manage {
+        return Ok(true);
+    }
+    Ok(!caller.handed_on && privacy::settings(conn, caller.org).await?.keys_see_balance)
 }
 
 /// The caller gives a transaction that sees one moment: else the difference of the two sums would not be the balance.

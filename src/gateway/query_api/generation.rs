@@ -119,7 +119,14 @@ pub async fn generation_info(
 /// A call that a key may know of.
 pub async fn visible(conn: &mut PgConnection, caller: &Caller, id: CallId) -> Result<Option<Detail>, sqlx::Error> {
     let Some(detail) = activity::detail(conn, caller.org, id).await? else { return Ok(None) };
-    // A key sees what its maker may see: all calls of the organization, or only their own.
+    if detail.key == caller.key {
+        return Ok(Some(detail));
+    }
+    // Whoever holds a key that was handed on sees what was called with it, and nothing else.
+    if caller.handed_on {
+        return Ok(None);
+    }
+    // Other keys see what their makers may see: all calls of the organization, or only their own.
     if let Some(maker) = caller.created_by
         && detail.member != Some(maker)
     {

@@ -1,5 +1,6 @@
 //! Presets for programs: any key may read them, one that manages keys may write them.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,8 @@ use crate::gateway::error::ApiError;
 use crate::gateway::wire::check_depth;
 use crate::gateway::wire::schema::ChatCompletionRequest;
 use crate::keys::Caller;
-use crate::keys::management::extract::AnyCaller;
+use crate::keys::management::extract::{AnyCaller, Managing};
+use crate::keys::management::repeat::{Repeat, Seen};
 use crate::presets::{self, Config, Content, Flaw, Preset, PresetError, PresetName, Status, Version, Writer};
 use crate::web::api::{ErrorBody, answered, private, to_bytes};
 use crate::web::{App, client};
@@ -300,13 +302,16 @@ pub async fn get_version(
 /// `/messages` and `/responses`, whose `system` and `instructions` are read. Needs a key that manages keys.
 ///
 /// # Errors
-/// 400 for a body that makes no preset, 403 for a key that may not, 404 for an archived preset, 503 while the database
-/// is away.
+/// 400 for a body that makes no preset, 403 for a key that may not, 404 for an archived preset, 409 for an `Idempotency-Key` that
+/// was used for something else, 429 for too many requests, 503 while the database is away.
 #[utoipa::path(
     post,
     path = "/api/v1/presets/{slug}/chat/completions",
     tag = "Presets",
-    params(("slug" = String, Path, description = "Made if it is not there")),
+    params(
+        ("slug" = String, Path, description = "Made if it is not there"),
+        ("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", description = "Repeating a request with the same key within a day gives the first answer"),
+    ),
     request_body = ChatCompletionRequest,
     responses(
         (status = 200, body = PresetBody),
@@ -314,7 +319,9 @@ pub async fn get_version(
         (status = 401, body = ErrorBody),
         (status = 403, body = ErrorBody),
         (status = 404, body = ErrorBody),
+        (status = 409, body = ErrorBody),
         (status = 413, body = ErrorBody),
+        (status = 429, body = ErrorBody),
         (status = 503, body = ErrorBody),
     ),
 )]
@@ -322,23 +329,24 @@ pub async fn write_preset(
     request: HttpRequest,
     app: web::Data<App>,
     api: web::Data<QueryApi>,
-    caller: AnyCaller,
+    managing: Managing,
     slug: web::Path<String>,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let caller = caller.get();
-    if !caller.powers.manage {
-        return Err(ApiError::forbidden("Only a key that manages keys can write presets."));
-    }
+    let caller = managing.get();
     let slug = Slug::parse(&slug).map_err(|error| ApiError::invalid(format!("The slug {error}.")))?;
     let body = payload.to_bytes_limited(MAX_BODY).await.map_err(|_| ApiError::too_large(MAX_BODY))?;
     let body = body.map_err(|_| ApiError::invalid("The request body could not be read."))?;
+    let repeat = Repeat::read(&request, &managing, &format!("preset {slug}"), &body)?;
     let (system_prompt, config) = read(&body)?;
     let origin = client::origin(&app, &request);
     let entry =
         |action| Entry::new(Chain::Org(caller.org), Actor::Key(caller.key), action, &origin).named(&caller.key_name);
     let writer = Writer { org: caller.org, author: caller.created_by, entry: &entry };
     let mut tx = api.tenant(caller).await?;
+    if let Seen::Before(first) = repeat.begin(&mut tx, app.clock.now()).await? {
+        return Ok(first);
+    }
     let known = answered(presets::find_by_slug(&mut tx, caller.org, slug.as_str())).await?;
     let id = known.as_ref().map_or_else(PresetId::fresh, |preset| preset.id);
     match known {
@@ -353,10 +361,11 @@ pub async fn write_preset(
             presets::create(&mut tx, &writer, id, &slug, &content).await.map_err(|error| told(error, &slug))?;
         }
     }
+    let preset = find(&mut tx, caller, slug.as_str()).await?;
+    let answer = to_bytes(&PresetBody { data: whole(&mut tx, &preset).await? })?;
+    repeat.keep(&mut tx, StatusCode::OK, &answer).await?;
     answered(tx.commit()).await?;
-    let mut conn = api.tenant(caller).await?;
-    let preset = find(&mut conn, caller, slug.as_str()).await?;
-    Ok(private(to_bytes(&PresetBody { data: whole(&mut conn, &preset).await? })?))
+    Ok(private(answer))
 }
 
 async fn find(conn: &mut Transaction<'_, Postgres>, caller: &Caller, slug: &str) -> Result<Preset, ApiError> {

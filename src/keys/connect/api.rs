@@ -16,7 +16,7 @@ use crate::base::ids::AuthCodeId;
 use crate::base::secret::Digest;
 use crate::db;
 use crate::keys::by::By;
-use crate::keys::key::KeyName;
+use crate::keys::key::{KeyName, MAX_NAME};
 use crate::keys::management::activity::workspace_of;
 use crate::keys::management::extract::{Managing, paced_by_address};
 use crate::keys::management::key_body::{LimitReset, limits_of};
@@ -132,7 +132,12 @@ pub struct CodeRequest {
     code_challenge_method: Option<OnlyS256>,
     /// The name of the key; the app's host without it.
     #[serde(default, deserialize_with = "present")]
-    #[schema(max_length = 80, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$", nullable = false)]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+        nullable = false
+    )]
     key_label: Option<String>,
     /// Where the key stops, in US dollars.
     #[serde(default, deserialize_with = "present")]
@@ -146,6 +151,14 @@ pub struct CodeRequest {
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     workspace_id: Option<String>,
+    /// Read for clients that send it, and not kept.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    spawn_agent: Option<String>,
+    /// Read for clients that send it, and not kept.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    spawn_cloud: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize, ToSchema)]
@@ -207,21 +220,24 @@ pub async fn make_code(
     }
     let callback = Callback::parse(&body.callback_url, &lenient);
     let callback = callback.map_err(|error| ApiError::forbidden(format!("{error}.")))?;
-    let _ = body.code_challenge_method;
+    let _ = (body.code_challenge_method, body.spawn_agent, body.spawn_cloud);
     let challenge = Challenge::read(&body.code_challenge, "S256", false);
     let challenge = challenge.map_err(|error| ApiError::invalid(format!("{error}.")))?;
-    let name =
-        KeyName::parse(body.key_label.as_deref().unwrap_or_default()).or_else(|_| KeyName::parse(&callback.app()));
-    let name = name.map_err(|error| ApiError::invalid(format!("The key {error}.")))?;
+    let name = match &body.key_label {
+        Some(label) => {
+            KeyName::parse(label).map_err(|error| ApiError::invalid(format!("`key_label`: the key {error}.")))?
+        }
+        None => named_after(&callback)?,
+    };
     let terms = Terms { name, limits: limits_of(body.limit, body.usage_limit_type), expires_at: body.expires_at };
     let mut tx = answered(db::tenant(&app.db, org)).await?;
     if let Seen::Before(first) = repeat.begin(&mut tx, now).await? {
         return Ok(first);
     }
     // What goes beyond the scope is told now; the exchange looks again.
-    let issuer = hold_issuer(&mut tx, org, caller.get().key, now).await?;
+    let issuer = hold_issuer(&mut tx, org, caller.get().key, None, now).await?;
     let asked = Scope { expires_at: terms.expires_at, ..Scope::default() };
-    Scope::of(&issuer).narrow(asked, now).map_err(|error| ApiError::forbidden(error.to_string()))?;
+    Scope::of(&issuer).narrow(asked, now)?;
     let new = NewCode {
         id: AuthCodeId::fresh(),
         person: issuer.created_by,
@@ -238,6 +254,12 @@ pub async fn make_code(
     repeat.keep(&mut tx, StatusCode::OK, &answer).await?;
     answered(tx.commit()).await?;
     Ok(json(StatusCode::OK, answer))
+}
+
+/// The name of an app's key that nobody named: its host, or as much of that as fits.
+fn named_after(callback: &Callback) -> Result<KeyName, ApiError> {
+    let app: String = callback.app().chars().take(MAX_NAME).collect();
+    KeyName::parse(&app).map_err(|error| ApiError::invalid(format!("The key {error}.")))
 }
 
 /// The same for every address of a host.

@@ -73,6 +73,7 @@ pub async fn exchange(
     let new = NewKey {
         limits: code.terms.limits,
         expires_at: code.terms.expires_at,
+        handed_on: true,
         ..NewKey::named(code.terms.name, KeyKind::Inference)
     };
     let org = code.org;

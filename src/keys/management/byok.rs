@@ -14,6 +14,7 @@ use super::byok_body::{CreateProviderKey, ProviderKeyBody, ProviderKeyData, Prov
 use super::byok_limits::{self, Asked};
 use super::extract::Managing;
 use super::keys::DeletedBody;
+use super::repeat::{Repeat, Seen};
 use crate::audit::{Action, Actor, Chain, Entry};
 use crate::base::Origin;
 use crate::base::ids::{OrgId, ProviderKeyId};
@@ -93,12 +94,13 @@ pub async fn list_provider_keys(
 ///
 /// # Errors
 /// 400 for a body that is not as it must be, 401 without a valid key, 403 for a key that may not manage or whose maker may
-/// not change settings, 404 for another workspace, 409 where the provider has a key, 429 for too many requests, 503 while
-/// the database is away.
+/// not change settings, 404 for another workspace, 409 where the provider has a key and for an `Idempotency-Key` that was used
+/// with another body, 429 for too many requests, 503 while the database is away.
 #[utoipa::path(
     post,
     path = "/api/v1/byok",
     tag = "Own provider keys",
+    params(("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", description = "Repeating a request with the same key within a day gives the first answer")),
     request_body = CreateProviderKey,
     responses(
         (status = 201, body = ProviderKeyBody),
@@ -120,7 +122,9 @@ pub async fn create_provider_key(
     request: HttpRequest,
     body: Result<Strict<CreateProviderKey>, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
-    let (org, body) = (caller.get().org, body?.value);
+    let Strict { value: body, bytes } = body?;
+    let repeat = Repeat::read(&request, &caller, "byok", &bytes)?;
+    let (org, now) = (caller.get().org, app.clock.now());
     own_workspace(org, body.workspace_id.as_deref())?;
     enabled(body.disabled)?;
     let key = plain(&body.key)?;
@@ -130,6 +134,9 @@ pub async fn create_provider_key(
     let origin = client::origin(&app, &request);
     let mut tx = answered(db::tenant(&app.db, org)).await?;
     hold(&mut tx, &caller).await?;
+    if let Seen::Before(first) = repeat.begin(&mut tx, now).await? {
+        return Ok(first);
+    }
     if answered(integrations::find(&mut tx, org, &body.provider)).await?.is_some() {
         return Err(ApiError::conflict("There is a key for this provider. Change it with PATCH, or delete it first."));
     }
@@ -142,8 +149,10 @@ pub async fn create_provider_key(
     let wish = Wish { key: Some(key), name: body.name.unwrap_or_default(), mode, ..limits };
     write(&mut tx, &caller, &origin, &terms, listed, wish).await?;
     let data = shown(&mut tx, org, &body.provider).await?;
+    let answer = to_bytes(&ProviderKeyBody { data })?;
+    repeat.keep(&mut tx, StatusCode::CREATED, &answer).await?;
     answered(tx.commit()).await?;
-    Ok(json(StatusCode::CREATED, to_bytes(&ProviderKeyBody { data })?))
+    Ok(json(StatusCode::CREATED, answer))
 }
 
 /// Reads one stored key, without the key itself.

@@ -8,6 +8,7 @@ use crate::keys::AuthError;
 use crate::keys::caller::Caller;
 use crate::keys::extract::{Authenticated, NotAuthenticated, authenticate};
 use crate::keys::issue::IssueError;
+use crate::keys::scope::ScopeError;
 use crate::keys::under::UnderError;
 use crate::web::api::ApiError;
 
@@ -51,6 +52,13 @@ impl From<UnderError> for ApiError {
     }
 }
 
+/// 403, an end in the past too: a schema cannot say what lies ahead, and a body that keeps to the document is no 400.
+impl From<ScopeError> for ApiError {
+    fn from(error: ScopeError) -> ApiError {
+        ApiError::forbidden(error.to_string())
+    }
+}
+
 /// A request with any valid key.
 pub struct AnyCaller(Authenticated);
 
@@ -91,7 +99,9 @@ impl FromRequest for Managing {
             let authenticated = authenticate(&request).await?;
             let caller = authenticated.caller();
             if !caller.powers.manage {
-                return Err(ApiError::forbidden("Only provisioning keys that may manage keys can do this."));
+                let told = "Only provisioning keys that may manage keys can do this, and only while whoever made them is \
+                            an owner or admin.";
+                return Err(ApiError::forbidden(told));
             }
             let management = request.app_data::<web::Data<Management>>().ok_or_else(ApiError::internal)?;
             management.admit_key(caller.key).map_err(ApiError::too_many)?;

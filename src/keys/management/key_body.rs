@@ -91,7 +91,7 @@ pub struct CreateKey {
     /// Something that is not only space, without control characters.
     #[schema(
         min_length = 1,
-        max_length = 80,
+        max_length = 100,
         pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
     )]
     pub name: String,
@@ -137,7 +137,7 @@ pub struct UpdateKey {
     #[schema(
         nullable = false,
         min_length = 1,
-        max_length = 80,
+        max_length = 100,
         pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
     )]
     pub name: Option<String>,

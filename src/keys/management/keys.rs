@@ -15,7 +15,7 @@ use crate::base::Origin;
 use crate::base::ids::{MeterId, OrgId, PersonId};
 use crate::base::secret::Digest;
 use crate::db;
-use crate::keys::edit::{Changes, EditError, edit};
+use crate::keys::edit::{self, Changes, EditError};
 use crate::keys::issue::NewKey;
 use crate::keys::key::{Key, KeyKind, KeyName};
 use crate::keys::rules::{Models, PerMinute, Rules};
@@ -240,15 +240,14 @@ pub async fn update_key(
     let origin = client::origin(&app, &request);
     let by = by(&caller, &origin);
     let mut tx = answered(db::tenant(&app.db, org)).await?;
-    // The issuer first, as where keys are made and where it is deleted, so that nobody waits crosswise.
-    let issuer = hold_issuer(&mut tx, org, caller.get().key, now).await?;
     let key = own_key(&mut tx, &caller, &hash).await?;
+    // The issuer first, as where keys are made and where it is deleted, so that nobody waits crosswise.
+    let issuer = hold_issuer(&mut tx, org, caller.get().key, key.created_by, now).await?;
+    // What stands on the key is read under its lock: one of two changes that come at once would else undo the other.
+    let key = edit::lock(&mut tx, org, key.id, None).await.map_err(not_edited)?;
     let meter = meter(&mut tx, &key).await?;
     let changes = changes(&body, &Scope::of(&issuer), &meter, now)?;
-    let changed = edit(&mut tx, &by, org, key.id, None, changes).await.map_err(|error| match error {
-        EditError::NotFound | EditError::ChangedMeanwhile => ApiError::not_found(),
-        EditError::Database(error) => database(&error),
-    })?;
+    let changed = edit::edit(&mut tx, &by, org, key.id, None, changes).await.map_err(not_edited)?;
     match body.disabled {
         Some(true) => {
             answered(disable(&mut tx, &by, org, changed.id)).await?;
@@ -312,6 +311,13 @@ fn database(error: &sqlx::Error) -> ApiError {
     ApiError::unavailable()
 }
 
+fn not_edited(error: EditError) -> ApiError {
+    match error {
+        EditError::NotFound | EditError::ChangedMeanwhile => ApiError::not_found(),
+        EditError::Database(error) => database(&error),
+    }
+}
+
 /// A key that the caller issued. What somebody else made, here or elsewhere, is as if it were not there.
 async fn own_key(conn: &mut PgConnection, caller: &Managing, hash: &str) -> Result<Key, ApiError> {
     let digest = hex::decode(hash).ok().and_then(|bytes| Digest::from_bytes(&bytes));
@@ -371,7 +377,7 @@ fn changes(
     let asked_models = body.allowed_models.as_ref().map(|asked| models(asked.as_deref())).transpose()?;
     let asked_calls = body.requests_per_minute.map(per_minute).transpose()?;
     let asked = Scope { models: asked_models.clone().flatten(), per_minute: asked_calls.flatten(), expires_at: None };
-    let given = scope.narrow(asked, now).map_err(|error| ApiError::forbidden(error.to_string()))?;
+    let given = scope.narrow(asked, now)?;
     Ok(Changes {
         name: body.name.as_deref().map(key_name).transpose()?,
         limits,

@@ -52,12 +52,7 @@ impl Repeat {
     ///
     /// # Errors
     /// 400 for a header that is empty, too long or not plain.
-    pub fn read(
-        request: &HttpRequest,
-        caller: &Managing,
-        operation: &'static str,
-        body: &Bytes,
-    ) -> Result<Repeat, ApiError> {
+    pub fn read(request: &HttpRequest, caller: &Managing, operation: &str, body: &Bytes) -> Result<Repeat, ApiError> {
         let Some(value) = request.headers().get(HEADER) else { return Ok(Repeat(None)) };
         let plain = |name: &&[u8]| {
             !name.is_empty() && name.len() <= MAX_LENGTH && name.iter().all(|byte| matches!(byte, b'!'..=b'~'))

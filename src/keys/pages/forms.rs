@@ -7,15 +7,15 @@ use super::{KEYS, base_url, knows, named_preset, own_key, page_of, snippets, tol
 use crate::base::Viewer;
 use crate::base::ids::KeyId;
 use crate::catalog::Shelf;
-use crate::keys::edit::{self, EditError};
+use crate::keys::edit::{self, Changes, EditError};
 use crate::keys::issue::{self, IssueError, Issued, NewKey};
 use crate::keys::key::Key;
-use crate::keys::key_form::{self, KeyForm, Mistakes, Reading};
+use crate::keys::key_form::{self, Asked, KeyForm, Mistakes, Reading};
 use crate::keys::rules::{Models, Networks, PerMinute};
 use crate::keys::shown::limit_lines;
 use crate::keys::store;
 use crate::ledger::{self, Limits};
-use crate::orgs::KeyUser;
+use crate::orgs::{KeyUser, Member};
 use crate::presets::Status;
 use crate::web::present::when;
 use crate::web::views::keys as views;
@@ -118,7 +118,7 @@ pub(super) fn refused(error: IssueError) -> PageError {
 }
 
 /// The form of a key as it stands.
-fn stored(key: &Key, limits: &Limits, include_byok: bool) -> KeyForm {
+pub(super) fn stored(key: &Key, limits: &Limits, include_byok: bool) -> KeyForm {
     let dollars = |limit: Option<crate::base::Usd>| limit.map(|usd| plain(usd.exact())).unwrap_or_default();
     let lines = |all: Vec<String>| all.join("\n");
     KeyForm {
@@ -198,21 +198,8 @@ pub async fn edit(
 ) -> Result<HttpResponse, PageError> {
     let key = own_key(&app, &member, &id).await?;
     let seen = read_seen(&form.seen)?;
-    let known = knows(&shelf);
-    // What stands on the key may stay there, whatever became of the model or the preset.
-    let knows = |model: &str| known(model) || key.rules.models.as_ref().is_some_and(|models| models.allow(model));
-    let stands = key_form::preset(&form.preset).is_ok_and(|slug| slug.is_some() && slug == key.rules.preset);
-    let preset = if stands { Some(Status::Active) } else { named_preset(&app, &member, &form.preset).await? };
-    let against = Reading {
-        now: app.clock.now(),
-        viewer: member.person().viewer(),
-        knows: &knows,
-        preset,
-        kept: Some(key.expires_at),
-        undone: "Nothing was changed.",
-    };
-    let changes = match form.read(&against) {
-        Ok(asked) => asked.into_changes(),
+    let changes = match read_changes(&app, &shelf, &member, &key, &form).await? {
+        Ok(changes) => changes,
         Err(wrong) => return unprocessable(&edit_view(&member, &key, &form, &wrong)),
     };
     let mut tx = member.tenant(&app).await?;
@@ -226,6 +213,30 @@ pub async fn edit(
         Err(EditError::Database(error)) => Err(error.into()),
         Err(error @ EditError::ChangedMeanwhile) => Ok(told(&app, &page, false, &error.to_string())),
     }
+}
+
+/// What a form changes of a key, or what is wrong with it. What stands on the key may stay there, whatever became of the model
+/// or the preset.
+pub(super) async fn read_changes(
+    app: &App,
+    shelf: &Shelf,
+    member: &Member,
+    key: &Key,
+    form: &KeyForm,
+) -> Result<Result<Changes, Mistakes>, PageError> {
+    let known = knows(shelf);
+    let knows = |model: &str| known(model) || key.rules.models.as_ref().is_some_and(|models| models.allow(model));
+    let stands = key_form::preset(&form.preset).is_ok_and(|slug| slug.is_some() && slug == key.rules.preset);
+    let preset = if stands { Some(Status::Active) } else { named_preset(app, member, &form.preset).await? };
+    let against = Reading {
+        now: app.clock.now(),
+        viewer: member.person().viewer(),
+        knows: &knows,
+        preset,
+        kept: Some(key.expires_at),
+        undone: "Nothing was changed.",
+    };
+    Ok(form.read(&against).map(Asked::into_changes))
 }
 
 #[cfg(test)]

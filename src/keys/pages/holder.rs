@@ -15,7 +15,7 @@ use crate::db;
 use crate::keys::authenticate::{AuthError, KeyCache};
 use crate::keys::extract::{forget_holder, held, keep_holder};
 use crate::keys::holder::{self, refused};
-use crate::keys::key::Key;
+use crate::keys::key::{Key, KeyState};
 use crate::keys::shown::{bars, spent_by_window};
 use crate::keys::store;
 use crate::orgs;
@@ -44,22 +44,27 @@ pub async fn show(
     request: HttpRequest,
     query: web::Query<PageQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let Some((key, stopped)) = held(&app, &request).await? else {
+    let Some((key, found)) = held(&app, &request).await? else {
         return html(&views::Open { page: public_page(&app, &request, ASK), ..views::Open::default() });
     };
     let (now, viewer, before) = (app.clock.now(), Viewer::ANYBODY, query.before.parse::<CallId>().ok());
     let mut conn = db::tenant(&app.db, key.org).await?;
-    let seen = holder::look(&mut conn, &key, before, ROWS).await?;
+    let seen = holder::look(&mut conn, &found.caller, before, ROWS).await?;
     let org_name = orgs::find_org(&mut conn, key.org).await?.unwrap_or_default();
     let meter = seen.meter.as_ref();
     let windows = meter.map(spent_by_window).unwrap_or_default();
+    let refused = refused(&key, &found, seen.above, now);
+    let state = match key.state(now) {
+        KeyState::Active if !refused.is_empty() => Badge::new("warn", "ban", "Refused now"),
+        _ => state_badge(&key, meter, now),
+    };
     html(&views::Holder {
         page: public_page(&app, &request, &key.name),
         name: key.name.clone(),
         masked: key.label.clone(),
         org_name,
-        state: state_badge(&key, meter, now),
-        refused: refused(&key, stopped, now).to_owned(),
+        state,
+        refused: refused.to_owned(),
         limits: meter.map(|meter| bars(&key.name, meter, viewer.locale)).unwrap_or_default(),
         today: amount(windows.day),
         week: amount(windows.week),

@@ -6,6 +6,7 @@ pub mod forms;
 pub mod give;
 pub mod holder;
 pub mod list;
+pub mod provisioning;
 pub mod rotate;
 pub mod several;
 pub mod show;
@@ -13,14 +14,14 @@ pub mod switch;
 
 use chrono::{DateTime, Utc};
 
-use super::key::{Key, KeyState};
+use super::key::{Key, KeyKind, KeyState};
 use super::shown::Tightest;
 use super::{key_form, store};
 use crate::base::Usd;
 use crate::base::ids::KeyId;
 use crate::catalog::{Catalog, Shelf};
 use crate::ledger::MeterState;
-use crate::orgs::KeyUser;
+use crate::orgs::{KeyUser, Member};
 use crate::presets::{self, Status};
 use crate::web::flash::told;
 use crate::web::snippets::{Example, KEY_PLACEHOLDER, MODEL_PLACEHOLDER};
@@ -36,18 +37,20 @@ fn page_of(key: KeyId) -> String {
     format!("{KEYS}/{key}")
 }
 
-/// A key of this member, or of the organization for those who see all of them.
+/// A key of this member, or of the organization for those who see all of them. Provisioning keys have pages of their own,
+/// which ask for more.
 async fn own_key(app: &App, member: &KeyUser, id: &str) -> Result<Key, PageError> {
     let id: KeyId = id.parse().map_err(|_| PageError::NotFound)?;
     let mut conn = member.tenant(app).await?;
     let key = store::find(&mut conn, member.org_id(), id).await?;
     // What somebody else made is as if it were not there for whoever sees only their own.
     let whose = member.keys_of();
-    key.filter(|key| whose.is_none() || key.created_by == whose).ok_or(PageError::NotFound)
+    key.filter(|key| key.kind == KeyKind::Inference && (whose.is_none() || key.created_by == whose))
+        .ok_or(PageError::NotFound)
 }
 
 /// What a form wants to bind a key to, as it is. `None` for what is no preset here, and for nothing.
-async fn named_preset(app: &App, member: &KeyUser, text: &str) -> Result<Option<Status>, PageError> {
+pub(super) async fn named_preset(app: &App, member: &Member, text: &str) -> Result<Option<Status>, PageError> {
     let Ok(Some(slug)) = key_form::preset(text) else { return Ok(None) };
     let mut conn = member.tenant(app).await?;
     Ok(presets::find_by_slug(&mut conn, member.org_id(), slug.as_str()).await?.map(|preset| preset.status))
@@ -85,7 +88,7 @@ fn base_url(app: &App) -> String {
 }
 
 /// Whether there is a model of this id, called so or by another name.
-fn knows(shelf: &Shelf) -> impl Fn(&str) -> bool + use<> {
+pub(super) fn knows(shelf: &Shelf) -> impl Fn(&str) -> bool + use<> {
     let catalog = shelf.current();
     move |model: &str| catalog.model(model).is_some_and(|listed| listed.model.slug.as_str() == model)
 }

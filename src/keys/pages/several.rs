@@ -59,7 +59,7 @@ pub async fn change(
         return Ok(told(&app, KEYS, false, "More than a hundred keys were chosen. Nothing was changed."));
     }
     let mut tx = member.tenant(&app).await?;
-    let names = store::live(&mut tx, member.org_id(), member.keys_of(), &sent.keys).await?;
+    let names = store::callable(&mut tx, member.org_id(), member.keys_of(), &sent.keys).await?;
     let mut keys: Vec<(KeyId, String)> = names.into_iter().collect();
     keys.sort_unstable();
     if keys.is_empty() {

@@ -108,7 +108,7 @@ fn facts(key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>, viewer: View
 }
 
 /// What a key may do, for its owners and for whoever holds it.
-pub(super) fn may_do(key: &Key, meter: Option<&MeterState>, viewer: Viewer) -> Vec<Fact> {
+pub(in crate::keys) fn may_do(key: &Key, meter: Option<&MeterState>, viewer: Viewer) -> Vec<Fact> {
     let fact = |label: &str, value: String| Fact { label: label.to_owned(), value, mono: false };
     let rules = &key.rules;
     let list = |all: Vec<String>, none: &str| if all.is_empty() { none.to_owned() } else { all.join(", ") };

@@ -1,209 +1,110 @@
-//! What the form for a new provisioning key asks.
+//! What the form for a new provisioning key asks: what that of every key asks, and what it may do.
 
-use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
-use crate::base::Usd;
-use crate::base::slug::Slug;
 use crate::keys::issue::NewKey;
-use crate::keys::key::{KeyKind, KeyName, Powers};
-use crate::keys::rules::{Models, Rules};
-use crate::ledger::Limits;
-use crate::web::views::{Choice, Field};
+use crate::keys::key::{KeyKind, Powers};
+use crate::keys::key_form::{KeyForm, Mistakes, Reading};
 
-/// Lifetimes that are offered: the word, the label, and days.
-const LIFETIMES: [(&str, &str, Option<i64>); 5] = [
-    ("30d", "In 30 days", Some(30)),
-    ("90d", "In 90 days", Some(90)),
-    ("180d", "In 180 days", Some(180)),
-    ("365d", "In a year", Some(365)),
-    ("never", "Never", None),
-];
 const DEFAULT_LIFETIME: &str = "90d";
 
 /// The fields as they were sent.
 #[derive(Clone, Default, Deserialize)]
 pub struct ProvisioningForm {
-    /// The id that the key will have.
-    pub id: String,
-    #[serde(default)]
-    pub name: String,
+    #[serde(flatten)]
+    pub key: KeyForm,
     /// `on` where it is ticked.
     #[serde(default)]
     pub may_manage: String,
     #[serde(default)]
     pub may_call: String,
-    #[serde(default)]
-    pub total: String,
-    #[serde(default)]
-    pub day: String,
-    #[serde(default)]
-    pub week: String,
-    #[serde(default)]
-    pub month: String,
-    #[serde(default)]
-    pub expires: String,
-    #[serde(default)]
-    pub models: String,
-    #[serde(default)]
-    pub preset: String,
 }
 
-/// The fields, each with what is wrong beside it.
-#[derive(Default)]
-pub struct Checked {
-    pub name: Field,
+/// What is wrong.
+#[derive(Default, Debug)]
+pub struct Wrong {
+    pub fields: Mistakes,
     /// Said where neither of the two is ticked.
-    pub powers: String,
-    pub total: Field,
-    pub day: Field,
-    pub week: Field,
-    pub month: Field,
-    pub models: Field,
-    pub preset: Field,
+    pub powers: &'static str,
 }
 
 impl ProvisioningForm {
     #[must_use]
     pub fn fresh(id: String) -> ProvisioningForm {
-        ProvisioningForm { id, may_manage: "on".into(), expires: DEFAULT_LIFETIME.into(), ..Self::default() }
-    }
-
-    /// The form as it was sent, without a mistake.
-    #[must_use]
-    pub fn unchecked(&self) -> Checked {
-        Checked {
-            name: Field::of(&self.name),
-            powers: String::new(),
-            total: Field::of(&self.total),
-            day: Field::of(&self.day),
-            week: Field::of(&self.week),
-            month: Field::of(&self.month),
-            models: Field::of(&self.models),
-            preset: Field::of(&self.preset),
-        }
+        let key = KeyForm { id, expires: DEFAULT_LIFETIME.into(), ..KeyForm::default() };
+        ProvisioningForm { key, may_manage: "on".into(), may_call: String::new() }
     }
 
     /// # Errors
-    /// The fields with their mistakes. An end that is not offered counts as the usual one.
-    pub fn read(&self, now: DateTime<Utc>) -> Result<NewKey, Box<Checked>> {
-        let mut checked = self.unchecked();
-        let mut wrong = false;
-        let mut tell = |field: &mut Field, problem: String| {
-            wrong = true;
-            field.error = problem;
-        };
-        let name = KeyName::parse(&self.name).map_err(|error| tell(&mut checked.name, format!("The key {error}.")));
-        let limits = Limits {
-            total: limit(&self.total).unwrap_or_else(|told| {
-                tell(&mut checked.total, told);
-                None
-            }),
-            day: limit(&self.day).unwrap_or_else(|told| {
-                tell(&mut checked.day, told);
-                None
-            }),
-            week: limit(&self.week).unwrap_or_else(|told| {
-                tell(&mut checked.week, told);
-                None
-            }),
-            month: limit(&self.month).unwrap_or_else(|told| {
-                tell(&mut checked.month, told);
-                None
-            }),
-        };
-        let models = Models::parse(self.models.split([',', '\n', ' ', '\r']));
-        let models = models.unwrap_or_else(|error| {
-            tell(&mut checked.models, format!("This {error}."));
-            None
-        });
-        let preset = match self.preset.trim() {
-            "" => None,
-            slug => Slug::parse(slug).map(Some).unwrap_or_else(|error| {
-                tell(&mut checked.preset, format!("The name of a preset {error}."));
-                None
-            }),
-        };
+    /// The mistakes. An end that is not offered counts as the usual one: that such a key never ends is for somebody to choose.
+    pub fn read(&self, against: &Reading<'_>) -> Result<NewKey, Wrong> {
         let powers = Powers { manage: self.may_manage == "on", call: self.may_call == "on" };
-        if !powers.manage && !powers.call {
-            wrong = true;
-            checked.powers = "Tick at least one of the two. No key was made.".to_owned();
+        let told = if powers.manage || powers.call { "" } else { "Tick at least one of the two. No key was made." };
+        let mut form = self.key.clone();
+        if !form.names_an_end() {
+            DEFAULT_LIFETIME.clone_into(&mut form.expires);
         }
-        match name {
-            Ok(name) if !wrong => Ok(NewKey {
-                powers,
-                limits,
-                expires_at: self.expires_at(now),
-                rules: Rules { models, preset, ..Rules::default() },
-                ..NewKey::named(name, KeyKind::Provisioning)
-            }),
-            _ => Err(Box::new(checked)),
+        match form.read(against) {
+            Ok(asked) if told.is_empty() => Ok(NewKey { kind: KeyKind::Provisioning, powers, ..asked.into_new() }),
+            read => Err(Wrong { fields: read.err().unwrap_or_default(), powers: told }),
         }
-    }
-
-    fn expires_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let known = |word: &str| LIFETIMES.into_iter().find(|(one, ..)| *one == word);
-        let (_, _, days) = known(&self.expires).or_else(|| known(DEFAULT_LIFETIME))?;
-        days.map(|days| now + TimeDelta::days(days))
-    }
-
-    #[must_use]
-    pub fn expiry_choices(&self) -> Vec<Choice> {
-        LIFETIMES.map(|(word, label, _)| Choice::new(word, label, "", word == self.expires)).to_vec()
-    }
-}
-
-/// Blank is no limit.
-fn limit(text: &str) -> Result<Option<Usd>, String> {
-    if text.trim().is_empty() {
-        return Ok(None);
-    }
-    match Usd::parse(text) {
-        Ok(limit) if limit.is_positive() => Ok(Some(limit)),
-        Ok(_) => Err("A limit is more than nothing, such as 10 or 2.50. Leave it blank for none.".to_owned()),
-        Err(error) => Err(format!("This {error}.")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use chrono::{DateTime, TimeDelta};
 
-    #[test]
-    fn several_windows_and_rules_stand_on_one_key() {
-        let form = ProvisioningForm {
-            name: "Friends".into(),
-            day: "1".into(),
-            month: "$20".into(),
-            models: "a/b, c/d\n".into(),
-            preset: "careful".into(),
-            expires: "never".into(),
-            ..ProvisioningForm::fresh(String::new())
-        };
-        let new = form.read(DateTime::UNIX_EPOCH).ok().expect("a key");
-        assert_eq!((new.limits.day, new.limits.month), (Some(Usd::from_cents(100)), Some(Usd::from_cents(2_000))));
-        assert_eq!((new.powers, new.expires_at), (Powers { manage: true, call: false }, None));
-        assert_eq!(new.rules.models.map(|models| models.iter().count()), Some(2));
-        assert_eq!(new.rules.preset.map(|slug| slug.as_str().to_owned()), Some("careful".to_owned()));
+    use super::*;
+    use crate::base::{Usd, Viewer};
+    use crate::presets::Status;
+
+    fn read(form: &ProvisioningForm) -> Result<NewKey, Wrong> {
+        form.read(&Reading {
+            now: DateTime::UNIX_EPOCH,
+            viewer: Viewer::ANYBODY,
+            knows: &|_| true,
+            preset: Some(Status::Active),
+            kept: None,
+            undone: "No key was made.",
+        })
     }
 
     #[test]
-    fn each_mistake_is_told_beside_its_field_and_all_at_once() {
-        let form = ProvisioningForm {
-            day: "-1".into(),
-            week: "x".into(),
-            models: "GPT".into(),
-            preset: "A b".into(),
-            ..ProvisioningForm::default()
+    fn every_rule_of_a_key_stands_on_one_that_issues_keys() {
+        let fresh = ProvisioningForm::fresh(String::new());
+        let key = KeyForm {
+            name: "Friends".into(),
+            day: "1".into(),
+            month: "$20".into(),
+            byok: "on".into(),
+            models: "a/b, c/d\n".into(),
+            networks: "10.0.0.0/8".into(),
+            per_minute: "60".into(),
+            preset: "careful".into(),
+            expires: "never".into(),
+            ..fresh.key.clone()
         };
-        let checked = form.read(DateTime::UNIX_EPOCH).expect_err("mistakes");
-        let told = [&checked.name, &checked.day, &checked.week, &checked.models, &checked.preset];
-        assert!(told.iter().all(|field| !field.error.is_empty()) && !checked.powers.is_empty());
-        assert!(checked.total.error.is_empty() && checked.month.error.is_empty());
-        assert_eq!(checked.week.value, "x");
-        let ends =
-            ProvisioningForm { name: "a".into(), expires: "eternity".into(), ..ProvisioningForm::fresh(String::new()) };
-        let new = ends.read(DateTime::UNIX_EPOCH).ok().expect("a key");
+        let new = read(&ProvisioningForm { key, ..fresh }).ok().expect("a key");
+        assert_eq!((new.limits.day, new.limits.month), (Some(Usd::from_cents(100)), Some(Usd::from_cents(2_000))));
+        assert_eq!((new.kind, new.powers), (KeyKind::Provisioning, Powers { call: false, manage: true }));
+        assert!(new.include_byok && new.expires_at.is_none());
+        let rules = new.rules;
+        assert!(
+            rules.models.is_some() && rules.networks.is_some() && rules.per_minute.is_some() && rules.preset.is_some()
+        );
+    }
+
+    #[test]
+    fn mistakes_are_told_all_at_once_and_an_end_is_not_lost() {
+        let key = KeyForm { day: "-1".into(), ..KeyForm::default() };
+        let wrong =
+            read(&ProvisioningForm { key: key.clone(), ..ProvisioningForm::default() }).err().expect("mistakes");
+        let fields = key.fields(&wrong.fields, None, Viewer::ANYBODY);
+        assert!(!fields.name.error.is_empty() && !fields.day.error.is_empty() && !wrong.powers.is_empty());
+        let fresh = ProvisioningForm::fresh(String::new());
+        let key = KeyForm { name: "a".into(), expires: "eternity".into(), ..fresh.key.clone() };
+        let new = read(&ProvisioningForm { key, ..fresh }).ok().expect("a key");
         assert_eq!(new.expires_at, Some(DateTime::UNIX_EPOCH + TimeDelta::days(90)));
     }
 }

@@ -7,26 +7,29 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::form::ProvisioningForm;
+use super::form::{ProvisioningForm, Wrong};
 use crate::accounts::Recent;
 use crate::base::ids::{KeyId, MeterId, OrgId};
 use crate::base::paging::{Rows, fetch_limit};
 use crate::base::{Usd, Viewer};
-use crate::keys::issue::{IssueError, issue_once};
+use crate::catalog::Shelf;
+use crate::keys::issue::{IssueError, Issued, issue_once};
 use crate::keys::key::{Key, KeyKind, KeyState};
-use crate::keys::revoke::EnableError;
-use crate::keys::shown::{Tightest, bar};
+use crate::keys::key_form::Reading;
+use crate::keys::pages::show::may_do;
+use crate::keys::pages::{knows, named_preset};
+use crate::keys::revoke::{EnableError, manages};
+use crate::keys::shown::{Tightest, bar, limit_lines};
 use crate::keys::store;
 use crate::ledger::{self, Limits, MeterState};
-use crate::orgs::KeyManager;
-use crate::presets::{self, Status};
+use crate::orgs::{self, KeyManager};
 use crate::web::present::{amount, when};
 use crate::web::views::provisioning as views;
 use crate::web::views::{Badge, Fact, Meter, Pager};
 use crate::web::{App, EmptyForm, PageError, Protected, flash, html, once, unprocessable};
 
 const HERE: &str = "/settings/provisioning";
-const SECTION: &str = "provisioning";
+pub(in crate::keys) const SECTION: &str = "provisioning";
 const ROWS: u16 = 50;
 
 #[derive(Deserialize)]
@@ -136,21 +139,14 @@ pub async fn index(
     })
 }
 
-fn new_view(member: &KeyManager, form: &ProvisioningForm, checked: super::form::Checked) -> views::New {
+fn new_view(member: &KeyManager, form: &ProvisioningForm, wrong: &Wrong) -> views::New {
     views::New {
         shell: member.shell(SECTION, "Create a provisioning key", "For a program that makes keys for others."),
-        form_id: form.id.clone(),
+        form_id: form.key.id.clone(),
         may_manage: form.may_manage == "on",
         may_call: form.may_call == "on",
-        powers_error: checked.powers,
-        name: checked.name,
-        total: checked.total,
-        day: checked.day,
-        week: checked.week,
-        month: checked.month,
-        models: checked.models,
-        preset: checked.preset,
-        expiries: form.expiry_choices(),
+        powers_error: wrong.powers.to_owned(),
+        fields: form.key.fields(&wrong.fields, None, member.person().viewer()),
     }
 }
 
@@ -159,9 +155,7 @@ fn new_view(member: &KeyManager, form: &ProvisioningForm, checked: super::form::
 /// # Errors
 /// When the page cannot be rendered.
 pub async fn new_form(member: KeyManager, _recent: Recent) -> Result<HttpResponse, PageError> {
-    let form = ProvisioningForm::fresh(KeyId::fresh().to_string());
-    let checked = form.unchecked();
-    html(&new_view(&member, &form, checked))
+    html(&new_view(&member, &ProvisioningForm::fresh(KeyId::fresh().to_string()), &Wrong::default()))
 }
 
 /// `POST /settings/provisioning`: the answer is the only page that ever shows the key.
@@ -170,24 +164,20 @@ pub async fn new_form(member: KeyManager, _recent: Recent) -> Result<HttpRespons
 /// Database errors; mistakes are shown beside their field.
 pub async fn create(
     app: web::Data<App>,
+    shelf: web::Data<Shelf>,
     member: KeyManager,
     _recent: Recent,
     Protected(form): Protected<ProvisioningForm>,
 ) -> Result<HttpResponse, PageError> {
-    let id: KeyId = form.id.parse().map_err(|_| PageError::Invalid("The form is damaged.".into()))?;
-    let now = app.clock.now();
-    let new = match form.read(now) {
+    let id: KeyId = form.key.id.parse().map_err(|_| PageError::Invalid("The form is damaged.".into()))?;
+    let (now, viewer) = (app.clock.now(), member.person().viewer());
+    let knows = knows(&shelf);
+    let preset = named_preset(&app, &member, &form.key.preset).await?;
+    let against = Reading { now, viewer, knows: &knows, preset, kept: None, undone: "No key was made." };
+    let new = match form.read(&against) {
         Ok(new) => new,
-        Err(wrong) => return unprocessable(&new_view(&member, &form, *wrong)),
+        Err(wrong) => return unprocessable(&new_view(&member, &form, &wrong)),
     };
-    if let Some(slug) = &new.rules.preset
-        && !is_in_use(&app, &member, slug.as_str()).await?
-    {
-        let mut checked = form.unchecked();
-        checked.preset.error = format!("No preset “{slug}” is in use here. No key was made.");
-        return unprocessable(&new_view(&member, &form, checked));
-    }
-    let (name, limits, expires_at) = (new.name.as_str().to_owned(), new.limits, new.expires_at);
     let mut tx = member.tenant(&app).await?;
     let maker = Some(member.person().id);
     let issued = issue_once(&mut tx, &member.acting().into(), id, member.org_id(), maker, now, new).await;
@@ -200,35 +190,41 @@ pub async fn create(
                     did not keep it, delete it and create another.";
         return Ok(flash::told(&app, HERE, false, text));
     };
+    let key = store::find(&mut tx, member.org_id(), issued.id).await?.ok_or(PageError::NotFound)?;
+    let view = issued_view(&app, &member, &mut tx, &issued, &key).await?;
     tx.commit().await?;
-    let base_url = app.url("/api/v1");
-    let limit = |label: &str, limit: Option<Usd>| limit.map(|limit| format!("{} {label}", limit.display()));
-    let limits = [
-        limit("in all", limits.total),
-        limit("each day", limits.day),
-        limit("each week", limits.week),
-        limit("each month", limits.month),
-    ];
-    let limits: Vec<String> = limits.into_iter().flatten().collect();
-    once(&views::Issued {
+    once(&view)
+}
+
+/// The page that shows a key, after it was made or rotated.
+pub(in crate::keys) async fn issued_view(
+    app: &App,
+    member: &KeyManager,
+    conn: &mut PgConnection,
+    issued: &Issued,
+    key: &Key,
+) -> Result<views::Issued, PageError> {
+    let (now, viewer) = (app.clock.now(), member.person().viewer());
+    let meters = ledger::meter_states(conn, key.org, &[key.meter()]).await?;
+    let limits = limit_lines(&meters.first().map(|meter| meter.limits).unwrap_or_default());
+    Ok(views::Issued {
         shell: member.shell(SECTION, "Your new provisioning key", "Copy it now: it is not shown again."),
         key: issued.plain.reveal().to_owned(),
-        name,
+        name: key.name.clone(),
         limit: if limits.is_empty() { "No limit of its own".to_owned() } else { limits.join(", ") },
-        expires: expires_at.map_or_else(|| "Never".to_owned(), |at| when(at, now, member.person().viewer()).exact),
-        href: format!("{HERE}/{}", issued.id),
-        base_url,
+        expires: key.expires_at.map_or_else(|| "Never".to_owned(), |at| when(at, now, viewer).exact),
+        old_until: String::new(),
+        href: page_of(key.id),
+        base_url: app.url("/api/v1"),
     })
 }
 
-/// Whether calls can name this preset now.
-async fn is_in_use(app: &App, member: &KeyManager, slug: &str) -> Result<bool, PageError> {
-    let mut conn = member.tenant(app).await?;
-    let found = presets::find_by_slug(&mut conn, member.org_id(), slug).await?;
-    Ok(found.is_some_and(|preset| preset.status == Status::Active))
+pub(in crate::keys) fn page_of(key: KeyId) -> String {
+    format!("{HERE}/{key}")
 }
 
-async fn own_key(app: &App, member: &KeyManager, id: &str) -> Result<Key, PageError> {
+/// A provisioning key of the organization.
+pub(in crate::keys) async fn own_key(app: &App, member: &KeyManager, id: &str) -> Result<Key, PageError> {
     let id: KeyId = id.parse().map_err(|_| PageError::NotFound)?;
     let mut conn = member.tenant(app).await?;
     let key = store::find(&mut conn, member.org_id(), id).await?;
@@ -252,10 +248,11 @@ pub async fn show(
     let counts = store::issued_counts(&mut conn, org, &[key.id]).await?;
     let mut meters = meters_of(&mut conn, org, &issued.rows).await?;
     let own = ledger::meter_states(&mut conn, org, &[key.meter()]).await?.into_iter().next();
-    let path = format!("{HERE}/{}", key.id);
+    let path = page_of(key.id);
     html(&views::Show {
+        orphan: key.powers.manage && is_orphan(&mut conn, &key).await?,
         shell: member.shell(SECTION, &key.name, "What it may do, and what the keys that it issued have spent."),
-        facts: facts(&key, &reader),
+        facts: facts(&key, own.as_ref(), &reader),
         limits: own.as_ref().map(|meter| limits(meter, &key, &reader)).unwrap_or_default(),
         row: reader.row(&key, own.as_ref(), counts.get(&key.id).copied().or(Some(0))),
         enabled: key.disabled_at.is_none(),
@@ -278,7 +275,7 @@ fn limits(meter: &MeterState, key: &Key, reader: &Reader) -> Vec<(&'static str, 
     bars.filter_map(|(name, bar)| bar.map(|bar| (name, bar))).collect()
 }
 
-fn facts(key: &Key, reader: &Reader) -> Vec<Fact> {
+fn facts(key: &Key, meter: Option<&MeterState>, reader: &Reader) -> Vec<Fact> {
     let fact = |label: &str, value: String, mono: bool| Fact { label: label.to_owned(), value, mono };
     let mut facts = vec![
         fact("Key", key.label.clone(), true),
@@ -286,15 +283,18 @@ fn facts(key: &Key, reader: &Reader) -> Vec<Fact> {
         fact("Made by", key.maker.clone().unwrap_or_else(|| "the command line".to_owned()), false),
         fact("Made", when(key.created_at, reader.now, reader.viewer).exact, false),
     ];
-    let ends = key.expires_at.map(|at| when(at, reader.now, reader.viewer).exact);
-    facts.push(fact("Expires", ends.unwrap_or_else(|| "never".to_owned()), false));
-    if let Some(models) = &key.rules.models {
-        facts.push(fact("Models", models.iter().collect::<Vec<_>>().join(", "), true));
+    if let Some(until) = key.previous_until.filter(|until| *until > reader.now) {
+        facts.push(fact("Old key until", reader.viewer.moment_in_zone(until), false));
     }
-    if let Some(preset) = &key.rules.preset {
-        facts.push(fact("Preset", preset.to_string(), true));
-    }
+    facts.extend(may_do(key, meter, reader.viewer));
     facts
+}
+
+/// Whether whoever made a key is no owner or admin any more, so that it manages nothing.
+pub(in crate::keys) async fn is_orphan(conn: &mut PgConnection, key: &Key) -> Result<bool, sqlx::Error> {
+    let Some(maker) = key.created_by else { return Ok(false) };
+    let member = orgs::member_row(conn, key.org, maker).await?;
+    Ok(!manages(member.as_ref().map(|member| member.role.as_str())))
 }
 
 /// `POST /settings/provisioning/{key}/disable`

@@ -1,9 +1,13 @@
 //! Alarms about keys. They are looked for in all organizations at once.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::super::alarm::Alarm;
+use crate::activity::HourOfKey;
 use crate::base::Usd;
 use crate::base::ids::{KeyId, OrgId, PersonId};
 use crate::base::secret::Digest;
@@ -25,6 +29,27 @@ pub async fn alarm_facts(
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| (row.org_name, row.name, row.label, row.maker)))
+}
+
+/// Which of these keys were told of on the days of these hours.
+pub async fn alarms_of(
+    conn: &mut PgConnection,
+    hours: &[HourOfKey],
+) -> Result<HashSet<(OrgId, KeyId, NaiveDate)>, sqlx::Error> {
+    let orgs: Vec<Uuid> = hours.iter().map(|hour| hour.org.0).collect();
+    let keys: Vec<Uuid> = hours.iter().map(|hour| hour.key.0).collect();
+    let days: Vec<NaiveDate> = hours.iter().map(|hour| hour.hour.date_naive()).collect();
+    let rows = sqlx::query!(
+        r#"select a.org_id as "org: OrgId", a.key_id as "key: KeyId", a.day
+           from unnest($1::uuid[], $2::uuid[], $3::date[]) as x (org_id, key_id, day)
+           join key_alarm a on a.org_id = x.org_id and a.key_id = x.key_id and a.day = x.day"#,
+        &orgs,
+        &keys,
+        &days,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.org, row.key, row.day)).collect())
 }
 
 /// False when this key was told of on that day.

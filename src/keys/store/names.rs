@@ -29,6 +29,27 @@ pub async fn live(
     Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }
 
+/// As [`live`], without provisioning keys: what is done to several keys at once is done to none of those.
+pub async fn callable(
+    conn: &mut PgConnection,
+    org: OrgId,
+    maker: Option<PersonId>,
+    ids: &[KeyId],
+) -> Result<HashMap<KeyId, String>, sqlx::Error> {
+    let ids: Vec<uuid::Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(
+        r#"select id as "id: KeyId", name from api_key
+           where org_id = $1 and id = any($2) and kind = 'inference' and deleted_at is null
+            and ($3::uuid is null or created_by = $3)"#,
+        org.0,
+        &ids,
+        maker.map(|person| person.0),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}
+
 /// Names of keys, deleted ones and those of chat rooms too, for the activity log; of one maker's keys where one is given.
 ///
 /// # Errors

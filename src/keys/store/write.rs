@@ -51,8 +51,8 @@ pub async fn insert(
     let (models, networks) = (models(&new.rules), networks(&new.rules));
     sqlx::query!(
         "insert into api_key (org_id, id, digest, kind, can_call, can_manage, name, label, created_by, issued_by,
-            expires_at, allowed_models, allowed_ips, requests_per_minute, preset)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text[]::cidr[], $14, $15)",
+            expires_at, allowed_models, allowed_ips, requests_per_minute, preset, handed_on)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text[]::cidr[], $14, $15, $16)",
         org.0,
         id.0,
         digest.as_ref().map(|digest| digest.as_bytes()),
@@ -68,6 +68,7 @@ pub async fn insert(
         networks.as_deref() as Option<&[String]>,
         per_minute(&new.rules),
         new.rules.preset.as_ref().map(Slug::as_str),
+        new.handed_on,
     )
     .execute(conn)
     .await?;
@@ -124,6 +125,20 @@ pub async fn replace_secret(
         digest.as_bytes(),
         plain.label(),
         until,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Makes somebody else answer for a key.
+pub async fn set_maker(conn: &mut PgConnection, org: OrgId, id: KeyId, maker: PersonId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update api_key set created_by = $3, updated_at = now()
+         where org_id = $1 and id = $2 and deleted_at is null",
+        org.0,
+        id.0,
+        maker.0,
     )
     .execute(conn)
     .await?;

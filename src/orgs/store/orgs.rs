@@ -84,21 +84,6 @@ pub async fn set_keys_stopped(conn: &mut PgConnection, org: OrgId, by: Option<Pe
     Ok(done.rows_affected() == 1)
 }
 
-/// Whether all keys of an organization are refused at the moment, for whatever reason.
-///
-/// # Errors
-/// Database errors only.
-pub async fn keys_stopped(conn: &mut PgConnection, org: OrgId) -> Result<bool, sqlx::Error> {
-    let stopped = sqlx::query_scalar!(
-        r#"select coalesce(keys_stopped_at, frozen_at, delete_after, deleted_at) is not null as "stopped!"
-           from org where id = $1"#,
-        org.0,
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(stopped.unwrap_or(true))
-}
-
 /// The organizations that somebody is in, their own first.
 pub async fn orgs_of(conn: &mut PgConnection, person: PersonId, most: i64) -> Result<Vec<Org>, sqlx::Error> {
     sqlx::query_as!(

@@ -112,6 +112,12 @@ impl ApiError {
         ApiError::new(400, "invalid_request", message)
     }
 
+    /// 410: this was here, and is for nobody any more.
+    #[must_use]
+    pub fn gone(message: impl Into<Cow<'static, str>>) -> ApiError {
+        ApiError::new(410, "not_found", message).without_retry()
+    }
+
     /// 401: the one sentence for every way in which a key can be wrong.
     #[must_use]
     pub fn unauthorized() -> ApiError {

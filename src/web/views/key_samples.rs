@@ -193,11 +193,11 @@ fn changes(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let shell_of = |title: &str| shell(theme, "keys", title, "");
     let rotate = keys::Rotate {
         shell: shell_of("Rotate “Blog plugin”"),
-        id: "key_01".into(),
+        href: "/keys/key_01".into(),
         seen: "1".into(),
         masked: "sk-fb-v1-ab12…wxyz".into(),
         last_used: Some(when("2 min ago")),
-        old_until: "The key before this one still works until 23 Nov 2026, 14:03 UTC.".into(),
+        warning: "The key before this one still works until 23 Nov 2026, 14:03 UTC.".into(),
         graces: choices(&[("24", "A day"), ("0", "Not at all")]),
     };
     push(out, "key_rotate", &rotate)?;

@@ -80,7 +80,7 @@ pub struct KeyFields {
 }
 
 impl KeyFields {
-    fn day_hint(&self) -> String {
+    pub(super) fn day_hint(&self) -> String {
         format!("Only for “On a day”: from its beginning in {}.", self.zone)
     }
 }
@@ -190,17 +190,18 @@ pub struct ClaimState {
     pub text: String,
 }
 
-/// `GET /keys/{id}/rotate`. Fields: `seen`, `grace` in hours.
+/// `GET /keys/{id}/rotate`, and the same of a provisioning key. Fields: `seen`, `grace` in hours.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "keys/rotate.html")]
 pub struct Rotate {
     pub shell: Shell,
-    pub id: String,
+    /// The key's page, below which the form is sent to.
+    pub href: String,
     pub seen: String,
     pub masked: String,
     pub last_used: Option<When>,
-    /// Until when the key before this one still works; empty when it does not.
-    pub old_until: String,
+    /// What else ends with the rotation, such as the key before this one; empty for nothing.
+    pub warning: String,
     pub graces: Vec<Choice>,
 }
 

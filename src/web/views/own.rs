@@ -84,6 +84,7 @@ pub struct Privacy {
     pub zero_retention: bool,
     pub log_texts: bool,
     pub analytics_cookies: bool,
+    pub keys_see_balance: bool,
     pub keep_days: Field,
     /// Such as `1%`; empty where there is none.
     pub discount: String,

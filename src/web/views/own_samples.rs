@@ -107,6 +107,7 @@ fn privacy(theme: &str) -> views::Privacy {
         zero_retention: false,
         log_texts: false,
         analytics_cookies: false,
+        keys_see_balance: true,
         keep_days: Field::of("30"),
         discount: "1%".into(),
         training: "DeepSeek and Mistral".into(),

@@ -2,7 +2,7 @@
 
 use super::common::{Badge, Choice, Fact, Field};
 use super::samples::{Sample, meter, push, rounded, shell, when};
-use super::{connect, provisioning};
+use super::{connect, keys, provisioning};
 
 pub(super) fn push_all(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let shell_of = |title: &str, text: &str| shell(theme, "provisioning", title, text);
@@ -29,22 +29,48 @@ pub(super) fn push_all(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()>
     push(out, "provisioning", &index)?;
     let empty = provisioning::Index { shell: shell_of("Provisioning keys", ""), ..Default::default() };
     push(out, "provisioning_empty", &empty)?;
+    let fields = keys::KeyFields {
+        name: Field::of("Workshop"),
+        day: Field::wrong("ten", "This is not an amount of dollars; write it like 12.50."),
+        expiries: vec![Choice::new("90d", "In 90 days", "", true)],
+        zone: "Europe/Berlin".into(),
+        networks: Field::wrong("300.1.1.1", "“300.1.1.1” is not an address or a network."),
+        byok: true,
+        advanced: true,
+        ..Default::default()
+    };
     let new = provisioning::New {
         shell: shell_of("Create a provisioning key", "For a program that makes keys for others."),
         form_id: "key_01".into(),
         powers_error: "Tick at least one of the two. No key was made.".into(),
-        name: Field::of("Workshop"),
-        day: Field::wrong("ten", "This is not an amount of dollars; write it like 12.50."),
-        expiries: vec![Choice::new("90d", "In 90 days", "", true)],
+        fields: fields.clone(),
         ..Default::default()
     };
     push(out, "provisioning_new", &new)?;
+    let edit = provisioning::Edit {
+        shell: shell_of("Edit “Workshop”", ""),
+        href: "/settings/provisioning/key_01".into(),
+        seen: "1".into(),
+        fields,
+    };
+    push(out, "provisioning_edit", &edit)?;
+    let rotate = keys::Rotate {
+        shell: shell_of("Rotate “Workshop”", ""),
+        href: "/settings/provisioning/key_01".into(),
+        seen: "1".into(),
+        masked: "sk-fb-v1-ab12…wxyz".into(),
+        last_used: Some(when("2 min ago")),
+        warning: "Whoever made this key is no owner or admin any more.".into(),
+        graces: vec![Choice::new("24", "A day", "", true)],
+    };
+    push(out, "provisioning_rotate", &rotate)?;
     let issued = provisioning::Issued {
         shell: shell_of("Your new provisioning key", "Copy it now: it is not shown again."),
         key: "sk-fb-v1-SAMPLE00000000000000000000000000000000000000000000000000000000wxyz".into(),
         name: "Workshop".into(),
         limit: "$1.00 each day, $20.00 each month".into(),
         expires: "24 Feb 2027, 14:03:07 UTC".into(),
+        old_until: "The old key works until 23 Nov 2026, 14:03 UTC.".into(),
         href: "/settings/provisioning/key_01".into(),
         base_url: "https://ai.northwind.example/api/v1".into(),
     };
@@ -53,6 +79,7 @@ pub(super) fn push_all(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()>
     let show = provisioning::Show {
         shell: shell_of("Workshop", "What it may do, and what the keys that it issued have spent."),
         row: row("Workshop", "2", active()),
+        orphan: true,
         facts: vec![fact("Key", "sk-fb-v1-ab12…wxyz", true), fact("It may", "manage keys", false)],
         limits: vec![("each day", meter("$0.24", "$1.00", 24, "")), ("each month", meter("$18.22", "$20.00", 91, ""))],
         enabled: true,

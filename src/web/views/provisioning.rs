@@ -2,8 +2,9 @@
 
 use askama::Template;
 
-use super::common::{Amount, Badge, Choice, Fact, Field, Meter, Pager, When};
+use super::common::{Amount, Badge, Fact, Meter, Pager, When};
 use super::filters;
+use super::keys::KeyFields;
 use super::shell::Shell;
 
 /// `GET /settings/provisioning?before=`.
@@ -36,8 +37,8 @@ pub struct Row {
     pub maker: String,
 }
 
-/// `GET /settings/provisioning/new`, and the answer to a form with mistakes. Fields: `id`, `name`, `may_manage`,
-/// `may_call`, `total`, `day`, `week`, `month`, `expires`, `models`, `preset`.
+/// `GET /settings/provisioning/new`, and the answer to a form with mistakes. Fields: `id`, `may_manage`, `may_call`, and those
+/// of every key.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "keys/provisioning_new.html")]
 pub struct New {
@@ -48,17 +49,21 @@ pub struct New {
     pub may_call: bool,
     /// Empty when nothing is wrong.
     pub powers_error: String,
-    pub name: Field,
-    pub total: Field,
-    pub day: Field,
-    pub week: Field,
-    pub month: Field,
-    pub models: Field,
-    pub preset: Field,
-    pub expiries: Vec<Choice>,
+    pub fields: KeyFields,
 }
 
-/// The answer to `POST /settings/provisioning`: the only time that the key is shown.
+/// `GET /settings/provisioning/{key}/edit`, and `POST` with mistakes.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "keys/provisioning_edit.html")]
+pub struct Edit {
+    pub shell: Shell,
+    pub href: String,
+    /// When the key was last changed, sent back as `seen`.
+    pub seen: String,
+    pub fields: KeyFields,
+}
+
+/// The answer to `POST /settings/provisioning` and to a rotation: the only time that the key is shown.
 #[derive(Clone, Template)]
 #[template(path = "keys/provisioning_issued.html")]
 pub struct Issued {
@@ -68,6 +73,8 @@ pub struct Issued {
     pub name: String,
     pub limit: String,
     pub expires: String,
+    /// After a rotation, until when the old key works; empty for a new key.
+    pub old_until: String,
     pub href: String,
     pub base_url: String,
 }
@@ -78,6 +85,8 @@ pub struct Issued {
 pub struct Show {
     pub shell: Shell,
     pub row: Row,
+    /// Whoever made it is no owner or admin any more, so it manages nothing.
+    pub orphan: bool,
     pub facts: Vec<Fact>,
     /// A bar for each window that has a limit, with its name, such as `each day`.
     pub limits: Vec<(&'static str, Meter)>,

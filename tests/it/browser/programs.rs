@@ -40,6 +40,8 @@ pub async fn pages(inspector: &mut Inspector<'_>, town: &Town) {
         ("provisioning", "/settings/provisioning".to_owned()),
         ("provisioning-show", show.clone()),
         ("provisioning-delete", format!("{show}/delete")),
+        ("provisioning-edit", format!("{show}/edit")),
+        ("provisioning-rotate", format!("{show}/rotate")),
         ("provisioning-new", "/settings/provisioning/new".to_owned()),
         (
             "connect",

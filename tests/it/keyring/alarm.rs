@@ -143,3 +143,71 @@ async fn the_link_in_the_mail_stops_the_key_once() {
     let log = "select actor_kind from audit_entry where action = 'key.disabled'";
     assert_eq!(farebox.text(log).await, "nobody");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_that_spend_more_or_were_told_of_hide_nobody() {
+    let farebox = Farebox::start().await;
+    let mut ada = ada(&farebox).await;
+    let steady = make(&mut ada, &[("name", "Steady")]).await;
+    // More than one piece of those that are looked at together: dear, but no news without a habit.
+    sqlx::query(
+        "insert into api_key (org_id, id, digest, kind, name, label, created_by)
+         select k.org_id, gen_random_uuid(), sha256(n::text::bytea), 'inference', 'Crowd ' || n, 'label', k.created_by
+         from api_key k, generate_series(1, 450) n",
+    )
+    .execute(&farebox.pool)
+    .await
+    .expect("keys");
+    let crowd = async |dollars: &str| {
+        sqlx::query(
+            "insert into usage_hour (org_id, hour, model, provider, key_id, member_id, app, requests, failed,
+                prompt_tokens, completion_tokens, reasoning_tokens, cached_tokens, cost)
+             select org_id, date_trunc('hour', now(), 'UTC'), 'sandbox/echo', 'sandbox', id, created_by, '', 1, 0, 1, 1, 0,
+                0, $1::numeric
+             from api_key where name like 'Crowd %'
+             on conflict (org_id, hour, key_id, model, provider, app, member_id) do update set cost = excluded.cost",
+        )
+        .bind(dollars)
+        .execute(&farebox.pool)
+        .await
+        .expect("spent");
+    };
+    crowd("20").await;
+    assert_eq!(look(&farebox).await, 0);
+    for day in 1..=10 {
+        spend(&farebox, &steady, day * 24, "1").await;
+    }
+    spend(&farebox, &steady, 0, "5.01").await;
+    assert_eq!(look(&farebox).await, 1, "the smallest of 451 is seen");
+    // All of the crowd are told of, whichever pieces they are in, and once.
+    crowd("26").await;
+    assert_eq!(look(&farebox).await, 450);
+    assert_eq!(look(&farebox).await, 0);
+    let late = make(&mut ada, &[("name", "Late")]).await;
+    for day in 1..=10 {
+        spend(&farebox, &late, day * 24, "1").await;
+    }
+    spend(&farebox, &late, 0, "5.01").await;
+    assert_eq!(look(&farebox).await, 1, "those that were told of stand in nobody's way");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_runs_on_own_accounts_is_spending_too() {
+    let farebox = Farebox::start().await;
+    let mut ada = ada(&farebox).await;
+    let key = make(&mut ada, &[("name", "Own")]).await;
+    spend(&farebox, &key, 0, "0.50").await;
+    let own = async |dollars: &str| {
+        sqlx::query("update usage_hour set upstream_cost = $1::numeric")
+            .bind(dollars)
+            .execute(&farebox.pool)
+            .await
+            .expect("spent");
+    };
+    own("24").await;
+    assert_eq!(look(&farebox).await, 0);
+    own("25").await;
+    assert_eq!(look(&farebox).await, 1);
+    let told = mails(&farebox).await;
+    assert!(told[0].1.contains("$25.50"), "{}", told[0].1);
+}

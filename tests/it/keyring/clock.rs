@@ -19,6 +19,8 @@ use crate::support::cluster;
 use crate::support::size::scale;
 
 const CENT: &str = "0.01";
+/// Calls that are held while a window ends.
+const HELD: usize = 25;
 
 /// A database whose clock is set by [`set`].
 async fn database() -> PgPool {
@@ -150,6 +152,62 @@ async fn no_window_is_overspent_while_days_weeks_and_months_end() {
     }
     let sum = windows.iter().filter(|((kind, _), _)| kind == "day").fold(Usd::ZERO, |sum, (_, spent)| sum + *spent);
     assert_eq!(sum, charged, "every cent stands in one day");
+    assert_eq!(tenant.credit(&pool).await.held, Usd::ZERO);
+}
+
+/// Calls that are held before a window ends and settled after it: they were admitted in the one and count in the other, and
+/// neither is ever overspent, for what is held counts in every window until it is settled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_held_before_midnight_and_settled_after_it_breaks_no_limit() {
+    let pool = database().await;
+    let tenant = Tenant::with_credits(&pool, "1000").await;
+    let limits = Limits { day: Some(usd("0.40")), week: Some(usd("1.20")), month: Some(usd("1.50")), total: None };
+    let mut conn = pool.acquire().await.expect("a connection");
+    // The member's cap binds as well as the key's own limits.
+    ledger::set_limits(&mut conn, tenant.org, tenant.member_meter, limits, false).await.expect("limits");
+    drop(conn);
+    let desk = desk(&pool, std::time::Duration::from_secs(900));
+    let calls = scale(60, 500);
+    let mut charged = Usd::ZERO;
+    for (before, after) in [
+        // The end of a day, of a week, of a year, and of a week and a month at once.
+        ("2026-11-26T23:59:50Z", "2026-11-27T00:00:01Z"),
+        ("2026-11-29T23:59:50Z", "2026-11-30T00:00:01Z"),
+        ("2026-12-31T23:59:50Z", "2027-01-01T00:00:01Z"),
+        ("2027-01-31T23:59:50Z", "2027-02-01T00:00:01Z"),
+    ] {
+        set(&pool, before).await;
+        let asked = (0..HELD).map(|_| async {
+            let want = want(&tenant, CENT);
+            let (org, call) = (want.org, want.call);
+            desk.reserve(want)
+                .await
+                .ok()
+                .map(|granted| Ending { cost: granted.amount, ..Ending::release(org, call, granted.amount) })
+        });
+        let held: Vec<Ending> = join_all(asked).await.into_iter().flatten().collect();
+        assert_eq!(held.len(), HELD, "admitted before {after}");
+        set(&pool, after).await;
+        // The new day has its own room, less what is still held from the one before.
+        let room = join_all((0..calls).map(|_| call(&pool, &desk, &tenant))).await;
+        let in_new: usize = room.iter().flatten().count();
+        assert_eq!(in_new, 40 - HELD, "beside those that are held: a day's forty, and no more");
+        let mut tx = pool.begin().await.expect("a transaction");
+        let ended = ledger::settle(&mut tx, &held).await.expect("settled");
+        tx.commit().await.expect("committed");
+        assert!(ended.iter().all(|one| matches!(one, Ended::Settled { .. })), "{ended:?}");
+        charged += Usd::from_cents(i64::try_from(held.len() + in_new).expect("few"));
+        let over: i64 = sqlx::query_scalar(
+            "select count(*) from meter where id = $1 and (spent_day > limit_day or spent_week > limit_week
+                or spent_month > limit_month)",
+        )
+        .bind(tenant.member_meter.0)
+        .fetch_one(&pool)
+        .await
+        .expect("a count");
+        assert_eq!(over, 0, "after {after}");
+    }
+    assert_eq!(tenant.posted(&pool).await, usd("1000") - charged, "to the last digit");
     assert_eq!(tenant.credit(&pool).await.held, Usd::ZERO);
 }
 

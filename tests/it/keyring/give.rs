@@ -272,3 +272,67 @@ async fn a_wrong_key_opens_nothing_and_is_not_repeated() {
 fn farebox_key() -> String {
     farebox::keys::PlainKey::fresh().reveal().to_owned()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_holds_an_issued_key_is_told_what_stops_it_above_and_not_how_much_there_is() {
+    use crate::stories::management::{issue, provisioning};
+    let farebox = Farebox::start().await;
+    let manager = provisioning(&farebox, ADA_MAIL, "10", &["--limit", "4.44"]).await;
+    let (key, _) = issue(&farebox, &manager, json!({ "name": "For Noor", "limit": 5 })).await;
+    assert_eq!(status(&farebox, &key, "sandbox/penny").await, 200);
+    farebox.holds_are_closed().await;
+    let mut holder = look_up(&farebox, &key.text).await.0;
+    let open = holder.get("/key").await.body;
+    assert!(open.contains("Active") && open.contains("$4.99 left") && !open.contains("Refused now"), "{open}");
+    assert!(!open.contains("4.44") && !open.contains("4.43"), "the budget above it is not told: {open}");
+    for (stop, go_on, told) in [
+        (
+            "update api_key set disabled_at = now() where kind = 'provisioning'",
+            "update api_key set disabled_at = null",
+            "The key that issued this one is disabled",
+        ),
+        (
+            "update meter set limit_total = 0.01 where kind = 'provisioning'",
+            "update meter set limit_total = null where kind = 'provisioning'",
+            "A budget that this key shares with others is used up",
+        ),
+        (
+            "update meter set limit_day = 0.01 where kind = 'member'",
+            "update meter set limit_day = null where kind = 'member'",
+            "A budget that this key shares with others is used up",
+        ),
+        (
+            "update person set frozen_at = now(), frozen_by = id",
+            "update person set frozen_at = null, frozen_by = null",
+            "The account that made this key is frozen",
+        ),
+        ("update org set frozen_at = now()", "update org set frozen_at = null", "The organization is frozen"),
+        (
+            "update org set deletion_asked_at = now(), delete_after = now() + interval '7 days'",
+            "update org set deletion_asked_at = null, delete_after = null",
+            "The organization is being deleted",
+        ),
+        (
+            "update org set keys_stopped_at = now()",
+            "update org set keys_stopped_at = null",
+            "All keys of the organization are stopped",
+        ),
+    ] {
+        sqlx::query(stop).execute(&farebox.pool).await.expect("a change");
+        let page = holder.get("/key").await.body;
+        assert!(page.contains(told) && page.contains("Refused now") && !page.contains(">Active<"), "{told}: {page}");
+        within_a_second(&farebox, &key, "sandbox/penny", 403).await;
+        sqlx::query(go_on).execute(&farebox.pool).await.expect("a change");
+        assert!(!holder.get("/key").await.body.contains("Refused now"), "{told}");
+    }
+    sqlx::query("update api_key set expires_at = now() - interval '1 second' where kind = 'provisioning'")
+        .execute(&farebox.pool)
+        .await
+        .expect("a change");
+    assert!(holder.get("/key").await.body.contains("This key has expired"));
+    sqlx::query("update api_key set expires_at = null, allowed_ips = '{203.0.113.0/24}' where kind = 'provisioning'")
+        .execute(&farebox.pool)
+        .await
+        .expect("a change");
+    assert!(holder.get("/key").await.body.contains("Look up a key"), "not from this address");
+}

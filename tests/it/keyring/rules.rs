@@ -188,3 +188,65 @@ async fn so_many_calls_begin_in_a_minute_on_all_nodes_together() {
     first.holds_are_closed().await;
     first.books_are_clean().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_rule_of_a_key_is_obeyed_by_two_processes_within_a_second() {
+    let (first, second) = two().await;
+    let mut ada = ada(&first).await;
+    preset(&mut ada, "Other", &[("models", "sandbox/echo")]).await;
+    let slug = first.text("select slug from preset").await;
+    let key = make(&mut ada, &[]).await;
+    let path = format!("/keys/{}", key.id);
+    let model = "sandbox/penny";
+    for farebox in [&first, &second] {
+        assert_eq!(status(farebox, &key, model).await, 200, "both know it by now");
+    }
+    for (field, narrow, refused) in
+        [("models", "sandbox/echo", 403), ("networks", "203.0.113.0/24", 403), ("per_minute", "1", 429)]
+    {
+        saved(&mut ada, &key.id, &[(field, narrow)]).await;
+        for farebox in [&first, &second] {
+            within_a_second(farebox, &key, model, refused).await;
+        }
+        saved(&mut ada, &key.id, &[(field, "")]).await;
+        for farebox in [&first, &second] {
+            within_a_second(farebox, &key, model, 200).await;
+        }
+    }
+    // What it is bound to, by the model that answers where none is asked for.
+    saved(&mut ada, &key.id, &[("preset", &slug)]).await;
+    for farebox in [&first, &second] {
+        let begun = std::time::Instant::now();
+        loop {
+            let body = json!({ "messages": [{ "role": "user", "content": "hi" }] });
+            let answer = farebox.post(&key, "/api/v1/chat/completions", &body).await;
+            let told: Value = answer.json().await.expect("JSON");
+            if told["model"] == "sandbox/echo" {
+                break;
+            }
+            assert!(begun.elapsed() < std::time::Duration::from_secs(1), "after a second: {told}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+    for (action, refused) in [("disable", 403), ("enable", 200), ("delete", 401)] {
+        ada.submit("/keys", &format!("{path}/{action}"), &[]).await;
+        for farebox in [&first, &second] {
+            within_a_second(farebox, &key, model, refused).await;
+        }
+    }
+    let soon = make(&mut ada, &[]).await;
+    for farebox in [&first, &second] {
+        assert_eq!(status(farebox, &soon, model).await, 200);
+    }
+    // Its time comes while both remember it.
+    sqlx::query("update api_key set expires_at = now() + interval '1 second' where deleted_at is null")
+        .execute(&first.pool)
+        .await
+        .expect("a change");
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    for farebox in [&first, &second] {
+        within_a_second(farebox, &soon, model, 401).await;
+    }
+    first.holds_are_closed().await;
+    first.books_are_clean().await;
+}

@@ -545,6 +545,13 @@ async fn a_program_stores_changes_and_deletes_keys_of_providers() {
         ask(farebox, &manager, (method, path), body, 403).await;
     }
     becomes("owner").await;
+    // Nodes hear of it within a second.
+    for _ in 0..50 {
+        if send(farebox, &manager, reqwest::Method::GET, &one, None).await.status() == 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     assert_eq!(ask(farebox, &manager, ("DELETE", &one), None, 200).await, json!({ "deleted": true }));
     until(&routes, key, &other, &[("beta-other", "")]).await;
     ask(farebox, &manager, ("GET", &one), None, 404).await;
@@ -574,6 +581,43 @@ async fn of_two_programs_that_store_a_key_at_once_one_is_refused() {
     told.sort_unstable();
     assert_eq!(told, [201, 409, 409, 409, 409, 409]);
     assert_eq!(farebox.text("select count(*)::text from provider_key").await, "1");
+}
+
+/// What makes something for a program can be asked for again: the same answer, and nothing is made twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stored_key_and_a_preset_are_made_once_however_often_they_are_asked_for() {
+    let routes = routes(&[]).await;
+    let farebox = &routes.farebox;
+    let manager = &provisioning(farebox, EMAIL, "", &[]).await;
+    let asked = async |path: &str, name: &str, body: &Value| {
+        let request = farebox.http.post(farebox.url(path)).bearer_auth(&manager.text).header("idempotency-key", name);
+        let answer = request.json(body).send().await.expect("an answer");
+        let again = answer.headers().contains_key("idempotency-replayed");
+        (answer.status().as_u16(), again, answer.text().await.expect("a body"))
+    };
+    let key = json!({ "provider": "beta", "key": "sk-number-1-0123456789abcdef" });
+    let preset = json!({ "model": "lab/chat", "temperature": 0.5 });
+    for (path, name, body, status) in
+        [("/api/v1/byok", "one", &key, 201), ("/api/v1/presets/poet/chat/completions", "two", &preset, 200)]
+    {
+        let all = futures_util::future::join_all((0..6).map(|_| asked(path, name, body))).await;
+        assert!(all.iter().all(|(found, _, text)| *found == status && *text == all[0].2), "{path}: {all:?}");
+        assert_eq!(all.iter().filter(|(_, again, _)| !again).count(), 1, "{path}: one of them is the first");
+        assert!(all.iter().all(|(.., text)| !text.contains("sk-number-1-0123456789abcdef")));
+        let mut other = body.clone();
+        other["model"] = json!("lab/other");
+        if path.ends_with("byok") {
+            other = json!({ "provider": "alpha", "key": "sk-number-2-0123456789abcdef" });
+        }
+        assert_eq!(asked(path, name, &other).await.0, 409, "{path}: another body under the same name");
+    }
+    // The same body for another preset is another request.
+    assert_eq!(asked("/api/v1/presets/singer/chat/completions", "two", &preset).await.0, 409);
+    let counts =
+        "select (select count(*) from provider_key)::text || ' ' || (select count(*) from preset_version)::text";
+    assert_eq!(farebox.text(counts).await, "1 1");
+    let kept = farebox.text("select string_agg(to_jsonb(f)::text, ' ') from first_answer f").await;
+    assert!(!kept.contains("sk-number") && !kept.contains(&hex::encode("sk-number")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

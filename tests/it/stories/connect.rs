@@ -240,3 +240,111 @@ async fn a_program_asks_a_code_for_an_app_within_its_own_budget() {
         .expect("a change");
     assert_eq!(exchange(&farebox, json!({ "code": made["data"]["id"], "code_verifier": VERIFIER })).await.0, 403);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_is_named_as_asked_and_a_repetition_gives_the_same_one() {
+    let farebox = Farebox::start().await;
+    let manager = provisioning(&farebox, "ada@example.com", "", &[]).await;
+    let path = "/api/v1/auth/keys/code";
+    let wish = |more: Value| {
+        let mut wish = json!({ "callback_url": CALLBACK, "code_challenge": challenge() });
+        wish.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+        wish
+    };
+    for (label, status) in [("x".repeat(100), 200), ("x".repeat(101), 400), (" ".into(), 400), ("a\u{7}".into(), 400)] {
+        let told = ask(&farebox, &manager, ("POST", path), Some(wish(json!({ "key_label": label }))), status).await;
+        let named = told["error"]["message"].as_str().is_some_and(|text| text.contains("key_label"));
+        assert_eq!(named, status == 400, "{told}");
+    }
+    let told = json!({ "spawn_agent": "an-agent", "spawn_cloud": "somewhere" });
+    ask(&farebox, &manager, ("POST", path), Some(wish(told)), 200).await;
+
+    let send = |name: &'static str, body: Value| {
+        let request = farebox.http.post(farebox.url(path)).bearer_auth(&manager.text).header("idempotency-key", name);
+        async move {
+            let answer = request.json(&body).send().await.expect("an answer");
+            let again = answer.headers().contains_key("idempotency-replayed");
+            (answer.status().as_u16(), again, answer.text().await.expect("a body"))
+        }
+    };
+    let once = wish(json!({ "key_label": "Once" }));
+    let all = futures_util::future::join_all((0..8).map(|_| send("one", once.clone()))).await;
+    assert!(all.iter().all(|(status, _, text)| *status == 200 && *text == all[0].2), "{all:?}");
+    assert_eq!(all.iter().filter(|(_, again, _)| !again).count(), 1, "one of them is the first");
+    assert_eq!(send("one", wish(json!({ "key_label": "Other" }))).await.0, 409);
+    let code: Value = serde_json::from_str(&all[0].2).expect("JSON");
+    let body = json!({ "code": code["data"]["id"], "code_verifier": VERIFIER });
+    assert_eq!(exchange(&farebox, body.clone()).await.0, 200);
+    assert_eq!(exchange(&farebox, body).await.0, 403, "one code, one key");
+    assert_eq!(send("one", once).await.1, true, "the answer stays the same, also when the code is used");
+}
+
+/// What a key hears of its organization: the status of `/credits`, and of a call that another key made.
+async fn hears(farebox: &Farebox, key: &Key, others: &str) -> (u16, u16) {
+    let ask = async |path: String| {
+        let request = farebox.http.get(farebox.url(&path)).bearer_auth(&key.text);
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    (ask("/api/v1/credits".into()).await, ask(format!("/api/v1/generation?id={others}")).await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_in_other_hands_sees_neither_the_balance_nor_calls_of_others() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
+    let own = farebox.key("ada@example.com", "10", &[]).await;
+    let text = |text: &str| Key { text: text.to_owned(), ..own.clone() };
+    let call = async |key: &Key| {
+        let answer = farebox.chat(key, "sandbox/echo", "hi", json!({})).await;
+        assert_eq!(answer.status(), 200);
+        answer.headers()["x-generation-id"].to_str().expect("text").to_owned()
+    };
+    // Given by a link, connected by consent, issued by a program.
+    let id = farebox::base::ids::KeyId::fresh().to_string();
+    let given = ada.submit("/keys/give", "/keys/give", &[("id", &id), ("name", "For Noor")]).await;
+    let link = between(&given.body, "<code id=\"link\">", "<");
+    let token = link.split_once("token=").map(|(_, token)| token.to_owned()).expect("a token");
+    let mut friend = Visitor::new(&farebox);
+    let claimed = friend.submit("/key", "/claim", &[("token", &token)]).await;
+    let friends = text(&between(&claimed.body, "<code id=\"key\">", "<"));
+    let code = code_in(&consent(&mut ada, &usual(), &[]).await);
+    let (status, made) = exchange(&farebox, json!({ "code": code, "code_verifier": VERIFIER })).await;
+    assert_eq!(status, 200, "{made}");
+    let apps = text(made["key"].as_str().expect("a key"));
+    let manager = provisioning(&farebox, "ada@example.com", "", &["--may-call"]).await;
+    let (issued, _) = super::management::issue(&farebox, &manager, json!({ "name": "issued" })).await;
+    let caller = provisioning(&farebox, "ada@example.com", "", &["--may-call"]).await;
+    sqlx::query("update api_key set can_manage = false where digest = $1")
+        .bind(farebox::base::secret::Digest::of(&caller.text).as_bytes().to_vec())
+        .execute(&farebox.pool)
+        .await
+        .expect("a change");
+
+    let of_own = call(&own).await;
+    for (key, seen) in [
+        (&own, (200, 200)),
+        (&manager, (200, 200)),
+        (&caller, (200, 200)),
+        (&friends, (403, 404)),
+        (&apps, (403, 404)),
+        (&issued, (403, 404)),
+    ] {
+        assert_eq!(hears(&farebox, key, &of_own).await, seen, "{}", key.text.len());
+        let mine = call(key).await;
+        assert_eq!(hears(&farebox, key, &mine).await.1, 200, "its own call");
+        let shown = farebox.get(key, "/api/v1/key").await;
+        assert!(shown["data"]["usage"].is_number(), "{shown}");
+    }
+    // Where the organization says so, only keys that manage keys see the balance.
+    let quiet: Vec<_> = super::privacy::USUAL.iter().filter(|(name, _)| *name != "keys_see_balance").copied().collect();
+    super::privacy::set(&mut ada, &quiet).await;
+    for (key, status) in [(&own, 403), (&caller, 403), (&friends, 403), (&apps, 403), (&issued, 403), (&manager, 200)] {
+        assert_eq!(hears(&farebox, key, &of_own).await.0, status);
+    }
+    super::privacy::set(&mut ada, super::privacy::USUAL).await;
+    assert_eq!(hears(&farebox, &own, &of_own).await.0, 200);
+    assert_eq!(hears(&farebox, &friends, &of_own).await.0, 403);
+    let log = "select count(*)::text from audit_entry where action = 'settings.privacy_changed' and after::text like '%keys_see_balance%'";
+    assert_eq!(farebox.text(log).await, "2");
+    farebox.holds_are_closed().await;
+}

@@ -445,6 +445,8 @@ async fn what_makes_no_sense_is_refused_in_one_shape() {
     ] {
         refused(&farebox, &key, method, path, b"{}".to_vec(), 405).await;
     }
+    refused(&farebox, &key, Method::POST, "/api/v1/credits/coinbase", b"{}".to_vec(), 410).await;
+    refused(&farebox, &key, Method::GET, "/api/v1/credits/coinbase", Vec::new(), 405).await;
     assert_eq!(farebox.text("select posted::text from credit").await, "10.000000000000", "refusals cost nothing");
     farebox.holds_are_closed().await;
     farebox.books_are_clean().await;
@@ -489,6 +491,11 @@ async fn scripts_of_any_site_may_call_with_a_key() {
             assert!(allowed.contains(name), "{name} is not in {allowed}");
         }
         assert!(header("access-control-allow-methods").contains("POST"));
+        let shown = header("access-control-expose-headers");
+        for name in ["x-request-id", "x-generation-id", "retry-after", "idempotency-replayed", "x-ratelimit-remaining"]
+        {
+            assert!(shown.split(", ").any(|one| one == name), "{name} is not in {shown}");
+        }
     }
     let plain = farebox.http.get(farebox.url("/api/v1/models")).header("origin", "https://app.example");
     assert_eq!(plain.send().await.expect("an answer").headers()["access-control-allow-origin"], "*");

@@ -9,8 +9,6 @@ use serde_json::{Value, json};
 
 use crate::support::farebox::{Farebox, Key, Options};
 use crate::support::size::scale;
-use crate::support::team;
-use crate::support::visitor::Visitor;
 
 pub async fn send(farebox: &Farebox, key: &Key, method: Method, path: &str, body: Option<Value>) -> Response {
     let request = farebox.http.request(method, farebox.url(path)).bearer_auth(&key.text);
@@ -170,11 +168,11 @@ async fn what_a_key_issues_may_never_do_more_than_itself() {
     let farebox = Farebox::start().await;
     let second = second_node(&farebox).await;
     let manager = provisioning(&farebox, "ada@example.com", "10", &["--expires", "2100-01-01T00:00:00Z"]).await;
-    for (body, word) in [
-        (json!({ "name": "a", "expires_at": "2100-01-01T00:00:01Z" }), "later"),
-        (json!({ "name": "a", "expires_at": "2020-01-01T00:00:00Z" }), "future"),
+    for (body, status, word) in [
+        (json!({ "name": "a", "expires_at": "2100-01-01T00:00:01Z" }), 403, "later"),
+        (json!({ "name": "a", "expires_at": "2020-01-01T00:00:00Z" }), 403, "future"),
     ] {
-        let told = ask(&farebox, &manager, ("POST", "/api/v1/keys"), Some(body), 403).await;
+        let told = ask(&farebox, &manager, ("POST", "/api/v1/keys"), Some(body), status).await;
         assert!(told["error"]["message"].as_str().is_some_and(|message| message.contains(word)), "{told}");
     }
     let made = ask(&farebox, &manager, ("POST", "/api/v1/keys"), Some(json!({ "name": "a" })), 201).await;
@@ -395,59 +393,6 @@ async fn a_list_of_many_keys_is_paged_without_gaps() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn members_and_past_days_are_told_to_a_program() {
-    let farebox = Farebox::start().await;
-    let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
-    let manager = provisioning(&farebox, "ada@example.com", "10", &[]).await;
-    let (issued, hash) = issue(&farebox, &manager, json!({ "name": "worker" })).await;
-    for _ in 0..3 {
-        assert_eq!(calls(&farebox, &issued).await, 200);
-    }
-    let today = ask(&farebox, &manager, ("GET", "/api/v1/activity"), None, 200).await;
-    assert_eq!(today, json!({ "data": [] }), "today is not over");
-    for statement in [
-        "update usage_hour set hour = hour - interval '1 day'",
-        "update usage set created_at = created_at - interval '1 day'",
-    ] {
-        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&farebox.pool).await.expect("a change");
-    }
-    let day = farebox.text("select ((now() at time zone 'UTC')::date - 1)::text").await;
-    let all = ask(&farebox, &manager, ("GET", "/api/v1/activity"), None, 200).await;
-    let item = &all["data"][0];
-    assert_eq!(
-        (&item["date"], &item["model"], &item["requests"], &item["usage"], &item["provider_name"]),
-        (&json!(day), &json!("sandbox/penny"), &json!(3), &json!(0.03), &json!("sandbox"))
-    );
-    assert!(item.get("workspace_id").is_none(), "{item}");
-    for (query, items) in [
-        (format!("?date={day}"), 1),
-        (format!("?api_key_hash={hash}&group_by=workspace"), 1),
-        (format!("?user_id={}", team::person(&farebox, "ada@example.com").await), 1),
-    ] {
-        let found = ask(&farebox, &manager, ("GET", &format!("/api/v1/activity{query}")), None, 200).await;
-        assert_eq!(found["data"].as_array().map(Vec::len), Some(items), "{query}: {found}");
-    }
-    for (query, status) in [
-        ("date=yesterday", 400),
-        ("date=2020-01-01", 404),
-        ("api_key_hash=0", 404),
-        ("user_id=x", 404),
-        ("group_by=key", 400),
-    ] {
-        ask(&farebox, &manager, ("GET", &format!("/api/v1/activity?{query}")), None, status).await;
-    }
-    let members = ask(&farebox, &manager, ("GET", "/api/v1/organization/members"), None, 200).await;
-    assert_eq!((&members["total_count"], &members["data"][0]["role"]), (&json!(1), &json!("org:admin")));
-    assert_eq!(members["data"][0]["email"], "ada@example.com");
-    for (query, status) in [("limit=0", 400), ("limit=101", 400), ("offset=1&limit=1", 200)] {
-        let page =
-            ask(&farebox, &manager, ("GET", &format!("/api/v1/organization/members?{query}")), None, status).await;
-        assert!(status == 400 || page["data"] == json!([]), "{page}");
-    }
-    assert_eq!(ada.get("/keys").await.status, 200);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_that_runs_wild_is_slowed() {
     let env = vec![("FAREBOX_MANAGEMENT_PER_MINUTE", "5".to_owned())];
     let farebox = Farebox::with(Options { env, ..Options::default() }).await;
@@ -462,4 +407,34 @@ async fn a_program_that_runs_wild_is_slowed() {
         statuses.push(answer.status().as_u16());
     }
     assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_changes_at_once_none_is_undone_by_the_other() {
+    let first = Farebox::start().await;
+    let second = second_node(&first).await;
+    let manager = provisioning(&first, "ada@example.com", "", &[]).await;
+    for round in 0..scale(15, 60) {
+        let (_, hash) =
+            issue(&first, &manager, json!({ "name": format!("{round}"), "limit": 100, "limit_reset": "monthly" }))
+                .await;
+        let path = format!("/api/v1/keys/{hash}");
+        let change = |node, body| send(node, &manager, Method::PATCH, &path, Some(body));
+        // Each says one of two things that stand in one place: whoever comes second keeps what the first one said.
+        let (lower, window, name) = tokio::join!(
+            change(&first, json!({ "limit": 1 })),
+            change(&second, json!({ "limit_reset": "daily" })),
+            change(&second, json!({ "name": "Renamed" })),
+        );
+        for answer in [lower, window, name] {
+            assert_eq!(answer.status(), 200);
+        }
+        let shown = ask(&first, &manager, ("GET", &path), None, 200).await;
+        let data = &shown["data"];
+        assert_eq!(
+            (&data["limit"], &data["limit_reset"], &data["name"]),
+            (&json!(1), &json!("daily"), &json!("Renamed")),
+            "round {round}: the lower limit holds, each day"
+        );
+    }
 }

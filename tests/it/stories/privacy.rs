@@ -12,7 +12,8 @@ use crate::support::{Farebox, Key, lab, team};
 
 pub const PAGE: &str = "/settings/privacy";
 /// What is on without anybody doing anything.
-pub const USUAL: &[(&str, &str)] = &[("paid_training", "yes"), ("free_training", "yes"), ("keep_days", "30")];
+pub const USUAL: &[(&str, &str)] =
+    &[("paid_training", "yes"), ("free_training", "yes"), ("keep_days", "30"), ("keys_see_balance", "yes")];
 
 pub async fn set(ada: &mut Visitor<'_>, fields: &[(&str, &str)]) {
     let page = ada.submit(PAGE, PAGE, fields).await;

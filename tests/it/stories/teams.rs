@@ -17,7 +17,7 @@ async fn pair<'a>(farebox: &'a Farebox, role: &str) -> (Visitor<'a>, Visitor<'a>
 }
 
 /// Gives Ada's own organization credits on the command line and moves some to the one that is open.
-async fn fund(farebox: &Farebox, ada: &mut Visitor<'_>, amount: &str) {
+pub async fn fund(farebox: &Farebox, ada: &mut Visitor<'_>, amount: &str) {
     let granted = farebox.cli(&["credits", "grant", "--email", "ada@example.com", "--amount", amount]).await;
     assert!(granted.status.success(), "{}", String::from_utf8_lossy(&granted.stderr));
     let id = move_id(ada).await;
