@@ -85,7 +85,7 @@ mod tests {
             expires: "never".into(),
             ..fresh.key.clone()
         };
-        let new = read(&ProvisioningForm { key, ..fresh }).ok().expect("a key");
+        let new = read(&ProvisioningForm { key, ..fresh }).expect("a key");
         assert_eq!((new.limits.day, new.limits.month), (Some(Usd::from_cents(100)), Some(Usd::from_cents(2_000))));
         assert_eq!((new.kind, new.powers), (KeyKind::Provisioning, Powers { call: false, manage: true }));
         assert!(new.include_byok && new.expires_at.is_none());
@@ -98,13 +98,12 @@ mod tests {
     #[test]
     fn mistakes_are_told_all_at_once_and_an_end_is_not_lost() {
         let key = KeyForm { day: "-1".into(), ..KeyForm::default() };
-        let wrong =
-            read(&ProvisioningForm { key: key.clone(), ..ProvisioningForm::default() }).err().expect("mistakes");
+        let wrong = read(&ProvisioningForm { key: key.clone(), ..ProvisioningForm::default() }).expect_err("mistakes");
         let fields = key.fields(&wrong.fields, None, Viewer::ANYBODY);
         assert!(!fields.name.error.is_empty() && !fields.day.error.is_empty() && !wrong.powers.is_empty());
         let fresh = ProvisioningForm::fresh(String::new());
         let key = KeyForm { name: "a".into(), expires: "eternity".into(), ..fresh.key.clone() };
-        let new = read(&ProvisioningForm { key, ..fresh }).ok().expect("a key");
+        let new = read(&ProvisioningForm { key, ..fresh }).expect("a key");
         assert_eq!(new.expires_at, Some(DateTime::UNIX_EPOCH + TimeDelta::days(90)));
     }
 }

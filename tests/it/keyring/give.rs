@@ -308,11 +308,6 @@ async fn whoever_holds_an_issued_key_is_told_what_stops_it_above_and_not_how_muc
         ),
         ("update org set frozen_at = now()", "update org set frozen_at = null", "The organization is frozen"),
         (
-            "update org set deletion_asked_at = now(), delete_after = now() + interval '7 days'",
-            "update org set deletion_asked_at = null, delete_after = null",
-            "The organization is being deleted",
-        ),
-        (
             "update org set keys_stopped_at = now()",
             "update org set keys_stopped_at = null",
             "All keys of the organization are stopped",

@@ -276,7 +276,7 @@ async fn a_code_is_named_as_asked_and_a_repetition_gives_the_same_one() {
     let body = json!({ "code": code["data"]["id"], "code_verifier": VERIFIER });
     assert_eq!(exchange(&farebox, body.clone()).await.0, 200);
     assert_eq!(exchange(&farebox, body).await.0, 403, "one code, one key");
-    assert_eq!(send("one", once).await.1, true, "the answer stays the same, also when the code is used");
+    assert!(send("one", once).await.1, "the answer stays the same, also when the code is used");
 }
 
 /// What a key hears of its organization: the status of `/credits`, and of a call that another key made.

@@ -4,77 +4,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::management::provisioning;
+use crate::support::document::{flaws, is_call};
 use crate::support::{Farebox, Key, lab};
-
-/// What is wrong with `value` by a schema of OpenAPI 3.1, as far as our document goes.
-fn flaws(document: &Value, schema: &Value, value: &Value, place: &str, out: &mut Vec<String>) {
-    if let Some(name) = schema["$ref"].as_str() {
-        let pointer = name.trim_start_matches('#');
-        let target = document.pointer(pointer).unwrap_or_else(|| panic!("{name} is not in the document"));
-        return flaws(document, target, value, place, out);
-    }
-    for all in schema["allOf"].as_array().into_iter().flatten() {
-        flaws(document, all, value, place, out);
-    }
-    if let Some(choices) = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array()) {
-        let fits = |choice: &Value| {
-            let mut found = Vec::new();
-            flaws(document, choice, value, place, &mut found);
-            found.is_empty()
-        };
-        if !choices.iter().any(fits) {
-            out.push(format!("{place} fits none of the choices: {value}"));
-        }
-        return;
-    }
-    check_type(schema, value, place, out);
-    if let Some(allowed) = schema["enum"].as_array()
-        && !allowed.contains(value)
-    {
-        out.push(format!("{place} is not one of {allowed:?}: {value}"));
-    }
-    match value {
-        Value::Object(map) => {
-            for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                if !map.contains_key(name) {
-                    out.push(format!("{place}.{name} is missing"));
-                }
-            }
-            for (name, value) in map {
-                if let Some(schema) = schema["properties"].get(name) {
-                    flaws(document, schema, value, &format!("{place}.{name}"), out);
-                }
-            }
-        }
-        Value::Array(items) if schema["items"].is_object() => {
-            for (at, item) in items.iter().enumerate() {
-                flaws(document, &schema["items"], item, &format!("{place}[{at}]"), out);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn check_type(schema: &Value, value: &Value, place: &str, out: &mut Vec<String>) {
-    let names: Vec<&str> = match &schema["type"] {
-        Value::String(name) => vec![name],
-        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
-        _ => return,
-    };
-    let is = |name: &&str| match *name {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "integer" => value.is_i64() || value.is_u64(),
-        "number" => value.is_number(),
-        "boolean" => value.is_boolean(),
-        "null" => value.is_null(),
-        other => panic!("{place} has the unknown type {other}"),
-    };
-    if !names.iter().any(is) {
-        out.push(format!("{place} is not {names:?}: {value}"));
-    }
-}
 
 struct Contract<'a> {
     farebox: &'a Farebox,
@@ -89,8 +20,7 @@ impl Contract<'_> {
         assert!(operation.is_object(), "{method} {template} is not in the document");
         let schema = &operation["responses"][status.to_string()]["content"]["application/json"]["schema"];
         assert!(schema.is_object(), "{method} {template} says nothing of status {status}");
-        let mut found = Vec::new();
-        flaws(&self.document, schema, body, "", &mut found);
+        let found = flaws(&self.document, schema, body, is_call(template));
         assert!(found.is_empty(), "{method} {template} {status}: {found:#?}\n{body}");
     }
 
@@ -184,6 +114,27 @@ async fn every_answer_has_the_shape_of_the_document() {
         assert_eq!(answer.status(), status);
         contract.check("post", "/api/v1/chat/completions", status, &answer.json().await.expect("JSON"));
     }
+    for (path, body) in [
+        ("/api/v1/completions", json!({ "model": "sandbox/echo", "prompt": "hi" })),
+        (
+            "/api/v1/messages",
+            json!({ "model": "sandbox/echo", "max_tokens": 50, "messages": [{ "role": "user", "content": "hi" }] }),
+        ),
+        (
+            "/api/v1/messages/count_tokens",
+            json!({ "model": "sandbox/echo", "messages": [{ "role": "user", "content": "hi" }] }),
+        ),
+        ("/api/v1/responses", json!({ "model": "sandbox/echo", "input": "hi" })),
+        ("/api/v1/embeddings", json!({ "model": "sandbox/embed", "input": "hi" })),
+        ("/api/v1/rerank", json!({ "model": "sandbox/rerank", "query": "hi", "documents": ["hi", "ho"] })),
+    ] {
+        contract.send("post", path, path, Some(body), 200).await;
+        contract.send("post", path, path, Some(json!({ "model": 7 })), 400).await;
+    }
+    for path in ["/api/v1/models/user", "/api/v1/embeddings/models", "/api/v1/endpoints/zdr", "/api/v1/presets"] {
+        contract.get(path, path, 200).await;
+    }
+    contract.get("/api/v1/presets/{slug}", "/api/v1/presets/none", 404).await;
     let stranger = Key { text: "sk-wrong".into(), ..key.clone() };
     for path in ["/api/v1/key", "/api/v1/credits", "/api/v1/generation"] {
         let path_with = if path.ends_with("generation") { "/api/v1/generation?id=gen-00" } else { path };
@@ -217,6 +168,20 @@ async fn every_answer_to_a_program_that_manages_has_the_shape_of_the_document() 
         by_manager.send("get", path, path, None, 200).await;
     }
     by_manager.send("get", "/api/v1/activity", "/api/v1/activity?date=2020-01-01", None, 404).await;
+    let (meta, query) = ("/api/v1/analytics/meta", "/api/v1/analytics/query");
+    by_manager.send("get", meta, meta, None, 200).await;
+    let question =
+        json!({ "metrics": ["request_count", "total_usage"], "dimensions": ["model"], "granularity": "day" });
+    by_manager.send("post", query, query, Some(question), 200).await;
+    by_manager.send("post", query, query, Some(json!({ "metrics": ["nothing"] })), 400).await;
+    let (writing, preset) = ("/api/v1/presets/{slug}/chat/completions", "/api/v1/presets/poet/chat/completions");
+    by_manager.send("post", writing, preset, Some(json!({ "model": "sandbox/echo" })), 200).await;
+    by_manager.send("post", writing, preset, Some(json!({ "temperature": 9 })), 400).await;
+    let (slug, versions) = ("/api/v1/presets/{slug}", "/api/v1/presets/{slug}/versions");
+    by_manager.send("get", slug, "/api/v1/presets/poet", None, 200).await;
+    by_manager.send("get", versions, "/api/v1/presets/poet/versions", None, 200).await;
+    let version = "/api/v1/presets/{slug}/versions/{version}";
+    by_manager.send("get", version, "/api/v1/presets/poet/versions/1", None, 200).await;
     let byok = "/api/v1/byok";
     let own = json!({ "provider": "openai", "key": "sk-own-0123456789abcdef", "is_fallback": true });
     let stored = by_manager.send("post", byok, byok, Some(own.clone()), 201).await;

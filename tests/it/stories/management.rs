@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
+use crate::support::document;
 use crate::support::farebox::{Farebox, Key, Options};
 use crate::support::size::scale;
 
@@ -32,7 +33,10 @@ pub async fn ask(
     let found = answer.status().as_u16();
     let text = answer.text().await.expect("a body");
     assert_eq!(found, status, "{method} {path} {body:?}: {text}");
-    serde_json::from_str(&text).expect("JSON")
+    let answer = serde_json::from_str(&text).expect("JSON");
+    let flaws = document::answer(method.as_str(), path, status, &answer);
+    assert!(flaws.is_empty(), "{method} {path} {body:?} {status}: {flaws:#?}\n{answer}");
+    answer
 }
 
 pub async fn provisioning(farebox: &Farebox, email: &str, credits: &str, more: &[&str]) -> Key {
@@ -404,7 +408,10 @@ async fn a_program_that_runs_wild_is_slowed() {
             let wait: u64 = answer.headers()["retry-after"].to_str().expect("text").parse().expect("seconds");
             assert!((1..=13).contains(&wait), "{wait}");
         }
-        statuses.push(answer.status().as_u16());
+        let status = answer.status().as_u16();
+        let flaws = document::answer("get", "/api/v1/keys", status, &answer.json().await.expect("JSON"));
+        assert!(flaws.is_empty(), "{status}: {flaws:?}");
+        statuses.push(status);
     }
     assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429]);
 }

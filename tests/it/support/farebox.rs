@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-use super::{cluster, http};
+use super::{cluster, document, http};
 
 pub const SECRET_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const START_WITHIN: Duration = Duration::from_secs(60);
@@ -199,7 +199,11 @@ impl Farebox {
 
     pub async fn get(&self, key: &Key, path: &str) -> Value {
         let answer = self.http.get(self.url(path)).bearer_auth(&key.text).send().await.expect("an answer");
-        answer.json().await.expect("JSON")
+        let status = answer.status().as_u16();
+        let body = answer.json().await.expect("JSON");
+        let flaws = document::answer("get", path, status, &body);
+        assert!(flaws.is_empty(), "GET {path} {status}: {flaws:#?}\n{body}");
+        body
     }
 
     /// Every invariant of the books holds.

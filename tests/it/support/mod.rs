@@ -4,6 +4,7 @@ pub mod authenticator;
 pub mod clients;
 pub mod cluster;
 pub mod crowd;
+pub mod document;
 pub mod fake_oidc;
 pub mod fake_smtp;
 pub mod fake_upstream;
