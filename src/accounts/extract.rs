@@ -23,6 +23,17 @@ impl SignedIn {
     pub fn person(&self) -> &Person {
         &self.session.person
     }
+
+    /// For a form that is dangerous only with some of what can be chosen in it; else a handler takes [`Recent`].
+    ///
+    /// # Errors
+    /// `StepUp` where they have not shown who they are within the last five minutes.
+    pub fn recently(&self, app: &App, request: &HttpRequest) -> Result<(), PageError> {
+        if self.session.is_recent(app.clock.now()) {
+            return Ok(());
+        }
+        Err(PageError::StepUp { next: return_path(request) })
+    }
 }
 
 impl FromRequest for SignedIn {
@@ -49,10 +60,8 @@ impl FromRequest for Recent {
         Box::pin(async move {
             let signed_in = current(&request).await?;
             let app = request.app_data::<web::Data<App>>().ok_or(PageError::Misconfigured)?;
-            if signed_in.session.is_recent(app.clock.now()) {
-                return Ok(Recent(signed_in));
-            }
-            Err(PageError::StepUp { next: return_path(&request) })
+            signed_in.recently(app, &request)?;
+            Ok(Recent(signed_in))
         })
     }
 }

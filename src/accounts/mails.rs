@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use url::Url;
 
 use super::device::Device;
+use super::email_change::LockedOut;
 use super::person::Person;
 use super::store;
 use crate::base::ids::{MailId, PersonId, SessionId};
@@ -140,11 +141,40 @@ pub async fn email_changed(
         facts: vec![("Old address".into(), old.to_string()), ("New address".into(), new.to_owned())],
         action: "This was not me".into(),
         link: links.with_token("/email/revert", token.expose()),
-        footer: "For 7 days this link gives your account the old address back, signs every device out, and lets you \
-                 set a new password."
+        footer: "For 7 days this link gives your account the old address back, signs every device out, locks out who \
+                 changed it, and lets you set a new password."
             .into(),
     })?;
     write(conn, Kind::EmailChanged, old, mail).await
+}
+
+/// The owner took their address back: with what they set a new password, what no longer lets anybody in, and what still does.
+pub async fn address_is_back(
+    conn: &mut PgConnection,
+    links: &Links,
+    person: &Person,
+    old: &EmailAddress,
+    locked_out: &LockedOut,
+) -> anyhow::Result<()> {
+    let token = random_token();
+    store::insert_token(conn, &Digest::of(token.expose()), "recover", person.id, RECOVER_LASTS).await?;
+    let listed = |name: &str, what: Vec<String>| (!what.is_empty()).then(|| (name.to_owned(), what.join(", ")));
+    let facts =
+        [listed("No longer lets anybody in", locked_out.in_words()), listed("Still signs in", locked_out.left.clone())];
+    let mail = emails::notice(&NoticeMail {
+        subject: format!("Your address for {} is back", links.instance()),
+        name: person.name.clone(),
+        lines: vec![
+            "your account has this address again, and every device is signed out. Set a new password now.".into(),
+        ],
+        facts: facts.into_iter().flatten().collect(),
+        action: "Set a new password".into(),
+        link: links.with_token("/reset", token.expose()),
+        footer: "It works once and for 1 hour; \u{201c}Forgot your password?\u{201d} sends another one. Then look at what still signs in, \
+                 at your keys, and at the history of your account under Settings, Security."
+            .into(),
+    })?;
+    write(conn, Kind::Recover, old, mail).await
 }
 
 /// Somebody wants to use an address that has an account: its owner hears of it, the other does not.

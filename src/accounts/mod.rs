@@ -28,6 +28,7 @@ mod step_up;
 mod store;
 mod throttle;
 mod verify_email;
+mod ways_in;
 
 pub mod email_change;
 pub mod extract;
@@ -57,7 +58,8 @@ pub use sign_in::{
     Finished, SecondAnswer, SignInError, finish, finish_second, half_signed_in, sign_in, sign_in_with_passkey, sign_out,
 };
 pub use sign_up::{NewPerson, create_verified, sign_up};
-pub use step_up::{Asks, asks, renew, step_up, step_up_with_passkey};
-pub use store::{find_by_email, find_person};
+pub use step_up::{Asks, asks, step_up, step_up_elsewhere, step_up_with_passkey};
+pub use store::{find_by_email, find_person, id_by_email, name_of};
 pub use throttle::Throttle;
 pub use verify_email::verify_email;
+pub use ways_in::{WaysIn, lock_ways_in};

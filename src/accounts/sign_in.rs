@@ -19,7 +19,7 @@ use crate::base::{EmailAddress, Origin};
 use crate::jobs;
 
 /// How long somebody who showed the first factor may take for the second.
-const HALF_LASTS: TimeDelta = TimeDelta::minutes(5);
+pub(super) const HALF_LASTS: TimeDelta = TimeDelta::minutes(5);
 
 pub(super) const FROZEN: &str =
     "This account is frozen, so nobody can sign in to it. Whoever runs this server knows why.";

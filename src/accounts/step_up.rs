@@ -7,7 +7,7 @@ use super::device::Device;
 use super::factor::{Factor, Factors};
 use super::password::{Hasher, Password};
 use super::session::{Session, SessionSecret};
-use super::sign_in::SignInError;
+use super::sign_in::{HALF_LASTS, SignInError};
 use super::throttle::{Throttle, Throttled};
 use super::{passkeys, store, two_factor};
 use crate::audit::{self, Action, Actor, Chain, Entry};
@@ -126,18 +126,72 @@ pub async fn step_up_with_passkey(
     Ok(secret)
 }
 
-/// Notes in a session that its person has just shown who they are. Its secret changes, so that one which was stolen
-/// before is worth nothing (ASVS 7.2.4).
+/// A provider has vouched for whoever is signed in. As at sign-in, that is one factor: where two-factor sign-in is on, it is
+/// noted for this session alone, and [`step_up_second`] asks for the other. `None` then.
 ///
 /// # Errors
 /// `WrongPassword` when the session ended meanwhile.
-pub async fn renew(conn: &mut PgConnection, session: &Session, origin: &Origin) -> Result<SessionSecret, SignInError> {
+pub async fn step_up_elsewhere(
+    conn: &mut PgConnection,
+    session: &Session,
+    origin: &Origin,
+) -> Result<Option<SessionSecret>, SignInError> {
     let mut tx = conn.begin().await?;
-    let secret = renew_with(&mut tx, session, &[Factor::Provider], origin).await?;
+    store::lock_person(&mut tx, session.person.id).await?;
+    let secret = if two_factor::is_on(&mut tx, session.person.id).await? {
+        store::insert_half_step(&mut tx, session.id, session.person.id, HALF_LASTS).await?;
+        None
+    } else {
+        Some(renew_with(&mut tx, session, &[Factor::Provider], origin).await?)
+    };
     tx.commit().await?;
     Ok(secret)
 }
 
+/// Whether a provider vouched for whoever is signed in within the last five minutes, and the code is still owed.
+///
+/// # Errors
+/// Database errors only.
+pub async fn is_half_stepped(conn: &mut PgConnection, session: &Session) -> Result<bool, sqlx::Error> {
+    store::has_half_step(conn, session.id).await
+}
+
+/// Checks the code that is owed after a provider vouched, and gives the session a new secret.
+///
+/// # Errors
+/// `TooLate` where no provider vouched in the last five minutes; `WrongCode`; `TooMany` when guessing is suspected.
+pub async fn step_up_second(
+    conn: &mut PgConnection,
+    factors: &Factors,
+    session: &Session,
+    code: &str,
+    now: DateTime<Utc>,
+    origin: &Origin,
+) -> Result<SessionSecret, SignInError> {
+    let mut tx = conn.begin().await?;
+    let person = store::find_person(&mut tx, session.person.id).await?.ok_or(SignInError::TooLate)?;
+    if !store::has_half_step(&mut tx, session.id).await? {
+        return Err(SignInError::TooLate);
+    }
+    let second = match two_factor::check(&mut tx, factors, &person, code, now, origin).await {
+        Ok(second) => second,
+        Err(error) => {
+            // The try counts.
+            tx.commit().await?;
+            return Err(error);
+        }
+    };
+    // Of two at once, one uses it up.
+    if !store::delete_half_step(&mut tx, session.id).await? {
+        return Err(SignInError::TooLate);
+    }
+    let secret = renew_with(&mut tx, session, &[Factor::Provider, second], origin).await?;
+    tx.commit().await?;
+    Ok(secret)
+}
+
+/// Notes in a session that its person has just shown who they are. Its secret changes, so that one which was stolen
+/// before is worth nothing (ASVS 7.2.4).
 async fn renew_with(
     tx: &mut PgConnection,
     session: &Session,

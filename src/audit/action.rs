@@ -28,6 +28,7 @@ coded! {
     PasskeyAdded = "account.passkey_added", "Added a passkey";
     PasskeyRemoved = "account.passkey_removed", "Removed a passkey";
     ProfileChanged = "account.profile_changed", "Changed the profile";
+    PictureChanged = "account.picture_changed", "Changed their picture";
     DeletionAsked = "account.deletion_asked", "Asked to delete the account";
     DeletionUndone = "account.deletion_undone", "Kept the account";
     AccountErased = "account.erased", "The account was erased";

@@ -250,7 +250,7 @@ pub async fn show(
     let mut conn = member.tenant(&app).await?;
     let messages = Rows::of(store::deliveries(&mut conn, hook.org, hook.id, before, fetch_limit(ROWS)).await?, ROWS);
     let made_by = match hook.created_by {
-        Some(person) => accounts::find_person(&mut conn, person).await?.map(|person| person.name),
+        Some(person) => accounts::name_of(&mut conn, person).await?,
         None => None,
     };
     drop(conn);

@@ -12,7 +12,7 @@ use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Origin;
 use crate::base::ids::PersonId;
 use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
-use crate::{hooks, integrations, keys, notices, orgs, presets, privacy, topups, vault};
+use crate::{hooks, integrations, keys, notices, orgs, presets, privacy, teams, topups, vault};
 
 /// An account that cannot be erased yet is looked at again after so long.
 const AGAIN_SECONDS: i32 = 24 * 60 * 60;
@@ -70,11 +70,12 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
         let stopped = keys::disable_all_of(conn, org, person).await?;
         let entry = |action| Entry::new(Chain::Org(org), Actor::System, action, &here);
         orgs::revoke_all_of(conn, org, person, entry).await?;
-        store::freeze_if_empty(conn, org).await?;
         let entry = Entry::new(Chain::Org(org), Actor::System, Action::MemberLeft, &here);
         let entry =
             entry.on(Target::new("person", person, "")).change(json!(null), json!({ "keys_disabled": stopped }));
         audit::record(conn, entry).await?;
+        // Nobody is left who could delete it, and it knows as much about who left as their own one does.
+        teams::end_if_empty(conn, org).await?;
     }
     let personal = store::personal_org(conn, person).await?;
     if let Some(org) = personal {
@@ -87,16 +88,18 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
         notices::erase(conn, org).await?;
         vault::erase(conn, org).await?;
     }
-    store::erase_mails(conn, person).await?;
+    let had = store::addresses_of(conn, person).await?;
+    store::erase_mails(conn, person, &had).await?;
     if let Some(org) = personal {
         // Receipts stay, because tax law wants them.
         topups::billing::forget(conn, org).await?;
     }
-    store::erase_traces(conn, person).await?;
+    let invitations = store::erase_invitations(conn, &had).await?;
+    store::erase_traces(conn, person, &had).await?;
     store::erase_personal(conn, person).await?;
     store::erase_person(conn, person).await?;
     store::mark_erased(conn, person).await?;
-    audit::erase_person(conn, person).await?;
+    audit::erase_person(conn, person, &invitations).await?;
     let calls = EraseCalls { person };
     jobs::enqueue_after(conn, &calls, &calls.key(), CALLS_END_WITHIN_SECONDS).await?;
     Ok(())

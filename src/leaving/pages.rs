@@ -33,6 +33,7 @@ async fn view(app: &App, member: &Member) -> Result<views::Delete, PageError> {
         keys: stake.keys,
         memberships: stake.memberships,
         sole_owner_of: store::sole_ownerships(&mut conn, person.id).await?,
+        alone_in: store::alone_in(&mut conn, person.id).await?,
         email: person.email.clone(),
         typed: Field::default(),
     })

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
 use crate::base::Usd;
-use crate::base::ids::{CallId, KeyId, OrgId, PersonId};
+use crate::base::ids::{CallId, InvitationId, KeyId, OrgId, PersonId};
 use crate::db::interval;
 
 pub async fn lock_person(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
@@ -121,17 +121,50 @@ pub async fn freeze_personal(conn: &mut PgConnection, person: PersonId, frozen: 
     Ok(())
 }
 
+/// Where a person could be written to.
+pub struct Addresses {
+    /// As they are compared.
+    all: Vec<String>,
+    /// For each of them, when it stopped being theirs, where somebody else has it now. What came later is not theirs.
+    until: Vec<Option<DateTime<Utc>>>,
+}
+
+/// The address of a person and those that they had before, or had taken back.
+pub async fn addresses_of(conn: &mut PgConnection, person: PersonId) -> Result<Addresses, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"with had as (
+              select email_canonical as address, null::timestamptz as until from person where id = $1
+              union all
+              select lower(old_email), confirmed_at from email_change where person_id = $1 and confirmed_at is not null
+              union all
+              select new_canonical, reverted_at from email_change where person_id = $1 and reverted_at is not null
+           )
+           select address as "address!", max(until)
+              filter (where exists (select from person p where p.email_canonical = address and p.id <> $1)) as until
+           from had group by address order by address"#,
+        person.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    let (all, until) = rows.into_iter().map(|row| (row.address, row.until)).unzip();
+    Ok(Addresses { all, until })
+}
+
 /// What mails to a person said, and to whom.
-pub async fn erase_mails(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
+pub async fn erase_mails(conn: &mut PgConnection, person: PersonId, had: &Addresses) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update mail set recipient = '', subject = '', text_body = '', html_body = '', last_error = '', dead_at = null,
             choice_org = null, choice_person = null
-         where choice_person = $1 or lower(recipient) = (select email_canonical from person where id = $1)
+         where choice_person = $1
+            or exists (select from unnest($2::text[], $3::timestamptz[]) as had (address, until)
+                where had.address = lower(mail.recipient) and (had.until is null or mail.created_at <= had.until))
             or (kind in ('confirm_email', 'email_changed') and lower(recipient) in (
                 select unnest(array[lower(old_email), new_canonical]) from email_change where person_id = $1))
             or (kind = 'receipt' and lower(recipient) in (
                 select lower(b.email) from billing_details b join personal_org o using (org_id) where o.person_id = $1))",
         person.0,
+        &had.all,
+        &had.until as &[Option<DateTime<Utc>>],
     )
     .execute(conn)
     .await?;
@@ -139,7 +172,7 @@ pub async fn erase_mails(conn: &mut PgConnection, person: PersonId) -> Result<()
 }
 
 /// Sessions, links, addresses, second factors, accounts elsewhere and pictures.
-pub async fn erase_traces(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
+pub async fn erase_traces(conn: &mut PgConnection, person: PersonId, had: &Addresses) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from session where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from one_time_token where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from email_change where person_id = $1", person.0).execute(&mut *conn).await?;
@@ -155,17 +188,10 @@ pub async fn erase_traces(conn: &mut PgConnection, person: PersonId) -> Result<(
     sqlx::query!("delete from activity_view where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!("delete from failed_sign_in where person_id = $1", person.0).execute(&mut *conn).await?;
     sqlx::query!(
-        "update invitation set email = '', email_canonical = 'deleted:' || id::text,
-            ended_at = coalesce(ended_at, now()), ended_as = coalesce(ended_as, 'revoked')
-         where email_canonical = (select email_canonical from person where id = $1)",
-        person.0,
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "delete from sign_in_failure
-         where strpos(subject, (select email_canonical from person where id = $1)) > 0",
-        person.0,
+        "delete from sign_in_failure s using unnest($1::text[], $2::timestamptz[]) as had (address, until)
+         where had.until is null and strpos(s.subject, had.address) > 0",
+        &had.all,
+        &had.until as &[Option<DateTime<Utc>>],
     )
     .execute(&mut *conn)
     .await?;
@@ -179,6 +205,37 @@ pub async fn erase_traces(conn: &mut PgConnection, person: PersonId) -> Result<(
     Ok(())
 }
 
+/// Blanks the invitations that went to a person, wherever from. Which ones: logs name them, too.
+pub async fn erase_invitations(conn: &mut PgConnection, had: &Addresses) -> Result<Vec<InvitationId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"update invitation i set email = '', email_canonical = 'deleted:' || i.id::text,
+            ended_at = coalesce(i.ended_at, now()), ended_as = coalesce(i.ended_as, 'revoked')
+           from unnest($1::text[], $2::timestamptz[]) as had (address, until)
+           where i.email_canonical = had.address and (had.until is null or i.created_at <= had.until)
+           returning i.id as "id: InvitationId""#,
+        &had.all,
+        &had.until as &[Option<DateTime<Utc>>],
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Names of organizations that nobody else is in: they end with the account.
+///
+/// # Errors
+/// Database errors only.
+pub async fn alone_in(conn: &mut PgConnection, person: PersonId) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "select o.name from membership m join org o on o.id = m.org_id
+         where m.person_id = $1 and o.kind = 'team' and o.deleted_at is null
+            and not exists (select from membership x where x.org_id = m.org_id and x.person_id <> m.person_id)
+         order by o.name limit 100",
+        person.0,
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// Organizations that are not the person's own, in the order in which they are locked.
 pub async fn teams_of(conn: &mut PgConnection, person: PersonId) -> Result<Vec<OrgId>, sqlx::Error> {
     sqlx::query_scalar!(
@@ -188,18 +245,6 @@ pub async fn teams_of(conn: &mut PgConnection, person: PersonId) -> Result<Vec<O
     )
     .fetch_all(conn)
     .await
-}
-
-/// An organization that nobody is left in spends nothing more.
-pub async fn freeze_if_empty(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "update org set frozen_at = coalesce(frozen_at, now())
-         where id = $1 and not exists (select from membership where org_id = $1)",
-        org.0,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 pub async fn personal_org(conn: &mut PgConnection, person: PersonId) -> Result<Option<OrgId>, sqlx::Error> {

@@ -38,8 +38,8 @@ pub async fn invite(
     }
     store::expire_invitations(conn, acting.org).await?;
     // Whoever may invite may see the members, so this tells nothing new.
-    if let Some(person) = accounts::find_by_email(conn, email).await?
-        && store::hold_role(conn, acting.org, person.id).await?.is_some()
+    if let Some(person) = accounts::id_by_email(conn, email).await?
+        && store::hold_role(conn, acting.org, person).await?.is_some()
     {
         return Err(OrgError::AlreadyMember);
     }

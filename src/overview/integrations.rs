@@ -169,6 +169,7 @@ pub async fn test(
     shelf: web::Data<Shelf>,
     terms: web::Data<Terms>,
     http: web::Data<HttpClient>,
+    _recent: Recent,
     member: SettingsEditor,
     slug: web::Path<String>,
     _form: Protected<EmptyForm>,
@@ -214,6 +215,7 @@ pub async fn test(
 /// Database errors only.
 pub async fn disconnect(
     app: web::Data<App>,
+    _recent: Recent,
     member: SettingsEditor,
     slug: web::Path<String>,
     _form: Protected<EmptyForm>,

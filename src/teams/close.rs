@@ -1,5 +1,6 @@
 //! The end of an organization: asked for, undone, or done by a job after seven days.
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
@@ -30,7 +31,7 @@ pub async fn ask_deletion(conn: &mut PgConnection, acting: &Acting<'_>, links: &
     let (locked, _) = acting.lock_team(conn, Permission::Own).await?;
     let at = orgs::ask_deletion(conn, acting.org, UNDO_FOR).await?;
     let seconds = i32::try_from(UNDO_FOR.num_seconds()).unwrap_or(i32::MAX);
-    jobs::enqueue_after(conn, &DeleteOrg { org: acting.org }, &format!("delete_org:{}", acting.org), seconds).await?;
+    jobs::enqueue_after(conn, &DeleteOrg { org: acting.org }, &job_key(acting.org), seconds).await?;
     let on = Viewer::ANYBODY.moment_in_zone(at);
     for member in orgs::member_rows(conn, acting.org, MAX_MEMBERS).await? {
         mails::will_be_deleted(conn, links, &member, &locked.name, &acting.person.name, &on).await?;
@@ -52,6 +53,27 @@ pub async fn undo_deletion(conn: &mut PgConnection, acting: &Acting<'_>) -> Resu
     let entry = acting.entry(Action::OrgDeletionUndone).on(Target::new("organization", acting.org, locked.name));
     audit::record(conn, entry.change(json!({ "delete_after": at }), Value::Null)).await?;
     Ok(true)
+}
+
+/// Ends an organization that nobody is left in: there is nobody to undo it, so the job does it at once. Its keys are refused
+/// from the commit on; calls that run end and are settled first. Runs in the transaction that took the last member away, under
+/// the organization's lock.
+///
+/// # Errors
+/// Database errors only.
+pub async fn end_if_empty(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
+    if orgs::count_members(conn, org).await? > 0 {
+        return Ok(());
+    }
+    let at = orgs::ask_deletion(conn, org, TimeDelta::zero()).await?;
+    jobs::enqueue(conn, &DeleteOrg { org }, &job_key(org)).await?;
+    let entry = Entry::new(Chain::Org(org), Actor::System, Action::OrgDeletionAsked, &Origin::here());
+    audit::record(conn, entry.change(Value::Null, json!({ "delete_after": at }))).await
+}
+
+/// An organization ends once, so it has one such job.
+fn job_key(org: OrgId) -> String {
+    format!("delete_org:{org}")
 }
 
 /// The job that ends an organization once its time is over. Running it early, twice or on two nodes does nothing more:

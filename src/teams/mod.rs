@@ -17,6 +17,6 @@ mod remove;
 pub mod pages;
 
 pub use change::{change_cap, change_role, transfer};
-pub use close::{DeleteOrg, ask_deletion, undo_deletion};
+pub use close::{DeleteOrg, ask_deletion, end_if_empty, undo_deletion};
 pub use invite::invite;
 pub use remove::{leave, remove};

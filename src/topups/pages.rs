@@ -292,6 +292,10 @@ pub async fn create(
     let Ok(quote) = quote else {
         return unprocessable(&index_view(&app, &processors, &member, &asked(String::new()), None).await?);
     };
+    if save {
+        // What is kept can be charged again, so it is added like any other way to pay.
+        member.signed_in.recently(&app, &request)?;
+    }
     if !form.fees.is_empty() && form.fees != schedule.version.to_string() {
         let mut conn = member.tenant(&app).await?;
         let begun = super::store::find(&mut conn, member.org_id(), id).await?;

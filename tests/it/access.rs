@@ -522,7 +522,7 @@ impl Owned {
     }
 }
 
-async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Owned {
+pub async fn owned(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) -> Owned {
     let key = farebox.key(email, "10", &[]).await;
     let provisioning = farebox.key(email, "", &["--provisioning"]).await;
     let answer = farebox.chat(&key, "sandbox/echo", "mine alone", json!({})).await;
@@ -842,4 +842,64 @@ async fn a_key_sees_only_its_own_organization_and_a_cookie_opens_no_api() {
         }
     }
     assert_eq!(farebox.text("select count(*)::text from api_key").await, "3", "nothing was made");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_belongs_to_another_is_to_a_key_as_if_it_were_not_there() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
+    let hers = owned(&farebox, &mut ada, "ada@example.com").await;
+    let mut eve = Visitor::member(&farebox, "eve@example.com", "another horse battery").await;
+    eve.get("/").await;
+    let manager = farebox.key("eve@example.com", "3", &["--provisioning"]).await;
+    let caller = farebox.key("eve@example.com", "3", &[]).await;
+    let own = json!({ "provider": "openai", "key": "sk-own-0123456789abcdef" });
+    let stored: serde_json::Value =
+        farebox.post(&hers.provisioning, "/api/v1/byok", &own).await.json().await.expect("JSON");
+    let stored = stored["data"]["id"].as_str().expect("an id").to_owned();
+    let made = farebox.post(&hers.provisioning, "/api/v1/keys", &json!({ "name": "hers" })).await;
+    let made: serde_json::Value = made.json().await.expect("JSON");
+    let hash = made["data"]["hash"].as_str().expect("a hash").to_owned();
+    // As long, and of nothing.
+    let next = |c: char| c.to_digit(10).and_then(|digit| char::from_digit((digit + 1) % 10, 10)).unwrap_or(c);
+    let other = |id: &str| id.chars().map(next).collect::<String>();
+    let mut seen = 0;
+    for (method, path, id, key) in [
+        ("get", "/byok/{}", stored.as_str(), &manager),
+        ("patch", "/byok/{}", stored.as_str(), &manager),
+        ("delete", "/byok/{}", stored.as_str(), &manager),
+        ("get", "/keys/{}", hash.as_str(), &manager),
+        ("patch", "/keys/{}", hash.as_str(), &manager),
+        ("delete", "/keys/{}", hash.as_str(), &manager),
+        ("get", "/presets/{}", "hers-alone", &caller),
+        ("get", "/presets/{}/versions", "hers-alone", &caller),
+        ("get", "/presets/{}/versions/1", "hers-alone", &caller),
+    ] {
+        let unknown = if id == "hers-alone" { "hers-nobody".to_owned() } else { other(id) };
+        let ask = |id: String| {
+            let url = farebox.url(&format!("/api/v1{}", path.replace("{}", &id)));
+            let method = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method");
+            let request = farebox.http.request(method, url).bearer_auth(&key.text).json(&json!({ "name": "taken" }));
+            async move {
+                let answer = request.send().await.expect("an answer");
+                // Whether the connection stays open is of the connection.
+                let names = answer.headers().keys().map(ToString::to_string).filter(|name| name != "connection");
+                let (status, head) = (answer.status().as_u16(), names.collect::<BTreeSet<_>>());
+                (status, head, answer.text().await.expect("a body").replace(&id, "ID"))
+            }
+        };
+        let (theirs, nobodys) = (ask(id.to_owned()).await, ask(unknown).await);
+        assert_eq!(theirs.0, 404, "{method} {path}: {}", theirs.2);
+        assert_eq!(theirs, nobodys, "{method} {path}");
+        seen += 1;
+    }
+    assert_eq!(seen, 9);
+    // They are there, for who owns them.
+    for path in
+        [format!("/api/v1/byok/{stored}"), format!("/api/v1/keys/{hash}"), "/api/v1/presets/hers-alone".to_owned()]
+    {
+        let request = farebox.http.get(farebox.url(&path)).bearer_auth(&hers.provisioning.text);
+        assert_eq!(request.send().await.expect("an answer").status(), 200, "{path}");
+    }
+    assert_eq!(farebox.text("select count(*)::text from api_key where name = 'taken'").await, "0");
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use crate::support::authenticator::enrol;
 use crate::support::fake_oidc::{self, FakeOidc, Mood, Signature};
 use crate::support::visitor::{Page, Visitor, between};
 use crate::support::{Farebox, Options, farebox};
@@ -419,4 +420,144 @@ async fn without_a_password_one_confirms_at_the_provider_and_keeps_a_way_in() {
         assert!(all.contains(action), "{action} is not in {all}");
     }
     assert!(farebox.cli(&["audit", "verify"]).await.status.success());
+}
+
+/// Time passes, and a step-up is asked for again.
+async fn six_minutes_pass(farebox: &Farebox) {
+    let age = "update session set authenticated_at = now() - interval '6 minutes'";
+    sqlx::query(age).execute(&farebox.pool).await.expect("time passes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_alone_is_not_enough_once_two_factor_is_on() {
+    let fake = FakeOidc::start();
+    let farebox = Farebox::with(fake.options()).await;
+    let mut ada = Visitor::new(&farebox);
+    assert_eq!(through(&mut ada, &fake, "ada-1", "ada@example.com").await.status, 303);
+    let (mut app, codes) = enrol(&mut ada).await;
+
+    // Signing in owes the second factor.
+    let mut phone = Visitor::new(&farebox);
+    let half = through(&mut phone, &fake, "ada-1", "ada@example.com").await;
+    assert_eq!((half.status, half.location.as_str()), (303, "/sign-in/second?next=%2Fkeys"), "{}", half.body);
+    assert!(!signed_in(&mut phone).await);
+    let wrong = phone.submit("/sign-in/second", "/sign-in/second", &[("code", "000000")]).await;
+    assert!(wrong.status == 422 && !signed_in(&mut phone).await, "{}", wrong.body);
+    let code = app.code().await;
+    assert_eq!(phone.submit("/sign-in/second", "/sign-in/second", &[("code", &code)]).await.status, 303);
+    assert!(signed_in(&mut phone).await);
+
+    // So does showing again who one is.
+    six_minutes_pass(&farebox).await;
+    let off = "/settings/security/two-factor/off";
+    let next = [("code", "123456"), ("next", off)];
+    assert_eq!(ada.submit("/step-up", "/step-up", &next).await.status, 422, "a code alone is not enough either");
+    let sent_to = leave(&mut ada, "fake", "/step-up", "/oidc/step-up").await;
+    let before = ada.cookies().to_vec();
+    let half = back(&mut ada, &fake.grant(&sent_to, "ada-1", "ada@example.com")).await;
+    assert_eq!((half.status, half.location.as_str()), (303, "/step-up?next=%2Fkeys"), "{}", half.body);
+    assert_eq!(ada.cookies(), before, "the session has no new secret");
+    for path in [off, "/settings/delete", "/settings/email"] {
+        assert!(ada.get(path).await.location.starts_with("/step-up"), "{path}");
+    }
+    let asked = ada.get("/step-up").await.body;
+    assert!(asked.contains("vouched for you") && asked.contains("name=\"code\""), "{asked}");
+    assert!(!asked.contains("name=\"password\"") && !asked.contains("Confirm with Fake"), "{asked}");
+    // It is known of this session only.
+    assert!(!phone.get("/step-up").await.body.contains("vouched for you"));
+    assert_eq!(phone.submit("/step-up", "/step-up", &[("code", &codes[0])]).await.status, 422);
+    assert_eq!(farebox.text("select count(*)::text from recovery_code where used_at is not null").await, "0");
+
+    let wrong = ada.submit("/step-up", "/step-up", &[("code", "000000"), ("next", off)]).await;
+    assert!(wrong.status == 422 && wrong.body.contains("This code is not right"), "{}", wrong.body);
+    let code = app.code().await;
+    let done = ada.submit("/step-up", "/step-up", &[("code", &code), ("next", off)]).await;
+    assert_eq!((done.status, done.location.as_str()), (303, off), "{}", done.body);
+    assert!(!signed_in(&mut Visitor::with_cookies(&farebox, &before)).await, "the secret has changed");
+    assert_eq!(ada.get(off).await.status, 200);
+    let noted = "select after from audit_entry where action = 'account.stepped_up'";
+    assert_eq!(farebox.text(noted).await, r#"{"with":["provider","app"]}"#);
+    // Used up, and worth five minutes otherwise.
+    six_minutes_pass(&farebox).await;
+    assert_eq!(ada.submit("/step-up", "/step-up", &[("code", &codes[1])]).await.status, 422);
+    let sent_to = leave(&mut ada, "fake", "/step-up", "/oidc/step-up").await;
+    back(&mut ada, &fake.grant(&sent_to, "ada-1", "ada@example.com")).await;
+    sqlx::query("update half_sign_in set expires_at = now()").execute(&farebox.pool).await.expect("time passes");
+    assert_eq!(ada.submit("/step-up", "/step-up", &[("code", &codes[1])]).await.status, 422);
+    assert!(ada.get(off).await.location.starts_with("/step-up"));
+    // A recovery code does as well as the app.
+    let sent_to = leave(&mut ada, "fake", "/step-up", "/oidc/step-up").await;
+    back(&mut ada, &fake.grant(&sent_to, "ada-1", "ada@example.com")).await;
+    let done = ada.submit("/step-up", "/step-up", &[("code", &codes[1]), ("next", off)]).await;
+    assert_eq!(done.status, 303, "{}", done.body);
+    assert_eq!(ada.submit(off, off, &[]).await.status, 303);
+    assert_eq!(farebox.text("select count(*)::text from totp").await, "0");
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_passkey_that_is_the_only_way_in_stays() {
+    let fake = FakeOidc::start();
+    let farebox = Farebox::with(fake.options()).await;
+    let mut ada = Visitor::new(&farebox);
+    assert_eq!(through(&mut ada, &fake, "ada-1", "ada@example.com").await.status, 303);
+    sqlx::query(
+        "insert into passkey (id, person_id, credential_id, name, credential)
+         select gen_random_uuid(), id, 'x', 'Her phone', '{}' from person",
+    )
+    .execute(&farebox.pool)
+    .await
+    .expect("a passkey");
+    let passkey: uuid::Uuid = sqlx::query_scalar("select id from passkey").fetch_one(&farebox.pool).await.expect("one");
+    let passkey = ::farebox::base::ids::PasskeyId(passkey).to_string();
+    let remove = format!("/settings/security/passkeys/{passkey}/remove");
+    let id: uuid::Uuid = sqlx::query_scalar("select id from identity").fetch_one(&farebox.pool).await.expect("one");
+    let id = ::farebox::base::ids::IdentityId(id).to_string();
+
+    // Of the link and the passkey one may go, also where both are asked for at once.
+    let token = ada.token("/settings/sign-in").await;
+    let mut tab = Visitor::with_cookies(&farebox, ada.cookies());
+    let fields = [("identity", id.as_str())];
+    let (one, two) =
+        tokio::join!(ada.post(&token, "/settings/sign-in/unlink", &fields), tab.post(&token, &remove, &[]));
+    assert_eq!((one.status, two.status), (303, 303));
+    let ways = "select (select count(*) from identity) + (select count(*) from passkey) || ''";
+    assert_eq!(farebox.text(ways).await, "1");
+    if farebox.text("select count(*)::text from passkey").await == "0" {
+        // The link was the one that stayed; with another passkey it may go.
+        sqlx::query(
+            "insert into passkey (id, person_id, credential_id, name, credential)
+             select $1, id, 'y', 'Her phone', '{}' from person",
+        )
+        .bind(passkey.parse::<::farebox::base::ids::PasskeyId>().expect("an id").0)
+        .execute(&farebox.pool)
+        .await
+        .expect("a passkey");
+        assert_eq!(ada.submit("/settings/sign-in", "/settings/sign-in/unlink", &fields).await.status, 303);
+    }
+    assert_eq!(farebox.text("select count(*)::text from identity").await, "0");
+    assert_eq!(ada.submit("/settings/security", &remove, &[]).await.status, 303);
+    assert!(ada.get("/settings/security").await.body.contains("your only way to sign in"));
+    assert_eq!(farebox.text("select count(*)::text from passkey").await, "1");
+    let fields = [("password", "a new long password")];
+    assert_eq!(ada.submit("/settings/sign-in", "/settings/sign-in/password", &fields).await.status, 303);
+    assert_eq!(ada.submit("/settings/security", &remove, &[]).await.status, 303);
+    assert_eq!(farebox.text("select count(*)::text from passkey").await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_no_provider_is_set_up_the_pages_say_so_and_nothing_leads_there() {
+    let farebox = Farebox::start().await;
+    let mut nobody = Visitor::new(&farebox);
+    for page in ["/sign-in", "/sign-up"] {
+        let page = nobody.get(page).await.body;
+        assert!(!page.contains("/oidc/") && !page.contains("Continue with"), "{page}");
+    }
+    let begun = nobody.submit("/sign-in", "/oidc/sign-in", &[("provider", "google")]).await;
+    assert_eq!(begun.status, 404);
+    assert_eq!(nobody.get("/oidc/google/callback?code=1&state=2").await.status, 404);
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    let ways = ada.get("/settings/sign-in").await.body;
+    assert!(ways.contains("has set up no other ways to sign in") && !ways.contains("/oidc/link"), "{ways}");
+    assert!(!ada.get("/step-up").await.body.contains("/oidc/step-up"));
 }

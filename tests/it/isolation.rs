@@ -9,7 +9,7 @@ use crate::support::visitor::Visitor;
 use crate::support::{Farebox, Options, cluster};
 
 /// Tables with an organization that stand before the wall, and why: who is a member of what is asked before it is
-/// known for which organization.
+/// known for which organization. They are read by all; see the tests at the end for what may be written.
 const BEFORE: &[&str] = &["membership", "personal_org"];
 
 async fn names(pool: &PgPool, query: &'static str) -> Vec<String> {
@@ -231,5 +231,119 @@ async fn the_way_of_a_call_has_no_wall_in_it() {
     ] {
         let (ours, bare) = (plan(&farebox.pool, &statement).await, plan(&superuser, &statement).await);
         assert_eq!(ours, bare, "{statement}");
+    }
+}
+
+/// What the role of tenants may do with tables that do not stand behind the wall, a column at least. With all others: nothing.
+/// A new one is readable and writable, until its migration says otherwise.
+const RIGHTS: &str = "\
+account_deletion select
+announcement select
+audit_chain select insert update
+book_close select
+code_batch select insert update delete
+code_failure select insert update delete
+endpoint select
+endpoint_hour select
+endpoint_minute select
+mail select insert
+membership select insert update delete
+model select
+org select update
+person select
+personal_org select
+picture select insert update delete
+price_version select
+processor_event select insert update delete
+provider select
+receipt_counter select insert update delete
+redemption_code select insert update delete
+sandbox_payment select insert update delete
+seller select
+session select update
+";
+
+#[tokio::test]
+async fn the_role_of_tenants_may_do_what_its_pages_need_and_nothing_else() {
+    let pool = PgPool::connect(&cluster::database().await).await.expect("the database");
+    let rights: String = sqlx::query_scalar(
+        "select string_agg(format(E'%s %s\\n', name, rights), '' order by name) from (
+            select c.relname::text as name, string_agg(p, ' ' order by n) as rights
+            from pg_class c cross join unnest(array['select', 'insert', 'update', 'delete']) with ordinality as all_rights (p, n)
+            where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm') and not c.relispartition
+                and not exists (select from pg_policy where polrelid = c.oid and polname = 'tenant')
+                and (has_table_privilege('farebox_tenant', c.oid, p)
+                    or (p <> 'delete' and has_any_column_privilege('farebox_tenant', c.oid, p)))
+            group by c.relname) of_table",
+    )
+    .fetch_one(&pool)
+    .await
+    .expect("rights");
+    assert_eq!(rights, RIGHTS, "revoke in the migration what pages of members do not need, then change this list");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn before_the_wall_a_tenant_reads_no_secret_and_changes_nothing_of_others() {
+    let farebox = Farebox::start().await;
+    for email in ["ada@example.com", "eve@example.com"] {
+        Visitor::member(&farebox, email, "correct horse battery").await.get("/").await;
+    }
+    let of = |email: &'static str| {
+        let pool = farebox.pool.clone();
+        async move {
+            let query = "select o.org_id from personal_org o join person p on p.id = o.person_id where p.email = $1";
+            sqlx::query_scalar::<_, uuid::Uuid>(query).bind(email).fetch_one(&pool).await.expect("an organization")
+        }
+    };
+    let (ada, eve) = (of("ada@example.com").await, of("eve@example.com").await);
+    sqlx::query(
+        "insert into picture (id, owner_kind, owner_id, png) values (gen_random_uuid(), 'organization', $1, 'x')",
+    )
+    .bind(ada)
+    .execute(&farebox.pool)
+    .await
+    .expect("a picture");
+    // Also of its own log nothing can be changed, taken away or made unreadable.
+    for statement in [
+        "select password_hash from person",
+        "update person set email = 'eve@example.com'",
+        "select text_body from mail",
+        "update mail set recipient = 'eve@example.com'",
+        "select digest from session",
+        "update session set person_id = null",
+        "select from totp",
+        "select from one_time_token",
+        "insert into operator (person_id) select id from person",
+        "update audit_entry set personal = null",
+        "delete from audit_entry",
+        "delete from audit_chain",
+        "delete from org",
+        "update model set name = 'Mine'",
+    ] {
+        let mut tx = db::tenant(&farebox.pool, OrgId(eve)).await.expect("a transaction");
+        let refused = sqlx::query(statement).execute(&mut *tx).await;
+        assert!(refused.is_err_and(|error| error.to_string().contains("permission denied")), "{statement}");
+    }
+    // What can be changed is one's own.
+    for (statement, own) in [
+        ("update org set name = 'Taken'", 1),
+        ("update membership set role = 'owner'", 1),
+        ("delete from membership", 1),
+        ("update picture set png = 'y'", 0),
+        ("delete from picture", 0),
+    ] {
+        let mut tx = db::tenant(&farebox.pool, OrgId(eve)).await.expect("a transaction");
+        let done = sqlx::query(statement).execute(&mut *tx).await.expect(statement);
+        assert_eq!(done.rows_affected(), own, "{statement}");
+    }
+    for statement in [
+        "insert into membership (org_id, person_id, role, meter_id) select $1, id, 'owner', gen_random_uuid() from person
+            where email = 'eve@example.com'",
+        "update membership set org_id = $1",
+        "insert into picture (id, owner_kind, owner_id, png) values (gen_random_uuid(), 'person', $1, 'x')",
+    ] {
+        let mut tx = db::tenant(&farebox.pool, OrgId(eve)).await.expect("a transaction");
+        let refused = sqlx::query(statement).bind(ada).execute(&mut *tx).await;
+        assert!(refused.is_err_and(|error| error.to_string().contains("row-level security")), "{statement}");
     }
 }

@@ -33,3 +33,4 @@ mod stand_ins;
 mod stories;
 mod support;
 mod traces;
+mod wall;

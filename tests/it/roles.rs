@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::access::{For, Owned, ROUTES, path_of};
-use crate::support::visitor::Visitor;
+use crate::support::visitor::{Visitor, between};
 use crate::support::{Farebox, team};
 
 /// Method, path, and the roles that may: owner, admin, billing, member.
@@ -256,4 +256,131 @@ async fn a_role_does_what_the_table_says_and_nothing_else() {
         farebox.text("select count(*)::text from membership m join org o on o.id = m.org_id and o.kind = 'team'").await,
         "4"
     );
+}
+
+/// Pages and forms that want to be shown anew who somebody is: those about the address, the password, the second factor and
+/// other ways to sign in, roles and people, provisioning keys, keys of providers, ways to pay and auto top-up, the switch for
+/// all keys, and every end.
+const RECENT: &[(&str, &str)] = &[
+    ("get", "/step-up/continue"),
+    ("get", "/keys/stop"),
+    ("post", "/keys/stop"),
+    ("post", "/keys/resume"),
+    ("post", "/settings/provisioning"),
+    ("get", "/settings/provisioning/new"),
+    ("post", "/credits/methods"),
+    ("get", "/credits/methods/new"),
+    ("post", "/credits/methods/{method}/default"),
+    ("get", "/credits/methods/{method}/remove"),
+    ("post", "/credits/methods/{method}/remove"),
+    ("post", "/credits/auto"),
+    ("get", "/credits/auto/edit"),
+    ("get", "/settings/organization/delete"),
+    ("post", "/settings/organization/delete"),
+    ("post", "/settings/members/invitations"),
+    ("post", "/settings/members/invitations/{invitation}/resend"),
+    ("get", "/settings/members/{person}"),
+    ("post", "/settings/members/{person}/role"),
+    ("post", "/settings/members/{person}/cap"),
+    ("get", "/settings/members/{person}/remove"),
+    ("post", "/settings/members/{person}/remove"),
+    ("get", "/settings/members/{person}/transfer"),
+    ("post", "/settings/members/{person}/transfer"),
+    ("get", "/settings/integrations/{provider}"),
+    ("post", "/settings/integrations/{provider}"),
+    ("post", "/settings/integrations/{provider}/test"),
+    ("post", "/settings/integrations/{provider}/disconnect"),
+    ("post", "/oidc/link"),
+    ("post", "/settings/sign-in/unlink"),
+    ("post", "/settings/sign-in/password"),
+    ("get", "/operator/claim"),
+    ("post", "/operator/claim"),
+    ("get", "/settings/delete"),
+    ("post", "/settings/delete"),
+    ("get", "/settings/email"),
+    ("post", "/settings/email"),
+    ("get", "/settings/security/two-factor"),
+    ("post", "/settings/security/two-factor"),
+    ("post", "/settings/security/two-factor/passkeys"),
+    ("post", "/settings/security/two-factor/confirm"),
+    ("get", "/settings/security/two-factor/off"),
+    ("post", "/settings/security/two-factor/off"),
+    ("get", "/settings/security/recovery-codes"),
+    ("post", "/settings/security/recovery-codes"),
+    ("get", "/settings/security/passkeys/new"),
+    ("post", "/settings/security/passkeys/start"),
+    ("post", "/settings/security/passkeys"),
+    ("get", "/settings/security/passkeys/{passkey}/remove"),
+    ("post", "/settings/security/passkeys/{passkey}/remove"),
+];
+/// What those forms want besides [`FIELDS`], so that none is refused for being damaged before it is asked who sends it.
+const MORE: &[(&str, &str)] = &[
+    ("email", ""),
+    ("password", ""),
+    ("code", ""),
+    ("identity", ""),
+    ("provider", ""),
+    ("typed", ""),
+    ("name", ""),
+    ("below", ""),
+    ("credits", ""),
+    ("cap_day", ""),
+    ("cap_month", ""),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_dangerous_is_refused_to_a_session_that_is_old() {
+    for listed in RECENT {
+        assert!(
+            ALLOWED.iter().any(|(method, path, _)| listed == &(*method, *path)),
+            "{listed:?} is no route of people"
+        );
+    }
+    let farebox = Farebox::start().await;
+    let mut owner = Visitor::member(&farebox, "owner@example.com", "correct horse battery").await;
+    team::create(&mut owner, "Analytical Engines").await;
+    let token = owner.token("/settings/profile").await;
+    sqlx::query("update session set authenticated_at = now() - interval '6 minutes'")
+        .execute(&farebox.pool)
+        .await
+        .expect("time passes");
+    let fields: Vec<(&str, &str)> = FIELDS.iter().chain(MORE).copied().collect();
+    let mut wrong = Vec::new();
+    for (method, path, _) in ALLOWED {
+        // Switching one off is at once, whoever finds the browser; what else is done to one, its own tests look at.
+        if path.starts_with("/settings/provisioning/{key}/") {
+            continue;
+        }
+        let kind = ROUTES.iter().find_map(|(one, other, who)| match who {
+            For::Owner(kind) if (one, other) == (method, path) => Some(*kind),
+            _ => None,
+        });
+        let named = path.replace("/settings/integrations/{provider}", "/settings/integrations/openai");
+        let named = path_of(&named, &kind.map(Owned::nobodys).unwrap_or_default()).replace("{name}", "echo");
+        let page = if *method == "get" { owner.get(&named).await } else { owner.post(&token, &named, &fields).await };
+        let asked = page.status == 303 && page.location.starts_with("/step-up");
+        if asked != RECENT.contains(&(*method, *path)) {
+            wrong.push(format!("{method} {path}: {} {}", page.status, page.location));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_shows_the_table_that_the_program_reads() {
+    use farebox::orgs::role::{Role, TABLE};
+    let farebox = Farebox::start().await;
+    let mut owner = Visitor::member(&farebox, "owner@example.com", "correct horse battery").await;
+    team::create(&mut owner, "Analytical Engines").await;
+    let page = owner.get("/settings/organization").await.body;
+    let table = between(&page, "<table class=\"table roles\">", "</table>");
+    let rows: Vec<&str> = table.split("<tr").skip(2).collect();
+    assert_eq!(rows.len(), TABLE.len(), "{table}");
+    for (row, shown) in TABLE.iter().zip(rows) {
+        assert!(shown.contains(row.label), "{} is not in {shown}", row.label);
+        let cells: Vec<&str> = shown.split("<td").skip(1).collect();
+        for (role, cell) in Role::ALL.into_iter().zip(&cells) {
+            assert_eq!(cell.contains(">yes<"), role.may(row.permission), "{} {role:?}: {cell}", row.label);
+        }
+    }
 }

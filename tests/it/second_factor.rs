@@ -619,3 +619,53 @@ async fn passkeys_alone_can_be_the_second_factor() {
     assert_eq!(first(&mut Visitor::new(&farebox)).await.location, "/keys");
     assert!(farebox.cli(&["audit", "verify"]).await.status.success());
 }
+
+async fn run(farebox: &Farebox, statement: &'static str) {
+    sqlx::query(statement).execute(&farebox.pool).await.expect("done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mailed_links_and_sessions_end_by_themselves() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::new(&farebox);
+    let fields = [("name", "Ada"), ("email", ADA), ("password", PASSWORD)];
+    assert_eq!(ada.submit("/sign-up", "/sign-up", &fields).await.status, 200);
+    let lasts = "select string_agg((expires_at - created_at)::text, ' ') from one_time_token";
+    assert_eq!(farebox.text(lasts).await, "1 day");
+    let link = crate::support::visitor::mailed_link(&farebox, ADA).await;
+    let token = between(&format!("{link}&"), "token=", "&");
+    let fields = [("token", token.as_str()), ("password", PASSWORD)];
+    run(&farebox, "update one_time_token set expires_at = now()").await;
+    let late = ada.submit("/sign-in", "/verify", &fields).await;
+    assert!(late.status == 422 && !is_signed_in(&mut ada).await, "{}", late.body);
+    assert_eq!(farebox.text("select count(*)::text from person where email_verified_at is not null").await, "0");
+    run(&farebox, "update one_time_token set expires_at = now() + interval '1 minute'").await;
+    assert_eq!(ada.submit(&link, "/verify", &fields).await.status, 303);
+    assert!(is_signed_in(&mut ada).await);
+
+    let mut browser = Visitor::new(&farebox);
+    browser.submit("/recover", "/recover", &[("email", ADA)]).await;
+    let link = recovery_link(&farebox, ADA).await;
+    let lasts = "select (expires_at - created_at)::text from one_time_token where purpose = 'recover'";
+    assert_eq!(farebox.text(lasts).await, "01:00:00");
+    run(&farebox, "update one_time_token set expires_at = now()").await;
+    let token = between(&format!("{link}&"), "token=", "&");
+    let fields = [("token", token.as_str()), ("password", "another horse battery")];
+    let late = browser.submit("/recover", "/reset", &fields).await;
+    assert_eq!(late.status, 422, "{}", late.body);
+    assert_eq!(first(&mut browser).await.location, "/keys", "the password is the one of before");
+
+    // A session lasts thirty days, however much it is used, and a week without use.
+    assert_eq!(
+        farebox.text("select string_agg(distinct (expires_at - created_at)::text, ' ') from session").await,
+        "30 days"
+    );
+    run(&farebox, "update session set last_seen_at = now() - interval '7 days' + interval '1 minute'").await;
+    assert!(is_signed_in(&mut ada).await && is_signed_in(&mut browser).await);
+    run(&farebox, "update session set last_seen_at = now() - interval '7 days'").await;
+    assert!(!is_signed_in(&mut ada).await);
+    assert_eq!(first(&mut ada).await.location, "/keys");
+    run(&farebox, "update session set expires_at = now(), last_seen_at = now()").await;
+    assert!(!is_signed_in(&mut ada).await && !is_signed_in(&mut browser).await);
+    assert_eq!(ada.get("/keys").await.location, "/sign-in?next=%2Fkeys");
+}

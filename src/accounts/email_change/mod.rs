@@ -4,12 +4,15 @@
 //! Confirming needs both the link and the session. Otherwise somebody could lead a stranger's mailbox into an account
 //! of their own by the stranger's click.
 
+mod lock_out;
 mod store;
 
 pub mod pages;
 
+pub use lock_out::LockedOut;
+
 use chrono::TimeDelta;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::mails::{self, Links};
@@ -100,7 +103,8 @@ pub async fn confirm(
 }
 
 /// Gives an account its old address back, ends every session, and mails a link with which its owner sets a new
-/// password: whoever changed the address may have changed that too.
+/// password: whoever changed the address may have changed that too, and may have added what signs them in without one. So
+/// the password and everything that was added since the change was asked for is forgotten.
 ///
 /// # Errors
 /// `WrongLink`, and `Taken` when another account has the old address by now.
@@ -111,16 +115,19 @@ pub async fn revert(
     origin: &Origin,
 ) -> Result<(), EmailChangeError> {
     let change = store::lock_revertible(conn, &Digest::of(token)).await?.ok_or(EmailChangeError::WrongLink)?;
+    super::store::lock_person(conn, change.person).await?;
     let person = super::store::find_person(conn, change.person).await?.ok_or(EmailChangeError::WrongLink)?;
     store::mark_reverted(conn, person.id, change.confirmed_at).await?;
     store::delete_unconfirmed(conn, person.id).await?;
     replace(conn, &person, &change.old_email).await?;
     super::end_other_sessions(conn, person.id, None).await?;
+    let locked_out = lock_out::lock_out(conn, &person, change.asked_at).await?;
     if let Ok(old) = EmailAddress::parse(&change.old_email) {
-        mails::recover(conn, links, &person, &old).await?;
+        mails::address_is_back(conn, links, &person, &old, &locked_out).await?;
     }
     let note = json!({ "old": person.email, "new": change.old_email });
-    Ok(audit::record(conn, entry(&person, Action::EmailReverted, origin).note(note)).await?)
+    let entry = entry(&person, Action::EmailReverted, origin).change(Value::Null, locked_out.counted());
+    Ok(audit::record(conn, entry.note(note)).await?)
 }
 
 /// Sets the address. Links that were mailed to the one before work no longer.

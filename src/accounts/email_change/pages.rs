@@ -32,7 +32,8 @@ fn revert_view(app: &App, request: &HttpRequest, token: String, problem: String)
         page: public_page(app, request, "Take the new address back"),
         token,
         action: "/email/revert",
-        text: "Your account gets this address back, every device is signed out, and we send you a link with which \
+        text: "Your account gets this address back, and every device is signed out. The password, and whatever was added \
+               to the account since the change was asked for, no longer lets anybody in. We send you a link with which \
                you set a new password.",
         button: "Take it back",
         problem,

@@ -15,6 +15,9 @@ const MAX_SHOWN: usize = 200;
 /// What a page may not read back to anybody, and what is worth nothing later.
 const NEVER: [&str; 5] = ["password", "code", "credential", "challenge", "api_key"];
 
+/// What was not typed, and tells its person nothing.
+const HIDDEN: [&str; 2] = ["id", "fees"];
+
 /// A form as it was sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeptForm {
@@ -38,7 +41,9 @@ impl KeptForm {
     /// What its person typed, for them to see again: names of fields as words, and values.
     #[must_use]
     pub fn shown(&self) -> Vec<(String, String)> {
-        let worth = |(name, value): &&(String, String)| !value.is_empty() && name != "id" && !name.ends_with("_id");
+        let worth = |(name, value): &&(String, String)| {
+            !value.is_empty() && !HIDDEN.contains(&name.as_str()) && !name.ends_with("_id")
+        };
         let words = |name: &str| {
             let mut words = name.replace('_', " ");
             if let Some(first) = words.get_mut(..1) {

@@ -8,7 +8,7 @@ use super::{Identity, store};
 use crate::accounts::mails::{self, Links, Ways};
 use crate::accounts::session::{Session, SessionSecret};
 use crate::accounts::sign_in::SignInError;
-use crate::accounts::{passkeys, step_up, store as people};
+use crate::accounts::{lock_ways_in, step_up, store as people};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Origin;
 use crate::base::ids::IdentityId;
@@ -70,7 +70,7 @@ pub async fn link(
 /// Takes a link away. Its owner is mailed.
 ///
 /// # Errors
-/// `LastWay` when there is no password and no other link; `NotLinked` for one that is not theirs.
+/// `LastWay` when there is no password, no other link and no passkey; `NotLinked` for one that is not theirs.
 pub async fn unlink(
     conn: &mut PgConnection,
     links: &Links,
@@ -81,12 +81,10 @@ pub async fn unlink(
 ) -> Result<String, LinkError> {
     let person = &session.person;
     let mut tx = conn.begin().await?;
-    people::lock_person(&mut tx, person.id).await?;
+    let ways = lock_ways_in(&mut tx, person.id).await?;
     let identities = store::identities_of(&mut tx, person.id).await?;
     let identity = identities.iter().find(|identity| identity.id == id).ok_or(LinkError::NotLinked)?;
-    let stored = people::find_person(&mut tx, person.id).await?.ok_or(LinkError::NotLinked)?;
-    let others = stored.password_hash.is_some() || identities.len() > 1;
-    if !others && !passkeys::has_any(&mut tx, person.id).await? {
+    if ways.is_last() {
         return Err(LinkError::LastWay);
     }
     store::delete(&mut tx, person.id, id).await?;
@@ -102,7 +100,8 @@ pub async fn unlink(
     Ok(label)
 }
 
-/// Takes what a provider has just proven as a confirmation of who sits there, if it is linked to their account.
+/// Takes what a provider has just proven as a confirmation of who sits there, if it is linked to their account. `None`
+/// where the second factor is still owed.
 ///
 /// # Errors
 /// `NotLinked` for anybody else's, and when the session ended meanwhile.
@@ -111,11 +110,11 @@ pub async fn confirm(
     session: &Session,
     proven: &Proven,
     origin: &Origin,
-) -> Result<SessionSecret, LinkError> {
+) -> Result<Option<SessionSecret>, LinkError> {
     let linked = store::find(conn, &proven.issuer, &proven.subject).await?;
     let identity = linked.filter(|linked| linked.person == session.person.id).ok_or(LinkError::NotLinked)?;
     store::touch(conn, identity.id).await?;
-    step_up::renew(conn, session, origin).await.map_err(|error| match error {
+    step_up::step_up_elsewhere(conn, session, origin).await.map_err(|error| match error {
         SignInError::Database(error) => LinkError::Database(error),
         SignInError::Internal(error) => LinkError::Internal(error),
         _ => LinkError::NotLinked,

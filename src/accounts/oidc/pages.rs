@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::flow::BeginError;
 use super::{Entered, Flow, LinkError, NewFlow, Proven, Provider, ProviderError, Providers, Purpose, Through};
-use crate::accounts::pages::{finished, signed_in};
+use crate::accounts::pages::{finished, signed_in, with_next};
 use crate::accounts::session::Session;
 use crate::accounts::{Links, Recent, SignUpRules, SignedIn, extract};
 use crate::base::ids::SessionId;
@@ -208,7 +208,8 @@ async fn finish(
             }
         }
         (Purpose::StepUp, Some(session)) => match super::confirm(&mut conn, &session, &proven, &origin).await {
-            Ok(secret) => Ok(signed_in(app, &secret, next)),
+            Ok(Some(secret)) => Ok(signed_in(app, &secret, next)),
+            Ok(None) => Ok(see_other(&with_next("/step-up", next))),
             Err(error) => told(not_linked(label, error)?),
         },
         (Purpose::Link | Purpose::StepUp, None) => told(strange(provider)),

@@ -14,8 +14,8 @@ use crate::base::{EmailAddress, Viewer};
 use crate::db::interval;
 
 pub use places::{
-    count_try, delete_half, delete_halves, find_half, insert_half, is_known_device, lock_person, remember_device,
-    sessions, take_unlisted, today, unlisted,
+    count_try, delete_half, delete_half_step, delete_halves, find_half, has_half_step, insert_half, insert_half_step,
+    is_known_device, lock_person, remember_device, sessions, take_unlisted, today, unlisted,
 };
 
 /// # Errors
@@ -280,6 +280,24 @@ pub async fn renew_session(conn: &mut PgConnection, id: SessionId, digest: &Dige
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Whose address this is, for those behind the wall between tenants: they may not read passwords.
+///
+/// # Errors
+/// Database errors only.
+pub async fn id_by_email(conn: &mut PgConnection, email: &EmailAddress) -> Result<Option<PersonId>, sqlx::Error> {
+    sqlx::query_scalar!(r#"select id as "id: PersonId" from person where email_canonical = $1"#, email.canonical())
+        .fetch_optional(conn)
+        .await
+}
+
+/// What somebody is called, for the same.
+///
+/// # Errors
+/// Database errors only.
+pub async fn name_of(conn: &mut PgConnection, person: PersonId) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!("select name from person where id = $1", person.0).fetch_optional(conn).await
 }
 
 /// # Errors

@@ -59,7 +59,8 @@ pub async fn insert_half(
 pub async fn find_half(conn: &mut PgConnection, digest: &Digest) -> Result<Option<(Person, String)>, sqlx::Error> {
     let row = sqlx::query!(
         r#"select h.first, p.id as "id: PersonId", email, name, time_zone, theme, locale, email_verified_at
-           from half_sign_in h join person p on p.id = h.person_id where h.digest = $1 and h.expires_at > now()"#,
+           from half_sign_in h join person p on p.id = h.person_id
+           where h.digest = $1 and h.first <> 'step_up' and h.expires_at > now()"#,
         digest.as_bytes(),
     )
     .fetch_optional(conn)
@@ -83,6 +84,49 @@ pub async fn find_half(conn: &mut PgConnection, digest: &Digest) -> Result<Optio
 pub async fn delete_half(conn: &mut PgConnection, digest: &Digest) -> Result<bool, sqlx::Error> {
     let done = sqlx::query!("delete from half_sign_in where digest = $1", digest.as_bytes()).execute(conn).await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// A step-up that is half done is known by its session, so no cookie stands for it and nothing else does.
+fn half_step(session: SessionId) -> Digest {
+    Digest::of(format!("step_up:{session}"))
+}
+
+/// Notes that the first factor of a step-up was shown. Shown again, it lasts anew.
+pub async fn insert_half_step(
+    conn: &mut PgConnection,
+    session: SessionId,
+    person: PersonId,
+    lifetime: TimeDelta,
+) -> Result<(), sqlx::Error> {
+    let digest = half_step(session);
+    sqlx::query!(
+        "insert into half_sign_in (digest, person_id, first, expires_at) values ($1, $2, 'step_up', now() + $3)
+         on conflict (digest) do update set expires_at = excluded.expires_at",
+        digest.as_bytes(),
+        person.0,
+        interval(lifetime),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub async fn has_half_step(conn: &mut PgConnection, session: SessionId) -> Result<bool, sqlx::Error> {
+    let digest = half_step(session);
+    sqlx::query_scalar!(
+        r#"select exists (select from half_sign_in
+            where digest = $1 and first = 'step_up' and expires_at > now()) as "half!""#,
+        digest.as_bytes(),
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// False when it was used, or ran out, in the meantime.
+pub async fn delete_half_step(conn: &mut PgConnection, session: SessionId) -> Result<bool, sqlx::Error> {
+    let digest = half_step(session);
+    let done = sqlx::query!("delete from half_sign_in where digest = $1 and expires_at > now()", digest.as_bytes());
+    Ok(done.execute(conn).await?.rows_affected() == 1)
 }
 
 pub async fn delete_halves(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {

@@ -191,6 +191,7 @@ async fn step_up_view(
 ) -> Result<views::StepUp, PageError> {
     let (mut conn, id) = (app.db.acquire().await?, person.person().id);
     let asks = again::asks(&mut conn, id).await?;
+    let half = asks.code && again::is_half_stepped(&mut conn, &person.session).await?;
     let identities = oidc::identities_of(&mut conn, id).await?;
     let linked = identities.iter().filter_map(|identity| providers.of_issuer(&identity.issuer));
     Ok(views::StepUp {
@@ -198,6 +199,7 @@ async fn step_up_view(
         email: person.person().email.clone(),
         password: Field::default(),
         code: asks.code.then(Field::default),
+        half,
         app: asks.app,
         next: local_path(next).to_owned(),
         has_password: asks.password,
@@ -245,7 +247,12 @@ pub async fn step_up(
     let (mut conn, origin) = (app.db.acquire().await?, client::origin(&app, &request));
     let (given, now) = ((form.password.as_str(), form.code.as_str()), app.clock.now());
     let (hasher, factors, providers) = &checks;
-    let done = again::step_up(&mut conn, (hasher, factors), &person.session, given, now, &origin).await;
+    let session = &person.session;
+    let done = if form.password.is_empty() && again::is_half_stepped(&mut conn, session).await? {
+        again::step_up_second(&mut conn, factors, session, &form.code, now, &origin).await
+    } else {
+        again::step_up(&mut conn, (hasher, factors), session, given, now, &origin).await
+    };
     let error = match done {
         Ok(secret) => return Ok(signed_in(&app, &secret, &form.next)),
         Err(error @ (SignInError::WrongPassword | SignInError::WrongCode)) => error,

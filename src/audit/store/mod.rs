@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::entry::{Chain, Recorded};
-use crate::base::ids::PersonId;
+use crate::base::ids::{InvitationId, PersonId};
 
 pub use anchors::{
     anchor_is_due, anchored_heads, anchors, heads_that_moved_back, insert_anchor, last_anchor, lock_anchors,
@@ -134,16 +134,24 @@ pub async fn latest(
     .await
 }
 
-/// Forgets names, addresses and devices in what a person did, in every chain, and in the person's own chain.
+/// Forgets names, addresses and devices in what a person did, in every chain, in the person's own chain, and in what tells of
+/// invitations that went to them.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn erase_person(conn: &mut PgConnection, person: PersonId) -> Result<u64, sqlx::Error> {
+pub async fn erase_person(
+    conn: &mut PgConnection,
+    person: PersonId,
+    invitations: &[InvitationId],
+) -> Result<u64, sqlx::Error> {
+    let invitations: Vec<String> = invitations.iter().map(ToString::to_string).collect();
     let done = sqlx::query!(
         "update audit_entry set personal = null
-         where personal is not null and (chain_id = $1 or actor_id = $1 or (target_kind = 'person' and target_id = $2))",
+         where personal is not null and (chain_id = $1 or actor_id = $1 or (target_kind = 'person' and target_id = $2)
+            or (target_kind = 'invitation' and target_id = any($3)))",
         person.0,
         person.to_string(),
+        &invitations,
     )
     .execute(conn)
     .await?;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::accounts::email_change::{self, EmailChangeError};
 use crate::accounts::{Links, Recent, SignedIn};
+use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::EmailAddress;
 use crate::base::ids::PictureId;
 use crate::orgs::{Member, pages};
@@ -69,6 +70,12 @@ pub async fn email(
     }
 }
 
+fn picture_changed(member: &Member) -> Entry {
+    let person = member.person();
+    Entry::new(Chain::Person(person.id), Actor::Person(person.id), Action::PictureChanged, &member.origin)
+        .named(&person.name)
+}
+
 /// `POST /settings/picture`
 ///
 /// # Errors
@@ -81,8 +88,10 @@ pub async fn save_picture(app: web::Data<App>, member: Member, upload: Upload) -
             return unprocessable(&views::Profile { picture_error: error.to_string(), ..view });
         }
     };
-    let mut conn = app.db.acquire().await?;
-    pictures::set(&mut conn, Owner::Person(member.person().id), &picture).await?;
+    let mut tx = app.db.begin().await?;
+    pictures::set(&mut tx, Owner::Person(member.person().id), &picture).await?;
+    audit::record(&mut tx, picture_changed(&member)).await?;
+    tx.commit().await?;
     let mut response = see_other("/settings/profile");
     flash::set(&mut response, &app, true, "Your picture is saved.");
     Ok(response)
@@ -97,8 +106,11 @@ pub async fn remove_picture(
     member: Member,
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
-    let mut conn = app.db.acquire().await?;
-    pictures::remove(&mut conn, Owner::Person(member.person().id)).await?;
+    let mut tx = app.db.begin().await?;
+    if pictures::remove(&mut tx, Owner::Person(member.person().id)).await? {
+        audit::record(&mut tx, picture_changed(&member)).await?;
+    }
+    tx.commit().await?;
     let mut response = see_other("/settings/profile");
     flash::set(&mut response, &app, true, "Your picture is removed.");
     Ok(response)

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::list::{Asked, first_page};
 use super::{of_team, told};
-use crate::accounts::{self, Links, SignedIn};
+use crate::accounts::{self, Links, Recent, SignedIn};
 use crate::base::ids::InvitationId;
 use crate::base::{EmailAddress, Viewer};
 use crate::orgs::{self, Invitation, Lasts, Manager, OrgError, Role};
@@ -31,6 +31,7 @@ pub struct InviteForm {
 /// `NotFound` in a personal organization; mistakes are shown beside their field.
 pub async fn invite(
     app: web::Data<App>,
+    _recent: Recent,
     manager: Manager,
     Protected(form): Protected<InviteForm>,
 ) -> Result<HttpResponse, PageError> {
@@ -72,6 +73,7 @@ fn done(app: &App, good: bool, text: &str) -> HttpResponse {
 /// `NotFound` for what is not this organization's.
 pub async fn resend(
     app: web::Data<App>,
+    _recent: Recent,
     manager: Manager,
     id: web::Path<String>,
     _form: Protected<EmptyForm>,

@@ -51,7 +51,11 @@ fn new_view(processors: &Processors, member: &Billing, id: String, method: &str,
 ///
 /// # Errors
 /// When the template cannot be written.
-pub async fn form(processors: web::Data<Processors>, member: Billing) -> Result<HttpResponse, PageError> {
+pub async fn form(
+    processors: web::Data<Processors>,
+    _recent: Recent,
+    member: Billing,
+) -> Result<HttpResponse, PageError> {
     let page = new_view(&processors, &member, MethodSetupId::fresh().to_string(), "", "");
     // Where nothing can be charged again, that page says so.
     if page.methods.is_empty() { Ok(see_other("/credits/auto")) } else { html(&page) }
@@ -71,6 +75,7 @@ pub async fn begin(
     app: web::Data<App>,
     processors: web::Data<Processors>,
     request: HttpRequest,
+    _recent: Recent,
     member: Billing,
     Protected(form): Protected<BeginForm>,
 ) -> Result<HttpResponse, PageError> {

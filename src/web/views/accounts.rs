@@ -62,6 +62,8 @@ pub struct StepUp {
     pub password: Field,
     /// Asked for where two-factor sign-in is on.
     pub code: Option<Field>,
+    /// A provider has vouched for them; only the code is still owed.
+    pub half: bool,
     /// The code may be one of an app; else only a recovery code.
     pub app: bool,
     pub next: String,

@@ -18,6 +18,8 @@ pub struct Delete {
     pub memberships: i64,
     /// Names of organizations that nobody else owns; nothing can be deleted while there is one.
     pub sole_owner_of: Vec<String>,
+    /// Names of organizations that nobody else is in. They end with the account.
+    pub alone_in: Vec<String>,
     /// What has to be typed.
     pub email: String,
     pub typed: Field,

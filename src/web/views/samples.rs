@@ -203,7 +203,8 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         shell: shell(theme, "profile", "Delete your account", "It can be kept for seven days; then it is erased."),
         credits: rounded("$112.40", "$112.402918250000"),
         keys: 3,
-        memberships: 1,
+        memberships: 2,
+        alone_in: vec!["Analytical Engines".into()],
         email: email(),
         ..Default::default()
     };
@@ -263,6 +264,8 @@ fn identity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let email = || "ada@northwind.example".to_owned();
     let step_up = accounts::StepUp { page, email: email(), providers: providers.clone(), ..Default::default() };
     push(out, "step_up_elsewhere", &step_up)?;
+    let half = accounts::StepUp { code: Some(Field::default()), half: true, app: true, ..step_up };
+    push(out, "step_up_half", &half)?;
     let leaving = super::Away {
         page: public(theme, "On the way to Google"),
         label: "Google".into(),

@@ -1,7 +1,7 @@
 //! A new e-mail address: confirmed by whoever owns both the account and the mailbox, and taken back by the old one.
 
 use crate::support::Farebox;
-use crate::support::visitor::{Page, Visitor, mailed_link};
+use crate::support::visitor::{Page, Visitor, between, mailed_link};
 
 const PASSWORD: &str = "correct horse battery";
 const OLD: &str = "ada@example.com";
@@ -63,7 +63,7 @@ async fn an_address_is_changed_by_its_new_mailbox_and_taken_back_by_the_old() {
     let back = owner.submit(&revert, "/email/revert", &[("token", &token(&revert))]).await;
     assert_eq!((back.status, back.location.as_str()), (303, "/sign-in"));
     assert_eq!(ada.get("/").await.status, 303, "every device is signed out");
-    assert_eq!((sign_in(&farebox, OLD).await, sign_in(&farebox, "thief@example.net").await), (303, 422));
+    assert_eq!((sign_in(&farebox, OLD).await, sign_in(&farebox, "thief@example.net").await), (422, 422));
     assert!(mailed_link(&farebox, OLD).await.starts_with("/reset"), "a new password may be set at once");
     let again = owner.submit(&revert, "/email/revert", &[("token", &token(&revert))]).await;
     assert_eq!(again.status, 422);
@@ -143,4 +143,89 @@ async fn a_change_needs_a_fresh_proof_and_happens_once() {
         .expect("an old change");
     let back = ada.submit(&revert, "/email/revert", &[("token", &token(&revert))]).await;
     assert_eq!(back.status, 422);
+}
+
+async fn run(farebox: &Farebox, statement: &'static str) {
+    sqlx::query(statement).execute(&farebox.pool).await.expect("done");
+}
+
+/// A passkey, an account elsewhere, and how long ago they came. The keys themselves are of no use here.
+async fn doors(farebox: &Farebox, name: &str, ago: &str) {
+    for statement in [
+        "insert into passkey (id, person_id, credential_id, name, credential, created_at)
+         select gen_random_uuid(), id, sha256($1::text::bytea), $1, '{}', now() - $2::interval from person",
+        "insert into identity (id, person_id, issuer, subject, linked_at)
+         select gen_random_uuid(), id, 'https://' || $1 || '.example', 'subject', now() - $2::interval from person",
+    ] {
+        sqlx::query(statement).bind(name).bind(ago).execute(&farebox.pool).await.expect("a door");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_an_address_back_shuts_the_doors_that_were_opened_meanwhile() {
+    let farebox = Farebox::start().await;
+    let mut thief = Visitor::member(&farebox, OLD, PASSWORD).await;
+    doors(&farebox, "hers", "2 days").await;
+    ask(&mut thief, NEW).await;
+    run(&farebox, "update email_change set created_at = now() - interval '10 minutes'").await;
+    let link = mailed_link(&farebox, NEW).await;
+    assert_eq!(confirm(&mut thief, &link).await.status, 303);
+    // One that was added before the new address was confirmed, and the rest after it.
+    doors(&farebox, "early", "5 minutes").await;
+    doors(&farebox, "late", "0").await;
+    crate::support::authenticator::enrol(&mut thief).await;
+    let revert = farebox.text("select text_body from mail where kind = 'email_changed'").await;
+    let revert = between(&revert, "/email/revert?token=", "\n").trim().to_owned();
+    let mut owner = Visitor::new(&farebox);
+    let back = owner.submit(&format!("/email/revert?token={revert}"), "/email/revert", &[("token", &revert)]).await;
+    assert_eq!((back.status, back.location.as_str()), (303, "/sign-in"), "{}", back.body);
+
+    assert_eq!(farebox.text("select string_agg(name, ' ') from passkey").await, "hers");
+    assert_eq!(farebox.text("select string_agg(issuer, ' ') from identity").await, "https://hers.example");
+    let left = "select (select count(*) from totp) + (select count(*) from recovery_code)
+                + (select count(*) from session) + (select count(*) from person where password_hash is not null) || ''";
+    assert_eq!(farebox.text(left).await, "0");
+    assert_eq!(sign_in(&farebox, OLD).await, 422, "the password of then signs nobody in");
+    let mail = farebox.text("select text_body from mail where kind = 'recover'").await;
+    for told in ["late", "early", "second factor", "password", "Still signs in", "hers"] {
+        assert!(mail.contains(told), "{told}: {mail}");
+    }
+    let noted = farebox.text("select after from audit_entry where action = 'account.email_reverted'").await;
+    let noted: serde_json::Value = serde_json::from_str(&noted).expect("JSON");
+    let expected = serde_json::json!({ "password_forgotten": true, "passkeys_removed": 2, "identities_unlinked": 2,
+        "second_factor_removed": true, "recovery_codes_removed": 10 });
+    assert_eq!(noted, expected);
+
+    // The owner gets in with the mailed link, and no second factor of somebody else's is in the way.
+    let reset = mailed_link(&farebox, OLD).await;
+    let fields = [("token", token(&reset)), ("password", "a horse of her own".to_owned())];
+    let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(owner.submit(&reset, "/reset", &fields).await.location, "/sign-in");
+    let fields = [("email", OLD), ("password", "a horse of her own")];
+    let inside = owner.submit("/sign-in", "/sign-in", &fields).await;
+    assert_eq!((inside.status, inside.location.as_str()), (303, "/"), "{}", inside.body);
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_factor_of_before_stays_when_an_address_is_taken_back() {
+    let farebox = Farebox::start().await;
+    let mut thief = Visitor::member(&farebox, OLD, PASSWORD).await;
+    crate::support::authenticator::enrol(&mut thief).await;
+    run(&farebox, "update totp set confirmed_at = now() - interval '9 days'").await;
+    run(&farebox, "update recovery_code set made_at = now() - interval '9 days'").await;
+    ask(&mut thief, NEW).await;
+    let link = mailed_link(&farebox, NEW).await;
+    assert_eq!(confirm(&mut thief, &link).await.status, 303);
+    let revert = mailed_link(&farebox, OLD).await;
+    let mut owner = Visitor::new(&farebox);
+    assert_eq!(owner.submit(&revert, "/email/revert", &[("token", &token(&revert))]).await.status, 303);
+    let left = "select (select count(*) from totp where confirmed_at is not null) || ' ' || (select count(*) from recovery_code)";
+    assert_eq!(farebox.text(left).await, "1 10");
+    let reset = mailed_link(&farebox, OLD).await;
+    let fields = [("token", token(&reset)), ("password", PASSWORD.to_owned())];
+    let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(owner.submit(&reset, "/reset", &fields).await.status, 303);
+    let inside = owner.submit("/sign-in", "/sign-in", &[("email", OLD), ("password", PASSWORD)]).await;
+    assert_eq!(inside.location, "/sign-in/second");
 }

@@ -105,6 +105,39 @@ async fn a_processor_that_does_not_answer_or_cannot_is_said_and_nothing_is_kept(
     assert!(!eve.get("/credits").await.body.contains("Saved payment methods"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_be_charged_again_is_kept_by_who_has_just_shown_who_they_are() {
+    let shop = Shop::open().await;
+    let farebox = shop.farebox().await;
+    let mut ada = ada(&farebox).await;
+    let (token, page) = (ada.token("/credits").await, ada.get("/credits").await);
+    let fields = crate::support::visitor::form(&page.body, "/credits/topups");
+    let id = fields.iter().find(|(name, _)| name == "id").expect("a field").1.clone();
+    sqlx::query("update session set authenticated_at = now() - interval '6 minutes'")
+        .execute(&farebox.pool)
+        .await
+        .expect("time passes");
+    let order = [("id", id.as_str()), ("amount", "20"), ("method", "card"), ("save", "1")];
+    let asked = ada.post(&token, "/credits/topups", &order).await;
+    assert_eq!((asked.status, asked.location.as_str()), (303, "/step-up?next=%2Fstep-up%2Fcontinue"), "{}", asked.body);
+    let setup = farebox::base::ids::MethodSetupId::fresh().to_string();
+    let asked = ada.post(&token, "/credits/methods", &[("id", &setup), ("method", "card")]).await;
+    assert!(asked.status == 303 && asked.location.starts_with("/step-up"), "{}", asked.location);
+    assert!(ada.get("/credits/methods/new").await.location.starts_with("/step-up"));
+    assert_eq!(
+        farebox.text("select (select count(*) from topup) + (select count(*) from method_setup) || ''").await,
+        "0"
+    );
+    // Buying once keeps nothing, so nobody is asked.
+    let bought = ada.post(&token, "/credits/topups", &order[..3]).await;
+    assert_eq!(bought.status, 200, "{}", bought.body);
+    assert_eq!(ada.submit("/step-up", "/step-up", &[("password", PASSWORD)]).await.status, 303);
+    shop.keep(&mut ada, "card").await;
+    let saved = shop.start(&mut ada, "20", "card", true).await;
+    shop.stripe.pay(&saved.session, PayAs::Succeed).expect("a payment");
+    becomes(&farebox, KEPT, "1").await;
+}
+
 /// Whether Stripe has forgotten every customer, and with each the ways to pay.
 fn is_forgotten(shop: &Shop) -> bool {
     let customers = shop.stripe.objects("customer");

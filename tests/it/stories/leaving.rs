@@ -266,3 +266,125 @@ async fn whoever_manages_hears_in_time_of_keys_that_will_stop() {
     assert!(matches!(farebox.chat(&key, "sandbox/free", "hi", json!({})).await.status().as_u16(), 401 | 403));
     assert!(farebox.cli(&["audit", "verify"]).await.status.success());
 }
+
+const LATER: &str = "lovelace@example.org";
+
+async fn is(farebox: &Farebox, query: &'static str, wanted: &str) {
+    for _ in 0..100 {
+        if farebox.text(query).await == wanted {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(farebox.text(query).await, wanted, "{query}");
+}
+
+/// In which tables, and in how many rows of each, a text stands.
+async fn known_in(farebox: &Farebox, text: &str) -> Vec<String> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where c.relkind = 'r' and n.nspname in ('public', 'graphile_worker') order by 1",
+    )
+    .fetch_all(&farebox.pool)
+    .await
+    .expect("tables");
+    assert!(tables.len() > 20);
+    let mut found = Vec::new();
+    for table in tables {
+        let count = format!("select count(*) from {table} t where strpos(lower(t::text), lower($1)) > 0");
+        let rows: i64 =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(count)).bind(text).fetch_one(&farebox.pool).await.expect("a count");
+        if rows > 0 {
+            found.push(format!("{table} {rows}"));
+        }
+    }
+    found
+}
+
+async fn moves_to(farebox: &Farebox, visitor: &mut Visitor<'_>, email: &str) {
+    visitor.submit("/settings/email", "/settings/email", &[("email", email)]).await;
+    let link = crate::support::visitor::mailed_link(farebox, email).await;
+    let token = link.split_once("token=").map(|(_, token)| token.to_owned()).expect("a token");
+    let done = visitor.submit(&link, "/email/confirm", &[("token", &token)]).await;
+    assert_eq!(done.status, 303, "{}", done.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_wrote_to_somebody_is_erased_at_every_address_they_had() {
+    let farebox = Farebox::start().await;
+    let mut bob = Visitor::member(&farebox, "bob@example.com", PASSWORD).await;
+    team::create(&mut bob, "Difference Engines").await;
+    // Invited before there is an account: sent twice, and taken back; then declined.
+    team::invite(&mut bob, EMAIL, "member").await;
+    run(&farebox, "update invitation set sent_at = now() - interval '1 day'").await;
+    let id: uuid::Uuid = sqlx::query_scalar("select id from invitation").fetch_one(&farebox.pool).await.expect("one");
+    let one = format!("/settings/members/invitations/{}", farebox::base::ids::InvitationId(id));
+    for what in ["resend", "revoke"] {
+        assert_eq!(bob.submit("/settings/members", &format!("{one}/{what}"), &[]).await.status, 303);
+    }
+    let mut ada = Visitor::member(&farebox, EMAIL, PASSWORD).await;
+    team::invite(&mut bob, EMAIL, "billing").await;
+    assert_eq!(team::answer(&farebox, &mut ada, EMAIL, "decline").await.status, 200);
+    let told = "select string_agg(action, ' ' order by seq) from audit_entry where target_kind = 'invitation'";
+    let actions = "member.invited member.invitation_resent member.invitation_revoked member.invited \
+                   member.invitation_declined";
+    assert_eq!(farebox.text(told).await, actions);
+    // Another address, at which she joins. Somebody new gets the one that she had, and is invited at it.
+    moves_to(&farebox, &mut ada, LATER).await;
+    team::bring_in(&farebox, &mut bob, &mut ada, LATER, "member").await;
+    let mut dan = Visitor::member(&farebox, EMAIL, PASSWORD).await;
+    team::invite(&mut bob, EMAIL, "admin").await;
+    assert!(known_in(&farebox, LATER).await.len() > 3);
+
+    let gone = ada.submit("/settings/delete", "/settings/delete", &[("typed", LATER)]).await;
+    assert_eq!(gone.location, "/account/leaving", "{}", gone.body);
+    a_week_passes(&farebox).await;
+    is(&farebox, "select count(*)::text from account_deletion where erased_at is not null", "1").await;
+    assert_eq!(known_in(&farebox, LATER).await, Vec::<String>::new());
+    // What is left of the first address is Dan's: his row, his mails, his invitation, and two entries of logs about them.
+    let dans = known_in(&farebox, EMAIL).await;
+    let dans: Vec<&str> = dans.iter().map(String::as_str).collect();
+    assert!(dans.contains(&"public.person 1") && dans.contains(&"public.invitation 1"), "{dans:?}");
+    let mails = "select string_agg(kind, ' ' order by id) from mail where recipient = 'ada@example.com'";
+    assert_eq!(farebox.text(mails).await, "verify_email invitation");
+    let named = "select string_agg(action, ' ' order by seq) from audit_entry
+                 where target_kind = 'invitation' and personal like '%ada@example.com%'";
+    assert_eq!(farebox.text(named).await, "member.invited");
+    assert_eq!(farebox.text(told).await, format!("{actions} member.invited member.invited"), "the log itself is whole");
+    assert_eq!(team::answer(&farebox, &mut dan, EMAIL, "accept").await.location, "/");
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_organization_that_nobody_is_left_in_ends_with_the_account() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, EMAIL, PASSWORD).await;
+    team::create(&mut ada, "Analytical Engines").await;
+    let text = team::key(&mut ada, "Nightly of Ada").await;
+    let key = crate::support::Key { text, org: String::new(), id: String::new() };
+    let details = [("name", "Lovelace Works"), ("email", "books@ada.example"), ("country", "GB")];
+    let saved = ada.submit("/settings/billing", "/settings/billing", &details).await;
+    assert_eq!(saved.status, 303, "{}", saved.body);
+    let page = ada.get("/settings/delete").await.body;
+    assert!(page.contains("Analytical Engines") && page.contains("nobody else is there"), "{page}");
+    assert_eq!(delete(&mut ada).await.location, "/account/leaving");
+    // Nothing ends before the week is over, so that it can be kept.
+    assert_eq!(farebox.text("select count(*)::text from org where delete_after is not null").await, "0");
+    a_week_passes(&farebox).await;
+    is(&farebox, "select name from org where kind = 'team'", "Deleted organization").await;
+    // What the organization and the key were called stands in its log, which says that they were made; nobody is named there.
+    for text in ["Analytical Engines", "Nightly of Ada"] {
+        assert_eq!(known_in(&farebox, text).await, ["public.audit_entry 1"], "{text}");
+    }
+    for text in ["Lovelace Works", "ada.example", EMAIL] {
+        assert_eq!(known_in(&farebox, text).await, Vec::<String>::new(), "{text}");
+    }
+    assert!(matches!(farebox.chat(&key, "sandbox/free", "hi", json!({})).await.status().as_u16(), 401 | 403));
+    let ended = "select string_agg(e.action, ' ' order by e.seq) from audit_entry e join org o on o.id = e.chain_id
+                 where o.kind = 'team' and e.actor_kind = 'system'";
+    assert_eq!(farebox.text(ended).await, "member.left organization.deletion_asked organization.deleted");
+    let members = "select count(*)::text from membership m join org o on o.id = m.org_id where o.kind = 'team'";
+    assert_eq!(farebox.text(members).await, "0");
+    farebox.books_are_clean().await;
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
+}

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::support::fake_smtp::{FakeSmtp, Mood};
-use crate::support::visitor::Visitor;
-use crate::support::{Farebox, Options};
+use crate::support::visitor::{Visitor, between, mailed_link};
+use crate::support::{Farebox, Options, team};
 
 const EMAIL: &str = "ada@example.com";
 const SIGN_UP: [(&str, &str); 3] = [("name", "Ada"), ("email", EMAIL), ("password", "correct horse battery")];
@@ -114,4 +114,126 @@ async fn a_mail_whose_last_try_dies_with_its_process_is_a_dead_letter() {
     farebox.kill();
     let (ok, listed) = cli(&farebox, &["mail", "dead"]).await;
     assert!(ok && listed.contains("a…@example.com"), "{listed}");
+}
+
+/// Waits until a mail of every kind is there, and gives the text and the HTML of one of each.
+async fn one_of_each(farebox: &Farebox, kinds: &[&str]) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    for _ in 0..100 {
+        found = sqlx::query_as("select distinct on (kind) kind, text_body, html_body from mail order by kind, id desc")
+            .fetch_all(&farebox.pool)
+            .await
+            .expect("mails");
+        if kinds.iter().all(|kind| found.iter().any(|(one, ..): &(String, String, String)| one == kind)) {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{kinds:?} are not all in {:?}", found.iter().map(|(kind, ..)| kind).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_mail_has_two_parts_that_say_the_same_and_one_thing_to_do() {
+    let farebox = Farebox::start().await;
+    let password = "correct horse battery";
+    let mut ada = Visitor::member(&farebox, EMAIL, password).await;
+    let mut bob = Visitor::member(&farebox, "bob@example.com", password).await;
+    team::create(&mut ada, "Analytical Engines").await;
+    team::bring_in(&farebox, &mut ada, &mut bob, "bob@example.com", "member").await;
+    let bobs = format!("/settings/members/{}", team::person(&farebox, "bob@example.com").await);
+    ada.submit(&bobs, &format!("{bobs}/role"), &[("role", "admin")]).await;
+    ada.submit(&format!("{bobs}/remove"), &format!("{bobs}/remove"), &[]).await;
+    // Another address of hers, somebody who forgot a password, and a browser that was not seen before.
+    ada.submit("/settings/email", "/settings/email", &[("email", "later@example.com")]).await;
+    let link = mailed_link(&farebox, "later@example.com").await;
+    let token = between(&format!("{link}&"), "token=", "&");
+    ada.submit(&link, "/email/confirm", &[("token", &token)]).await;
+    let mut phone = Visitor::new(&farebox);
+    phone.submit("/recover", "/recover", &[("email", "bob@example.com")]).await;
+    let form = [("email", "bob@example.com"), ("password", password)];
+    let token = phone.token("/sign-in").await;
+    let mut fields = vec![("csrf_token", token.as_str())];
+    fields.extend(form);
+    let request = farebox.http.post(farebox.url("/sign-in")).header("user-agent", "Firefox/140.0 Linux").form(&fields);
+    assert_eq!(phone.send(request).await.status, 303);
+    crate::support::authenticator::enrol(&mut bob).await;
+    let kinds = [
+        "verify_email",
+        "recover",
+        "confirm_email",
+        "email_changed",
+        "new_device",
+        "invitation",
+        "role_changed",
+        "removed",
+        "two_factor_on",
+    ];
+    for (kind, text, html) in one_of_each(&farebox, &kinds).await {
+        let actions: Vec<&str> = html.split("<a class=\"action\" href=\"").skip(1).collect();
+        assert_eq!((actions.len(), html.matches("<a ").count()), (1, 1), "{kind}: {html}");
+        let link = actions[0].split('"').next().unwrap_or_default().replace("&#38;", "&").replace("&amp;", "&");
+        assert!(link.starts_with("http") && text.contains(&link), "{kind}: {link} is not in {text}");
+        // The link stands on a line of its own, once, and the text has no markup.
+        assert_eq!(text.lines().filter(|line| line.trim() == link).count(), 1, "{kind}: {text}");
+        assert!(!text.contains("</") && !text.contains("&#"), "{kind}: {text}");
+        let plain = |text: &str| {
+            // Without what is marked up in a sentence.
+            let text: String =
+                text.split('<').map(|part| part.split_once('>').map_or(part, |(_, rest)| rest)).collect();
+            let text = text.replace("&#39;", "'").replace("&#34;", "\"").replace("&amp;", "&").replace("&#38;", "&");
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        // Each sentence of the text is in the HTML; two mails have words of their own around their link.
+        let own = matches!(kind.as_str(), "verify_email" | "recover");
+        for line in text.lines().filter(|_| !own).map(plain).filter(|line| line.len() > 40 && !line.starts_with("http"))
+        {
+            assert!(plain(&html).contains(&line), "{kind}: {line} is not in {html}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_event_twice_is_one_mail() {
+    use farebox::mail::{Kind, NewMail, enqueue};
+    let smtp = FakeSmtp::start(Mood::Takes).await;
+    let farebox = start(&smtp).await;
+    let mail = |subject: &str| NewMail {
+        event: "a test:1".to_owned(),
+        kind: Kind::NewDevice,
+        to: EMAIL.parse().expect("an address"),
+        subject: subject.to_owned(),
+        text: "Once.".to_owned(),
+        html: "<p>Once.</p>".to_owned(),
+    };
+    // By two processes at once, and again after it was sent.
+    let (mut one, mut two) = (farebox.pool.begin().await.expect("one"), farebox.pool.begin().await.expect("two"));
+    enqueue(&mut one, mail("First")).await.expect("written");
+    let second = async {
+        enqueue(&mut two, mail("Second")).await.expect("no error");
+        two.commit().await.expect("committed");
+    };
+    let first = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        one.commit().await.expect("committed");
+    };
+    tokio::join!(first, second);
+    for _ in 0..100 {
+        if farebox.text("select count(sent_at)::text from mail").await == "1" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut again = farebox.pool.begin().await.expect("a transaction");
+    enqueue(&mut again, mail("Third")).await.expect("no error");
+    again.commit().await.expect("committed");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(
+        farebox.text("select string_agg(subject || ' ' || (sent_at is not null), ',') from mail").await,
+        "First true"
+    );
+    assert_eq!(
+        farebox.text("select count(*)::text from graphile_worker._private_jobs where key like 'mail:%'").await,
+        "0"
+    );
+    assert_eq!(smtp.taken().len(), 1);
 }

@@ -68,6 +68,12 @@ async fn a_picture_is_made_anew_shown_and_removed() {
     let removed = ada.submit("/settings/profile", "/settings/picture/remove", &[]).await;
     assert_eq!(removed.status, 303);
     assert!(!ada.get("/keys").await.body.contains("/pictures/"));
+    // Each change stands in her own log; removing what is not there is none.
+    assert_eq!(ada.submit("/settings/profile", "/settings/picture/remove", &[]).await.status, 303);
+    let noted = "select string_agg(e.action || ' ' || (e.chain_id = p.id)::text, ' ') from audit_entry e
+                 join person p on p.id = e.actor_id where e.action like '%picture%'";
+    assert_eq!(farebox.text(noted).await, ["account.picture_changed true"; 3].join(" "));
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::super::pages::{HERE, NO_PASSKEYS, back};
 use crate::accounts::passkeys::{self, AddError};
 use crate::accounts::two_factor::pages::asked;
-use crate::accounts::{Device, Factors, Links, Recent, two_factor};
+use crate::accounts::{Device, Factors, Links, Recent, lock_ways_in, two_factor};
 use crate::base::ids::PasskeyId;
 use crate::orgs::Member;
 use crate::web::views::Field;
@@ -146,9 +146,18 @@ pub async fn remove(
     let id: PasskeyId = path.parse().map_err(|_| PageError::NotFound)?;
     let origin = client::origin(&app, &request);
     let mut tx = app.db.begin().await?;
+    // Somebody else's is not there, whatever their own are to them.
+    if !passkeys::list(&mut tx, person.0.person().id).await?.iter().any(|passkey| passkey.id == id) {
+        return Err(PageError::NotFound);
+    }
     if two_factor::is_last_factor(&mut tx, person.0.person().id).await? {
         let told = "This passkey is your second factor, so it stays. Add another one or an app first, or switch two-factor \
                     sign-in off.";
+        return Ok(back(&app, false, told));
+    }
+    if lock_ways_in(&mut tx, person.0.person().id).await?.is_last() {
+        let told = "This passkey is your only way to sign in, so it stays. Add a password, another passkey or a linked account \
+                    first.";
         return Ok(back(&app, false, told));
     }
     if !passkeys::remove(&mut tx, &Links::of(&app), person.0.person(), id, &origin).await? {
