@@ -123,7 +123,7 @@ impl Settler {
     pub fn start(handle: &Handle, pool: PgPool, spool: Spool) -> Settler {
         let desk = Arc::new(Desk::new(handle, pool, spool));
         let worker = Arc::clone(&desk);
-        let run = move |jobs: Arc<Vec<Arc<Job>>>, alone| Arc::clone(&worker).settle_or_spool(jobs, alone);
+        let run = move |jobs: Arc<Vec<Arc<Job>>>| Arc::clone(&worker).settle_or_spool(jobs);
         // A settlement that nobody waits for is done all the same.
         let group = GroupCommit::start(handle, MAX_BATCH, run, |_, _| {});
         handle.spawn(replay::forever(Arc::clone(&desk)));

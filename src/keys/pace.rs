@@ -56,7 +56,7 @@ impl Pace {
     /// `pool` may commit without waiting for the disk.
     #[must_use]
     pub fn start(handle: &Handle, pool: PgPool) -> Pace {
-        let run = move |asks: Arc<Vec<Ask>>, _| {
+        let run = move |asks: Arc<Vec<Ask>>| {
             let pool = pool.clone();
             async move { std::future::ready(begin_all(&pool, &asks).await) }
         };

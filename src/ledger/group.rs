@@ -1,8 +1,8 @@
 //! Group commit: jobs that arrive together run in one transaction, fairly between organizations.
 //!
 //! An idle worker takes a job at once; while it is busy, others gather behind it and form the next batch. A batch has a
-//! price of its own, though, and where a thousand jobs come in a second a worker that is fast makes a batch of each
-//! handful. So from there on it waits a few milliseconds for what is about to come; below, there is no timer.
+//! price of its own, though, and a worker that is fast makes one of each handful. So where two thousand jobs come in a
+//! second, it waits a moment for those that are about to come; below that, there is no timer.
 //!
 //! A batch has two parts: what must not run beside the next batch, and what may. The second part waits, for the disk
 //! for example, while the worker goes on as soon as enough jobs wait to be worth a batch.
@@ -21,10 +21,10 @@ use crate::base::ids::OrgId;
 const MAX_WAITING: usize = 8_192;
 /// Batches whose second part may run at once; then the worker waits for one of them.
 const MAX_UNFINISHED: usize = 32;
-/// How long jobs are gathered at most, and by which time the rate at which they come says how many to wait for.
-const GATHER: Duration = Duration::from_millis(4);
 /// What a timer can tell apart.
 const TICK: Duration = Duration::from_millis(1);
+/// Ticks that jobs are gathered at most. What comes in that time, at the rate of late, is what is waited for.
+const TICKS: u32 = 2;
 /// Fewer to wait for are not worth a wait.
 const WORTH_A_WAIT: usize = 4;
 /// Jobs that are worth a batch of their own while another one is unfinished; fewer wait until none is, for a batch has a
@@ -48,10 +48,6 @@ impl<J, R> Clone for GroupCommit<J, R> {
     }
 }
 
-/// Whether a batch keeps nobody waiting, whatever it waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Alone(pub bool);
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GroupError {
     #[error("too many calls are waiting")]
@@ -61,12 +57,11 @@ pub enum GroupError {
 }
 
 impl<J: Send + Sync + 'static, R: Send + 'static> GroupCommit<J, R> {
-    /// Starts the worker. `run` gets at most `max_batch` jobs, and whether they are alone: nobody waits behind them, and no
-    /// batch is unfinished. What it returns is awaited beside the next batch, and
+    /// Starts the worker. `run` gets at most `max_batch` jobs. What it returns is awaited beside the next batch, and
     /// answers each job, in order; `orphaned` gets the results that nobody waits for any more.
     pub fn start<Run, Fut, Rest, Orphaned>(handle: &Handle, max_batch: usize, run: Run, orphaned: Orphaned) -> Self
     where
-        Run: Fn(Arc<Vec<J>>, Alone) -> Fut + Send + Sync + 'static,
+        Run: Fn(Arc<Vec<J>>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Rest> + Send + 'static,
         Rest: Future<Output = Vec<R>> + Send + 'static,
         Orphaned: Fn(&J, R) + Send + Sync + 'static,
@@ -98,7 +93,7 @@ async fn work<J, R, Run, Fut, Rest, Orphaned>(
 ) where
     J: Send + Sync + 'static,
     R: Send + 'static,
-    Run: Fn(Arc<Vec<J>>, Alone) -> Fut,
+    Run: Fn(Arc<Vec<J>>) -> Fut,
     Fut: Future<Output = Rest>,
     Rest: Future<Output = Vec<R>> + Send + 'static,
     Orphaned: Fn(&J, R) + Send + Sync + 'static,
@@ -118,7 +113,7 @@ async fn work<J, R, Run, Fut, Rest, Orphaned>(
         }
         drain(&mut receiver, &mut queues);
         let wanted = rate.in_a_moment(Instant::now());
-        for _ in 0..GATHER.div_duration_f64(TICK) as usize {
+        for _ in 0..TICKS {
             if wanted < WORTH_A_WAIT || queues.len + receiver.len() >= wanted {
                 break;
             }
@@ -140,8 +135,7 @@ async fn work<J, R, Run, Fut, Rest, Orphaned>(
         let (jobs, replies): (Vec<J>, Vec<_>) = queues.take(max_batch).into_iter().map(|e| (e.job, e.reply)).unzip();
         rate.add(jobs.len(), Instant::now());
         let jobs = Arc::new(jobs);
-        let alone = unfinished.available_permits() + 1 == MAX_UNFINISHED && queues.is_empty() && receiver.is_empty();
-        let rest = run(Arc::clone(&jobs), Alone(alone)).await;
+        let rest = run(Arc::clone(&jobs)).await;
         let orphaned = Arc::clone(&orphaned);
         let turn = Turn { permit: Some(turn), finished: Arc::clone(&finished) };
         tokio::spawn(async move {
@@ -176,10 +170,10 @@ impl Rate {
         self.recent += jobs as f64;
     }
 
-    /// Jobs that come within [`GATHER`], at most [`ENOUGH`].
+    /// Jobs that come within [`TICKS`], at most [`ENOUGH`].
     fn in_a_moment(&mut self, now: Instant) -> usize {
         self.forget(now);
-        let expected = self.recent * GATHER.div_duration_f64(Rate::MEMORY);
+        let expected = self.recent * (TICK * TICKS).div_duration_f64(Rate::MEMORY);
         (expected as usize).min(ENOUGH)
     }
 
@@ -293,34 +287,12 @@ mod tests {
             rate.add(5, at(millisecond));
         }
         let wanted = rate.in_a_moment(at(600));
-        assert!((17..=21).contains(&wanted), "{wanted} of some twenty in four milliseconds");
+        assert!((8..=11).contains(&wanted), "{wanted} of some ten in two milliseconds");
         for millisecond in 600..900 {
             rate.add(100, at(millisecond));
         }
         assert_eq!(rate.in_a_moment(at(900)), ENOUGH);
         assert!(rate.in_a_moment(at(2_000)) < WORTH_A_WAIT, "those of before are forgotten");
-    }
-
-    #[tokio::test]
-    async fn a_batch_is_alone_when_nobody_waits_for_it_to_end() {
-        let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-        let told = seen.clone();
-        let group = GroupCommit::start(
-            &Handle::current(),
-            1,
-            move |jobs: Arc<Vec<u32>>, Alone(alone)| {
-                told.lock().map(|mut told| told.push((jobs[0], alone))).ok();
-                async move { std::future::ready(jobs.to_vec()) }
-            },
-            |_, _| {},
-        );
-        let org = OrgId::fresh();
-        assert_eq!(group.submit(org, 1).await, Ok(1));
-        // Both are there before the worker takes the first of them.
-        let (first, second) = tokio::join!(group.submit(org, 2), group.submit(org, 3));
-        assert_eq!((first, second), (Ok(2), Ok(3)));
-        let seen = seen.lock().expect("no panic").clone();
-        assert_eq!(seen[..2], [(1, true), (2, false)]);
     }
 
     #[tokio::test]
@@ -330,7 +302,7 @@ mod tests {
         let group = GroupCommit::start(
             &Handle::current(),
             64,
-            move |jobs: Arc<Vec<u32>>, _| {
+            move |jobs: Arc<Vec<u32>>| {
                 seen.lock().map(|mut sizes| sizes.push(jobs.len())).ok();
                 async move {
                     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -352,7 +324,7 @@ mod tests {
         let group = GroupCommit::start(
             &Handle::current(),
             ENOUGH,
-            move |jobs: Arc<Vec<u32>>, _| {
+            move |jobs: Arc<Vec<u32>>| {
                 let mut released = released.clone();
                 async move {
                     async move {

@@ -30,7 +30,7 @@ mod transfer;
 mod watch;
 
 pub use account::{HouseAccount, processor_account};
-pub use group::{Alone, GroupCommit, GroupError};
+pub use group::{GroupCommit, GroupError};
 pub use hold::{Byok, ExpiredHold, Granted, Refused, Want, Window};
 pub use meter::{Limits, MeterKind, MeterState, Spent};
 pub use open::{create_meter, open_credit, set_limits};

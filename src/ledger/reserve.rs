@@ -35,7 +35,7 @@ impl Desk {
     pub fn start(handle: &Handle, pool: PgPool, config: DeskConfig) -> Desk {
         let (releases, handle_of_releases) = (pool.clone(), handle.clone());
         let counter = Arc::new(Counter { lane: Lane::new(pool.clone()), pool, config });
-        let run = move |wants: Arc<Vec<Want>>, _| {
+        let run = move |wants: Arc<Vec<Want>>| {
             let counter = Arc::clone(&counter);
             async move { std::future::ready(counter.reserve_all(&wants).await) }
         };

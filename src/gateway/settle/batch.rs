@@ -15,13 +15,13 @@ use super::super::figures;
 use super::super::spool::Spool;
 use super::allowance::Allowances;
 use super::flush::{Flusher, Life};
-use super::together::{Commit, settle_together};
+use super::together::settle_together;
 use super::{Durable, Receipt, Settlement};
 use crate::activity::{Extra, UsageRow};
 use crate::base::Usd;
 use crate::base::ids::{CallId, MeterId, OrgId, TransferId};
 use crate::db::Lane;
-use crate::ledger::{Alone, Ending};
+use crate::ledger::Ending;
 
 /// A batch that is not committed after so long goes to the spool.
 const MAX_WAIT: Duration = Duration::from_secs(3);
@@ -109,15 +109,11 @@ impl Desk {
     pub async fn settle_or_spool(
         self: Arc<Desk>,
         jobs: Arc<Vec<Arc<Job>>>,
-        Alone(alone): Alone,
     ) -> impl Future<Output = Vec<Option<Receipt>>> + Send + 'static {
         let life = self.life();
-        // Nobody is kept waiting by a commit that waits for the disk, and it saves the round trip of the flush.
-        let commit = if alone { Commit::OnDisk } else { Commit::Quick };
-        let settled = self.settle(&jobs, commit).await;
+        let settled = self.settle(&jobs).await;
         async move {
             let durable = match settled {
-                Ok(results) if commit == Commit::OnDisk => Ok(results),
                 Ok(results) => self.flush(life).await.map(|()| results),
                 Err(failure) => Err(failure),
             };
@@ -185,18 +181,18 @@ impl Desk {
     }
 
     /// Settles a batch in one transaction; where one of it cannot be written, each in its own. The results stand
-    /// in the order of the jobs. After a quick commit they are durable only after a [`Desk::flush`].
+    /// in the order of the jobs. They are durable only after a [`Desk::flush`].
     ///
     /// # Errors
     /// `Away` when the database did not answer in time; nothing is known then about any of the batch.
-    pub async fn settle(&self, jobs: &[Arc<Job>], commit: Commit) -> Result<Vec<Result<Receipt, Failure>>, Failure> {
+    pub async fn settle(&self, jobs: &[Arc<Job>]) -> Result<Vec<Result<Receipt, Failure>>, Failure> {
         if self.rests() {
             return Err(Failure::Away("it failed a moment ago".into()));
         }
-        let settled = match self.patiently(jobs, commit).await {
+        let settled = match self.patiently(jobs).await {
             Err(Failure::Data(error)) if jobs.len() > 1 => {
                 tracing::error!(%error, calls = jobs.len(), "a batch cannot be written; trying its calls one by one");
-                self.one_by_one(jobs, commit).await
+                self.one_by_one(jobs).await
             }
             Err(Failure::Data(error)) => {
                 let ids: Vec<String> = jobs.iter().map(|job| job.id().1.to_string()).collect();
@@ -211,10 +207,10 @@ impl Desk {
         settled
     }
 
-    async fn one_by_one(&self, jobs: &[Arc<Job>], commit: Commit) -> Result<Vec<Result<Receipt, Failure>>, Failure> {
+    async fn one_by_one(&self, jobs: &[Arc<Job>]) -> Result<Vec<Result<Receipt, Failure>>, Failure> {
         let mut results = Vec::with_capacity(jobs.len());
         for job in jobs {
-            match self.patiently(std::slice::from_ref(job), commit).await {
+            match self.patiently(std::slice::from_ref(job)).await {
                 Ok(mut one) => results.append(&mut one),
                 Err(Failure::Data(error)) => {
                     tracing::error!(%error, call = %job.id().1, "a settlement cannot be written");
@@ -227,11 +223,11 @@ impl Desk {
     }
 
     /// Tries again after a lost race, within the time that a batch has.
-    async fn patiently(&self, jobs: &[Arc<Job>], commit: Commit) -> Result<Vec<Result<Receipt, Failure>>, Failure> {
+    async fn patiently(&self, jobs: &[Arc<Job>]) -> Result<Vec<Result<Receipt, Failure>>, Failure> {
         let tries = async {
             let mut conflicts = 0;
             loop {
-                match settle_together(&self.pool, &self.lane, &self.allowances, jobs, commit).await {
+                match settle_together(&self.pool, &self.lane, &self.allowances, jobs).await {
                     Err(error) if is_conflict(&error) && conflicts < MAX_CONFLICTS => conflicts += 1,
                     other => return other.map_err(failure),
                 }

@@ -8,7 +8,6 @@ use metrics::counter;
 
 use super::Settlement;
 use super::batch::{Desk, Failure, Job};
-use super::together::Commit;
 use crate::gateway::spool::{Contents, Sealed};
 
 /// Between two looks at the spool.
@@ -111,7 +110,7 @@ async fn replay_batch(desk: &Desk, lines: &[String]) -> anyhow::Result<(usize, V
     if jobs.is_empty() {
         return Ok((0, dead));
     }
-    let results = desk.settle(&jobs, Commit::Quick).await.map_err(|failure| anyhow!(failure))?;
+    let results = desk.settle(&jobs).await.map_err(|failure| anyhow!(failure))?;
     let mut settled = 0;
     for (result, line) in results.into_iter().zip(of_jobs) {
         match result {

@@ -19,49 +19,24 @@ use crate::ledger::{self, ByokChange, Changes, CreditChange, Ending, MeterChange
 /// Waits for the disk, whatever the pool's own setting is.
 const BEGIN: &str = "begin; set local synchronous_commit = on";
 
-/// When a batch that is settled at once returns. What is settled step by step is always on the disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Commit {
-    /// When it is committed; somebody has to flush.
-    Quick,
-    /// When it is on the disk of the database.
-    OnDisk,
-}
-
-impl Commit {
-    /// As the setting of Postgres.
-    const fn synchronous(self) -> &'static str {
-        match self {
-            Commit::Quick => "off",
-            Commit::OnDisk => "on",
-        }
-    }
-}
-
 /// Settles a batch: at once where every call is as it was admitted, else step by step.
 pub async fn settle_together(
     pool: &PgPool,
     lane: &Lane,
     allowances: &Allowances,
     jobs: &[Arc<Job>],
-    commit: Commit,
 ) -> Result<Vec<Result<Receipt, Failure>>, sqlx::Error> {
     histogram!("farebox_settle_batch_size").record(f64::from(u32::try_from(jobs.len()).unwrap_or(u32::MAX)));
-    match at_once(lane, allowances, jobs, commit).await? {
+    match at_once(lane, allowances, jobs).await? {
         Some(receipts) => Ok(receipts.into_iter().map(Ok).collect()),
         None => step_by_step(pool, allowances, jobs).await,
     }
 }
 
-/// The whole batch in one round trip, and without a wait for the disk if `commit` says so: what it comes to is worked out here, and a function
+/// The whole batch in one round trip and without a wait for the disk: what it comes to is worked out here, and a function
 /// of `migrations/0028_calls.sql` writes it if every hold is there as it was granted and no call has a row yet. `None`
 /// when anything is different; nothing was written then.
-async fn at_once(
-    lane: &Lane,
-    allowances: &Allowances,
-    jobs: &[Arc<Job>],
-    commit: Commit,
-) -> Result<Option<Vec<Receipt>>, sqlx::Error> {
+async fn at_once(lane: &Lane, allowances: &Allowances, jobs: &[Arc<Job>]) -> Result<Option<Vec<Receipt>>, sqlx::Error> {
     let mut seen = HashSet::with_capacity(jobs.len());
     if !jobs.iter().all(|job| seen.insert(job.id())) {
         return Ok(None);
@@ -101,7 +76,7 @@ async fn at_once(
     }
     let lines = activity::lines(&mut rows);
     let mut conn = lane.take().await?;
-    let settled = write(&mut conn, &lines, (count_of_ended, &changes, &own), commit).await?;
+    let settled = write(&mut conn, &lines, count_of_ended, &changes, &own).await?;
     lane.keep(conn);
     if !settled {
         return Ok(None);
@@ -116,27 +91,25 @@ async fn at_once(
 async fn write(
     conn: &mut PgConnection,
     lines: &Lines<'_>,
-    (ended, changes, own): (i32, &Changes, &[OwnChange]),
-    commit: Commit,
+    ended: i32,
+    changes: &Changes,
+    own: &[OwnChange],
 ) -> Result<bool, sqlx::Error> {
     if own.is_empty() && changes.byok.is_empty() && lines.details.is_empty() && lines.units.is_empty() {
         return sqlx::query_scalar!(
-            r#"select case when settle_calls($1, $2, $3, $4, $5, $6)
-                then set_config('synchronous_commit', $7, true) = $7 else false end as "settled!""#,
+            r#"select settle_calls($1, $2, $3, $4, $5, $6) as "settled!""#,
             &lines.usage as &[UsageLine<'_>],
             ended,
             &changes.credits as &[CreditChange],
             &changes.meters as &[MeterChange],
             &changes.transfers as &[TransferLine],
             &lines.hours as &[HourLine<'_>],
-            commit.synchronous(),
         )
         .fetch_one(conn)
         .await;
     }
     sqlx::query_scalar!(
-        r#"select case when settle_unit_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-            then set_config('synchronous_commit', $12, true) = $12 else false end as "settled!""#,
+        r#"select settle_unit_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) as "settled!""#,
         &lines.usage as &[UsageLine<'_>],
         ended,
         &changes.credits as &[CreditChange],
@@ -148,7 +121,6 @@ async fn write(
         &lines.details as &[UsageDetail],
         &lines.hour_details as &[HourDetail<'_>],
         &lines.units as &[UsageUnits],
-        commit.synchronous(),
     )
     .fetch_one(conn)
     .await
