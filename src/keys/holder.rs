@@ -71,9 +71,7 @@ pub fn refused(key: &Key, found: &Found, above: Above, now: DateTime<Utc>) -> &'
         }
         KeyState::Active => match above {
             Above::BudgetUsedUp => "A budget that this key shares with others is used up. Calls are refused.",
-            Above::NoCredits => {
-                "The organization has no credits left. Calls of models that cost something are refused."
-            }
+            Above::NoCredits => "The organization has no credits left. Calls that are paid with credits are refused.",
             Above::Open => "",
         },
     }

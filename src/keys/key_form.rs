@@ -157,10 +157,12 @@ impl KeyForm {
         }
     }
 
-    /// Whether its end is one of those that are offered.
+    /// Whether its end is one of those that are offered; that of before only where there is one.
     #[must_use]
-    pub fn names_an_end(&self) -> bool {
-        self.expires == KEEP || self.expires == ON || LIFETIMES.iter().any(|(word, ..)| *word == self.expires)
+    pub fn names_an_end(&self, against: &Reading<'_>) -> bool {
+        (self.expires == KEEP && against.kept.is_some())
+            || self.expires == ON
+            || LIFETIMES.iter().any(|(word, ..)| *word == self.expires)
     }
 
     fn end(&self, against: &Reading<'_>) -> Result<Option<DateTime<Utc>>, String> {

@@ -116,7 +116,8 @@ impl Networks {
                     inner.iter().filter(|one| outer.iter().any(|wide| wide.covers(*one))).collect()
                 };
                 let mut common = within(&one, &other);
-                common.extend(within(&other, &one));
+                let more = within(&other, &one);
+                common.extend(more.into_iter().filter(|network| !one.iter().any(|mine| mine == *network)));
                 Some(Networks(common))
             }
             (one, other) => one.or(other),

@@ -169,8 +169,7 @@ pub async fn test(
     shelf: web::Data<Shelf>,
     terms: web::Data<Terms>,
     http: web::Data<HttpClient>,
-    _recent: Recent,
-    member: SettingsEditor,
+    (_recent, member): (Recent, SettingsEditor),
     slug: web::Path<String>,
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {

@@ -72,7 +72,9 @@ pub async fn send(
     }
     let chosen = keys.iter().find(|key| key.id.to_string() == form.key).ok_or(PageError::NotFound)?;
     let mut conn = member.tenant(&app).await?;
-    let caller = keys::caller(&mut conn, chosen, app.clock.now()).await?.ok_or(PageError::NotFound)?;
+    let caller = keys::caller(&mut conn, chosen, app.clock.now()).await?;
+    // What issued it may be bound to networks, too.
+    let caller = caller.filter(|caller| caller.rules.networks.is_none()).ok_or(PageError::NotFound)?;
     drop(conn);
     let mut body = json!({
         "model": format!("{}{}", form.model.trim(), page.reference),

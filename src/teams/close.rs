@@ -103,7 +103,7 @@ async fn delete(conn: &mut PgConnection, org: OrgId) -> Result<(), String> {
     if locked.is_none() || !orgs::is_due(conn, org).await.map_err(text)? {
         return Ok(());
     }
-    // Keys were refused for a week, so a hold that is left belongs to a call whose process died. The sweeper ends it.
+    // Keys are refused by now, mostly for a week, so a hold that is left ends soon: its call does, or the sweeper ends it.
     let credit = ledger::credit_state(conn, org).await.map_err(text)?;
     if !credit.held.is_zero() {
         return Err("calls of this organization are still open; it is tried again".to_owned());

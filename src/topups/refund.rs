@@ -180,6 +180,8 @@ pub async fn record_sent(
     if processor.returns() != Returns::ByHand {
         return Err(RefundError::NotByHand);
     }
+    // Two who write the same reference down, for two purchases, must not both find it unknown.
+    store::lock_refund_reference(&mut tx, &topup.processor, reference).await?;
     if store::refund_is_known(&mut tx, &topup.processor, reference).await? {
         return Err(RefundError::Known);
     }

@@ -135,13 +135,14 @@ pub async fn settle(
 }
 
 /// Whether what is seen of a dispute is newer than its row. One that has ended changes only when its money has moved
-/// again since, as when a bank decides anew; anything else is an old answer that comes late.
+/// again since, as when a bank decides anew, and an open one never by an answer from before its money moved last; anything
+/// else is an old answer that comes late.
 fn is_news(known: Option<&DisputeRow>, seen: &DisputeSeen) -> bool {
     let Some(row) = known else { return seen.state != DisputeState::Closed };
     match row.state.as_str() {
         same if same == seen.state.as_str() => false,
         "won" | "lost" | "closed" => seen.state != DisputeState::Inquiry && seen.moves > row.moves,
-        "open" => seen.state != DisputeState::Inquiry,
+        "open" => seen.state != DisputeState::Inquiry && seen.moves >= row.moves,
         _ => true,
     }
 }
@@ -274,6 +275,8 @@ mod tests {
             (Some(("inquiry", 0)), Open, 1, true),
             (Some(("open", 1)), Inquiry, 0, false),
             (Some(("open", 1)), Won, 1, true),
+            (Some(("open", 1)), Closed, 0, false),
+            (Some(("open", 3)), Won, 2, false),
             (Some(("won", 2)), Won, 2, false),
             (Some(("won", 2)), Open, 1, false),
             (Some(("won", 2)), Lost, 2, false),

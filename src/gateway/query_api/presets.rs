@@ -188,7 +188,7 @@ fn paged(query: Paged) -> Result<PageQuery, ApiError> {
     ),
 )]
 pub async fn list_presets(api: web::Data<QueryApi>, caller: AnyCaller, query: Paged) -> Result<HttpResponse, ApiError> {
-    let (query, caller) = (paged(query)?, caller.get());
+    let (query, caller) = (paged(query)?, reader(&caller)?);
     let (offset, limit) = (i64::from(query.offset()?), query.limit()?);
     let mut conn = api.tenant(caller).await?;
     let found = answered(presets::list(&mut conn, caller.org, Status::Active, offset, limit)).await?;
@@ -219,8 +219,9 @@ pub async fn get_preset(
     caller: AnyCaller,
     slug: web::Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut conn = api.tenant(caller.get()).await?;
-    let preset = find(&mut conn, caller.get(), &slug).await?;
+    let caller = reader(&caller)?;
+    let mut conn = api.tenant(caller).await?;
+    let preset = find(&mut conn, caller, &slug).await?;
     Ok(private(to_bytes(&PresetBody { data: whole(&mut conn, &preset).await? })?))
 }
 
@@ -254,8 +255,9 @@ pub async fn list_versions(
 ) -> Result<HttpResponse, ApiError> {
     let query = paged(query)?;
     let limit = query.limit()?;
-    let mut conn = api.tenant(caller.get()).await?;
-    let preset = find(&mut conn, caller.get(), &slug).await?;
+    let caller = reader(&caller)?;
+    let mut conn = api.tenant(caller).await?;
+    let preset = find(&mut conn, caller, &slug).await?;
     let newest = answered(presets::versions(&mut conn, preset.org, preset.id, None, 1)).await?;
     // Versions are numbered without gaps, so an offset is a number.
     let total_count = newest.first().map_or(0, |version| version.number);
@@ -290,8 +292,9 @@ pub async fn get_version(
 ) -> Result<HttpResponse, ApiError> {
     let (slug, version) = path.into_inner();
     let number: i32 = version.parse().map_err(|_| ApiError::not_found())?;
-    let mut conn = api.tenant(caller.get()).await?;
-    let preset = find(&mut conn, caller.get(), &slug).await?;
+    let caller = reader(&caller)?;
+    let mut conn = api.tenant(caller).await?;
+    let preset = find(&mut conn, caller, &slug).await?;
     let version = answered(presets::version(&mut conn, preset.org, preset.id, number)).await?;
     let version = version.ok_or_else(ApiError::not_found)?;
     Ok(private(to_bytes(&PresetVersionBody { data: PresetVersionInfo::of(&preset, &version) })?))
@@ -366,6 +369,16 @@ pub async fn write_preset(
     repeat.keep(&mut tx, StatusCode::OK, &answer).await?;
     answered(tx.commit()).await?;
     Ok(private(answer))
+}
+
+/// Whoever holds a key that was handed on may call with presets, but what they say is the organization's own.
+fn reader(caller: &AnyCaller) -> Result<&Caller, ApiError> {
+    let caller = caller.get();
+    if caller.handed_on {
+        let told = "This API key may not read the presets of its organization. Calls with it may name them.";
+        return Err(ApiError::forbidden(told));
+    }
+    Ok(caller)
 }
 
 async fn find(conn: &mut Transaction<'_, Postgres>, caller: &Caller, slug: &str) -> Result<Preset, ApiError> {

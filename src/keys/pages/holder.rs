@@ -14,7 +14,7 @@ use crate::catalog::Shelf;
 use crate::db;
 use crate::keys::authenticate::{AuthError, KeyCache};
 use crate::keys::extract::{forget_holder, held, keep_holder};
-use crate::keys::holder::{self, refused};
+use crate::keys::holder::{self, Above, refused};
 use crate::keys::key::{Key, KeyState};
 use crate::keys::shown::{bars, spent_by_window};
 use crate::keys::store;
@@ -55,7 +55,10 @@ pub async fn show(
     let windows = meter.map(spent_by_window).unwrap_or_default();
     let refused = refused(&key, &found, seen.above, now);
     let state = match key.state(now) {
-        KeyState::Active if !refused.is_empty() => Badge::new("warn", "ban", "Refused now"),
+        // Without credits, what costs none goes on.
+        KeyState::Active if !refused.is_empty() && seen.above != Above::NoCredits => {
+            Badge::new("warn", "ban", "Refused now")
+        }
         _ => state_badge(&key, meter, now),
     };
     html(&views::Holder {

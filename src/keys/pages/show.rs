@@ -9,7 +9,7 @@ use crate::catalog::Shelf;
 use crate::keys::key::Key;
 use crate::keys::key_form::KeyForm;
 use crate::keys::revoke::{self, EnableError};
-use crate::keys::rules::{Models, Networks, PerMinute};
+use crate::keys::rules::PerMinute;
 use crate::keys::shown::{bars, spent_by_window};
 use crate::keys::store::{self, Claim};
 use crate::ledger::{self, MeterState, Spent};
@@ -111,9 +111,14 @@ fn facts(key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>, viewer: View
 pub(in crate::keys) fn may_do(key: &Key, meter: Option<&MeterState>, viewer: Viewer) -> Vec<Fact> {
     let fact = |label: &str, value: String| Fact { label: label.to_owned(), value, mono: false };
     let rules = &key.rules;
-    let list = |all: Vec<String>, none: &str| if all.is_empty() { none.to_owned() } else { all.join(", ") };
-    let models = rules.models.iter().flat_map(Models::iter).map(str::to_owned).collect();
-    let networks = rules.networks.iter().flat_map(Networks::iter).map(|one| one.to_string()).collect();
+    let list = |some: Option<Vec<String>>, all: &str| match some {
+        None => all.to_owned(),
+        Some(none) if none.is_empty() => "None".to_owned(),
+        Some(some) => some.join(", "),
+    };
+    // What a key and its issuer may only both do can be nothing at all.
+    let models = rules.models.as_ref().map(|some| some.iter().map(str::to_owned).collect());
+    let networks = rules.networks.as_ref().map(|some| some.iter().map(|one| one.to_string()).collect());
     let pace = rules.per_minute.map(|calls: PerMinute| format!("{} a minute", calls.get()));
     let byok = meter.is_some_and(|meter| meter.include_byok);
     vec![

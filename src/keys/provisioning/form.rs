@@ -41,7 +41,7 @@ impl ProvisioningForm {
         let powers = Powers { manage: self.may_manage == "on", call: self.may_call == "on" };
         let told = if powers.manage || powers.call { "" } else { "Tick at least one of the two. No key was made." };
         let mut form = self.key.clone();
-        if !form.names_an_end() {
+        if !form.names_an_end(against) {
             DEFAULT_LIFETIME.clone_into(&mut form.expires);
         }
         match form.read(against) {

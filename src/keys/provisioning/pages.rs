@@ -321,6 +321,7 @@ pub async fn disable(
 /// `NotFound` for what is no provisioning key of this organization.
 pub async fn enable(
     app: web::Data<App>,
+    _recent: Recent,
     member: KeyManager,
     id: web::Path<String>,
     _form: Protected<EmptyForm>,
@@ -343,6 +344,7 @@ pub async fn enable(
 /// `NotFound` for what is no provisioning key of this organization.
 pub async fn confirm_delete(
     app: web::Data<App>,
+    _recent: Recent,
     member: KeyManager,
     id: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
@@ -367,6 +369,7 @@ pub async fn confirm_delete(
 /// `NotFound` for what is no provisioning key of this organization.
 pub async fn delete(
     app: web::Data<App>,
+    _recent: Recent,
     member: KeyManager,
     id: web::Path<String>,
     _form: Protected<EmptyForm>,

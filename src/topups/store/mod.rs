@@ -39,7 +39,8 @@ pub use reconcile::{
 };
 pub use reversals::{
     DisputeRow, NewRefund, OpenRefund, RefundRow, RefundView, due_refunds, insert_dispute, insert_refund, lock_dispute,
-    lock_refund, refund_is_known, refund_row, refunds, set_dispute, set_moves, set_refund, taken,
+    lock_refund, lock_refund_reference, refund_is_known, refund_row, refunds, set_dispute, set_moves, set_refund,
+    taken,
 };
 pub use setups::{delete_setups, due_setups, end_setup, insert_setup, set_setup_checkout, setup, setup_by_ref};
 pub use topups::{

@@ -119,6 +119,18 @@ pub async fn lock_refund(
     .await
 }
 
+/// Waits for whoever else writes down what goes by this name at its processor, until the transaction ends. Two names that
+/// share a lock by chance only wait for each other.
+pub async fn lock_refund_reference(
+    conn: &mut PgConnection,
+    processor: &str,
+    reference: &str,
+) -> Result<(), sqlx::Error> {
+    let name = format!("{processor} {reference}");
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended($1, 72))", name).fetch_one(conn).await?;
+    Ok(())
+}
+
 /// Whether a refund goes by this name at its processor.
 pub async fn refund_is_known(conn: &mut PgConnection, processor: &str, reference: &str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(

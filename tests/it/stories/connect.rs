@@ -332,6 +332,8 @@ async fn a_key_in_other_hands_sees_neither_the_balance_nor_calls_of_others() {
         assert_eq!(hears(&farebox, key, &of_own).await, seen, "{}", key.text.len());
         let mine = call(key).await;
         assert_eq!(hears(&farebox, key, &mine).await.1, 200, "its own call");
+        let presets = farebox.http.get(farebox.url("/api/v1/presets")).bearer_auth(&key.text).send().await;
+        assert_eq!(presets.expect("an answer").status(), seen.0, "what presets say is the organization's own");
         let shown = farebox.get(key, "/api/v1/key").await;
         assert!(shown["data"]["usage"].is_number(), "{shown}");
     }
