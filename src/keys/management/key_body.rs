@@ -120,8 +120,22 @@ pub struct CreateKey {
     #[schema(value_type = Option<Vec<ModelId>>, min_items = 1, max_items = 100)]
     pub allowed_models: Option<Vec<String>>,
     /// Calls that it may begin in one minute; `null` for as many as the provisioning key.
-    #[schema(minimum = 1, maximum = 100_000)]
-    pub requests_per_minute: Option<u32>,
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100_000)]
+    pub requests_per_minute: Option<Whole>,
+}
+
+/// A whole number, however it is written: to JSON Schema `300.0` is an integer as `300` is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Whole(pub u32);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Whole, D::Error> {
+        let number = f64::deserialize(deserializer)?;
+        if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) {
+            return Ok(Whole(number as u32));
+        }
+        Err(serde::de::Error::custom(format!("{number} is no whole number of calls")))
+    }
 }
 
 /// The id of a model.
@@ -170,7 +184,7 @@ pub struct UpdateKey {
     /// Calls that it may begin in one minute; `null` for as many as the provisioning key.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 100_000)]
-    pub requests_per_minute: Option<Option<u32>>,
+    pub requests_per_minute: Option<Option<Whole>>,
 }
 
 impl UpdateKey {
@@ -343,6 +357,20 @@ mod tests {
         assert_eq!(update(r#"{"limit":null}"#).limits(&two), Err(SeveralLimits));
         let anew = update(r#"{"limits":{"daily":2,"weekly":5},"limit":4,"limit_reset":"weekly"}"#).limits(&two);
         assert_eq!(anew, Ok(Some(Limits { day: cents(200), week: cents(400), ..Limits::default() })));
+    }
+
+    #[test]
+    fn a_whole_number_may_have_a_point() {
+        let calls = |text: &str| {
+            serde_json::from_str::<CreateKey>(&format!(r#"{{"name":"a","requests_per_minute":{text}}}"#))
+                .map(|body| body.requests_per_minute)
+        };
+        assert_eq!(calls("300.0").expect("a number"), Some(Whole(300)));
+        assert_eq!(calls("3e2").expect("a number"), Some(Whole(300)));
+        assert_eq!(calls("null").expect("none"), None);
+        for wrong in ["300.5", "-1", "4294967296", r#""300""#] {
+            assert!(calls(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

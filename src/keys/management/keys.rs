@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::activity::own_workspace;
 use super::extract::Managing;
-use super::key_body::{CreateKey, KeyData, UpdateKey, limits_of};
+use super::key_body::{CreateKey, KeyData, UpdateKey, Whole, limits_of};
 use super::repeat::{Repeat, Seen};
 use crate::audit::Actor;
 use crate::base::Origin;
@@ -404,7 +404,7 @@ fn models(asked: Option<&[String]>) -> Result<Option<Models>, ApiError> {
     }
 }
 
-fn per_minute(asked: Option<u32>) -> Result<Option<PerMinute>, ApiError> {
+fn per_minute(asked: Option<Whole>) -> Result<Option<PerMinute>, ApiError> {
     let wrong = |error: crate::keys::rules::RuleError| ApiError::invalid(format!("`requests_per_minute` {error}."));
-    asked.map(|calls| PerMinute::new(calls).map_err(wrong)).transpose()
+    asked.map(|Whole(calls)| PerMinute::new(calls).map_err(wrong)).transpose()
 }

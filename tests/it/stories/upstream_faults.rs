@@ -77,7 +77,7 @@ fn faults(broke: u16) -> Vec<Fault> {
 }
 
 fn impatient() -> Options {
-    let env = vec![("FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS", "2".into()), ("FAREBOX_TIMEOUT_IDLE_SECONDS", "2".into())];
+    let env = vec![("FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS", "4".into()), ("FAREBOX_TIMEOUT_IDLE_SECONDS", "2".into())];
     Options { env, ..Options::default() }
 }
 
