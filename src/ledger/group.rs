@@ -150,37 +150,41 @@ async fn work<J, R, Run, Fut, Rest, Orphaned>(
     }
 }
 
-/// How many jobs come in a second, as of late.
+/// How many jobs come, as of late: those of a stretch of time that goes on, and of the one before it.
 struct Rate {
-    /// Jobs, the older the less.
-    recent: f64,
     since: Instant,
+    jobs: usize,
+    before: usize,
 }
 
 impl Rate {
-    /// After so long a job counts for a third.
-    const MEMORY: Duration = Duration::from_millis(50);
+    const STRETCH: Duration = Duration::from_millis(32);
 
     fn new(now: Instant) -> Rate {
-        Rate { recent: 0.0, since: now }
+        Rate { since: now, jobs: 0, before: 0 }
     }
 
     fn add(&mut self, jobs: usize, now: Instant) {
-        self.forget(now);
-        self.recent += jobs as f64;
+        self.go_on(now);
+        self.jobs += jobs;
     }
 
     /// Jobs that come within [`TICKS`], at most [`ENOUGH`].
     fn in_a_moment(&mut self, now: Instant) -> usize {
-        self.forget(now);
-        let expected = self.recent * (TICK * TICKS).div_duration_f64(Rate::MEMORY);
-        (expected as usize).min(ENOUGH)
+        self.go_on(now);
+        let over = Rate::STRETCH + now.saturating_duration_since(self.since);
+        let jobs = u128::try_from(self.jobs + self.before).unwrap_or(u128::MAX);
+        let expected = jobs.saturating_mul((TICK * TICKS).as_micros()) / over.as_micros().max(1);
+        usize::try_from(expected).unwrap_or(ENOUGH).min(ENOUGH)
     }
 
-    fn forget(&mut self, now: Instant) {
+    fn go_on(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.since);
-        self.recent *= (-passed.div_duration_f64(Rate::MEMORY)).exp();
-        self.since = now;
+        if passed >= Rate::STRETCH {
+            self.before = if passed < Rate::STRETCH * 2 { self.jobs } else { 0 };
+            self.jobs = 0;
+            self.since = now;
+        }
     }
 }
 
