@@ -79,32 +79,8 @@ pub fn refused(key: &Key, found: &Found, above: Above, now: DateTime<Utc>) -> &'
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::{KeyKind, Powers};
     use super::super::rules::Rules;
     use super::*;
-    use crate::base::Digest;
-    use crate::base::ids::{KeyId, OrgId};
-
-    fn key() -> Key {
-        Key {
-            org: OrgId::fresh(),
-            id: KeyId::fresh(),
-            digest: Some(Digest::of("a key")),
-            kind: KeyKind::Inference,
-            powers: Powers::of(KeyKind::Inference),
-            name: String::new(),
-            label: String::new(),
-            created_by: None,
-            maker: None,
-            issued_by: None,
-            disabled_at: None,
-            expires_at: None,
-            created_at: DateTime::UNIX_EPOCH,
-            updated_at: DateTime::UNIX_EPOCH,
-            previous_until: None,
-            rules: Rules::default(),
-        }
-    }
 
     fn found(key: &Key) -> Found {
         let caller = Caller {
@@ -128,7 +104,7 @@ mod tests {
 
     #[test]
     fn whatever_refuses_a_call_is_told() {
-        let (key, now) = (key(), DateTime::UNIX_EPOCH);
+        let (key, now) = (Key::sample(), DateTime::UNIX_EPOCH);
         assert_eq!(refused(&key, &found(&key), Above::Open, now), "");
         let told = [
             refused(&Key { disabled_at: Some(now), ..key.clone() }, &found(&key), Above::Open, now),

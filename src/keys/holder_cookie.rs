@@ -76,34 +76,11 @@ fn seal(secret: &Secret<[u8; 32]>, org: OrgId, key: KeyId, until: i64, digest: &
 
 #[cfg(test)]
 mod tests {
-    use super::super::key::{KeyKind, Powers};
-    use super::super::rules::Rules;
     use super::*;
-
-    fn key() -> Key {
-        Key {
-            org: OrgId::fresh(),
-            id: KeyId::fresh(),
-            digest: Some(Digest::of("a key")),
-            kind: KeyKind::Inference,
-            powers: Powers::of(KeyKind::Inference),
-            name: String::new(),
-            label: String::new(),
-            created_by: None,
-            maker: None,
-            issued_by: None,
-            disabled_at: None,
-            expires_at: None,
-            created_at: DateTime::UNIX_EPOCH,
-            updated_at: DateTime::UNIX_EPOCH,
-            previous_until: None,
-            rules: Rules::default(),
-        }
-    }
 
     #[test]
     fn a_mark_fits_its_key_for_half_an_hour_and_nothing_else() {
-        let (key, secret, now) = (key(), Secret::new([7; 32]), DateTime::UNIX_EPOCH);
+        let (key, secret, now) = (Key::sample(), Secret::new([7; 32]), DateTime::UNIX_EPOCH);
         let mark = HolderMark::of(&key, &secret, now).expect("a mark");
         let read = HolderMark::read(&mark.write()).expect("the same mark");
         assert!(read.fits(&key, &secret, now + TimeDelta::minutes(29)));

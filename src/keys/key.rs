@@ -132,3 +132,28 @@ impl Key {
         MeterId(self.id.0)
     }
 }
+
+#[cfg(test)]
+impl Key {
+    /// A key that works, by nobody.
+    pub fn sample() -> Key {
+        Key {
+            org: OrgId::fresh(),
+            id: KeyId::fresh(),
+            digest: Some(Digest::of("a key")),
+            kind: KeyKind::Inference,
+            powers: Powers::of(KeyKind::Inference),
+            name: String::new(),
+            label: String::new(),
+            created_by: None,
+            maker: None,
+            issued_by: None,
+            disabled_at: None,
+            expires_at: None,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+            previous_until: None,
+            rules: Rules::default(),
+        }
+    }
+}

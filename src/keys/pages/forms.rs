@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
+use sqlx::{Postgres, Transaction};
 
 use super::{KEYS, base_url, knows, named_preset, own_key, page_of, snippets, told};
 use crate::base::Viewer;
@@ -203,15 +204,29 @@ pub async fn edit(
         Err(wrong) => return unprocessable(&edit_view(&member, &key, &form, &wrong)),
     };
     let mut tx = member.tenant(&app).await?;
-    let page = page_of(key.id);
-    match edit::edit(&mut tx, &member.acting().into(), key.org, key.id, Some(seen), changes).await {
+    let edited = edit::edit(&mut tx, &member.acting().into(), key.org, key.id, Some(seen), changes).await;
+    saved(&app, tx, &page_of(key.id), edited, "from the next call on").await
+}
+
+/// Commits an edit and says what came of it, on the page of the key. `holds` is from when on and for what it counts.
+///
+/// # Errors
+/// `NotFound` for a key that was deleted meanwhile, and database errors.
+pub(super) async fn saved(
+    app: &App,
+    tx: Transaction<'_, Postgres>,
+    page: &str,
+    edited: Result<Key, EditError>,
+    holds: &str,
+) -> Result<HttpResponse, PageError> {
+    match edited {
         Ok(changed) => {
             tx.commit().await?;
-            Ok(told(&app, &page, true, &format!("“{}” is saved. It holds from the next call on.", changed.name)))
+            Ok(told(app, page, true, &format!("“{}” is saved. It holds {holds}.", changed.name)))
         }
         Err(EditError::NotFound) => Err(PageError::NotFound),
         Err(EditError::Database(error)) => Err(error.into()),
-        Err(error @ EditError::ChangedMeanwhile) => Ok(told(&app, &page, false, &error.to_string())),
+        Err(error @ EditError::ChangedMeanwhile) => Ok(told(app, page, false, &error.to_string())),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use actix_web::{HttpResponse, web};
 
-use super::forms::{read_changes, read_seen, stored};
+use super::forms::{read_changes, read_seen, saved, stored};
 use super::rotate::{RotateForm, old_until, rotate_view};
 use super::told;
 use crate::accounts::Recent;
@@ -66,16 +66,8 @@ pub async fn edit(
     let (acting, page) = (member.acting(), page_of(key.id));
     let mut tx = member.tenant(&app).await?;
     acting.lock(&mut tx, Permission::ManageAllKeys).await?;
-    match edit::edit(&mut tx, &acting.into(), key.org, key.id, Some(seen), changes).await {
-        Ok(changed) => {
-            tx.commit().await?;
-            let text = format!("“{}” is saved. It holds from the next call on, for what it issued too.", changed.name);
-            Ok(told(&app, &page, true, &text))
-        }
-        Err(EditError::NotFound) => Err(PageError::NotFound),
-        Err(EditError::Database(error)) => Err(error.into()),
-        Err(error @ EditError::ChangedMeanwhile) => Ok(told(&app, &page, false, &error.to_string())),
-    }
+    let edited = edit::edit(&mut tx, &acting.into(), key.org, key.id, Some(seen), changes).await;
+    saved(&app, tx, &page, edited, "from the next call on, for what it issued too").await
 }
 
 /// `GET /settings/provisioning/{key}/rotate`
