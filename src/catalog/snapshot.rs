@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sqlx::PgConnection;
+use url::Url;
 
 use super::{Endpoint, EndpointId, Model, PriceVersionId, Provider, ProviderId, ProviderKind, store};
 
@@ -26,9 +27,25 @@ pub struct ListedProvider {
     pub provider: Provider,
     /// Whether the operator has stored a key for it.
     pub has_key: bool,
+    /// Its base address, read once: reading it for each call costs more than choosing where the call goes.
+    base: Option<Url>,
 }
 
 impl ListedProvider {
+    #[must_use]
+    pub fn new(id: ProviderId, provider: Provider, has_key: bool) -> ListedProvider {
+        let base = provider.base_url.as_deref().and_then(|text| Url::parse(text).ok());
+        ListedProvider { id, provider, has_key, base }
+    }
+
+    /// The address of a path below its base; `None` where it has none, as the built-in sandbox.
+    #[must_use]
+    pub fn address(&self, path: &str) -> Option<Url> {
+        let mut address = self.base.clone()?;
+        address.path_segments_mut().ok()?.pop_if_empty().extend(path.split('/'));
+        Some(address)
+    }
+
     /// Whether it can be called on the operator's account: a key is there, or none is needed.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -180,11 +197,29 @@ mod tests {
         let file = CatalogFile::shipped().expect("the shipped file is read");
         let listed = |provider: Provider| {
             let has_key = keyed.contains(&provider.slug.as_str());
-            Arc::new(ListedProvider { id: ProviderId(EventId::fresh().0), provider, has_key })
+            Arc::new(ListedProvider::new(ProviderId(EventId::fresh().0), provider, has_key))
         };
         let endpoints =
             file.endpoints.into_iter().map(|e| (EndpointId(EventId::fresh().0), PriceVersionId(EventId::fresh().0), e));
         Catalog::build(file.providers.into_iter().map(listed).collect(), file.models, endpoints.collect())
+    }
+
+    #[test]
+    fn addresses_are_below_the_base() {
+        let file = CatalogFile::shipped().expect("the shipped file is read");
+        let mut provider = file.providers.into_iter().find(|one| one.base_url.is_some()).expect("one has an address");
+        for (base, whole) in [
+            ("https://api.example.com", "https://api.example.com/chat/completions"),
+            ("https://api.example.com/v1", "https://api.example.com/v1/chat/completions"),
+            ("http://10.0.0.5:8000/a%20b/v1/", "http://10.0.0.5:8000/a%20b/v1/chat/completions"),
+        ] {
+            provider.base_url = Some(base.to_owned());
+            let listed = ListedProvider::new(ProviderId(EventId::fresh().0), provider.clone(), true);
+            assert_eq!(listed.address("chat/completions").map(String::from).as_deref(), Some(whole));
+        }
+        provider.base_url = None;
+        let listed = ListedProvider::new(ProviderId(EventId::fresh().0), provider, true);
+        assert_eq!(listed.address("chat/completions"), None);
     }
 
     #[test]

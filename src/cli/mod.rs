@@ -118,10 +118,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     let serving = matches!(cli.command, Command::Serve);
     boot::start_logging(&config, serving)?;
-    // The HTTP workers are threads besides these. As many again would mostly wake each other: with half of them a call
-    // costs a sixth less processor time and has its first byte earlier (docs/performance.md).
-    let threads = (config.workers / 2).max(1);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
+    // The HTTP workers are threads besides these. With half as many, all of them often wait for the one that is at work
+    // (docs/performance.md).
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(config.workers).enable_all().build()?;
     // Starting a database blocks, so it happens outside of the async code.
     let database = database::Database::open(&config, serving)?;
     let result = runtime.block_on(async {

@@ -187,7 +187,7 @@ impl Gateway {
         let started = Instant::now();
         let (this, caller, streamed) = (self.clone(), caller.clone(), call.streamed);
         // On the main runtime as a whole: each change to another thread and back costs as much as routing the call.
-        let admission = async move {
+        let admission = Box::pin(async move {
             match this.admit(&call, &caller, &mut request, &mut trace).await {
                 Ok(Admitted { hold, terms, keep, steps, conversation }) => {
                     let ChatRequest { asked, task, kept, body, added, .. } = request;
@@ -200,7 +200,7 @@ impl Gateway {
                     Err(error)
                 }
             }
-        };
+        });
         let answer = forward::start(&self.0.deps, streamed, admission);
         // The sender is dropped unused only when the process goes down.
         answer.await.unwrap_or_else(|_| Answer::Error(ApiError::unavailable()))

@@ -1,6 +1,7 @@
 //! What monitoring sees of calls. Labels have few values: the providers of the catalog, and words of ours; nothing that a
 //! caller writes, and no tenant.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use metrics::{counter, histogram};
@@ -8,6 +9,9 @@ use metrics::{counter, histogram};
 use super::call::Status;
 use crate::activity::UsageRow;
 use crate::base::Usd;
+
+/// Kinds of tokens, in the order in which they are added up.
+const KINDS: [&str; 5] = ["prompt", "completion", "cached", "cache_write", "reasoning"];
 
 /// An endpoint was asked; `outcome` is `ok` or what went wrong.
 pub(super) fn attempted(provider: &str, outcome: &'static str, took: Duration) {
@@ -37,22 +41,27 @@ pub(super) fn refused(status: u16) {
     counter!("farebox_refused_total", "status" => status.to_string()).increment(1);
 }
 
-/// A call is in the books.
-pub(super) fn settled(row: &UsageRow) {
-    counter!("farebox_calls_total", "status" => row.status).increment(1);
-    for (kind, count) in [
-        ("prompt", row.prompt_tokens),
-        ("completion", row.completion_tokens),
-        ("cached", row.cached_tokens),
-        ("cache_write", row.cache_write_tokens),
-        ("reasoning", row.reasoning_tokens),
-    ] {
-        if count > 0 {
-            counter!("farebox_tokens_total", "kind" => kind).increment(count);
-        }
+/// Calls are in the books. Counters are looked up by their names, so they are told of a batch at once.
+pub(super) fn settled(rows: &[UsageRow]) {
+    let mut by_status: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut tokens = [0_u64; KINDS.len()];
+    let (mut charged, mut overrun) = (Usd::ZERO, Usd::ZERO);
+    for row in rows {
+        *by_status.entry(row.status).or_default() += 1;
+        let of_row =
+            [row.prompt_tokens, row.completion_tokens, row.cached_tokens, row.cache_write_tokens, row.reasoning_tokens];
+        tokens.iter_mut().zip(of_row).for_each(|(sum, count)| *sum = sum.saturating_add(count));
+        charged += row.cost;
+        overrun += row.overrun;
     }
-    counter!("farebox_charged_microusd_total").increment(millionths(row.cost));
-    counter!("farebox_overrun_microusd_total").increment(millionths(row.overrun));
+    for (status, count) in by_status {
+        counter!("farebox_calls_total", "status" => status).increment(count);
+    }
+    for (kind, count) in KINDS.into_iter().zip(tokens).filter(|(_, count)| *count > 0) {
+        counter!("farebox_tokens_total", "kind" => kind).increment(count);
+    }
+    counter!("farebox_charged_microusd_total").increment(millionths(charged));
+    counter!("farebox_overrun_microusd_total").increment(millionths(overrun));
 }
 
 /// Whole millionths of a dollar, for graphs: the books are exact, this is not.

@@ -3,7 +3,10 @@
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, VIA};
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, HeaderValue, VIA,
+};
 use actix_web::middleware::{Next, NormalizePath, TrailingSlash, from_fn};
 use actix_web::{HttpResponse, ResponseError, Route, web};
 use utoipa::OpenApi;
@@ -180,37 +183,37 @@ fn is_in_circles(request: &ServiceRequest) -> bool {
     hops::passed(via) >= hops::MAX
 }
 
-/// Any site's script may call with a key; no cookie ever counts here.
+/// Any site's script may call with a key; no cookie ever counts here. What a script may send and how long that is true is
+/// said only where a browser asks for it (Fetch standard, 3.3.3): on each answer it would be more than many answers are.
 async fn open_to_browsers(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let mut response = if request.method() == Method::OPTIONS {
-        request.into_response(HttpResponse::NoContent().finish()).map_into_left_body()
+        let mut response = HttpResponse::NoContent().finish();
+        for (name, value) in [
+            (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, DELETE, OPTIONS"),
+            (
+                ACCESS_CONTROL_ALLOW_HEADERS,
+                "authorization, content-type, x-title, x-openrouter-title, http-referer, x-api-key, x-request-id, \
+                 x-session-id, idempotency-key, x-stainless-arch, x-stainless-lang, x-stainless-os, \
+                 x-stainless-package-version, x-stainless-retry-count, x-stainless-runtime, \
+                 x-stainless-runtime-version, x-stainless-timeout, anthropic-version, anthropic-beta, \
+                 anthropic-dangerous-direct-browser-access",
+            ),
+            (ACCESS_CONTROL_MAX_AGE, "86400"),
+        ] {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        request.into_response(response).map_into_left_body()
     } else {
         next.call(request).await?.map_into_right_body()
     };
     let headers = response.headers_mut();
-    for (name, value) in [
-        ("access-control-allow-origin", "*"),
-        ("access-control-allow-methods", "GET, POST, PATCH, DELETE, OPTIONS"),
-        (
-            "access-control-allow-headers",
-            "authorization, content-type, x-title, x-openrouter-title, http-referer, x-api-key, x-request-id, \
-             x-session-id, idempotency-key, x-stainless-arch, x-stainless-lang, x-stainless-os, \
-             x-stainless-package-version, x-stainless-retry-count, x-stainless-runtime, \
-             x-stainless-runtime-version, x-stainless-timeout, anthropic-version, anthropic-beta, \
-             anthropic-dangerous-direct-browser-access",
-        ),
-        (
-            "access-control-expose-headers",
-            "x-request-id, x-generation-id, retry-after, x-should-retry, idempotency-replayed, x-ratelimit-limit, \
-             x-ratelimit-remaining, x-ratelimit-reset",
-        ),
-        ("access-control-max-age", "86400"),
-    ] {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let exposed = "x-request-id, x-generation-id, retry-after, x-should-retry, idempotency-replayed, x-ratelimit-limit, \
+        x-ratelimit-remaining, x-ratelimit-reset";
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
     Ok(response)
 }
 

@@ -93,7 +93,8 @@ impl KeyCache {
         let digest = plain.digest();
         match self.found.get(&digest).filter(|_| self.hearing.is_on()) {
             Some(found) => Ok(found),
-            None => self.look_up(&digest).await,
+            // In a box: it is rare, and a future has room for all that it may come to wait for.
+            None => Box::pin(self.look_up(&digest)).await,
         }
     }
 

@@ -72,8 +72,14 @@ impl Pace {
     /// # Errors
     /// See [`PaceError`].
     pub async fn begin(&self, caller: &Caller) -> Result<(), PaceError> {
-        let Some(limit) = caller.rules.per_minute else { return Ok(()) };
-        let (key, most) = (caller.key, limit.get());
+        match caller.rules.per_minute {
+            None => Ok(()),
+            // In a box, so that the calls of other keys do not carry room for it.
+            Some(limit) => Box::pin(self.count_one(caller.org, caller.key, limit.get())).await,
+        }
+    }
+
+    async fn count_one(&self, org: OrgId, key: KeyId, most: u32) -> Result<(), PaceError> {
         if let Some((until, at)) = self.full.get(&key)
             && at == most
         {
@@ -83,7 +89,7 @@ impl Pace {
                 return Err(PaceError::TooMany { per_minute: most, wait });
             }
         }
-        let asked = self.group.submit(caller.org, Ask { org: caller.org, key, most });
+        let asked = self.group.submit(org, Ask { org, key, most });
         let answer = match tokio::time::timeout(MAX_WAIT, asked).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Err(PaceError::Unavailable),

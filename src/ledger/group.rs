@@ -1,8 +1,9 @@
 //! Group commit: jobs that arrive together run in one transaction, fairly between organizations.
 //!
 //! An idle worker takes a job at once; while it is busy, others gather behind it and form the next batch. A batch has a
-//! price of its own, though, and a worker that is fast makes one of each handful. So where two thousand jobs come in a
-//! second, it waits a moment for those that are about to come; below that, there is no timer.
+//! price of its own, though, and a worker that is fast makes one of each handful. So it lets those go first who are ready to
+//! run and may bring more, which is no wait where there is nobody; and where two thousand jobs come in a second, it waits a
+//! moment for those that are about to come. Below that, there is no timer.
 //!
 //! A batch has two parts: what must not run beside the next batch, and what may. The second part waits, for the disk
 //! for example, while the worker goes on as soon as enough jobs wait to be worth a batch.
@@ -25,6 +26,8 @@ const MAX_UNFINISHED: usize = 32;
 const TICK: Duration = Duration::from_millis(1);
 /// Ticks that jobs are gathered at most. What comes in that time, at the rate of late, is what is waited for.
 const TICKS: u32 = 2;
+/// How often everybody else may go first while that brings more jobs.
+const ROUNDS: u32 = 4;
 /// Fewer to wait for are not worth a wait.
 const WORTH_A_WAIT: usize = 4;
 /// Jobs that are worth a batch of their own while another one is unfinished; fewer wait until none is, for a batch has a
@@ -121,6 +124,14 @@ async fn work<J, R, Run, Fut, Rest, Orphaned>(
             tokio::time::sleep(TICK).await;
         }
         drain(&mut receiver, &mut queues);
+        for _ in 0..ROUNDS {
+            let before = queues.len;
+            tokio::task::yield_now().await;
+            drain(&mut receiver, &mut queues);
+            if queues.len == before || queues.len >= max_batch {
+                break;
+            }
+        }
         // Those behind an unfinished batch would wait for the disk anyway.
         while queues.len < ENOUGH && unfinished.available_permits() + 1 < MAX_UNFINISHED {
             tokio::select! {
@@ -325,11 +336,13 @@ mod tests {
     #[tokio::test]
     async fn the_next_batch_does_not_wait_for_the_rest_of_the_one_before() {
         let (release, released) = tokio::sync::watch::channel(false);
+        let (begin, mut begun) = tokio::sync::watch::channel(false);
         let group = GroupCommit::start(
             &Handle::current(),
             ENOUGH,
             move |jobs: Arc<Vec<u32>>| {
                 let mut released = released.clone();
+                begin.send_replace(true);
                 async move {
                     async move {
                         // The first waits for what those after it let happen.
@@ -345,7 +358,7 @@ mod tests {
         let org = OrgId::fresh();
         let mut first = std::pin::pin!(group.submit(org, 1));
         assert!(futures_util::poll!(&mut first).is_pending());
-        tokio::task::yield_now().await;
+        assert!(begun.wait_for(|begun| *begun).await.is_ok());
         // One alone is not worth a batch beside the first, but this many are.
         let mut alone = std::pin::pin!(group.submit(org, 2));
         for _ in 0..20 {

@@ -63,6 +63,11 @@ impl Memory {
         if let Some(found) = self.found.get(&org).filter(|_| self.hearing.is_on()) {
             return Ok(found);
         }
+        // In a box: it is rare, and a future has room for all that it may come to wait for.
+        Box::pin(self.look_up(org)).await
+    }
+
+    async fn look_up(&self, org: OrgId) -> Result<Arc<Defaults>, sqlx::Error> {
         let before = self.forgotten.load(Ordering::Acquire);
         let mut conn = self.pool.acquire().await?;
         let found = Arc::new(self.read(&mut conn, org).await?);

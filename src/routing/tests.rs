@@ -54,11 +54,7 @@ pub(crate) fn offer(model: &str, slug: &str, prompt: &str, completion: &str) -> 
             enabled: true,
             price,
         },
-        provider: Arc::new(ListedProvider {
-            id: ProviderId(CallId::fresh().0),
-            provider: provider(slug),
-            has_key: false,
-        }),
+        provider: Arc::new(ListedProvider::new(ProviderId(CallId::fresh().0), provider(slug), false)),
     }
 }
 

@@ -201,8 +201,11 @@ pub(in crate::catalog) async fn current(conn: &mut PgConnection) -> sqlx::Result
 /// Providers in use, by slug.
 pub(in crate::catalog) async fn listed_providers(conn: &mut PgConnection) -> sqlx::Result<Vec<ListedProvider>> {
     let rows = provider_rows(conn).await?.into_iter().filter(|row| row.enabled && !row.retired);
-    rows.map(|row| Ok(ListedProvider { id: ProviderId(row.id), has_key: row.has_key, provider: row.provider()? }))
-        .collect()
+    rows.map(|row| {
+        let (id, has_key) = (ProviderId(row.id), row.has_key);
+        Ok(ListedProvider::new(id, row.provider()?, has_key))
+    })
+    .collect()
 }
 
 /// Models in use, newest first.

@@ -140,14 +140,13 @@ pub(super) struct Job {
 pub(super) fn start(
     deps: &Arc<Deps>,
     streamed: bool,
-    admission: impl Future<Output = Result<Job, ApiError>> + Send + 'static,
+    // In a box of its own, which is gone when the call is admitted: a task keeps the room for its largest step until its
+    // end, and is copied with it on its way to the runtime.
+    admission: BoxFuture<'static, Result<Job, ApiError>>,
 ) -> oneshot::Receiver<Answer> {
     let (head, answer) = oneshot::channel();
     let mut client = Client::new(head, streamed, deps.timeouts);
     let own = Arc::clone(deps);
-    // In a box of its own, which is gone when the call is admitted: a task keeps the room for its largest step until its
-    // end, and is copied with it on its way to the runtime.
-    let admission = Box::pin(admission);
     let call = async move {
         match admission.await {
             Ok(job) => run(own, job, client).await,

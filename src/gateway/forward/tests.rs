@@ -61,7 +61,7 @@ impl World {
     }
 
     fn start(&self, streamed: bool, offers: Vec<Offer>) -> oneshot::Receiver<Answer> {
-        start(&self.deps, streamed, ready(Ok(job(streamed, offers))))
+        start(&self.deps, streamed, Box::pin(ready(Ok(job(streamed, offers)))))
     }
 
     /// Waits for all calls, and returns the only settlement.
@@ -145,9 +145,9 @@ async fn upstream(acts: Vec<Act>) -> Offer {
 
 fn at(port: u16) -> Offer {
     let mut offer = offer("a/b", "one", "1", "2");
-    let mut listed: ListedProvider = (*offer.provider).clone();
-    listed.provider.base_url = Some(format!("http://127.0.0.1:{port}/v1"));
-    offer.provider = Arc::new(listed);
+    let mut provider = offer.provider.provider.clone();
+    provider.base_url = Some(format!("http://127.0.0.1:{port}/v1"));
+    offer.provider = Arc::new(ListedProvider::new(offer.provider.id, provider, offer.provider.has_key));
     offer
 }
 
@@ -373,7 +373,7 @@ async fn a_call_without_any_endpoint_is_settled_too() {
     let world = World::new();
     let mut job = job(true, vec![at(1)]);
     job.steps.clear();
-    let out = answered(start(&world.deps, job.call.streamed, ready(Ok(job)))).await;
+    let out = answered(start(&world.deps, job.call.streamed, Box::pin(ready(Ok(job))))).await;
     assert!(out.contains("\"code\":502"), "{out}");
     assert_eq!(world.settled().await.cost, Usd::ZERO);
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, VIA};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout, timeout_at};
-use url::Url;
 
 use super::failure::{Failure, Fault};
 use super::source::{Dialect, HttpSource};
@@ -89,9 +88,8 @@ pub(super) async fn send(
     body: Vec<u8>,
     key: Option<&Secret<String>>,
 ) -> Result<reqwest::Response, Failure> {
-    let base = offer.provider.provider.base_url.as_deref().unwrap_or_default();
-    let url = Url::parse(&format!("{}/{path}", base.trim_end_matches('/')))
-        .map_err(|_| Failure::new(Fault::Config, "the provider has no valid address"))?;
+    let address = offer.provider.address(path);
+    let url = address.ok_or_else(|| Failure::new(Fault::Config, "the provider has no valid address"))?;
     let request = line
         .http
         .post(url)

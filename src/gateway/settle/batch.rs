@@ -27,6 +27,8 @@ use crate::ledger::Ending;
 const MAX_WAIT: Duration = Duration::from_secs(3);
 /// Tries of a batch that lost a deadlock or a race.
 const MAX_CONFLICTS: u32 = 3;
+/// A batch that waits for the disk with its rows locked and takes so long was wrong to do so.
+const TOO_LONG: Duration = Duration::from_millis(50);
 /// After the database failed, batches go to the spool at once for so long.
 const REST: Duration = Duration::from_secs(1);
 
@@ -49,6 +51,33 @@ impl Job {
         };
         (call.org, call.id)
     }
+}
+
+/// Whether a batch waits for the disk with its rows locked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Commit {
+    /// It does, and is durable then. One step less, which is worth more than the wait where the disk is quick.
+    OntoDisk,
+    /// It does not: its rows are free for the next batch at once, and a flush follows.
+    BeforeFlush,
+}
+
+impl Commit {
+    /// The setting `synchronous_commit` for it.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Commit::OntoDisk => "on",
+            Commit::BeforeFlush => "off",
+        }
+    }
+}
+
+/// What became of a batch.
+pub struct Settled {
+    /// In the order of the jobs.
+    pub results: Vec<Result<Receipt, Failure>>,
+    /// Otherwise durable only after a [`Desk::flush`]: what was settled before by somebody else may not be on the disk yet.
+    pub is_on_disk: bool,
 }
 
 /// Why a batch was not committed.
@@ -111,10 +140,16 @@ impl Desk {
         jobs: Arc<Vec<Arc<Job>>>,
     ) -> impl Future<Output = Vec<Option<Receipt>>> + Send + 'static {
         let life = self.life();
-        let settled = self.settle(&jobs).await;
+        let commit = if self.flusher.is_quick() { Commit::OntoDisk } else { Commit::BeforeFlush };
+        let began = Instant::now();
+        let settled = self.settle(&jobs, commit).await;
+        if commit == Commit::OntoDisk && (settled.is_err() || began.elapsed() > TOO_LONG) {
+            self.flusher.doubt();
+        }
         async move {
             let durable = match settled {
-                Ok(results) => self.flush(life).await.map(|()| results),
+                Ok(settled) if settled.is_on_disk => Ok(settled.results),
+                Ok(settled) => self.flush(life).await.map(|()| settled.results),
                 Err(failure) => Err(failure),
             };
             let mut receipts: Vec<Option<Receipt>> = match durable {
@@ -180,24 +215,23 @@ impl Desk {
         kept.is_ok()
     }
 
-    /// Settles a batch in one transaction; where one of it cannot be written, each in its own. The results stand
-    /// in the order of the jobs. They are durable only after a [`Desk::flush`].
+    /// Settles a batch in one transaction; where one of it cannot be written, each in its own.
     ///
     /// # Errors
     /// `Away` when the database did not answer in time; nothing is known then about any of the batch.
-    pub async fn settle(&self, jobs: &[Arc<Job>]) -> Result<Vec<Result<Receipt, Failure>>, Failure> {
+    pub async fn settle(&self, jobs: &[Arc<Job>], commit: Commit) -> Result<Settled, Failure> {
         if self.rests() {
             return Err(Failure::Away("it failed a moment ago".into()));
         }
-        let settled = match self.patiently(jobs).await {
+        let settled = match self.patiently(jobs, commit).await {
             Err(Failure::Data(error)) if jobs.len() > 1 => {
                 tracing::error!(%error, calls = jobs.len(), "a batch cannot be written; trying its calls one by one");
-                self.one_by_one(jobs).await
+                self.one_by_one(jobs, commit).await
             }
             Err(Failure::Data(error)) => {
                 let ids: Vec<String> = jobs.iter().map(|job| job.id().1.to_string()).collect();
                 tracing::error!(%error, call = ids.join(","), "a settlement cannot be written");
-                Ok(vec![Err(Failure::Data(error))])
+                Ok(Settled { results: vec![Err(Failure::Data(error))], is_on_disk: true })
             }
             other => other,
         };
@@ -207,11 +241,14 @@ impl Desk {
         settled
     }
 
-    async fn one_by_one(&self, jobs: &[Arc<Job>]) -> Result<Vec<Result<Receipt, Failure>>, Failure> {
-        let mut results = Vec::with_capacity(jobs.len());
+    async fn one_by_one(&self, jobs: &[Arc<Job>], commit: Commit) -> Result<Settled, Failure> {
+        let (mut results, mut is_on_disk) = (Vec::with_capacity(jobs.len()), true);
         for job in jobs {
-            match self.patiently(std::slice::from_ref(job)).await {
-                Ok(mut one) => results.append(&mut one),
+            match self.patiently(std::slice::from_ref(job), commit).await {
+                Ok(mut one) => {
+                    results.append(&mut one.results);
+                    is_on_disk &= one.is_on_disk;
+                }
                 Err(Failure::Data(error)) => {
                     tracing::error!(%error, call = %job.id().1, "a settlement cannot be written");
                     results.push(Err(Failure::Data(error)));
@@ -219,15 +256,15 @@ impl Desk {
                 Err(away) => return Err(away),
             }
         }
-        Ok(results)
+        Ok(Settled { results, is_on_disk })
     }
 
     /// Tries again after a lost race, within the time that a batch has.
-    async fn patiently(&self, jobs: &[Arc<Job>]) -> Result<Vec<Result<Receipt, Failure>>, Failure> {
+    async fn patiently(&self, jobs: &[Arc<Job>], commit: Commit) -> Result<Settled, Failure> {
         let tries = async {
             let mut conflicts = 0;
             loop {
-                match settle_together(&self.pool, &self.lane, &self.allowances, jobs).await {
+                match settle_together(&self.pool, &self.lane, &self.allowances, jobs, commit).await {
                     Err(error) if is_conflict(&error) && conflicts < MAX_CONFLICTS => conflicts += 1,
                     other => return other.map_err(failure),
                 }
@@ -343,9 +380,9 @@ fn attempts(call: &Call, ended: &Ended) -> serde_json::Value {
     attempts
 }
 
-pub fn count(row: &UsageRow) {
-    figures::settled(row);
-    if row.overrun.is_positive() {
+pub fn count(rows: &[UsageRow]) {
+    figures::settled(rows);
+    for row in rows.iter().filter(|row| row.overrun.is_positive()) {
         counter!("farebox_overrun_total").increment(1);
         tracing::warn!(org = %row.org, call = %row.call, overrun = %row.overrun, hold = %row.hold, model = row.model,
             "a call cost more than was held for it; the operator bears the rest");

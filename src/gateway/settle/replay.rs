@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use metrics::counter;
 
 use super::Settlement;
-use super::batch::{Desk, Failure, Job};
+use super::batch::{Commit, Desk, Failure, Job};
 use crate::gateway::spool::{Contents, Sealed};
 
 /// Between two looks at the spool.
@@ -110,9 +110,9 @@ async fn replay_batch(desk: &Desk, lines: &[String]) -> anyhow::Result<(usize, V
     if jobs.is_empty() {
         return Ok((0, dead));
     }
-    let results = desk.settle(&jobs).await.map_err(|failure| anyhow!(failure))?;
+    let became = desk.settle(&jobs, Commit::BeforeFlush).await.map_err(|failure| anyhow!(failure))?;
     let mut settled = 0;
-    for (result, line) in results.into_iter().zip(of_jobs) {
+    for (result, line) in became.results.into_iter().zip(of_jobs) {
         match result {
             Ok(_) => settled += 1,
             Err(Failure::Data(_)) => dead.push(line.clone()),

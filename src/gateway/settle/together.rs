@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::super::call::{Charge, Status};
 use super::allowance::{Allowances, Months, OwnChange};
-use super::batch::{Failure, Job, Outcome, count, ending, failure, row};
+use super::batch::{Commit, Failure, Job, Outcome, Settled, count, ending, failure, row};
 use super::{Durable, Receipt, Settlement};
 use crate::activity::{self, HourDetail, HourLine, Lines, UsageDetail, UsageLine, UsageRow, UsageUnits};
 use crate::base::Usd;
@@ -25,18 +25,28 @@ pub async fn settle_together(
     lane: &Lane,
     allowances: &Allowances,
     jobs: &[Arc<Job>],
-) -> Result<Vec<Result<Receipt, Failure>>, sqlx::Error> {
+    commit: Commit,
+) -> Result<Settled, sqlx::Error> {
     histogram!("farebox_settle_batch_size").record(f64::from(u32::try_from(jobs.len()).unwrap_or(u32::MAX)));
-    match at_once(lane, allowances, jobs).await? {
-        Some(receipts) => Ok(receipts.into_iter().map(Ok).collect()),
-        None => step_by_step(pool, allowances, jobs).await,
+    match at_once(lane, allowances, jobs, commit).await? {
+        Some(receipts) => {
+            let results = receipts.into_iter().map(Ok).collect();
+            Ok(Settled { results, is_on_disk: commit == Commit::OntoDisk })
+        }
+        // Its commits wait for the disk. But what it finds settled may have been committed by others who do not.
+        None => Ok(Settled { results: step_by_step(pool, allowances, jobs).await?, is_on_disk: false }),
     }
 }
 
-/// The whole batch in one round trip and without a wait for the disk: what it comes to is worked out here, and a function
-/// of `migrations/0028_calls.sql` writes it if every hold is there as it was granted and no call has a row yet. `None`
+/// The whole batch in one round trip: what it comes to is worked out here, and a function
+/// of `migrations/0115_settle_plainly.sql` writes it if every hold is there as it was granted and no call has a row yet. `None`
 /// when anything is different; nothing was written then.
-async fn at_once(lane: &Lane, allowances: &Allowances, jobs: &[Arc<Job>]) -> Result<Option<Vec<Receipt>>, sqlx::Error> {
+async fn at_once(
+    lane: &Lane,
+    allowances: &Allowances,
+    jobs: &[Arc<Job>],
+    commit: Commit,
+) -> Result<Option<Vec<Receipt>>, sqlx::Error> {
     let mut seen = HashSet::with_capacity(jobs.len());
     if !jobs.iter().all(|job| seen.insert(job.id())) {
         return Ok(None);
@@ -76,15 +86,17 @@ async fn at_once(lane: &Lane, allowances: &Allowances, jobs: &[Arc<Job>]) -> Res
     }
     let lines = activity::lines(&mut rows);
     let mut conn = lane.take().await?;
-    let settled = write(&mut conn, &lines, count_of_ended, &changes, &own).await?;
+    let settled = write(&mut conn, &lines, count_of_ended, &changes, &own, commit).await?;
     lane.keep(conn);
     if !settled {
         return Ok(None);
     }
-    rows.iter().for_each(count);
+    count(&rows);
     Ok(Some(receipts))
 }
 
+/// The function commits without a wait for the disk, unless what is set after it says otherwise.
+///
 /// One call of a function, for a batch as most are; of one around it (`migrations/0043_own_calls.sql`) where a call went to
 /// a provider account of its organization's own or has a discount, and of one around that (`migrations/0096_usage_units.sql`)
 /// where one is charged for more than text.
@@ -94,22 +106,26 @@ async fn write(
     ended: i32,
     changes: &Changes,
     own: &[OwnChange],
+    commit: Commit,
 ) -> Result<bool, sqlx::Error> {
     if own.is_empty() && changes.byok.is_empty() && lines.details.is_empty() && lines.units.is_empty() {
         return sqlx::query_scalar!(
-            r#"select settle_calls($1, $2, $3, $4, $5, $6) as "settled!""#,
+            r#"select case when settle_calls($1, $2, $3, $4, $5, $6)
+                then set_config('synchronous_commit', $7, true) is not null else false end as "settled!""#,
             &lines.usage as &[UsageLine<'_>],
             ended,
             &changes.credits as &[CreditChange],
             &changes.meters as &[MeterChange],
             &changes.transfers as &[TransferLine],
             &lines.hours as &[HourLine<'_>],
+            commit.setting(),
         )
         .fetch_one(conn)
         .await;
     }
     sqlx::query_scalar!(
-        r#"select settle_unit_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) as "settled!""#,
+        r#"select case when settle_unit_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            then set_config('synchronous_commit', $12, true) is not null else false end as "settled!""#,
         &lines.usage as &[UsageLine<'_>],
         ended,
         &changes.credits as &[CreditChange],
@@ -121,6 +137,7 @@ async fn write(
         &lines.details as &[UsageDetail],
         &lines.hour_details as &[HourDetail<'_>],
         &lines.units as &[UsageUnits],
+        commit.setting(),
     )
     .fetch_one(conn)
     .await
@@ -189,7 +206,7 @@ async fn step_by_step(
     record_all(&mut tx, &mut rows).await?;
     tx.commit().await?;
     months.teach(allowances);
-    rows.iter().for_each(count);
+    count(&rows);
     let mut results = Vec::with_capacity(jobs.len());
     for (job, receipt) in jobs.iter().zip(receipts) {
         results.push(match (receipt, &**job) {
@@ -247,7 +264,7 @@ async fn settle_lost(pool: &PgPool, settlement: &Settlement) -> Result<Receipt, 
     let mut row = row(&settlement.call, &settlement.ended, outcome);
     record_all(&mut tx, std::slice::from_mut(&mut row)).await?;
     tx.commit().await?;
-    count(&row);
+    count(std::slice::from_ref(&row));
     tracing::warn!(%org, %call, %charged, "a call was settled although its hold was gone");
     Ok(Receipt { charged, overrun, discount: charge.discount, durable: Durable::Committed })
 }
