@@ -2,8 +2,9 @@
 //!
 //! Calls that end together share one transaction: the ledger ends their holds and posts what they cost, and the log gets
 //! their rows. Where the disk is quick, the commit waits for it; where it is not, nobody is told before a flush that began
-//! after it, and one flush serves all batches that were committed meanwhile. While the database is away, settlements are kept in the spool,
-//! and a loop replays them. Settling a call a second time changes nothing and returns what the first time came to.
+//! after it, and one flush serves all batches that were committed meanwhile. While the database is away, settlements are
+//! kept in the spool, and a loop replays them. Settling a call a second time changes nothing and returns what the first
+//! time came to.
 
 mod allowance;
 mod batch;

@@ -184,7 +184,7 @@ fn is_in_circles(request: &ServiceRequest) -> bool {
 }
 
 /// Any site's script may call with a key; no cookie ever counts here. What a script may send and how long that is true is
-/// said only where a browser asks for it (Fetch standard, 3.3.3): on each answer it would be more than many answers are.
+/// said only where a browser reads it, in the answer to a preflight (Fetch standard, "CORS protocol").
 async fn open_to_browsers(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

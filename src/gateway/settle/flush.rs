@@ -1,14 +1,13 @@
 //! Getting what was committed onto the disk of the database, for everybody who waits at once.
 //!
-//! Where the disk is not quick, a batch of settlements commits without waiting for it, so that the next one finds its rows free. Nobody is told
-//! before a flush that began after that commit has ended. The log of a Postgres is one sequence: whoever commits
-//! something and waits for the disk has everything on it that was committed before, by whomever.
+//! Where the disk is quick, most batches of settlements wait for it themselves, which is one step less for each; see
+//! [`Flusher::is_quick`]. Where it is not, a batch commits without waiting, so that the next one finds its rows free, and
+//! nobody is told before a flush that began after that commit has ended. The log of a Postgres is one sequence: whoever
+//! commits something and waits for the disk has everything on it that was committed before, by whomever.
 //!
 //! A database that crashes between a commit and the flush may come back without that commit, and would flush happily. So
 //! each flush reads which life of the database it was in (`migrations/0040_incarnation.sql`), and nobody is told that
 //! something is on the disk that was committed in an earlier one.
-//!
-//! Where the disk is quick, most batches wait for it themselves, which is one step less for each; see [`Flusher::is_quick`].
 
 use std::future::Future;
 use std::sync::Arc;

@@ -38,9 +38,9 @@ pub async fn settle_together(
     }
 }
 
-/// The whole batch in one round trip: what it comes to is worked out here, and a function
-/// of `migrations/0115_settle_plainly.sql` writes it if every hold is there as it was granted and no call has a row yet. `None`
-/// when anything is different; nothing was written then.
+/// The whole batch in one round trip: what it comes to is worked out here, and a function of
+/// `migrations/0115_settle_plainly.sql` writes it if every hold is there as it was granted and no call has a row yet.
+/// `None` when anything is different; nothing was written then.
 async fn at_once(
     lane: &Lane,
     allowances: &Allowances,
