@@ -72,10 +72,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const DATABASE_WAIT: Duration = Duration::from_secs(60);
 /// How long `/readyz` says that the process is stopping before new connections are refused; less if no call runs.
 const STOP_NOTICE: Duration = Duration::from_secs(3);
-/// How often the books are audited while the server runs.
 /// For what has something to write down or to send at the very end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-const AUDIT_EVERY: Duration = Duration::from_secs(60);
 
 /// Whether this process should get new requests; `/readyz` tells load balancers.
 #[derive(Clone, Debug, Default)]
@@ -199,7 +197,7 @@ async fn build(
     upstream_keys.replace(catalog::upstream_keys(&mut conn, &sealer).await?);
     drop(conn);
     let hearing = Hearing::default();
-    let keys = KeyCache::new(pools.general.clone(), hearing.clone());
+    let keys = KeyCache::new(pools.lookup.clone(), hearing.clone());
     let spool = Spool::open(&config.data_dir).context("the settlement spool cannot be opened")?;
     let settler = Settler::start(&handle, pools.settlement.clone(), spool.clone());
     handle.spawn(measures::upkeep(metrics.clone(), stop.clone()));
@@ -216,7 +214,7 @@ async fn build(
     let (health, model) = (Health::new(Instant::now()), config.default_model.clone());
     let vault = Vault::new(keyring(config));
     let terms = Terms { vault: vault.clone(), fee: config.own.fee, discount: config.own.discount };
-    let memory = Memory::new(pools.general.clone(), hearing.clone(), terms.clone());
+    let memory = Memory::new(pools.lookup.clone(), hearing.clone(), terms.clone());
     let texts = Texts::new(pools.general.clone(), vault.clone(), tasks.clone(), handle.clone());
     let gateway = Gateway::new(GatewayParts {
         desk,
@@ -259,7 +257,7 @@ async fn build(
         processors: processors.clone(),
     };
     handle
-        .spawn(db::listen::listen(pools.general.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
+        .spawn(db::listen::listen(pools.lookup.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
     last.spawn(gateway::measure::run(pools.general.clone(), health.clone(), stop.clone()));
     last.spawn(privacy::run_janitor(pools.general.clone(), texts, stop.clone()));
     hooks::start(config, pools, &vault, &courier, stop);
@@ -328,7 +326,7 @@ async fn spawn_background(
     // What was acknowledged before a crash is settled before any hold is given up.
     settler.recover().await.context("settlements that an earlier process left on disk could not be booked")?;
     gateway::sweep::start(&handle, pools.settlement.clone(), spool, config.sweep_every);
-    gateway::reconcile::start_auditor(&handle, pools.general.clone(), AUDIT_EVERY);
+    gateway::reconcile::start_auditor(&handle, pools.general.clone(), gateway::reconcile::Pace::default());
     let public_url = config.public_url.clone();
     let (pool, processors, asked) = (pools.general.clone(), processors.clone(), processors.clone());
     let define = move |options: jobs::WorkerOptions| {

@@ -1,7 +1,7 @@
 //! Changing the password, or adding the first one.
 
 use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgPool;
 
 use super::mails::{self, Links, Ways};
 use super::password::{Hasher, Password};
@@ -15,9 +15,9 @@ use crate::base::Origin;
 /// secret, and its owner is mailed.
 ///
 /// # Errors
-/// `WrongPassword` when the session ended meanwhile.
+/// `WrongPassword` when the session ended meanwhile; `Busy` while too many others are hashed.
 pub async fn change_password(
-    conn: &mut PgConnection,
+    pool: &PgPool,
     hasher: &Hasher,
     links: &Links,
     session: &Session,
@@ -27,7 +27,7 @@ pub async fn change_password(
     let hash = hasher.hash(password).await?;
     let person = &session.person;
     let secret = SessionSecret::fresh();
-    let mut tx = conn.begin().await?;
+    let mut tx = pool.begin().await?;
     store::lock_person(&mut tx, person.id).await?;
     let before = store::find_person(&mut tx, person.id).await?.ok_or(SignInError::WrongPassword)?;
     let had = before.password_hash.is_some();

@@ -59,6 +59,7 @@ impl From<SignInError> for PageError {
             SignInError::Database(error) => error.into(),
             SignInError::Internal(error) => PageError::Internal(error),
             SignInError::TooMany => PageError::TooMany,
+            SignInError::Busy => PageError::Busy,
             SignInError::WrongPassword | SignInError::WrongLink => {
                 PageError::Forbidden("The link or password is wrong.")
             }
@@ -133,7 +134,14 @@ pub async fn sign_up(
         }
     };
     let throttle = super::Throttle::of(&client::ip(&app, &request), "sign-up");
+    if throttle.is_closed(&mut *app.db.acquire().await?).await? {
+        return Err(PageError::TooMany);
+    }
+    // Hashed in every case, so that every case takes as long.
+    let password_hash = hasher.hash(password).await.map_err(SignInError::from)?;
     let mut tx = app.db.begin().await?;
+    // Again, and one after another, because those that are sent at once all got this far before the first was counted.
+    throttle.lock(&mut tx).await?;
     if throttle.is_closed(&mut tx).await? {
         return Err(PageError::TooMany);
     }
@@ -141,8 +149,8 @@ pub async fn sign_up(
     throttle.note_failure(&mut tx).await?;
     let admitted = rules.admit(&mut tx, &email).await?;
     let shown = email.to_string();
-    let new = NewPerson { email, name: form.name, password };
-    super::sign_up(&mut tx, &hasher, &Links::of(&app), new, admitted).await?;
+    let new = NewPerson { email, name: form.name, password_hash };
+    super::sign_up(&mut tx, &Links::of(&app), new, admitted).await?;
     tx.commit().await?;
     html(&views::SignUpSent {
         page: public_page(&app, &request, "Look into your mailbox"),
@@ -191,9 +199,8 @@ pub async fn verify(
     request: HttpRequest,
     Protected(form): Protected<VerifyForm>,
 ) -> Result<HttpResponse, PageError> {
-    let mut conn = app.db.acquire().await?;
     let origin = client::origin(&app, &request);
-    match super::verify_email(&mut conn, &hasher, &Links::of(&app), &form.token, &form.password, &origin).await {
+    match super::verify_email(&app.db, &hasher, &Links::of(&app), &form.token, &form.password, &origin).await {
         Ok(done) => {
             // An invitation, for instance, waits for the account that was made for it.
             let mut response = finished(&app, &done, &cookies::landing_path(&app, &request));
@@ -282,9 +289,8 @@ pub async fn sign_in(
     let Ok(email) = EmailAddress::parse(&form.email) else {
         return again("This is not an e-mail address; write it like name@example.com.", "");
     };
-    let mut conn = app.db.acquire().await?;
     let origin = client::origin(&app, &request);
-    match super::sign_in(&mut conn, &hasher, &Links::of(&app), &email, &form.password, &origin).await {
+    match super::sign_in(&app.db, &hasher, &Links::of(&app), &email, &form.password, &origin).await {
         Ok(done) => Ok(finished(&app, &done, &form.next)),
         Err(SignInError::WrongPassword) => again("", &SignInError::WrongPassword.to_string()),
         Err(error) => Err(error.into()),
@@ -392,11 +398,9 @@ pub async fn reset(
             });
         }
     };
-    let mut tx = app.db.begin().await?;
     let origin = client::origin(&app, &request);
-    match super::reset_password(&mut tx, &hasher, &Links::of(&app), &form.token, password, &origin).await {
+    match super::reset_password(&app.db, &hasher, &Links::of(&app), &form.token, password, &origin).await {
         Ok(()) => {
-            tx.commit().await?;
             let mut response = see_other("/sign-in");
             flash::set(&mut response, &app, true, "Your password is changed. Sign in with it.");
             Ok(response)

@@ -1,4 +1,7 @@
-//! Passwords: argon2id with a bounded number of hashes at a time.
+//! Passwords: argon2id with a bounded number of hashes at a time, and of callers that wait for theirs.
+//!
+//! A hash takes tens of milliseconds of a core, and whoever waits behind a crowd waits for many. So nobody holds a connection of
+//! the database meanwhile: sixteen guesses at once would otherwise leave none to anybody else.
 
 use std::sync::Arc;
 
@@ -14,6 +17,8 @@ const PASSES: u32 = 3;
 const LANES: u32 = 1;
 /// Hashes at one time; more would let sign-ins crowd out everything else.
 const MAX_PARALLEL: usize = 2;
+/// Callers that wait for their turn; whoever comes when there are so many is told to come again.
+const MAX_WAITING: usize = 62;
 const MIN_LENGTH: usize = 8;
 const MAX_BYTES: usize = 256;
 
@@ -59,9 +64,20 @@ impl Password {
     }
 }
 
+/// Why a password was neither hashed nor checked.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    #[error("Too many passwords are being checked at this moment. Try again in a few seconds.")]
+    Busy,
+    #[error(transparent)]
+    Failed(#[from] anyhow::Error),
+}
+
 /// Hashes and checks passwords off the async threads.
 #[derive(Clone)]
 pub struct Hasher {
+    /// For those that are hashed and those that wait.
+    places: Arc<Semaphore>,
     permits: Arc<Semaphore>,
     argon2: Argon2<'static>,
     /// What an unknown address is checked against, so that it takes as long as a known one.
@@ -81,30 +97,46 @@ impl Hasher {
         let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| anyhow::anyhow!("{error}"))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let decoy = hash_now(&argon2, &crate::base::secret::random_token())?;
-        Ok(Hasher { permits: Arc::new(Semaphore::new(MAX_PARALLEL)), argon2, decoy: decoy.into() })
+        Ok(Hasher {
+            places: Arc::new(Semaphore::new(MAX_PARALLEL + MAX_WAITING)),
+            permits: Arc::new(Semaphore::new(MAX_PARALLEL)),
+            argon2,
+            decoy: decoy.into(),
+        })
     }
 
-    /// # Errors
-    /// When hashing itself fails.
-    pub async fn hash(&self, password: Password) -> anyhow::Result<String> {
-        let _permit = self.permits.acquire().await?;
-        let argon2 = self.argon2.clone();
-        tokio::task::spawn_blocking(move || hash_now(&argon2, &password.0)).await?
-    }
-
-    /// Whether the password fits the hash. Without a hash it takes as long and is false.
+    /// Not to be called while a connection of the database is held.
     ///
     /// # Errors
-    /// When the check itself could not run.
-    pub async fn check(&self, password: Password, hash: Option<&str>) -> anyhow::Result<bool> {
-        let _permit = self.permits.acquire().await?;
+    /// `Busy` behind too many others; when hashing itself fails.
+    pub async fn hash(&self, password: Password) -> Result<String, HashError> {
+        let argon2 = self.argon2.clone();
+        Ok(self.in_turn(move || hash_now(&argon2, &password.0)).await??)
+    }
+
+    /// Whether the password fits the hash. Without a hash it takes as long and is false. Not to be called while a connection of the
+    /// database is held.
+    ///
+    /// # Errors
+    /// `Busy` behind too many others; when the check itself could not run.
+    pub async fn check(&self, password: Password, hash: Option<&str>) -> Result<bool, HashError> {
         let known = hash.is_some();
         let hash = hash.unwrap_or(&self.decoy).to_owned();
         let argon2 = self.argon2.clone();
-        let fits = tokio::task::spawn_blocking(move || {
-            argon2.verify_password(password.0.expose().as_bytes(), hash.as_str()).is_ok()
-        });
+        let fits = self.in_turn(move || argon2.verify_password(password.0.expose().as_bytes(), hash.as_str()).is_ok());
         Ok(fits.await? && known)
+    }
+
+    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HashError> {
+        let Ok(place) = self.places.clone().try_acquire_owned() else { return Err(HashError::Busy) };
+        let permit = self.permits.clone().acquire_owned().await.map_err(anyhow::Error::new)?;
+        // Both go with the work, which goes on when the client hangs up.
+        let turn = move || {
+            let done = work();
+            drop((permit, place));
+            done
+        };
+        Ok(tokio::task::spawn_blocking(turn).await.map_err(anyhow::Error::new)?)
     }
 }
 
@@ -134,6 +166,27 @@ mod tests {
         assert_eq!(choose("PassWord1"), Some(PasswordError::TooCommon));
         assert_eq!(choose("a few words in a row"), None);
         assert_eq!(choose(&"é".repeat(128)), None, "long ones are welcome, and counted as they are stored");
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_behind_too_many_is_told_so_at_once() {
+        let hasher = Hasher::new().expect("a hasher");
+        let everybody = hasher.permits.clone().acquire_many_owned(2).await.expect("both");
+        let crowd = (0..MAX_PARALLEL + MAX_WAITING).map(|_| {
+            let hasher = hasher.clone();
+            tokio::spawn(async move { hasher.in_turn(|| ()).await })
+        });
+        let crowd: Vec<_> = crowd.collect();
+        while hasher.places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let late = hasher.check(Password::entered("a few words in a row"), None).await;
+        assert!(matches!(late, Err(HashError::Busy)), "{late:?}");
+        drop(everybody);
+        for waiting in crowd {
+            waiting.await.expect("a task").expect("its turn");
+        }
+        assert!(!hasher.check(Password::entered("a few words in a row"), None).await.expect("checked"));
     }
 
     #[tokio::test]

@@ -61,12 +61,12 @@ impl StartRecovery {
 }
 
 /// Sets a new password by a mailed link, ends every session of the account, and tells its owner. The second factor
-/// stays as it is. The caller gives a transaction.
+/// stays as it is.
 ///
 /// # Errors
-/// `WrongLink` when the link is unknown, used or too old.
+/// `WrongLink` when the link is unknown, used or too old; `Busy` while too many others are hashed.
 pub async fn reset_password(
-    conn: &mut PgConnection,
+    pool: &PgPool,
     hasher: &Hasher,
     links: &mails::Links,
     token: &str,
@@ -74,17 +74,20 @@ pub async fn reset_password(
     origin: &Origin,
 ) -> Result<(), SignInError> {
     let digest = Digest::of(token);
-    let person = store::token_owner(conn, &digest, "recover").await?.ok_or(SignInError::WrongLink)?;
+    let mut conn = pool.acquire().await?;
+    let person = store::token_owner(&mut conn, &digest, "recover").await?.ok_or(SignInError::WrongLink)?;
+    drop(conn);
     let hash = hasher.hash(password).await?;
-    if !store::use_token(conn, &digest, "recover").await? {
+    let mut tx = pool.begin().await?;
+    if !store::use_token(&mut tx, &digest, "recover").await? {
         return Err(SignInError::WrongLink);
     }
-    store::set_password(conn, person.id, &hash).await?;
-    end_other_sessions(conn, person.id, None).await?;
+    store::set_password(&mut tx, person.id, &hash).await?;
+    end_other_sessions(&mut tx, person.id, None).await?;
     // Whoever reads the account's mail is its owner: a flood of guesses must not keep them out now.
-    store::remember_device(conn, person.id, &Device::of(&origin.user_agent, &origin.ip)).await?;
-    mails::password_reset(conn, links, &person, origin).await?;
+    store::remember_device(&mut tx, person.id, &Device::of(&origin.user_agent, &origin.ip)).await?;
+    mails::password_reset(&mut tx, links, &person, origin).await?;
     let entry = Entry::new(Chain::Person(person.id), Actor::Person(person.id), Action::PasswordReset, origin);
-    audit::record(conn, entry.named(&person.name)).await?;
-    Ok(())
+    audit::record(&mut tx, entry.named(&person.name)).await?;
+    Ok(tx.commit().await?)
 }

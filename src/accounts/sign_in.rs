@@ -4,11 +4,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::device::Device;
 use super::factor::{Factor, Factors};
-use super::password::{Hasher, Password, is_outdated};
+use super::password::{HashError, Hasher, Password, is_outdated};
 use super::person::Person;
 use super::session::{ABSOLUTE, Session, SessionSecret};
 use super::throttle::{Throttle, Throttled};
@@ -45,10 +45,21 @@ pub enum SignInError {
     /// Told only to somebody who has shown who they are.
     #[error("{FROZEN}")]
     Frozen,
+    #[error("{}", HashError::Busy)]
+    Busy,
     #[error(transparent)]
     Database(#[from] sqlx::Error),
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
+}
+
+impl From<HashError> for SignInError {
+    fn from(error: HashError) -> SignInError {
+        match error {
+            HashError::Busy => SignInError::Busy,
+            HashError::Failed(error) => SignInError::Internal(error),
+        }
+    }
 }
 
 /// Where signing in stands after a first factor.
@@ -63,9 +74,10 @@ pub enum Finished {
 /// Checks an address and a password.
 ///
 /// # Errors
-/// One sentence for everything a stranger could learn from; `TooMany` when guessing is suspected; `Frozen` after the password.
+/// One sentence for everything a stranger could learn from; `TooMany` when guessing is suspected; `Frozen` after the password;
+/// `Busy` while too many others are checked.
 pub async fn sign_in(
-    conn: &mut PgConnection,
+    pool: &PgPool,
     hasher: &Hasher,
     links: &mails::Links,
     email: &EmailAddress,
@@ -73,11 +85,13 @@ pub async fn sign_in(
     origin: &Origin,
 ) -> Result<Finished, SignInError> {
     let throttle = Throttle::of(&origin.ip, &email.canonical());
-    admit(conn, &throttle, email, origin).await?;
-    let person = store::find_by_email(conn, email).await?;
+    let mut conn = pool.acquire().await?;
+    admit(&mut conn, &throttle, email, origin).await?;
+    let person = store::find_by_email(&mut conn, email).await?;
+    drop(conn);
     let hash = person.as_ref().and_then(|person| person.password_hash.as_deref());
     let fits = hasher.check(Password::entered(password), hash).await?;
-    let mut tx = conn.begin().await?;
+    let mut tx = pool.begin().await?;
     // Again, and one after another, because guesses that were sent at once all got this far before the first was counted.
     throttle.lock(&mut tx).await?;
     admit(&mut tx, &throttle, email, origin).await?;
@@ -96,16 +110,17 @@ pub async fn sign_in(
     }
     let finished = finish(&mut tx, links, &person, Factor::Password, origin).await?;
     tx.commit().await?;
-    hash_anew(conn, hasher, &person, password).await;
+    hash_anew(pool, hasher, &person, password).await;
     Ok(finished)
 }
 
 /// Hashes of earlier versions become as strong as new ones when their password is shown. Signing in does not fail over it.
-async fn hash_anew(conn: &mut PgConnection, hasher: &Hasher, person: &Person, password: &str) {
+async fn hash_anew(pool: &PgPool, hasher: &Hasher, person: &Person, password: &str) {
     let Some(old) = person.password_hash.as_deref().filter(|hash| is_outdated(hash)) else { return };
     let renewed = async {
         let new = hasher.hash(Password::entered(password)).await?;
-        anyhow::Ok(store::replace_hash(conn, person.id, old, &new).await?)
+        let mut conn = pool.acquire().await?;
+        Ok::<_, SignInError>(store::replace_hash(&mut conn, person.id, old, &new).await?)
     };
     if let Err(error) = renewed.await {
         tracing::warn!(person = %person.id, %error, "an old password hash was not renewed");

@@ -2,7 +2,6 @@
 
 use sqlx::PgConnection;
 
-use super::password::{Hasher, Password};
 use super::person::{Person, clean_name};
 use super::{mails, store};
 use crate::base::EmailAddress;
@@ -11,7 +10,7 @@ use crate::base::ids::PersonId;
 pub struct NewPerson {
     pub email: EmailAddress,
     pub name: String,
-    pub password: Password,
+    pub password_hash: String,
 }
 
 /// Makes an account whose address is still to be proven, and mails the link that proves it.
@@ -19,37 +18,35 @@ pub struct NewPerson {
 /// policy gets nothing; whoever asks does not see the difference.
 ///
 /// # Errors
-/// Database errors, and failures of hashing.
+/// Database errors only.
 pub async fn sign_up(
     conn: &mut PgConnection,
-    hasher: &Hasher,
     links: &mails::Links,
     new: NewPerson,
     admitted: bool,
 ) -> anyhow::Result<()> {
-    // Hashed in every case, so that every case takes as long.
-    let hash = hasher.hash(new.password).await?;
-    let name = name_or_local_part(&new.name, &new.email);
-    let person = match store::find_by_email(conn, &new.email).await? {
+    let NewPerson { email, name, password_hash: hash } = &new;
+    let name = name_or_local_part(name, email);
+    let person = match store::find_by_email(conn, email).await? {
         Some(person) if person.verified_at.is_some() => {
-            return mails::already_registered(conn, links, &person, &new.email).await;
+            return mails::already_registered(conn, links, &person, email).await;
         }
         _ if !admitted => return Ok(()),
         Some(person) => {
             // The newest password wins; the link alone proves nothing without it.
-            store::replace_unverified(conn, person.id, &name, &hash).await?;
+            store::replace_unverified(conn, person.id, &name, hash).await?;
             person.id
         }
         None => {
             let id = PersonId::fresh();
-            if !store::insert_person(conn, id, &new.email, &name, Some(&hash), false).await? {
+            if !store::insert_person(conn, id, email, &name, Some(hash), false).await? {
                 // Another request was faster by a moment; its mail is on the way.
                 return Ok(());
             }
             id
         }
     };
-    mails::verify(conn, links, person, &new.email, &name).await
+    mails::verify(conn, links, person, email, &name).await
 }
 
 /// Makes an account for scripts and operators: proven at once, without a password unless one is given.

@@ -1,7 +1,7 @@
 //! Showing again who one is, before something that a borrowed browser must not be able to do.
 
 use chrono::{DateTime, Utc};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::device::Device;
 use super::factor::{Factor, Factors};
@@ -44,20 +44,23 @@ pub async fn asks(conn: &mut PgConnection, person: PersonId) -> Result<Asks, sql
 /// new secret.
 ///
 /// # Errors
-/// `WrongPassword` and `WrongCode`; `TooMany` when guessing is suspected, counted together with sign-ins.
+/// `WrongPassword` and `WrongCode`; `TooMany` when guessing is suspected, counted together with sign-ins; `Busy` while too many
+/// others are checked.
 pub async fn step_up(
-    conn: &mut PgConnection,
+    pool: &PgPool,
     (hasher, factors): (&Hasher, &Factors),
     session: &Session,
     (password, code): (&str, &str),
     now: DateTime<Utc>,
     origin: &Origin,
 ) -> Result<SessionSecret, SignInError> {
-    let person = store::find_person(conn, session.person.id).await?.ok_or(SignInError::WrongPassword)?;
+    let mut conn = pool.acquire().await?;
+    let person = store::find_person(&mut conn, session.person.id).await?.ok_or(SignInError::WrongPassword)?;
     let throttle = Throttle::of(&origin.ip, &person.email.to_lowercase());
-    admit(conn, &throttle, person.id, origin).await?;
+    admit(&mut conn, &throttle, person.id, origin).await?;
+    drop(conn);
     let fits = hasher.check(Password::entered(password), person.password_hash.as_deref()).await?;
-    let mut tx = conn.begin().await?;
+    let mut tx = pool.begin().await?;
     // Again, as at sign-in, because guesses that were sent at once all got this far before the first was counted. Whose
     // they are is known here, so they come one after another.
     // The same lock as at sign-in, so that guesses which are spread over both wait for each other too.

@@ -3,7 +3,7 @@
 //! The link alone is not enough. Otherwise somebody could sign up with another's address and a password
 //! of their own, and wait for the owner to click.
 
-use sqlx::{Connection as _, PgConnection};
+use sqlx::PgPool;
 
 use super::factor::Factor;
 use super::mails::Links;
@@ -17,9 +17,9 @@ use crate::base::secret::Digest;
 /// Proves the address and signs in.
 ///
 /// # Errors
-/// `WrongLink` when the link is unknown, used or too old; `WrongPassword` leaves the link valid.
+/// `WrongLink` when the link is unknown, used or too old; `WrongPassword`, `TooMany` and `Busy` leave the link valid.
 pub async fn verify_email(
-    conn: &mut PgConnection,
+    pool: &PgPool,
     hasher: &Hasher,
     links: &Links,
     token: &str,
@@ -27,14 +27,16 @@ pub async fn verify_email(
     origin: &Origin,
 ) -> Result<Finished, SignInError> {
     let digest = Digest::of(token);
-    let person = store::token_owner(conn, &digest, "verify_email").await?.ok_or(SignInError::WrongLink)?;
+    let mut conn = pool.acquire().await?;
+    let person = store::token_owner(&mut conn, &digest, "verify_email").await?.ok_or(SignInError::WrongLink)?;
     let throttle = super::Throttle::of(&origin.ip, &person.email.to_lowercase());
-    if throttle.is_closed(conn).await? {
+    if throttle.is_closed(&mut conn).await? {
         return Err(SignInError::TooMany);
     }
+    drop(conn);
     let fits = hasher.check(Password::entered(password), person.password_hash.as_deref()).await?;
     // Only from here on, because hashing takes its time.
-    let mut tx = conn.begin().await?;
+    let mut tx = pool.begin().await?;
     // Again, as at sign-in and under the same lock: guesses that were sent at once all got this far before the first was
     // counted.
     throttle.lock(&mut tx).await?;

@@ -77,7 +77,7 @@ const GAUGES: [(&str, &str); 24] = [
     ("farebox_mails_waiting", "Mails that wait to be sent."),
     ("farebox_mail_dead_letters", "Mails that used up their tries."),
     ("farebox_ledger_drift", "Sums of the books that were not what they should be, at the last audit."),
-    ("farebox_ledger_audited_timestamp_seconds", "When this process last audited the books."),
+    ("farebox_ledger_audited_timestamp_seconds", "When any node last audited the books."),
     ("farebox_books_closed_day_timestamp_seconds", "The last day that was closed."),
     ("farebox_books_close_findings", "Findings of the last daily close."),
     ("farebox_usage_stray_calls", "Calls that belong to no month."),
@@ -172,8 +172,9 @@ impl Figures {
         if let Some(bytes) = memory() {
             gauge!("farebox_memory_bytes").set(bytes);
         }
-        let Pools { general, admission, settlement } = &self.pools;
-        for (name, pool) in [("general", general), ("admission", admission), ("settlement", settlement)] {
+        let Pools { general, lookup, admission, settlement } = &self.pools;
+        let pools = [("general", general), ("lookup", lookup), ("admission", admission), ("settlement", settlement)];
+        for (name, pool) in pools {
             show_pool(name, pool);
         }
         match tokio::time::timeout(DATABASE_ANSWERS, ask(general)).await {

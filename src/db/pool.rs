@@ -1,4 +1,4 @@
-//! Connection pools: one for pages and the API, one for admissions, one for settlements.
+//! Connection pools: one for pages and the API, one for what calls look up, one for admissions, one for settlements.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -6,14 +6,17 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgPool};
 
-/// Connections of pages, the API and jobs.
+/// Connections of pages, the API and jobs. Whoever hears of jobs keeps one of them.
 const MAX_GENERAL: u32 = 16;
+/// Keys and presets that a call needs and the caches do not know, and whoever hears of changes, which keeps one for good. Apart
+/// from the pages, so that calls go on when those have used their connections up.
+const MAX_LOOKUP: u32 = 4;
 /// Batches that do not fit, and orphans. The worker keeps one connection more for itself.
 const MAX_ADMISSION: u32 = 2;
 /// Settlements step by step, the spool and the sweeper. Settlements at once and the flusher keep one more each.
 const MAX_SETTLEMENT: u32 = 3;
-/// What a server opens at most: the pools, what their workers keep for themselves, and those that hear of changes and jobs.
-pub const MOST_CONNECTIONS: u32 = MAX_GENERAL + (MAX_ADMISSION + 1) + (MAX_SETTLEMENT + 2) + 2;
+/// What a server opens at most: the pools, and what their workers keep for themselves.
+pub const MOST_CONNECTIONS: u32 = MAX_GENERAL + MAX_LOOKUP + (MAX_ADMISSION + 1) + (MAX_SETTLEMENT + 2);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(2_500);
 
 /// The hot path looks rows up by their key and nothing else, in statements that never change. Planning them anew for
@@ -30,6 +33,7 @@ const KEYED_LOOKUPS: [(&str, &str); 5] = [
 #[derive(Clone, Debug)]
 pub struct Pools {
     pub general: PgPool,
+    pub lookup: PgPool,
     /// Commits without waiting for the disk: holds that a database crash loses cost nobody anything.
     pub admission: PgPool,
     pub settlement: PgPool,
@@ -51,6 +55,7 @@ impl Pools {
             .clone()
             .options([("statement_timeout", "5000"), ("idle_in_transaction_session_timeout", "30000")])
             .options(KEYED_LOOKUPS);
+        let lookup = durable.clone().options([("statement_timeout", "2500"), ("jit", "off")]);
         // Compiling a plan over all parts of the calls takes longer than any page should.
         let general = durable.options([
             ("statement_timeout", "15000"),
@@ -59,13 +64,14 @@ impl Pools {
         ]);
         Ok(Pools {
             general: pool(MAX_GENERAL).connect_lazy_with(general),
+            lookup: pool(MAX_LOOKUP).connect_lazy_with(lookup),
             admission: pool(MAX_ADMISSION).connect_lazy_with(quick),
             settlement: pool(MAX_SETTLEMENT).connect_lazy_with(settling),
         })
     }
 
     pub async fn close(&self) {
-        tokio::join!(self.general.close(), self.admission.close(), self.settlement.close());
+        tokio::join!(self.general.close(), self.lookup.close(), self.admission.close(), self.settlement.close());
     }
 }
 

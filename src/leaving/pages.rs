@@ -75,8 +75,11 @@ pub async fn delete(
             tx.commit().await?;
             Ok(see_other("/account/leaving"))
         }
-        // The page names the organizations.
-        Err(LeaveError::SoleOwner(_)) => unprocessable(&view(&app, &member).await?),
+        // The page names the organizations. It reads on a connection of its own, so this one is given back first.
+        Err(LeaveError::SoleOwner(_)) => {
+            tx.rollback().await?;
+            unprocessable(&view(&app, &member).await?)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -34,6 +34,9 @@ pub enum PageError {
     Leaving,
     #[error("the database is away")]
     Unavailable(#[source] sqlx::Error),
+    /// Everybody wants the same scarce thing at this moment.
+    #[error("too much at once")]
+    Busy,
     #[error("a part of the app is missing")]
     Misconfigured,
     #[error("internal: {0}")]
@@ -78,7 +81,7 @@ impl ResponseError for PageError {
             PageError::TooMany => StatusCode::TOO_MANY_REQUESTS,
             PageError::Refused(refused) => refused.status(),
             PageError::SignedOut { .. } | PageError::StepUp { .. } | PageError::Leaving => StatusCode::SEE_OTHER,
-            PageError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            PageError::Unavailable(_) | PageError::Busy => StatusCode::SERVICE_UNAVAILABLE,
             PageError::Misconfigured | PageError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -101,7 +104,7 @@ impl ResponseError for PageError {
         response.insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"));
         // The id that the page asks people to quote is the one in the header and in the log.
         response.insert_header(("x-request-id", id.as_str()));
-        if matches!(self, PageError::TooMany | PageError::Unavailable(_)) {
+        if matches!(self, PageError::TooMany | PageError::Unavailable(_) | PageError::Busy) {
             response.insert_header((header::RETRY_AFTER, if matches!(self, PageError::TooMany) { "900" } else { "5" }));
         }
         response.body(self.body(id).unwrap_or_else(|_| "Something went wrong.".to_owned()))
@@ -130,7 +133,10 @@ impl PageError {
                 reason: refused.text(),
             }
             .render(),
-            PageError::Unavailable(_) => Unavailable { page: page("Back in a moment"), request_id }.render(),
+            PageError::Unavailable(_) => {
+                Unavailable { page: page("Back in a moment"), request_id, busy: false }.render()
+            }
+            PageError::Busy => Unavailable { page: page("Busy"), request_id, busy: true }.render(),
             PageError::SignedOut { .. }
             | PageError::StepUp { .. }
             | PageError::Leaving

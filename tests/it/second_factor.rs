@@ -425,6 +425,35 @@ async fn guesses_that_are_sent_at_once_are_counted_one_by_one() {
     assert_eq!(looked_at(&statuses), 8, "{statuses:?}");
 }
 
+/// More than there are connections, so that each would hold one if whoever waits for a hash held one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn passwords_that_are_checked_take_no_connection_from_anybody() {
+    let farebox = start().await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    let mut guesser = Visitor::new(&farebox);
+    let token = guesser.token("/sign-in").await;
+    let strangers: Vec<String> = (0..40).map(|number| format!("stranger{number}@example.com")).collect();
+    let forms: Vec<_> = strangers
+        .iter()
+        .map(|email| vec![("csrf_token", token.as_str()), ("email", email.as_str()), ("password", "not the password")])
+        .collect();
+    let crowd = at_once(&farebox, &guesser, "/sign-in", &forms);
+    let owner = async {
+        let mut longest = std::time::Duration::ZERO;
+        for _ in 0..20 {
+            let begun = std::time::Instant::now();
+            assert_eq!(ada.get("/keys").await.status, 200);
+            longest = longest.max(begun.elapsed());
+        }
+        longest
+    };
+    let begun = std::time::Instant::now();
+    let ((statuses, crowded), longest) = tokio::join!(async { (crowd.await, begun.elapsed()) }, owner);
+    // The network's own limit closes behind them.
+    assert_eq!(statuses, [422; 40]);
+    assert!(longest < crowded / 2, "a page took {longest:?} beside guesses that took {crowded:?} together");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guesses_at_once_of_who_is_signed_in_are_counted_one_by_one_too() {
     let farebox = start().await;

@@ -244,21 +244,24 @@ pub async fn step_up(
     request: HttpRequest,
     Protected(form): Protected<StepUpForm>,
 ) -> Result<HttpResponse, PageError> {
-    let (mut conn, origin) = (app.db.acquire().await?, client::origin(&app, &request));
+    let origin = client::origin(&app, &request);
     let (given, now) = ((form.password.as_str(), form.code.as_str()), app.clock.now());
     let (hasher, factors, providers) = &checks;
     let session = &person.session;
+    let mut conn = app.db.acquire().await?;
     let done = if form.password.is_empty() && again::is_half_stepped(&mut conn, session).await? {
-        again::step_up_second(&mut conn, factors, session, &form.code, now, &origin).await
+        let done = again::step_up_second(&mut conn, factors, session, &form.code, now, &origin).await;
+        drop(conn);
+        done
     } else {
-        again::step_up(&mut conn, (hasher, factors), session, given, now, &origin).await
+        drop(conn);
+        again::step_up(&app.db, (hasher, factors), session, given, now, &origin).await
     };
     let error = match done {
         Ok(secret) => return Ok(signed_in(&app, &secret, &form.next)),
         Err(error @ (SignInError::WrongPassword | SignInError::WrongCode)) => error,
         Err(error) => return Err(error.into()),
     };
-    drop(conn);
     let mut view = step_up_view(&app, providers, &request, &person, &form.next).await?;
     match error {
         SignInError::WrongCode => view.code = Some(field("", error)),

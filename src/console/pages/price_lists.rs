@@ -152,6 +152,7 @@ pub async fn show(
 ) -> Result<HttpResponse, PageError> {
     let id: PriceListId = read_id(&id)?;
     let percent = markup(&query.markup)?;
+    let used = lately(&app).await?;
     let mut conn = app.db.acquire().await?;
     let row = store::price_list(&mut conn, id).await?.ok_or(PageError::NotFound)?;
     let list = price_list::parse(&row.content).map_err(|error| PageError::Internal(error.into()))?;
@@ -169,7 +170,6 @@ pub async fn show(
         let shell = staff.shell("catalog", "Price list", &row.name);
         return page(shell, blocks);
     }
-    let used = lately(&app).await?;
     let (mut compared, mut cost, mut counted) = (Compared::default(), Usd::ZERO, HashSet::new());
     for (one, charged, raised) in &matched {
         // The sums per hour know a model and a provider; where the model has two names there, they are counted once.

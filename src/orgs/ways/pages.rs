@@ -138,10 +138,9 @@ pub async fn change_password(
             return unprocessable(&view(&app, &providers, &member, &error).await?);
         }
     };
-    let mut conn = app.db.acquire().await?;
     let links = Links::of(&app);
     let origin = client::origin(&app, &request);
-    let secret = accounts::change_password(&mut conn, &hasher, &links, session, password, &origin).await?;
+    let secret = accounts::change_password(&app.db, &hasher, &links, session, password, &origin).await?;
     let mut response = see_other(HERE);
     response.add_cookie(&cookies::session(&app, secret.0.expose())).ok();
     flash::set(&mut response, &app, true, "Your password is set. Every other browser is signed out.");

@@ -68,4 +68,6 @@ pub struct Internal {
 pub struct Unavailable {
     pub page: PublicPage,
     pub request_id: String,
+    /// Too much at once, and not the database.
+    pub busy: bool,
 }
