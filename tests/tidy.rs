@@ -161,6 +161,7 @@ fn only_stores_speak_sql() {
             || shown.ends_with("processors/sandbox.rs")
             || shown.starts_with("src/db/")
             || shown.ends_with("gateway/reconcile.rs")
+            || shown.ends_with("gateway/reconcile/recent.rs")
             || shown.contains("settle/");
         let checked =
             text.contains("sqlx::query!") || text.contains("sqlx::query_as!") || text.contains("sqlx::query_scalar!");

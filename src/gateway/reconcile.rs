@@ -1,27 +1,20 @@
 //! The books against the log: what the ledger moved is what the calls cost, to the last digit.
 
-use std::time::{Duration, Instant};
+mod auditor;
+mod recent;
+mod store;
 
-use metrics::{counter, gauge};
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
-use tokio::runtime::Handle;
 
-use crate::base::{Clock, Usd};
+pub use self::auditor::{Audited, Pace, audit, start_auditor};
+use crate::base::Usd;
 use crate::ledger::{self, Drift, Report};
 use crate::topups;
 
-/// Between two audits.
-pub const EVERY: Duration = Duration::from_mins(1);
-/// An audit takes at most one part in so many of the time, however large the books are: fewer than one call in a hundred
-/// runs beside one.
-const REST_FACTOR: u32 = 120;
-/// No statement of the auditor runs longer, and none takes more than one core from the calls.
+/// No statement of an audit runs longer, and none takes more than one core from the calls.
 const BEGIN: &str = "begin isolation level repeatable read read only; set local statement_timeout = '60s'; \
                      set local max_parallel_workers_per_gather = 0";
-/// And no audit.
-const MAX_WAIT: Duration = Duration::from_mins(5);
-/// Findings that are written to the log one by one.
-const MAX_LOGGED: usize = 20;
 /// Findings of a kind.
 const MAX_FINDINGS: i64 = 100;
 
@@ -36,16 +29,14 @@ pub async fn verify(conn: &mut PgConnection) -> Result<Report, sqlx::Error> {
         ("usage transfer = sum of its calls", transfers(conn).await?),
         ("spent of a meter = sum of the calls charged to it", meters(conn).await?),
         ("what providers took on a meter = sum of the calls on it", provider_bills(conn).await?),
-        ("sums per hour = sums of the calls", hours(conn).await?),
-        ("list price per hour = list prices of the calls", provider_hours(conn).await?),
-        ("sums of all organizations = sums per hour", house_hours(conn).await?),
+        ("sums per hour = sums of the calls", hours(conn, None).await?),
+        ("list price per hour = list prices of the calls", provider_hours(conn, None).await?),
+        ("sums of all organizations = sums per hour", house_hours(conn, None).await?),
         ("month of an organization = list prices of its calls", months(conn).await?),
         ("operator loss = overrun of the call", overruns(conn).await?),
         ("sums of hours whose calls are gone = what is kept of them", closed(conn).await?),
     ];
-    for (rule, differences) in checks {
-        report.drifts.extend(differences.into_iter().map(|one| Drift::of(rule, one.subject, one.expected, one.found)));
-    }
+    report.drifts.extend(checks.into_iter().flat_map(|(rule, differences)| drifts(rule, differences)));
     report.drifts.extend(topups::drifted_codes(conn).await?);
     Ok(report)
 }
@@ -124,45 +115,19 @@ pub async fn verify_now(pool: &PgPool) -> Result<Report, sqlx::Error> {
     Ok(report)
 }
 
-/// Verifies every `every`, or less often where it takes long, as long as the runtime lives.
-pub fn start_auditor(handle: &Handle, pool: PgPool, every: Duration) {
-    handle.spawn(async move {
-        loop {
-            let began = Instant::now();
-            audit(&pool).await;
-            tokio::time::sleep(every.max(began.elapsed() * REST_FACTOR)).await;
-        }
-    });
-}
-
-async fn audit(pool: &PgPool) {
-    let report = match tokio::time::timeout(MAX_WAIT, verify_now(pool)).await {
-        Ok(Ok(report)) => report,
-        Ok(Err(error)) => {
-            counter!("farebox_ledger_audits_failed_total").increment(1);
-            tracing::warn!(%error, "the books could not be audited");
-            return;
-        }
-        Err(_) => {
-            counter!("farebox_ledger_audits_failed_total").increment(1);
-            tracing::warn!("an audit of the books took too long");
-            return;
-        }
-    };
-    let now = u32::try_from(Clock::system().now().timestamp()).unwrap_or(u32::MAX);
-    gauge!("farebox_ledger_audited_timestamp_seconds").set(now);
-    gauge!("farebox_ledger_drift").set(f64::from(u32::try_from(report.drifts.len()).unwrap_or(u32::MAX)));
-    for Drift { rule, subject, expected, found } in report.drifts.iter().take(MAX_LOGGED) {
-        tracing::error!(rule, subject, expected, found, "the books do not add up");
-    }
-}
-
 /// A sum of the log beside what the books say.
 struct Difference {
     subject: String,
     expected: Usd,
     found: Usd,
 }
+
+fn drifts(rule: &'static str, differences: Vec<Difference>) -> impl Iterator<Item = Drift> {
+    differences.into_iter().map(move |one| Drift::of(rule, one.subject, one.expected, one.found))
+}
+
+/// From the first of these hours to before the second.
+type Hours = (DateTime<Utc>, DateTime<Utc>);
 
 async fn transfers(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
     sqlx::query_as!(
@@ -228,33 +193,41 @@ async fn provider_bills(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx
     .await
 }
 
-/// Of hours whose calls are all there; the sum of the others is compared as a whole.
-async fn provider_hours(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+/// Of hours whose calls are all there; the sum of the others is compared as a whole. A call's id is of the time at which it was
+/// begun, give or take what two clocks differ by.
+async fn provider_hours(conn: &mut PgConnection, of: Option<Hours>) -> Result<Vec<Difference>, sqlx::Error> {
+    let (from, until) = of.unzip();
     sqlx::query_as!(
         Difference,
         r#"select 'hour ' || coalesce(h.hour, u.hour) || ' of ' || coalesce(h.org_id, u.org_id) as "subject!",
             coalesce(u.cost, 0) as "expected!: Usd", coalesce(h.cost, 0) as "found!: Usd"
            from (
               select org_id, hour, sum(upstream_cost) as cost from usage_hour s where upstream_cost > 0
+                 and hour >= coalesce($2::timestamptz, '-infinity') and hour < coalesce($3::timestamptz, 'infinity')
                  and not exists (select from usage_closed_until c where c.org_id = s.org_id and s.hour < c.until)
               group by 1, 2
            ) h
            full join (
               select org_id, date_trunc('hour', created_at, 'UTC') as hour, sum(upstream_cost) as cost from usage s
               where upstream_cost > 0
+                 and created_at >= coalesce($2::timestamptz, '-infinity') and created_at < coalesce($3::timestamptz, 'infinity')
+                 and id >= call_floor(coalesce($2 - interval '5 minutes', 'epoch'))
+                 and ($3 is null or id < call_floor($3 + interval '5 minutes'))
                  and not exists (select from usage_closed_until c where c.org_id = s.org_id and s.created_at < c.until)
               group by 1, 2
            ) u using (org_id, hour)
            where h.cost is distinct from u.cost
            limit $1"#,
         MAX_FINDINGS,
+        from,
+        until,
     )
     .fetch_all(conn)
     .await
 }
 
 /// Of hours that are summed for the house and were not counted in since; the others are read from the sums per hour.
-async fn house_hours(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+async fn house_hours(conn: &mut PgConnection, since: Option<DateTime<Utc>>) -> Result<Vec<Difference>, sqlx::Error> {
     sqlx::query_as!(
         Difference,
         r#"with summed as (
@@ -263,11 +236,13 @@ async fn house_hours(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::E
                  sum(completion_tokens) filter (where upstream_cost = 0) as completion,
                  sum(cached_tokens) filter (where upstream_cost = 0) as cached, sum(cost) as cost,
                  sum(cost) filter (where upstream_cost > 0) as aside
-              from usage_hour where hour < (select until from house_until) group by 1, 2, 3
+              from usage_hour where hour < (select until from house_until) and hour >= coalesce($2::timestamptz, '-infinity')
+              group by 1, 2, 3
            )
            select 'hour ' || hour || ' of ' || model || ' at ' || provider as "subject!",
             coalesce(s.cost, 0) as "expected!: Usd", coalesce(h.cost + h.aside, 0) as "found!: Usd"
-           from house_hour h full join summed s using (hour, model, provider)
+           from (select * from house_hour where hour >= coalesce($2::timestamptz, '-infinity')) h
+           full join summed s using (hour, model, provider)
            where (coalesce(h.requests, 0), coalesce(h.failed, 0), coalesce(h.prompt_tokens, 0),
                 coalesce(h.completion_tokens, 0), coalesce(h.cached_tokens, 0), coalesce(h.cost + h.aside, 0),
                 coalesce(h.aside, 0))
@@ -276,6 +251,7 @@ async fn house_hours(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::E
             and hour not in (select hour from house_late)
            limit $1"#,
         MAX_FINDINGS,
+        since,
     )
     .fetch_all(conn)
     .await
@@ -304,7 +280,8 @@ async fn months(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error>
 }
 
 /// Every sum of the rollup whose calls are all there; the row of the report shows the costs.
-async fn hours(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> {
+async fn hours(conn: &mut PgConnection, of: Option<Hours>) -> Result<Vec<Difference>, sqlx::Error> {
+    let (from, until) = of.unzip();
     sqlx::query_as!(
         Difference,
         r#"with rows as (
@@ -317,10 +294,14 @@ async fn hours(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> 
               where not exists (
                  select from usage_closed_until c where c.org_id = u.org_id and u.created_at < c.until
               )
+              and created_at >= coalesce($2::timestamptz, '-infinity') and created_at < coalesce($3::timestamptz, 'infinity')
+              and id >= call_floor(coalesce($2 - interval '5 minutes', 'epoch'))
+              and ($3 is null or id < call_floor($3 + interval '5 minutes'))
               group by 1, 2, 3, 4, 5, 6, 7
            ), sums as (
               select * from usage_hour s
               where not exists (select from usage_closed_until c where c.org_id = s.org_id and s.hour < c.until)
+                 and hour >= coalesce($2::timestamptz, '-infinity') and hour < coalesce($3::timestamptz, 'infinity')
            )
            select 'hour ' || coalesce(h.hour, r.hour) || ' of key ' || coalesce(h.key_id, r.key_id) as "subject!",
             coalesce(r.cost, 0) as "expected!: Usd", coalesce(h.cost, 0) as "found!: Usd"
@@ -333,6 +314,8 @@ async fn hours(conn: &mut PgConnection) -> Result<Vec<Difference>, sqlx::Error> 
                coalesce(r.completion, 0), coalesce(r.reasoning, 0), coalesce(r.cached, 0), coalesce(r.cost, 0))
            limit $1"#,
         MAX_FINDINGS,
+        from,
+        until,
     )
     .fetch_all(conn)
     .await

@@ -1,5 +1,6 @@
 //! The auditor: do the balances equal the rows they stand for, to the last digit?
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::store;
@@ -50,6 +51,34 @@ pub async fn verify(conn: &mut PgConnection) -> Result<Report, sqlx::Error> {
     for row in store::drifted_credits(conn).await? {
         drifts.push(Drift::of("posted = sum of transfers", row.subject, row.expected, row.found));
     }
+    open_ends(conn, None, &mut drifts).await?;
+    let sum = store::sum_of_all_accounts(conn).await?;
+    if !sum.is_zero() {
+        drifts.push(Drift::of("sum over all accounts = 0", "all accounts".into(), Usd::ZERO, sum));
+    }
+    Ok(Report { accounts, transfers, holds, drifts })
+}
+
+/// The same from what an audit found right up to `since`, which [`remember`] and [`add`] keep, and what has come since.
+/// Something that it finds may also be a row that came late; [`verify`] tells.
+///
+/// # Errors
+/// Database errors only.
+pub async fn verify_since(conn: &mut PgConnection, since: DateTime<Utc>) -> Result<Vec<Drift>, sqlx::Error> {
+    let mut drifts = Vec::new();
+    for row in store::drifted_credits_since(conn, since).await? {
+        drifts.push(Drift::of("posted = sum of transfers", row.subject, row.expected, row.found));
+    }
+    open_ends(conn, Some(since), &mut drifts).await?;
+    Ok(drifts)
+}
+
+/// What does not grow with the books, and transfers since a moment.
+async fn open_ends(
+    conn: &mut PgConnection,
+    since: Option<DateTime<Utc>>,
+    drifts: &mut Vec<Drift>,
+) -> Result<(), sqlx::Error> {
     for row in store::drifted_credit_holds(conn).await? {
         drifts.push(Drift::of("held = sum of open holds", row.subject, row.expected, row.found));
     }
@@ -59,15 +88,28 @@ pub async fn verify(conn: &mut PgConnection) -> Result<Report, sqlx::Error> {
     for row in store::drifted_byok_holds(conn).await? {
         drifts.push(Drift::of("held for providers = sum of its open holds", row.subject, row.expected, row.found));
     }
-    for subject in store::orphan_transfers(conn).await? {
+    for subject in store::orphan_transfers(conn, since).await? {
         drifts.push(Drift::of("every transfer names known accounts", subject, Usd::ZERO, Usd::ZERO));
     }
     for subject in store::overdue_holds(conn).await? {
         drifts.push(Drift::of("no hold outlives its time by 60 s", subject, Usd::ZERO, Usd::ZERO));
     }
-    let sum = store::sum_of_all_accounts(conn).await?;
-    if !sum.is_zero() {
-        drifts.push(Drift::of("sum over all accounts = 0", "all accounts".into(), Usd::ZERO, sum));
-    }
-    Ok(Report { accounts, transfers, holds, drifts })
+    Ok(())
+}
+
+/// Keeps the sums of all transfers of before `until`. Only after [`verify`] found nothing, in its transaction.
+///
+/// # Errors
+/// Database errors only.
+pub async fn remember(conn: &mut PgConnection, until: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    store::remember_posted(conn, until).await
+}
+
+/// Adds the transfers from `from` to `until` to the sums that are kept. Only after [`verify_since`] found nothing since `from`, in its
+/// transaction.
+///
+/// # Errors
+/// Database errors only.
+pub async fn add(conn: &mut PgConnection, from: DateTime<Utc>, until: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    store::add_posted(conn, from, until).await
 }

@@ -6,6 +6,7 @@ mod access;
 mod activity;
 mod admission;
 mod audit;
+mod auditor;
 mod books;
 mod browser;
 mod calls;

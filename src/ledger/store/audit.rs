@@ -1,5 +1,6 @@
 //! Sums for the auditor. Each query returns only what does not add up, bounded.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::holds::OVERDUE;
@@ -91,14 +92,86 @@ pub async fn drifted_byok_holds(conn: &mut PgConnection) -> Result<Vec<Differenc
     .await
 }
 
-pub async fn orphan_transfers(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+/// The same from what was found right up to `since`, and what has come since.
+pub async fn drifted_credits_since(
+    conn: &mut PgConnection,
+    since: DateTime<Utc>,
+) -> Result<Vec<Difference>, sqlx::Error> {
+    sqlx::query_as!(
+        Difference,
+        r#"with moved as (
+              select account, sum(amount) as amount from (
+                 select credit_account as account, amount from transfer where id >= call_floor($1)
+                 union all
+                 select debit_account, -amount from transfer where id >= call_floor($1)
+                 union all
+                 select id, amount from audited where kind = 'posted'
+              ) sides group by account
+           )
+           select 'credit of ' || c.org_id as "subject!", coalesce(m.amount, 0) as "expected!: Usd", c.posted as "found: Usd"
+           from credit c left join moved m on m.account = c.org_id
+           where c.posted <> coalesce(m.amount, 0)
+           limit $2"#,
+        since,
+        MAX_FINDINGS,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Takes what is posted now, without what has come since `until`, for the sum of everything before. Only for books that were just
+/// found right, in the same snapshot.
+pub async fn remember_posted(conn: &mut PgConnection, until: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into audited (org_id, kind, id, amount, own)
+         select c.org_id, 'posted', c.org_id, c.posted - coalesce(m.amount, 0), 0
+         from credit c left join (
+            select account, sum(amount) as amount from (
+               select credit_account as account, amount from transfer where id >= call_floor($1)
+               union all
+               select debit_account, -amount from transfer where id >= call_floor($1)
+            ) sides group by account
+         ) m on m.account = c.org_id",
+        until,
+    )
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+/// Adds what was moved between two moments.
+pub async fn add_posted(conn: &mut PgConnection, from: DateTime<Utc>, until: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "insert into audited (org_id, kind, id, amount, own)
+         select c.org_id, 'posted', c.org_id, sum(sides.amount), 0 from (
+            select credit_account as account, amount from transfer where id >= call_floor($1) and id < call_floor($2)
+            union all
+            select debit_account, -amount from transfer where id >= call_floor($1) and id < call_floor($2)
+         ) sides join credit c on c.org_id = sides.account
+         group by c.org_id
+         on conflict (org_id, kind, id) do update set amount = audited.amount + excluded.amount",
+        from,
+        until,
+    )
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+/// Of transfers since a moment; of all with none.
+pub async fn orphan_transfers(
+    conn: &mut PgConnection,
+    since: Option<DateTime<Utc>>,
+) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select 'transfer ' || t.id as "subject!" from transfer t
            left join ledger_account d on d.id = t.debit_account
            left join ledger_account c on c.id = t.credit_account
-           where d.id is null or c.id is null
+           where (d.id is null or c.id is null)
+            and t.id >= call_floor(coalesce($2::timestamptz, 'epoch'))
            limit $1"#,
         MAX_FINDINGS,
+        since,
     )
     .fetch_all(conn)
     .await

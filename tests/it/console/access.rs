@@ -71,12 +71,12 @@ fn may_be_missing(path: &str) -> bool {
 }
 
 /// Every row of every table, but for what only tells that somebody was there, and for how fast endpoints were, which is
-/// written down every few seconds.
+/// written down every few seconds, and what the auditor keeps.
 async fn state(farebox: &Farebox) -> BTreeMap<String, String> {
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.relname::text from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
             and c.relname not in ('session', 'key_pace', '_sqlx_migrations', 'sign_in_failure', 'known_device', 'mail',
-                'audit_anchor', 'audit_anchor_head', 'endpoint_hour', 'endpoint_minute')",
+                'audit_anchor', 'audit_anchor_head', 'endpoint_hour', 'endpoint_minute', 'audit_mark', 'audited')",
     )
     .fetch_all(&farebox.pool)
     .await
