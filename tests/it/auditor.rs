@@ -249,3 +249,35 @@ async fn an_audit_of_what_is_new_does_not_read_what_is_old() {
 async fn run_any(pool: &PgPool, statement: &'static str) {
     sqlx::query(statement).execute(pool).await.expect(statement);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_of_everything_that_does_not_end_waits_while_what_is_new_goes_on_being_audited() {
+    let pool = PgPool::connect(&cluster::database().await).await.expect("the database");
+    let lab = Lab::new(&pool).await;
+    call(&lab).await;
+    assert_eq!(audit(&pool).await, Audited::Full(vec![]));
+    // Only an audit of everything reads this.
+    sqlx::raw_sql("alter table redemption rename to elsewhere; update audit_mark set full_due = now()")
+        .execute(&pool)
+        .await
+        .expect("renamed");
+    // As it is by default: at once, a call that is being settled would be taken for one that came late.
+    let often = Pace { every: Duration::from_millis(20), rest: 0, ..Pace::default() };
+    reconcile::start_auditor(&tokio::runtime::Handle::current(), pool.clone(), often);
+    wait_until(&pool, "select full_due > now() + interval '50 minutes' and until is not null from audit_mark").await;
+    call(&lab).await;
+    sqlx::raw_sql("create table seen as select audited_at from audit_mark").execute(&pool).await.expect("noted");
+    wait_until(&pool, "select m.audited_at > s.audited_at and drifts = 0 from audit_mark m, seen s").await;
+    assert_eq!(number(&pool, "select (until is null)::int::bigint from audit_mark").await, 0);
+}
+
+/// For ten seconds at most.
+async fn wait_until(pool: &PgPool, question: &'static str) {
+    for _ in 0..200 {
+        if sqlx::query_scalar::<_, bool>(question).fetch_one(pool).await.expect(question) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("not within ten seconds: {question}");
+}
