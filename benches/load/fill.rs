@@ -33,10 +33,9 @@ pub struct Rows {
     pub after: i64,
 }
 
-/// What calls with overruns, own accounts and codes would leave behind is not copied as it should be; the load makes none of these.
-///
 /// Copies what the first measurements left behind, then lets Postgres tidy up so that the second ones
 /// do not pay for the copying. The books are right afterwards, and the program has seen that for itself.
+/// What calls with overruns, on own accounts or with codes would leave behind is not copied as it should be; the load makes none.
 ///
 /// # Errors
 /// When the database refuses, such as after a change of the tables, or the auditor finds the books wrong.
