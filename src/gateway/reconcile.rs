@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 pub use self::auditor::{Audited, Pace, audit, start_auditor};
+pub(super) use self::recent::{is_late, note_late};
 use crate::base::Usd;
 use crate::ledger::{self, Drift, Report};
 use crate::topups;

@@ -59,8 +59,8 @@ pub async fn verify(conn: &mut PgConnection) -> Result<Report, sqlx::Error> {
     Ok(Report { accounts, transfers, holds, drifts })
 }
 
-/// The same from what an audit found right up to `since`, which [`remember`] and [`add`] keep, and what has come since.
-/// Something that it finds may also be a row that came late; [`verify`] tells.
+/// The same from what an audit found right up to `since`, which [`keep_audited`] and [`shift_audited`] keep, and what has come since.
+/// Something that it finds may also be a row that came late and was not noted; [`verify`] tells.
 ///
 /// # Errors
 /// Database errors only.
@@ -97,19 +97,24 @@ async fn open_ends(
     Ok(())
 }
 
-/// Keeps the sums of all transfers of before `until`. Only after [`verify`] found nothing, in its transaction.
+/// Keeps what each balance is as the sum of all its transfers. Only after [`verify`] found nothing, in its transaction.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn remember(conn: &mut PgConnection, until: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    store::remember_posted(conn, until).await
+pub async fn keep_audited(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    store::keep_posted(conn).await
 }
 
-/// Adds the transfers from `from` to `until` to the sums that are kept. Only after [`verify_since`] found nothing since `from`, in its
-/// transaction.
+/// Adds the transfers from `from` on, to before `until` if there is one, to the sums that are kept; takes them off with a `sign` of -1.
+/// Only in the transaction in which an audit found nothing.
 ///
 /// # Errors
 /// Database errors only.
-pub async fn add(conn: &mut PgConnection, from: DateTime<Utc>, until: DateTime<Utc>) -> Result<(), sqlx::Error> {
-    store::add_posted(conn, from, until).await
+pub async fn shift_audited(
+    conn: &mut PgConnection,
+    from: DateTime<Utc>,
+    until: Option<DateTime<Utc>>,
+    sign: i32,
+) -> Result<(), sqlx::Error> {
+    store::shift_posted(conn, from, until, sign).await
 }

@@ -149,11 +149,46 @@ async fn a_call_that_is_settled_late_is_no_finding() {
     assert_eq!(audit(&pool).await, Audited::Full(vec![]));
     call(&lab).await;
     assert_eq!(audit(&pool).await, Audited::Recent);
-    // From a spool: its id is of long before what was kept.
+    for age in [TimeDelta::hours(2), TimeDelta::minutes(25)] {
+        // From a spool: their ids are of long before what was kept.
+        let then = now() - age;
+        lab.call(then, "sandbox/echo", "0.25").await;
+        lab.settler.settle(lab.tenant.call_at(then), usd("1"), own("0.5")).await;
+        lab.settler.settle(lab.tenant.call_at(then), usd("0.01"), answered("0.03")).await;
+        call(&lab).await;
+        for _ in 0..2 {
+            assert_eq!(audit(&pool).await, Audited::Recent);
+            kept_is_everything(&pool).await;
+        }
+    }
+    assert_eq!(number(&pool, "select count(*) from audited_late where counted").await, 6);
+    // Late, but not for what was kept: only some of what is there is kept now.
+    run(&pool, "update audit_mark set full_due = now()").await;
+    let slow = Pace { settled_after: TimeDelta::hours(1), ..AT_ONCE };
+    assert_eq!(reconcile::audit(&pool, slow).await.expect("an audit"), Audited::Full(vec![]));
+    lab.call(now() - TimeDelta::minutes(25), "sandbox/echo", "0.25").await;
+    assert_eq!(reconcile::audit(&pool, slow).await.expect("an audit"), Audited::Recent);
+    assert_eq!(number(&pool, "select count(*) from audited_late where not counted").await, 1);
+    for _ in 0..2 {
+        assert_eq!(audit(&pool).await, Audited::Recent);
+        kept_is_everything(&pool).await;
+    }
+    // What is noted is looked at like everything else.
     lab.call(now() - TimeDelta::hours(2), "sandbox/echo", "0.25").await;
+    run(&pool, "update meter set spent_total = spent_total + 1 where kind = 'key'").await;
+    assert!(named(&audit(&pool).await, "spent of a meter"));
+    run(&pool, "update meter set spent_total = spent_total - 1 where kind = 'key'").await;
+    assert_eq!(audit(&pool).await, Audited::Full(vec![]));
+    // Without a note it is no finding either.
+    lab.call(now() - TimeDelta::hours(2), "sandbox/echo", "0.25").await;
+    run(&pool, "delete from audited_late where not counted").await;
     assert_eq!(audit(&pool).await, Audited::Full(vec![]));
     kept_is_everything(&pool).await;
+    // And notes do not pile up.
+    run(&pool, "update audited_late set settled_at = settled_at - interval '6 minutes'").await;
     assert_eq!(audit(&pool).await, Audited::Recent);
+    assert_eq!(number(&pool, "select count(*) from audited_late").await, 0);
+    assert_clean(&pool).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,7 +21,7 @@ const FULL_EVERY: TimeDelta = TimeDelta::hours(24);
 const FULL_AGAIN: TimeDelta = TimeDelta::hours(1);
 /// No statement of the auditor runs longer, and none takes more than one core from the calls.
 const BEGIN: &str = "begin isolation level repeatable read; set local statement_timeout = '60s'; \
-                     set local max_parallel_workers_per_gather = 0";
+                     set local plan_cache_mode = force_custom_plan; set local max_parallel_workers_per_gather = 0";
 /// And no audit.
 const MAX_WAIT: Duration = Duration::from_mins(5);
 /// Findings that are written to the log one by one.
@@ -157,21 +157,24 @@ async fn go(mut tx: Tx, mark: Mark, pace: Pace) -> Result<Audited, sqlx::Error> 
         let until = from.max(latest);
         let over = hour_of(until).max(mark.hours_until);
         let hours = (mark.hours_until < over).then_some((mark.hours_until, over));
+        recent::count_late(&mut tx, from).await?;
         let found = recent::verify(&mut tx, Since { until: from, transfers: mark.transfers_until, hours }).await?;
         if found.is_empty() {
             recent::add(&mut tx, from, until).await?;
+            store::forget_late(&mut tx, compared).await?;
             let kept = Kept { until: Some(until), over, compared, full: None, drifts: 0, rest: rest(pace, began) };
             store::keep(&mut tx, kept).await?;
             tx.commit().await?;
             return Ok(Audited::Recent);
         }
         let first = found.first().map(|drift| format!("{}: {}", drift.rule, drift.subject));
-        tracing::info!(first, found = found.len(), "what is new does not add up, or came late: all books are audited");
+        tracing::info!(first, found = found.len(), "what is new does not add up: all books are audited");
     }
     let drifts = verify(&mut tx).await?.drifts;
     let is_clean = drifts.is_empty();
     if is_clean {
         recent::remember(&mut tx, latest).await?;
+        store::forget_late(&mut tx, compared).await?;
     }
     // The one that has its day every day does not keep the next one of what is new waiting.
     let rest = if is_clean && known.is_none() { every(pace) } else { rest(pace, began) };

@@ -1,8 +1,9 @@
-//! The mark of the auditor: one row for all nodes.
+//! The mark of the auditor: one row for all nodes; and calls that come late.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, PgPool};
 
+use crate::base::ids::{CallId, OrgId};
 use crate::db::interval;
 
 /// What the last audit left, and whether everything has to be looked at.
@@ -79,4 +80,37 @@ pub async fn put_off(
 pub async fn last(pool: &PgPool) -> Result<(Option<DateTime<Utc>>, i32), sqlx::Error> {
     let mark = sqlx::query!(r#"select audited_at, drifts as "drifts!" from audit_mark"#).fetch_one(pool).await?;
     Ok((mark.audited_at, mark.drifts))
+}
+
+/// Notes calls that were settled long after they were begun, in the transaction of their rows.
+pub async fn note_late(conn: &mut PgConnection, calls: &[(OrgId, CallId)]) -> Result<(), sqlx::Error> {
+    let (orgs, ids): (Vec<_>, Vec<_>) = calls.iter().map(|(org, call)| (org.0, call.0)).unzip();
+    sqlx::query!(
+        "insert into audited_late (org_id, id) select * from unnest($1::uuid[], $2::uuid[]) on conflict do nothing",
+        &orgs,
+        &ids,
+    )
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+/// What is kept has them: all that were begun before `until`.
+pub async fn late_are_counted(conn: &mut PgConnection, until: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!("update audited_late set counted = true where not counted and id < call_floor($1)", until)
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// Forgets those that are counted and whose transfer was compared, which is as old as their mark, give or take what two clocks
+/// differ by.
+pub async fn forget_late(conn: &mut PgConnection, compared: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "delete from audited_late where counted and settled_at < $1::timestamptz - interval '5 minutes'",
+        compared
+    )
+    .execute(conn)
+    .await
+    .map(drop)
 }

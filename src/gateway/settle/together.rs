@@ -7,12 +7,13 @@ use metrics::{counter, histogram};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::super::call::{Charge, Status};
+use super::super::reconcile::{is_late, note_late};
 use super::allowance::{Allowances, Months, OwnChange};
 use super::batch::{Commit, Failure, Job, Outcome, Settled, count, ending, failure, row};
 use super::{Durable, Receipt, Settlement};
 use crate::activity::{self, HourDetail, HourLine, Lines, UsageDetail, UsageLine, UsageRow, UsageUnits};
-use crate::base::Usd;
 use crate::base::ids::CallId;
+use crate::base::{Clock, Usd};
 use crate::db::Lane;
 use crate::ledger::{self, ByokChange, Changes, CreditChange, Ending, MeterChange, TransferLine};
 
@@ -49,6 +50,11 @@ async fn at_once(
 ) -> Result<Option<Vec<Receipt>>, sqlx::Error> {
     let mut seen = HashSet::with_capacity(jobs.len());
     if !jobs.iter().all(|job| seen.insert(job.id())) {
+        return Ok(None);
+    }
+    // The function does not note them for the auditor.
+    let now = Clock::system().now();
+    if jobs.iter().any(|job| matches!(&**job, Job::Settle(settlement) if is_late(settlement.call.id, now))) {
         return Ok(None);
     }
     let settlements: Vec<&Settlement> = jobs
@@ -219,9 +225,11 @@ async fn step_by_step(
     Ok(results)
 }
 
-/// Writes the rows. A charge without a row of its own must never be committed.
+/// Writes the rows, and notes those that come late. A charge without a row of its own must never be committed.
 async fn record_all(tx: &mut Transaction<'static, Postgres>, rows: &mut [UsageRow]) -> Result<(), sqlx::Error> {
     let written = activity::record(tx, rows).await?;
+    let new = rows.iter().filter(|row| written.contains(&row.call)).map(|row| (row.org, row.call));
+    note_late(tx, new, Clock::system().now()).await?;
     match rows.iter().find(|row| row.transfer.is_some() && !written.contains(&row.call)) {
         Some(row) => Err(sqlx::Error::Protocol(format!("{} was logged while its hold was open", row.call))),
         None => Ok(()),

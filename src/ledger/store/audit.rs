@@ -119,39 +119,37 @@ pub async fn drifted_credits_since(
     .await
 }
 
-/// Takes what is posted now, without what has come since `until`, for the sum of everything before. Only for books that were just
-/// found right, in the same snapshot.
-pub async fn remember_posted(conn: &mut PgConnection, until: DateTime<Utc>) -> Result<(), sqlx::Error> {
+/// Takes what is posted now for the sum of all transfers. Only for books that were just found right, in the same snapshot.
+pub async fn keep_posted(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "insert into audited (org_id, kind, id, amount, own)
-         select c.org_id, 'posted', c.org_id, c.posted - coalesce(m.amount, 0), 0
-         from credit c left join (
-            select account, sum(amount) as amount from (
-               select credit_account as account, amount from transfer where id >= call_floor($1)
-               union all
-               select debit_account, -amount from transfer where id >= call_floor($1)
-            ) sides group by account
-         ) m on m.account = c.org_id",
-        until,
+        "insert into audited (org_id, kind, id, amount, own) select org_id, 'posted', org_id, posted, 0 from credit",
     )
     .execute(conn)
     .await
     .map(drop)
 }
 
-/// Adds what was moved between two moments.
-pub async fn add_posted(conn: &mut PgConnection, from: DateTime<Utc>, until: DateTime<Utc>) -> Result<(), sqlx::Error> {
+/// Adds what was moved from a moment on to the sums that are kept, up to another one if there is one; or takes it off, with a
+/// `sign` of -1.
+pub async fn shift_posted(
+    conn: &mut PgConnection,
+    from: DateTime<Utc>,
+    until: Option<DateTime<Utc>>,
+    sign: i32,
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "insert into audited (org_id, kind, id, amount, own)
-         select c.org_id, 'posted', c.org_id, sum(sides.amount), 0 from (
-            select credit_account as account, amount from transfer where id >= call_floor($1) and id < call_floor($2)
+         select c.org_id, 'posted', c.org_id, sum(sides.amount) * $3::int, 0 from (
+            select id, credit_account as account, amount from transfer where id >= call_floor($1)
             union all
-            select debit_account, -amount from transfer where id >= call_floor($1) and id < call_floor($2)
+            select id, debit_account, -amount from transfer where id >= call_floor($1)
          ) sides join credit c on c.org_id = sides.account
+         where $2::timestamptz is null or sides.id < call_floor($2)
          group by c.org_id
          on conflict (org_id, kind, id) do update set amount = audited.amount + excluded.amount",
         from,
         until,
+        sign,
     )
     .execute(conn)
     .await

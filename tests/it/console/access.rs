@@ -76,7 +76,8 @@ async fn state(farebox: &Farebox) -> BTreeMap<String, String> {
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.relname::text from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
             and c.relname not in ('session', 'key_pace', '_sqlx_migrations', 'sign_in_failure', 'known_device', 'mail',
-                'audit_anchor', 'audit_anchor_head', 'endpoint_hour', 'endpoint_minute', 'audit_mark', 'audited')",
+                'audit_anchor', 'audit_anchor_head', 'endpoint_hour', 'endpoint_minute', 'audit_mark', 'audited',
+                'audited_late')",
     )
     .fetch_all(&farebox.pool)
     .await
