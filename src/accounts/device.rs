@@ -1,6 +1,6 @@
 //! What a browser says it is, in plain words, and the network it comes from.
 
-use std::net::IpAddr;
+use crate::base::origin::network;
 
 /// A kind of browser, coarse enough to stay the same through updates.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,21 +53,6 @@ impl Device {
     }
 }
 
-/// The part of an address that a household or an office shares: 24 bits of IPv4, 48 of IPv6.
-fn network(ip: &str) -> String {
-    match ip.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-        Ok(IpAddr::V4(ip)) => {
-            let [a, b, c, _] = ip.octets();
-            format!("{a}.{b}.{c}.0/24")
-        }
-        Ok(IpAddr::V6(ip)) => {
-            let [a, b, c, ..] = ip.segments();
-            format!("{a:x}:{b:x}:{c:x}::/48")
-        }
-        Err(_) => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,8 +83,6 @@ mod tests {
             assert_eq!(Device::of(agent, "").browser, name, "{agent}");
         }
         assert_eq!(Device::of("", "203.0.113.77").network, "203.0.113.0/24");
-        assert_eq!(Device::of("", "::ffff:203.0.113.77").network, "203.0.113.0/24");
-        assert_eq!(Device::of("", "2001:db8:7:1::9").network, "2001:db8:7::/48");
         assert_eq!(Device::of("", "nowhere").network, "");
     }
 }

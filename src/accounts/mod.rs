@@ -60,6 +60,6 @@ pub use sign_in::{
 pub use sign_up::{NewPerson, create_verified, sign_up};
 pub use step_up::{Asks, asks, step_up, step_up_elsewhere, step_up_with_passkey};
 pub use store::{find_by_email, find_person, id_by_email, name_of};
-pub use throttle::Throttle;
+pub use throttle::{Mailing, Throttle};
 pub use verify_email::verify_email;
 pub use ways_in::{WaysIn, lock_ways_in};

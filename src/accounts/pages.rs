@@ -9,7 +9,7 @@ use super::password::{Hasher, Password};
 use super::policy::SignUpRules;
 use super::sign_in::SignInError;
 use super::sign_up::NewPerson;
-use super::{Factors, Finished, SessionSecret, SignedIn};
+use super::{Factors, Finished, Mailing, SessionSecret, SignedIn};
 use crate::base::EmailAddress;
 use crate::web::error::local_path;
 use crate::web::views::accounts as views;
@@ -133,9 +133,9 @@ pub async fn sign_up(
             });
         }
     };
-    let throttle = super::Throttle::of(&client::ip(&app, &request), "sign-up");
+    let throttle = super::Throttle::of_mail(Mailing::SignUp, &client::ip(&app, &request), &email);
     if throttle.is_closed(&mut *app.db.acquire().await?).await? {
-        return Err(PageError::TooMany);
+        return Err(PageError::TooManyMails);
     }
     // Hashed in every case, so that every case takes as long.
     let password_hash = hasher.hash(password).await.map_err(SignInError::from)?;
@@ -143,7 +143,7 @@ pub async fn sign_up(
     // Again, and one after another, because those that are sent at once all got this far before the first was counted.
     throttle.lock(&mut tx).await?;
     if throttle.is_closed(&mut tx).await? {
-        return Err(PageError::TooMany);
+        return Err(PageError::TooManyMails);
     }
     // Each sign-up counts as a try: it costs a hash and a mail.
     throttle.note_failure(&mut tx).await?;
@@ -346,10 +346,15 @@ pub async fn recover(
             email: field(&form.email, "This is not an e-mail address; write it like name@example.com."),
         });
     };
-    let throttle = super::Throttle::of(&client::ip(&app, &request), &format!("recover|{}", email.canonical()));
+    let throttle = super::Throttle::of_mail(Mailing::Recovery, &client::ip(&app, &request), &email);
+    if throttle.is_closed(&mut *app.db.acquire().await?).await? {
+        return Err(PageError::TooManyMails);
+    }
     let mut tx = app.db.begin().await?;
+    // Again, and one after another, as at sign-up.
+    throttle.lock(&mut tx).await?;
     if throttle.is_closed(&mut tx).await? {
-        return Err(PageError::TooMany);
+        return Err(PageError::TooManyMails);
     }
     throttle.note_failure(&mut tx).await?;
     super::start_recovery(&mut tx, &Links::of(&app), &email).await?;

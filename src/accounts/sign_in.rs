@@ -11,7 +11,7 @@ use super::factor::{Factor, Factors};
 use super::password::{HashError, Hasher, Password, is_outdated};
 use super::person::Person;
 use super::session::{ABSOLUTE, Session, SessionSecret};
-use super::throttle::{Throttle, Throttled};
+use super::throttle::{Mailing, Throttle, Throttled};
 use super::{NewSignIn, failed, mails, passkeys, store, two_factor};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::ids::SessionId;
@@ -103,8 +103,14 @@ pub async fn sign_in(
         return Err(SignInError::WrongPassword);
     };
     if person.verified_at.is_none() {
-        // The password is right, so this person may be helped: a fresh link, and the uniform answer.
-        mails::verify(&mut tx, links, person.id, email, &person.name).await?;
+        // The password is right, so this person may be helped: a fresh link, and the uniform answer. But whoever chose the
+        // password need not own the mailbox.
+        let mailing = Throttle::of_mail(Mailing::SignUp, &origin.ip, email);
+        mailing.lock(&mut tx).await?;
+        if !mailing.is_closed(&mut tx).await? {
+            mailing.note_failure(&mut tx).await?;
+            mails::verify(&mut tx, links, person.id, email, &person.name).await?;
+        }
         tx.commit().await?;
         return Err(SignInError::WrongPassword);
     }

@@ -3,14 +3,17 @@
 //! The account's own limit counts per account *and* address first, so that a stranger who guesses
 //! cannot lock the owner out; only a flood from many addresses slows everybody for that account, and then not those
 //! who come from where the owner signed in before.
+//!
+//! An address is a subscriber's: of IPv6 all of a /64.
 
 use chrono::TimeDelta;
 use sqlx::PgConnection;
 
 use super::device::Device;
 use super::store;
-use crate::base::Origin;
 use crate::base::ids::PersonId;
+use crate::base::origin::{network, subscriber};
+use crate::base::{EmailAddress, Origin};
 
 /// So many failures within such a time.
 type Limit = (i64, TimeDelta);
@@ -27,6 +30,20 @@ const PER_ACCOUNT: Limit = (100, TimeDelta::hours(1));
 const SECOND_PER_ACCOUNT_AND_IP: Limit = (5, TimeDelta::minutes(15));
 const SECOND_PER_ACCOUNT: Limit = (30, TimeDelta::hours(24));
 
+/// Failures from one network, beside those of each of its addresses: who has a network of IPv6 has very many of them.
+const PER_NETWORK: Limit = (400, TimeDelta::minutes(15));
+
+/// Mails that strangers have sent. From one network address, for one purpose; the same from one network, so that some
+/// addresses close the door for their neighbours at most; to one mailbox from one network, whatever for, so that nobody alone
+/// keeps its owner from asking; and to one mailbox from anywhere.
+const MAILS_PER_IP: Limit = (20, TimeDelta::minutes(15));
+const MAILS_PER_NETWORK: Limit = (200, TimeDelta::hours(1));
+const MAILS_PER_MAILBOX_AND_NETWORK: Limit = (6, TimeDelta::hours(1));
+const MAILS_PER_MAILBOX: Limit = (24, TimeDelta::hours(1));
+/// Sign-ups in all, whose mails go to whoever is named: from 25 networks that each ask for all they may, the door closes for
+/// everybody. A mail to recover goes only to who has an account, and needs no such limit.
+const SIGN_UPS: Limit = (5_000, TimeDelta::hours(1));
+
 /// Whether another try must wait, and whose tries used the limit up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Throttled {
@@ -37,22 +54,64 @@ pub enum Throttled {
     Account,
 }
 
+/// What a mail is sent for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mailing {
+    /// Also the link for who signs in before having followed it.
+    SignUp,
+    Recovery,
+    EmailChange,
+}
+
+impl Mailing {
+    fn name(self) -> &'static str {
+        match self {
+            Mailing::SignUp => "sign-up",
+            Mailing::Recovery => "recover",
+            Mailing::EmailChange => "email-change",
+        }
+    }
+}
+
 /// Who tries: a network address, and an account by the address that was typed.
 #[derive(Clone, Debug)]
 pub struct Throttle {
-    subjects: [(String, Limit, Throttled); 3],
+    subjects: Vec<(String, Limit, Throttled)>,
+    /// How many of the subjects after the first are tried one at a time.
+    locked: usize,
 }
 
 impl Throttle {
     #[must_use]
     pub fn of(ip: &str, email_canonical: &str) -> Throttle {
+        let one = subscriber(ip);
         Throttle {
-            subjects: [
-                (format!("ip:{ip}"), PER_IP, Throttled::Network),
-                (format!("account-ip:{email_canonical}|{ip}"), PER_ACCOUNT_AND_IP, Throttled::Network),
+            subjects: vec![
+                (format!("ip:{one}"), PER_IP, Throttled::Network),
+                (format!("account-ip:{email_canonical}|{one}"), PER_ACCOUNT_AND_IP, Throttled::Network),
+                (format!("net:{}", network(ip)), PER_NETWORK, Throttled::Network),
                 (format!("account:{email_canonical}"), PER_ACCOUNT, Throttled::Account),
             ],
+            locked: 1,
         }
+    }
+
+    /// Whoever has a mail sent to an address, to sign up with it or for another purpose.
+    #[must_use]
+    pub fn of_mail(purpose: Mailing, ip: &str, to: &EmailAddress) -> Throttle {
+        let (one, shared, to) = (subscriber(ip), network(ip), to.mailbox());
+        let name = purpose.name();
+        let mut subjects = vec![
+            (format!("ip:{one}"), PER_IP, Throttled::Network),
+            (format!("{name}-ip:{one}"), MAILS_PER_IP, Throttled::Network),
+            (format!("mail-to:{to}|{shared}"), MAILS_PER_MAILBOX_AND_NETWORK, Throttled::Network),
+            (format!("mail-to:{to}"), MAILS_PER_MAILBOX, Throttled::Account),
+            (format!("{name}-net:{shared}"), MAILS_PER_NETWORK, Throttled::Network),
+        ];
+        if purpose == Mailing::SignUp {
+            subjects.push((format!("{name}-all"), SIGN_UPS, Throttled::Account));
+        }
+        Throttle { subjects, locked: 3 }
     }
 
     /// Whether another try must wait.
@@ -69,13 +128,16 @@ impl Throttle {
     }
 
     /// Lets tries of this account from this address come one after another until the caller's transaction ends, whether there
-    /// is such an account or not. Before every other lock of the transaction.
+    /// is such an account or not; and those that send a mail to one recipient. Before every other lock of the transaction.
     ///
     /// # Errors
     /// Database errors only.
     pub async fn lock(&self, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
-        let [_, (subject, ..), _] = &self.subjects;
-        store::lock_subject(tx, subject).await
+        // Always in the order of the subjects, so that two never wait for each other.
+        for (subject, ..) in self.subjects.iter().skip(1).take(self.locked) {
+            store::lock_subject(tx, subject).await?;
+        }
+        Ok(())
     }
 
     /// Whether another try must wait, for whatever reason.
@@ -107,15 +169,16 @@ pub struct SecondThrottle {
 impl SecondThrottle {
     #[must_use]
     pub fn of(person: PersonId, origin: &Origin) -> SecondThrottle {
-        let ip = &origin.ip;
+        let ip = subscriber(&origin.ip);
         let throttle = Throttle {
-            subjects: [
+            subjects: vec![
                 (format!("ip:{ip}"), PER_IP, Throttled::Network),
                 (format!("second-ip:{person}|{ip}"), SECOND_PER_ACCOUNT_AND_IP, Throttled::Account),
                 (format!("second:{person}"), SECOND_PER_ACCOUNT, Throttled::Account),
             ],
+            locked: 1,
         };
-        SecondThrottle { throttle, person, device: Device::of(&origin.user_agent, ip) }
+        SecondThrottle { throttle, person, device: Device::of(&origin.user_agent, &origin.ip) }
     }
 
     /// `Account` closes only codes of the app. From where the owner signed in before, only that place's own tries count.

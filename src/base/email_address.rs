@@ -41,6 +41,16 @@ impl EmailAddress {
         self.0.to_lowercase()
     }
 
+    /// The mailbox, for counting: what many servers deliver to it under other names, with a `+` and more, is the same (RFC 5233).
+    #[must_use]
+    pub fn mailbox(&self) -> String {
+        let canonical = self.canonical();
+        match canonical.rsplit_once('@').and_then(|(local, domain)| Some((local.split_once('+')?.0, domain))) {
+            Some((local, domain)) if !local.is_empty() => format!("{local}@{domain}"),
+            _ => canonical,
+        }
+    }
+
     /// The part behind the `@`, in lower case.
     #[must_use]
     pub fn domain(&self) -> &str {
@@ -100,5 +110,17 @@ mod tests {
     fn a_masked_address_keeps_its_first_letter_and_its_domain() {
         assert_eq!(masked("grace@example.com"), "g…@example.com");
         assert_eq!(masked("nonsense"), "another address");
+    }
+
+    #[test]
+    fn a_mailbox_has_many_names() {
+        for (address, mailbox) in [
+            ("Ada@Example.com", "ada@example.com"),
+            ("ada+news+1@example.com", "ada@example.com"),
+            ("+ada@example.com", "+ada@example.com"),
+            ("a.da@example.com", "a.da@example.com"),
+        ] {
+            assert_eq!(EmailAddress::parse(address).map(|address| address.mailbox()).ok().as_deref(), Some(mailbox));
+        }
     }
 }

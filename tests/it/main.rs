@@ -34,4 +34,5 @@ mod stand_ins;
 mod stories;
 mod support;
 mod traces;
+mod visitors;
 mod wall;

@@ -17,7 +17,7 @@ use sqlx::PgConnection;
 
 use super::mails::{self, Links};
 use super::person::Person;
-use super::throttle::Throttle;
+use super::throttle::{Mailing, Throttle};
 use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::secret::{Digest, random_token};
 use crate::base::{EmailAddress, Origin};
@@ -31,7 +31,7 @@ pub const REVERT_LASTS: TimeDelta = TimeDelta::days(7);
 pub enum EmailChangeError {
     #[error("This is your address already.")]
     Same,
-    #[error("Too many tries. Wait a quarter of an hour.")]
+    #[error("Too many tries. Wait an hour.")]
     TooMany,
     /// Unknown, used, too old, or of somebody else's account.
     #[error("This link was used before, is too old, or belongs to another account.")]
@@ -61,11 +61,13 @@ pub async fn ask(
         return Err(EmailChangeError::Same);
     }
     let throttle = Throttle::of(&origin.ip, &format!("email-change|{}", person.id));
-    if throttle.is_closed(conn).await? {
+    let mailing = Throttle::of_mail(Mailing::EmailChange, &origin.ip, new);
+    if throttle.is_closed(conn).await? || mailing.is_closed(conn).await? {
         return Err(EmailChangeError::TooMany);
     }
     // Each request costs somebody a mail.
     throttle.note_failure(conn).await?;
+    mailing.note_failure(conn).await?;
     store::delete_unconfirmed(conn, person.id).await?;
     match super::find_by_email(conn, new).await? {
         Some(_) => mails::address_is_taken(conn, links, new).await?,

@@ -123,7 +123,7 @@ impl From<EmailChangeError> for PageError {
         match error {
             EmailChangeError::Database(error) => error.into(),
             EmailChangeError::Internal(error) => PageError::Internal(error),
-            EmailChangeError::TooMany => PageError::TooMany,
+            EmailChangeError::TooMany => PageError::TooManyMails,
             EmailChangeError::Same | EmailChangeError::WrongLink | EmailChangeError::Taken => {
                 PageError::Invalid(error.to_string())
             }

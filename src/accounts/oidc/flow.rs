@@ -81,6 +81,7 @@ pub struct NewFlow<'a> {
     pub browser: &'a str,
     pub session: Option<SessionId>,
     pub next: &'a str,
+    /// From where, as limits count it.
     pub ip: &'a str,
 }
 

@@ -10,6 +10,7 @@ use crate::accounts::pages::{finished, signed_in, with_next};
 use crate::accounts::session::Session;
 use crate::accounts::{Links, Recent, SignUpRules, SignedIn, extract};
 use crate::base::ids::SessionId;
+use crate::base::origin::subscriber;
 use crate::web::error::local_path;
 use crate::web::page::with_status;
 use crate::web::views::accounts as views;
@@ -92,7 +93,7 @@ async fn start(
     let provider = providers.find(&form.provider).ok_or(PageError::NotFound)?;
     let browser = csrf::mark(app, request).ok_or(PageError::Misconfigured)?;
     let next = local_path(&form.next);
-    let ip = client::ip(app, request);
+    let ip = subscriber(&client::ip(app, request));
     let new = NewFlow { purpose, browser: &browser, session, next, ip: &ip };
     let url = match super::begin(&app.db, providers, provider, &callback_url(app, provider), new).await {
         Ok(url) => url,

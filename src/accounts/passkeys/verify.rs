@@ -12,6 +12,7 @@ use super::super::store as accounts_store;
 use super::challenge::{self, Asked, Purpose};
 use super::store::{self, StoredPasskey};
 use crate::base::ids::PersonId;
+use crate::base::origin::subscriber;
 
 /// Questions for one network address ...
 const MAX_ASKED: i64 = 200;
@@ -34,7 +35,7 @@ fn internal(error: impl std::fmt::Display) -> SignInError {
 pub async fn start_sign_in(conn: &mut PgConnection, factors: &Factors, ip: &str) -> Result<Asked, SignInError> {
     let webauthn = factors.webauthn.as_ref().ok_or(SignInError::NoPasskeys)?;
     // Whoever asks has shown nothing yet, and each question is a row.
-    let subject = format!("passkey-start:{ip}");
+    let subject = format!("passkey-start:{}", subscriber(ip));
     if accounts_store::count_failures(conn, &subject, ASKED_WITHIN).await? >= MAX_ASKED {
         return Err(SignInError::TooMany);
     }

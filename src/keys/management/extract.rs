@@ -4,6 +4,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
 use super::pace::Management;
+use crate::base::origin::subscriber;
 use crate::keys::AuthError;
 use crate::keys::caller::Caller;
 use crate::keys::extract::{Authenticated, NotAuthenticated, authenticate};
@@ -116,5 +117,5 @@ impl FromRequest for Managing {
 /// 429 with the time to wait.
 pub fn paced_by_address(request: &HttpRequest, ip: &str) -> Result<(), ApiError> {
     let management = request.app_data::<web::Data<Management>>().ok_or_else(ApiError::internal)?;
-    management.admit_address(ip).map_err(ApiError::too_many)
+    management.admit_address(&subscriber(ip)).map_err(ApiError::too_many)
 }

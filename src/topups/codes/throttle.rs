@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use sqlx::PgConnection;
 
 use crate::base::ids::{OrgId, PersonId};
+use crate::base::origin::subscriber;
 use crate::topups::store;
 
 /// Within this, failures count.
@@ -25,7 +26,7 @@ impl Throttle {
             subjects: [
                 (format!("person:{person}"), PER_PERSON),
                 (format!("org:{org}"), PER_ORG),
-                (format!("ip:{ip}"), PER_IP),
+                (format!("ip:{}", subscriber(ip)), PER_IP),
             ],
         }
     }
