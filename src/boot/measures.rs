@@ -34,7 +34,7 @@ const HISTOGRAMS: [(&str, &[f64], &str); 6] = [
     ("farebox_settle_batch_size", &COUNTS, "Settlements of one batch."),
 ];
 
-const COUNTERS: [(&str, &str); 21] = [
+const COUNTERS: [(&str, &str); 22] = [
     ("farebox_calls_total", "Calls in the log, by how they ended."),
     ("farebox_tokens_total", "Tokens of calls; cached and cache_write are parts of prompt, reasoning of completion."),
     ("farebox_charged_microusd_total", "What calls were charged, in millionths of a dollar, cut off."),
@@ -57,6 +57,7 @@ const COUNTERS: [(&str, &str); 21] = [
         "farebox_spans_dropped_total",
         "Spans that were dropped, because the collector was slow, away, or did not take them.",
     ),
+    ("farebox_pages_busy_total", "Pages that were refused because too many passwords waited for their hash."),
     ("farebox_slow_statements_total", "Statements of the database that took longer than FAREBOX_SLOW_QUERY_MS."),
     ("farebox_metrics_failed_total", "Answers to /metrics without fresh figures of the database."),
 ];

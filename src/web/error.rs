@@ -20,6 +20,9 @@ pub enum PageError {
     Invalid(String),
     #[error("too many tries")]
     TooMany,
+    /// More mails were asked for than are sent within an hour.
+    #[error("too many mails")]
+    TooManyMails,
     /// The head of the request is not answered.
     #[error("refused: {0:?}")]
     Refused(Refused),
@@ -78,7 +81,7 @@ impl ResponseError for PageError {
             PageError::NotFound => StatusCode::NOT_FOUND,
             PageError::Forbidden(_) => StatusCode::FORBIDDEN,
             PageError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            PageError::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            PageError::TooMany | PageError::TooManyMails => StatusCode::TOO_MANY_REQUESTS,
             PageError::Refused(refused) => refused.status(),
             PageError::SignedOut { .. } | PageError::StepUp { .. } | PageError::Leaving => StatusCode::SEE_OTHER,
             PageError::Unavailable(_) | PageError::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -97,21 +100,39 @@ impl ResponseError for PageError {
             return HttpResponse::SeeOther().insert_header((header::LOCATION, door)).finish();
         }
         let id = crate::base::ids::RequestId::fresh().to_string();
-        if self.status_code().is_server_error() {
+        if matches!(self, PageError::Busy) {
+            metrics::counter!("farebox_pages_busy_total").increment(1);
+        } else if self.status_code().is_server_error() {
             tracing::error!(error_id = %id, error = ?self, "a page failed");
         }
         let mut response = HttpResponse::build(self.status_code());
         response.insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8"));
         // The id that the page asks people to quote is the one in the header and in the log.
         response.insert_header(("x-request-id", id.as_str()));
-        if matches!(self, PageError::TooMany | PageError::Unavailable(_) | PageError::Busy) {
-            response.insert_header((header::RETRY_AFTER, if matches!(self, PageError::TooMany) { "900" } else { "5" }));
+        if let Some(seconds) = self.retry_after() {
+            response.insert_header((header::RETRY_AFTER, seconds));
         }
-        response.body(self.body(id).unwrap_or_else(|_| "Something went wrong.".to_owned()))
+        let mut response = response.body(self.body(id).unwrap_or_else(|_| "Something went wrong.".to_owned()));
+        if matches!(self, PageError::Busy) {
+            response.extensions_mut().insert(NothingBroken);
+        }
+        response
     }
 }
 
+/// Marks an answer of the 500s that tells of no fault: it is counted, and whoever asks too much does not fill the log as well.
+pub(super) struct NothingBroken;
+
 impl PageError {
+    fn retry_after(&self) -> Option<&'static str> {
+        match self {
+            PageError::TooMany => Some("900"),
+            PageError::TooManyMails => Some("3600"),
+            PageError::Unavailable(_) | PageError::Busy => Some("5"),
+            _ => None,
+        }
+    }
+
     fn body(&self, request_id: String) -> askama::Result<String> {
         let page =
             |title: &str| PublicPage { title: title.to_owned(), theme: "system".to_owned(), ..PublicPage::default() };
@@ -125,6 +146,9 @@ impl PageError {
             }
             PageError::TooMany => {
                 TooMany { page: page("Too many tries"), request_id, retry_after: "15 minutes".into() }.render()
+            }
+            PageError::TooManyMails => {
+                TooMany { page: page("Too many mails"), request_id, retry_after: "an hour".into() }.render()
             }
             PageError::Refused(refused) => Misdirected {
                 page: page("This request is not answered"),

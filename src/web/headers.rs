@@ -7,6 +7,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, web};
 
 use super::App;
+use super::error::NothingBroken;
 use crate::base::ids::RequestId;
 
 /// Only what this instance serves runs or shows on its pages.
@@ -41,7 +42,7 @@ pub async fn every_response(
     // An error page shows an id of its own making; then that is the request's.
     let shown = response.headers().get("x-request-id").and_then(|value| value.to_str().ok());
     let id = shown.map_or_else(|| id.to_string(), str::to_owned);
-    if status.is_server_error() {
+    if status.is_server_error() && response.response().extensions().get::<NothingBroken>().is_none() {
         tracing::error!(request = %id, %method, path, status = status.as_u16(), ms = started.elapsed().as_millis(), "failed");
     } else {
         tracing::debug!(request = %id, %method, path, status = status.as_u16(), ms = started.elapsed().as_millis(), "answered");

@@ -1256,6 +1256,7 @@ fn error_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let page = public(theme, "Too many tries");
     push(out, "error_429", &errors::TooMany { page, request_id: id(), retry_after: "2 minutes".into() })?;
     push(out, "error_500", &errors::Internal { page: public(theme, "Something broke"), request_id: id() })?;
+    push(out, "error_503_busy", &errors::Unavailable { page: public(theme, "Busy"), request_id: id(), busy: true })?;
     push(out, "error_503", &errors::Unavailable { page: public(theme, "Back soon"), request_id: id(), busy: false })
 }
 
