@@ -13,7 +13,7 @@ use super::device::Device;
 use super::store;
 use crate::base::ids::PersonId;
 use crate::base::origin::{network, subscriber};
-use crate::base::{EmailAddress, Origin};
+use crate::base::{Digest, EmailAddress, Origin};
 
 /// So many failures within such a time.
 type Limit = (i64, TimeDelta);
@@ -99,7 +99,8 @@ impl Throttle {
     /// Whoever has a mail sent to an address, to sign up with it or for another purpose.
     #[must_use]
     pub fn of_mail(purpose: Mailing, ip: &str, to: &EmailAddress) -> Throttle {
-        let (one, shared, to) = (subscriber(ip), network(ip), to.mailbox());
+        // Its digest, for it may be of somebody who never had an account here, whom no erasure would find.
+        let (one, shared, to) = (subscriber(ip), network(ip), Digest::of(to.mailbox()).to_hex());
         let name = purpose.name();
         let mut subjects = vec![
             (format!("ip:{one}"), PER_IP, Throttled::Network),

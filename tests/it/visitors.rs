@@ -68,10 +68,9 @@ async fn a_mailbox_gets_few_mails_whoever_asks_and_its_owner_is_not_kept_from_as
     // From everywhere: these seven are counted, and refusals are not.
     let forms: Vec<_> = (0..30).map(|from| ask(format!("10.{from}.0.1"), from)).collect();
     assert_eq!(answered(&send(&farebox, "/recover", &forms, true).await, 200), 24 - 7);
-    assert_eq!(
-        farebox.text("select count(*)::text from sign_in_failure where subject = 'mail-to:ada@example.com'").await,
-        "24"
-    );
+    let counted =
+        "select count(*)::text from sign_in_failure where subject like 'mail-to:%' and subject not like '%|%'";
+    assert_eq!(farebox.text(counted).await, "24");
     // And not by the way of signing in with a password that was chosen for somebody else.
     let bob = vec![("name", "Eve"), ("email", "bob@example.com"), ("password", PASSWORD)];
     assert_eq!(send(&farebox, "/sign-up", &[("10.200.0.1".to_owned(), bob.clone())], false).await, [200]);
