@@ -140,13 +140,11 @@ pub async fn sign_up(
     // Hashed in every case, so that every case takes as long.
     let password_hash = hasher.hash(password).await.map_err(SignInError::from)?;
     let mut tx = app.db.begin().await?;
-    // Again, and one after another, because those that are sent at once all got this far before the first was counted.
-    throttle.lock(&mut tx).await?;
-    if throttle.is_closed(&mut tx).await? {
+    // Looked at again, because those that are sent at once all got this far before the first was counted. Each costs a hash and
+    // a mail.
+    if !throttle.count(&mut tx).await? {
         return Err(PageError::TooManyMails);
     }
-    // Each sign-up counts as a try: it costs a hash and a mail.
-    throttle.note_failure(&mut tx).await?;
     let admitted = rules.admit(&mut tx, &email).await?;
     let shown = email.to_string();
     let new = NewPerson { email, name: form.name, password_hash };
@@ -351,12 +349,10 @@ pub async fn recover(
         return Err(PageError::TooManyMails);
     }
     let mut tx = app.db.begin().await?;
-    // Again, and one after another, as at sign-up.
-    throttle.lock(&mut tx).await?;
-    if throttle.is_closed(&mut tx).await? {
+    // Looked at again, as at sign-up.
+    if !throttle.count(&mut tx).await? {
         return Err(PageError::TooManyMails);
     }
-    throttle.note_failure(&mut tx).await?;
     super::start_recovery(&mut tx, &Links::of(&app), &email).await?;
     tx.commit().await?;
     html(&views::RecoverSent {

@@ -105,10 +105,7 @@ pub async fn sign_in(
     if person.verified_at.is_none() {
         // The password is right, so this person may be helped: a fresh link, and the uniform answer. But whoever chose the
         // password need not own the mailbox.
-        let mailing = Throttle::of_mail(Mailing::SignUp, &origin.ip, email);
-        mailing.lock(&mut tx).await?;
-        if !mailing.is_closed(&mut tx).await? {
-            mailing.note_failure(&mut tx).await?;
+        if Throttle::of_mail(Mailing::SignUp, &origin.ip, email).count(&mut tx).await? {
             mails::verify(&mut tx, links, person.id, email, &person.name).await?;
         }
         tx.commit().await?;

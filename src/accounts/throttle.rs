@@ -157,6 +157,20 @@ impl Throttle {
         let subjects: Vec<String> = self.subjects.iter().map(|(subject, ..)| subject.clone()).collect();
         store::insert_failures(conn, &subjects).await
     }
+
+    /// Counts one more try, whatever comes of it; false when it must wait, and then it is not counted. Locks as [`Throttle::lock`]
+    /// does, so that no more get through together than one after another.
+    ///
+    /// # Errors
+    /// Database errors only.
+    pub async fn count(&self, tx: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        self.lock(tx).await?;
+        if self.is_closed(tx).await? {
+            return Ok(false);
+        }
+        self.note_failure(tx).await?;
+        Ok(true)
+    }
 }
 
 /// Tries of a second factor.
