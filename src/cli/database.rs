@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 
 use crate::base::Secret;
 use crate::config::Config;
@@ -56,8 +55,7 @@ impl Database {
     /// When the server does not answer or a migration fails.
     pub async fn connect(&self) -> anyhow::Result<PgPool> {
         let options = db::pool::options(self.url.expose())?;
-        let pool = PgPoolOptions::new()
-            .max_connections(4)
+        let pool = db::pool::of(4)
             .acquire_timeout(std::time::Duration::from_secs(10))
             .connect_with(options)
             .await

@@ -3,8 +3,10 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgPool};
+use sqlx::{ConnectOptions, PgConnection, PgPool, Row};
 
 /// Connections of pages, the API and jobs. Whoever hears of jobs keeps one of them.
 const MAX_GENERAL: u32 = 16;
@@ -97,11 +99,29 @@ fn logging(options: PgConnectOptions, slow: Option<Duration>) -> PgConnectOption
 }
 
 fn pool(max: u32) -> PgPoolOptions {
-    PgPoolOptions::new()
-        .max_connections(max)
+    of(max)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(Duration::from_secs(600))
         // A dead connection costs one failed statement, which every caller handles;
         // a ping before each use would cost every call a round trip.
         .test_before_acquire(false)
+}
+
+/// A pool of at most `max` connections, none of which goes to its next user with a transaction of the last one.
+///
+/// Whoever is dropped while its transaction begins, as a page is whose reader leaves, leaves it open: sqlx 0.9.0 counts
+/// a transaction from the answer on, so it rolls back nothing, and `ping` does not tell. What the next one changes would
+/// be told as done and undone later, behind the wall of somebody else's organization, and after one error nothing works
+/// on that connection any more (<https://github.com/transact-rs/sqlx/issues/4393>). The question is asked after the
+/// connection was given back, so that nobody waits for it.
+#[must_use]
+pub fn of(max: u32) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(max).after_release(|conn, _| has_ended(conn))
+}
+
+/// An error says the same: a transaction that failed answers nothing.
+fn has_ended(conn: &mut PgConnection) -> BoxFuture<'_, Result<bool, sqlx::Error>> {
+    // Without parameters it is one message, and a transaction of its own begins at its very moment.
+    const SINGLE: &str = "select transaction_timestamp() = statement_timestamp() as ended";
+    async move { sqlx::raw_sql(SINGLE).fetch_one(conn).await?.try_get("ended") }.boxed()
 }

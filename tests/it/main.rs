@@ -18,6 +18,7 @@ mod doctor;
 mod fake_upstream;
 mod figures;
 mod fits;
+mod gone;
 mod house_sums;
 mod identity;
 mod incidents;

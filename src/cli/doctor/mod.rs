@@ -28,7 +28,6 @@ use clap::Args;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, future};
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 
 pub use database::reach;
 pub use finding::{Finding, Level, Report};
@@ -192,7 +191,7 @@ fn pool(url: &Secret<String>, deep: bool) -> Result<PgPool, sqlx::Error> {
     let options = db::pool::options(url.expose())?
         .application_name("farebox doctor")
         .options([("default_transaction_read_only", "on"), ("statement_timeout", statement)]);
-    Ok(PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(TURN_WITHIN).connect_lazy_with(options))
+    Ok(db::pool::of(CONNECTIONS).acquire_timeout(TURN_WITHIN).connect_lazy_with(options))
 }
 
 /// A question to the database that could not be answered.
