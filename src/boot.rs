@@ -22,7 +22,7 @@ use crate::base::{Clock, EmailAddress, Secret};
 use crate::catalog::{self, Shelf};
 use crate::config::{Config, derived_key, keyring};
 use crate::db::Pools;
-use crate::db::listen::{Heard, Hearing};
+use crate::db::listen::Hearing;
 use crate::gateway::query_api::QueryApi;
 use crate::gateway::spool::Spool;
 use crate::gateway::{self, Gateway, GatewayParts, InstanceDefaults, Settler, Timeouts, UpstreamKeys};
@@ -48,7 +48,7 @@ use crate::topups::{
 };
 use crate::vault::Vault;
 use crate::web::{App, Hosts};
-use crate::{books, console, db, jobs, orgs, presets, privacy, routes};
+use crate::{books, console, db, jobs, orgs, privacy, routes};
 
 mod door;
 mod hooks;
@@ -58,12 +58,14 @@ mod payments;
 mod signing;
 mod stand_ins;
 mod stock;
+mod watcher;
 
 pub use log::start_logging;
 use log::tracer;
 pub use measures::Figures;
 pub use payments::{processors, real_processors};
 pub use signing::{anchoring, close_key};
+use watcher::{CHANNELS, Watcher};
 
 /// Connections that are slow to send a request's head are closed.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -361,59 +363,6 @@ async fn spawn_background(
     handle.spawn(books::daily(pools.general.clone(), close_key(config), stop.clone()));
     handle.spawn(operator::anchor_daily(pools.general.clone(), anchoring(config), stop.clone()));
     Ok(())
-}
-
-const CHANNELS: [&str; 5] =
-    ["key_changed", "org_changed", presets::CHANGED_CHANNEL, catalog::CHANGED_CHANNEL, console::rules::CHANGED_CHANNEL];
-
-/// Forgets what other nodes changed.
-struct Watcher {
-    keys: KeyCache,
-    memory: Memory,
-    shelf: Shelf,
-    upstream_keys: UpstreamKeys,
-    sealer: Sealer,
-    pool: PgPool,
-    rules: SignUpRules,
-    processors: Processors,
-}
-
-impl Watcher {
-    fn hear(&self, heard: Heard) {
-        match heard {
-            Heard::Message { channel, payload } if channel == "key_changed" => self.keys.forget(&payload),
-            Heard::Message { channel, .. } if channel == "org_changed" => self.keys.forget_all(),
-            Heard::Message { channel, payload } if channel == presets::CHANGED_CHANNEL => self.memory.forget(&payload),
-            Heard::Message { channel, .. } if channel == console::rules::CHANGED_CHANNEL => self.reload_rules(),
-            Heard::Message { .. } => self.reload(),
-            Heard::Gap => {
-                self.keys.forget_all();
-                self.memory.forget_all();
-                self.reload();
-                self.reload_rules();
-            }
-        }
-    }
-
-    fn reload_rules(&self) {
-        let (rules, processors, pool) = (self.rules.clone(), self.processors.clone(), self.pool.clone());
-        Handle::current().spawn(async move { console::rules::reload_surely(&pool, &rules, &processors).await });
-    }
-
-    fn reload(&self) {
-        let (shelf, keys) = (self.shelf.clone(), self.upstream_keys.clone());
-        let (sealer, pool) = (self.sealer.clone(), self.pool.clone());
-        Handle::current().spawn(async move {
-            if let Err(error) = shelf.reload(&pool).await {
-                tracing::warn!(%error, "the catalog was not read again; the last one stays");
-            }
-            let opened = async { catalog::upstream_keys(&mut *pool.acquire().await?, &sealer).await };
-            match opened.await {
-                Ok(opened) => keys.replace(opened),
-                Err(error) => tracing::warn!(%error, "upstream keys were not read again; the last ones stay"),
-            }
-        });
-    }
 }
 
 struct Listening {

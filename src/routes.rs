@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, web};
 
 use crate::accounts::kept_form;
 use crate::gateway;
-use crate::web::{csrf, headers, hosts, static_files};
+use crate::web::{csrf, headers, hosts, static_files, to_the_end};
 use crate::{
     accounts, books, chat, console, dev, hooks, keys, leaving, orgs, overview, presets, privacy, reference, teams,
     topups,
@@ -37,6 +37,7 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
     // For scanners that find published keys, who sign what they send.
     service.service(
         web::scope("/webhooks/leaks")
+            .wrap(from_fn(to_the_end::changes))
             .wrap(from_fn(headers::every_response))
             .app_data(web::PayloadConfig::new(keys::leaks::webhook::MAX_BODY))
             .route("/github", web::post().to(keys::leaks::webhook::receive)),
@@ -44,6 +45,7 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
     // For payment processors, who sign what they send.
     service.service(
         web::scope("/webhooks")
+            .wrap(from_fn(to_the_end::changes))
             .wrap(from_fn(hosts::only_ours))
             .wrap(from_fn(headers::every_response))
             .app_data(web::PayloadConfig::new(topups::webhook::MAX_BODY))
@@ -58,6 +60,7 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
     );
     service.service(
         web::scope("")
+            .wrap(from_fn(to_the_end::changes))
             .wrap(from_fn(accounts::extract::look_only))
             .wrap(from_fn(kept_form::keep))
             .wrap(from_fn(csrf::guard))

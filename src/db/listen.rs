@@ -54,7 +54,8 @@ async fn listen_once(
 ) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
-    listener.listen_all(channels.iter().copied()).await?;
+    let listening = listener.listen_all(channels.iter().copied());
+    tokio::time::timeout(PROBE_EVERY, listening).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
     heard(Heard::Gap);
     hearing.0.store(true, Ordering::Release);
     loop {

@@ -20,6 +20,9 @@ const MAX_SETTLEMENT: u32 = 3;
 /// What a server opens at most: the pools, and what their workers keep for themselves.
 pub const MOST_CONNECTIONS: u32 = MAX_GENERAL + MAX_LOOKUP + (MAX_ADMISSION + 1) + (MAX_SETTLEMENT + 2);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// How long a connection that was given back may be busy with what was begun on it: somewhat longer than a statement of a page may
+/// take. One that is cut off from its server would keep its place until the system gives it up, a quarter of an hour later.
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
 
 /// The hot path looks rows up by their key and nothing else, in statements that never change. Planning them anew for
 /// each batch, or scanning a small table with many dead rows, would cost more than the work itself.
@@ -123,5 +126,10 @@ pub fn of(max: u32) -> PgPoolOptions {
 fn has_ended(conn: &mut PgConnection) -> BoxFuture<'_, Result<bool, sqlx::Error>> {
     // Without parameters it is one message, and a transaction of its own begins at its very moment.
     const SINGLE: &str = "select transaction_timestamp() = statement_timestamp() as ended";
-    async move { sqlx::raw_sql(SINGLE).fetch_one(conn).await?.try_get("ended") }.boxed()
+    async move {
+        let asked = sqlx::raw_sql(SINGLE).fetch_one(conn);
+        let answer = tokio::time::timeout(ENDS_WITHIN, asked).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        answer.try_get("ended")
+    }
+    .boxed()
 }

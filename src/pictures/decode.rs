@@ -13,6 +13,11 @@ static DECODING: Semaphore = Semaphore::const_new(1);
 /// # Errors
 /// The inner error is the picture's; the outer one says that the program is going down.
 pub async fn decode(file: Bytes) -> anyhow::Result<Result<Picture, PictureError>> {
-    let _permit = DECODING.acquire().await?;
-    Ok(tokio::task::spawn_blocking(move || reencode(&file)).await?)
+    let permit = DECODING.acquire().await?;
+    let decoding = move || {
+        // Until it is done, not until somebody stops waiting for it.
+        let _permit = permit;
+        reencode(&file)
+    };
+    Ok(tokio::task::spawn_blocking(decoding).await?)
 }

@@ -17,6 +17,7 @@ pub mod present;
 pub mod proxies;
 pub mod snippets;
 pub mod static_files;
+pub mod to_the_end;
 pub mod upload;
 pub mod views;
 

@@ -178,13 +178,15 @@ impl Provider {
             // Somebody else may have brought the key a moment ago.
             return Ok(known.metadata.clone());
         }
-        known.keys_at = Some(Instant::now());
         let fetcher = self.fetcher.clone();
         let http = move |request| {
             let fetcher = fetcher.clone();
             async move { fetcher.call(request).await }
         };
-        let keys = CoreJsonWebKeySet::fetch_async(known.metadata.jwks_uri(), &http).await.map_err(undiscovered)?;
+        let fetched = CoreJsonWebKeySet::fetch_async(known.metadata.jwks_uri(), &http).await;
+        // Not before: whoever leaves meanwhile has not asked for the others.
+        known.keys_at = Some(Instant::now());
+        let keys = fetched.map_err(undiscovered)?;
         known.metadata = known.metadata.clone().set_jwks(keys);
         Ok(known.metadata.clone())
     }

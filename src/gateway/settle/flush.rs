@@ -111,7 +111,7 @@ async fn work<Fut>(
     Fut: Future<Output = Result<Uuid, String>>,
 {
     // Nothing is proven by a first flush if it is not known what was before it.
-    let mut known = first.await;
+    let mut known = tokio::time::timeout(MAX_WAIT, first).await.unwrap_or_default();
     while let Some(first) = receiver.recv().await {
         // Whoever comes after this waits for the next one: it may have committed after this one began.
         let mut waiting = vec![first];

@@ -12,7 +12,7 @@ use crate::base::money::thousands;
 use crate::orgs::Member;
 use crate::web::views::Fact;
 use crate::web::views::activity as views;
-use crate::web::{App, PageError, html};
+use crate::web::{App, PageError, html, to_the_end};
 
 /// Additions that one process makes at a time, so that they leave the database to those who call.
 const AT_ONCE: usize = 3;
@@ -60,6 +60,11 @@ pub async fn add_up(
 /// # Errors
 /// `Invalid` for an address that cannot be read, and database errors.
 pub async fn show(app: web::Data<App>, member: Member, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    // Whoever leaves makes no room for others while the database still adds up.
+    to_the_end::work(shown(app, member, request)).await?
+}
+
+async fn shown(app: web::Data<App>, member: Member, request: HttpRequest) -> Result<HttpResponse, PageError> {
     let mut asked = Asked::parse(request.query_string(), member.person().viewer())?;
     let own = member.calls_of();
     asked.within(own);
