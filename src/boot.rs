@@ -47,7 +47,7 @@ use crate::topups::{
     ApplyEvent, BalanceCrossed, ForgetCustomers, RefundWarned, SettleSandboxPayment, billing, janitor, reconcile,
 };
 use crate::vault::Vault;
-use crate::web::{App, Hosts};
+use crate::web::{App, Hosts, to_the_end};
 use crate::{books, console, db, jobs, orgs, privacy, routes};
 
 mod door;
@@ -65,7 +65,7 @@ use log::tracer;
 pub use measures::Figures;
 pub use payments::{processors, real_processors};
 pub use signing::{anchoring, close_key};
-use watcher::{CHANNELS, Watcher};
+use watcher::{CHANNELS, Remembered, Watcher};
 
 /// Connections that are slow to send a request's head are closed.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -248,7 +248,7 @@ async fn build(
     billing::introduce(&mut *pools.general.acquire().await?, &config.seller).await?;
     let providers = Providers::new(&config.providers, sealer.clone())?;
     let console = console::Settings { four_eyes_above: config.four_eyes_above, sealer: sealer.clone() };
-    let watcher = Watcher {
+    let remembered = Remembered {
         keys: keys.clone(),
         memory: memory.clone(),
         shelf: shelf.clone(),
@@ -258,6 +258,7 @@ async fn build(
         rules: rules.clone(),
         processors: processors.clone(),
     };
+    let watcher = Watcher::start(&handle, remembered);
     handle
         .spawn(db::listen::listen(pools.lookup.clone(), CHANNELS.to_vec(), hearing, move |heard| watcher.hear(heard)));
     last.spawn(gateway::measure::run(pools.general.clone(), health.clone(), stop.clone()));
@@ -435,6 +436,8 @@ async fn drain(config: &Config, parts: &Parts, tasks: &TaskTracker, server: acti
     tasks.close();
     // The door stays open for a moment while calls run: who asks /readyz now hears to go elsewhere.
     let _ = tokio::time::timeout(STOP_NOTICE.min(config.shutdown_grace), tasks.wait()).await;
+    // A worker ends with its last connection, and with it what was left to it.
+    let _ = tokio::time::timeout(LAST_WORDS.min(config.shutdown_grace), to_the_end::nothing_left()).await;
     let stopped = server.stop(true);
     let drained = async {
         tokio::join!(stopped, tasks.wait());

@@ -2,12 +2,14 @@
 
 mod operational;
 
-use actix_web::middleware::{Compress, from_fn};
-use actix_web::{HttpResponse, web};
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Compress, Next, from_fn};
+use actix_web::{Error, HttpResponse, web};
 
 use crate::accounts::kept_form;
 use crate::gateway;
-use crate::web::{csrf, headers, hosts, static_files, to_the_end};
+use crate::web::{self as shell, csrf, headers, hosts, static_files};
 use crate::{
     accounts, books, chat, console, dev, hooks, keys, leaving, orgs, overview, presets, privacy, reference, teams,
     topups,
@@ -37,7 +39,7 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
     // For scanners that find published keys, who sign what they send.
     service.service(
         web::scope("/webhooks/leaks")
-            .wrap(from_fn(to_the_end::changes))
+            .wrap(from_fn(to_the_end))
             .wrap(from_fn(headers::every_response))
             .app_data(web::PayloadConfig::new(keys::leaks::webhook::MAX_BODY))
             .route("/github", web::post().to(keys::leaks::webhook::receive)),
@@ -45,7 +47,7 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
     // For payment processors, who sign what they send.
     service.service(
         web::scope("/webhooks")
-            .wrap(from_fn(to_the_end::changes))
+            .wrap(from_fn(to_the_end))
             .wrap(from_fn(hosts::only_ours))
             .wrap(from_fn(headers::every_response))
             .app_data(web::PayloadConfig::new(topups::webhook::MAX_BODY))
@@ -60,7 +62,7 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
     );
     service.service(
         web::scope("")
-            .wrap(from_fn(to_the_end::changes))
+            .wrap(from_fn(to_the_end))
             .wrap(from_fn(accounts::extract::look_only))
             .wrap(from_fn(kept_form::keep))
             .wrap(from_fn(csrf::guard))
@@ -82,6 +84,18 @@ pub fn configure(service: &mut web::ServiceConfig, dev: bool) {
             .configure(house_books)
             .default_service(web::to(not_found)),
     );
+}
+
+/// What changes something, and the way back from a provider, which signs somebody in. A message of the chat room has a task of its
+/// own, which leaving cancels.
+async fn to_the_end(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let path = request.path();
+    let changes = !request.method().is_safe() || (path.starts_with("/oidc/") && path.ends_with("/callback"));
+    let matters = changes && path != "/chat/completions";
+    shell::to_the_end::when(matters, request, next).await
 }
 
 fn is_operational(path: &str) -> bool {

@@ -66,7 +66,7 @@ const BANNED: &[(&str, &str, &[&str])] = &[
     ("todo!(", "finish it", &[]),
     ("unimplemented!(", "finish it", &[]),
     ("dbg!(", "use tracing", &[]),
-    ("PgPoolOptions::new", "use db::pool::of, whose connections carry nothing over", &["src/db/pool.rs"]),
+    ("PgPoolOptions::new", "use db::pool::of, whose connections carry no transaction over", &["src/db/pool.rs"]),
 ];
 
 /// No float may touch money.

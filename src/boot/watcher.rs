@@ -1,10 +1,11 @@
 //! What this node remembers and others change: forgotten, or read again, as soon as the database tells of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::runtime::Handle;
-use tokio::sync::Mutex;
+use tokio::sync::Notify;
 
 use crate::accounts::SignUpRules;
 use crate::base::seal::Sealer;
@@ -16,15 +17,17 @@ use crate::keys::KeyCache;
 use crate::presets::{self, Memory};
 use crate::topups::processors::Processors;
 
-/// For an hour at most.
+/// For an hour at most, for each change.
 const MAX_TRIES: u32 = 3_600;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How long one try may take: a connection that is cut off answers nothing.
+const READ_WITHIN: Duration = Duration::from_secs(20);
 
 pub(super) const CHANNELS: [&str; 5] =
     ["key_changed", "org_changed", presets::CHANGED_CHANNEL, catalog::CHANGED_CHANNEL, console::rules::CHANGED_CHANNEL];
 
-/// Forgets what other nodes changed.
-pub(super) struct Watcher {
+/// What is remembered.
+pub(super) struct Remembered {
     pub keys: KeyCache,
     pub memory: Memory,
     pub shelf: Shelf,
@@ -35,47 +38,72 @@ pub(super) struct Watcher {
     pub processors: Processors,
 }
 
+/// Forgets what other nodes changed.
+pub(super) struct Watcher {
+    keys: KeyCache,
+    memory: Memory,
+    catalog: Arc<Notify>,
+    rules: Arc<Notify>,
+}
+
 impl Watcher {
+    pub(super) fn start(handle: &Handle, all: Remembered) -> Watcher {
+        let Remembered { keys, memory, shelf, upstream_keys, sealer, pool, rules, processors } = all;
+        let general = pool.clone();
+        let catalog = reader(handle, "the catalog", move || {
+            let (shelf, keys, sealer, pool) = (shelf.clone(), upstream_keys.clone(), sealer.clone(), general.clone());
+            async move {
+                shelf.reload(&pool).await?;
+                keys.replace(catalog::upstream_keys(&mut *pool.acquire().await?, &sealer).await?);
+                Ok(())
+            }
+        });
+        let rules = reader(handle, "fees and the sign-up policy", move || {
+            let (pool, rules, processors) = (pool.clone(), rules.clone(), processors.clone());
+            async move { Ok(console::rules::reload(&pool, &rules, &processors).await?) }
+        });
+        Watcher { keys, memory, catalog, rules }
+    }
+
     pub(super) fn hear(&self, heard: Heard) {
         match heard {
             Heard::Message { channel, payload } if channel == "key_changed" => self.keys.forget(&payload),
             Heard::Message { channel, .. } if channel == "org_changed" => self.keys.forget_all(),
             Heard::Message { channel, payload } if channel == presets::CHANGED_CHANNEL => self.memory.forget(&payload),
-            Heard::Message { channel, .. } if channel == console::rules::CHANGED_CHANNEL => self.reload_rules(),
-            Heard::Message { .. } => self.reload(),
+            Heard::Message { channel, .. } if channel == console::rules::CHANGED_CHANNEL => self.rules.notify_one(),
+            Heard::Message { .. } => self.catalog.notify_one(),
             Heard::Gap => {
                 self.keys.forget_all();
                 self.memory.forget_all();
-                self.reload();
-                self.reload_rules();
+                self.catalog.notify_one();
+                self.rules.notify_one();
             }
         }
     }
-
-    fn reload_rules(&self) {
-        let (rules, processors, pool) = (self.rules.clone(), self.processors.clone(), self.pool.clone());
-        Handle::current().spawn(async move { console::rules::reload_surely(&pool, &rules, &processors).await });
-    }
-
-    fn reload(&self) {
-        let (shelf, keys) = (self.shelf.clone(), self.upstream_keys.clone());
-        let (sealer, pool) = (self.sealer.clone(), self.pool.clone());
-        Handle::current().spawn(async move {
-            for _ in 0..MAX_TRIES {
-                let Err(error) = read_catalog(&pool, &sealer, &shelf, &keys).await else { return };
-                tracing::warn!(%error, "the catalog was not read again; the last one stays until it is");
-                tokio::time::sleep(AGAIN_AFTER).await;
-            }
-        });
-    }
 }
 
-/// Nobody tells of a change twice: a price that was raised, or a key that was withdrawn, would go on here.
-async fn read_catalog(pool: &PgPool, sealer: &Sealer, shelf: &Shelf, keys: &UpstreamKeys) -> anyhow::Result<()> {
-    // Of two changes, the one that was read first must not be put in place last.
-    static READING: Mutex<()> = Mutex::const_new(());
-    let _reading = READING.lock().await;
-    shelf.reload(pool).await?;
-    keys.replace(catalog::upstream_keys(&mut *pool.acquire().await?, sealer).await?);
-    Ok(())
+/// Reads again after each change until it was read, for nobody tells of a change twice: a price that was raised, or a key that was
+/// withdrawn, would go on here. One after another, so that of two changes the later one stays; those that come while one is read are
+/// one more.
+fn reader<Fut>(handle: &Handle, what: &'static str, read: impl Fn() -> Fut + Send + 'static) -> Arc<Notify>
+where
+    Fut: Future<Output = anyhow::Result<()>> + Send,
+{
+    let changed = Arc::new(Notify::new());
+    let heard = Arc::clone(&changed);
+    handle.spawn(async move {
+        loop {
+            heard.notified().await;
+            for _ in 0..MAX_TRIES {
+                let error = match tokio::time::timeout(READ_WITHIN, read()).await {
+                    Ok(Ok(())) => break,
+                    Ok(Err(error)) => error,
+                    Err(late) => late.into(),
+                };
+                tracing::warn!(%error, "{what} could not be read again; the last stays until it is");
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+        }
+    });
+    changed
 }

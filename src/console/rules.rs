@@ -2,7 +2,6 @@
 //! sign up. Fees on calls are not among them: an allowance of a month has one fee in that month.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,9 +16,6 @@ use crate::topups::{FeeRule, Fees};
 
 /// On this channel nodes hear that a rule was changed.
 pub const CHANGED_CHANNEL: &str = "house_changed";
-/// Until rules that could not be read are asked for again, and how often at most.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
-const MAX_TRIES: u32 = 3_600;
 pub const FEES: &str = "fees";
 pub const SIGN_UP: &str = "sign_up";
 
@@ -140,15 +136,6 @@ pub async fn reload(pool: &PgPool, sign_up: &SignUpRules, processors: &Processor
         },
     }
     Ok(())
-}
-
-/// The same for a change of which nobody tells again: until it is read, for an hour at most.
-pub async fn reload_surely(pool: &PgPool, sign_up: &SignUpRules, processors: &Processors) {
-    for _ in 0..MAX_TRIES {
-        let Err(error) = reload(pool, sign_up, processors).await else { return };
-        tracing::warn!(%error, "fees and the sign-up policy were not read; the last ones stay until they are");
-        tokio::time::sleep(AGAIN_AFTER).await;
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::time::Duration;
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 
+use super::pool;
+
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 /// A connection that died without a word is noticed after this.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
@@ -52,7 +54,9 @@ async fn listen_once(
     hearing: &Hearing,
     heard: &(impl Fn(Heard) + Send),
 ) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
+    // From a pool of its own: a listener that is dropped says good-bye without a deadline, and would keep its place that long.
+    let own = pool::of(1).acquire_timeout(PROBE_EVERY).connect_lazy_with((*pool.connect_options()).clone());
+    let mut listener = PgListener::connect_with(&own).await?;
     listener.eager_reconnect(false);
     let listening = listener.listen_all(channels.iter().copied());
     tokio::time::timeout(PROBE_EVERY, listening).await.map_err(|_| sqlx::Error::PoolTimedOut)??;

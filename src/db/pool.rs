@@ -10,15 +10,15 @@ use sqlx::{ConnectOptions, PgConnection, PgPool, Row};
 
 /// Connections of pages, the API and jobs. Whoever hears of jobs keeps one of them.
 const MAX_GENERAL: u32 = 16;
-/// Keys and presets that a call needs and the caches do not know, and whoever hears of changes, which keeps one for good. Apart
-/// from the pages, so that calls go on when those have used their connections up.
-const MAX_LOOKUP: u32 = 4;
+/// Keys and presets that a call needs and the caches do not know. Apart from the pages, so that calls go on when those have
+/// used their connections up. Whoever hears of changes has one more for itself.
+const MAX_LOOKUP: u32 = 3;
 /// Batches that do not fit, and orphans. The worker keeps one connection more for itself.
 const MAX_ADMISSION: u32 = 2;
 /// Settlements step by step, the spool and the sweeper. Settlements at once and the flusher keep one more each.
 const MAX_SETTLEMENT: u32 = 3;
 /// What a server opens at most: the pools, and what their workers keep for themselves.
-pub const MOST_CONNECTIONS: u32 = MAX_GENERAL + MAX_LOOKUP + (MAX_ADMISSION + 1) + (MAX_SETTLEMENT + 2);
+pub const MOST_CONNECTIONS: u32 = MAX_GENERAL + (MAX_LOOKUP + 1) + (MAX_ADMISSION + 1) + (MAX_SETTLEMENT + 2);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// How long a connection that was given back may be busy with what was begun on it: somewhat longer than a statement of a page may
 /// take. One that is cut off from its server would keep its place until the system gives it up, a quarter of an hour later.
@@ -116,7 +116,7 @@ fn pool(max: u32) -> PgPoolOptions {
 /// a transaction from the answer on, so it rolls back nothing, and `ping` does not tell. What the next one changes would
 /// be told as done and undone later, behind the wall of somebody else's organization, and after one error nothing works
 /// on that connection any more (<https://github.com/transact-rs/sqlx/issues/4393>). The question is asked after the
-/// connection was given back, so that nobody waits for it.
+/// connection was given back: whoever used it does not wait for it, the next one may.
 #[must_use]
 pub fn of(max: u32) -> PgPoolOptions {
     PgPoolOptions::new().max_connections(max).after_release(|conn, _| has_ended(conn))

@@ -181,7 +181,7 @@ impl Spool {
     /// Deletes a file after all of it was replayed, and gives up its lock. Blocks on the disk.
     ///
     /// # Errors
-    /// When the file cannot be deleted; it will be replayed once more, which changes nothing.
+    /// When the file cannot be deleted, or a crash might bring it back; it will be replayed once more, which changes nothing.
     pub fn forget(&self, sealed: &Sealed) -> io::Result<()> {
         match fs::remove_file(&sealed.0.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

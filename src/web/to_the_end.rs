@@ -4,42 +4,76 @@
 //! that has begun to change something would stop between two steps: a processor was asked and its answer is not written
 //! down, a password was looked at and the try is not counted.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::AbortHandle;
 
 use super::PageError;
 
-/// Requests that one process works on at a time, their askers there or not.
-const MAX_AT_ONCE: usize = 1_024;
+/// How much work without an asker one process goes on with at a time. What is beyond it is dropped.
+const MAX_LEFT: u32 = 1_024;
 
-static PLACES: Semaphore = Semaphore::const_new(MAX_AT_ONCE);
+static PLACES: Semaphore = Semaphore::const_new(MAX_LEFT as usize);
 
-/// For requests that change something.
+/// For requests that `matter`. A body that has not arrived when its sender leaves ends the work with an error.
 ///
 /// # Errors
-/// The service's own, and `Busy` when too many are worked on.
-pub async fn changes(
+/// The service's own, and `Busy` when the program ends.
+pub async fn when<B: MessageBody + 'static>(
+    matter: bool,
     request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    if request.method().is_safe() { next.call(request).await } else { work(next.call(request)).await? }
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    if matter { work(next.call(request)).await? } else { next.call(request).await }
 }
 
 /// Does all of some work, whoever waits for it.
 ///
 /// # Errors
-/// `Busy` when too much is worked on, or when the program ends.
+/// `Busy` when the program ends.
 pub async fn work<T: 'static>(work: impl Future<Output = T> + 'static) -> Result<T, PageError> {
-    let place = PLACES.try_acquire().map_err(|_| PageError::Busy)?;
-    let done = actix_web::rt::spawn(async move {
-        let _place = place;
+    let place = Place::default();
+    let kept = place.clone();
+    let task = actix_web::rt::spawn(async move {
+        let _kept = kept;
         work.await
     });
-    done.await.map_err(|ended| match ended.try_into_panic() {
+    let asker = Asker { task: task.abort_handle(), place };
+    let done = task.await;
+    drop(asker);
+    done.map_err(|ended| match ended.try_into_panic() {
         // It goes on as if there had been no task between.
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(_) => PageError::Busy,
     })
+}
+
+/// Waits until no work is left that nobody waits for.
+pub async fn nothing_left() {
+    drop(PLACES.acquire_many(MAX_LEFT).await);
+}
+
+/// Taken when the asker leaves, given back when the work is done.
+type Place = Rc<RefCell<Option<SemaphorePermit<'static>>>>;
+
+struct Asker {
+    task: AbortHandle,
+    place: Place,
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        if self.task.is_finished() {
+            return;
+        }
+        match PLACES.try_acquire() {
+            Ok(permit) => *self.place.borrow_mut() = Some(permit),
+            Err(_) => self.task.abort(),
+        }
+    }
 }

@@ -22,11 +22,11 @@ async fn next_user(pool: &PgPool) -> (String, bool, i32) {
 /// Upstream: <https://github.com/transact-rs/sqlx/issues/4393>.
 #[tokio::test]
 async fn a_transaction_that_is_given_up_while_it_begins_is_nobodys() {
-    const SLOW: &str = "begin; set local role farebox_tenant; select pg_sleep(0.1)";
+    const SLOW: &str = "begin; set local role farebox_tenant; select pg_sleep(2)";
     let options = db::pool::options(&cluster::database().await).expect("an address");
     let pool = db::pool::of(1).connect_with(options).await.expect("the database");
     let (owner, _, process) = next_user(&pool).await;
-    tokio::time::timeout(Duration::from_millis(20), pool.begin_with(SLOW)).await.expect_err("given up");
+    tokio::time::timeout(Duration::from_millis(500), pool.begin_with(SLOW)).await.expect_err("given up");
     let (user, is_fresh, now) = next_user(&pool).await;
     assert_eq!((user, is_fresh), (owner.clone(), true));
     assert_ne!(now, process, "the connection is replaced");
@@ -73,6 +73,7 @@ async fn readers_who_leave_before_their_page_comes_spoil_nobody_elses() {
     }
     let log = farebox.log();
     assert!(!log.contains("transaction is aborted") && !log.contains("permission denied"), "{log}");
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let open = "select count(*)::text from pg_stat_activity where datname = current_database()
         and state like 'idle in transaction%' and state_change < clock_timestamp() - interval '2 seconds'";
     assert_eq!(farebox.text(open).await, "0", "transactions that nobody will end");
