@@ -162,7 +162,8 @@ pub async fn serve(mut config: Config, url: &Secret<String>) -> anyhow::Result<(
     if tokio::time::timeout(LAST_WORDS, last.wait()).await.is_err() {
         tracing::warn!("not all figures and traces of the last seconds found their place");
     }
-    pools.close().await;
+    // A connection that is cut off answers no good-bye.
+    let _ = tokio::time::timeout(LAST_WORDS, pools.close()).await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -16,9 +17,10 @@ use tokio::task::AbortHandle;
 use super::PageError;
 
 /// How much work without an asker one process goes on with at a time. What is beyond it is dropped.
-const MAX_LEFT: u32 = 1_024;
+const MAX_LEFT: usize = 1_024;
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-static PLACES: Semaphore = Semaphore::const_new(MAX_LEFT as usize);
+static PLACES: Semaphore = Semaphore::const_new(MAX_LEFT);
 
 /// For requests that `matter`. A body that has not arrived when its sender leaves ends the work with an error.
 ///
@@ -53,9 +55,11 @@ pub async fn work<T: 'static>(work: impl Future<Output = T> + 'static) -> Result
     })
 }
 
-/// Waits until no work is left that nobody waits for.
+/// Waits until no work is left that nobody waits for. Without taking the places, which whoever leaves meanwhile needs.
 pub async fn nothing_left() {
-    drop(PLACES.acquire_many(MAX_LEFT).await);
+    while PLACES.available_permits() < MAX_LEFT {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Taken when the asker leaves, given back when the work is done.
@@ -73,7 +77,10 @@ impl Drop for Asker {
         }
         match PLACES.try_acquire() {
             Ok(permit) => *self.place.borrow_mut() = Some(permit),
-            Err(_) => self.task.abort(),
+            Err(_) => {
+                tracing::warn!("too many have left what they asked for; the work of one more is dropped");
+                self.task.abort();
+            }
         }
     }
 }
