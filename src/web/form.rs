@@ -11,7 +11,7 @@ use super::{App, PageError, csrf};
 /// No form of Farebox is longer.
 const MAX_BYTES: usize = 64 * 1024;
 pub const TOKEN_FIELD: &str = "csrf_token";
-pub(super) const STALE: &str =
+pub(crate) const STALE: &str =
     "This form is no longer valid, so nothing was done. Go back, reload the page and send it again.";
 
 /// A form of type `T` that one of our own pages sent.

@@ -33,6 +33,10 @@ pub async fn keep(
     let response = next.call(request).await?;
     let asked = response.response().error().and_then(|error| error.as_error::<PageError>());
     let Some(PageError::StepUp { next: back }) = asked else { return Ok(response.map_into_left_body()) };
+    // Which of the two is noticed first depends on whether the database or the form is read sooner.
+    if !is_ours(response.request(), &body) {
+        return Ok(response.into_response(PageError::Forbidden(form::STALE).error_response()).map_into_right_body());
+    }
     let back = back.clone();
     match keep_form(response.request(), &back, &body).await {
         Ok(true) => {
@@ -57,14 +61,18 @@ fn may_be_kept(request: &ServiceRequest) -> bool {
         && length <= MAX_BYTES
 }
 
+/// Whether a page of ours sent it.
+fn is_ours(request: &HttpRequest, body: &[u8]) -> bool {
+    let Some(app) = request.app_data::<web::Data<App>>() else { return false };
+    let fields = serde_urlencoded::from_bytes::<Vec<(String, String)>>(body).unwrap_or_default();
+    let token = fields.iter().find(|(name, _)| name == form::TOKEN_FIELD).map_or("", |(_, value)| value);
+    csrf::is_valid(app, request, token)
+}
+
 async fn keep_form(request: &HttpRequest, back: &str, body: &[u8]) -> Result<bool, PageError> {
     let app = request.app_data::<web::Data<App>>().ok_or(PageError::Misconfigured)?;
     let factors = request.app_data::<web::Data<Factors>>().ok_or(PageError::Misconfigured)?;
     let Ok(mut fields) = serde_urlencoded::from_bytes::<Vec<(String, String)>>(body) else { return Ok(false) };
-    let token = fields.iter().find(|(name, _)| name == form::TOKEN_FIELD).map_or("", |(_, value)| value);
-    if !csrf::is_valid(app, request, token) {
-        return Ok(false);
-    }
     fields.retain(|(name, _)| name != form::TOKEN_FIELD);
     let action = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let Some(kept) = KeptForm::of(action, back, fields) else { return Ok(false) };
