@@ -15,9 +15,6 @@ const MOST_APART_MICROS: i64 = 5_000;
 /// on the other. A difference that is really there, such as a password that is hashed for one of them only, is many
 /// times larger than what is allowed, and lies on the same side in every try.
 const TRIES: usize = 4;
-/// The share of pairs, in percent, in which the same one of the two takes longer when there is a difference. Where there is none,
-/// 21 of 30 fall on one side in one of 23 tries, so four in a row do not on the same side however much else the machine does.
-const MOSTLY: usize = 70;
 
 async fn start() -> Farebox {
     Farebox::with(Options { env: vec![("FAREBOX_TRUSTED_PROXIES", "1".into())], ..Options::default() }).await
@@ -568,13 +565,11 @@ async fn neither_words_nor_time_tell_who_has_an_account() {
             let times = pairs(&farebox, form, (known, number * pairs_of_a_try, pairs_of_a_try)).await;
             let micros = |time: &Duration| i64::try_from(time.as_micros()).expect("a short time");
             // Of each pair, because what else the machine does slows both of it.
-            let each: Vec<i64> =
-                times[0].iter().zip(&times[1]).map(|(one, other)| micros(one) - micros(other)).collect();
-            let apart = median(each.clone());
-            let alike = each.iter().filter(|one| one.signum() == apart.signum()).count();
+            let apart =
+                median(times[0].iter().zip(&times[1]).map(|(one, other)| micros(one) - micros(other)).collect());
             let [one, other] = times.map(median);
-            println!("{}: {one:?} with an account, {other:?} without, {apart} µs apart, {alike} alike", form.0);
-            tried.push(if alike * 100 >= each.len() * MOSTLY { apart } else { 0 });
+            println!("{}: {one:?} with an account, {other:?} without, {apart} µs apart", form.0);
+            tried.push(apart);
             let told = |side: i64| tried.iter().all(|apart| apart * side >= MOST_APART_MICROS);
             if !told(1) && !told(-1) {
                 break;
