@@ -94,8 +94,11 @@ async fn to_the_end(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let path = request.path();
     let changes = !request.method().is_safe() || (path.starts_with("/oidc/") && path.ends_with("/callback"));
-    let matters = changes && path != "/chat/completions";
-    shell::to_the_end::when(matters, request, next).await
+    if changes && path != "/chat/completions" {
+        shell::to_the_end::work(next.call(request)).await?
+    } else {
+        next.call(request).await
+    }
 }
 
 fn is_operational(path: &str) -> bool {

@@ -17,7 +17,7 @@ use crate::keys::KeyCache;
 use crate::presets::{self, Memory};
 use crate::topups::processors::Processors;
 
-/// For an hour at most, for each change.
+/// For each change: an hour, where each try fails at once.
 const MAX_TRIES: u32 = 3_600;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long one try may take: a connection that is cut off answers nothing.

@@ -46,6 +46,12 @@ impl Fields {
     }
 }
 
+/// Whether the token among the fields proves that one of our own pages sent them.
+pub(crate) fn is_ours(app: &App, request: &HttpRequest, fields: &[(String, String)]) -> bool {
+    let token = fields.iter().find(|(name, _)| name == TOKEN_FIELD).map_or("", |(_, value)| value);
+    csrf::is_valid(app, request, token)
+}
+
 impl<T: DeserializeOwned + 'static> FromRequest for Protected<T> {
     type Error = PageError;
     type Future = LocalBoxFuture<'static, Result<Self, PageError>>;
@@ -63,8 +69,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Protected<T> {
                 .map_err(|_| PageError::Invalid("The form could not be read.".into()))?;
             let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes)
                 .map_err(|_| PageError::Invalid("The form could not be read.".into()))?;
-            let token = pairs.iter().find(|(name, _)| name == TOKEN_FIELD).map_or("", |(_, value)| value);
-            if !csrf::is_valid(&app, &request, token) {
+            if !is_ours(&app, &request, &pairs) {
                 return Err(PageError::Forbidden(STALE));
             }
             serde_urlencoded::from_bytes(&bytes)

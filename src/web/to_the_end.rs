@@ -8,9 +8,6 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::middleware::Next;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::AbortHandle;
 
@@ -22,19 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 static PLACES: Semaphore = Semaphore::const_new(MAX_LEFT);
 
-/// For requests that `matter`. A body that has not arrived when its sender leaves ends the work with an error.
-///
-/// # Errors
-/// The service's own, and `Busy` when the program ends.
-pub async fn when<B: MessageBody + 'static>(
-    matter: bool,
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
-    if matter { work(next.call(request)).await? } else { next.call(request).await }
-}
-
-/// Does all of some work, whoever waits for it.
+/// Does all of some work, whoever waits for it. A body that has not arrived when its sender leaves ends it with an error.
 ///
 /// # Errors
 /// `Busy` when the program ends.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::form::{KEPT_FOR, KeptForm, MAX_BYTES};
 use super::store;
 use crate::accounts::{Factors, extract};
-use crate::web::{App, PageError, csrf, form};
+use crate::web::{App, PageError, form};
 
 const HERE: &str = "/step-up/continue";
 
@@ -33,12 +33,14 @@ pub async fn keep(
     let response = next.call(request).await?;
     let asked = response.response().error().and_then(|error| error.as_error::<PageError>());
     let Some(PageError::StepUp { next: back }) = asked else { return Ok(response.map_into_left_body()) };
+    let fields: Vec<(String, String)> = serde_urlencoded::from_bytes(&body).unwrap_or_default();
+    let app = response.request().app_data::<web::Data<App>>();
     // Which of the two is noticed first depends on whether the database or the form is read sooner.
-    if !is_ours(response.request(), &body) {
+    if !app.is_some_and(|app| form::is_ours(app, response.request(), &fields)) {
         return Ok(response.into_response(PageError::Forbidden(form::STALE).error_response()).map_into_right_body());
     }
     let back = back.clone();
-    match keep_form(response.request(), &back, &body).await {
+    match keep_form(response.request(), &back, fields).await {
         Ok(true) => {
             let to_it = PageError::StepUp { next: HERE.to_owned() };
             Ok(response.into_response(to_it.error_response()).map_into_right_body())
@@ -61,18 +63,9 @@ fn may_be_kept(request: &ServiceRequest) -> bool {
         && length <= MAX_BYTES
 }
 
-/// Whether a page of ours sent it.
-fn is_ours(request: &HttpRequest, body: &[u8]) -> bool {
-    let Some(app) = request.app_data::<web::Data<App>>() else { return false };
-    let fields = serde_urlencoded::from_bytes::<Vec<(String, String)>>(body).unwrap_or_default();
-    let token = fields.iter().find(|(name, _)| name == form::TOKEN_FIELD).map_or("", |(_, value)| value);
-    csrf::is_valid(app, request, token)
-}
-
-async fn keep_form(request: &HttpRequest, back: &str, body: &[u8]) -> Result<bool, PageError> {
+async fn keep_form(request: &HttpRequest, back: &str, mut fields: Vec<(String, String)>) -> Result<bool, PageError> {
     let app = request.app_data::<web::Data<App>>().ok_or(PageError::Misconfigured)?;
     let factors = request.app_data::<web::Data<Factors>>().ok_or(PageError::Misconfigured)?;
-    let Ok(mut fields) = serde_urlencoded::from_bytes::<Vec<(String, String)>>(body) else { return Ok(false) };
     fields.retain(|(name, _)| name != form::TOKEN_FIELD);
     let action = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let Some(kept) = KeptForm::of(action, back, fields) else { return Ok(false) };
