@@ -36,7 +36,8 @@ impl Hearing {
 /// Listens until the pool is closed, and calls `heard` for every message and every gap.
 pub async fn listen(pool: PgPool, channels: Vec<&'static str>, hearing: Hearing, heard: impl Fn(Heard) + Send) {
     loop {
-        if let Err(error) = listen_once(&pool, &channels, &hearing, &heard).await {
+        let listening = pool.close_event().do_until(listen_once(&pool, &channels, &hearing, &heard)).await;
+        if let Err(error) = listening.and_then(|ended| ended) {
             if pool.is_closed() {
                 return;
             }
