@@ -145,10 +145,12 @@ impl PageError {
                 Invalid { page: page("That could not be read"), request_id, reason: reason.clone() }.render()
             }
             PageError::TooMany => {
-                TooMany { page: page("Too many tries"), request_id, retry_after: "15 minutes".into() }.render()
+                TooMany { page: page("Too many tries"), request_id, retry_after: "15 minutes".into(), mails: false }
+                    .render()
             }
             PageError::TooManyMails => {
-                TooMany { page: page("Too many mails"), request_id, retry_after: "an hour".into() }.render()
+                TooMany { page: page("Too many mails"), request_id, retry_after: "an hour".into(), mails: true }
+                    .render()
             }
             PageError::Refused(refused) => Misdirected {
                 page: page("This request is not answered"),

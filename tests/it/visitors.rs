@@ -71,6 +71,9 @@ async fn a_mailbox_gets_few_mails_whoever_asks_and_its_owner_is_not_kept_from_as
     let counted =
         "select count(*)::text from sign_in_failure where subject like 'mail-to:%' and subject not like '%|%'";
     assert_eq!(farebox.text(counted).await, "24");
+    let refused = Visitor::new(&farebox).submit("/recover", "/recover", &[("email", ADA)]).await;
+    assert_eq!(refused.status, 429);
+    assert!(refused.body.contains("The link that was mailed last still works"), "{}", refused.body);
     // And not by the way of signing in with a password that was chosen for somebody else.
     let bob = vec![("name", "Eve"), ("email", "bob@example.com"), ("password", PASSWORD)];
     assert_eq!(send(&farebox, "/sign-up", &[("10.200.0.1".to_owned(), bob.clone())], false).await, [200]);

@@ -52,6 +52,8 @@ pub struct TooMany {
     pub request_id: String,
     /// Such as `2 minutes`.
     pub retry_after: String,
+    /// It was a mail that was asked for.
+    pub mails: bool,
 }
 
 /// 500. Shows nothing of the cause.

@@ -1254,7 +1254,14 @@ fn error_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let reason = "The form was open for too long, so it was not accepted. Nothing was changed.".into();
     push(out, "error_403", &errors::Forbidden { page: public(theme, "Not allowed"), request_id: id(), reason })?;
     let page = public(theme, "Too many tries");
-    push(out, "error_429", &errors::TooMany { page, request_id: id(), retry_after: "2 minutes".into() })?;
+    let many = |mails, retry_after: &str| errors::TooMany {
+        page: page.clone(),
+        request_id: id(),
+        retry_after: retry_after.into(),
+        mails,
+    };
+    push(out, "error_429", &many(false, "2 minutes"))?;
+    push(out, "error_429_mails", &many(true, "an hour"))?;
     push(out, "error_500", &errors::Internal { page: public(theme, "Something broke"), request_id: id() })?;
     push(out, "error_503_busy", &errors::Unavailable { page: public(theme, "Busy"), request_id: id(), busy: true })?;
     push(out, "error_503", &errors::Unavailable { page: public(theme, "Back soon"), request_id: id(), busy: false })
