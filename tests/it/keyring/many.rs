@@ -1,4 +1,4 @@
-//! A hundred thousand keys: what is done often stays as fast as with a page of them.
+//! As many keys as an organization may have, a hundred thousand: what is done often stays as fast as with a page of them.
 
 use std::time::{Duration, Instant};
 
@@ -74,7 +74,8 @@ async fn lists_searches_and_authentication_do_not_slow_down_with_the_number_of_k
         before.push(best(&mut ada, path).await);
     }
     let looked_up = authentication(&farebox).await;
-    let keys = scale(2_000, 100_000);
+    // As many as one may have, but for the few that are made here.
+    let keys = scale(2_000, 99_900);
     fill(&farebox.pool, A_PAGE + 1, keys).await;
     for (path, before) in paths.iter().zip(before) {
         let after = best(&mut ada, path).await;
