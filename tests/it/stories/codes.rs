@@ -126,6 +126,7 @@ async fn fifty_at_once_on_two_nodes_get_one_single_use_code_once() {
     let mut cookies = Vec::new();
     for number in 0..people {
         cookies.push(member(&one, &format!("person{number}")).await.cookies().to_vec());
+        sqlx::query("delete from sign_in_failure").execute(&one.pool).await.expect("an hour later, for the next mail");
     }
     let attempt = |number: usize, code: String| {
         let at = if number.is_multiple_of(2) { &one } else { &two };
