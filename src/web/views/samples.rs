@@ -1253,15 +1253,14 @@ fn error_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     push(out, "error_404", &errors::NotFound { page: public(theme, "Page not found"), request_id: id() })?;
     let reason = "The form was open for too long, so it was not accepted. Nothing was changed.".into();
     push(out, "error_403", &errors::Forbidden { page: public(theme, "Not allowed"), request_id: id(), reason })?;
-    let page = public(theme, "Too many tries");
-    let many = |mails, retry_after: &str| errors::TooMany {
-        page: page.clone(),
+    let many = |title, mails, retry_after: &str| errors::TooMany {
+        page: public(theme, title),
         request_id: id(),
         retry_after: retry_after.into(),
         mails,
     };
-    push(out, "error_429", &many(false, "2 minutes"))?;
-    push(out, "error_429_mails", &many(true, "an hour"))?;
+    push(out, "error_429", &many("Too many tries", false, "2 minutes"))?;
+    push(out, "error_429_mails", &many("Too many mails", true, "an hour"))?;
     push(out, "error_500", &errors::Internal { page: public(theme, "Something broke"), request_id: id() })?;
     push(out, "error_503_busy", &errors::Unavailable { page: public(theme, "Busy"), request_id: id(), busy: true })?;
     push(out, "error_503", &errors::Unavailable { page: public(theme, "Back soon"), request_id: id(), busy: false })
