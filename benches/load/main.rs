@@ -1,8 +1,10 @@
 //! The load driver: measures Farebox against a bare proxy, in one run on one machine, and prints ratios.
 //!
-//! `cargo bench --bench load -- [--seconds 10] [--quick] [--baseline-only] [--only spread,one,whole,first]`. What each figure means is in
+//! `cargo bench --bench load -- [--seconds 10] [--quick] [--baseline-only] [--only spread,one,whole,first]
+//! [--against PROGRAM]`. What each figure means is in
 //! `docs/performance.md`.
 
+mod against;
 mod client;
 mod fill;
 mod measure;
@@ -13,6 +15,7 @@ mod subject;
 mod upstream;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -44,6 +47,9 @@ struct Args {
     /// Only these parts, once each and for `--seconds`, without ten times the rows: to compare two builds, or to profile one.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<measure::Part>,
+    /// Another build of Farebox, measured in turns with this one, each on a Postgres of its own. Needs `--only`.
+    #[arg(long, requires = "only")]
+    against: Option<PathBuf>,
     /// Given by cargo to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -66,10 +72,17 @@ fn main() -> anyhow::Result<()> {
     }
     let keys = ORGANIZATIONS * KEYS_PER_ORGANIZATION;
     println!("starting Postgres and Farebox, making {keys} keys of {ORGANIZATIONS} organizations");
-    let starting = Subject::start(upstream.address, ORGANIZATIONS, KEYS_PER_ORGANIZATION, args.database_user);
-    let subject = runtime.block_on(starting)?;
+    let start =
+        |program| Subject::start(program, upstream.address, ORGANIZATIONS, KEYS_PER_ORGANIZATION, args.database_user);
+    let subject = runtime.block_on(start(Path::new(subject::PROGRAM)))?;
     let targets = measure::Targets::new(upstream.address, proxy.address, &subject);
 
+    if let Some(program) = &args.against {
+        let other = runtime.block_on(start(program))?;
+        let others = measure::Targets::new(upstream.address, proxy.address, &other);
+        let both = [(&targets, &subject), (&others, &other)];
+        return runtime.block_on(against::measure(&args.only, &plan, both));
+    }
     if !args.only.is_empty() {
         return runtime.block_on(measure::only(&args.only, &plan, &targets, &subject));
     }

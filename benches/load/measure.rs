@@ -47,7 +47,7 @@ impl Plan {
 
 /// One server with the requests that go to it in turn.
 #[derive(Clone)]
-struct Target {
+pub(crate) struct Target {
     address: SocketAddr,
     requests: Arc<Vec<Vec<u8>>>,
 }
@@ -65,13 +65,13 @@ impl Target {
 
 /// Everything that is called.
 pub struct Targets {
-    direct: Target,
-    direct_stream: Target,
-    proxy: Target,
-    proxy_stream: Target,
-    spread: Target,
-    one_key: Target,
-    app_stream: Target,
+    pub(crate) direct: Target,
+    pub(crate) direct_stream: Target,
+    pub(crate) proxy: Target,
+    pub(crate) proxy_stream: Target,
+    pub(crate) spread: Target,
+    pub(crate) one_key: Target,
+    pub(crate) app_stream: Target,
     slow: Target,
 }
 
@@ -106,7 +106,7 @@ impl Load {
         self.calls as f64 / self.time.as_secs_f64().max(f64::EPSILON)
     }
 
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.calls += other.calls;
         self.errors += other.errors;
         self.time += other.time;
@@ -133,6 +133,11 @@ impl Latency {
 
     pub fn count(&self) -> usize {
         self.0.len()
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.0.extend(other.0);
+        self.0.sort_unstable();
     }
 }
 
@@ -291,7 +296,7 @@ pub async fn baseline(plan: &Plan, upstream: SocketAddr, proxy: SocketAddr) -> a
 }
 
 /// Keeps [`IN_FLIGHT`] calls running, each on its own connection.
-async fn load(target: &Target, time: Duration) -> Load {
+pub(crate) async fn load(target: &Target, time: Duration) -> Load {
     let begun = Instant::now();
     let next = Arc::new(AtomicUsize::new(0));
     let mut workers = JoinSet::new();
@@ -345,7 +350,12 @@ async fn call(
 }
 
 /// One call in flight in all, to each target in turn.
-async fn one_at_a_time(targets: [&Target; 3], time: Duration, first_token: bool, failures: &mut Load) -> Compared {
+pub(crate) async fn one_at_a_time(
+    targets: [&Target; 3],
+    time: Duration,
+    first_token: bool,
+    failures: &mut Load,
+) -> Compared {
     let until = Instant::now() + time;
     let mut connections: [Option<Connection>; 3] = [None, None, None];
     let mut taken: [Vec<Duration>; 3] = Default::default();

@@ -13,7 +13,8 @@ use sqlx::{Connection, PgConnection};
 
 use crate::client;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_farebox");
+/// The program of this build.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_farebox");
 /// Dollars for each key; far more than any run can spend.
 const CREDITS: &str = "1000";
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -37,6 +38,7 @@ impl Subject {
     /// # Errors
     /// When Postgres or Farebox does not start, or a command fails; the text shows what it said.
     pub async fn start(
+        program: &Path,
         upstream: SocketAddr,
         organizations: usize,
         keys_each: usize,
@@ -51,7 +53,12 @@ impl Subject {
             DatabaseUser::Superuser => postgres.url(DATABASE),
         };
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
-        let program = Program { files: files.path().to_owned(), database_url: database_url.clone(), address };
+        let program = Program {
+            path: program.to_owned(),
+            files: files.path().to_owned(),
+            database_url: database_url.clone(),
+            address,
+        };
 
         program.run(&["migrate"])?;
         let catalog = files.path().join("catalog.toml");
@@ -106,6 +113,7 @@ async fn ordinary(postgres: &Embedded) -> anyhow::Result<String> {
 }
 
 struct Program {
+    path: PathBuf,
     files: PathBuf,
     database_url: String,
     address: SocketAddr,
@@ -114,7 +122,7 @@ struct Program {
 impl Program {
     /// The program with nothing of this process's environment but the path.
     fn command(&self) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(&self.path);
         command
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -133,7 +141,7 @@ impl Program {
     }
 
     fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let output = self.command().args(arguments).output().context(PROGRAM)?;
+        let output = self.command().args(arguments).output().with_context(|| self.path.display().to_string())?;
         ensure!(
             output.status.success(),
             "farebox {} failed: {}{}",
@@ -164,7 +172,7 @@ impl Program {
                 Ok(())
             });
         }
-        let mut app = Running { child: command.spawn().context(PROGRAM)? };
+        let mut app = Running { child: command.spawn().with_context(|| self.path.display().to_string())? };
         wait_until_ready(&mut app.child, self.address).await.with_context(|| self.last_words(&log))?;
         Ok(app)
     }
