@@ -1,6 +1,6 @@
 //! Rules that the schema itself keeps, whoever writes to it.
 
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::support::{Farebox, cluster};
 
@@ -106,7 +106,10 @@ async fn what_belongs_to_an_organization_is_found_by_it_first() {
 #[tokio::test]
 async fn what_was_written_into_the_books_stays() {
     let farebox = Farebox::start().await;
-    farebox.key("ada@example.com", "10", &[]).await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    let answer = farebox.chat(&key, "sandbox/penny", "hi", serde_json::json!({})).await;
+    assert_eq!(answer.status(), 200);
+    farebox.holds_are_closed().await;
     for statement in [
         "update transfer set amount = amount + 1",
         "update transfer set memo = 'other'",
@@ -132,11 +135,96 @@ async fn what_was_written_into_the_books_stays() {
          select gen_random_uuid(), code, reference, debit_account, credit_account, 1 from transfer limit 1",
         "update credit set held = -1",
         "update meter set held = -1",
+        "update meter set held_byok = -1",
+        "update meter set kind = 'other'",
+        "update meter set limit_total = -1",
+        "update meter set limit_day = -0.01",
+        "update meter set limit_week = -1",
+        "update meter set limit_month = -1, limit_day = 1",
+        "insert into meter (org_id, id, kind) select org_id, gen_random_uuid(), 'other' from credit",
+        "insert into meter (org_id, id, kind, limit_day) select org_id, gen_random_uuid(), 'key', -1 from credit",
         "insert into hold select org_id, gen_random_uuid(), -1, '{}', '{}', now(), now() from credit",
+        "insert into hold select org_id, gen_random_uuid(), 1, '{}', '{}', now(), now(), -1 from credit",
+        "insert into transfer (id, code, reference, debit_account, credit_account, amount)
+         select gen_random_uuid(), 'other', 'd', debit_account, credit_account, 1 from transfer limit 1",
+        "update usage set cost = -1",
+        "update usage set cost = 0",
+        "update usage set transfer_id = null",
+        "update usage set overrun = -1",
+        "update usage set discount = -1",
+        "update usage set upstream_cost = -1",
+        "update usage set byok_free = -1",
+        "update usage set byok_free = upstream_cost + 1",
+        "update usage set byok_rate = -0.1",
+        "update usage set byok_rate = 1.1",
+        "update usage set byok_rate = 'NaN'",
+        "update usage set byok_free = 'NaN'",
+        "update usage set status = 'other'",
+        "update usage set counted_by = 'other'",
+        "update usage_hour set hour = hour + interval '1 minute'",
     ] {
         let refused = sqlx::query(statement).execute(&farebox.pool).await.expect_err(statement);
         let broken = refused.as_database_error().and_then(|error| error.constraint().map(str::to_owned));
         assert!(broken.is_some(), "{statement}: {refused}");
+    }
+    farebox.books_are_clean().await;
+}
+
+/// Postgres reads the checks of a table, and the conditions of its triggers, anew in each statement that writes there, and works
+/// out what is constant in them (docs/performance.md): `0` beside a sum of money is the call of a function, each time.
+#[tokio::test]
+async fn what_is_checked_on_the_way_of_a_call_is_not_worked_out_anew() {
+    let rules: Vec<(String, String)> = sqlx::query_as(
+        "with written as (
+            select unnest($1::regclass[]) as id
+            union all select inhrelid from pg_inherits where inhparent = 'usage'::regclass)
+         select conrelid::regclass || ' ' || conname, pg_get_constraintdef(oid) from pg_constraint
+         where contype = 'c' and conrelid in (select id from written)
+         union all
+         select tgrelid::regclass || ' ' || tgname, pg_get_triggerdef(oid) from pg_trigger
+         where tgqual is not null and tgrelid in (select id from written)",
+    )
+    .bind(["credit", "meter", "hold", "transfer", "usage", "usage_hour"].map(str::to_owned))
+    .fetch_all(&pool().await)
+    .await
+    .expect("rules");
+    let names: Vec<&str> = rules.iter().map(|(name, _)| name.as_str()).collect();
+    for (table, rule) in [("usage", "amounts"), ("usage_default", "amounts"), ("meter", "kind_and_limits")] {
+        let name = format!("{table} {}_{rule}", table.trim_end_matches("_default"));
+        assert!(names.contains(&name.as_str()), "{name} is not among {names:?}");
+    }
+    for (name, rule) in &rules {
+        let is_call =
+            rule.match_indices(")::numeric").any(|(at, _)| rule[..at].ends_with(|c: char| c.is_ascii_digit()));
+        assert!(!is_call && !rule.contains("ARRAY["), "{name}: {rule}");
+        assert!(!rule.contains("NOT VALID"), "{name} was not proven: {rule}");
+    }
+}
+
+/// Nodes of an update are replaced one after the other: what one of before calls tells it that a batch is not as it was
+/// admitted, where an error would be a database that is away.
+#[tokio::test]
+async fn a_refused_batch_is_told_as_each_version_hears_it_and_leaves_nothing() {
+    const FIELDS: &str = "org_id, id, created_at, key_id, member_id, app, referer, user_agent, request_id, model_asked, model, \
+        provider, upstream_model, upstream_id, streamed, status, cancelled, http_status, error, finish_reason, native_finish, \
+        prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, counted_by, price_version, cost, \
+        overrun, hold, transfer_id, meters, first_token_ms, duration_ms, attempts";
+    let farebox = Farebox::start().await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    assert_eq!(farebox.chat(&key, "sandbox/penny", "hi", serde_json::json!({})).await.status(), 200);
+    farebox.holds_are_closed().await;
+    let changes = "array(select (org_id, 1, 0)::credit_change from credit)";
+    let twice = format!("array(select row({FIELDS})::usage_line from usage)");
+    // A hold that is not there, and a call that has its row.
+    for (lines, ended, code) in [("'{}'".to_owned(), 1, "FB001"), (twice, 0, "23505")] {
+        let batch = format!("({lines}, {ended}, {changes}, '{{}}', '{{}}', '{{}}')");
+        let before = AssertSqlSafe(format!("select settle_calls{batch}"));
+        let settled: bool = sqlx::query_scalar(before).fetch_one(&farebox.pool).await.expect("an answer");
+        assert!(!settled, "{code}");
+        let now = AssertSqlSafe(format!("select settle_at_once{batch}"));
+        let refused = sqlx::query(now).execute(&farebox.pool).await.expect_err(code);
+        let told = refused.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned());
+        assert_eq!(told.as_deref(), Some(code), "{refused}");
     }
     farebox.books_are_clean().await;
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use metrics::{counter, histogram};
+use sqlx::error::DatabaseError;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::super::call::{Charge, Status};
@@ -40,7 +41,7 @@ pub async fn settle_together(
 }
 
 /// The whole batch in one round trip: what it comes to is worked out here, and a function of
-/// `migrations/0115_settle_plainly.sql` writes it if every hold is there as it was granted and no call has a row yet.
+/// `migrations/0125_settle_at_once.sql` writes it if every hold is there as it was granted and no call has a row yet.
 /// `None` when anything is different; nothing was written then.
 async fn at_once(
     lane: &Lane,
@@ -92,13 +93,25 @@ async fn at_once(
     }
     let lines = activity::lines(&mut rows);
     let mut conn = lane.take().await?;
-    let settled = write(&mut conn, &lines, count_of_ended, &changes, &own, commit).await?;
+    let settled = match write(&mut conn, &lines, count_of_ended, &changes, &own, commit).await {
+        Err(sqlx::Error::Database(refused)) if is_refusal(refused.as_ref()) => false,
+        written => written?,
+    };
     lane.keep(conn);
     if !settled {
         return Ok(None);
     }
     count(&rows);
     Ok(Some(receipts))
+}
+
+/// The error with which the function refuses a batch, in `migrations/0125_settle_at_once.sql`.
+const NOT_AS_ADMITTED: &str = "FB001";
+
+/// Whether a hold is not there as it was granted, or a call has its row already. Nothing was written then: the
+/// statement was a transaction of its own, and its connection is fit for the next.
+fn is_refusal(error: &dyn DatabaseError) -> bool {
+    error.is_unique_violation() || error.code().is_some_and(|code| code == NOT_AS_ADMITTED)
 }
 
 /// The function commits without a wait for the disk, unless what is set after it says otherwise.
@@ -116,7 +129,7 @@ async fn write(
 ) -> Result<bool, sqlx::Error> {
     if own.is_empty() && changes.byok.is_empty() && lines.details.is_empty() && lines.units.is_empty() {
         return sqlx::query_scalar!(
-            r#"select case when settle_calls($1, $2, $3, $4, $5, $6)
+            r#"select case when settle_at_once($1, $2, $3, $4, $5, $6)
                 then set_config('synchronous_commit', $7, true) is not null else false end as "settled!""#,
             &lines.usage as &[UsageLine<'_>],
             ended,
