@@ -1,6 +1,8 @@
 # syntax=docker/dockerfile:1
 
 FROM rust:1.95-slim-bookworm AS build
+# The allocator is built with make.
+RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 # The image brings its own toolchain; the file would fetch another one.
 ENV RUSTUP_TOOLCHAIN=1.95 SQLX_OFFLINE=true
