@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -285,9 +286,20 @@ fn command(database_url: &str, data_dir: &std::path::Path) -> Command {
     command
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, below those that the system gives to whoever connects: one of these may be taken
+/// by a connection of another test before the program listens.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
+    // A browser refuses 10080.
+    const FIRST: u16 = 11_000;
+    const PORTS: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Another run at the same time begins elsewhere.
+    let begin = std::process::id().wrapping_mul(97);
+    (0..PORTS)
+        .map(|_| begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS)
+        .filter_map(|offset| Some(FIRST + u16::try_from(offset).ok()?))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
 }
 
 /// An id with this prefix that nothing has.
