@@ -1,8 +1,7 @@
 //! The load driver: measures Farebox against a bare proxy, in one run on one machine, and prints ratios.
 //!
 //! `cargo bench --bench load -- [--seconds 10] [--quick] [--baseline-only] [--only spread,one,whole,first]
-//! [--against PROGRAM]`. What each figure means is in
-//! `docs/performance.md`.
+//! [--against PROGRAM]`. What each figure means is in `docs/performance.md`.
 
 mod against;
 mod client;

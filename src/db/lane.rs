@@ -53,8 +53,9 @@ impl Lane {
         Lane { pool, kept: Mutex::default() }
     }
 
-    /// The connection that was kept, or a new one. Give it back with [`Lane::keep`] after everything went well; one
-    /// with which something went wrong, or on which a wait was given up, is dropped.
+    /// The connection that was kept, or a new one. Give it back with [`Lane::keep`] after everything went well, or
+    /// after the server refused a statement that was a transaction of its own; one with which anything else went wrong, or on
+    /// which a wait was given up, is dropped.
     ///
     /// # Errors
     /// When no connection can be had.
