@@ -143,13 +143,17 @@ async fn advance(conn: &mut PgConnection, topup: &mut TopUp, next: State, paymen
         credit(conn, topup).await?;
     }
     let failure = match &payment.state {
-        PaymentState::Failed { reason } => reason.as_str(),
-        _ => "",
+        PaymentState::Failed { reason } => reason.clone(),
+        PaymentState::Cancelled => {
+            let given_up = store::given_up(conn, topup.org, topup.id).await?;
+            given_up.unwrap_or_else(|| "The payment was cancelled.".to_owned())
+        }
+        _ => String::new(),
     };
-    store::set_state(conn, topup, next, failure).await?;
+    store::set_state(conn, topup, next, &failure).await?;
     topup.state = next.as_str().to_owned();
     if topup.is_auto() {
-        auto::ended(conn, topup, next, failure).await?;
+        auto::ended(conn, topup, next, &failure).await?;
     }
     if next == State::Paid {
         acknowledge(conn, topup).await?;

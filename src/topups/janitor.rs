@@ -109,7 +109,7 @@ async fn ask_topup(pool: &PgPool, processors: &Processors, topup: &TopUp) -> any
         None => by.find(topup, customer.as_deref()).await?,
     };
     let payment = match payment {
-        Some(payment) if auto::is_abandoned(topup, &payment, now) => auto::abandon(by, payment).await?,
+        Some(payment) if auto::is_abandoned(topup, &payment, now) => auto::abandon(pool, by, topup, &payment).await?,
         None if topup.is_auto() => auto::charge_again(pool, processors, topup, now).await?,
         Some(payment) if topup.is_auto() && payment.state == PaymentState::WantsPayer => {
             auto::charge_again(pool, processors, topup, now).await?.or(Some(payment))

@@ -21,6 +21,8 @@ pub enum PaymentState {
     Paid,
     /// It failed and will not succeed; the reason is for people.
     Failed { reason: String },
+    /// It was called off before anybody paid, by us or at the processor.
+    Cancelled,
     /// Nobody paid in time.
     Expired,
 }

@@ -50,7 +50,7 @@ impl State {
     pub fn after(self, payment: &PaymentState) -> Option<State> {
         match (self, payment) {
             (State::Pending | State::Failed | State::Expired, PaymentState::Paid) => Some(State::Paid),
-            (State::Pending, PaymentState::Failed { .. }) => Some(State::Failed),
+            (State::Pending, PaymentState::Failed { .. } | PaymentState::Cancelled) => Some(State::Failed),
             (State::Pending, PaymentState::Expired) => Some(State::Expired),
             _ => None,
         }
@@ -173,7 +173,8 @@ mod tests {
         assert_eq!(State::Pending.after(&PaymentState::Paid), Some(State::Paid));
         assert_eq!(State::Failed.after(&PaymentState::Paid), Some(State::Paid));
         assert_eq!(State::Expired.after(&PaymentState::Paid), Some(State::Paid));
-        for late in [PaymentState::Open, PaymentState::Processing, PaymentState::Paid, PaymentState::Expired, failed] {
+        let ends = [PaymentState::Paid, PaymentState::Expired, PaymentState::Cancelled, failed];
+        for late in [PaymentState::Open, PaymentState::Processing].into_iter().chain(ends) {
             assert_eq!(State::Paid.after(&late), None);
             assert_eq!(State::Refunded.after(&late), None);
             assert_eq!(State::Disputed.after(&late), None);

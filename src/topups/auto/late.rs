@@ -44,7 +44,11 @@ fn patience(state: &PaymentState) -> Option<TimeDelta> {
         PaymentState::NeedsAction { .. } | PaymentState::Open => Some(CONFIRM_WITHIN),
         // Its payer could not be asked for as long as it may be sent again.
         PaymentState::WantsPayer => Some(SEND_AGAIN_WITHIN),
-        PaymentState::Processing | PaymentState::Paid | PaymentState::Failed { .. } | PaymentState::Expired => None,
+        PaymentState::Processing
+        | PaymentState::Paid
+        | PaymentState::Failed { .. }
+        | PaymentState::Cancelled
+        | PaymentState::Expired => None,
     }
 }
 
@@ -57,8 +61,13 @@ pub fn is_abandoned(topup: &TopUp, payment: &Payment, now: DateTime<Utc>) -> boo
 /// Gives a charge up that nobody confirmed, and asks what became of it: it may have been paid at the last moment.
 ///
 /// # Errors
-/// The processor's.
-pub async fn abandon(by: &dyn Processor, payment: Payment) -> anyhow::Result<Option<Payment>> {
+/// Database errors, and the processor's.
+pub async fn abandon(
+    pool: &PgPool,
+    by: &dyn Processor,
+    topup: &TopUp,
+    payment: &Payment,
+) -> anyhow::Result<Option<Payment>> {
     let hours = patience(&payment.state).unwrap_or(CONFIRM_WITHIN).num_hours();
     let reason = match payment.state {
         PaymentState::WantsPayer => {
@@ -66,11 +75,11 @@ pub async fn abandon(by: &dyn Processor, payment: Payment) -> anyhow::Result<Opt
         }
         _ => format!("Nobody confirmed it within {hours} hours, so it was cancelled."),
     };
+    // First, because the processor's message that it is cancelled may be booked before its answer is.
+    let mut conn = pool.acquire().await?;
+    store::give_up(&mut conn, topup.org, topup.id, &reason).await?;
+    drop(conn);
     let reference = payment.payment_ref.as_ref().unwrap_or(&payment.reference);
     by.cancel(reference).await?;
-    let after = by.fetch(reference).await?;
-    Ok(after.map(|after| match after.state {
-        PaymentState::Failed { .. } => Payment { state: PaymentState::Failed { reason }, ..after },
-        _ => after,
-    }))
+    Ok(by.fetch(reference).await?)
 }

@@ -151,6 +151,23 @@ pub async fn set_attempt_reason(
     Ok(())
 }
 
+/// Writes down why an attempt is about to be cancelled; the last reason counts.
+pub async fn give_up(conn: &mut PgConnection, org: OrgId, id: TopUpId, reason: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("update auto_topup_attempt set given_up = $3 where org_id = $1 and id = $2", org.0, id.0, reason,)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Why an attempt was to be cancelled, whatever came of that; `None` where it never was, or is no attempt.
+pub async fn given_up(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Option<String>, sqlx::Error> {
+    let found =
+        sqlx::query_scalar!("select given_up from auto_topup_attempt where org_id = $1 and id = $2", org.0, id.0,)
+            .fetch_optional(conn)
+            .await?;
+    Ok(found.flatten())
+}
+
 /// What an attempt charged, as its processor calls it, while the rule is on.
 pub async fn attempted_method(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar!(

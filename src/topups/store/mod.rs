@@ -15,9 +15,9 @@ mod topups;
 
 pub use alerts::{alert, erase_alert, save_alert};
 pub use auto::{
-    AttemptRow, AutoCharged, attempted_method, attempts, auto_charged, has_open_auto, insert_attempt,
-    is_charged_by_rule, lock_rule, next_day, note_failure, note_success, rule, save_rule, set_attempt_reason,
-    stop_rule,
+    AttemptRow, AutoCharged, attempted_method, attempts, auto_charged, give_up, given_up, has_open_auto,
+    insert_attempt, is_charged_by_rule, lock_rule, next_day, note_failure, note_success, rule, save_rule,
+    set_attempt_reason, stop_rule,
 };
 pub use billing::{
     billing_details, delete_billing_details, insert_receipt, insert_seller, receipt, seller, set_billing_details,

@@ -492,11 +492,17 @@ async fn a_payment_that_the_bank_asks_about_is_mailed_confirmed_or_given_up() {
     town.shop.stripe.set_switches(Switches { authenticate: 2, ..Switches::default() });
     town.bring_to("9").await;
     town.turns(&["paid", "pending"]).await;
+    // The processor's message that it is cancelled is booked before its answer comes.
+    let pending = town.intents().pop().expect("a payment");
+    let cancel = format!("POST /v1/payment_intents/{pending}/cancel");
+    town.shop.stripe.set_switches(Switches { late: 1, late_by_ms: 15_000, requests: cancel, ..Switches::default() });
     town.run("update topup set created_at = created_at - interval '24 hours', ask_at = now() where state = 'pending'")
         .await;
     town.turns(&["paid", "failed"]).await;
     let reason = town.farebox.text("select failure from topup where state = 'failed'").await;
     assert_eq!(reason, "Nobody confirmed it within 23 hours, so it was cancelled.");
+    let by_message = "select outcome from processor_event where kind = 'payment_intent.canceled'";
+    assert_eq!(town.farebox.text(by_message).await, "failed", "the message ended it, not the answer");
     town.shop.agrees(&town.farebox).await;
 }
 

@@ -45,7 +45,12 @@ pub fn session(session: &CheckoutSession, live: bool) -> Payment {
     payment.topup = topup;
     payment.state = match payment.state {
         // Somebody whose card was declined may try another one while the checkout is open.
-        PaymentState::Failed { .. } | PaymentState::NeedsAction { .. } | PaymentState::WantsPayer if !over => {
+        PaymentState::Failed { .. }
+        | PaymentState::Cancelled
+        | PaymentState::NeedsAction { .. }
+        | PaymentState::WantsPayer
+            if !over =>
+        {
             PaymentState::Open
         }
         state => state,
@@ -78,7 +83,7 @@ fn state(intent: &PaymentIntent) -> PaymentState {
     match &intent.status {
         PaymentIntentStatus::Succeeded => PaymentState::Paid,
         PaymentIntentStatus::Processing => PaymentState::Processing,
-        PaymentIntentStatus::Canceled => PaymentState::Failed { reason: "The payment was cancelled.".to_owned() },
+        PaymentIntentStatus::Canceled => PaymentState::Cancelled,
         PaymentIntentStatus::RequiresAction => match next_url(intent) {
             Some(url) => PaymentState::NeedsAction { url },
             None => PaymentState::Open,
