@@ -1,8 +1,10 @@
 //! What this node remembers and others change: forgotten, or read again, as soon as the database tells of it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use sqlx::PgPool;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -85,7 +87,7 @@ impl Watcher {
 /// Reads again after each change until it was read, for nobody tells of a change twice: a price that was raised, or a key that was
 /// withdrawn, would go on here. One after another, so that of two changes the later one stays; those that come while one is read are
 /// one more.
-fn reader<Fut>(handle: &Handle, what: &'static str, read: impl Fn() -> Fut + Send + 'static) -> Arc<Notify>
+fn reader<Fut>(handle: &Handle, what: &'static str, read: impl Fn() -> Fut + Send + Sync + 'static) -> Arc<Notify>
 where
     Fut: Future<Output = anyhow::Result<()>> + Send,
 {
@@ -94,16 +96,59 @@ where
     handle.spawn(async move {
         loop {
             heard.notified().await;
-            for _ in 0..MAX_TRIES {
-                let error = match tokio::time::timeout(READ_WITHIN, read()).await {
-                    Ok(Ok(())) => break,
-                    Ok(Err(error)) => error,
-                    Err(late) => late.into(),
-                };
-                tracing::warn!(%error, "{what} could not be read again; the last stays until it is");
-                tokio::time::sleep(AGAIN_AFTER).await;
-            }
+            read_again(what, &read).await;
         }
     });
     changed
+}
+
+async fn read_again<Fut>(what: &str, read: impl Fn() -> Fut)
+where
+    Fut: Future<Output = anyhow::Result<()>>,
+{
+    for _ in 0..MAX_TRIES {
+        // What panics once, over a row that nobody thought of, may be mended by the next change; the reader must be there then.
+        let tried = AssertUnwindSafe(tokio::time::timeout(READ_WITHIN, read())).catch_unwind();
+        let error = match tried.await {
+            Ok(Ok(Ok(()))) => return,
+            Ok(Ok(Err(error))) => error,
+            Ok(Err(late)) => late.into(),
+            Err(_) => anyhow::anyhow!("the reader panicked"),
+        };
+        tracing::warn!(%error, "{what} could not be read again; the last stays until it is");
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+    tracing::error!(
+        "{what} could not be read in {MAX_TRIES} tries; the last stays until the next change, or a restart"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_fails_or_panics_is_read_again_until_it_was_read() {
+        let (tries, done) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
+        let (tried, read_now) = (Arc::clone(&tries), Arc::clone(&done));
+        let read = move || {
+            let (number, read_now) = (tried.fetch_add(1, Ordering::Relaxed), Arc::clone(&read_now));
+            async move {
+                match number {
+                    0 => anyhow::bail!("no database"),
+                    1 | 3 => panic!("a row that nobody thought of"),
+                    _ => read_now.notify_one(),
+                }
+                Ok(())
+            }
+        };
+        let changed = reader(&Handle::current(), "the catalog", read);
+        for expected in [3, 5] {
+            changed.notify_one();
+            tokio::time::timeout(AGAIN_AFTER * 20, done.notified()).await.expect("read in the end");
+            assert_eq!(tries.load(Ordering::Relaxed), expected);
+        }
+    }
 }
