@@ -58,6 +58,12 @@ async fn set(pool: &PgPool, at: &str) {
         .expect("set");
 }
 
+/// The meters were made by the real clock, which may be ahead of the moments that follow; a window never turns back.
+async fn made_long_ago(pool: &PgPool) {
+    let done = sqlx::query("update public.meter set day = '2026-01-05', week = '2026-01-05', month = '2026-01-01'");
+    assert!(done.execute(pool).await.expect("set").rows_affected() > 1);
+}
+
 fn want(tenant: &Tenant, amount: &str) -> Want {
     Want {
         call: CallId::fresh(),
@@ -98,6 +104,7 @@ async fn limit(pool: &PgPool, tenant: &Tenant, limits: Limits) {
 async fn no_window_is_overspent_while_days_weeks_and_months_end() {
     let pool = database().await;
     let tenant = Tenant::with_credits(&pool, "1000").await;
+    made_long_ago(&pool).await;
     // 60 cents a day, 2 dollars a week, 3.50 a month: each of them binds somewhere below.
     let limits = Limits { day: Some(usd("0.60")), week: Some(usd("2")), month: Some(usd("3.50")), total: None };
     limit(&pool, &tenant, limits).await;
@@ -161,6 +168,7 @@ async fn no_window_is_overspent_while_days_weeks_and_months_end() {
 async fn what_is_held_before_midnight_and_settled_after_it_breaks_no_limit() {
     let pool = database().await;
     let tenant = Tenant::with_credits(&pool, "1000").await;
+    made_long_ago(&pool).await;
     let limits = Limits { day: Some(usd("0.40")), week: Some(usd("1.20")), month: Some(usd("1.50")), total: None };
     let mut conn = pool.acquire().await.expect("a connection");
     // The member's cap binds as well as the key's own limits.
