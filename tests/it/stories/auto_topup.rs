@@ -530,7 +530,7 @@ async fn a_bank_that_wants_its_payer_is_no_decline_however_late_they_are_asked()
     let town = Town::with_rule("1000", "1000").await;
     let second = town.another().await;
     let confirm = format!("{CHARGE}/");
-    let slow = Switches { authenticate: 2, delay_ms: 4_000, requests: confirm, ..Switches::default() };
+    let slow = Switches { authenticate: 2, delay_ms: 8_000, requests: confirm, ..Switches::default() };
     town.shop.stripe.set_switches(slow);
     town.bring_to("9").await;
     // The processor's message comes, and is looked into, before the payer is asked; by both processes.

@@ -457,7 +457,7 @@ async fn the_daily_timer_compares_by_itself_once_a_day_in_however_many_processes
     let url = "http://127.0.0.1/".parse().expect("an address");
     let processors = Processors::new(Vec::new(), Some(Sandbox::new(farebox.pool.clone())), &Fees::default(), url);
     let stop = CancellationToken::new();
-    let pace = Pace { first_after: Duration::from_millis(300), every: Duration::from_millis(50) };
+    let pace = Pace { first_after: Duration::from_secs(3), every: Duration::from_millis(50) };
     let timers: Vec<_> = (0..3)
         .map(|_| tokio::spawn(reconcile::daily(farebox.pool.clone(), processors.clone(), pace, stop.clone())))
         .collect();
