@@ -13,7 +13,7 @@ const MAX_GENERAL: u32 = 16;
 /// Keys and presets that a call needs and the caches do not know. Apart from the pages, so that calls go on when those have
 /// used their connections up. Whoever hears of changes has one more for itself.
 const MAX_LOOKUP: u32 = 3;
-/// Batches that do not fit, and orphans. The worker keeps one connection more for itself.
+/// Batches that do not fit, orphans, and holds that nobody heard of. The worker keeps one connection more for itself.
 const MAX_ADMISSION: u32 = 2;
 /// Settlements step by step, the spool and the sweeper. Settlements at once and the flusher keep one more each.
 const MAX_SETTLEMENT: u32 = 3;

@@ -27,6 +27,7 @@ mod settle;
 mod store;
 mod sweep;
 mod transfer;
+mod unheard;
 mod watch;
 
 pub use account::{HouseAccount, processor_account};

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use super::decide;
 use super::group::{GroupCommit, GroupError};
 use super::hold::{Granted, Refused, Want};
+use super::unheard::Unheard;
 use super::{settle, store};
 use crate::db::Lane;
 
@@ -27,6 +28,7 @@ pub struct DeskConfig {
 #[derive(Clone)]
 pub struct Desk {
     group: GroupCommit<Want, Result<Granted, Refused>>,
+    unheard: Unheard,
 }
 
 impl Desk {
@@ -34,18 +36,20 @@ impl Desk {
     #[must_use]
     pub fn start(handle: &Handle, pool: PgPool, config: DeskConfig) -> Desk {
         let (releases, handle_of_releases) = (pool.clone(), handle.clone());
-        let counter = Arc::new(Counter { lane: Lane::new(pool.clone()), pool, config });
+        let unheard = Unheard::start(handle, pool.clone());
+        let (unheard_of, unheard_there) = (unheard.clone(), unheard.clone());
+        let counter = Arc::new(Counter { lane: Lane::new(pool.clone()), pool, config, unheard: unheard_there });
         let run = move |wants: Arc<Vec<Want>>| {
             let counter = Arc::clone(&counter);
             async move { std::future::ready(counter.reserve_all(&wants).await) }
         };
         let orphaned = move |want: &Want, result: Result<Granted, Refused>| {
             if let Ok(granted) = result {
-                let (pool, want) = (releases.clone(), want.clone());
-                handle_of_releases.spawn(async move { release_orphan(&pool, &want, granted).await });
+                let (pool, want, unheard) = (releases.clone(), want.clone(), unheard_of.clone());
+                handle_of_releases.spawn(async move { release_orphan(&pool, &want, granted, &unheard).await });
             }
         };
-        Desk { group: GroupCommit::start(handle, MAX_BATCH, run, orphaned) }
+        Desk { group: GroupCommit::start(handle, MAX_BATCH, run, orphaned), unheard }
     }
 
     /// Holds money for a call on its organization and all its meters, or on none.
@@ -54,10 +58,35 @@ impl Desk {
     /// [`Refused`] says which limit stopped it; `Unavailable` within three seconds when the database is away.
     pub async fn reserve(&self, want: Want) -> Result<Granted, Refused> {
         let org = want.org;
-        match tokio::time::timeout(MAX_WAIT, self.group.submit(org, want)).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(GroupError::Full | GroupError::Stopped)) | Err(_) => Err(Refused::Unavailable),
+        let asking = self.unheard.asking(org, want.call);
+        let Ok(answer) = tokio::time::timeout(MAX_WAIT, self.group.submit(org, want)).await else {
+            return Err(Refused::Unavailable);
+        };
+        match answer {
+            Ok(result) => {
+                asking.heard();
+                result
+            }
+            Err(GroupError::Full) => {
+                asking.heard();
+                Err(Refused::Unavailable)
+            }
+            Err(GroupError::Stopped) => Err(Refused::Unavailable),
         }
+    }
+}
+
+/// Why a batch was not admitted, as far as we heard.
+struct Failed {
+    error: sqlx::Error,
+    /// Whether it may have been admitted all the same: the answer can be lost, and one of the database, or of what stands before
+    /// it, may be that it goes away.
+    asked: bool,
+}
+
+impl From<sqlx::Error> for Failed {
+    fn from(error: sqlx::Error) -> Failed {
+        Failed { error, asked: true }
     }
 }
 
@@ -66,34 +95,38 @@ struct Counter {
     lane: Lane,
     pool: PgPool,
     config: DeskConfig,
+    unheard: Unheard,
 }
 
 impl Counter {
     async fn reserve_all(&self, wants: &[Want]) -> Vec<Result<Granted, Refused>> {
-        let tried = tokio::time::timeout(MAX_WAIT, self.try_reserve_all(wants)).await;
-        match tried {
-            Ok(Ok(results)) => results,
-            Ok(Err(error)) => {
-                tracing::error!(%error, calls = wants.len(), "no call of this batch was admitted");
-                wants.iter().map(|_| Err(Refused::Unavailable)).collect()
+        match tokio::time::timeout(MAX_WAIT, self.try_reserve_all(wants)).await {
+            Ok(Ok(results)) => return results,
+            Ok(Err(failed)) => {
+                tracing::error!(error = %failed.error, calls = wants.len(), "no call of this batch was admitted");
+                if failed.asked {
+                    self.unheard.add(wants.iter().map(|want| (want.org, want.call)));
+                }
             }
             Err(_) => {
                 tracing::error!(calls = wants.len(), "the database did not admit a batch in time");
-                wants.iter().map(|_| Err(Refused::Unavailable)).collect()
+                // It may come to the statement later.
+                self.unheard.add(wants.iter().map(|want| (want.org, want.call)));
             }
         }
+        wants.iter().map(|_| Err(Refused::Unavailable)).collect()
     }
 
-    async fn try_reserve_all(&self, wants: &[Want]) -> Result<Vec<Result<Granted, Refused>>, sqlx::Error> {
+    async fn try_reserve_all(&self, wants: &[Want]) -> Result<Vec<Result<Granted, Refused>>, Failed> {
         let full: Vec<(&Want, Granted)> =
             wants.iter().map(|want| (want, Granted { amount: want.most, byok: want.byok.most })).collect();
-        let mut conn = self.lane.take().await?;
+        let mut conn = self.lane.take().await.map_err(|error| Failed { error, asked: false })?;
         let fits = store::hold_all(&mut conn, &full, self.config.hold_ttl).await?;
         self.lane.keep(conn);
         if fits {
             return Ok(full.into_iter().map(|(_, granted)| Ok(granted)).collect());
         }
-        self.one_by_one(wants).await
+        Ok(self.one_by_one(wants).await?)
     }
 
     /// Admits those of a batch for whom there is enough, in order of arrival.
@@ -112,7 +145,7 @@ impl Counter {
     }
 }
 
-async fn release_orphan(pool: &PgPool, want: &Want, granted: Granted) {
+async fn release_orphan(pool: &PgPool, want: &Want, granted: Granted, unheard: &Unheard) {
     let ending = settle::Ending::release(want.org, want.call, granted.amount);
     let released = async {
         let mut tx = pool.begin().await?;
@@ -120,6 +153,7 @@ async fn release_orphan(pool: &PgPool, want: &Want, granted: Granted) {
         tx.commit().await
     };
     if let Err(error) = released.await {
-        tracing::warn!(%error, call = %want.call, "a hold that nobody waits for is left to the sweeper");
+        tracing::warn!(%error, call = %want.call, "a hold that nobody waits for is released later");
+        unheard.add([(want.org, want.call)]);
     }
 }

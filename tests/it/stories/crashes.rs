@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tempfile::TempDir;
 
+use crate::support::shop::becomes;
 use crate::support::{Farebox, Key, Options, cluster, scale};
 
 /// Calls in flight.
@@ -365,4 +366,51 @@ async fn a_database_that_is_killed_between_a_commit_and_its_flush_charges_each_c
         lost += u32::from(taken_back);
     }
     assert!(lost > 0, "no crash took a commit back, so nothing was shown");
+}
+
+/// The database's processes that admit calls.
+async fn admitting(farebox: &Farebox) -> Vec<i32> {
+    let who =
+        "select coalesce(string_agg(pid::text, ','), '') from pg_stat_activity where query like 'select hold_calls(%'";
+    farebox.text(who).await.split(',').map(|pid| pid.parse().expect("a process admitted a call")).collect()
+}
+
+fn signal(pids: &[i32], what: libc::c_int) {
+    for pid in pids {
+        // SAFETY: plain system call on processes of the server that this test started.
+        assert_eq!(unsafe { libc::kill(*pid, what) }, 0, "{pid} is there");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_that_was_granted_when_nobody_waited_any_more_is_released_soon() {
+    let (server, data) = (Server::start().await, TempDir::new().expect("a directory"));
+    // Its time is far away, so it is not the sweeper that releases it.
+    let env = vec![("FAREBOX_HOLD_TTL_SECONDS", "600".to_owned()), ("FAREBOX_SWEEP_SECONDS", "1".to_owned())];
+    let farebox = Farebox::with(Options { env, ..options(&server.url(), data.path().to_owned()) }).await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    works_again(&farebox, &key).await;
+    farebox_holds_are_swept(&farebox).await;
+
+    // The database takes a call in and stands still, until whoever asked has been told to come back.
+    let pids = admitting(&farebox).await;
+    signal(&pids, libc::SIGSTOP);
+    let refused = farebox.chat(&key, "sandbox/penny", "hi", json!({})).await.status();
+    // Whoever asked the database for it has given up as well.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    signal(&pids, libc::SIGCONT);
+    assert_eq!(refused, 503, "{}", farebox.log());
+    becomes(&farebox, "select count(*)::text from hold", "1").await;
+    // Others are served meanwhile, and with all that there is.
+    works_again(&farebox, &key).await;
+    farebox_holds_are_swept(&farebox).await;
+    let deadline = Instant::now() + BACK_WITHIN;
+    while !farebox.log().contains("holds whose admission was not heard of were released") {
+        assert!(Instant::now() < deadline, "nobody says what released it\n{}", farebox.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(farebox.text("select bool_and(held = 0)::text from credit").await, "true");
+    let charged = "select count(*) filter (where cost > 0)::text || ' of ' || count(*) filter (where status = 'success') from usage";
+    assert_eq!(farebox.text(charged).await, "2 of 2", "what was refused cost nothing");
+    farebox.books_are_clean().await;
 }
