@@ -325,7 +325,7 @@ async fn a_price_changed_by_hand_is_previewed_by_number_and_bills_what_begins_af
             }
             let old = Usd::new((prompt * Decimal::from(2) + completion * Decimal::from(4)) / million);
             assert_eq!(cost_told(&told), old, "neither the old price nor the new one: {told}");
-            assert!(asked < std::time::Duration::from_secs(1), "a node still bills by the old price");
+            assert!(asked < crate::support::size::heard_within(), "a node still bills by the old price");
         }
     }
     farebox.holds_are_closed().await;
@@ -418,7 +418,7 @@ async fn an_upstream_key_of_the_console_is_what_calls_go_out_with_and_health_is_
                 if status == 200 && with == Some(format!("Bearer {secret}")) {
                     break;
                 }
-                assert!(asked < std::time::Duration::from_secs(1), "{number}: a node goes out with {with:?}");
+                assert!(asked < crate::support::size::heard_within(), "{number}: a node goes out with {with:?}");
             }
         }
         let page = olive.get("/admin/upstreams").await.body;

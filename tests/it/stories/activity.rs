@@ -419,7 +419,7 @@ async fn pages_are_quick_and_exports_small_however_many_calls_there_are() {
     let loads = times.len();
     let slowest = slowest_pages(times);
     eprintln!("p95 of each page in {loads} loads, {deep} pages deep, the slowest first: {:?}", &slowest[..10]);
-    let most = scale(Duration::from_secs(2), Duration::from_millis(150));
+    let most = scale(Duration::from_secs(5), Duration::from_millis(150));
     let slow: Vec<_> = slowest.iter().filter(|(p95, _)| *p95 >= most).collect();
     assert!(slow.is_empty(), "p95 of {most:?} or more: {slow:?}");
 

@@ -222,7 +222,7 @@ async fn what_is_free_is_asked_alone_and_costs_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn measured_speed_decides_where_a_call_asks_for_it() {
     let routes = Routes::having(catalog).await;
-    routes.upstream.behave("slow-race", Behaviour::Slow { chunks: 3, ms_per_chunk: 600 });
+    routes.upstream.behave("slow-race", Behaviour::Slow { chunks: 3, ms_per_chunk: 1_000 });
     routes.upstream.behave("quick-race", Behaviour::Slow { chunks: 20, ms_per_chunk: 1 });
     let streamed = |provider: Value| json!({ "model": "lab/race", "stream": true, "provider": provider });
     // Nothing was measured, so nobody is slow.
@@ -231,7 +231,7 @@ async fn measured_speed_decides_where_a_call_asks_for_it() {
         provider.as_object_mut().expect("fields").extend(more.as_object().cloned().unwrap_or_default());
         streamed(provider)
     };
-    assert_eq!(first(&routes, cheap(json!({ "preferred_max_latency": 0.4 }))).await, "slow-race");
+    assert_eq!(first(&routes, cheap(json!({ "preferred_max_latency": 0.8 }))).await, "slow-race");
     assert_eq!(first(&routes, streamed(json!({ "order": ["quick"] }))).await, "quick-race");
 
     assert_eq!(first(&routes, json!({ "model": "lab/race:floor" })).await, "slow-race");
@@ -241,9 +241,9 @@ async fn measured_speed_decides_where_a_call_asks_for_it() {
     }
     for (wish, asked) in [
         (json!({}), "slow-race"),
-        (json!({ "preferred_max_latency": 0.4 }), "quick-race"),
+        (json!({ "preferred_max_latency": 0.8 }), "quick-race"),
         (json!({ "preferred_max_latency": 9 }), "slow-race"),
-        (json!({ "preferred_max_latency": { "p90": 0.4 } }), "quick-race"),
+        (json!({ "preferred_max_latency": { "p90": 0.8 } }), "quick-race"),
         (json!({ "preferred_min_throughput": 8 }), "quick-race"),
         (json!({ "preferred_min_throughput": 0.5 }), "slow-race"),
         (json!({ "preferred_min_throughput": { "p99": 8 } }), "quick-race"),
@@ -256,13 +256,13 @@ async fn measured_speed_decides_where_a_call_asks_for_it() {
     }
     // Most of its answers are quick, not nine of ten.
     for _ in 0..4 {
-        routes.upstream.behave_once("quick-race", Behaviour::Slow { chunks: 3, ms_per_chunk: 600 });
+        routes.upstream.behave_once("quick-race", Behaviour::Slow { chunks: 3, ms_per_chunk: 1_000 });
         assert_eq!(first(&routes, streamed(json!({ "order": ["quick"] }))).await, "quick-race");
     }
     for (wish, asked) in [
-        (json!({ "preferred_max_latency": 0.4 }), "quick-race"),
-        (json!({ "preferred_max_latency": { "p50": 0.4 } }), "quick-race"),
-        (json!({ "preferred_max_latency": { "p90": 0.4 } }), "slow-race"),
+        (json!({ "preferred_max_latency": 0.8 }), "quick-race"),
+        (json!({ "preferred_max_latency": { "p50": 0.8 } }), "quick-race"),
+        (json!({ "preferred_max_latency": { "p90": 0.8 } }), "slow-race"),
     ] {
         assert_eq!(first(&routes, cheap(wish.clone())).await, asked, "{wish}");
     }

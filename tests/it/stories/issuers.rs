@@ -54,7 +54,7 @@ async fn becomes(nodes: [&Farebox; 2], expected: u16, asked: impl AsyncFn(&Fareb
             if found == expected {
                 break;
             }
-            assert!(begun.elapsed() < Duration::from_secs(1), "{found}, not {expected}, after a second");
+            assert!(begun.elapsed() < crate::support::size::heard_within(), "{found}, not {expected}, in time");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
