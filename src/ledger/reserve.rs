@@ -9,8 +9,9 @@ use tokio::runtime::Handle;
 use super::decide;
 use super::group::{GroupCommit, GroupError};
 use super::hold::{Granted, Refused, Want};
-use super::unheard::Unheard;
-use super::{settle, store};
+use super::store;
+use super::unheard::{self, Unheard};
+use crate::base::ids::{CallId, OrgId};
 use crate::db::Lane;
 
 /// Calls admitted in one transaction.
@@ -44,9 +45,9 @@ impl Desk {
             async move { std::future::ready(counter.reserve_all(&wants).await) }
         };
         let orphaned = move |want: &Want, result: Result<Granted, Refused>| {
-            if let Ok(granted) = result {
-                let (pool, want, unheard) = (releases.clone(), want.clone(), unheard_of.clone());
-                handle_of_releases.spawn(async move { release_orphan(&pool, &want, granted, &unheard).await });
+            if result.is_ok() {
+                let (pool, org, call, unheard) = (releases.clone(), want.org, want.call, unheard_of.clone());
+                handle_of_releases.spawn(async move { release_orphan(&pool, org, call, &unheard).await });
             }
         };
         Desk { group: GroupCommit::start(handle, MAX_BATCH, run, orphaned), unheard }
@@ -59,19 +60,13 @@ impl Desk {
     pub async fn reserve(&self, want: Want) -> Result<Granted, Refused> {
         let org = want.org;
         let asking = self.unheard.asking(org, want.call);
-        let Ok(answer) = tokio::time::timeout(MAX_WAIT, self.group.submit(org, want)).await else {
-            return Err(Refused::Unavailable);
-        };
+        let answer = tokio::time::timeout(MAX_WAIT, self.group.submit(org, want)).await;
+        if matches!(answer, Ok(Ok(_) | Err(GroupError::Full))) {
+            asking.heard();
+        }
         match answer {
-            Ok(result) => {
-                asking.heard();
-                result
-            }
-            Err(GroupError::Full) => {
-                asking.heard();
-                Err(Refused::Unavailable)
-            }
-            Err(GroupError::Stopped) => Err(Refused::Unavailable),
+            Ok(Ok(result)) => result,
+            Ok(Err(GroupError::Full | GroupError::Stopped)) | Err(_) => Err(Refused::Unavailable),
         }
     }
 }
@@ -100,19 +95,20 @@ struct Counter {
 
 impl Counter {
     async fn reserve_all(&self, wants: &[Want]) -> Vec<Result<Granted, Refused>> {
-        match tokio::time::timeout(MAX_WAIT, self.try_reserve_all(wants)).await {
+        let asked = match tokio::time::timeout(MAX_WAIT, self.try_reserve_all(wants)).await {
             Ok(Ok(results)) => return results,
-            Ok(Err(failed)) => {
-                tracing::error!(error = %failed.error, calls = wants.len(), "no call of this batch was admitted");
-                if failed.asked {
-                    self.unheard.add(wants.iter().map(|want| (want.org, want.call)));
-                }
+            Ok(Err(Failed { error, asked })) => {
+                tracing::error!(%error, calls = wants.len(), "no call of this batch was admitted");
+                asked
             }
             Err(_) => {
                 tracing::error!(calls = wants.len(), "the database did not admit a batch in time");
                 // It may come to the statement later.
-                self.unheard.add(wants.iter().map(|want| (want.org, want.call)));
+                true
             }
+        };
+        if asked {
+            self.unheard.add(wants.iter().map(|want| (want.org, want.call)));
         }
         wants.iter().map(|_| Err(Refused::Unavailable)).collect()
     }
@@ -145,15 +141,9 @@ impl Counter {
     }
 }
 
-async fn release_orphan(pool: &PgPool, want: &Want, granted: Granted, unheard: &Unheard) {
-    let ending = settle::Ending::release(want.org, want.call, granted.amount);
-    let released = async {
-        let mut tx = pool.begin().await?;
-        settle::settle(&mut tx, &[ending]).await?;
-        tx.commit().await
-    };
-    if let Err(error) = released.await {
-        tracing::warn!(%error, call = %want.call, "a hold that nobody waits for is released later");
-        unheard.add([(want.org, want.call)]);
+async fn release_orphan(pool: &PgPool, org: OrgId, call: CallId, unheard: &Unheard) {
+    if let Err(error) = unheard::release(pool, [(org, call)]).await {
+        tracing::warn!(%error, %call, "a hold that nobody waits for is released later");
+        unheard.add([(org, call)]);
     }
 }

@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use tokio::runtime::Handle;
 
 use super::settle::{self, Ended, Ending};
+use crate::base::Usd;
 use crate::base::ids::{CallId, OrgId};
 
 /// Calls remembered in one process. The holds of further ones are left to the sweeper.
@@ -100,12 +101,8 @@ impl Unheard {
     /// These calls were refused, or nobody waits for them any more, and may have a hold.
     pub fn add(&self, calls: impl IntoIterator<Item = (OrgId, CallId)>) {
         let since = Instant::now();
-        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        for (org, call) in calls {
-            if suspects.len() < MAX_REMEMBERED {
-                suspects.entry(call).or_insert(Suspect { org, call, refused_at: since, since, looks: 0 });
-            }
-        }
+        let suspect = |(org, call)| Suspect { org, call, refused_at: since, since, looks: 0 };
+        self.remember(calls.into_iter().map(suspect));
     }
 
     /// Remembers a call unless it is answered.
@@ -127,8 +124,12 @@ impl Unheard {
     }
 
     fn put_back(&self, again: impl Iterator<Item = Suspect>, now: Instant) {
+        self.remember(again.filter(|suspect| suspect.is_wanted(now)));
+    }
+
+    fn remember(&self, more: impl Iterator<Item = Suspect>) {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        for suspect in again.filter(|suspect| suspect.is_wanted(now)) {
+        for suspect in more {
             if suspects.len() < MAX_REMEMBERED {
                 suspects.entry(suspect.call).or_insert(suspect);
             }
@@ -141,7 +142,8 @@ impl Unheard {
             if due.is_empty() {
                 return;
             }
-            let found = match tokio::time::timeout(MAX_WAIT, release(pool, &due)).await {
+            let calls: Vec<_> = due.iter().map(|suspect| (suspect.org, suspect.call)).collect();
+            let found = match tokio::time::timeout(MAX_WAIT, release(pool, calls)).await {
                 Ok(Ok(found)) => found,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, calls = due.len(), "holds that nobody heard of are looked for again later");
@@ -163,11 +165,13 @@ impl Unheard {
     }
 }
 
-/// Releases what is there, and says of each whether it was.
-async fn release(pool: &PgPool, suspects: &[Suspect]) -> Result<Vec<bool>, sqlx::Error> {
-    let nothing = crate::base::Usd::ZERO;
-    let endings: Vec<Ending> =
-        suspects.iter().map(|suspect| Ending::release(suspect.org, suspect.call, nothing)).collect();
+/// Releases the holds that are there, and says of each call whether it had one.
+pub async fn release(
+    pool: &PgPool,
+    calls: impl IntoIterator<Item = (OrgId, CallId)>,
+) -> Result<Vec<bool>, sqlx::Error> {
+    // What was held, the hold itself says.
+    let endings: Vec<Ending> = calls.into_iter().map(|(org, call)| Ending::release(org, call, Usd::ZERO)).collect();
     let mut tx = pool.begin().await?;
     let ended = settle::settle(&mut tx, &endings).await?;
     tx.commit().await?;
