@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::size::heard_within;
+use super::nodes::turns_to;
 use crate::support::visitor::{Page, Visitor};
-use crate::support::{Farebox, Key, team};
+use crate::support::{Farebox, team};
 
 const PASSWORD: &str = "correct horse battery";
 const EMAIL: &str = "ada@example.com";
@@ -15,20 +15,6 @@ async fn delete(visitor: &mut Visitor<'_>) -> Page {
 
 pub async fn run(farebox: &Farebox, statement: &'static str) {
     sqlx::query(statement).execute(&farebox.pool).await.expect("done");
-}
-
-/// Calls until they are answered so, which must be soon.
-async fn turns_to(farebox: &Farebox, key: &Key, expected: u16) {
-    let begin = std::time::Instant::now();
-    loop {
-        let asked = begin.elapsed();
-        let status = farebox.chat(key, "sandbox/echo", "hi", json!({})).await.status();
-        if status == expected {
-            return;
-        }
-        assert!(asked < heard_within(), "{status} instead of {expected} after {asked:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
 }
 
 /// A week passes. The job is added again for the moved moment, as it would have been.
@@ -65,7 +51,7 @@ async fn an_account_is_closed_kept_and_closed_again() {
     assert_eq!(ada.get("/keys").await.location, "/account/leaving");
     assert_eq!(phone.get("/keys").await.location, "/sign-in?next=%2Fkeys", "other devices are signed out");
     // Every node hears of it within a second.
-    turns_to(&farebox, &key, 403).await;
+    turns_to(&farebox, &key, "sandbox/echo", 403).await;
     assert_eq!(farebox.text("select count(*)::text from mail where kind = 'account_leaving'").await, "1");
 
     let back = phone.submit("/sign-in", "/sign-in", &[("email", EMAIL), ("password", PASSWORD)]).await;
@@ -73,7 +59,7 @@ async fn an_account_is_closed_kept_and_closed_again() {
     assert_eq!(phone.get("/").await.location, "/account/leaving");
     let kept = phone.submit("/account/leaving", "/account/keep", &[]).await;
     assert_eq!((kept.status, kept.location.as_str()), (303, "/"));
-    turns_to(&farebox, &key, 200).await;
+    turns_to(&farebox, &key, "sandbox/echo", 200).await;
     let nothing = phone.submit("/keys/new", "/account/keep", &[]).await;
     assert_eq!(nothing.status, 404, "there is nothing to take back");
 

@@ -22,7 +22,7 @@ async fn status(farebox: &Farebox, key: &Key, model: &str) -> u16 {
 }
 
 /// Calls until the status is as expected, which must be soon.
-async fn turns_to(farebox: &Farebox, key: &Key, model: &str, expected: u16) {
+pub async fn turns_to(farebox: &Farebox, key: &Key, model: &str, expected: u16) {
     let begin = Instant::now();
     loop {
         let asked = begin.elapsed();
