@@ -10,6 +10,7 @@ use sqlx::PgPool;
 
 use super::activity::{Lab, at};
 use super::calls::{answered, assert_clean, desk, hold, now, refused, rows, usd};
+use super::support::calendar;
 
 /// From the first clock of the world to the last, with quarters and halves of hours, and clocks that change by half of one.
 pub const ZONES: [&str; 12] = [
@@ -318,6 +319,7 @@ pub async fn a_kill_while_calls_are_deleted_loses_none(pool: PgPool) {
 }
 
 pub async fn every_month_has_its_part_and_a_call_without_one_is_told_and_moved(pool: PgPool) {
+    calendar::within_a_day().await;
     let lab = Lab::new(&pool).await;
     let parts = "select count(*) from pg_inherits where inhparent = 'usage'::regclass";
     let there = number(&pool, parts).await;

@@ -17,7 +17,7 @@ use crate::support::fake_smtp::{FakeSmtp, Mood};
 use crate::support::farebox::free_port;
 use crate::support::lab::{self, Endpoint, Provider};
 use crate::support::shop::Shop;
-use crate::support::{Farebox, Options, cluster, rail};
+use crate::support::{Farebox, Options, calendar, cluster, rail};
 
 const RANDOM_KEY: &str = "9c1f0b6e7d2a48531e6bfa90c3d4875229b1e0f7ac5d46381f0e9d8c7b6a5543";
 const UPSTREAM_KEY: &str = "sk-upstream-secret-4711";
@@ -96,6 +96,7 @@ async fn run(pool: &PgPool, statement: &'static str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_healthy_instance_is_told_so_and_nothing_is_changed() {
+    calendar::within_a_day().await;
     let server = tokio::task::spawn_blocking(|| {
         Embedded::start(Server { profile: Profile::Durable, ..Server::temporary() }).expect("a durable server")
     });

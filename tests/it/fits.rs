@@ -12,6 +12,7 @@ use rand::{RngExt, SeedableRng};
 use sqlx::PgPool;
 
 use super::calls::{Tenant, desk, usd};
+use super::support::calendar;
 use super::support::size::scale;
 
 const TTL: Duration = Duration::from_secs(900);
@@ -76,6 +77,7 @@ fn want(tenant: &Tenant, amount: Usd) -> Want {
 }
 
 pub async fn a_call_is_admitted_exactly_if_it_fits(pool: PgPool) {
+    calendar::within_a_day().await;
     let tenant = Tenant::with_credits(&pool, "1").await;
     let desk = desk(&pool, TTL);
     // The same states in every run.

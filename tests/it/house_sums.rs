@@ -14,7 +14,7 @@ use sqlx::PgPool;
 
 use super::activity::Lab;
 use super::calls::{Tenant, answered, assert_clean, now, usd};
-use super::support::cluster;
+use super::support::{calendar, cluster};
 
 const RULE: &str = "sums of all organizations = sums per hour";
 
@@ -64,6 +64,7 @@ async fn call(lab: &Lab, at: DateTime<Utc>, model: &str, ended: Ended) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_counted_late_is_in_the_sums_at_once_and_a_changed_one_is_found() {
+    calendar::within_an_hour().await;
     let pool = PgPool::connect(&cluster::database().await).await.expect("the database");
     let labs = [Lab::new(&pool).await, Lab::of(&pool, Tenant::with_credits(&pool, "1000").await)];
     let now = now();

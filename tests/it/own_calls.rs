@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use super::calls::{Tenant, answered, assert_clean, desk, usd};
-use super::support::cluster;
+use super::support::{calendar, cluster};
 
 const LONG: Duration = Duration::from_secs(900);
 
@@ -63,6 +63,7 @@ async fn used(pool: &PgPool, tenant: &Tenant) -> Usd {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_allowance_is_used_to_the_last_digit_by_two_processes_at_once() {
+    calendar::within_a_day().await;
     let pool = pool().await;
     let tenant = Tenant::with_credits(&pool, "100").await;
     let (one, _dir_one) = settler(&pool);
@@ -112,6 +113,7 @@ async fn meter(pool: &PgPool, tenant: &Tenant) -> ledger::MeterState {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_call_twice_counts_once_in_the_allowance() {
+    calendar::within_a_day().await;
     let pool = pool().await;
     let tenant = Tenant::with_credits(&pool, "100").await;
     let (one, _dir_one) = settler(&pool);

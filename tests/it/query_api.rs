@@ -12,6 +12,7 @@ use sqlx::PgPool;
 use tokio::runtime::Handle;
 
 use super::calls::{Tenant, answered, desk, hold, usd};
+use super::support::calendar;
 
 fn caller(tenant: &Tenant) -> Caller {
     Caller {
@@ -84,6 +85,7 @@ pub async fn the_list_of_models_has_what_every_client_demands(pool: PgPool) {
 }
 
 pub async fn a_key_sees_its_exact_spending_and_its_tightest_limit(pool: PgPool) {
+    calendar::within_a_day().await;
     let (api, tenant) = (api(&pool).await, Tenant::with_credits(&pool, "10").await);
     let dir = tempfile::tempdir().expect("a folder");
     let settler = Settler::start(&Handle::current(), pool.clone(), Spool::open(dir.path()).expect("a spool"));

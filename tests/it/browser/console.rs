@@ -8,10 +8,11 @@ use crate::console::books::closed_days;
 use crate::console::closes::days_ago;
 use crate::console::{PASSWORD, adjust, fill, operator};
 use crate::support::visitor::{Visitor, between, form};
-use crate::support::{Farebox, Options};
+use crate::support::{Farebox, Options, calendar};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_console_fits_and_can_be_used_by_everybody() {
+    calendar::within_a_day().await;
     let farebox = Farebox::with(Options { localhost: true, ..Options::default() }).await;
     let mut olive = operator(&farebox, "olive@example.com").await;
     let ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;

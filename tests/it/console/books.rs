@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 use super::figures::table;
 use super::{operator, staff};
 use crate::support::visitor::{Visitor, between};
-use crate::support::{Farebox, Key};
+use crate::support::{Farebox, Key, calendar};
 
 /// Books something so many days ago, as if it had been done then. The balance follows.
 async fn book(pool: &PgPool, org: OrgId, days: i32, code: &str, amount: &str) {
@@ -83,6 +83,7 @@ fn org(key: &Key) -> OrgId {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn days_are_closed_once_chained_and_any_change_shows() {
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let ada = org(&farebox.key("ada@example.com", "10", &[]).await);
     let bob = org(&farebox.key("bob@example.com", "5", &[]).await);
@@ -152,6 +153,7 @@ async fn days_are_closed_once_chained_and_any_change_shows() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_close_is_not_put_off_by_what_the_house_writes_meanwhile() {
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let ada = org(&farebox.key("ada@example.com", "10", &[]).await);
     for days in [3, 2, 1] {
@@ -242,6 +244,7 @@ fn exact(cell: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_figure_equals_the_ledger_and_leads_to_its_rows() {
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let mut ada = Visitor::member(&farebox, "ada@example.com", super::PASSWORD).await;
     let key = farebox.key("ada@example.com", "10", &[]).await;

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::books::{closed_days, closes, forge};
 use super::figures::{table, usd};
 use super::staff;
-use crate::support::{Farebox, Key};
+use crate::support::{Farebox, Key, calendar};
 
 async fn costs(farebox: &Farebox, key: &Key) -> Usd {
     let id: farebox::base::ids::KeyId = key.id.parse().expect("an id");
@@ -55,6 +55,8 @@ pub async fn days_ago(farebox: &Farebox) -> (Usd, Usd) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_close_lists_what_it_checked_and_calls_hours_and_transfers_agree_by_day() {
+    calendar::within_an_hour().await;
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let mut abel = staff(&farebox, "abel@example.com", "auditor").await;
     let (one, two) = days_ago(&farebox).await;
@@ -128,6 +130,7 @@ async fn a_close_lists_what_it_checked_and_calls_hours_and_transfers_agree_by_da
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_trial_balance_is_there_for_any_second() {
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let mut abel = staff(&farebox, "abel@example.com", "auditor").await;
     days_ago(&farebox).await;

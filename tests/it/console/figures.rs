@@ -9,7 +9,7 @@ use crate::support::fake_upstream::FakeUpstream;
 use crate::support::routes::{Routes, catalog};
 use crate::support::shop::{Shop, becomes};
 use crate::support::visitor::{Visitor, between, form};
-use crate::support::{Farebox, Options, lab};
+use crate::support::{Farebox, Options, calendar, lab};
 
 pub fn usd(text: &str) -> Usd {
     let plain = text.trim().replace(['$', ','], "").replace('\u{2212}', "-");
@@ -88,6 +88,7 @@ async fn until(routes: &Routes, model: &str, right: impl Fn(&Value) -> bool) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_auditor_sees_each_bill_add_up_and_the_books_with_disputes_fees_and_discounts() {
+    calendar::within_a_day().await;
     let shop = Shop::open().await;
     let mut env = shop.options().env;
     env.push(("FAREBOX_BYOK_FREE_PER_MONTH", "0".to_owned()));

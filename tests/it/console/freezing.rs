@@ -8,7 +8,7 @@ use super::figures::{figure, table, usd};
 use super::{PASSWORD, fill, operator, send, staff};
 use crate::support::shop::becomes;
 use crate::support::visitor::{Visitor, between, form};
-use crate::support::{Farebox, Key, Options, team};
+use crate::support::{Farebox, Key, Options, calendar, team};
 
 async fn person(farebox: &Farebox, email: &str) -> String {
     let id: uuid::Uuid = sqlx::query_scalar("select id from person where email = $1")
@@ -230,6 +230,7 @@ async fn an_id_leads_to_its_page_and_each_figure_of_the_overview_to_its_rows() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_overview_warns_of_what_the_database_knows() {
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let mut abel = staff(&farebox, "abel@example.com", "auditor").await;
     let key = farebox.key("ada@example.com", "10", &[]).await;

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{ada, make, within_a_second};
 use crate::support::receiver::{self, Receiver};
 use crate::support::visitor::{Visitor, between};
-use crate::support::{Farebox, Key, Options};
+use crate::support::{Farebox, Key, Options, calendar};
 
 /// What a key spent in an hour, so many hours ago: only the sums, which is all that is looked at.
 async fn spend(farebox: &Farebox, key: &Key, hours_ago: i32, dollars: &str) {
@@ -43,6 +43,8 @@ async fn mails(farebox: &Farebox) -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_what_is_far_beyond_the_habit_is_told_and_once_a_day() {
+    calendar::within_an_hour().await;
+    calendar::within_a_day().await;
     let env = vec![("FAREBOX_ALLOW_PRIVATE_WEBHOOKS", "true".to_owned())];
     let farebox = Farebox::with(Options { env, ..Options::default() }).await;
     let mut ada = ada(&farebox).await;

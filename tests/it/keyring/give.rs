@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 
 use super::{PASSWORD, ada, make, saved, shown, status, within_a_second};
 use crate::support::visitor::{Page, Visitor, between};
-use crate::support::{Farebox, Key};
+use crate::support::{Farebox, Key, calendar};
 
 /// Makes a link; the id of the key and the path of the link.
 async fn give(visitor: &mut Visitor<'_>, fields: &[(&str, &str)]) -> (String, String) {
@@ -62,6 +62,7 @@ async fn is_stored(farebox: &Farebox, text: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_friend_claims_a_key_once_without_an_account() {
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let mut ada = ada(&farebox).await;
     let (id, link) = give(&mut ada, &[("day", "0.02"), ("total", "1")]).await;
@@ -176,6 +177,7 @@ async fn look_up<'a>(farebox: &'a Farebox, key: &str) -> (Visitor<'a>, Page) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_holds_a_key_sees_what_is_its_own_and_nothing_else() {
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let mut ada = ada(&farebox).await;
     let (_, link) = give(&mut ada, &[("day", "0.50"), ("month", "3")]).await;
@@ -275,6 +277,7 @@ fn farebox_key() -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_holds_an_issued_key_is_told_what_stops_it_above_and_not_how_much_there_is() {
+    calendar::within_a_day().await;
     use crate::stories::management::{issue, provisioning};
     let farebox = Farebox::start().await;
     let manager = provisioning(&farebox, ADA_MAIL, "10", &["--limit", "4.44"]).await;

@@ -9,7 +9,7 @@ use crate::stories::issuers;
 use crate::stories::management::{ask, issue};
 use crate::stories::teams::fund;
 use crate::support::visitor::Visitor;
-use crate::support::{Farebox, Key, team};
+use crate::support::{Farebox, Key, calendar, team};
 
 /// Calls at once; each costs exactly one cent.
 const CALLS: usize = 500;
@@ -36,6 +36,7 @@ async fn decimal(farebox: &Farebox, query: &'static str) -> Decimal {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_calls_ever_of_a_key_stop_at_its_day() {
+    calendar::within_a_day().await;
     let (first, second) = two().await;
     let mut ada = ada(&first).await;
     let key = make(&mut ada, &[("day", "0.40"), ("month", "3"), ("total", "9")]).await;
@@ -48,6 +49,7 @@ async fn the_first_calls_ever_of_a_key_stop_at_its_day() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_keys_of_a_member_together_stop_at_the_members_cap() {
+    calendar::within_a_day().await;
     let (first, second) = two().await;
     let mut ada = ada(&first).await;
     let one = make(&mut ada, &[("total", "9")]).await;
@@ -109,6 +111,7 @@ async fn ends_at_the_last_limit(first: &Farebox, second: &Farebox, keys: &[&Key]
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_day_of_a_key_that_is_edited_on_its_page_meanwhile_holds() {
+    calendar::within_a_day().await;
     let (first, second) = two().await;
     let mut visitor = ada(&first).await;
     let key = make(&mut visitor, &[("day", "0.30"), ("total", "9")]).await;
@@ -122,6 +125,7 @@ async fn a_day_of_a_key_that_is_edited_on_its_page_meanwhile_holds() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cap_a_budget_and_an_issued_key_that_are_edited_meanwhile_hold() {
+    calendar::within_a_day().await;
     let (first, second) = two().await;
     let mut visitor = Visitor::member(&first, ADA, PASSWORD).await;
     team::create(&mut visitor, "Engines").await;

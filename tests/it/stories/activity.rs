@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::management::{ask, issue, provisioning};
 use crate::console::operator;
 use crate::support::Farebox;
+use crate::support::calendar;
 use crate::support::size::scale;
 use crate::support::visitor::{Visitor, between};
 
@@ -124,6 +125,7 @@ async fn what_is_filtered_is_what_is_shown_saved_and_exported() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn programs_ask_for_sums_by_what_they_want_to_tell_apart() {
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let manager = provisioning(&farebox, "ada@example.com", "10", &[]).await;
     let (one, hash) = issue(&farebox, &manager, json!({ "name": "one" })).await;
@@ -322,6 +324,7 @@ async fn read_as_a_whole(conn: &mut sqlx::PgConnection) -> Vec<(String, i64)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_are_quick_and_exports_small_however_many_calls_there_are() {
+    calendar::within_a_day().await;
     let (calls, orgs) = (scale(40_000_i64, 10_000_000), scale(20_i64, 1_000));
     let farebox = Farebox::start().await;
     let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;

@@ -9,6 +9,7 @@ use super::activity_figures::{after, card, dollars, exact, paper};
 use super::byok::{OWN, connect, until};
 use crate::calls::usd;
 use crate::support::Farebox;
+use crate::support::calendar;
 use crate::support::routes::Routes;
 use crate::support::visitor::{Visitor, between};
 
@@ -37,6 +38,7 @@ async fn called() -> Routes {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_own_providers_bill_is_on_every_page_and_in_every_file() {
+    calendar::within_a_day().await;
     let routes = called().await;
     let (farebox, mut ada) = (&routes.farebox, routes.ada());
     let billed = of_calls(farebox, "select trim_scale(sum(upstream_cost))::text from usage").await;

@@ -9,6 +9,7 @@ use super::activity_figures::{after, card, dollars, exact, lab_of, paper, table,
 use crate::calls::{now, usd};
 use crate::depth::ZONES;
 use crate::support::Farebox;
+use crate::support::calendar;
 use crate::support::visitor::Visitor;
 
 /// What each place shows must be what the calls say, unless a day began between the two.
@@ -62,6 +63,7 @@ async fn stretches_add_up(farebox: &Farebox, ada: &mut Visitor<'_>, org: OrgId, 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_and_papers_add_up_in_every_zone_and_over_changes_of_clocks() {
+    calendar::within_a_day().await;
     let (farebox, cookies, key) = town().await;
     let (mut ada, lab) = (Visitor::with_cookies(&farebox, &cookies), lab_of(&farebox, &key).await);
     let org = lab.tenant.org;

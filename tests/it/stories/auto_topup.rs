@@ -11,7 +11,7 @@ use super::low_balance::{call_at_once, correct, jobs_are_done, org};
 use crate::support::receiver::{self, Receiver};
 use crate::support::shop::{Shop, becomes};
 use crate::support::visitor::{Page, Visitor};
-use crate::support::{Farebox, Key, Options, scale};
+use crate::support::{Farebox, Key, Options, calendar, scale};
 
 const PASSWORD: &str = "correct horse battery";
 const CHARGE: &str = "POST /v1/payment_intents";
@@ -188,6 +188,7 @@ async fn one_purchase_after_another_until_it_is_enough() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn caps_hold_whatever_goes_back_and_are_told_of_once_a_day() {
+    calendar::within_a_day().await;
     // Two purchases a day, three a month.
     let town = Town::with_rule("42.20", "63.30").await;
     let receiver = Receiver::start().await;

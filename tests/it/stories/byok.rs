@@ -8,7 +8,7 @@ use super::management::{ask, provisioning, send};
 use crate::support::fake_upstream::Behaviour;
 use crate::support::routes::{EMAIL, PASSWORD, Routes};
 use crate::support::visitor::{Visitor, between, form};
-use crate::support::{Farebox, Key, Options, lab, team};
+use crate::support::{Farebox, Key, Options, calendar, lab, team};
 
 pub const OWN: &str = "sk-own-0123456789abcdefghijklmnop";
 const PAGE: &str = "/settings/integrations/beta";
@@ -159,6 +159,7 @@ async fn each_mode_and_limit_of_a_key_is_seen_at_the_providers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_on_an_own_account_costs_the_fee_and_shows_the_rest_everywhere() {
+    calendar::within_a_day().await;
     let routes = routes(&[]).await;
     let (farebox, key) = (&routes.farebox, &routes.key);
     let mut ada = routes.ada();
@@ -228,6 +229,7 @@ async fn routes_calls(farebox: &Farebox) -> i64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn within_the_allowance_nothing_is_charged_and_no_credits_are_needed() {
+    calendar::within_a_day().await;
     let routes = Routes::with(vec![("FAREBOX_BYOK_FREE_PER_MONTH", "0.001".to_owned())]).await;
     let farebox = &routes.farebox;
     // Somebody without any credits.

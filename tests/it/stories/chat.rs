@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::calendar;
 use crate::support::fake_upstream::Behaviour;
 use crate::support::lab;
 use crate::support::routes::Routes;
@@ -239,6 +240,7 @@ async fn move_credits(ada: &mut Visitor<'_>, amount: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_chat_stops_at_its_own_limit_however_many_tabs_there_are() {
+    calendar::within_a_day().await;
     let limit = ("FAREBOX_CHAT_DAILY_LIMIT", "0.00025".to_owned());
     let routes = Routes::with(vec![limit]).await;
     // A call costs 100 millionths of a dollar and holds a few more, so two fit and no third, in whatever order.

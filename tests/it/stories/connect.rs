@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::management::{ask, provisioning};
 use crate::support::visitor::{Page, Visitor, between, form};
-use crate::support::{Farebox, Key, Options};
+use crate::support::{Farebox, Key, Options, calendar};
 
 const VERIFIER: &str = "a-verifier-of-forty-three-letters-or-more-1234567890";
 const CALLBACK: &str = "https://app.example/callback?state=7";
@@ -55,6 +55,7 @@ async fn exchange(farebox: &Farebox, body: Value) -> (u16, Value) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn somebody_consents_and_the_app_gets_one_key_with_the_limit_they_saw() {
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
     farebox.key("ada@example.com", "5", &[]).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::management::provisioning;
 use crate::support::document::{flaws, is_call};
-use crate::support::{Farebox, Key, lab};
+use crate::support::{Farebox, Key, calendar, lab};
 
 struct Contract<'a> {
     farebox: &'a Farebox,
@@ -78,6 +78,7 @@ fn text(value: &Value) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_has_the_shape_of_the_document() {
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let key = farebox.key("ada@example.com", "10", &["--limit", "5"]).await;
     let contract = Contract { farebox: &farebox, key: &key, document: document(&farebox).await };

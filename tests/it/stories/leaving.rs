@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::nodes::turns_to;
 use crate::support::visitor::{Page, Visitor};
-use crate::support::{Farebox, team};
+use crate::support::{Farebox, calendar, team};
 
 const PASSWORD: &str = "correct horse battery";
 const EMAIL: &str = "ada@example.com";
@@ -73,6 +73,7 @@ async fn an_account_is_closed_kept_and_closed_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_tells_who_somebody_was_is_erased_and_the_books_stay() {
+    calendar::within_an_hour().await;
     let farebox = Farebox::start().await;
     let mut ada = Visitor::member(&farebox, EMAIL, PASSWORD).await;
     ada.get("/").await;

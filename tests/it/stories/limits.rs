@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::support::{Farebox, Key, Options};
+use crate::support::{Farebox, Key, Options, calendar};
 
 /// Calls at once; each costs exactly one cent.
 const CALLS: usize = 500;
@@ -61,6 +61,7 @@ async fn an_organization_with_a_dollar_makes_a_hundred_calls_of_a_cent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_windows_stand_on_one_key() {
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let key = farebox.key("ada@example.com", "5", &["--limit-daily", "0.03", "--limit-monthly", "1"]).await;
     let mut statuses = Vec::new();

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
+use crate::support::calendar;
 use crate::support::document;
 use crate::support::farebox::{Farebox, Key, Options};
 use crate::support::size::scale;
@@ -63,6 +64,7 @@ async fn calls(farebox: &Farebox, key: &Key) -> u16 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_manages_the_keys_that_it_issued_and_no_others() {
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let manager = provisioning(&farebox, "ada@example.com", "10", &[]).await;
     let by_hand = farebox.key("ada@example.com", "", &[]).await;

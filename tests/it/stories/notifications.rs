@@ -9,7 +9,7 @@ use serde_json::json;
 use super::low_balance::{correct, jobs_are_done};
 use crate::support::receiver::Receiver;
 use crate::support::visitor::Visitor;
-use crate::support::{Farebox, Key, Options, team};
+use crate::support::{Farebox, Key, Options, calendar, team};
 
 const PASSWORD: &str = "correct horse battery";
 const PAGE: &str = "/settings/notifications";
@@ -159,6 +159,7 @@ async fn spent(farebox: &Farebox, key: &Key, day: &str, total: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_is_told_of_at_80_and_100_percent_once_in_each_window() {
+    calendar::within_a_day().await;
     let env = vec![("FAREBOX_ALLOW_PRIVATE_WEBHOOKS", "true".to_owned())];
     let farebox = Farebox::with(Options { env, ..Options::default() }).await;
     let receiver = Receiver::start().await;
@@ -308,6 +309,7 @@ fn monday_after(at: DateTime<Utc>) -> DateTime<Utc> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_summary_of_a_week_says_what_the_ledger_says_once() {
+    calendar::within_a_day().await;
     let env = vec![("FAREBOX_ALLOW_PRIVATE_WEBHOOKS", "true".to_owned())];
     let farebox = Farebox::with(Options { env, ..Options::default() }).await;
     let receiver = Receiver::start().await;

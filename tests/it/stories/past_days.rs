@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::management::{ask, issue, provisioning};
+use crate::support::calendar;
 use crate::support::farebox::{Farebox, Key};
 use crate::support::team;
 use crate::support::visitor::Visitor;
@@ -13,6 +14,7 @@ async fn calls(farebox: &Farebox, key: &Key) -> u16 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn members_and_past_days_are_told_to_a_program() {
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
     let manager = provisioning(&farebox, "ada@example.com", "10", &[]).await;

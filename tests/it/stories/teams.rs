@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::visitor::{Visitor, between, form, mailed_link};
-use crate::support::{Farebox, Key, team};
+use crate::support::{Farebox, Key, calendar, team};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -250,6 +250,7 @@ async fn an_invitation_ends_with_the_right_of_who_sent_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spend_cap_stops_all_keys_of_a_member_and_forgets_nothing() {
+    calendar::within_a_day().await;
     let farebox = Farebox::start().await;
     let (mut ada, mut grace, _) = pair(&farebox, "member").await;
     fund(&farebox, &mut ada, "10").await;

@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub mod authenticator;
+pub mod calendar;
 pub mod clients;
 pub mod cluster;
 pub mod crowd;
