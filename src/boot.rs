@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use actix_web::rt::net::TcpStream;
 use actix_web::{App as HttpApp, HttpServer, web};
 use anyhow::Context;
 use futures_util::future::BoxFuture;
@@ -47,6 +48,7 @@ use crate::topups::{
     ApplyEvent, BalanceCrossed, ForgetCustomers, RefundWarned, SettleSandboxPayment, billing, janitor, reconcile,
 };
 use crate::vault::Vault;
+use crate::web::patience::Unread;
 use crate::web::{App, Hosts, to_the_end};
 use crate::{books, console, db, jobs, orgs, privacy, routes};
 
@@ -56,6 +58,7 @@ mod log;
 mod measures;
 mod payments;
 mod signing;
+mod sockets;
 mod stand_ins;
 mod stock;
 mod watcher;
@@ -276,6 +279,7 @@ async fn build(
             proxies: config.trusted_proxies.clone(),
             hosts: Hosts::new(&config.public_url, &config.extra_hosts, dev),
             session_idle: config.session_idle,
+            patience: config.timeout_body,
         },
         hasher: Hasher::new()?,
         providers,
@@ -383,11 +387,11 @@ fn listen(config: &Config, parts: &Parts) -> anyhow::Result<Listening> {
     .keep_alive(KEEP_ALIVE)
     // A client that has gone must be noticed, so that its upstream can be cancelled.
     .h1_allow_half_closed(false)
-    .on_connect(|connection, _| {
-        // Each chunk of a stream leaves at once instead of waiting for the last one's receipt.
-        if let Some(socket) = connection.downcast_ref::<actix_web::rt::net::TcpStream>() {
-            socket.set_nodelay(true).ok();
+    .on_connect(|connection, data| {
+        if let Some(socket) = connection.downcast_ref::<TcpStream>() {
+            sockets::prepare(socket);
         }
+        data.insert(Unread::default());
     })
     .disable_signals()
     .shutdown_timeout(config.shutdown_grace.as_secs())

@@ -109,6 +109,9 @@ pub struct Config {
     pub timeout_first_byte: Duration,
     /// `FAREBOX_TIMEOUT_IDLE_SECONDS`: an upstream stream that is silent for this long is given up; default 60.
     pub timeout_idle: Duration,
+    /// `FAREBOX_TIMEOUT_BODY_SECONDS`: a request whose body does not go on for this long, or takes twenty times as long in all, is
+    /// refused; default 30.
+    pub timeout_body: Duration,
     /// `FAREBOX_DEFAULT_MODEL`: for calls that name no model, where neither a preset nor the organization does.
     pub default_model: Option<String>,
     /// `FAREBOX_DEFAULT_SORT`: how providers are ordered where nobody says: `balanced` (default), `price`, `throughput`,
@@ -182,6 +185,7 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_SHUTDOWN_SECONDS", false),
     ("FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS", false),
     ("FAREBOX_TIMEOUT_IDLE_SECONDS", false),
+    ("FAREBOX_TIMEOUT_BODY_SECONDS", false),
     ("FAREBOX_DEFAULT_MODEL", false),
     ("FAREBOX_DEFAULT_SORT", false),
     ("FAREBOX_SIGN_UP", false),
@@ -278,6 +282,7 @@ impl Config {
             shutdown_grace: sources.seconds("FAREBOX_SHUTDOWN_SECONDS", 130, 1, 3_600)?,
             timeout_first_byte: sources.seconds("FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS", 120, 1, 900)?,
             timeout_idle: sources.seconds("FAREBOX_TIMEOUT_IDLE_SECONDS", 60, 1, 900)?,
+            timeout_body: sources.seconds("FAREBOX_TIMEOUT_BODY_SECONDS", 30, 1, 900)?,
             default_model: sources.get("FAREBOX_DEFAULT_MODEL").map(str::to_owned),
             default_sort: default_sort(sources)?,
             sign_up: identity::sign_up(sources)?,
@@ -335,6 +340,7 @@ impl Config {
             "FAREBOX_SHUTDOWN_SECONDS" => self.shutdown_grace.as_secs().to_string(),
             "FAREBOX_TIMEOUT_FIRST_BYTE_SECONDS" => self.timeout_first_byte.as_secs().to_string(),
             "FAREBOX_TIMEOUT_IDLE_SECONDS" => self.timeout_idle.as_secs().to_string(),
+            "FAREBOX_TIMEOUT_BODY_SECONDS" => self.timeout_body.as_secs().to_string(),
             "FAREBOX_DEFAULT_MODEL" => self.default_model.clone().unwrap_or_default(),
             "FAREBOX_DEFAULT_SORT" => self.default_sort.unwrap_or_default().as_str().to_owned(),
             "FAREBOX_STAND_INS" => self.stand_ins.to_string(),

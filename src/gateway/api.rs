@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use actix_web::http::header::{HeaderMap, REFERER, USER_AGENT, VIA};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
 
 use super::chat::{ClientFacts, Gateway};
 use super::dialect::Protocol;
@@ -45,6 +46,7 @@ const MAX_FACT: usize = 300;
         (status = 402, description = "Not enough credits", body = ErrorBody),
         (status = 403, description = "A limit of the key is reached", body = ErrorBody),
         (status = 404, description = "No such model, or nobody may serve it", body = ErrorBody),
+        (status = 408, description = "The request stopped arriving", body = ErrorBody),
         (status = 413, description = "The request is too large", body = ErrorBody),
         (status = 422, description = "The request is beyond a limit", body = ErrorBody),
         (status = 429, description = "Too many requests", body = ErrorBody),
@@ -80,6 +82,7 @@ pub async fn chat_completions(
         (status = 402, description = "Not enough credits", body = ErrorBody),
         (status = 403, description = "A limit of the key is reached", body = ErrorBody),
         (status = 404, description = "No such model, or nobody may serve it", body = ErrorBody),
+        (status = 408, description = "The request stopped arriving", body = ErrorBody),
         (status = 413, description = "The request is too large", body = ErrorBody),
         (status = 422, description = "The request is beyond a limit", body = ErrorBody),
         (status = 429, description = "Too many requests", body = ErrorBody),
@@ -112,6 +115,7 @@ pub async fn completions(request: HttpRequest, gateway: web::Data<Gateway>, payl
         (status = 402, description = "Not enough credits", body = ErrorBody),
         (status = 403, description = "A limit of the key is reached", body = ErrorBody),
         (status = 404, description = "No such model, or nobody may serve it", body = ErrorBody),
+        (status = 408, description = "The request stopped arriving", body = ErrorBody),
         (status = 413, description = "The request is too large", body = ErrorBody),
         (status = 422, description = "The request is beyond a limit", body = ErrorBody),
         (status = 429, description = "Too many requests", body = ErrorBody),
@@ -144,6 +148,7 @@ pub async fn responses(request: HttpRequest, gateway: web::Data<Gateway>, payloa
         (status = 402, description = "Not enough credits", body = MessageErrorBody),
         (status = 403, description = "A limit of the key is reached", body = MessageErrorBody),
         (status = 404, description = "No such model, or nobody may serve it", body = MessageErrorBody),
+        (status = 408, description = "The request stopped arriving", body = MessageErrorBody),
         (status = 413, description = "The request is too large", body = MessageErrorBody),
         (status = 422, description = "The request is beyond a limit", body = MessageErrorBody),
         (status = 429, description = "Too many requests", body = MessageErrorBody),
@@ -171,6 +176,7 @@ pub async fn messages(request: HttpRequest, gateway: web::Data<Gateway>, payload
         (status = 402, description = "Not enough credits", body = ErrorBody),
         (status = 403, description = "A limit of the key is reached", body = ErrorBody),
         (status = 404, description = "No such model, or nobody may serve it", body = ErrorBody),
+        (status = 408, description = "The request stopped arriving", body = ErrorBody),
         (status = 413, description = "The request is too large", body = ErrorBody),
         (status = 422, description = "The request is beyond a limit", body = ErrorBody),
         (status = 429, description = "Too many requests", body = ErrorBody),
@@ -198,6 +204,7 @@ pub async fn embeddings(request: HttpRequest, gateway: web::Data<Gateway>, paylo
         (status = 402, description = "Not enough credits", body = ErrorBody),
         (status = 403, description = "A limit of the key is reached", body = ErrorBody),
         (status = 404, description = "No such model, or nobody may serve it", body = ErrorBody),
+        (status = 408, description = "The request stopped arriving", body = ErrorBody),
         (status = 413, description = "The request is too large", body = ErrorBody),
         (status = 422, description = "The request is beyond a limit", body = ErrorBody),
         (status = 429, description = "Too many requests", body = ErrorBody),
@@ -225,6 +232,7 @@ pub async fn rerank(request: HttpRequest, gateway: web::Data<Gateway>, payload: 
         (status = 401, description = "No valid key", body = MessageErrorBody),
         (status = 403, description = "The key may not call models", body = MessageErrorBody),
         (status = 404, description = "No such model", body = MessageErrorBody),
+        (status = 408, description = "The request stopped arriving", body = MessageErrorBody),
         (status = 413, description = "The request is too large", body = MessageErrorBody),
         (status = 422, description = "The request is beyond a limit", body = MessageErrorBody),
         (status = 429, description = "Too many requests", body = MessageErrorBody),
@@ -260,9 +268,23 @@ async fn call(protocol: Protocol, request: &HttpRequest, gateway: &Gateway, payl
     }
 }
 
-async fn body(payload: web::Payload) -> Result<Bytes, ApiError> {
-    let body = payload.to_bytes_limited(MAX_BODY).await.map_err(|_| ApiError::too_large(MAX_BODY))?;
-    body.map_err(|_| ApiError::invalid("The request body could not be read."))
+/// The body of a call. Most come in one piece, which is neither copied nor given 32 KB of room as by
+/// `Payload::to_bytes_limited`.
+async fn body(mut payload: web::Payload) -> Result<Bytes, ApiError> {
+    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|error| ApiError::unread(&error.into()))?;
+        if first.len() + rest.len() + piece.len() > MAX_BODY {
+            return Err(ApiError::too_large(MAX_BODY));
+        }
+        if first.is_empty() && rest.is_empty() {
+            first = piece;
+            continue;
+        }
+        rest.extend_from_slice(&std::mem::take(&mut first));
+        rest.extend_from_slice(&piece);
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
 /// Who calls, with a key that may call models.

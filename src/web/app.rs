@@ -1,5 +1,7 @@
 //! What every handler may hold.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use sqlx::PgPool;
 use url::Url;
@@ -23,6 +25,8 @@ pub struct App {
     pub hosts: Hosts,
     /// A session that is not used for so long has ended.
     pub session_idle: TimeDelta,
+    /// A request whose body does not go on for so long is not waited for.
+    pub patience: Duration,
 }
 
 impl App {

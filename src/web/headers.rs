@@ -1,4 +1,4 @@
-//! Headers of every response, and the id of every request.
+//! Headers of every response, the id of every request, and the limits of its body.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -8,6 +8,7 @@ use actix_web::{HttpMessage, HttpRequest, web};
 
 use super::App;
 use super::error::NothingBroken;
+use super::patience;
 use crate::base::ids::RequestId;
 
 /// Only what this instance serves runs or shows on its pages.
@@ -24,17 +25,23 @@ pub fn request_id(request: &HttpRequest) -> String {
     request.extensions().get::<CurrentRequest>().map(|current| current.0.to_string()).unwrap_or_default()
 }
 
-/// Names the request, logs how it ended, and sets what every response carries.
+/// Names the request, bounds how long its body takes, logs how it ended, and sets what every response carries.
 ///
 /// # Errors
 /// Those of the handler.
 pub async fn every_response(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let id = RequestId::fresh();
     request.extensions_mut().insert(CurrentRequest(id));
-    let https = request.app_data::<web::Data<App>>().is_some_and(|app| app.is_https());
+    let app = request.app_data::<web::Data<App>>();
+    let (https, patience) = app.map_or((false, None), |app| (app.is_https(), Some(app.patience)));
+    if let Some(patience) = patience {
+        let unread = request.request().conn_data().cloned();
+        let body = patience::bounded(request.take_payload(), patience, unread);
+        request.set_payload(body);
+    }
     let started = std::time::Instant::now();
     let (method, path) = (request.method().clone(), request.path().to_owned());
     let mut response = next.call(request).await?;

@@ -13,6 +13,7 @@ pub mod form;
 pub mod headers;
 pub mod hosts;
 pub mod page;
+pub mod patience;
 pub mod present;
 pub mod proxies;
 pub mod snippets;

@@ -31,6 +31,7 @@ mod schema;
 mod second_factor;
 mod settle;
 mod slow;
+mod stalled;
 mod stand_ins;
 mod stories;
 mod support;

@@ -322,6 +322,7 @@ pub async fn get_version(
         (status = 401, body = ErrorBody),
         (status = 403, body = ErrorBody),
         (status = 404, body = ErrorBody),
+        (status = 408, body = ErrorBody),
         (status = 409, body = ErrorBody),
         (status = 413, body = ErrorBody),
         (status = 429, body = ErrorBody),
@@ -339,7 +340,7 @@ pub async fn write_preset(
     let caller = managing.get();
     let slug = Slug::parse(&slug).map_err(|error| ApiError::invalid(format!("The slug {error}.")))?;
     let body = payload.to_bytes_limited(MAX_BODY).await.map_err(|_| ApiError::too_large(MAX_BODY))?;
-    let body = body.map_err(|_| ApiError::invalid("The request body could not be read."))?;
+    let body = body.map_err(|error| ApiError::unread(&error))?;
     let repeat = Repeat::read(&request, &managing, &format!("preset {slug}"), &body)?;
     let (system_prompt, config) = read(&body)?;
     let origin = client::origin(&app, &request);

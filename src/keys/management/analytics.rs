@@ -210,6 +210,7 @@ pub async fn analytics_meta(_: Managing) -> Result<HttpResponse, ApiError> {
         (status = 400, body = ErrorBody),
         (status = 401, body = ErrorBody),
         (status = 403, body = ErrorBody),
+        (status = 408, body = ErrorBody),
         (status = 413, body = ErrorBody),
         (status = 422, description = "Too many calls for what only calls tell", body = ErrorBody),
         (status = 429, body = ErrorBody),

@@ -9,6 +9,8 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::web::patience;
+
 /// Seconds after which a client may try again when something that we need is away for a moment.
 pub const RETRY_SOON: u32 = 2;
 /// No client is told to wait longer than this: some give up at more.
@@ -152,6 +154,16 @@ impl ApiError {
     #[must_use]
     pub fn conflict(message: impl Into<Cow<'static, str>>) -> ApiError {
         ApiError::new(409, "conflict", message).without_retry()
+    }
+
+    /// Of a body that could not be read to its end: 408 where it stopped arriving, else 400.
+    #[must_use]
+    pub fn unread(error: &actix_web::Error) -> ApiError {
+        if patience::has_stopped(error) {
+            let message = "The request body stopped arriving. Send the request again, with all of its body.";
+            return ApiError::new(408, "request_timeout", message);
+        }
+        ApiError::invalid("The request body could not be read.")
     }
 
     /// 413.

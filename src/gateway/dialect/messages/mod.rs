@@ -28,10 +28,10 @@ fn error_value(error: &ApiError) -> Value {
         402 => "billing_error",
         403 => "permission_error",
         404 => "not_found_error",
+        408 | 504 | 524 => "timeout_error",
         429 => "rate_limit_error",
         400..=499 => "invalid_request_error",
         503 | 529 => "overloaded_error",
-        504 | 524 => "timeout_error",
         _ => "api_error",
     };
     json!({ "type": kind, "message": error.message(), "error_type": error.kind() })
