@@ -53,6 +53,7 @@ use crate::web::{App, Hosts, to_the_end};
 use crate::{books, console, db, jobs, orgs, privacy, routes};
 
 mod door;
+mod files;
 mod hooks;
 mod log;
 mod measures;
@@ -129,6 +130,7 @@ pub struct Parts {
 /// # Errors
 /// When a part cannot be started; the text says what to do.
 pub async fn serve(mut config: Config, url: &Secret<String>) -> anyhow::Result<()> {
+    files::open_many();
     // Kept until the end, because dropping them stops them.
     let _stand_ins = if config.stand_ins { Some(stand_ins::start(&mut config).await?) } else { None };
     let pools =

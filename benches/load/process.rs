@@ -95,16 +95,5 @@ pub fn load_average() -> String {
 /// # Errors
 /// When the limit cannot be read or set.
 pub fn raise_open_files(wanted: u64) -> io::Result<()> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the pointer is to a live struct of the right type, for both calls.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        limit.rlim_cur = wanted.clamp(limit.rlim_cur.min(limit.rlim_max), limit.rlim_max);
-        if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-    }
-    Ok(())
+    rlimit::increase_nofile_limit(wanted).map(|_| ())
 }

@@ -1,4 +1,4 @@
-//! Requests whose body stops arriving, and bodies that come slowly but do.
+//! Connections on which nothing comes: bodies that stop arriving, bodies that come slowly, and many connections at once.
 
 use std::time::{Duration, Instant};
 
@@ -105,4 +105,20 @@ async fn a_call_is_told_so_and_costs_nothing_and_one_that_comes_slowly_is_made()
         }
         assert_eq!(status(&answer), 200, "{answer}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_connections_may_be_open_than_the_usual_limit_of_a_process() {
+    const USUAL: u32 = 200;
+    let mut farebox = Farebox::with(Options { open_files: Some(USUAL), ..Options::default() }).await;
+    let mut open = Vec::new();
+    for _ in 0..2 * USUAL {
+        open.push(TcpStream::connect(host(&farebox)).await.expect("a connection"));
+    }
+    // The last one is answered although all the others are open.
+    let request = head(&farebox, "GET /healthz", JSON, "Connection: close\r\n");
+    let (answer, _) = until_ended(&farebox, &request).await;
+    assert_eq!(status(&answer), 200, "{answer}");
+    drop(open);
+    assert!(farebox.stop().await.success());
 }

@@ -26,6 +26,8 @@ pub struct Options {
     pub localhost: bool,
     /// Keep the data directory of an earlier process.
     pub data_dir: Option<PathBuf>,
+    /// Files and connections that it may have open when it starts, and no more than the system lets it have later.
+    pub open_files: Option<u32>,
 }
 
 /// A running process. Dropping it kills it.
@@ -65,6 +67,9 @@ impl Farebox {
             .unwrap_or_else(|| temp.as_ref().map(|temp| temp.path().to_owned()).unwrap_or_default());
         let port = free_port();
         let mut command = command(&database_url, &data_dir);
+        if let Some(open) = options.open_files {
+            command = limited(&command, open);
+        }
         command.arg("serve").env("FAREBOX_LISTEN", format!("127.0.0.1:{port}"));
         command.env("FAREBOX_ALLOW_PRIVATE_UPSTREAMS", "true").env("FAREBOX_WORKERS", "2");
         let host = if options.localhost { "localhost" } else { "127.0.0.1" };
@@ -305,4 +310,12 @@ pub fn free_port() -> u16 {
 /// An id with this prefix that nothing has.
 pub fn unused_id(prefix: &str) -> String {
     format!("{prefix}{}", farebox::base::ids::RequestId::fresh().0.simple())
+}
+
+/// The same program, started by a shell that has lowered its limit of open files.
+fn limited(command: &Command, open: u32) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &format!(r#"ulimit -Sn {open} && exec "$0" "$@""#)]).arg(command.get_program()).env_clear();
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell
 }
