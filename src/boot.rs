@@ -74,6 +74,8 @@ use watcher::{CHANNELS, Remembered, Watcher};
 /// Connections that are slow to send a request's head are closed.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// After an answer to a request whose body nobody reads: for its sender to hear it before the connection is closed.
+const LINGER: Duration = Duration::from_secs(5);
 /// A start waits this long for a database that is just coming up.
 const DATABASE_WAIT: Duration = Duration::from_secs(60);
 /// How long `/readyz` says that the process is stopping before new connections are refused; less if no call runs.
@@ -387,6 +389,7 @@ fn listen(config: &Config, parts: &Parts) -> anyhow::Result<Listening> {
     .workers(config.workers)
     .client_request_timeout(REQUEST_HEAD_TIMEOUT)
     .keep_alive(KEEP_ALIVE)
+    .client_disconnect_timeout(LINGER)
     // A client that has gone must be noticed, so that its upstream can be cancelled.
     .h1_allow_half_closed(false)
     .on_connect(|connection, data| {

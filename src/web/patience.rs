@@ -8,7 +8,7 @@ use std::io;
 use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -20,6 +20,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// All of a body may take so many times what one piece of it may: with thirty seconds for a piece, the longest body of a call
 /// needs a line of 270 kbit/s.
 const PIECES: u32 = 20;
+
+/// Pieces of a body that are here already and are thrown away at its end; what the server keeps of one is far less.
+const MOST_PIECES: u32 = 4_096;
 
 /// Of one connection: the body that was not read to its end. While it is here, the server knows that more of it is to come, and
 /// closes the connection after the answer. It goes on waiting for what comes in pieces (`Transfer-Encoding: chunked`) where
@@ -91,9 +94,18 @@ impl Stream for Bounded {
 
 impl Drop for Bounded {
     fn drop(&mut self) {
-        if let (Some(unread), true) = (&self.unread, self.state != State::Ended) {
-            unread.0.replace(Some(mem::replace(&mut self.rest, Payload::None)));
+        let (Some(unread), true) = (&self.unread, self.state != State::Ended) else { return };
+        let mut rest = mem::replace(&mut self.rest, Payload::None);
+        // What is here already would lie around for as long as the connection; it may also be all that there is.
+        let mut nobody = Context::from_waker(Waker::noop());
+        for _ in 0..MOST_PIECES {
+            match Pin::new(&mut rest).poll_next(&mut nobody) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(_) => return,
+                Poll::Pending => break,
+            }
         }
+        unread.0.replace(Some(rest));
     }
 }
 
@@ -133,5 +145,25 @@ mod tests {
         }
         assert!(has_stopped(&last.and_then(Result::err).expect("an error").into()));
         assert!(began.elapsed() >= PATIENCE * PIECES, "each piece was in time, all of them were not");
+    }
+
+    #[tokio::test]
+    async fn what_nobody_reads_is_kept_only_where_more_is_to_come() {
+        let whole = || Payload::Stream { payload: Box::pin(stream::iter([Ok(Bytes::from_static(b"a"))])) };
+        let unread = Unread::default();
+        drop(bounded(whole(), PATIENCE, Some(unread.clone())));
+        assert!(unread.0.take().is_none(), "all of it was here");
+        let half = Payload::Stream {
+            payload: Box::pin(stream::iter([Ok(Bytes::from_static(b"a"))]).chain(stream::pending())),
+        };
+        let mut half = bounded(half, PATIENCE, Some(unread.clone()));
+        assert!(half.next().await.is_some_and(|piece| piece.is_ok()));
+        assert!(unread.0.borrow().is_none(), "somebody has it");
+        drop(half);
+        assert!(unread.0.take().is_some());
+        let mut read = bounded(whole(), PATIENCE, Some(unread.clone()));
+        while read.next().await.is_some() {}
+        drop(read);
+        assert!(unread.0.take().is_none());
     }
 }

@@ -246,7 +246,7 @@ async fn an_audit_of_what_is_new_does_not_read_what_is_old() {
     let lab = Lab::new(&pool).await;
     call(&lab).await;
     assert_eq!(audit(&pool).await, Audited::Full(vec![]));
-    // Of this month as the new ones, and of no cost, so that they change no sum that is compared.
+    // Of this month as the new ones where it is older than they are, and of no cost, so that they change no sum that is compared.
     sqlx::query(
         "insert into usage select r.* from (select * from usage limit 1) u, generate_series(1, $1) n,
          lateral jsonb_populate_record(null::usage, to_jsonb(u) || jsonb_build_object(

@@ -8,10 +8,10 @@ use farebox::base::Clock;
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
-/// Longer than a test of one day takes, also on a busy machine.
+/// Longer than a test of one day takes at the small size, also on a busy machine.
 const TEST: u64 = 90;
-/// What belongs into one hour takes a part of that; an hour ends more often.
-const PART: u64 = 20;
+/// The same for what belongs into one hour, which is shorter; an hour ends more often.
+const PART: u64 = 60;
 
 /// Waits for the next day (UTC) where it is about to begin. Months and weeks begin with a day.
 pub async fn within_a_day() {
