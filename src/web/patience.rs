@@ -147,21 +147,27 @@ mod tests {
         assert!(began.elapsed() >= PATIENCE * PIECES, "each piece was in time, all of them were not");
     }
 
+    /// A body of one piece that is here at once.
+    fn piece() -> impl Stream<Item = Result<Bytes, PayloadError>> {
+        stream::once(std::future::ready(Ok(Bytes::from_static(b"a"))))
+    }
+
     #[tokio::test]
     async fn what_nobody_reads_is_kept_only_where_more_is_to_come() {
-        let whole = || Payload::Stream { payload: Box::pin(stream::iter([Ok(Bytes::from_static(b"a"))])) };
         let unread = Unread::default();
-        drop(bounded(whole(), PATIENCE, Some(unread.clone())));
-        assert!(unread.0.take().is_none(), "all of it was here");
-        let half = Payload::Stream {
-            payload: Box::pin(stream::iter([Ok(Bytes::from_static(b"a"))]).chain(stream::pending())),
+        let whole = || {
+            let payload: Payload = Payload::Stream { payload: Box::pin(piece()) };
+            bounded(payload, PATIENCE, Some(unread.clone()))
         };
-        let mut half = bounded(half, PATIENCE, Some(unread.clone()));
+        drop(whole());
+        assert!(unread.0.take().is_none(), "all of it was here");
+        let payload: Payload = Payload::Stream { payload: Box::pin(piece().chain(stream::pending())) };
+        let mut half = bounded(payload, PATIENCE, Some(unread.clone()));
         assert!(half.next().await.is_some_and(|piece| piece.is_ok()));
         assert!(unread.0.borrow().is_none(), "somebody has it");
         drop(half);
         assert!(unread.0.take().is_some());
-        let mut read = bounded(whole(), PATIENCE, Some(unread.clone()));
+        let mut read = whole();
         while read.next().await.is_some() {}
         drop(read);
         assert!(unread.0.take().is_none());
