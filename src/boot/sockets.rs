@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::rt::net::TcpStream;
+use tokio::net::TcpStream;
 
 /// A client that takes next to nothing of what was sent to it for so long is not waited for. Long enough for a laptop that is
 /// closed for a moment, and for anybody who reads some hundred bytes a second.
