@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use actix_web::rt::net::TcpStream;
 use actix_web::{App as HttpApp, HttpServer, web};
 use anyhow::Context;
 use futures_util::future::BoxFuture;
@@ -393,9 +392,7 @@ fn listen(config: &Config, parts: &Parts) -> anyhow::Result<Listening> {
     // A client that has gone must be noticed, so that its upstream can be cancelled.
     .h1_allow_half_closed(false)
     .on_connect(|connection, data| {
-        if let Some(socket) = connection.downcast_ref::<TcpStream>() {
-            sockets::prepare(socket);
-        }
+        sockets::prepare(connection);
         data.insert(Unread::default());
     })
     .disable_signals()

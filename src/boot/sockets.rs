@@ -1,5 +1,6 @@
 //! Connections of clients, as they come.
 
+use std::any::Any;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -9,7 +10,8 @@ use tokio::net::TcpStream;
 const TAKEN_WITHIN: Duration = Duration::from_secs(300);
 
 /// What every connection of a client is set to.
-pub fn prepare(socket: &TcpStream) {
+pub fn prepare(connection: &dyn Any) {
+    let Some(socket) = connection.downcast_ref::<TcpStream>() else { return };
     // Each chunk of a stream leaves at once instead of waiting for the last one's receipt.
     socket.set_nodelay(true).ok();
     // Nothing above it bounds how long an answer may take to leave; see tcp(7), `TCP_USER_TIMEOUT`.

@@ -20,9 +20,6 @@ const MAX_ROUNDS: u32 = 20;
 /// A sweep that takes longer is given up and tried again.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// Bytes that most memos fit into.
-const USUAL_MEMO: usize = 768;
-
 /// What a hold remembers of its call, for the case that nobody comes back to settle it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct HoldMemo {
@@ -37,11 +34,7 @@ impl HoldMemo {
         struct Memo<'a> {
             call: &'a Call,
         }
-        let mut text = Vec::with_capacity(USUAL_MEMO);
-        match serde_json::to_writer(&mut text, &Memo { call }) {
-            Ok(()) => String::from_utf8(text).unwrap_or_default(),
-            Err(_) => String::new(),
-        }
+        serde_json::to_string(&Memo { call }).unwrap_or_default()
     }
 }
 

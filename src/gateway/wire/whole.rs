@@ -104,15 +104,10 @@ pub(crate) fn normalise_whole(map: &mut Map<String, Value>, stamp: &Stamp) {
     }
 }
 
-/// Bytes that a short answer fits into.
-const USUAL_ANSWER: usize = 1_024;
-
 /// The bytes of `map` with `usage` as its last field.
 pub(crate) fn with_usage(map: &Map<String, Value>, usage: &UsageOut) -> Bytes {
-    let mut text = Vec::with_capacity(USUAL_ANSWER);
-    // A map of JSON values always serializes, and JSON is UTF-8.
-    let written = serde_json::to_writer(&mut text, map).ok().and_then(|()| String::from_utf8(text).ok());
-    let mut text = written.unwrap_or_else(|| "{}".into());
+    // A map of JSON values always serializes.
+    let mut text = serde_json::to_string(map).unwrap_or_else(|_| "{}".into());
     text.pop();
     if text.len() > 1 {
         text.push(',');

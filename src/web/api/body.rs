@@ -34,10 +34,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for Strict<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = web::Payload::from_request(request, payload);
         Box::pin(async move {
-            let unreadable = |_| ApiError::invalid("The request body could not be read.");
-            let body = body.await.map_err(unreadable)?;
+            let unread = |error| ApiError::unread(&error);
+            let body = body.await.map_err(unread)?;
             let bytes = body.to_bytes_limited(MAX_BODY).await.map_err(|_| ApiError::body_too_long(MAX_BODY))?;
-            let bytes = bytes.map_err(|error| ApiError::unread(&error))?;
+            let bytes = bytes.map_err(unread)?;
             let value = parse(&bytes)?;
             Ok(Strict { value, bytes })
         })
