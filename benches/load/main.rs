@@ -1,7 +1,7 @@
 //! The load driver: measures Farebox against a bare proxy, in one run on one machine, and prints ratios.
 //!
 //! `cargo bench --bench load -- [--seconds 10] [--quick] [--baseline-only] [--only spread,one,whole,first]
-//! [--against PROGRAM]`. What each figure means is in `docs/performance.md`.
+//! [--program PROGRAM] [--against PROGRAM]`. What each figure means is in `docs/performance.md`.
 
 mod against;
 mod client;
@@ -14,7 +14,7 @@ mod subject;
 mod upstream;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -46,7 +46,10 @@ struct Args {
     /// Only these parts, once each and for `--seconds`, without ten times the rows: to compare two builds, or to profile one.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<measure::Part>,
-    /// Another build of Farebox, measured in turns with this one, each on a Postgres of its own. Needs `--only`.
+    /// The build of Farebox that is measured, as `script/release` makes it; else the one that cargo made with this driver.
+    #[arg(long, default_value = subject::PROGRAM)]
+    program: PathBuf,
+    /// Another build of Farebox, measured in turns with that one, each on a Postgres of its own. Needs `--only`.
     #[arg(long, requires = "only")]
     against: Option<PathBuf>,
     /// Given by cargo to every benchmark.
@@ -73,7 +76,7 @@ fn main() -> anyhow::Result<()> {
     println!("starting Postgres and Farebox, making {keys} keys of {ORGANIZATIONS} organizations");
     let start =
         |program| Subject::start(program, upstream.address, ORGANIZATIONS, KEYS_PER_ORGANIZATION, args.database_user);
-    let subject = runtime.block_on(start(Path::new(subject::PROGRAM)))?;
+    let subject = runtime.block_on(start(&args.program))?;
     let targets = measure::Targets::new(upstream.address, proxy.address, &subject);
 
     if let Some(program) = &args.against {

@@ -13,7 +13,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::client;
 
-/// The program of this build.
+/// The program that cargo built with this driver.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_farebox");
 /// Dollars for each key; far more than any run can spend.
 const CREDITS: &str = "1000";
