@@ -428,30 +428,6 @@ async fn a_provider_that_leads_back_here_is_asked_a_few_times_only() {
     farebox.books_are_clean().await;
 }
 
-/// A record of calls is good for one compiler alone, so the one in the container has to be the one that has a record.
-#[test]
-fn the_container_is_optimised_by_a_record_of_calls() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let dockerfile = std::fs::read_to_string(root.join("Dockerfile")).expect("the Dockerfile");
-    let image = dockerfile.lines().find_map(|line| line.strip_prefix("FROM rust:")).expect("the image that builds");
-    let version = image.split('-').next().expect("its version");
-    assert!(dockerfile.contains(&format!("RUSTUP_TOOLCHAIN={version}\n")));
-    let self_hosting = std::fs::read_to_string(root.join("docs/self-hosting.md")).expect("the page");
-    assert!(self_hosting.contains(&format!("RUSTUP_TOOLCHAIN={version} script/release")));
-    let mut records =
-        std::fs::read_dir(root.join("benches/profile")).expect("records").map(|file| file.unwrap().path());
-    let is_of_the_image = |path: &std::path::PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with(&format!("{version}-")) && name.ends_with("-x86_64-unknown-linux-gnu.profdata.gz")
-    };
-    let record = records.find(is_of_the_image).expect("a record for the image's compiler");
-    let packed = std::fs::read(record).expect("the record");
-    let mut bytes = Vec::new();
-    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed.as_slice()), &mut bytes).expect("gzip");
-    // https://llvm.org/docs/InstrProfileFormat.html
-    assert!(bytes.starts_with(b"\xfflprofi\x81"), "no profile of LLVM");
-}
-
 /// What remembers things while the process runs says how many.
 #[test]
 fn caches_have_an_end() {
@@ -481,6 +457,30 @@ fn builds_use_what_was_locked() {
         let pinned = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
         assert!(pinned, "{line}: an action is named by its commit");
     }
+}
+
+/// A record of calls is good for one compiler alone, so the one in the container has to be the one that has a record.
+#[test]
+fn the_container_is_optimised_by_a_record_of_calls() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dockerfile = std::fs::read_to_string(root.join("Dockerfile")).expect("the Dockerfile");
+    let image = dockerfile.lines().find_map(|line| line.strip_prefix("FROM rust:")).expect("the image that builds");
+    let version = image.split('-').next().expect("its version");
+    assert!(dockerfile.contains(&format!("RUSTUP_TOOLCHAIN={version}\n")));
+    let self_hosting = std::fs::read_to_string(root.join("docs/self-hosting.md")).expect("the page");
+    assert!(self_hosting.contains(&format!("RUSTUP_TOOLCHAIN={version} script/release")));
+    let mut records =
+        std::fs::read_dir(root.join("benches/profile")).expect("records").map(|file| file.unwrap().path());
+    let is_of_the_image = |path: &std::path::PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(&format!("{version}-")) && name.ends_with("-x86_64-unknown-linux-gnu.profdata.gz")
+    };
+    let record = records.find(is_of_the_image).expect("a record for the image's compiler");
+    let packed = std::fs::read(record).expect("the record");
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed.as_slice()), &mut bytes).expect("gzip");
+    // https://llvm.org/docs/InstrProfileFormat.html
+    assert!(bytes.starts_with(b"\xfflprofi\x81"), "no profile of LLVM");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
