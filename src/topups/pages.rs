@@ -32,6 +32,8 @@ use crate::web::views::{Badge, Choice, Field, Pager};
 use crate::web::{App, Destination, PageError, Protected, away, html, public_page, see_other, unprocessable};
 
 const ROWS: u16 = 20;
+/// Later payments of one purchase, the last ones.
+const MAX_MORE: usize = 100;
 /// What somebody who sends the money themselves should know before.
 const SEND_ALL: &str = "It shows how much to send, and where to. Send all of it in one payment before its time runs out. \
     The credits arrive when the network has confirmed it.";
@@ -380,7 +382,8 @@ pub async fn show(
     // Read after the purchase, so that a page which says that credits came shows them in the balance too.
     member.0.credit = ledger::credit_state(&mut conn, topup.org).await?;
     let refunds = store::refunds(&mut conn, member.org_id(), topup.id).await?;
-    let more = store::more_of(&mut conn, member.org_id(), topup.id).await?;
+    let mut more = store::more_of(&mut conn, member.org_id(), topup.id).await?;
+    more.drain(..more.len().saturating_sub(MAX_MORE));
     drop(conn);
     let sent = processors.get(&topup.processor).is_ok_and(Processor::payers_choose);
     let (headline, explanation) = told(&topup, sent);

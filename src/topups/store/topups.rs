@@ -245,19 +245,18 @@ pub async fn insert_more(conn: &mut PgConnection, more: &TopUp) -> Result<(), sq
     Ok(())
 }
 
-/// What came in for a purchase after it was credited, oldest first.
+/// What came in for a purchase after it was credited, oldest first. All of it: what is credited next is what came in
+/// beyond it, and a part that is not read would be credited again. Each was a payment of its own, which bounds them.
 ///
 /// # Errors
 /// Database errors only.
 pub async fn more_of(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Vec<TopUp>, sqlx::Error> {
-    read_topups!("", "where t.org_id = $1 and t.more_of = $2 order by t.id limit 100", org.0, id.0)
-        .fetch_all(conn)
-        .await
+    read_topups!("", "where t.org_id = $1 and t.more_of = $2 order by t.id", org.0, id.0).fetch_all(conn).await
 }
 
 /// The same, locked until the transaction ends. The caller holds the lock of the first one.
 pub async fn lock_more_of(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Vec<TopUp>, sqlx::Error> {
-    read_topups!("", "where t.org_id = $1 and t.more_of = $2 order by t.id limit 100 for update of t", org.0, id.0)
+    read_topups!("", "where t.org_id = $1 and t.more_of = $2 order by t.id for update of t", org.0, id.0)
         .fetch_all(conn)
         .await
 }

@@ -146,6 +146,39 @@ async fn too_much_is_credited_by_what_came_and_a_payment_after_that_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_of_many_payments_is_credited_once() {
+    for rail in Rail::both() {
+        let farebox = rail.farebox().await;
+        let mut ada = ada(&farebox).await;
+        let bought = rail.start(&mut ada, "100").await;
+        rail.pay(&bought, cents(TOTAL));
+        becomes(&farebox, "select state from topup", "paid").await;
+        // A hundred that came in before, each of a cent, and nothing of them is left to be told.
+        sqlx::query(
+            "insert into topup (org_id, id, method, processor, credits, fee, total, state, created_by, more_of, paid_at)
+             select org_id, gen_random_uuid(), method, processor, 0.01, 0, 0.01, 'paid', created_by, id, now()
+             from topup, generate_series(1, 100)",
+        )
+        .execute(&farebox.pool)
+        .await
+        .expect("rows");
+        rail.pay(&bought, cents(100 + 2_000));
+        becomes(&farebox, CREDIT, "119").await;
+        for message in rail.messages() {
+            assert_eq!(rail.deliver_signed(&farebox, &message).await, 200);
+        }
+        sqlx::query("update topup set ask_at = now() where more_of is null")
+            .execute(&farebox.pool)
+            .await
+            .expect("a row");
+        minutes_pass(&farebox).await;
+        applied(&farebox).await;
+        assert_eq!(farebox.text(CREDIT).await, "119", "the payment after a hundred is known, too");
+        assert_eq!(farebox.text("select count(*)::text from topup").await, "102");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_in_time_expires_and_what_comes_late_is_credited() {
     for rail in Rail::both() {
         let farebox = rail.farebox().await;
