@@ -92,6 +92,7 @@ pub async fn payment(conn: &mut PgConnection, by: &dyn Processor, payment: &Paym
 /// operator, by a setting or by hand, so the log and a counter tell of it, once.
 async fn warn_of_fraud(conn: &mut PgConnection, topup: &TopUp, kind: &str) -> anyhow::Result<()> {
     if store::set_fraud_warned(conn, topup).await? {
+        auto::contested(conn, topup.org, topup.id).await?;
         RefundWarned { org: topup.org, topup: topup.id }.enqueue(conn).await?;
         metrics::counter!("farebox_fraud_warnings_total", "processor" => topup.processor.clone()).increment(1);
         tracing::warn!(topup = %topup.id, kind, "a payment was reported as fraud; consider a refund");

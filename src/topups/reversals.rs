@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
+use super::auto;
 use super::book::{by_program, clearing, settle_state};
 use super::payment::{DisputeSeen, DisputeState, Payment, RefundSeen, RefundState};
 use super::returned::{self, Contested, News};
@@ -180,6 +181,7 @@ async fn dispute(conn: &mut PgConnection, topup: &mut TopUp, seen: &DisputeSeen)
     let reference = dispute_reference(row.id, row.turn);
     if takes && !taken {
         post(conn, topup, Code::Dispute, &reference, row.credits, row.fee).await?;
+        auto::contested(conn, topup.org, topup.id).await?;
         topup.disputed += seen.amount;
     }
     if taken && !takes {

@@ -1,16 +1,16 @@
 //! What follows from how an attempt ended, in the transaction that wrote the end down.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::attempt::TryAutoTopup;
 use super::cause::Cause;
-use super::limits::{MAX_DECLINES, RETRY_AFTER_SECONDS};
+use super::limits::{CONTESTED, MAX_DECLINES, RETRY_AFTER_SECONDS};
 use super::rule::Rule;
 use super::tell::About;
 use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::Origin;
-use crate::base::ids::TopUpId;
+use crate::base::ids::{OrgId, TopUpId};
 use crate::ledger::{self, WatchKind};
 use crate::topups::payment::{Payment, PaymentState};
 use crate::topups::store;
@@ -47,11 +47,31 @@ pub async fn declined(conn: &mut PgConnection, rule: &Rule, attempt: TopUpId, re
         About::Failed { attempt, in_a_row: declines, reason: reason.to_owned() }.enqueue(conn, rule.org).await?;
         return Ok(retry_later(conn, rule, attempt, declines).await?);
     }
+    stop(conn, rule, attempt, reason, json!({ "enabled": false, "declines": declines, "reason": reason })).await
+}
+
+/// A payment of the organization is contested, or its bank reports fraud: the rule is switched off, so that what is taken back
+/// does not buy the same again with the same card.
+///
+/// # Errors
+/// Database errors only.
+pub async fn contested(conn: &mut PgConnection, org: OrgId, payment: TopUpId) -> anyhow::Result<()> {
+    ledger::lock_credit(conn, org).await?;
+    let Some(rule) = store::lock_rule(conn, org).await?.filter(|rule| rule.enabled) else { return Ok(()) };
+    stop(conn, &rule, payment, CONTESTED, json!({ "enabled": false, "reason": CONTESTED })).await
+}
+
+async fn stop(
+    conn: &mut PgConnection,
+    rule: &Rule,
+    attempt: TopUpId,
+    reason: &str,
+    after: Value,
+) -> anyhow::Result<()> {
     ledger::clear_watch(conn, rule.org, WatchKind::AutoTopup).await?;
     store::stop_rule(conn, rule.org, reason).await?;
     About::Stopped { attempt }.enqueue(conn, rule.org).await?;
     let entry = Entry::new(Chain::Org(rule.org), Actor::System, Action::AutoTopupStopped, &Origin::here());
-    let after = json!({ "enabled": false, "declines": declines, "reason": reason });
     Ok(audit::record(conn, entry.change(rule.shown(), after)).await?)
 }
 

@@ -6,6 +6,8 @@ use crate::base::Usd;
 
 /// So many declines in a row switch it off.
 pub const MAX_DECLINES: i32 = 3;
+/// Why it is off when a payment is contested.
+pub const CONTESTED: &str = "A payment was contested with its bank or reported as fraud.";
 /// A failed attempt is repeated after this, if the balance is still below. Banks take quicker ones for fraud.
 pub const RETRY_AFTER_SECONDS: i32 = 3_600;
 /// Charges a day, whatever the caps allow and however they ended: a rule that buys little and needs much stops here, at

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 
-use super::limits::{CONFIRM_WITHIN, MAX_DECLINES};
+use super::limits::{CONFIRM_WITHIN, CONTESTED, MAX_DECLINES};
 use super::rule::{Rule, RuleError, Wanted, offered};
 use crate::accounts::Recent;
 use crate::base::ids::{OrgId, PaymentMethodId, TopUpId};
@@ -97,6 +97,7 @@ pub async fn summary(conn: &mut PgConnection, org: OrgId) -> Result<(bool, Strin
 fn stopped(rule: &Rule) -> String {
     match rule.stopped_reason.as_str() {
         "" => String::new(),
+        CONTESTED => format!("It was switched off. {CONTESTED}"),
         reason => format!("It was switched off after {MAX_DECLINES} failed charges in a row. The last one: {reason}"),
     }
 }

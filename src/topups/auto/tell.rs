@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 
-use super::limits::{CONFIRM_WITHIN, MAX_DECLINES};
+use super::limits::{CONFIRM_WITHIN, CONTESTED, MAX_DECLINES};
 use super::rule::Rule;
 use crate::accounts::Links;
 use crate::base::Usd;
@@ -170,13 +170,20 @@ fn failed(
 }
 
 fn stopped(links: &Links, rule: &Rule, name: &str, balance: Usd) -> NoticeMail {
+    let instance = links.instance();
+    let line = match rule.stopped_reason.as_str() {
+        CONTESTED => format!(
+            "A payment of {name} on {instance} was contested with its bank or reported as fraud, so auto top-up is switched off, \
+             and the card is not charged again for what is taken back. Find out why before somebody switches it on again."
+        ),
+        _ => format!(
+            "{MAX_DECLINES} charges in a row failed, so auto top-up of {name} on {instance} is switched off. Nothing is bought \
+             until somebody switches it on again. Choose another payment method, or add credits yourself."
+        ),
+    };
     NoticeMail {
         subject: format!("Auto top-up of {name} is switched off"),
-        lines: vec![format!(
-            "{MAX_DECLINES} charges in a row failed, so auto top-up of {name} on {} is switched off. Nothing is bought \
-             until somebody switches it on again. Choose another payment method, or add credits yourself.",
-            links.instance()
-        )],
+        lines: vec![line],
         facts: vec![("Last reason".into(), rule.stopped_reason.clone()), fact("Credits now", balance)],
         action: "See auto top-up".into(),
         link: links.to(PAGE),

@@ -664,6 +664,49 @@ async fn a_frozen_or_ending_organization_is_charged_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_keeps_the_account_after_all_is_charged_for_what_was_passed_over() {
+    let town = Town::with_rule("1000", "1000").await;
+    let mut ada = town.ada();
+    let gone = ada.submit("/settings/delete", "/settings/delete", &[("typed", "ada@example.com")]).await;
+    assert_eq!((gone.status, gone.location.as_str()), (303, "/account/leaving"), "{}", gone.body);
+    town.bring_to("9").await;
+    assert_eq!(town.states().await, [""; 0]);
+    assert_eq!(ada.submit("/account/leaving", "/account/keep", &[]).await.status, 303);
+    town.turns(&["paid"]).await;
+    assert_eq!((town.tried(), town.posted().await), (1, Usd::from_whole(29)));
+    town.shop.agrees(&town.farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_contested_or_reported_as_fraud_is_not_bought_again() {
+    for is_dispute in [true, false] {
+        let town = Town::with_rule("1000", "1000").await;
+        town.bring_to("9").await;
+        town.turns(&["paid"]).await;
+        let intent = town.intents().remove(0);
+        let state = if is_dispute {
+            town.shop.stripe.dispute(&intent, None).expect("a dispute");
+            "disputed"
+        } else {
+            town.shop.stripe.warn_of_fraud(&intent).expect("a warning");
+            becomes(&town.farebox, "select count(fraud_warned_at)::text from topup where origin = 'auto'", "1").await;
+            town.shop.stripe.refund(&intent, None).expect("a refund");
+            "refunded"
+        };
+        town.turns(&[state]).await;
+        becomes(&town.farebox, "select enabled::text from auto_topup", "false").await;
+        let mails = town.mailed("auto_topup_stopped").await;
+        assert_eq!(mails.len(), 1, "{mails:?}");
+        assert!(mails[0].1.contains("reported as fraud"), "{mails:?}");
+        assert_eq!((town.states().await, town.tried()), (vec![state.to_owned()], 1), "nothing is charged again");
+        assert_eq!(town.posted().await, Usd::from_whole(9));
+        let page = town.ada().get("/credits/auto").await.body;
+        assert!(page.contains("It was switched off. A payment was contested"), "{page}");
+        town.shop.agrees(&town.farebox).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_a_freeze_ends_what_was_passed_over_is_bought_and_what_was_declined_waits_its_hour() {
     let town = Town::with_rule("1000", "1000").await;
     let _second = town.another().await;
