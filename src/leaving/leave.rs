@@ -12,6 +12,7 @@ use crate::base::Origin;
 use crate::jobs;
 use crate::mail::Kind;
 use crate::orgs::{self, Permission};
+use crate::topups;
 use crate::web::views::emails::NoticeMail;
 
 /// How long a request can be taken back.
@@ -109,6 +110,9 @@ pub async fn keep(conn: &mut PgConnection, person: &Person, origin: &Origin) -> 
         return Err(LeaveError::NotLeaving);
     }
     store::freeze_personal(conn, person.id, false).await?;
+    if let Some(org) = store::personal_org(conn, person.id).await? {
+        topups::auto::opened(conn, org).await?;
+    }
     let entry = Entry::new(Chain::Person(person.id), Actor::Person(person.id), Action::DeletionUndone, origin);
     Ok(audit::record(conn, entry.named(&person.name)).await?)
 }
