@@ -16,8 +16,11 @@ const PER_PROMPT: u64 = 64;
 /// An image, whatever its size, where the catalog does not say how many tokens one comes to at most. Most current models
 /// split one into fewer.
 const PER_IMAGE: u64 = 6_000;
-/// Base64 bytes of audio or of a file for one token: a second of speech is more bytes than tokens by far.
+/// Base64 bytes of audio or of a film for one token: a second of speech is more bytes than tokens by far.
 const MEDIA_BYTES_PER_TOKEN: u64 = 16;
+/// The same of a file. A page of text that is packed well has some three thousand bytes and about as many tokens, a scanned one
+/// twenty times the bytes and no more tokens.
+const FILE_BYTES_PER_TOKEN: u64 = 2;
 
 /// A document is cut into pieces of so many tokens where they are counted as documents, the question included.
 const PIECE_OF_DOCUMENT: u64 = 500;
@@ -35,6 +38,8 @@ pub(super) struct PromptBound {
     pub spoken: bool,
     /// Texts that a model reads one by one, each up to its whole context; none is as good as one.
     pub texts: u64,
+    /// A file is fetched by the provider, and may fill the whole context.
+    pub elsewhere: bool,
     /// Units that a provider may count for ranking; none is as good as one.
     pub units: u64,
 }
@@ -141,11 +146,29 @@ fn add_part(part: &Value, bound: &mut PromptBound) {
             bound.images += 1;
         }
         "input_audio" | "audio" => bound.audio += PER_IMAGE + text_bytes(part) / MEDIA_BYTES_PER_TOKEN,
-        "file" | "input_file" | "video" | "video_url" | "document" => {
-            bound.tokens += PER_IMAGE + text_bytes(part) / MEDIA_BYTES_PER_TOKEN;
+        kind @ ("file" | "input_file" | "video" | "video_url" | "document") => {
+            bound.elsewhere |= is_elsewhere(part);
+            let a_token = match part.get("source").and_then(|source| source.get("type")).and_then(Value::as_str) {
+                Some("text" | "content") => 1,
+                _ if kind.contains("video") => MEDIA_BYTES_PER_TOKEN,
+                _ => FILE_BYTES_PER_TOKEN,
+            };
+            bound.tokens += PER_IMAGE + text_bytes(part) / a_token;
         }
         _ => bound.tokens += text_bytes(part),
     }
+}
+
+/// Whether a file is an address or a number that only the provider can look up.
+fn is_elsewhere(part: &Value) -> bool {
+    part.as_object().into_iter().flatten().any(|(name, value)| match value {
+        Value::String(_) if name == "file_id" => true,
+        Value::String(text) => {
+            (name.contains("url") || name.contains("data")) && !text.starts_with("data:") && text.contains("://")
+        }
+        Value::Object(_) => is_elsewhere(value),
+        _ => false,
+    })
 }
 
 /// Bytes of all strings and names in a value, and a few for each mark between them.
@@ -169,8 +192,9 @@ pub(super) fn bounds(prompt: PromptBound, offer: &Offer, cap: Option<u64>, choic
     let longest = u64::from(endpoint.output_limit());
     let images = endpoint.image_tokens.map_or(PER_IMAGE, u64::from).saturating_mul(prompt.images);
     let context = u64::from(endpoint.context_length).saturating_mul(prompt.texts.max(1));
+    let counted = prompt.tokens.saturating_add(images).saturating_add(prompt.audio).min(context);
     Bounds {
-        prompt_tokens: prompt.tokens.saturating_add(images).saturating_add(prompt.audio).min(context),
+        prompt_tokens: if prompt.elsewhere { context } else { counted },
         completion_tokens: cap.map_or(longest, |cap| cap.min(longest)).saturating_mul(choices),
         images: prompt.images,
         audio_tokens: prompt.audio,
@@ -260,6 +284,28 @@ pub(super) mod tests {
         offer.endpoint.image_tokens = Some(48_169);
         assert_eq!((bound(&offer, 1), bound(&offer, 2)), (48_169, 96_338));
         assert_eq!(bound(&offer, 3) + with_image.tokens, 100_000);
+    }
+
+    #[test]
+    fn a_file_that_only_the_provider_sees_may_fill_the_context() {
+        let offer = offer("a/b", "one", "1", "2");
+        let of = |part: Value| prompt_bound(&body(json!({"messages":[{"role":"user","content":[part]}]})));
+        let tokens = |part: Value| bounds(of(part), &offer, None, 1).prompt_tokens;
+        for part in [
+            json!({"type":"file","file":{"file_data":"https://x.example/big.pdf"}}),
+            json!({"type":"file","file":{"file_id":"file-1"}}),
+            json!({"type":"video_url","video_url":{"url":"https://x.example/film.mp4"}}),
+            json!({"type":"document","source":{"type":"url","url":"https://x.example/big.pdf"}}),
+        ] {
+            assert_eq!(tokens(part.clone()), 100_000, "{part}");
+        }
+        let page = format!("data:application/pdf;base64,{}", "A".repeat(4_000));
+        let page = tokens(json!({"type":"file","file":{"filename":"a.pdf","file_data":page}}));
+        assert!((8_000..9_000).contains(&page), "{page}");
+        let text = tokens(
+            json!({"type":"document","source":{"type":"text","media_type":"text/plain","data":"x".repeat(9_000)}}),
+        );
+        assert!(text >= 15_000, "a text is a text: {text}");
     }
 
     #[test]
