@@ -50,6 +50,7 @@ impl Failure {
 
     /// An HTTP error, or an error object in a stream.
     pub(crate) fn status(status: u16, raw: &str, wait: Option<u32>, key: Option<&Secret<String>>) -> Failure {
+        let status = if status == 400 && is_about_an_account(raw) { 402 } else { status };
         // About our key only we and the operator should hear.
         let raw = if matches!(status, 401..=403) { String::new() } else { scrubbed(raw, key) };
         Failure { fault: Fault::Status(status), message: format!("the provider answered {status}"), raw, wait }
@@ -130,6 +131,18 @@ impl Failure {
     }
 }
 
+/// Whether what looks like a bad request is a refusal of the account that was used: Anthropic says so of one without credits,
+/// Google of a wrong key. Only how their message begins counts, for the rest may repeat what a client wrote.
+fn is_about_an_account(raw: &str) -> bool {
+    let Ok(body) = serde_json::from_str::<Value>(raw) else { return false };
+    let said = ["/error/message", "/0/error/message", "/message"].iter().find_map(|at| body.pointer(at)?.as_str());
+    said.is_some_and(|said| {
+        ["Your credit balance is too low", "API key not valid", "API key expired"]
+            .iter()
+            .any(|how| said.starts_with(how))
+    })
+}
+
 /// The upstream's text without our key, should it repeat it.
 fn scrubbed(raw: &str, key: Option<&Secret<String>>) -> String {
     let raw = clip(raw, MAX_RAW);
@@ -163,6 +176,20 @@ mod tests {
             assert_eq!(told(upstream), ours, "{upstream}");
         }
         assert_eq!(Failure::new(Fault::Unreachable, "refused").to_error("P").status(), 502);
+    }
+
+    #[test]
+    fn a_refusal_of_the_account_is_none_of_the_request() {
+        let credits = r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#;
+        let google = r#"[{"error":{"code":400,"message":"API key not valid. Please pass a valid API key."}}]"#;
+        for raw in [credits, google] {
+            let failure = Failure::status(400, raw, None, None);
+            assert!(failure.is_about_the_account() && !failure.is_about_the_request(), "{failure:?}");
+            assert_eq!((failure.to_error("P").status(), failure.raw.as_str()), (502, ""));
+        }
+        // What repeats a client's words is none.
+        let echo = r#"{"error":{"message":"Invalid value: 'Your credit balance is too low'"}}"#;
+        assert!(Failure::status(400, echo, None, None).is_about_the_request());
     }
 
     #[test]
