@@ -25,7 +25,9 @@ pub(super) fn request(question: &Question<'_>) -> Result<Value, Failure> {
         out.insert("system".into(), Value::Array(system));
     }
     out.insert("messages".into(), Value::Array(messages));
-    for name in ["temperature", "top_p", "top_k", "service_tier"] {
+    let adapts = thinks_by_itself(upstream_model(question));
+    // The newer models refuse every one of these.
+    for name in ["temperature", "top_p", "top_k"].into_iter().filter(|_| !adapts) {
         if let Some(value) = body.get(name).filter(|value| value.is_number() && question.sends(name)) {
             out.insert(name.into(), value.clone());
         }
@@ -39,10 +41,14 @@ pub(super) fn request(question: &Question<'_>) -> Result<Value, Failure> {
         out.insert("metadata".into(), json!({ "user_id": user }));
     }
     if question.sends("tools") {
-        tools(body, &mut out);
+        tools(question, &mut out)?;
     }
     if question.sends("reasoning") && question.sends("reasoning_effort") {
-        thinking(body, max_tokens, &mut out);
+        thinking(body, max_tokens, adapts, &mut out);
+    }
+    let schema = body.get("response_format").and_then(|format| format.pointer("/json_schema/schema"));
+    if let Some(schema) = schema.filter(|_| question.sends("response_format")) {
+        output_config(&mut out, "format", json!({ "type": "json_schema", "schema": schema }));
     }
     if question.stream {
         out.insert("stream".into(), true.into());
@@ -136,13 +142,18 @@ fn source(url: &str) -> Result<Value, Failure> {
 
 fn assistant(message: &Value) -> Result<Vec<Value>, Failure> {
     let mut blocks = Vec::new();
-    // Thinking must come back signed and unchanged, before everything else.
+    // Thinking must come back signed and unchanged, before everything else. Of a stream it comes in pieces, the signature last.
+    let mut thinking = String::new();
     for detail in message.get("reasoning_details").and_then(Value::as_array).into_iter().flatten() {
         let text = |name: &str| detail.get(name).and_then(Value::as_str);
-        if let (Some(thinking), Some(signature)) = (text("text"), text("signature")) {
-            blocks.push(json!({ "type": "thinking", "thinking": thinking, "signature": signature }));
-        } else if let Some(data) = text("data") {
+        if let Some(data) = text("data") {
             blocks.push(json!({ "type": "redacted_thinking", "data": data }));
+            continue;
+        }
+        thinking.push_str(text("text").unwrap_or_default());
+        if let Some(signature) = text("signature") {
+            blocks
+                .push(json!({ "type": "thinking", "thinking": std::mem::take(&mut thinking), "signature": signature }));
         }
     }
     blocks.extend(content(message.get("content"))?);
@@ -162,8 +173,17 @@ fn tool_result(message: &Value) -> Result<Value, Failure> {
     Ok(json!({ "type": "tool_result", "tool_use_id": id, "content": content(message.get("content"))? }))
 }
 
-fn tools(body: &Map<String, Value>, out: &mut Map<String, Value>) {
-    let Some(tools) = body.get("tools").and_then(Value::as_array).filter(|tools| !tools.is_empty()) else { return };
+fn tools(question: &Question<'_>, out: &mut Map<String, Value>) -> Result<(), Failure> {
+    let body = question.body;
+    let Some(tools) = body.get("tools").and_then(Value::as_array).filter(|tools| !tools.is_empty()) else {
+        return Ok(());
+    };
+    // One that the provider runs costs extra, which no price here says. On an account of one's own that is one's own matter.
+    let is_known = |tool: &Value| tool.get("function").is_some() || tool.get("input_schema").is_some();
+    if question.candidate.own().is_none() && !tools.iter().all(is_known) {
+        let why = "Only functions can be tools here: what the provider's own tools cost has no price in the catalog.";
+        return Err(Failure::new(Fault::Untranslatable, why));
+    }
     let own = tools.iter().map(|tool| {
         let Some(function) = tool.get("function") else { return tool.clone() };
         let schema = function.get("parameters").filter(|schema| schema.is_object()).cloned();
@@ -190,10 +210,32 @@ fn tools(body: &Map<String, Value>, out: &mut Map<String, Value>) {
         choice.insert("disable_parallel_tool_use".into(), true.into());
     }
     out.insert("tool_choice".into(), choice);
+    Ok(())
 }
 
-/// Thinking has a budget of its own within the length of the answer.
-fn thinking(body: &Map<String, Value>, max_tokens: u64, out: &mut Map<String, Value>) {
+fn output_config(out: &mut Map<String, Value>, name: &str, value: Value) {
+    let config = out.entry("output_config").or_insert_with(|| json!({}));
+    if let Some(config) = config.as_object_mut() {
+        config.insert(name.into(), value);
+    }
+}
+
+/// Whether a model decides itself how much it thinks: since Claude Opus 4.7 they refuse a budget for it
+/// (<https://docs.claude.com/en/docs/build-with-claude/adaptive-thinking>). Names are like `claude-opus-4-8` and
+/// `claude-haiku-4-5-20251001`; one that is not is taken for an older one.
+fn thinks_by_itself(model: &str) -> bool {
+    let number = |word: &str| word.parse::<u32>().ok().filter(|number| *number < 100);
+    let mut words = model.split(['/', '-', '.', '@']).skip_while(|word| *word != "claude").skip(1);
+    // The oldest have their number before the family.
+    if words.next().and_then(number).is_some() {
+        return false;
+    }
+    let version = (words.next().and_then(number).unwrap_or(0), words.next().and_then(number).unwrap_or(0));
+    version >= (4, 7)
+}
+
+/// Thinking has a budget of its own within the length of the answer, or none where the model decides itself.
+fn thinking(body: &Map<String, Value>, max_tokens: u64, adapts: bool, out: &mut Map<String, Value>) {
     let reasoning = body.get("reasoning");
     let effort = reasoning.and_then(|reasoning| reasoning.get("effort")).or_else(|| body.get("reasoning_effort"));
     let enabled = reasoning.and_then(|reasoning| reasoning.get("enabled")).and_then(Value::as_bool);
@@ -206,6 +248,19 @@ fn thinking(body: &Map<String, Value>, max_tokens: u64, out: &mut Map<String, Va
         (None, Some("high" | "xhigh"), _) => share(80),
         _ => share(50),
     };
+    if adapts {
+        out.insert("thinking".into(), json!({ "type": "adaptive", "display": "summarized" }));
+        let effort = match effort.and_then(Value::as_str) {
+            Some("minimal" | "low") => Some("low"),
+            Some("medium") => Some("medium"),
+            Some("high" | "xhigh") => Some("high"),
+            _ => None,
+        };
+        if let Some(effort) = effort {
+            output_config(out, "effort", effort.into());
+        }
+        return unforced(out);
+    }
     // It must leave room for the answer; a budget that is too small is none.
     let budget = budget.min(max_tokens.saturating_sub(1));
     if budget < MIN_THINKING {
@@ -216,6 +271,11 @@ fn thinking(body: &Map<String, Value>, max_tokens: u64, out: &mut Map<String, Va
     for name in ["temperature", "top_k"] {
         out.shift_remove(name);
     }
+    unforced(out);
+}
+
+/// A tool cannot be demanded of a model that thinks.
+fn unforced(out: &mut Map<String, Value>) {
     let forced = out.get("tool_choice").and_then(|choice| choice.get("type")).and_then(Value::as_str);
     if matches!(forced, Some("any" | "tool")) {
         out.insert("tool_choice".into(), json!({ "type": "auto" }));
@@ -228,7 +288,13 @@ mod tests {
     use crate::routing::tests::{candidate, offer};
 
     fn translated(body: &Value, cap: Option<u64>) -> Result<Value, Failure> {
-        let candidate = candidate(offer("a/b", "anthropic", "1", "2"));
+        translated_for("up", body, cap)
+    }
+
+    fn translated_for(model: &str, body: &Value, cap: Option<u64>) -> Result<Value, Failure> {
+        let mut offer = offer("a/b", "anthropic", "1", "2");
+        offer.endpoint.upstream_model = model.into();
+        let candidate = candidate(offer);
         let body = body.as_object().cloned().unwrap_or_default();
         request(&Question {
             candidate: &candidate,
@@ -284,6 +350,61 @@ mod tests {
         assert_eq!(long["thinking"], json!({"type":"enabled","budget_tokens":3200}));
         assert_eq!(long.get("temperature"), None);
         assert_eq!(translated(&body, Some(1_000)).expect("it can be said").get("thinking"), None);
+    }
+
+    #[test]
+    fn newer_models_decide_themselves_how_much_they_think() {
+        for (model, is_new) in [
+            ("claude-opus-4-8", true),
+            ("anthropic/claude-opus-4-7", true),
+            ("claude-opus-5", true),
+            ("claude-haiku-5-5", true),
+            ("claude-fable-5-1", true),
+            ("claude-sonnet-4-6", false),
+            ("claude-haiku-4-5-20251001", false),
+            ("claude-opus-4-20250514", false),
+            ("claude-3-7-sonnet-20250219", false),
+            ("up", false),
+        ] {
+            assert_eq!(thinks_by_itself(model), is_new, "{model}");
+        }
+        let body =
+            json!({"messages":[{"role":"user","content":"x"}],"reasoning_effort":"high","temperature":1,"top_p":0.5});
+        let sent = translated_for("claude-opus-4-8", &body, Some(100)).expect("it can be said");
+        assert_eq!(sent["thinking"], json!({"type":"adaptive","display":"summarized"}));
+        assert_eq!(sent["output_config"], json!({"effort":"high"}));
+        assert_eq!((sent.get("temperature"), sent.get("top_p")), (None, None));
+        let plain = json!({"messages":[{"role":"user","content":"x"}],"temperature":1});
+        let sent = translated_for("claude-opus-4-8", &plain, None).expect("it can be said");
+        assert_eq!((sent.get("thinking"), sent.get("temperature")), (None, None));
+    }
+
+    #[test]
+    fn a_schema_of_the_answer_is_passed_on() {
+        let schema = json!({"type":"object","properties":{"x":{"type":"number"}}});
+        let body = json!({"messages":[{"role":"user","content":"x"}],
+            "response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":schema}}});
+        let sent = translated(&body, None).expect("it can be said");
+        assert_eq!(sent["output_config"], json!({"format":{"type":"json_schema","schema":schema}}));
+    }
+
+    #[test]
+    fn thinking_that_came_in_pieces_goes_back_as_one() {
+        let body = json!({"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"y","reasoning_details":[
+            {"type":"reasoning.text","text":"a"},{"type":"reasoning.text","text":"b"},
+            {"type":"reasoning.text","signature":"s"},{"type":"reasoning.encrypted","data":"d"}]}]});
+        let sent = translated(&body, None).expect("it can be said");
+        let blocks = json!([{"type":"thinking","thinking":"ab","signature":"s"},{"type":"redacted_thinking","data":"d"},
+            {"type":"text","text":"y"}]);
+        assert_eq!(sent["messages"][1]["content"], blocks);
+    }
+
+    #[test]
+    fn tools_that_the_provider_runs_are_refused_where_the_operator_pays() {
+        let body = json!({"messages":[],"tools":[{"type":"web_search_20250305","name":"web_search"}]});
+        assert_eq!(translated(&body, None).map_err(|failure| failure.fault).err(), Some(Fault::Untranslatable));
+        let own = json!({"messages":[],"tools":[{"name":"f","input_schema":{"type":"object"}}]});
+        assert!(translated(&own, None).is_ok(), "a function in the provider's words");
     }
 
     #[test]
