@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, VIA};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::failure::{Failure, Fault};
@@ -18,10 +18,21 @@ use crate::routing::Candidate;
 /// Bytes of an answer in one piece, and of an error.
 const MAX_WHOLE: usize = 32 * 1_024 * 1_024;
 const MAX_ERROR: usize = 64 * 1_024;
+/// Searches that providers do and charge for.
+const UNPRICED: [&str; 2] = ["search_parameters", "web_search_options"];
+/// Which class of service is asked for, at another price than that of the catalog; it changes nothing of the answer.
+const TIER: &str = "service_tier";
+/// What Google takes for the signature of a call of a tool that another model has made
+/// (<https://ai.google.dev/gemini-api/docs/thought-signatures>).
+const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 
 pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply, Failure> {
     let offer = question.candidate.offer();
     let key = key(line, question.candidate)?;
+    if let Some(name) = UNPRICED.iter().find(|name| is_ours(question) && question.body.contains_key(**name)) {
+        let why = format!("{name} costs extra at the provider, which has no price in the catalog. Leave it out.");
+        return Err(Failure::new(Fault::Untranslatable, why));
+    }
     let mut headers = HeaderMap::new();
     if let Some(key) = &key {
         headers.insert(AUTHORIZATION, secret_header(&format!("Bearer {}", key.expose()))?);
@@ -188,16 +199,43 @@ async fn read_limited(mut response: reqwest::Response, limit: usize) -> reqwest:
     Ok(out)
 }
 
+/// Whether the operator pays the provider.
+fn is_ours(question: &Question<'_>) -> bool {
+    question.candidate.own().is_none()
+}
+
+/// Gemini 3 refuses a conversation in which the first call of a tool in a turn has no signature. The languages that know
+/// none lose it, and other models give none.
+fn signed(messages: &Value) -> Value {
+    let mut messages = messages.clone();
+    for message in messages.as_array_mut().into_iter().flatten() {
+        let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
+        let first = calls.and_then(|calls| calls.first_mut()).and_then(Value::as_object_mut);
+        if let Some(call) = first.filter(|call| !call.contains_key("extra_content")) {
+            call.insert("extra_content".into(), json!({ "google": { "thought_signature": NO_SIGNATURE } }));
+        }
+    }
+    messages
+}
+
 /// The client's fields as they came, with ours instead of those that the router decides.
 fn body(question: &Question<'_>) -> Vec<u8> {
     let slug = question.candidate.provider_slug();
+    let model = &question.candidate.offer().endpoint.upstream_model;
     let mut out = Vec::with_capacity(1_024);
     out.push(b'{');
-    field(&mut out, "model", &question.candidate.offer().endpoint.upstream_model);
+    field(&mut out, "model", model);
     for (name, value) in question.fields() {
         // Another router understands these itself; everybody else knows only the effort.
         let is_reasoning = matches!(name.as_str(), "reasoning" | "include_reasoning");
         if is_reasoning && slug != "openrouter" {
+            continue;
+        }
+        if name == TIER && is_ours(question) {
+            continue;
+        }
+        if name == "messages" && slug == "google" && model.contains("gemini-3") {
+            field(&mut out, name, &signed(value));
             continue;
         }
         // Another router may pass marks for a cache on.
@@ -249,7 +287,6 @@ fn field(out: &mut Vec<u8>, name: &str, value: &impl serde::Serialize) {
 mod tests {
     use super::*;
     use crate::routing::tests::{candidate, offer};
-    use serde_json::json;
 
     fn sent(slug: &str, body_in: &Value, cap: Option<u64>, stream: bool) -> Value {
         let candidate = candidate(offer("a/b", slug, "1", "2"));
@@ -276,6 +313,20 @@ mod tests {
                 "stream_options":{"include_usage":true}})
         );
         assert_eq!(sent("openai", &json!({}), Some(5), false), json!({"model":"up","max_completion_tokens":5}));
+    }
+
+    #[test]
+    fn a_dearer_class_of_service_is_not_passed_on() {
+        assert_eq!(sent("openai", &json!({"messages":[],"service_tier":"priority"}), None, false).get(TIER), None);
+    }
+
+    #[test]
+    fn a_call_of_a_tool_without_a_signature_gets_one_for_gemini_3() {
+        let messages = json!([{"role":"assistant","tool_calls":[{"id":"1"},{"id":"2"}]},
+            {"role":"assistant","tool_calls":[{"id":"3","extra_content":{"google":{"thought_signature":"s"}}}]}]);
+        let mut wanted = messages.clone();
+        wanted[0]["tool_calls"][0]["extra_content"] = json!({"google":{"thought_signature":NO_SIGNATURE}});
+        assert_eq!(signed(&messages), wanted);
     }
 
     #[test]
