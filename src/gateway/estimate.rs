@@ -147,13 +147,14 @@ fn add_part(part: &Value, bound: &mut PromptBound) {
         }
         "input_audio" | "audio" => bound.audio += PER_IMAGE + text_bytes(part) / MEDIA_BYTES_PER_TOKEN,
         kind @ ("file" | "input_file" | "video" | "video_url" | "document") => {
-            bound.elsewhere |= is_elsewhere(part);
             let a_token = match part.get("source").and_then(|source| source.get("type")).and_then(Value::as_str) {
                 Some("text" | "content") => 1,
                 _ if kind.contains("video") => MEDIA_BYTES_PER_TOKEN,
                 _ => FILE_BYTES_PER_TOKEN,
             };
             bound.tokens += PER_IMAGE + text_bytes(part) / a_token;
+            // What is there as a text may well have addresses in it.
+            bound.elsewhere |= a_token > 1 && is_elsewhere(part);
         }
         _ => bound.tokens += text_bytes(part),
     }
@@ -306,6 +307,10 @@ pub(super) mod tests {
             json!({"type":"document","source":{"type":"text","media_type":"text/plain","data":"x".repeat(9_000)}}),
         );
         assert!(text >= 15_000, "a text is a text: {text}");
+        let linked = "see https://x.example/ for more";
+        let linked =
+            tokens(json!({"type":"document","source":{"type":"text","media_type":"text/plain","data":linked}}));
+        assert!(linked < 7_000, "and an address in it is one: {linked}");
     }
 
     #[test]
