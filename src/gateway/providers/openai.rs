@@ -29,10 +29,7 @@ const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply, Failure> {
     let offer = question.candidate.offer();
     let key = key(line, question.candidate)?;
-    if let Some(name) = UNPRICED.iter().find(|name| is_ours(question) && question.body.contains_key(**name)) {
-        let why = format!("{name} costs extra at the provider, which has no price in the catalog. Leave it out.");
-        return Err(Failure::new(Fault::Untranslatable, why));
-    }
+    priced(question)?;
     let mut headers = HeaderMap::new();
     if let Some(key) = &key {
         headers.insert(AUTHORIZATION, secret_header(&format!("Bearer {}", key.expose()))?);
@@ -204,10 +201,21 @@ fn is_ours(question: &Question<'_>) -> bool {
     question.candidate.own().is_none()
 }
 
+/// Refuses what the operator would pay for and nobody here.
+fn priced(question: &Question<'_>) -> Result<(), Failure> {
+    let is_wanted = |name: &&str| question.body.get(*name).is_some_and(|value| !value.is_null());
+    match UNPRICED.iter().find(|name| is_ours(question) && is_wanted(name)) {
+        None => Ok(()),
+        Some(name) => {
+            let why = format!("{name} costs extra at the provider, which has no price in the catalog. Leave it out.");
+            Err(Failure::new(Fault::Untranslatable, why))
+        }
+    }
+}
+
 /// Gemini 3 refuses a conversation in which the first call of a tool in a turn has no signature. The languages that know
 /// none lose it, and other models give none.
-fn signed(messages: &Value) -> Value {
-    let mut messages = messages.clone();
+fn sign(messages: &mut Value) {
     for message in messages.as_array_mut().into_iter().flatten() {
         let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
         let first = calls.and_then(|calls| calls.first_mut()).and_then(Value::as_object_mut);
@@ -215,7 +223,6 @@ fn signed(messages: &Value) -> Value {
             call.insert("extra_content".into(), json!({ "google": { "thought_signature": NO_SIGNATURE } }));
         }
     }
-    messages
 }
 
 /// The client's fields as they came, with ours instead of those that the router decides.
@@ -234,16 +241,12 @@ fn body(question: &Question<'_>) -> Vec<u8> {
         if name == TIER && is_ours(question) {
             continue;
         }
-        if name == "messages" && slug == "google" && model.contains("gemini-3") {
-            field(&mut out, name, &signed(value));
-            continue;
-        }
         // Another router may pass marks for a cache on.
-        if let Some(usual) = usual_time(name, value) {
-            field(&mut out, name, &usual);
-        } else {
-            field(&mut out, name, value);
+        let mut changed = usual_time(name, value);
+        if name == "messages" && slug == "google" && model.contains("gemini-3") {
+            sign(changed.get_or_insert_with(|| value.clone()));
         }
+        field(&mut out, name, changed.as_ref().unwrap_or(value));
     }
     let reasoning = question.body.get("reasoning").filter(|_| question.sends("reasoning"));
     let effort = reasoning.and_then(|reasoning| reasoning.get("effort")).filter(|e| e.is_string());
@@ -289,7 +292,11 @@ mod tests {
     use crate::routing::tests::{candidate, offer};
 
     fn sent(slug: &str, body_in: &Value, cap: Option<u64>, stream: bool) -> Value {
-        let candidate = candidate(offer("a/b", slug, "1", "2"));
+        sent_to(offer("a/b", slug, "1", "2"), body_in, cap, stream).into()
+    }
+
+    fn sent_to(offer: Offer, body_in: &Value, cap: Option<u64>, stream: bool) -> Map<String, Value> {
+        let candidate = candidate(offer);
         let map = body_in.as_object().cloned().unwrap_or_default();
         let question = Question {
             candidate: &candidate,
@@ -321,12 +328,45 @@ mod tests {
     }
 
     #[test]
+    fn a_search_that_nobody_here_pays_for_is_refused() {
+        let candidate = candidate(offer("a/b", "xai", "1", "2"));
+        for (body, is_refused) in [
+            (json!({"search_parameters":{"mode":"on"}}), true),
+            (json!({"web_search_options":{}}), true),
+            (json!({"web_search_options":null,"future":1}), false),
+        ] {
+            let map = body.as_object().cloned().unwrap_or_default();
+            let question = Question {
+                candidate: &candidate,
+                body: &map,
+                added: &[],
+                cap: None,
+                longest: 100,
+                stream: false,
+                task: Task::Answer,
+                words: None,
+            };
+            let fault = priced(&question).map_err(|failure| failure.fault);
+            assert_eq!(fault, if is_refused { Err(Fault::Untranslatable) } else { Ok(()) }, "{body}");
+        }
+    }
+
+    #[test]
     fn a_call_of_a_tool_without_a_signature_gets_one_for_gemini_3() {
-        let messages = json!([{"role":"assistant","tool_calls":[{"id":"1"},{"id":"2"}]},
+        let mut messages = json!([{"role":"assistant","tool_calls":[{"id":"1"},{"id":"2"}]},
             {"role":"assistant","tool_calls":[{"id":"3","extra_content":{"google":{"thought_signature":"s"}}}]}]);
         let mut wanted = messages.clone();
         wanted[0]["tool_calls"][0]["extra_content"] = json!({"google":{"thought_signature":NO_SIGNATURE}});
-        assert_eq!(signed(&messages), wanted);
+        sign(&mut messages);
+        assert_eq!(messages, wanted);
+        let mut offer = offer("a/b", "google", "1", "2");
+        offer.endpoint.upstream_model = "gemini-3.1-pro-preview".into();
+        let body_in = json!({"messages":[{"role":"assistant","content":[{"type":"text","text":"hi",
+            "cache_control":{"type":"ephemeral","ttl":"1h"}}],"tool_calls":[{"id":"1"}]}]});
+        let sent = sent_to(offer, &body_in, None, false).remove("messages");
+        let wanted = json!([{"role":"assistant","content":[{"type":"text","text":"hi","cache_control":{"type":"ephemeral"}}],
+            "tool_calls":[{"id":"1","extra_content":{"google":{"thought_signature":NO_SIGNATURE}}}]}]);
+        assert_eq!(sent, Some(wanted), "and a mark for a cache lasts the usual time here, too");
     }
 
     #[test]
