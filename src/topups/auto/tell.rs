@@ -174,7 +174,7 @@ fn stopped(links: &Links, rule: &Rule, name: &str, balance: Usd) -> NoticeMail {
     let line = match rule.stopped_reason.as_str() {
         CONTESTED => format!(
             "A payment of {name} on {instance} was contested with its bank or reported as fraud, so auto top-up is switched off, \
-             and the card is not charged again for what is taken back. Find out why before somebody switches it on again."
+             and nothing is charged again for what is taken back. Find out why before somebody switches it on again."
         ),
         _ => format!(
             "{MAX_DECLINES} charges in a row failed, so auto top-up of {name} on {instance} is switched off. Nothing is bought \
