@@ -234,13 +234,19 @@ async fn pass_on(
     may_cancel: bool,
 ) -> Result<End, Failure> {
     let stamp: Stamp = super::stamp(job, progress);
+    let mut heard_at = Instant::now();
     loop {
         let next = match progress.first_token_at {
             None => until.first_byte,
-            Some(_) => until.deadline.min(Instant::now() + deps.timeouts.idle),
+            Some(_) => until.deadline.min(heard_at + deps.timeouts.idle),
         };
         let chunk = match client.wait(source.next(), next, may_cancel).await {
             Waited::Left => return Ok(End::Left),
+            // While a model thinks in silence its provider may say that it is there, with a `ping` or a comment.
+            Waited::TimedOut if progress.first_token_at.is_some() && source.heard_at() > Some(heard_at) => {
+                heard_at = source.heard_at().unwrap_or(heard_at);
+                continue;
+            }
             Waited::TimedOut => return Err(Failure::new(Fault::Timeout, "the provider stopped answering")),
             Waited::Done(chunk) => chunk?,
         };
@@ -253,7 +259,8 @@ async fn pass_on(
         if client.drain_is_over() {
             return Ok(End::Left);
         }
-        if Instant::now() >= until.deadline {
+        heard_at = Instant::now();
+        if heard_at >= until.deadline {
             return Err(Failure::new(Fault::Timeout, "the call took too long"));
         }
     }

@@ -293,6 +293,24 @@ async fn a_waiting_client_gets_signs_of_life_and_then_an_error_chunk() {
     assert_eq!(world.settled().await.cost, Usd::ZERO);
 }
 
+#[tokio::test]
+async fn a_provider_that_says_it_is_still_there_is_waited_for_and_one_that_stops_saying_so_is_not() {
+    const STILL: &str = ": keep-alive\n\n";
+    let world = World::new();
+    let silence = [Act::Wait(250), Act::Say(STILL), Act::Wait(250), Act::Say(STILL), Act::Wait(250)];
+    let acts = [SSE, HELLO].map(Act::Say).into_iter().chain(silence).chain([STOP, USAGE, DONE].map(Act::Say));
+    let out = answered(world.start(true, vec![upstream(acts.collect()).await])).await;
+    assert!(out.contains(r#""finish_reason":"stop""#), "{out}");
+    assert_eq!(world.settled().await.status, Status::Success);
+
+    let world = World::new();
+    let acts = vec![Act::Say(SSE), Act::Say(HELLO), Act::Wait(250), Act::Say(STILL), Act::Hang];
+    let out = answered(world.start(true, vec![upstream(acts).await])).await;
+    assert!(out.contains("the provider stopped answering"), "{out}");
+    let ended = world.settled().await;
+    assert!((600..1_500).contains(&ended.duration_ms), "{ended:?}");
+}
+
 /// Takes the first piece and leaves.
 async fn leave_after_the_first_piece(receiver: oneshot::Receiver<Answer>) {
     let Ok(Answer::Stream(mut stream)) = receiver.await else { panic!("no stream") };

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::Piece;
 use super::anthropic::AnthropicStream;
@@ -37,6 +38,14 @@ impl Source {
         }
     }
 
+    /// When something last arrived, a chunk or less than one; `None` where nothing travels.
+    pub(crate) fn heard_at(&self) -> Option<Instant> {
+        match self {
+            Source::Http(source) => Some(source.heard_at),
+            Source::Script(_) | Source::Once(_) => None,
+        }
+    }
+
     /// Whether the stream said that it was over, and did not just stop.
     pub(crate) fn ended_cleanly(&self) -> bool {
         match self {
@@ -63,6 +72,7 @@ pub(crate) struct HttpSource {
     events: VecDeque<Vec<u8>>,
     bytes: usize,
     chunks: usize,
+    heard_at: Instant,
     done: bool,
     over: bool,
 }
@@ -77,6 +87,7 @@ impl HttpSource {
             events: VecDeque::new(),
             bytes: 0,
             chunks: 0,
+            heard_at: Instant::now(),
             done: false,
             over: false,
         }
@@ -104,6 +115,7 @@ impl HttpSource {
         let too_long = |_| Failure::new(Fault::TooLarge, "the provider sent a line that is too long");
         match received {
             Ok(Some(bytes)) => {
+                self.heard_at = Instant::now();
                 self.bytes += bytes.len();
                 if self.bytes > MAX_RESPONSE {
                     return Err(Failure::new(Fault::TooLarge, "the provider's answer is too long"));
