@@ -2,22 +2,25 @@
 
 use serde_json::{Map, Value, json};
 
-use super::stream::Spent;
+use super::stream::{Spent, detail};
 
 /// A whole answer in OpenAI's shape.
 pub(super) fn answer_to_completion(answer: &Map<String, Value>) -> Map<String, Value> {
     let (mut text, mut reasoning, mut details, mut calls) = (String::new(), String::new(), Vec::new(), Vec::new());
     for block in answer.get("content").and_then(Value::as_array).into_iter().flatten() {
         let field = |name: &str| block.get(name).and_then(Value::as_str).unwrap_or_default();
+        let index = u64::try_from(details.len()).unwrap_or(0);
         match field("type") {
             "text" => text.push_str(field("text")),
             "thinking" => {
                 reasoning.push_str(field("thinking"));
-                details.push(
-                    json!({ "type": "reasoning.text", "text": field("thinking"), "signature": field("signature") }),
-                );
+                let thought =
+                    json!({ "type": "reasoning.text", "text": field("thinking"), "signature": field("signature") });
+                details.push(detail(thought, index));
             }
-            "redacted_thinking" => details.push(json!({ "type": "reasoning.encrypted", "data": field("data") })),
+            "redacted_thinking" => {
+                details.push(detail(json!({ "type": "reasoning.encrypted", "data": field("data") }), index));
+            }
             "tool_use" => {
                 let input = block.get("input").map_or_else(|| "{}".to_owned(), Value::to_string);
                 calls.push(json!({ "id": field("id"), "type": "function",
@@ -66,7 +69,7 @@ mod tests {
         assert_eq!(
             completion,
             json!({"id":"msg_1","choices":[{"index":0,"message":{"role":"assistant","content":"hi",
-            "reasoning":"hm","reasoning_details":[{"type":"reasoning.text","text":"hm","signature":"s"}],
+            "reasoning":"hm","reasoning_details":[{"type":"reasoning.text","text":"hm","signature":"s","format":"anthropic-claude-v1","index":0}],
             "tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},
             "finish_reason":"tool_use"}],
             "usage":{"prompt_tokens":17,"prompt_tokens_details":{"cached_tokens":5,"cache_write_tokens":2},

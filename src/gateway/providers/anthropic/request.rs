@@ -245,7 +245,7 @@ fn thinking(body: &Map<String, Value>, max_tokens: u64, adapts: bool, out: &mut 
         (_, _, Some(false)) | (_, Some("none"), _) | (None, None, None) => return,
         (Some(wanted), _, _) => wanted,
         (None, Some("minimal" | "low"), _) => share(20),
-        (None, Some("high" | "xhigh"), _) => share(80),
+        (None, Some("high" | "xhigh" | "max"), _) => share(80),
         _ => share(50),
     };
     if adapts {
@@ -253,7 +253,9 @@ fn thinking(body: &Map<String, Value>, max_tokens: u64, adapts: bool, out: &mut 
         let effort = match effort.and_then(Value::as_str) {
             Some("minimal" | "low") => Some("low"),
             Some("medium") => Some("medium"),
-            Some("high" | "xhigh") => Some("high"),
+            Some("high") => Some("high"),
+            Some("xhigh") => Some("xhigh"),
+            Some("max") => Some("max"),
             _ => None,
         };
         if let Some(effort) = effort {
@@ -374,6 +376,11 @@ mod tests {
         assert_eq!(sent["thinking"], json!({"type":"adaptive","display":"summarized"}));
         assert_eq!(sent["output_config"], json!({"effort":"high"}));
         assert_eq!((sent.get("temperature"), sent.get("top_p")), (None, None));
+        for (asked, told) in [("minimal", "low"), ("xhigh", "xhigh"), ("max", "max")] {
+            let body = json!({"messages":[{"role":"user","content":"x"}],"reasoning":{"effort":asked}});
+            let sent = translated_for("claude-sonnet-5", &body, None).expect("it can be said");
+            assert_eq!(sent["output_config"], json!({"effort":told}));
+        }
         let plain = json!({"messages":[{"role":"user","content":"x"}],"temperature":1});
         let sent = translated_for("claude-opus-4-8", &plain, None).expect("it can be said");
         assert_eq!((sent.get("thinking"), sent.get("temperature")), (None, None));

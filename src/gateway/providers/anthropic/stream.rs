@@ -44,6 +44,14 @@ fn number(usage: Option<&Value>, name: &str) -> Option<u64> {
     usage?.get(name)?.as_u64()
 }
 
+/// A part of one's thinking, for clients that join parts by their place and send them back as they came
+/// (<https://openrouter.ai/docs/guides/best-practices/reasoning-tokens>).
+pub(super) fn detail(mut detail: Value, index: u64) -> Value {
+    detail["format"] = "anthropic-claude-v1".into();
+    detail["index"] = index.into();
+    detail
+}
+
 /// Where a stream stands.
 #[derive(Debug, Default)]
 pub(in crate::gateway::providers) struct AnthropicStream {
@@ -51,6 +59,8 @@ pub(in crate::gateway::providers) struct AnthropicStream {
     spent: Spent,
     /// Tool calls so far; the last one is the one being written.
     tools: u64,
+    /// Blocks of thinking so far; the same holds for them.
+    thoughts: u64,
     done: bool,
 }
 
@@ -92,8 +102,13 @@ impl AnthropicStream {
                     json!({ "index": self.tools - 1, "id": block.get("id"), "type": "function", "function": function });
                 Some(self.chunk(json!({ "tool_calls": [call] }), Value::Null))
             }
+            "thinking" => {
+                self.thoughts += 1;
+                None
+            }
             "redacted_thinking" => {
-                let detail = json!({ "type": "reasoning.encrypted", "data": block.get("data") });
+                self.thoughts += 1;
+                let detail = self.detail(json!({ "type": "reasoning.encrypted", "data": block.get("data") }));
                 Some(self.chunk(json!({ "reasoning_details": [detail] }), Value::Null))
             }
             _ => None,
@@ -110,14 +125,20 @@ impl AnthropicStream {
             }
             "thinking_delta" => {
                 let text = delta.get("thinking");
-                json!({ "reasoning": text, "reasoning_details": [{ "type": "reasoning.text", "text": text }] })
+                let detail = self.detail(json!({ "type": "reasoning.text", "text": text }));
+                json!({ "reasoning": text, "reasoning_details": [detail] })
             }
             "signature_delta" => {
-                json!({ "reasoning_details": [{ "type": "reasoning.text", "signature": delta.get("signature") }] })
+                let detail = self.detail(json!({ "type": "reasoning.text", "signature": delta.get("signature") }));
+                json!({ "reasoning_details": [detail] })
             }
             _ => return None,
         };
         Some(self.chunk(delta, Value::Null))
+    }
+
+    fn detail(&self, part: Value) -> Value {
+        detail(part, self.thoughts.saturating_sub(1))
     }
 
     fn chunk(&self, delta: Value, finish: Value) -> Map<String, Value> {
@@ -173,6 +194,31 @@ mod tests {
         assert!(done);
         assert_eq!((meter.prompt, meter.completion, meter.cached, meter.cache_write), (Some(15), Some(9), 4, 1));
         assert_eq!((meter.finish_reason(), meter.native_finish.as_str()), ("tool_calls", "tool_use"));
+    }
+
+    #[test]
+    fn each_block_of_thinking_has_a_place_of_its_own() {
+        let start = |block: Value| json!({"type":"content_block_start","content_block":block});
+        let delta = |delta: Value| json!({"type":"content_block_delta","delta":delta});
+        let (deltas, _, _) = run(&[
+            start(json!({"type":"thinking","thinking":""})),
+            delta(json!({"type":"thinking_delta","thinking":"hm"})),
+            delta(json!({"type":"signature_delta","signature":"s1"})),
+            start(json!({"type":"redacted_thinking","data":"x"})),
+            start(json!({"type":"thinking","thinking":""})),
+            delta(json!({"type":"signature_delta","signature":"s2"})),
+        ]);
+        let details: Vec<Value> = deltas.iter().map(|delta| delta["reasoning_details"][0].clone()).collect();
+        let format = "anthropic-claude-v1";
+        assert_eq!(
+            details,
+            [
+                json!({"type":"reasoning.text","text":"hm","format":format,"index":0}),
+                json!({"type":"reasoning.text","signature":"s1","format":format,"index":0}),
+                json!({"type":"reasoning.encrypted","data":"x","format":format,"index":1}),
+                json!({"type":"reasoning.text","signature":"s2","format":format,"index":2}),
+            ]
+        );
     }
 
     #[test]
