@@ -1,9 +1,11 @@
 //! Any server with the chat completions API of OpenAI.
 
+mod messages;
+
 use std::sync::Arc;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, VIA};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::failure::{Failure, Fault};
@@ -22,9 +24,6 @@ const MAX_ERROR: usize = 64 * 1_024;
 const UNPRICED: [&str; 2] = ["search_parameters", "web_search_options"];
 /// Which class of service is asked for, at another price than that of the catalog; it changes nothing of the answer.
 const TIER: &str = "service_tier";
-/// What Google takes for the signature of a call of a tool that another model has made
-/// (<https://ai.google.dev/gemini-api/docs/thought-signatures>).
-const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 
 pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply, Failure> {
     let offer = question.candidate.offer();
@@ -213,18 +212,6 @@ fn priced(question: &Question<'_>) -> Result<(), Failure> {
     }
 }
 
-/// Gemini 3 refuses a conversation in which the first call of a tool in a turn has no signature. The languages that know
-/// none lose it, and other models give none.
-fn sign(messages: &mut Value) {
-    for message in messages.as_array_mut().into_iter().flatten() {
-        let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
-        let first = calls.and_then(|calls| calls.first_mut()).and_then(Value::as_object_mut);
-        if let Some(call) = first.filter(|call| !call.contains_key("extra_content")) {
-            call.insert("extra_content".into(), json!({ "google": { "thought_signature": NO_SIGNATURE } }));
-        }
-    }
-}
-
 /// The client's fields as they came, with ours instead of those that the router decides.
 fn body(question: &Question<'_>) -> Vec<u8> {
     let slug = question.candidate.provider_slug();
@@ -243,8 +230,8 @@ fn body(question: &Question<'_>) -> Vec<u8> {
         }
         // Another router may pass marks for a cache on.
         let mut changed = usual_time(name, value);
-        if name == "messages" && slug == "google" && model.contains("gemini-3") {
-            sign(changed.get_or_insert_with(|| value.clone()));
+        if name == "messages" {
+            changed = messages::fitted(slug, model, changed.as_ref().unwrap_or(value)).or(changed);
         }
         field(&mut out, name, changed.as_ref().unwrap_or(value));
     }
@@ -290,6 +277,7 @@ fn field(out: &mut Vec<u8>, name: &str, value: &impl serde::Serialize) {
 mod tests {
     use super::*;
     use crate::routing::tests::{candidate, offer};
+    use serde_json::json;
 
     fn sent(slug: &str, body_in: &Value, cap: Option<u64>, stream: bool) -> Value {
         sent_to(offer("a/b", slug, "1", "2"), body_in, cap, stream).into()
@@ -352,21 +340,16 @@ mod tests {
     }
 
     #[test]
-    fn a_call_of_a_tool_without_a_signature_gets_one_for_gemini_3() {
-        let mut messages = json!([{"role":"assistant","tool_calls":[{"id":"1"},{"id":"2"}]},
-            {"role":"assistant","tool_calls":[{"id":"3","extra_content":{"google":{"thought_signature":"s"}}}]}]);
-        let mut wanted = messages.clone();
-        wanted[0]["tool_calls"][0]["extra_content"] = json!({"google":{"thought_signature":NO_SIGNATURE}});
-        sign(&mut messages);
-        assert_eq!(messages, wanted);
+    fn messages_are_fitted_and_their_marks_last_the_usual_time() {
         let mut offer = offer("a/b", "google", "1", "2");
         offer.endpoint.upstream_model = "gemini-3.1-pro-preview".into();
         let body_in = json!({"messages":[{"role":"assistant","content":[{"type":"text","text":"hi",
             "cache_control":{"type":"ephemeral","ttl":"1h"}}],"tool_calls":[{"id":"1"}]}]});
         let sent = sent_to(offer, &body_in, None, false).remove("messages");
+        let signed = json!({"google":{"thought_signature":"skip_thought_signature_validator"}});
         let wanted = json!([{"role":"assistant","content":[{"type":"text","text":"hi","cache_control":{"type":"ephemeral"}}],
-            "tool_calls":[{"id":"1","extra_content":{"google":{"thought_signature":NO_SIGNATURE}}}]}]);
-        assert_eq!(sent, Some(wanted), "and a mark for a cache lasts the usual time here, too");
+            "tool_calls":[{"id":"1","extra_content":signed}]}]);
+        assert_eq!(sent, Some(wanted));
     }
 
     #[test]
