@@ -157,7 +157,15 @@ fn append_text(message: &Map<String, Value>, out: &mut String) {
         }
     };
     match message.get("content") {
-        Some(Value::Array(parts)) => parts.iter().for_each(|part| add(part.get("text"))),
+        Some(Value::Array(parts)) => {
+            for part in parts {
+                add(part.get("text"));
+                match part.get("thinking") {
+                    Some(Value::Array(thoughts)) => thoughts.iter().for_each(|thought| add(thought.get("text"))),
+                    thought => add(thought),
+                }
+            }
+        }
         content => add(content),
     }
     add(message.get("refusal"));
@@ -216,6 +224,13 @@ mod tests {
         assert!(!metered(&[choice(json!({"content":"x"}), json!(null))]).is_free());
         let call = json!({"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]});
         assert_eq!(metered(&[choice(call, json!(null))]).text, "f{}");
+    }
+
+    #[test]
+    fn thoughts_among_parts_are_written_too() {
+        let parts = json!([{"type":"thinking","thinking":[{"type":"text","text":"h"},{"type":"text","text":"m"}]},
+            {"type":"text","text":" hi"},{"type":"thinking","thinking":"!"}]);
+        assert_eq!(metered(&[json!({"choices":[{"delta":{"content":parts}}]})]).text, "hm hi!");
     }
 
     const STREAM: &str = concat!(

@@ -60,7 +60,31 @@ pub(super) fn normalise_finish(choice: &mut Map<String, Value>) {
     }
 }
 
-/// Leaves out what is null and unifies the name of reasoning. Works on messages and deltas.
+/// Mistral's models that think write parts, and their thoughts among them. Languages know one text and one thought. What has
+/// parts of other kinds stays as it is.
+fn join_parts(message: &mut Map<String, Value>) {
+    let Some(Value::Array(parts)) = message.get("content") else { return };
+    let (mut said, mut thought) = (String::new(), String::new());
+    for part in parts {
+        let field = |name: &str| part.get(name).and_then(Value::as_str);
+        match (field("type"), part.get("thinking")) {
+            (Some("text"), _) => said.push_str(field("text").unwrap_or_default()),
+            (Some("thinking"), Some(Value::Array(texts))) => {
+                thought.extend(texts.iter().filter_map(|text| text.get("text")?.as_str()));
+            }
+            (Some("thinking"), _) => thought.push_str(field("thinking").unwrap_or_default()),
+            // Points to what was given to the model; there is no place for it.
+            (Some("reference"), _) => {}
+            _ => return,
+        }
+    }
+    message.insert("content".into(), said.into());
+    if !thought.is_empty() && !message.contains_key("reasoning") {
+        message.insert("reasoning".into(), thought.into());
+    }
+}
+
+/// Leaves out what is null, and unifies texts and the name of reasoning. Works on messages and deltas.
 pub(super) fn normalise_message(message: &mut Map<String, Value>) {
     for name in
         ["tool_calls", "function_call", "reasoning", "reasoning_content", "refusal", "role", "audio", "annotations"]
@@ -79,6 +103,7 @@ pub(super) fn normalise_message(message: &mut Map<String, Value>) {
             }
         }
     }
+    join_parts(message);
     if !message.contains_key("reasoning")
         && let Some(text) = message.shift_remove("reasoning_content")
     {
@@ -160,5 +185,25 @@ mod tests {
                 "reasoning":"why"},"index":0,"native_finish_reason":"end_turn"}],"service_tier":"default",
                 "object":"chat.completion","created":5,"model":"a/b","provider":"P","system_fingerprint":null})
         );
+    }
+    #[test]
+    fn thoughts_among_the_parts_of_a_message_are_told_apart() {
+        let joined = |content: Value| {
+            let mut message = map(json!({"role":"assistant","content":content}));
+            normalise_message(&mut message);
+            Value::Object(message)
+        };
+        assert_eq!(
+            joined(json!([{"type":"thinking","thinking":[{"type":"text","text":"h"},{"type":"text","text":"m"}]},
+                {"type":"text","text":"h"},{"type":"reference","reference_ids":[1]},{"type":"text","text":"i"}])),
+            json!({"role":"assistant","content":"hi","reasoning":"hm"})
+        );
+        assert_eq!(
+            joined(json!([{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}])),
+            json!({"role":"assistant","content":"","reasoning":"hm"}),
+            "a delta that only thinks"
+        );
+        let picture = json!([{"type":"text","text":"hi"},{"type":"image_url","image_url":{"url":"data:"}}]);
+        assert_eq!(joined(picture.clone()), json!({"role":"assistant","content":picture}));
     }
 }

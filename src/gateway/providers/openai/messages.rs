@@ -35,10 +35,13 @@ pub(super) fn fitted(slug: &str, model: &str, messages: &Value) -> Option<Value>
     Some(Value::Array(messages))
 }
 
-/// Where what was thought before may stand, and this provider does not know it.
+/// Where what was thought before may stand, and this provider does not know it. Groq and Mistral refuse a message with any
+/// field that they do not know.
 fn unknown(slug: &str) -> &'static [&'static str] {
     match slug {
         "deepseek" => &["reasoning", "reasoning_details"],
+        "groq" => &[THOUGHT, "reasoning_details"],
+        "mistral" => &[THOUGHT, "reasoning", "reasoning_details"],
         _ => &[],
     }
 }
@@ -108,5 +111,14 @@ mod tests {
         ]);
         assert_eq!(fitted("deepseek", "deepseek-v4-pro", &messages), Some(wanted));
         assert_eq!(fitted("fireworks", "deepseek-v4-pro", &messages), None, "others pass as they are");
+    }
+    #[test]
+    fn thoughts_go_to_nobody_who_refuses_them() {
+        let all =
+            json!([{"role":"assistant","content":"y","reasoning_content":"a","reasoning":"a","reasoning_details":[]}]);
+        let left = |slug: &str| fitted(slug, "up", &all);
+        assert_eq!(left("mistral"), Some(json!([{"role":"assistant","content":"y"}])));
+        assert_eq!(left("groq"), Some(json!([{"role":"assistant","content":"y","reasoning":"a"}])));
+        assert_eq!(left("openrouter"), None);
     }
 }
