@@ -22,6 +22,8 @@ enum Block {
 pub(crate) struct Writer {
     started: bool,
     open: Option<Block>,
+    /// The id of the call that was begun last.
+    call: String,
     /// Blocks begun so far; the last one is the open one.
     blocks: u64,
     stop: Option<&'static str>,
@@ -145,15 +147,15 @@ impl Writer {
     fn tool(&mut self, call: &Value, out: &mut Vec<u8>) {
         let function = call.get("function").unwrap_or(&Value::Null);
         let number = call.get("index").and_then(Value::as_u64).unwrap_or(0);
-        // Some providers begin every call with the number zero; a new id is a new call.
-        let is_new = text(call, "id").is_some_and(|id| !id.is_empty());
+        let (id, name) = (text(call, "id").unwrap_or_default(), text(function, "name").unwrap_or_default());
+        // Some providers begin every call with the number zero: another id is another call. Others repeat it with each part.
+        let is_new = !id.is_empty() && id != self.call && !name.is_empty();
         if self.open != Some(Block::Tool(number)) || is_new {
             self.close(out);
-            let id = text(call, "id").map_or_else(|| format!("call_{number}"), str::to_owned);
-            let name = text(function, "name").unwrap_or_default();
+            self.call = if id.is_empty() { format!("call_{number}") } else { id.to_owned() };
             self.begin(
                 Block::Tool(number),
-                json!({ "type": "tool_use", "id": id, "name": name, "input": {},
+                json!({ "type": "tool_use", "id": self.call, "name": name, "input": {},
                 "caller": { "type": "direct" } }),
                 out,
             );
@@ -259,6 +261,28 @@ mod tests {
         let end = &seen[seen.len() - 2];
         assert_eq!((&end["delta"]["stop_reason"], &end["usage"]["output_tokens"]), (&json!("tool_use"), &json!(4)));
         assert_eq!(end["usage"]["cost"].to_string(), "0.01");
+    }
+
+    #[test]
+    fn a_call_goes_on_where_its_id_is_repeated_and_ends_where_another_begins() {
+        let mut writer = Writer::default();
+        let mut seen = Vec::new();
+        for (id, name, arguments) in
+            [("X", "f", "{\"a\""), ("X", "f", ":1}"), ("Y", "g", "{"), ("Y", "", "}"), ("", "", ""), ("Z", "", "")]
+        {
+            let call = json!({"index":0,"id":id,"function":{"name":name,"arguments":arguments}});
+            let chunk = json!({"choices":[{"delta":{"tool_calls":[call]},"finish_reason":null}]});
+            let chunk = chunk.as_object().cloned().unwrap_or_default();
+            seen.extend(writer.chunk(&chunk, None, &stamp()).iter().flat_map(|bytes| events(bytes)));
+        }
+        let begun = seen.iter().filter(|event| event["type"] == "content_block_start");
+        let begun: Vec<_> = begun.map(|event| event["content_block"]["id"].as_str().unwrap_or_default()).collect();
+        assert_eq!(begun, ["X", "Y"]);
+        let parts = |index: u64| -> String {
+            let of_it = seen.iter().filter(|event| event["index"] == index);
+            of_it.filter_map(|event| event["delta"]["partial_json"].as_str()).collect()
+        };
+        assert_eq!((parts(0).as_str(), parts(1).as_str()), ("{\"a\":1}", "{}"));
     }
 
     #[test]

@@ -232,14 +232,20 @@ impl Writer {
     fn tool(&mut self, call: &Value, stamp: &Stamp, out: &mut Vec<u8>) {
         let function = call.get("function").unwrap_or(&Value::Null);
         let number = call.get("index").and_then(Value::as_u64).unwrap_or(0);
-        let is_same = matches!(self.open, Some(Item::Call { .. })) && self.call == number;
-        // Some providers begin every call with the number zero; a new id is a new call.
-        if !is_same || text(call, "id").is_some_and(|id| !id.is_empty()) {
+        let (id, name) = (text(call, "id").unwrap_or_default(), text(function, "name").unwrap_or_default());
+        // Some providers begin every call with the number zero: another id is another call. Others repeat it with each part.
+        let is_same = match &self.open {
+            Some(Item::Call { call_id, .. }) if self.call == number => {
+                id.is_empty() || id == call_id || name.is_empty()
+            }
+            _ => false,
+        };
+        if !is_same {
             self.close(out);
             let item = Item::Call {
                 id: id_of("fc", stamp, self.output.len()),
-                call_id: text(call, "id").map_or_else(|| format!("call_{number}"), str::to_owned),
-                name: text(function, "name").unwrap_or_default().to_owned(),
+                call_id: if id.is_empty() { format!("call_{number}") } else { id.to_owned() },
+                name: name.to_owned(),
                 arguments: String::new(),
             };
             self.call = number;
@@ -331,6 +337,16 @@ mod tests {
         let end = &seen[seen.len() - 1]["response"];
         assert_eq!((&end["output_text"], &end["usage"]["total_tokens"]), (&json!("Hello"), &json!(13)));
         assert_eq!((end["usage"]["cost"].to_string().as_str(), &end["output"][2]["arguments"]), ("0.01", &json!("{}")));
+    }
+
+    #[test]
+    fn a_call_goes_on_where_its_id_is_repeated_and_ends_where_another_begins() {
+        let part = |id: &str, name: &str, arguments: &str| json!({"tool_calls":[{"index":0,"id":id,"function":{"name":name,"arguments":arguments}}]});
+        let deltas = [part("X", "f", "{\"a\""), part("X", "f", ":1}"), part("Y", "g", "{"), part("Y", "", "}")];
+        let seen = streamed(&deltas, "tool_calls");
+        let output = seen[seen.len() - 1]["response"]["output"].as_array().expect("items");
+        let told: Vec<_> = output.iter().map(|item| (&item["call_id"], &item["name"], &item["arguments"])).collect();
+        assert_eq!(told, [(&json!("X"), &json!("f"), &json!("{\"a\":1}")), (&json!("Y"), &json!("g"), &json!("{}"))]);
     }
 
     #[test]
