@@ -96,6 +96,17 @@ impl Writer {
     }
 }
 
+/// Why an answer ended that its provider broke off with a word and not with an error.
+pub(super) const BROKEN_OFF: &str = "error";
+
+/// What a client hears of such an answer where its language has no word for that. What was written is paid for, so asking
+/// again would cost again.
+pub(super) fn broken_off(stamp: &Stamp, spent: &UsageOut) -> ApiError {
+    let why = "the provider broke the answer off";
+    let error = ApiError::upstream(502, "provider_unavailable", &stamp.provider, why, None);
+    if spent.charged.is_positive() { error.without_retry() } else { error }
+}
+
 /// The choices of an answer or a chunk.
 pub(super) fn choices(map: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>> {
     map.get("choices").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)

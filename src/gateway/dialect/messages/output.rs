@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::super::writer::choices;
+use super::super::writer::{BROKEN_OFF, choices};
 use super::super::{sse, text, usage};
 use crate::gateway::wire::{Stamp, UsageOut};
 
@@ -18,10 +18,11 @@ pub(super) fn blank(stamp: &Stamp) -> Map<String, Value> {
     }
 }
 
-/// Why an answer ended, in this language's words.
+/// Why an answer ended, in this language's words. It has none for one that was broken off; that it is not whole is said by the
+/// word for one that was cut.
 pub(super) fn stop_reason(finish: &str) -> &'static str {
     match finish {
-        "length" => "max_tokens",
+        "length" | BROKEN_OFF => "max_tokens",
         "tool_calls" => "tool_use",
         "content_filter" => "refusal",
         _ => "end_turn",
@@ -100,5 +101,6 @@ mod tests {
                 {"type":"tool_use","id":"c1","name":"f","input":{"x":1},"caller":{"type":"direct"}}])
         );
         assert_eq!((&out["stop_reason"], &out["usage"]["output_tokens"]), (&json!("tool_use"), &json!(4)));
+        assert_eq!(stop_reason("error"), "max_tokens", "what is not whole is not told as whole");
     }
 }

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::super::writer::choices;
+use super::super::writer::{BROKEN_OFF, broken_off, choices};
 use super::super::{sse, text, usage};
+use super::broken;
 use super::output::{blank, stop_reason};
 use crate::gateway::wire::{Stamp, UsageOut};
 
@@ -27,6 +28,8 @@ pub(crate) struct Writer {
     /// Blocks begun so far; the last one is the open one.
     blocks: u64,
     stop: Option<&'static str>,
+    /// The upstream said that it could not end the message.
+    is_broken: bool,
     /// How an upstream of the same language ended its message: kept back until it is known what the message cost.
     ending: Option<Map<String, Value>>,
 }
@@ -82,12 +85,16 @@ impl Writer {
         }
         if let Some(finish) = choice.get("finish_reason").and_then(Value::as_str) {
             self.stop = Some(stop_reason(finish));
+            self.is_broken = finish == BROKEN_OFF;
         }
         (!out.is_empty()).then(|| out.into())
     }
 
     /// The end, with what the message cost.
     pub(in crate::gateway::dialect) fn end(&mut self, stamp: &Stamp, spent: &UsageOut) -> Bytes {
+        if self.is_broken {
+            return broken(&broken_off(stamp, spent), spent);
+        }
         let mut out = Vec::with_capacity(512);
         self.start(stamp, Some(spent.tokens.prompt), &mut out);
         self.close(&mut out);
@@ -261,6 +268,17 @@ mod tests {
         let end = &seen[seen.len() - 2];
         assert_eq!((&end["delta"]["stop_reason"], &end["usage"]["output_tokens"]), (&json!("tool_use"), &json!(4)));
         assert_eq!(end["usage"]["cost"].to_string(), "0.01");
+    }
+
+    #[test]
+    fn a_message_that_its_provider_broke_off_ends_with_an_error_and_its_cost() {
+        let mut writer = Writer::default();
+        let chunk = json!({"choices":[{"delta":{"content":"Hel"},"finish_reason":"error"}]});
+        assert!(writer.chunk(chunk.as_object().expect("an object"), None, &stamp()).is_some());
+        let seen = events(&writer.end(&stamp(), &usage()));
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        assert_eq!((&seen[0]["type"], &seen[0]["error"]["type"]), (&json!("error"), &json!("api_error")));
+        assert_eq!(seen[0]["usage"]["cost"].to_string(), "0.01");
     }
 
     #[test]

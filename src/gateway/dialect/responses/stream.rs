@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::super::writer::choices;
+use super::super::writer::{BROKEN_OFF, broken_off, choices};
 use super::super::{sse, text, usage};
 use super::output::{Item, State, id_of, items, response};
 use crate::gateway::error::ApiError;
@@ -45,7 +45,11 @@ impl Writer {
             .map(|item| item.value(true))
             .collect();
         let finish = choice.and_then(|choice| choice.get("finish_reason")?.as_str()).unwrap_or_default();
-        let out = response(&self.request, stamp, State::of(finish), &output);
+        let out = if finish == BROKEN_OFF {
+            self.failed(stamp, &broken_off(stamp, spent), &output)
+        } else {
+            response(&self.request, stamp, State::of(finish), &output)
+        };
         sse::with(&out, "usage", &usage::of_response(spent)).into()
     }
 
@@ -76,6 +80,9 @@ impl Writer {
 
     /// The end, with what the response cost.
     pub(in crate::gateway::dialect) fn end(&mut self, stamp: &Stamp, spent: &UsageOut) -> Bytes {
+        if self.finish == BROKEN_OFF {
+            return self.broken(stamp, &broken_off(stamp, spent), spent);
+        }
         let mut out = Vec::with_capacity(1_024);
         self.start(stamp, &mut out);
         self.close(&mut out);
@@ -88,15 +95,20 @@ impl Writer {
         let mut out = Vec::with_capacity(1_024);
         self.start(stamp, &mut out);
         self.close(&mut out);
-        let mut response = response(&self.request, stamp, State::Failed, &self.output);
+        let response = self.failed(stamp, error, &self.output);
+        self.last(State::Failed, response, spent, &mut out);
+        out.into()
+    }
+
+    fn failed(&self, stamp: &Stamp, error: &ApiError, output: &[Value]) -> Value {
+        let mut response = response(&self.request, stamp, State::Failed, output);
         let code = if error.status() == 429 { "rate_limit_exceeded" } else { "server_error" };
         if let Some(response) = response.as_object_mut() {
             let told = json!({ "code": code, "message": error.message(), "metadata": error.metadata() });
             response.insert("error".into(), told);
             response.insert("error_type".into(), error.kind().into());
         }
-        self.last(State::Failed, response, spent, &mut out);
-        out.into()
+        response
     }
 
     fn last(&mut self, state: State, response: Value, spent: &UsageOut, out: &mut Vec<u8>) {
@@ -357,7 +369,19 @@ mod tests {
             (&end["type"], &end["response"]["incomplete_details"]["reason"]),
             (&json!("response.incomplete"), &json!("max_output_tokens"))
         );
+        let seen = streamed(&[json!({"content":"Hel"})], "error");
+        let end = &seen[seen.len() - 1];
+        assert_eq!((&end["type"], &end["response"]["status"]), (&json!("response.failed"), &json!("failed")));
+        assert_eq!(
+            (&end["response"]["error"]["code"], &end["response"]["output_text"]),
+            (&json!("server_error"), &json!("Hel"))
+        );
         let mut writer = Writer::new(Arc::new(Map::new()));
+        let answer = json!({"choices":[{"finish_reason":"error","message":{"content":"Hel"}}]});
+        let whole = writer.whole(answer.as_object().expect("an object"), &stamp(), &usage());
+        let whole: Value = serde_json::from_slice(&whole).expect("JSON");
+        assert_eq!((&whole["status"], &whole["error"]["code"]), (&json!("failed"), &json!("server_error")));
+        assert_eq!((&whole["output_text"], &whole["usage"]["total_tokens"]), (&json!("Hel"), &json!(13)));
         let broken = events(&writer.broken(&stamp(), &ApiError::internal(), &usage()));
         let end = &broken[broken.len() - 1];
         assert_eq!(
