@@ -3,13 +3,15 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{Kept, given, sse, usage};
+use super::{Kept, given, sse, text, usage};
 use crate::catalog::Task;
 use crate::gateway::error::ApiError;
 use crate::gateway::wire::{ChatRequest, Stamp, UsageOut, count};
 
 /// Texts in one call; the limit of the largest providers.
 const MAX_INPUTS: usize = 2_048;
+/// About as much as stands around a vector in an answer.
+const ROOM: usize = 64;
 
 /// # Errors
 /// 400 without anything to make vectors of, 422 for too much of it.
@@ -56,14 +58,51 @@ pub(super) fn whole(mut answer: Map<String, Value>, stamp: &Stamp, spent: &Usage
     stamp.put(&mut answer, "list");
     // The shape has no such field.
     answer.shift_remove("created");
-    if let Some(Value::Array(vectors)) = answer.get_mut("data") {
-        for (index, vector) in vectors.iter_mut().enumerate() {
-            let Some(vector) = vector.as_object_mut() else { continue };
-            vector.insert("object".into(), "embedding".into());
-            vector.entry("index").or_insert_with(|| index.into());
+    let vectors = match answer.shift_remove("data") {
+        Some(Value::Array(vectors)) => vectors,
+        _ => Vec::new(),
+    };
+    let mut head = Value::Object(answer).to_string();
+    head.pop();
+    // There may be many megabytes of them: room is asked for once, and each is gone when it is written.
+    let room = vectors.iter().map(|vector| numbers(vector).len() + ROOM).sum::<usize>();
+    let mut out = String::with_capacity(head.len() + room + ROOM * 4);
+    out.push_str(&head);
+    out.push_str(r#","data":["#);
+    for (index, vector) in vectors.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write(vector, index, &mut out);
+    }
+    out.push_str(r#"],"usage":"#);
+    out.push_str(&usage::of_input(spent));
+    out.push('}');
+    out.into()
+}
+
+/// The text of a vector.
+fn numbers(vector: &Value) -> &str {
+    text(vector, "embedding").unwrap_or_default()
+}
+
+/// Appends a vector. Its numbers may be the text that they came as, which begins with a bracket.
+fn write(vector: Value, index: usize, out: &mut String) {
+    let mut vector = match vector {
+        Value::Object(vector) => vector,
+        other => return out.push_str(&other.to_string()),
+    };
+    vector.insert("object".into(), "embedding".into());
+    vector.entry("index").or_insert_with(|| index.into());
+    match vector.shift_remove("embedding") {
+        Some(Value::String(numbers)) if numbers.starts_with('[') => {
+            out.push_str(&sse::with(&Value::Object(vector), "embedding", &numbers));
+        }
+        embedding => {
+            vector.extend(embedding.map(|embedding| ("embedding".to_owned(), embedding)));
+            out.push_str(&Value::Object(vector).to_string());
         }
     }
-    sse::with(&Value::Object(answer), "usage", &usage::of_input(spent)).into()
 }
 
 #[cfg(test)]
@@ -93,5 +132,24 @@ mod tests {
             assert_eq!(status(bad.clone()), Some(400), "{bad}");
         }
         assert_eq!(status(json!(vec!["a"; MAX_INPUTS + 1])), Some(422));
+    }
+    #[test]
+    fn vectors_are_written_as_they_came() {
+        let stamp = Stamp { id: "gen-1".into(), created: 5, model: "a/b".into(), provider: "P".into() };
+        let usage = UsageOut::new(crate::gateway::Tokens::default(), crate::base::Usd::ZERO, &[]);
+        let answer = json!({"object":"x","model":"up","usage":{"n":1},"meta":{"a":{}},"data":[{"embedding":"[0.10, -1e-7]"},
+            {"index":1,"embedding":"AACAPw=="},{"index":2,"embedding":[0.5]}]});
+        let out = whole(answer.as_object().cloned().unwrap_or_default(), &stamp, &usage);
+        let out = String::from_utf8_lossy(&out).into_owned();
+        assert!(out.contains(r#""embedding":[0.10, -1e-7]}"#), "{out}");
+        let told: Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(
+            told["data"],
+            json!([{"object":"embedding","index":0,"embedding":[0.1,-1e-7]},
+                {"object":"embedding","index":1,"embedding":"AACAPw=="},
+                {"object":"embedding","index":2,"embedding":[0.5]}])
+        );
+        assert_eq!((&told["object"], &told["model"], &told["id"]), (&json!("list"), &json!("a/b"), &json!("gen-1")));
+        assert!(told.get("created").is_none() && told["usage"]["cost"].is_number(), "{out}");
     }
 }

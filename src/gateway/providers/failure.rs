@@ -100,9 +100,9 @@ impl Failure {
         }
     }
 
-    /// The request itself was refused: other endpoints of the same model would say the same.
+    /// It comes of the request itself: other endpoints of the same model would say the same, and bill for what is too long.
     pub(crate) fn is_about_the_request(&self) -> bool {
-        matches!(self.fault, Fault::Status(400 | 413 | 422) | Fault::Untranslatable)
+        matches!(self.fault, Fault::Status(400 | 413 | 422) | Fault::Untranslatable | Fault::TooLarge)
     }
 
     /// Whether it is about the account that was used, and says nothing of the endpoint.
@@ -127,7 +127,9 @@ impl Failure {
             _ => (502, "provider_unavailable"),
         };
         let raw = if self.raw.is_empty() { &self.message } else { &self.raw };
-        ApiError::upstream(status, kind, provider, raw, self.wait)
+        let error = ApiError::upstream(status, kind, provider, raw, self.wait);
+        // The same request would have the same answer, and be billed again.
+        if self.fault == Fault::TooLarge { error.without_retry() } else { error }
     }
 }
 
@@ -176,6 +178,15 @@ mod tests {
             assert_eq!(told(upstream), ours, "{upstream}");
         }
         assert_eq!(Failure::new(Fault::Unreachable, "refused").to_error("P").status(), 502);
+    }
+
+    #[test]
+    fn an_answer_that_is_too_long_is_no_outage_and_not_asked_for_again() {
+        let failure = Failure::new(Fault::TooLarge, "the provider's answer is too long");
+        assert!(!failure.is_outage() && failure.is_about_the_request());
+        let error = failure.to_error("P");
+        assert_eq!((error.status(), error.is_final()), (502, true));
+        assert!(!Failure::new(Fault::BadAnswer, "no JSON").to_error("P").is_final());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Any server with the chat completions API of OpenAI.
 
 mod messages;
+mod vectors;
 
 use std::sync::Arc;
 
@@ -17,8 +18,10 @@ use crate::gateway::hops;
 use crate::gateway::wire::{check_depth, usual_time, whole_to_chunk};
 use crate::routing::Candidate;
 
-/// Bytes of an answer in one piece, and of an error.
+/// Bytes of an answer in one piece, of one with vectors, and of an error. As many vectors as a call may ask for, of 3,072
+/// numbers with up to 22 digits each, are 132 MiB; what is refused here has been billed by the provider.
 const MAX_WHOLE: usize = 32 * 1_024 * 1_024;
+const MAX_VECTORS: usize = 160 * 1_024 * 1_024;
 const MAX_ERROR: usize = 64 * 1_024;
 /// Searches that providers do and charge for.
 const UNPRICED: [&str; 2] = ["search_parameters", "web_search_options"];
@@ -40,7 +43,10 @@ pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply
     };
     let response = send(line, offer, path, headers, body, key.as_deref()).await?;
     if question.task != Task::Answer {
-        let answer = read_whole(line, response, key.as_deref()).await?;
+        let answer = match question.task {
+            Task::Embed => read_up_to(MAX_VECTORS, vectors::read, line, response, key.as_deref()).await?,
+            Task::Answer | Task::Rerank => read_whole(line, response, key.as_deref()).await?,
+        };
         let list = if question.task == Task::Embed { "data" } else { "results" };
         if answer.get(list).and_then(Value::as_array).is_none_or(Vec::is_empty) {
             return Err(Failure::new(Fault::BadAnswer, format!("the provider's answer has no {list}")));
@@ -151,12 +157,22 @@ pub(super) async fn read_whole(
     response: reqwest::Response,
     key: Option<&Secret<String>>,
 ) -> Result<Map<String, Value>, Failure> {
-    let bytes = read_within(line, response).await?;
+    read_up_to(MAX_WHOLE, |bytes| serde_json::from_slice(bytes).ok(), line, response, key).await
+}
+
+async fn read_up_to(
+    longest: usize,
+    read: fn(&[u8]) -> Option<Map<String, Value>>,
+    line: Line<'_>,
+    response: reqwest::Response,
+    key: Option<&Secret<String>>,
+) -> Result<Map<String, Value>, Failure> {
+    let bytes = read_within(longest, line, response).await?;
     let nonsense = || Failure::new(Fault::BadAnswer, "the provider's answer is no JSON object");
     if !check_depth(&bytes) {
         return Err(nonsense());
     }
-    let Ok(Value::Object(answer)) = serde_json::from_slice(&bytes) else { return Err(nonsense()) };
+    let answer = read(&bytes).ok_or_else(nonsense)?;
     if let Some(error) = answer.get("error").filter(|error| !error.is_null()) {
         return Err(Failure::from_error(error, key));
     }
@@ -164,9 +180,9 @@ pub(super) async fn read_whole(
 }
 
 /// Each piece must come in time, the first one by the first-byte limit.
-async fn read_within(line: Line<'_>, mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
+async fn read_within(longest: usize, line: Line<'_>, mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {
     let expected = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(4_096);
-    let mut out = Vec::with_capacity(expected.min(MAX_WHOLE));
+    let mut out = Vec::with_capacity(expected.min(longest));
     let mut until = line.first_byte;
     loop {
         match timeout_at(until, response.chunk()).await {
@@ -174,7 +190,7 @@ async fn read_within(line: Line<'_>, mut response: reqwest::Response) -> Result<
             Ok(Err(_)) => return Err(Failure::new(Fault::Truncated, "the provider broke the connection")),
             Ok(Ok(None)) => return Ok(out),
             Ok(Ok(Some(piece))) => {
-                if out.len() + piece.len() > MAX_WHOLE {
+                if out.len() + piece.len() > longest {
                     return Err(Failure::new(Fault::TooLarge, "the provider's answer is too long"));
                 }
                 out.extend_from_slice(&piece);
