@@ -117,6 +117,8 @@ fn privacy_and_parameters_leave_out_who_does_not_comply() {
     assert_eq!(route(json!({"data_collection":"deny","sort":"price"}), json!({})), ["two", "three"]);
     assert_eq!(route(json!({"zdr":true,"sort":"price"}), json!({})), ["one", "three"]);
     assert_eq!(route(json!({"require_parameters":true}), json!({"messages":[],"top_k":3})), ["three"]);
+    let marked = json!({"messages":[],"top_k":3,"cache_control":{"type":"ephemeral"}});
+    assert_eq!(route(json!({"require_parameters":true}), marked), ["three"], "a mark is no condition");
 }
 
 #[test]

@@ -27,6 +27,8 @@ const MAX_ERROR: usize = 64 * 1_024;
 const UNPRICED: [&str; 2] = ["search_parameters", "web_search_options"];
 /// Which class of service is asked for, at another price than that of the catalog; it changes nothing of the answer.
 const TIER: &str = "service_tier";
+/// A mark for a cache that stands for all of the request.
+const MARK: &str = "cache_control";
 
 pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply, Failure> {
     let offer = question.candidate.offer();
@@ -244,6 +246,10 @@ fn body(question: &Question<'_>) -> Vec<u8> {
         if name == TIER && is_ours(question) {
             continue;
         }
+        // A wish of the client where it can be had: others refuse what they do not know.
+        if name == MARK && slug != "openrouter" {
+            continue;
+        }
         // Another router may pass marks for a cache on.
         let mut changed = usual_time(name, value);
         if name == "messages" {
@@ -373,6 +379,9 @@ mod tests {
         let marked = |mark: Value| json!({"messages":[{"role":"user","content":[{"type":"text","text":"hi","cache_control":mark}]}]});
         let long = sent("openrouter", &marked(json!({"type":"ephemeral","ttl":"1h"})), None, false);
         assert_eq!(long["messages"], marked(json!({"type":"ephemeral"}))["messages"]);
+        let whole = json!({"messages":[],"cache_control":{"type":"ephemeral","ttl":"1h"}});
+        assert_eq!(sent("openrouter", &whole, None, false)["cache_control"], json!({"type":"ephemeral"}));
+        assert_eq!(sent("openai", &whole, None, false), json!({"model":"up","messages":[]}), "nobody else knows it");
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn translated(body: &Map<String, Value>) -> Result<Map<String, Value>, ApiError>
     out.insert("messages".into(), Value::Array(messages));
     for (name, value) in body.iter().filter(|(_, value)| !value.is_null()) {
         match name.as_str() {
-            "messages" | "system" | "cache_control" => {}
+            "messages" | "system" | "n" => {}
             "stop_sequences" => drop(out.insert("stop".into(), value.clone())),
             "tools" => drop(out.insert("tools".into(), tools::tools(value)?)),
             "tool_choice" => tools::choice(value, &mut out)?,
@@ -148,7 +148,8 @@ mod tests {
             ],
             "tools":[{"name":"f","description":"d","input_schema":{"type":"object"}}],
             "tool_choice":{"type":"any","disable_parallel_tool_use":true},"stop_sequences":["END"],
-            "metadata":{"user_id":"u1"},"thinking":{"type":"enabled","budget_tokens":2048},"service_tier":"auto","top_k":3
+            "metadata":{"user_id":"u1"},"thinking":{"type":"enabled","budget_tokens":2048},"service_tier":"auto","top_k":3,
+            "cache_control":{"type":"ephemeral"},"n":2
         }))
         .expect("it can be said");
         assert_eq!((request.cap, request.stream, request.kept.words().is_some()), (Some(50), true, true));
@@ -167,7 +168,7 @@ mod tests {
                 ],
                 "tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}],
                 "tool_choice":"required","parallel_tool_calls":false,"stop":["END"],"user":"u1",
-                "reasoning":{"max_tokens":2048},"top_k":3
+                "reasoning":{"max_tokens":2048},"top_k":3,"cache_control":{"type":"ephemeral"}
             })
         );
     }

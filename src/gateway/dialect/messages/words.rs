@@ -6,7 +6,7 @@ use crate::gateway::wire::shorten;
 
 /// Fields that the model is asked with. Everything else speaks to the router, or chooses what runs at the provider at a
 /// price that is not in the catalog.
-const PASSED: [&str; 11] = [
+const PASSED: [&str; 12] = [
     "messages",
     "system",
     "temperature",
@@ -18,6 +18,7 @@ const PASSED: [&str; 11] = [
     "thinking",
     "metadata",
     "output_config",
+    "cache_control",
 ];
 
 /// The request with the model, the length and the way of answering that the router has decided.
@@ -47,12 +48,14 @@ mod tests {
     fn words_pass_and_what_costs_more_does_not() {
         let words = json!({"model":"a/b","max_tokens":9,"stream":false,"provider":{"order":["x"]},"service_tier":"auto",
             "speed":"fast","messages":[{"role":"user","content":[{"type":"text","text":"hi",
-                "cache_control":{"type":"ephemeral","ttl":"1h"}}]}],"thinking":{"type":"adaptive"},"top_k":null});
+                "cache_control":{"type":"ephemeral","ttl":"1h"}}]}],"thinking":{"type":"adaptive"},"top_k":null,
+            "cache_control":{"type":"ephemeral","ttl":"1h"}});
         let words = words.as_object().cloned().unwrap_or_default();
         assert_eq!(
             same_words(&words, "up", 5, true),
             json!({"model":"up","max_tokens":5,"messages":[{"role":"user","content":[{"type":"text","text":"hi",
-                "cache_control":{"type":"ephemeral"}}]}],"thinking":{"type":"adaptive"},"stream":true})
+                "cache_control":{"type":"ephemeral"}}]}],"thinking":{"type":"adaptive"},"stream":true,
+                "cache_control":{"type":"ephemeral"}})
         );
     }
 }

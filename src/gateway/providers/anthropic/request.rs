@@ -50,6 +50,10 @@ pub(super) fn request(question: &Question<'_>) -> Result<Value, Failure> {
     if let Some(schema) = schema.filter(|_| question.sends("response_format")) {
         output_config(&mut out, "format", json!({ "type": "json_schema", "schema": schema }));
     }
+    // One mark for the whole request: the provider puts it where it is worth most.
+    if let Some(mark) = body.get("cache_control").filter(|mark| mark.is_object()) {
+        out.insert("cache_control".into(), mark.clone());
+    }
     if question.stream {
         out.insert("stream".into(), true.into());
     }
@@ -324,7 +328,7 @@ mod tests {
             ],
             "tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}],
             "tool_choice":"required","parallel_tool_calls":false,"stop":"END","temperature":0.5,"user":"u1",
-            "presence_penalty":1
+            "presence_penalty":1,"cache_control":{"type":"ephemeral","ttl":"1h"}
         });
         assert_eq!(
             translated(&body, Some(100)).expect("it can be said"),
@@ -340,7 +344,8 @@ mod tests {
                 ],
                 "temperature":0.5,"stop_sequences":["END"],"metadata":{"user_id":"u1"},
                 "tools":[{"name":"f","input_schema":{"type":"object"},"description":"d"}],
-                "tool_choice":{"type":"any","disable_parallel_tool_use":true},"stream":true
+                "tool_choice":{"type":"any","disable_parallel_tool_use":true},"stream":true,
+                "cache_control":{"type":"ephemeral"}
             })
         );
     }
