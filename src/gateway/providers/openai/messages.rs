@@ -12,16 +12,20 @@ const THOUGHT: &str = "reasoning_content";
 pub(super) fn fitted(slug: &str, model: &str, messages: &Value) -> Option<Value> {
     let messages = messages.as_array()?;
     let signs = slug == "google" && model.contains("gemini-3");
-    let (thinks, unknown) = (slug == "deepseek", unknown(slug));
-    let is_fit = |message: &Value| {
-        let calls = message.get("tool_calls").is_some();
-        !(calls && (signs || thinks)) && unknown.iter().all(|name| message.get(name).is_none())
+    let (thinks, unknown, names) = (slug == "deepseek", unknown(slug), names_developers(slug));
+    let is_developer = |role: Option<&Value>| role.and_then(Value::as_str) == Some("developer");
+    let is_foreign = |message: &Value| {
+        let calls = (signs || thinks) && message.get("tool_calls").is_some();
+        calls || unknown.iter().any(|name| message.get(name).is_some()) || (!names && is_developer(message.get("role")))
     };
-    if messages.iter().all(is_fit) {
+    if !messages.iter().any(is_foreign) {
         return None;
     }
     let mut messages = messages.clone();
     for message in messages.iter_mut().filter_map(Value::as_object_mut) {
+        if !names && is_developer(message.get("role")) {
+            message.insert("role".into(), "system".into());
+        }
         if signs {
             sign(message);
         }
@@ -33,6 +37,11 @@ pub(super) fn fitted(slug: &str, model: &str, messages: &Value) -> Option<Value>
         }
     }
     Some(Value::Array(messages))
+}
+
+/// Whether a provider knows the role that OpenAI has instead of `system`. Others know that one only.
+fn names_developers(slug: &str) -> bool {
+    matches!(slug, "openai" | "openrouter") || slug.starts_with("azure")
 }
 
 /// Where what was thought before may stand, and this provider does not know it. Groq and Mistral refuse a message with any
@@ -120,5 +129,16 @@ mod tests {
         assert_eq!(left("mistral"), Some(json!([{"role":"assistant","content":"y"}])));
         assert_eq!(left("groq"), Some(json!([{"role":"assistant","content":"y","reasoning":"a"}])));
         assert_eq!(left("openrouter"), None);
+    }
+    #[test]
+    fn a_developer_is_the_system_where_nobody_knows_the_role() {
+        let messages = json!([{"role":"developer","content":"be brief"},{"role":"user","content":"x"}]);
+        let wanted = json!([{"role":"system","content":"be brief"},{"role":"user","content":"x"}]);
+        for slug in ["deepseek", "mistral", "my-server"] {
+            assert_eq!(fitted(slug, "up", &messages), Some(wanted.clone()), "{slug}");
+        }
+        for slug in ["openai", "openrouter", "azure", "azure-eu"] {
+            assert_eq!(fitted(slug, "up", &messages), None, "{slug}");
+        }
     }
 }
