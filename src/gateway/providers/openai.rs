@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, VIA};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::failure::{Failure, Fault};
@@ -27,6 +28,9 @@ const MAX_ERROR: usize = 64 * 1_024;
 const UNPRICED: [&str; 2] = ["search_parameters", "web_search_options"];
 /// Which class of service is asked for, at another price than that of the catalog; it changes nothing of the answer.
 const TIER: &str = "service_tier";
+/// Who asks, to the provider, and how many characters of that OpenAI takes. Claude Code's name for somebody is twice as long.
+const USER: &str = "user";
+const MAX_USER: usize = 64;
 /// A mark for a cache that stands for all of the request.
 const MARK: &str = "cache_control";
 
@@ -230,6 +234,12 @@ fn priced(question: &Question<'_>) -> Result<(), Failure> {
     }
 }
 
+/// A name for whoever asks that is not too long, where theirs is: the same for the same one.
+fn short_user(name: &str, value: &Value) -> Option<Value> {
+    let user = value.as_str().filter(|user| name == USER && user.chars().count() > MAX_USER)?;
+    Some(hex::encode(Sha256::digest(user.as_bytes())).into())
+}
+
 /// The client's fields as they came, with ours instead of those that the router decides.
 fn body(question: &Question<'_>) -> Vec<u8> {
     let slug = question.candidate.provider_slug();
@@ -255,6 +265,7 @@ fn body(question: &Question<'_>) -> Vec<u8> {
         if name == "messages" {
             changed = messages::fitted(slug, model, changed.as_ref().unwrap_or(value)).or(changed);
         }
+        let changed = changed.or_else(|| short_user(name, value));
         field(&mut out, name, changed.as_ref().unwrap_or(value));
     }
     let reasoning = question.body.get("reasoning").filter(|_| question.sends("reasoning"));
@@ -280,7 +291,7 @@ fn plain_body(question: &Question<'_>) -> Vec<u8> {
     out.push(b'{');
     field(&mut out, "model", &question.candidate.offer().endpoint.upstream_model);
     for (name, value) in question.fields() {
-        field(&mut out, name, value);
+        field(&mut out, name, short_user(name, value).as_ref().unwrap_or(value));
     }
     out.pop();
     out.push(b'}');
@@ -401,6 +412,16 @@ mod tests {
         };
         let sent: Value = serde_json::from_slice(&body(&question)).expect("valid JSON");
         assert_eq!(sent, json!({"model":"up","messages":[],"temperature":1}), "what the caller sent passes");
+    }
+
+    #[test]
+    fn a_name_of_a_user_that_is_too_long_is_told_by_its_digest() {
+        let told = |user: &str| sent("openai", &json!({"user":user}), None, false)["user"].clone();
+        let (longest, longer) = ("é".repeat(64), "a".repeat(65));
+        assert_eq!(told(&longest), json!(longest));
+        let digest = "635361c48bb9eab14198e76ea8ab7f1a41685d6ad62aa9146d301d4f17eb0ae0";
+        assert_eq!(told(&longer), json!(digest));
+        assert_eq!(short_user("model", &json!(longer)), None);
     }
 
     #[test]
