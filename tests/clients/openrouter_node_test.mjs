@@ -96,6 +96,18 @@ const tests = {
     assert.ok(text && usage.totalTokens > 0);
   },
 
+  async 'a call tells what it came to'() {
+    const appTitle = 'The Tests';
+    const answer = await caller.chat.send({ appTitle, chatRequest: { model, messages } });
+    const { data } = await caller.generations.getGeneration({ id: answer.id });
+    assert.equal(data.id, answer.id);
+    assert.equal(data.model, model);
+    assert.equal(data.appId, null);
+    assert.equal(data.tokensPrompt, answer.usage.promptTokens);
+    assert.equal(data.usage, answer.usage.cost);
+    assert.equal(data.providerResponses[0].status, 200);
+  },
+
   async 'vectors and ranks come in the shape of their document'() {
     const vectors = await caller.embeddings.generate({ requestBody: { model: 'sandbox/embed', input: ['the cat', 'a dog'] } });
     assert.equal(vectors.data.length, 2);

@@ -96,6 +96,14 @@ def a_model_answers_in_parts():
     assert text and usage and usage.total_tokens > 0, (text, usage)
 
 
+def a_call_tells_what_it_came_to():
+    answer = caller.chat.send(model=MODEL, messages=HELLO, x_open_router_title="The Tests")
+    data = caller.generations.get_generation(id=answer.id).data
+    assert data.id == answer.id and data.model == MODEL and data.app_id is None, data
+    assert data.tokens_prompt == answer.usage.prompt_tokens and data.total_cost > 0, data
+    assert data.provider_responses[0].status == 200, data
+
+
 def members_and_activity_are_told():
     members = manager.organization.list_members()
     found = members.result if hasattr(members, "result") else members
@@ -135,6 +143,7 @@ sys.exit(
             models_are_listed,
             a_model_answers_whole,
             a_model_answers_in_parts,
+            a_call_tells_what_it_came_to,
             members_and_activity_are_told,
             a_code_becomes_a_key,
         ]

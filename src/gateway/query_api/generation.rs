@@ -40,11 +40,19 @@ pub struct GenerationInfo {
     pub workspace_id: String,
     /// Always `global`.
     pub data_region: &'static str,
-    pub app_id: Option<String>,
+    /// Always `null`: apps have names here and no numbers.
+    pub app_id: Option<i64>,
+    /// What the call said that it comes from.
+    pub app_name: Option<String>,
     pub origin: String,
     pub http_referer: Option<String>,
     pub user_agent: Option<String>,
+    /// Always `null`: who asks, to the provider, is not kept.
+    pub external_user: Option<String>,
     pub api_type: &'static str,
+    /// Always `null`, like `service_tier`: there is one way to a provider and one class of service.
+    pub router: Option<String>,
+    pub service_tier: Option<String>,
     /// `success`, `failed`, `rejected` or `abandoned`.
     pub status: String,
     pub streamed: bool,
@@ -58,10 +66,20 @@ pub struct GenerationInfo {
     pub native_tokens_completion: i64,
     pub native_tokens_reasoning: i64,
     pub native_tokens_cached: i64,
+    /// Always `null`, like every other number of images, sounds and searches: the bill of a call tells those that have a price.
+    pub native_tokens_completion_images: Option<i64>,
+    pub num_media_prompt: Option<i64>,
+    pub num_media_completion: Option<i64>,
+    pub num_input_audio_prompt: Option<i64>,
+    pub num_search_results: Option<i64>,
+    pub num_fetches: Option<i64>,
+    pub web_search_engine: Option<String>,
     /// Who counted the tokens: `upstream`, `here` or `nobody`.
     pub tokens_counted_by: String,
     /// To the first token.
     pub latency: Option<i32>,
+    /// Always `null`: nothing is moderated here.
+    pub moderation_latency: Option<i32>,
     /// From the first token to the end.
     pub generation_time: Option<i32>,
     /// What the organization paid.
@@ -178,7 +196,19 @@ impl From<Detail> for GenerationInfo {
             created_at: detail.created_at,
             model: if detail.model.is_empty() { detail.model_asked } else { detail.model },
             provider_name: some(detail.provider),
-            app_id: some(detail.app),
+            app_id: None,
+            app_name: some(detail.app),
+            external_user: None,
+            router: None,
+            service_tier: None,
+            native_tokens_completion_images: None,
+            num_media_prompt: None,
+            num_media_completion: None,
+            num_input_audio_prompt: None,
+            num_search_results: None,
+            num_fetches: None,
+            web_search_engine: None,
+            moderation_latency: None,
             origin: detail.referer.clone(),
             http_referer: some(detail.referer),
             user_agent: some(detail.user_agent),
