@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
-use super::generation::{ProviderResponse, visible};
+use super::generation::visible;
 use super::{GenerationQuery, QueryApi};
 use crate::activity::Detail;
 use crate::base::ids::CallId;
+use crate::gateway::Attempt;
 use crate::gateway::error::ApiError;
 use crate::keys::Caller;
 use crate::keys::management::extract::AnyCaller;
@@ -19,6 +20,9 @@ use crate::orgs::{self, Permission};
 use crate::privacy::{self, MAX_TEXT, Seen};
 use crate::vault::{Vault, VaultError};
 use crate::web::api::{ErrorBody, answered, private, to_bytes};
+
+/// How a try is noted that took too long.
+const SLOW: [&str; 3] = ["in time", "stopped answering", "took too long"];
 
 /// The answer of `GET /generation/content`.
 #[derive(Serialize, ToSchema)]
@@ -66,8 +70,8 @@ pub struct Failure {
 /// One try that failed.
 #[derive(Serialize, ToSchema)]
 pub struct FailedTry {
-    /// The provider's HTTP status; `null` where it did not answer.
-    pub code: Option<u16>,
+    /// The provider's HTTP status where that is one of an error, else 504 where it took too long, and 502.
+    pub code: u16,
     pub message: String,
     pub provider_name: Option<String>,
     /// Always `null`.
@@ -91,20 +95,26 @@ impl Content {
 impl Failure {
     fn of(detail: &Detail) -> Failure {
         let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        let mut tries: Vec<ProviderResponse> = serde_json::from_value(detail.attempts.clone()).unwrap_or_default();
+        let mut tries: Vec<Attempt> = serde_json::from_value(detail.attempts.clone()).unwrap_or_default();
         tries.pop();
-        let failed = tries.into_iter().map(|one| FailedTry {
-            code: one.status,
-            message: one.status.map_or("It did not answer.".to_owned(), |status| format!("It answered {status}.")),
-            provider_name: some(&one.provider_name),
-            raw: None,
-        });
         Failure {
             status: detail.http_status,
             message: some(&detail.error),
             provider_name: some(&detail.provider),
             raw: None,
-            previous_errors: failed.collect(),
+            previous_errors: tries.iter().map(FailedTry::of).collect(),
+        }
+    }
+}
+
+impl FailedTry {
+    fn of(one: &Attempt) -> FailedTry {
+        let took_too_long = SLOW.iter().any(|words| one.error.contains(words));
+        FailedTry {
+            code: one.status.filter(|status| *status >= 400).unwrap_or(if took_too_long { 504 } else { 502 }),
+            message: one.status.map_or("It did not answer.".to_owned(), |status| format!("It answered {status}.")),
+            provider_name: Some(one.provider.clone()).filter(|name| !name.is_empty()),
+            raw: None,
         }
     }
 }
@@ -300,6 +310,26 @@ mod tests {
         assert_eq!(output("data: {\"choices\":[{\"index\":0,\"text\":\"Hello\"}]}\n\n"), plain("Hello"));
         assert_eq!(output(r#"{"choices":[{"index":0,"mess"#), plain(r#"{"choices":[{"index":0,"mess"#), "what was cut");
         assert_eq!(output(r#"{"data":[{"embedding":[1]}]}"#), Output::default());
+    }
+
+    #[test]
+    fn a_try_that_failed_has_a_number_in_any_case() {
+        let code = |status: Option<u16>, error: &str| {
+            let one = json!({"provider":"p","model":"m","status":status,"error":error,"duration_ms":5});
+            let one: Attempt = serde_json::from_value(one).expect("a try");
+            FailedTry::of(&one).code
+        };
+        assert_eq!(code(Some(429), "the provider answered 429"), 429);
+        for words in [
+            "the provider did not answer in time",
+            "the provider could not be reached in time",
+            "the provider stopped answering",
+            "the call took too long",
+        ] {
+            assert_eq!(code(None, words), 504, "{words}");
+        }
+        assert_eq!(code(None, "the provider could not be reached"), 502);
+        assert_eq!(code(Some(200), "the provider's answer is no JSON object"), 502, "200 is no error");
     }
 
     #[test]
