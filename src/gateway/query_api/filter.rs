@@ -81,6 +81,9 @@ pub struct ModelQuery {
     /// Unix seconds, from which ages are counted.
     #[serde(skip)]
     pub now: i64,
+    /// Where it was asked, and the next page is; empty for the list of all.
+    #[serde(skip)]
+    pub path: String,
 }
 
 /// The question of a request.
@@ -92,7 +95,8 @@ impl FromRequest for Wanted {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let now = request.app_data::<web::Data<App>>().map_or(0, |app| app.clock.now().timestamp());
-        ready(wanted(request.query_string(), now).map(Wanted))
+        let query = wanted(request.query_string(), now);
+        ready(query.map(|query| Wanted(ModelQuery { path: request.path().to_owned(), ..query })))
     }
 }
 

@@ -183,7 +183,8 @@ pub fn page(lines: &[Line], query: &ModelQuery, seen: &Seen) -> Result<Bytes, Ap
 
 fn next(query: &ModelQuery, limit: usize, offset: usize) -> String {
     let query = ModelQuery { limit: Some(limit), offset: Some(offset), ..query.clone() };
-    format!("/api/v1/models?{}", serde_urlencoded::to_string(query).unwrap_or_default())
+    let path = if query.path.is_empty() { "/api/v1/models" } else { &query.path };
+    format!("{path}?{}", serde_urlencoded::to_string(&query).unwrap_or_default())
 }
 
 fn body<'a>(models: impl Iterator<Item = &'a [u8]>, total: usize, next: Option<String>) -> Bytes {

@@ -54,6 +54,10 @@ async fn models_are_found_by_what_they_take_give_and_cost() {
     assert_eq!(ids(&list(&farebox, next).await).len(), 2, "{next}");
     let embeddings = list(&farebox, "/api/v1/embeddings/models").await;
     assert_eq!(ids(&embeddings), ["sandbox/embed", "lab/vectors"]);
+    let page = list(&farebox, "/api/v1/embeddings/models?limit=1").await;
+    let next = page["links"]["next"].as_str().expect("a next page");
+    assert!(next.starts_with("/api/v1/embeddings/models?"), "{next}");
+    assert_eq!(ids(&list(&farebox, next).await), ["lab/vectors"], "{next}");
     let count = list(&farebox, "/api/v1/models/count").await;
     assert_eq!(count["data"]["count"], list(&farebox, "/api/v1/models").await["total_count"]);
     for bad in [
@@ -76,6 +80,8 @@ async fn models_are_found_by_what_they_take_give_and_cost() {
     let zdr = list(&farebox, "/api/v1/endpoints/zdr").await;
     let tags: Vec<_> = zdr["data"].as_array().expect("a list").iter().map(|one| one["tag"].as_str()).collect();
     assert!(tags.contains(&Some("claude")) && tags.contains(&Some("sandbox")), "{zdr}");
+    let page = farebox.get(&key, "/api/v1/models/user?limit=1").await;
+    assert_eq!(page["links"]["next"], "/api/v1/models/user?limit=1&offset=1");
     let own = farebox.get(&key, "/api/v1/models/user").await;
     assert_eq!(ids(&own).len(), ids(&list(&farebox, "/api/v1/models").await).len());
 }
