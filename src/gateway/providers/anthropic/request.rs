@@ -156,8 +156,11 @@ fn assistant(message: &Value) -> Result<Vec<Value>, Failure> {
         }
         thinking.push_str(text("text").unwrap_or_default());
         if let Some(signature) = text("signature") {
-            blocks
-                .push(json!({ "type": "thinking", "thinking": std::mem::take(&mut thinking), "signature": signature }));
+            let thinking = std::mem::take(&mut thinking);
+            // What another model thought is not signed, and refused.
+            if !signature.is_empty() {
+                blocks.push(json!({ "type": "thinking", "thinking": thinking, "signature": signature }));
+            }
         }
     }
     blocks.extend(content(message.get("content"))?);
@@ -408,6 +411,15 @@ mod tests {
         let sent = translated(&body, None).expect("it can be said");
         let blocks = json!([{"type":"thinking","thinking":"ab","signature":"s"},{"type":"redacted_thinking","data":"d"},
             {"type":"text","text":"y"}]);
+        assert_eq!(sent["messages"][1]["content"], blocks);
+    }
+
+    #[test]
+    fn what_another_model_thought_stays_behind() {
+        let body = json!({"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"y","reasoning_details":[
+            {"type":"reasoning.text","text":"a","signature":""},{"type":"reasoning.text","text":"b","signature":"s"}]}]});
+        let sent = translated(&body, None).expect("it can be said");
+        let blocks = json!([{"type":"thinking","thinking":"b","signature":"s"},{"type":"text","text":"y"}]);
         assert_eq!(sent["messages"][1]["content"], blocks);
     }
 
