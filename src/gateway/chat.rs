@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::call::Terms;
@@ -13,7 +15,7 @@ use super::count::count_prompt;
 use super::defaults::{InstanceDefaults, fill_in};
 use super::dialect::Protocol;
 use super::error::ApiError;
-use super::estimate::{Estimate, PromptBound, bounds, budget, estimate, length, prompt_bound};
+use super::estimate::{Estimate, PromptBound, bound_of_both, bounds, budget, estimate, length};
 use super::figures;
 use super::forward::{self, Answer, Deps, Job, Step, Timeouts};
 use super::providers::UpstreamKeys;
@@ -33,6 +35,11 @@ use crate::presets::Memory;
 use crate::privacy::Texts;
 use crate::routing::{Asked, Candidate, Conversation, Conversations, Health, Policy, candidates, model_of};
 use crate::traces::{Context, Tracer};
+
+/// Prompts that are counted at once without a call: nobody pays for it, and a long one keeps a core busy for seconds.
+const MAX_COUNTING: usize = 2;
+/// How long one waits for that.
+const COUNTING_WAIT: Duration = Duration::from_secs(10);
 
 /// What a gateway is made of.
 pub struct GatewayParts {
@@ -72,6 +79,8 @@ struct Inner {
     defaults: InstanceDefaults,
     clock: Clock,
     deps: Arc<Deps>,
+    /// Room for counting without a call.
+    counting: Semaphore,
 }
 
 /// What the request's headers say about the client.
@@ -115,6 +124,7 @@ impl Gateway {
             defaults: parts.defaults,
             clock: parts.clock,
             deps: Arc::new(deps),
+            counting: Semaphore::new(MAX_COUNTING),
         }))
     }
 
@@ -161,7 +171,7 @@ impl Gateway {
     /// Counts the tokens of a request for a message, which asks nobody and costs nothing.
     ///
     /// # Errors
-    /// Those of the request itself, 429 beyond the key's pace, 503 while that cannot be told.
+    /// Those of the request itself, 429 beyond the key's pace, 503 while that cannot be told or too many are counted.
     pub async fn count(&self, caller: &Caller, body: &[u8]) -> Result<u64, ApiError> {
         let request = Protocol::Messages.read(body)?;
         let catalog = self.catalog();
@@ -173,6 +183,8 @@ impl Gateway {
             Some(name) => return Err(ApiError::model_not_found(name)),
         }
         self.begin(caller).await?;
+        let room = timeout(COUNTING_WAIT, self.0.counting.acquire()).await;
+        let Ok(Ok(_room)) = room else { return Err(ApiError::unavailable()) };
         Ok(count_prompt(&self.0.deps.handle, &request.body).await)
     }
 
@@ -230,7 +242,7 @@ impl Gateway {
         let routing = Instant::now();
         let (found, conversation) = self.route(caller, request, &policy)?;
         spans::step(trace, "route", routing);
-        let prompt = prompt_bound(&request.body);
+        let prompt = bound_of_both(&request.body, request.kept.words());
         let bound = estimate(&found, prompt, request.cap, request.choices)
             .ok_or_else(|| ApiError::unprocessable("The request is larger than any model can take."))?;
         // A call that the allowance covers is made without any credits; with credits its fee is held all the same, for

@@ -1,5 +1,7 @@
 //! The upper bound of a call's price, before it is made. Pure.
 
+mod parts;
+
 use serde_json::{Map, Value};
 
 use crate::base::Usd;
@@ -7,20 +9,13 @@ use crate::catalog::{Bounds, Offer, affordable_completion, upper_bound};
 use crate::gateway::count::DOCUMENTS_PER_UNIT;
 use crate::ledger::{Byok, Granted};
 use crate::routing::{Candidate, Fee};
+use parts::{PER_IMAGE, add_part, text_bytes};
 
 /// An answer shorter than this is not worth a call.
 const SMALL_ANSWER: u64 = 16;
 /// Tokens that a provider may add around a message, and around a whole prompt.
 const PER_MESSAGE: u64 = 16;
 const PER_PROMPT: u64 = 64;
-/// An image, whatever its size, where the catalog does not say how many tokens one comes to at most. Most current models
-/// split one into fewer.
-const PER_IMAGE: u64 = 6_000;
-/// Base64 bytes of audio or of a film for one token: a second of speech is more bytes than tokens by far.
-const MEDIA_BYTES_PER_TOKEN: u64 = 16;
-/// The same of a file. A page of text that is packed well has some three thousand bytes and about as many tokens, a scanned one
-/// twenty times the bytes and no more tokens.
-const FILE_BYTES_PER_TOKEN: u64 = 2;
 
 /// A document is cut into pieces of so many tokens where they are counted as documents, the question included.
 const PIECE_OF_DOCUMENT: u64 = 500;
@@ -42,6 +37,21 @@ pub(super) struct PromptBound {
     pub elsewhere: bool,
     /// Units that a provider may count for ranking; none is as good as one.
     pub units: u64,
+}
+
+impl PromptBound {
+    /// What covers both.
+    fn or(self, other: PromptBound) -> PromptBound {
+        PromptBound {
+            tokens: self.tokens.max(other.tokens),
+            images: self.images.max(other.images),
+            audio: self.audio.max(other.audio),
+            spoken: self.spoken || other.spoken,
+            texts: self.texts.max(other.texts),
+            elsewhere: self.elsewhere || other.elsewhere,
+            units: self.units.max(other.units),
+        }
+    }
 }
 
 /// What to hold.
@@ -95,6 +105,18 @@ pub(super) fn prompt_bound(body: &Map<String, Value>) -> PromptBound {
     bound
 }
 
+/// Bounds a prompt that some providers get in the client's own words: what a translation leaves out is read, and paid, too.
+pub(super) fn bound_of_both(body: &Map<String, Value>, words: Option<&Map<String, Value>>) -> PromptBound {
+    let bound = prompt_bound(body);
+    let Some(words) = words else { return bound };
+    let mut own = prompt_bound(words);
+    match words.get("system") {
+        Some(Value::Array(parts)) => parts.iter().for_each(|part| add_part(part, &mut own)),
+        system => own.tokens += system.map_or(0, text_bytes),
+    }
+    bound.or(own)
+}
+
 /// What vectors are made of: a text, tokens, or several of either or of lists of parts.
 fn add_input(input: &Value, bound: &mut PromptBound) {
     let tokens = |list: &[Value]| list.iter().all(Value::is_number).then(|| length_of(list));
@@ -138,53 +160,6 @@ fn add_documents(query: Option<&Value>, documents: &[Value], bound: &mut PromptB
 
 fn length_of(list: &[Value]) -> u64 {
     u64::try_from(list.len()).unwrap_or(u64::MAX)
-}
-
-fn add_part(part: &Value, bound: &mut PromptBound) {
-    match part.get("type").and_then(Value::as_str).unwrap_or("text") {
-        kind if kind.contains("image") => {
-            bound.images += 1;
-        }
-        "input_audio" | "audio" => bound.audio += PER_IMAGE + text_bytes(part) / MEDIA_BYTES_PER_TOKEN,
-        kind @ ("file" | "input_file" | "video" | "video_url" | "document") => {
-            let a_token = match part.get("source").and_then(|source| source.get("type")).and_then(Value::as_str) {
-                Some("text" | "content") => 1,
-                _ if kind.contains("video") => MEDIA_BYTES_PER_TOKEN,
-                _ => FILE_BYTES_PER_TOKEN,
-            };
-            bound.tokens += PER_IMAGE + text_bytes(part) / a_token;
-            // What is there as a text may well have addresses in it.
-            bound.elsewhere |= a_token > 1 && is_elsewhere(part);
-        }
-        _ => bound.tokens += text_bytes(part),
-    }
-}
-
-/// Whether a file is an address or a number that only the provider can look up.
-fn is_elsewhere(part: &Value) -> bool {
-    part.as_object().into_iter().flatten().any(|(name, value)| match value {
-        Value::String(_) if name == "file_id" => true,
-        Value::String(text) => {
-            (name.contains("url") || name.contains("data")) && !text.starts_with("data:") && text.contains("://")
-        }
-        Value::Object(_) => is_elsewhere(value),
-        _ => false,
-    })
-}
-
-/// Bytes of all strings and names in a value, and a few for each mark between them.
-fn text_bytes(value: &Value) -> u64 {
-    const MARKS: u64 = 4;
-    let length = |text: &str| u64::try_from(text.len()).unwrap_or(u64::MAX);
-    match value {
-        Value::Null | Value::Bool(_) => MARKS,
-        Value::Number(_) => 24,
-        Value::String(text) => length(text) + MARKS,
-        Value::Array(items) => items.iter().map(text_bytes).sum::<u64>() + MARKS,
-        Value::Object(fields) => {
-            fields.iter().map(|(name, value)| length(name) + MARKS + text_bytes(value)).sum::<u64>() + MARKS
-        }
-    }
 }
 
 /// What a call can consume at one endpoint. Neither part can exceed what the endpoint takes and gives.
@@ -288,29 +263,20 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_file_that_only_the_provider_sees_may_fill_the_context() {
-        let offer = offer("a/b", "one", "1", "2");
-        let of = |part: Value| prompt_bound(&body(json!({"messages":[{"role":"user","content":[part]}]})));
-        let tokens = |part: Value| bounds(of(part), &offer, None, 1).prompt_tokens;
-        for part in [
-            json!({"type":"file","file":{"file_data":"https://x.example/big.pdf"}}),
-            json!({"type":"file","file":{"file_id":"file-1"}}),
-            json!({"type":"video_url","video_url":{"url":"https://x.example/film.mp4"}}),
-            json!({"type":"document","source":{"type":"url","url":"https://x.example/big.pdf"}}),
+    fn a_hold_covers_the_words_that_are_sent_and_their_translation() {
+        let translated = body(json!({"messages":[{"role":"user","content":"x"}]}));
+        let long = "x".repeat(30_000);
+        for words in [
+            json!({"messages":[{"role":"user","content":[{"type":"document","context":long,
+                "source":{"type":"text","media_type":"text/plain","data":"."}}]}]}),
+            json!({"messages":[],"system":long}),
+            json!({"messages":[],"system":[{"type":"text","text":long}]}),
+            json!({"messages":[],"tools":[{"name":"f","input_examples":[{"a":long}]}]}),
         ] {
-            assert_eq!(tokens(part.clone()), 100_000, "{part}");
+            assert!(bound_of_both(&translated, Some(&body(words.clone()))).tokens > 30_000);
         }
-        let page = format!("data:application/pdf;base64,{}", "A".repeat(4_000));
-        let page = tokens(json!({"type":"file","file":{"filename":"a.pdf","file_data":page}}));
-        assert!((8_000..9_000).contains(&page), "{page}");
-        let text = tokens(
-            json!({"type":"document","source":{"type":"text","media_type":"text/plain","data":"x".repeat(9_000)}}),
-        );
-        assert!(text >= 15_000, "a text is a text: {text}");
-        let linked = "see https://x.example/ for more";
-        let linked =
-            tokens(json!({"type":"document","source":{"type":"text","media_type":"text/plain","data":linked}}));
-        assert!(linked < 7_000, "and an address in it is one: {linked}");
+        assert_eq!(bound_of_both(&translated, None), prompt_bound(&translated));
+        assert_eq!(bound_of_both(&translated, Some(&translated)), prompt_bound(&translated));
     }
 
     #[test]

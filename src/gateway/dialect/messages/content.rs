@@ -70,7 +70,7 @@ pub(super) fn user(turn: &Value, place: &str, out: &mut Vec<Value>) -> Result<()
         if text(block, "type") == Some("tool_result") {
             out.push(result(block, &place, &mut parts)?);
         } else {
-            parts.push(part(block, &place)?);
+            add_parts(block, &place, &mut parts)?;
         }
     }
     if !parts.is_empty() {
@@ -90,7 +90,7 @@ fn result(block: &Value, place: &str, parts: &mut Vec<Value>) -> Result<Value, A
             for (at, block) in blocks.iter().enumerate() {
                 match text(block, "text") {
                     Some(words) => said.push(words.to_owned()),
-                    None => parts.push(part(block, &format!("{place}.content.{at}"))?),
+                    None => add_parts(block, &format!("{place}.content.{at}"), parts)?,
                 }
             }
             said.join("\n")
@@ -135,26 +135,49 @@ pub(super) fn assistant(turn: &Value, place: &str, out: &mut Vec<Value>) -> Resu
     Ok(())
 }
 
-fn part(block: &Value, place: &str) -> Result<Value, ApiError> {
+fn add_parts(block: &Value, place: &str, out: &mut Vec<Value>) -> Result<(), ApiError> {
     let source = block.get("source").unwrap_or(&Value::Null);
     let part = match text(block, "type") {
         Some("text") if text(block, "text").is_some() => text_part(block),
         Some("image") => json!({ "type": "image_url", "image_url": { "url": address(source, place)? } }),
-        Some("document") => match text(source, "type") {
-            Some("text") => json!({ "type": "text", "text": text(source, "data").unwrap_or_default() }),
-            Some("content") => json!({ "type": "text", "text": words(source.get("content")) }),
-            _ => {
-                let name = text(block, "title").unwrap_or("document.pdf");
-                json!({ "type": "file", "file": { "filename": name, "file_data": address(source, place)? } })
-            }
-        },
+        Some("document") => return document(block, source, place, out),
         Some("search_result") => {
-            let title = text(block, "title").unwrap_or_default();
-            json!({ "type": "text", "text": format!("{title}\n{}", words(block.get("content"))) })
+            let head = ["title", "source"].into_iter().filter_map(|name| text(block, name));
+            let said = words(block.get("content"));
+            json!({ "type": "text", "text": head.chain([said.as_str()]).collect::<Vec<_>>().join("\n") })
         }
         _ => return Err(unknown(place)),
     };
-    Ok(cached(part, block))
+    out.push(cached(part, block));
+    Ok(())
+}
+
+/// A document with what is told about it, which a model reads before it.
+fn document(block: &Value, source: &Value, place: &str, out: &mut Vec<Value>) -> Result<(), ApiError> {
+    let head: Vec<&str> = ["title", "context"].into_iter().filter_map(|name| text(block, name)).collect();
+    let with = |said: &str| {
+        let all: Vec<&str> = head.iter().copied().chain([said]).collect();
+        cached(json!({ "type": "text", "text": all.join("\n") }), block)
+    };
+    match text(source, "type") {
+        Some("text") => out.push(with(text(source, "data").unwrap_or_default())),
+        Some("content") => {
+            out.push(with(&words(source.get("content"))));
+            let blocks = source.get("content").and_then(Value::as_array).into_iter().flatten();
+            for (at, inner) in blocks.enumerate().filter(|(_, inner)| text(inner, "text").is_none()) {
+                add_parts(inner, &format!("{place}.source.content.{at}"), out)?;
+            }
+        }
+        _ => {
+            if let Some(context) = text(block, "context") {
+                out.push(json!({ "type": "text", "text": context }));
+            }
+            let name = text(block, "title").unwrap_or("document.pdf");
+            let file = json!({ "filename": name, "file_data": address(source, place)? });
+            out.push(cached(json!({ "type": "file", "file": file }), block));
+        }
+    }
+    Ok(())
 }
 
 /// The texts of blocks.
@@ -174,5 +197,43 @@ fn address(source: &Value, place: &str) -> Result<String, ApiError> {
         (Some("base64"), Some(kind), Some(data), _) => Ok(format!("data:{kind};base64,{data}")),
         (Some("url"), _, _, Some(url)) => Ok(url.to_owned()),
         _ => Err(ApiError::invalid(format!("{place}.source is neither base64 with media_type and data, nor a url."))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_told_about_a_document_is_lost() {
+        let parts = |block: Value| {
+            let mut parts = Vec::new();
+            add_parts(&block, "messages.0.content.0", &mut parts).expect("it can be said");
+            Value::Array(parts)
+        };
+        let image = json!({"type":"image","source":{"type":"url","url":"https://x.example/a.png"}});
+        assert_eq!(
+            parts(json!({"type":"document","title":"T","context":"C","source":{"type":"text","data":" D"}})),
+            json!([{"type":"text","text":"T\nC\n D"}])
+        );
+        assert_eq!(
+            parts(json!({"type":"document","cache_control":{"type":"ephemeral"},
+                "source":{"type":"content","content":[{"type":"text","text":"a"},image]}})),
+            json!([{"type":"text","text":"a","cache_control":{"type":"ephemeral"}},
+                {"type":"image_url","image_url":{"url":"https://x.example/a.png"}}])
+        );
+        assert_eq!(
+            parts(
+                json!({"type":"document","title":"a.pdf","context":"C","source":{"type":"url","url":"https://x.example/a"}})
+            ),
+            json!([{"type":"text","text":"C"},
+                {"type":"file","file":{"filename":"a.pdf","file_data":"https://x.example/a"}}])
+        );
+        assert_eq!(
+            parts(
+                json!({"type":"search_result","title":"T","source":"https://x.example","content":[{"type":"text","text":"w"}]})
+            ),
+            json!([{"type":"text","text":"T\nhttps://x.example\nw"}])
+        );
     }
 }
