@@ -1,5 +1,6 @@
 //! Asking one endpoint after the other until one answers, and passing its answer on.
 
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::client::{Client, Waited};
@@ -194,7 +195,7 @@ async fn attempt(
         words: job.kept.words(),
     };
     // An answer in one piece is billed in full by everyone once it was asked for, so hanging up would save nothing.
-    let may_cancel = stream && offer.provider.provider.cancel_stops_billing;
+    let may_cancel = stream && offer.provider.provider.cancel_stops_billing && can_be_counted(job, step);
     // Asking takes much room and is over when the answer begins.
     match client.wait(Box::pin(ask(line, &question)), deadline, may_cancel).await {
         Waited::Left => Ok(End::Left),
@@ -216,6 +217,34 @@ async fn attempt(
             }
         },
     }
+}
+
+/// Whether what a provider has produced can be told from what came, so that hanging up leaves nothing unpaid. What a model
+/// thought in silence, and how long a file is to it, only its usage at the end says. An account of the organization's
+/// own pays its provider itself.
+fn can_be_counted(job: &Job, step: &Step) -> bool {
+    let endpoint = &step.candidate.offer().endpoint;
+    let thinks = |name: &String| name == "reasoning" || name == "reasoning_effort";
+    let hidden = endpoint.supported_parameters.iter().any(thinks) && !is_told_not_to_think(&job.body);
+    step.candidate.own().is_some() || !(hidden || holds_a_file(&job.body))
+}
+
+fn is_told_not_to_think(body: &Map<String, Value>) -> bool {
+    let reasoning = body.get("reasoning");
+    let of = |name: &str| reasoning.and_then(|reasoning| reasoning.get(name));
+    let effort = of("effort").or_else(|| body.get("reasoning_effort"));
+    of("enabled") == Some(&Value::Bool(false)) || effort.and_then(Value::as_str) == Some("none")
+}
+
+/// Sound, films and documents: what is no text and no image.
+fn holds_a_file(body: &Map<String, Value>) -> bool {
+    let kind = |part: &Value| {
+        let kind = part.get("type").and_then(Value::as_str).unwrap_or("text");
+        kind != "text" && !kind.contains("image")
+    };
+    let parts =
+        |message: &Value| message.get("content").and_then(Value::as_array).is_some_and(|list| list.iter().any(kind));
+    body.get("messages").and_then(Value::as_array).is_some_and(|messages| messages.iter().any(parts))
 }
 
 struct Until {

@@ -338,6 +338,35 @@ async fn where_cancelling_stops_the_bill_only_what_came_is_billed() {
 }
 
 #[tokio::test]
+async fn what_only_the_usage_tells_is_waited_for_though_cancelling_stops_the_bill() {
+    let acts =
+        || [SSE, HELLO].map(Act::Say).into_iter().chain([Act::Wait(150)]).chain([STOP, USAGE, DONE].map(Act::Say));
+    let thinking = |mut offer: Offer| {
+        offer.endpoint.supported_parameters.push("reasoning".into());
+        offer
+    };
+    let file =
+        json!([{"role":"user","content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,AAAA"}}]}]);
+    let plain = json!([{"role":"user","content":"hi"}]);
+    for (thinks, body, tokens) in [
+        (true, json!({"messages":plain}), 50),
+        (true, json!({"messages":plain,"reasoning":{"effort":"none"}}), 4),
+        (true, json!({"messages":plain,"reasoning":{"enabled":false}}), 4),
+        (false, json!({"messages":plain}), 4),
+        (false, json!({"messages":file}), 50),
+    ] {
+        let world = World::new();
+        let offer = with_cancel(upstream(acts().collect()).await);
+        let mut job = job(true, vec![if thinks { thinking(offer) } else { offer }]);
+        job.body = body.as_object().cloned().unwrap_or_default();
+        leave_after_the_first_piece(start(&world.deps, true, Box::pin(ready(Ok(job))))).await;
+        let ended = world.settled().await;
+        assert!(ended.cancelled);
+        assert_eq!(ended.tokens.completion, tokens, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn draining_has_an_end() {
     let mut world = World::new();
     Arc::get_mut(&mut world.deps).expect("not shared yet").timeouts.idle = Duration::from_secs(4);
