@@ -226,6 +226,11 @@ fn is_ours(question: &Question<'_>) -> bool {
 fn priced(question: &Question<'_>) -> Result<(), Failure> {
     let is_wanted = |name: &&str| question.body.get(*name).is_some_and(|value| !value.is_null());
     match UNPRICED.iter().find(|name| is_ours(question) && is_wanted(name)) {
+        None if is_ours(question) && runs_tools(question.body) => {
+            let why =
+                "Only functions can be tools here: what the provider's own tools cost has no price in the catalog.";
+            Err(Failure::new(Fault::Untranslatable, why))
+        }
         None => Ok(()),
         Some(name) => {
             let why = format!("{name} costs extra at the provider, which has no price in the catalog. Leave it out.");
@@ -238,6 +243,13 @@ fn priced(question: &Question<'_>) -> Result<(), Failure> {
 fn short_user(name: &str, value: &Value) -> Option<Value> {
     let user = value.as_str().filter(|user| name == USER && user.chars().count() > MAX_USER)?;
     Some(hex::encode(Sha256::digest(user.as_bytes())).into())
+}
+
+/// Whether a tool is one that the provider runs itself, like Groq's `browser_search`.
+fn runs_tools(body: &Map<String, Value>) -> bool {
+    let kind = |tool: &Value| !matches!(tool.get("type").and_then(Value::as_str), None | Some("function" | "custom"));
+    let tools = body.get("tools").and_then(Value::as_array);
+    tools.is_some_and(|tools| tools.iter().any(kind)) || body.contains_key("compound_custom")
 }
 
 /// The client's fields as they came, with ours instead of those that the router decides.
@@ -355,6 +367,10 @@ mod tests {
             (json!({"search_parameters":{"mode":"on"}}), true),
             (json!({"web_search_options":{}}), true),
             (json!({"web_search_options":null,"future":1}), false),
+            (json!({"tools":[{"type":"function","function":{"name":"f"}},{"type":"browser_search"}]}), true),
+            (json!({"tools":[{"type":"builtin_function","function":{"name":"$web_search"}}]}), true),
+            (json!({"compound_custom":{"tools":{"enabled_tools":["web_search"]}}}), true),
+            (json!({"tools":[{"function":{"name":"f"}},{"type":"custom","custom":{"name":"g"}}]}), false),
         ] {
             let map = body.as_object().cloned().unwrap_or_default();
             let question = Question {
