@@ -1,6 +1,6 @@
 //! Sweeping: calls whose process died are released, logged as abandoned, and cost nothing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::counter;
 use serde::{Deserialize, Serialize};
@@ -11,10 +11,13 @@ use super::call::{Call, Ended, Status};
 use super::settle::abandoned_row;
 use super::spool::Spool;
 use crate::activity::{self, UsageRow};
+use crate::keys;
 use crate::ledger::{self, ExpiredHold};
 
 /// How often boot lets it run.
 pub const EVERY: Duration = Duration::from_secs(5);
+/// How often it looks for windows of limits that lie ahead of the clock.
+const WINDOWS_EVERY: Duration = Duration::from_mins(5);
 /// Transactions of one sweep; what is left waits for the next.
 const MAX_ROUNDS: u32 = 20;
 /// A sweep that takes longer is given up and tried again.
@@ -60,14 +63,39 @@ pub async fn sweep_once(pool: &PgPool) -> Result<u64, sqlx::Error> {
     Ok(swept)
 }
 
+/// Turns windows of limits back that a clock has set ahead. Returns how many keys and members had one.
+///
+/// # Errors
+/// Database errors only; then nothing was turned.
+pub async fn turn_back(pool: &PgPool) -> Result<u64, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    let turned = ledger::turn_back(&mut tx).await? + keys::turn_pace_back(&mut tx).await?;
+    tx.commit().await?;
+    Ok(turned)
+}
+
+async fn look_at_windows(pool: &PgPool) {
+    match tokio::time::timeout(MAX_WAIT, turn_back(pool)).await {
+        Ok(Ok(0)) => {}
+        Ok(Ok(turned)) => tracing::warn!(turned, "limits were counted ahead of the clock; the clock was wrong once"),
+        Ok(Err(error)) => tracing::warn!(%error, "windows of limits could not be looked at"),
+        Err(_) => tracing::warn!("looking at the windows of limits took too long"),
+    }
+}
+
 /// Sweeps every `every`, as long as the runtime lives. While the spool of this machine holds settlements it waits:
 /// the hold of a call whose end is on disk is not abandoned.
 pub fn start(handle: &Handle, pool: PgPool, spool: Spool, every: Duration) {
     handle.spawn(async move {
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut windows = Instant::now();
         loop {
             ticks.tick().await;
+            if windows <= Instant::now() {
+                look_at_windows(&pool).await;
+                windows = Instant::now() + WINDOWS_EVERY;
+            }
             if !spool.is_empty() {
                 continue;
             }

@@ -59,5 +59,6 @@ pub use revoke::{EnableError, delete, disable, enable};
 pub use rotate::{Grace, MAX_GRACE_HOURS, RotateError, rotate};
 pub use rules::{Models, Network, Networks, PerMinute, RuleError, Rules};
 pub use store::Found;
+pub use store::turn_back as turn_pace_back;
 pub use store::{count, count_bound, count_up_to, counts, disable_all_of, erase_all, find, labels, list, live, makers};
 pub use switch::{resume_all, stop_all};

@@ -45,6 +45,6 @@ pub use store::{
     house_accounts, is_held, journal, lines_of, lock_credit, meter_states, meters_near_limit, movements, moves, net_of,
     oldest_transaction, org_days, org_movements, transfer,
 };
-pub use sweep::sweep;
+pub use sweep::{sweep, turn_back};
 pub use transfer::{Code, credit_account};
 pub use watch::{Threshold, Watch, WatchKind, clear_watch, set_watch};

@@ -20,3 +20,15 @@ pub async fn sweep(conn: &mut PgConnection) -> Result<Vec<ExpiredHold>, sqlx::Er
     settle::settle(conn, &endings).await?;
     Ok(expired)
 }
+
+/// Turns windows back that lie more than one step ahead of the clock of the database, and returns how many meters had one.
+///
+/// Settling never turns a window back, because a clock that looks earlier by seconds only waited. A clock that was set years
+/// ahead and then put right would else keep a limit from ever starting anew. What was spent stays in the window that is
+/// now, so this opens no limit before its time.
+///
+/// # Errors
+/// Database errors only.
+pub async fn turn_back(conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    store::turn_back(conn).await
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use farebox::base::Usd;
 use farebox::base::ids::CallId;
+use farebox::gateway;
 use farebox::ledger::{self, Byok, Refused, Want};
 use futures_util::future::join_all;
 use rand::rngs::SmallRng;
@@ -115,4 +116,31 @@ pub async fn a_call_is_admitted_exactly_if_it_fits(pool: PgPool) {
         refused += u32::try_from(results.len() - through).unwrap_or_default();
     }
     assert!(admitted > 50 && refused > 50, "{admitted} admitted and {refused} refused show too little");
+}
+
+pub async fn a_clock_that_was_ahead_once_keeps_no_limit_for_good(pool: PgPool) {
+    calendar::within_a_day().await;
+    let tenant = Tenant::with_credits(&pool, "10").await;
+    let key = tenant.key_meter.0;
+    let ahead = "update meter set limit_day = 1, spent_day = 1, day = day + 2000, week = week + 2002,
+            month = (month + interval '70 months')::date where org_id = $1 and id = $2";
+    sqlx::query(ahead).bind(tenant.org.0).bind(key).execute(&pool).await.expect("a clock that is ahead");
+    let pace = "insert into key_pace (org_id, key_id, minute, calls)
+            values ($1, $2, date_trunc('minute', now()) + interval '5 years', 3)";
+    sqlx::query(pace).bind(tenant.org.0).bind(tenant.key.0).execute(&pool).await.expect("a minute that is ahead");
+    assert_eq!(gateway::sweep::turn_back(&pool).await.expect("turned"), 2);
+    assert_eq!(gateway::sweep::turn_back(&pool).await.expect("turned"), 0);
+    let now = "select (m.day = d.today and m.week = date_trunc('week', d.today)::date
+                and m.month = date_trunc('month', d.today)::date and m.spent_day = 1
+                and p.calls = 3 and p.minute between now() - interval '2 minutes' and now())
+            from meter m, key_pace p, (select (now() at time zone 'utc')::date as today) d
+            where m.org_id = $1 and m.id = $2 and p.key_id = $3";
+    let now = sqlx::query_scalar::<_, bool>(now).bind(tenant.org.0).bind(key).bind(tenant.key.0);
+    assert!(now.fetch_one(&pool).await.expect("a row"), "what was spent stays, in the windows of now");
+    // Today's limit holds, and the next day has one of its own.
+    let desk = desk(&pool, TTL);
+    assert!(desk.reserve(want(&tenant, usd("0.5"))).await.is_err());
+    let passes = "update meter set day = day - 1 where org_id = $1 and id = $2";
+    sqlx::query(passes).bind(tenant.org.0).bind(key).execute(&pool).await.expect("a day passes");
+    assert!(desk.reserve(want(&tenant, usd("0.5"))).await.is_ok());
 }

@@ -22,6 +22,6 @@ pub use issued::{
 pub use limits::{end_mark, forget_told, insert_told, near_limits, next_mark, whose_cap, whose_limit};
 pub use list::list;
 pub use names::{callable, labels, live, makers};
-pub use pace::{Asked, Begun, begin_calls, prepare};
+pub use pace::{Asked, Begun, begin_calls, prepare, turn_back};
 pub use read::{count, count_bound, count_up_to, counts, find, has_more_than, hold_makers, lock, lock_all};
 pub use write::{disable_all_of, erase_all, insert, mark_deleted, replace_secret, set_disabled, set_maker, update};

@@ -56,6 +56,24 @@ pub async fn begin_calls(conn: &mut PgConnection, asked: &[Asked]) -> Result<Vec
     Ok(rows.into_iter().map(|row| Begun { key: row.key, granted: count(row.granted), wait: count(row.wait) }).collect())
 }
 
+/// Sets minutes that lie ahead of the clock of the database to that of now, with what was counted in them: a clock that was
+/// ahead once, and put right, would else refuse every call until then. Returns how many keys had one.
+pub async fn turn_back(conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        "update key_pace p set minute = date_trunc('minute', clock_timestamp())
+         from (
+            select org_id, key_id from key_pace
+            where minute > clock_timestamp() + interval '2 minutes'
+            order by org_id, key_id
+            for update skip locked
+         ) a
+         where p.org_id = a.org_id and p.key_id = a.key_id",
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Makes room to count in.
 pub async fn prepare(conn: &mut PgConnection, asked: &[Asked]) -> Result<(), sqlx::Error> {
     let columns = Columns::of(asked);

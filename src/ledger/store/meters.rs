@@ -55,6 +55,27 @@ pub async fn update_limits(
     if done.rows_affected() == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
 }
 
+/// Sets windows that lie ahead of the clock to those of now. Rows that somebody else has locked wait for the next time.
+pub async fn turn_back(conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        "with now as (
+            select d.today, date_trunc('week', d.today)::date as monday, date_trunc('month', d.today)::date as first
+            from (select (clock_timestamp() at time zone 'utc')::date as today) d
+         ), ahead as (
+            select m.org_id, m.id from meter m cross join now n
+            where m.day > n.today + 1 or m.week > n.monday + 7 or m.month > (n.first + interval '1 month')::date
+            order by m.org_id, m.id
+            for update of m skip locked
+         )
+         update meter m set day = least(m.day, n.today), week = least(m.week, n.monday), month = least(m.month, n.first)
+         from ahead a cross join now n
+         where m.org_id = a.org_id and m.id = a.id",
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 struct Row {
     org: OrgId,
     id: MeterId,

@@ -19,7 +19,7 @@ pub use journal::{
     Booked, DayMovement, JournalFilter, Movement, OrgMovement, credits_page, first_day, house_accounts, journal,
     movements, oldest_transaction, org_days, org_movements, transfer,
 };
-pub use meters::{insert_meter, meter_states, meters_near_limit, update_limits};
+pub use meters::{insert_meter, meter_states, meters_near_limit, turn_back, update_limits};
 pub use settlement::{ByokChange, Changes, CreditChange, MeterChange, TransferLine, apply};
 pub use transfers::{Line, Moved, NewTransfer, insert_or_find_transfer, lines_of, moves, net_of};
 pub use watches::{delete_watch, find_watch, upsert_watch};

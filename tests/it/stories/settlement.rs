@@ -39,7 +39,8 @@ stories! {
         nobody_is_told_before_the_disk_has_it_and_the_next_batch_does_not_wait
         a_flush_that_fails_leaves_the_settlement_to_the_spool_and_charges_once;
     fits:
-        a_call_is_admitted_exactly_if_it_fits;
+        a_call_is_admitted_exactly_if_it_fits
+        a_clock_that_was_ahead_once_keeps_no_limit_for_good;
     books:
         each_kind_of_drift_is_found;
     activity:
