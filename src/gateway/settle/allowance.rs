@@ -61,17 +61,41 @@ impl Allowances {
         }
     }
 
-    /// What a call comes to if nothing has changed since the last one.
-    pub fn presume(&self, settlement: &Settlement) -> Charge {
-        let ended = &settlement.ended;
-        let price = ended.cost.max(Usd::ZERO);
-        let covered = |fee: crate::routing::Fee| !self.is_used_up(settlement.call.org, fee.allowance);
-        let free = if ended.terms.fee.is_some_and(covered) { price } else { Usd::ZERO };
-        ended.terms.charge(price, free)
+    /// What is expected of a batch.
+    pub fn expect(&self) -> Expected<'_> {
+        Expected { allowances: self, today: Clock::system().now().date_naive(), used_up: BTreeMap::new() }
     }
 
-    /// What a batch adds to the month of each organization, in the order in which these rows are locked.
-    pub fn changes<'a>(&self, settlements: impl Iterator<Item = &'a Settlement>) -> Vec<OwnChange> {
+    /// What a call comes to if nothing has changed since the last one.
+    pub fn presume(&self, settlement: &Settlement) -> Charge {
+        self.expect().charge(settlement)
+    }
+}
+
+/// Whose allowance is expected to be used up, looked at once for a batch: its charges and what it adds to a month must rest
+/// on the same answer, while another batch may learn a new one and the month may turn.
+pub struct Expected<'a> {
+    allowances: &'a Allowances,
+    today: NaiveDate,
+    used_up: BTreeMap<OrgId, bool>,
+}
+
+impl Expected<'_> {
+    fn is_used_up(&mut self, org: OrgId, allowance: Usd) -> bool {
+        let look = || self.allowances.was_used_up(org, self.today);
+        allowance.is_zero() || *self.used_up.entry(org).or_insert_with(look)
+    }
+
+    /// What a call comes to.
+    pub fn charge(&mut self, settlement: &Settlement) -> Charge {
+        let ended = &settlement.ended;
+        let price = ended.cost.max(Usd::ZERO);
+        let is_covered = ended.terms.fee.is_some_and(|fee| !self.is_used_up(settlement.call.org, fee.allowance));
+        ended.terms.charge(price, if is_covered { price } else { Usd::ZERO })
+    }
+
+    /// What the batch adds to the month of each organization, in the order in which these rows are locked.
+    pub fn changes<'s>(&mut self, settlements: impl Iterator<Item = &'s Settlement>) -> Vec<OwnChange> {
         let mut sums: BTreeMap<OrgId, (Usd, Usd)> = BTreeMap::new();
         for settlement in settlements {
             if let (Some(fee), Some(list)) = (settlement.ended.terms.fee, settlement.ended.byok())
@@ -172,7 +196,10 @@ mod tests {
         assert!(!allowances.was_used_up(org, day("2026-12-01")) && !allowances.was_used_up(org, day("2027-01-31")));
         // The clock of the database may be a little ahead.
         assert!(allowances.was_used_up(org, day("2026-10-31")));
+        let mut batch = Expected { allowances: &allowances, today: day("2026-11-30"), used_up: BTreeMap::new() };
+        assert!(batch.is_used_up(org, Usd::from_cents(1)));
         allowances.learn(org, day("2026-12-01"), false);
+        assert!(batch.is_used_up(org, Usd::from_cents(1)), "one batch, one answer");
         assert!(!allowances.was_used_up(org, day("2026-11-30")));
     }
 }

@@ -66,12 +66,13 @@ async fn at_once(
         })
         .collect();
     let meters: Vec<_> = settlements.iter().map(|settlement| settlement.call.meter_ids()).collect();
-    let charges: Vec<Charge> = settlements.iter().map(|settlement| allowances.presume(settlement)).collect();
+    let mut expected = allowances.expect();
+    let charges: Vec<Charge> = settlements.iter().map(|settlement| expected.charge(settlement)).collect();
     let endings = settlements.iter().zip(&charges).zip(&meters);
     let endings = endings.map(|((settlement, charge), meters)| (ending(settlement, charge.cost), meters.as_slice()));
     let (ended, changes) = ledger::presume(endings);
     let count_of_ended = i32::try_from(ended.len()).unwrap_or(i32::MAX);
-    let own = allowances.changes(settlements.iter().copied());
+    let own = expected.changes(settlements.iter().copied());
     let (mut ended, mut meters, mut charges) = (ended.into_iter(), meters.into_iter(), charges.into_iter());
     let mut rows = Vec::with_capacity(jobs.len());
     let mut receipts = Vec::with_capacity(jobs.len());
