@@ -185,6 +185,7 @@ async fn credit_more(conn: &mut PgConnection, topup: &TopUp, payment: &Payment) 
         fee: extra - credits,
         total: extra,
         asked: None,
+        asked_credits: None,
         more_of: Some(topup.id),
         state: State::Pending.as_str().to_owned(),
         receipt_number: None,
@@ -204,7 +205,7 @@ async fn adjust(conn: &mut PgConnection, topup: &mut TopUp, received: Usd) -> an
         return Ok(());
     }
     let credits = topup.credits_for(received);
-    topup.asked = Some(topup.total);
+    (topup.asked, topup.asked_credits) = (Some(topup.total), Some(topup.credits));
     (topup.credits, topup.fee, topup.total) = (credits, received - credits, received);
     store::set_amounts(conn, topup).await?;
     Ok(())

@@ -68,6 +68,8 @@ pub struct TopUp {
     pub total: Usd,
     /// The total that was asked for, where something else came in.
     pub asked: Option<Usd>,
+    /// The credits that were to be bought for that. `None` for purchases of before they were kept.
+    pub asked_credits: Option<Usd>,
     /// What was seen of a payment that is not credited yet.
     pub seen: Usd,
     /// The purchase for which this came in later, as another payment.
@@ -126,10 +128,15 @@ impl TopUp {
         }
     }
 
-    /// What a sum buys at the rate of this purchase, rounded down to the cent. Whoever paid a cent gets at least that.
+    /// What a sum buys at the rate of this purchase, rounded down to the cent. Whoever paid a cent gets at least that. The rate
+    /// is that of what was asked for: what came in instead may be cents, of which rounding leaves no fee or no credits.
     #[must_use]
     pub fn credits_for(&self, received: Usd) -> Usd {
-        let exact = received.amount() * self.credits.amount() / self.total.amount();
+        let (credits, total) = match (self.asked_credits, self.asked) {
+            (Some(credits), Some(total)) => (credits, total),
+            _ => (self.credits, self.total),
+        };
+        let exact = received.amount() * credits.amount() / total.amount();
         let credits = Usd::new(exact.round_dp_with_strategy(2, RoundingStrategy::ToZero));
         credits.max(Usd::from_hundredths(1).min(received))
     }
@@ -192,6 +199,7 @@ mod tests {
             fee: Usd::from_hundredths(110),
             total: Usd::from_hundredths(2110),
             asked: None,
+            asked_credits: None,
             seen: Usd::ZERO,
             more_of: None,
             state: "paid".into(),
@@ -242,6 +250,18 @@ mod tests {
         assert_eq!(bitcoin.oddity(), "");
         let part = TopUp { asked: Some(bitcoin.total), total: cents(5_000), ..bitcoin.clone() };
         assert!(part.oddity().starts_with("$50.00 came in instead of $105.26."), "{}", part.oddity());
+        let cent = TopUp {
+            asked_credits: Some(bitcoin.credits),
+            credits: cents(1),
+            fee: Usd::ZERO,
+            total: cents(1),
+            ..part.clone()
+        };
+        assert_eq!(
+            cent.credits_for(cents(10_525)),
+            cents(9_999),
+            "at the rate that was asked for, not that of the cent"
+        );
         let more = TopUp { more_of: Some(bitcoin.id), ..part };
         assert!(more.oddity().starts_with("Another $50.00 came in"), "{}", more.oddity());
     }

@@ -17,8 +17,8 @@ macro_rules! read_topups {
             $crate::topups::topup::TopUp,
             $before
                 + r#" select t.org_id as "org: _", t.id as "id: _", t.method, t.processor, t.credits as "credits: _",
-                t.fee as "fee: _", t.total as "total: _", t.asked_total as "asked: _", t.seen as "seen: _",
-                t.more_of as "more_of: _", t.state, t.failure, t.processor_ref, t.payment_ref,
+                t.fee as "fee: _", t.total as "total: _", t.asked_total as "asked: _",
+                t.asked_credits as "asked_credits: _", t.seen as "seen: _", t.more_of as "more_of: _", t.state, t.failure, t.processor_ref, t.payment_ref,
                 t.checkout_url, t.origin, t.refunded as "refunded: _", t.disputed as "disputed: _",
                 t.processor_fee as "processor_fee: _", t.receipt_number, p.name as "payer?", t.created_at, t.paid_at
                from topup t left join person p on p.id = t.created_by "#
@@ -189,13 +189,15 @@ pub async fn set_state(conn: &mut PgConnection, topup: &TopUp, state: State, fai
 /// What came in instead of what was asked.
 pub async fn set_amounts(conn: &mut PgConnection, topup: &TopUp) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update topup set credits = $3, fee = $4, total = $5, asked_total = $6 where org_id = $1 and id = $2",
+        "update topup set credits = $3, fee = $4, total = $5, asked_total = $6, asked_credits = $7
+         where org_id = $1 and id = $2",
         topup.org.0,
         topup.id.0,
         topup.credits.amount(),
         topup.fee.amount(),
         topup.total.amount(),
         topup.asked.map(Usd::amount),
+        topup.asked_credits.map(Usd::amount),
     )
     .execute(conn)
     .await?;
