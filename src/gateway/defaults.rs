@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::error::ApiError;
 use super::wire::ChatRequest;
 use crate::catalog::Task;
-use crate::presets::{Defaults, Missing, Ready};
+use crate::presets::{Defaults, Ready};
 use crate::routing::{Policy, Sort};
 
 /// Fields in a list of tools that say which tool it is.
@@ -58,7 +58,7 @@ pub(super) fn fill_in(
 }
 
 fn find<'a>(defaults: &'a Defaults, slug: &str, whose: &str) -> Result<&'a Arc<Ready>, ApiError> {
-    defaults.preset(slug).map_err(|missing| ApiError::no_preset(slug, whose, missing == Missing::Archived))
+    defaults.preset(slug).map_err(|missing| ApiError::no_preset(slug, whose, missing))
 }
 
 fn add(request: &mut ChatRequest, preset: &Ready) {

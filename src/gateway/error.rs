@@ -8,6 +8,7 @@ use crate::base::ids::MeterId;
 use crate::catalog::Task;
 use crate::keys::Whose;
 use crate::ledger::{Refused, Window};
+use crate::presets::Missing;
 use crate::routing::{NoRoute, Why};
 use crate::web::api::RETRY_SOON;
 
@@ -94,9 +95,13 @@ impl ApiError {
 
     /// 404: a preset that cannot be used. `whose` says why it was asked for, where the caller did not name it.
     #[must_use]
-    pub fn no_preset(slug: &str, whose: &str, archived: bool) -> ApiError {
+    pub fn no_preset(slug: &str, whose: &str, missing: Missing) -> ApiError {
         let shown: String = slug.chars().filter(|c| !c.is_control()).take(60).collect();
-        let how = if archived { "is archived; an admin can take it back" } else { "was not found" };
+        let how = match missing {
+            Missing::Unknown => "was not found",
+            Missing::Archived => "is archived; an admin can take it back",
+            Missing::Unread => "cannot be read as a whole, so no call gets it; an admin can open it and save it again",
+        };
         ApiError::new(404, "not_found", format!("The preset {shown}{whose} {how}.")).without_retry()
     }
 

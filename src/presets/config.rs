@@ -31,6 +31,8 @@ const fn parameter(name: &'static str, label: &'static str, min: i64, max: i64, 
     Parameter { name, label, min, max, whole }
 }
 
+const MAX_TOKENS: Parameter = parameter("max_tokens", "Max tokens", 1, 1_000_000_000, true);
+
 /// In the order of the editor.
 pub const PARAMETERS: &[Parameter] = &[
     parameter("temperature", "Temperature", 0, 2, false),
@@ -39,7 +41,7 @@ pub const PARAMETERS: &[Parameter] = &[
     parameter("frequency_penalty", "Frequency penalty", -2, 2, false),
     parameter("presence_penalty", "Presence penalty", -2, 2, false),
     parameter("repetition_penalty", "Repetition penalty", 0, 2, false),
-    parameter("max_tokens", "Max tokens", 1, 1_000_000_000, true),
+    MAX_TOKENS,
     parameter("seed", "Seed", -9_007_199_254_740_991, 9_007_199_254_740_991, true),
 ];
 
@@ -79,6 +81,14 @@ impl Flaw {
     }
 }
 
+/// A stored config that cannot be read as a whole.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Unread {
+    pub flaws: Vec<Flaw>,
+    /// As it stands there.
+    pub stored: Map<String, Value>,
+}
+
 /// Always checked: it can be used as it is.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Config {
@@ -99,6 +109,15 @@ impl Config {
     /// # Errors
     /// Everything that is wrong.
     pub fn parse(map: &Map<String, Value>) -> Result<Config, Vec<Flaw>> {
+        let (config, mut flaws) = Config::read(map);
+        if serde_json::to_vec(&config.to_map()).map_or(0, |bytes| bytes.len()) > MAX_BYTES {
+            flaws.push(Flaw::new("parameters", format!("are longer than {} KB", MAX_BYTES / 1_024)));
+        }
+        if flaws.is_empty() { Ok(config) } else { Err(flaws) }
+    }
+
+    /// What can be read, and what is wrong with the rest.
+    fn read(map: &Map<String, Value>) -> (Config, Vec<Flaw>) {
         let mut flaws = Vec::new();
         let models = models(map, &mut flaws);
         let provider = match map.get("provider") {
@@ -126,8 +145,17 @@ impl Config {
                 parameters.insert((*name).to_owned(), value.clone());
             }
         }
-        let cap = parameters.remove("max_tokens").and_then(|cap| cap.as_u64());
-        let newer = map.get("max_completion_tokens").and_then(Value::as_u64);
+        // Both names of it, as in a call: the lower counts.
+        let newer = map.get("max_completion_tokens").filter(|value| !value.is_null());
+        let newer = newer.and_then(|value| match MAX_TOKENS.check(value) {
+            Ok(number) => Some(number),
+            Err(problem) => {
+                flaws.push(Flaw::new("max_completion_tokens", problem));
+                None
+            }
+        });
+        let caps = [parameters.remove("max_tokens"), newer];
+        let max_tokens = caps.into_iter().flatten().filter_map(|cap| cap.as_u64()).min();
         let max_cost = match map.get("max_cost") {
             None | Some(Value::Null) => None,
             Some(value) => match cost(value) {
@@ -138,11 +166,7 @@ impl Config {
                 }
             },
         };
-        let config = Config { models, provider, parameters, max_tokens: cap.or(newer), max_cost };
-        if serde_json::to_vec(&config.to_map()).map_or(0, |bytes| bytes.len()) > MAX_BYTES {
-            flaws.push(Flaw::new("parameters", format!("are longer than {} KB", MAX_BYTES / 1_024)));
-        }
-        if flaws.is_empty() { Ok(config) } else { Err(flaws) }
+        (Config { models, provider, parameters, max_tokens, max_cost }, flaws)
     }
 
     /// The fields of a request that this stands for.
@@ -168,13 +192,20 @@ impl Config {
         map
     }
 
-    /// What was stored. Whatever cannot be read any more counts as nothing, rather than stopping every call.
-    pub(super) fn stored(value: Value) -> Config {
-        let Value::Object(mut map) = value else { return Config::default() };
+    /// What was stored, as far as it can be read. Where that is not all of it, no call may get it: one part less could be
+    /// the price cap, or who may see what is sent.
+    pub(super) fn stored(value: Value) -> (Config, Option<Unread>) {
+        let Value::Object(stored) = value else {
+            let flaws = vec![Flaw::new("parameters", "are not an object")];
+            return (Config::default(), Some(Unread { flaws, stored: Map::new() }));
+        };
+        let mut map = stored.clone();
         if let Some(Value::Object(provider)) = map.get_mut("provider") {
             Preferences::forgive(provider);
         }
-        Config::parse(&map).unwrap_or_default()
+        let (config, flaws) = Config::read(&map);
+        let unread = (!flaws.is_empty()).then_some(Unread { flaws, stored });
+        (config, unread)
     }
 
     /// Conditions on providers, read.
@@ -312,7 +343,7 @@ mod tests {
             json!({"models":["a/b","c/d:nitro"],"provider":{"order":["x"],"quantizations":["fp8"]},"temperature":0.7,
                 "top_k":40,"tools":[{"type":"function"}],"max_tokens":100,"max_cost":"0.05"})
         );
-        assert_eq!(Config::stored(config.to_map().into()), config, "and reads back");
+        assert_eq!(Config::stored(config.to_map().into()), (config.clone(), None), "and reads back");
         assert_eq!(config.preferences().order, ["x"]);
     }
 
@@ -339,6 +370,41 @@ mod tests {
             ]
         );
         assert!(flaws[2].problem.contains("from 0 to 2"), "{flaws:?}");
+    }
+
+    #[test]
+    fn whatever_is_accepted_reads_back_as_it_was() {
+        let largest = 1_000_000_000_u64;
+        let odd = [json!(0), json!(1), json!(-1), json!(1.5), json!(7.0), json!(largest), json!(largest + 1)];
+        let odder = [json!(u64::MAX), json!(1e300), json!("40"), json!(true), json!([]), Value::Null];
+        for value in odd.iter().chain(&odder) {
+            for name in ["max_tokens", "max_completion_tokens", "seed", "top_k", "temperature", "max_cost"] {
+                let mut map = json!({ "model": "a/b", "provider": { "ignore": ["x"] } });
+                map[name] = value.clone();
+                let Ok(config) = read(map) else { continue };
+                let stored = Value::Object(config.to_map());
+                assert_eq!(Config::stored(stored), (config, None), "{name}: {value}");
+            }
+        }
+        for wrong in [json!(0), json!(largest + 1), json!(-1), json!(1.5), json!("40")] {
+            let flaws = read(json!({ "max_completion_tokens": wrong.clone() })).expect_err("wrong");
+            assert_eq!(flaws[0].field, "max_completion_tokens", "{wrong}");
+        }
+        let both = read(json!({ "max_tokens": 100, "max_completion_tokens": 40.0 })).expect("a config");
+        assert_eq!(both.max_tokens, Some(40), "the lower counts, as in a call");
+    }
+
+    #[test]
+    fn what_cannot_be_read_any_more_is_told_and_not_left_out() {
+        let stored = json!({ "model": "a/b", "max_tokens": 0, "max_cost": "0.01", "provider": { "ignore": ["x"] } });
+        let (config, unread) = Config::stored(stored.clone());
+        let unread = unread.expect("it is not whole");
+        assert_eq!(unread.flaws[0].field, "max_tokens");
+        assert_eq!(Value::Object(unread.stored), stored);
+        assert_eq!((config.models, config.max_tokens), (vec!["a/b".to_owned()], None), "the rest is for the editor");
+        assert!(Config::stored(json!([])).1.is_some());
+        // An older version wrote what is passed over since.
+        assert!(Config::stored(json!({ "provider": { "options": {} } })).1.is_none());
     }
 
     #[test]

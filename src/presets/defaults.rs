@@ -1,6 +1,6 @@
 //! What calls of one organization read: settings and presets, parsed once.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -38,7 +38,8 @@ pub struct Defaults {
     pub log: Option<Log>,
     /// By slug.
     presets: BTreeMap<String, Arc<Ready>>,
-    archived: HashSet<String>,
+    /// Those that calls may not get, by slug.
+    missing: HashMap<String, Missing>,
     /// Roughly what it takes in memory, in bytes.
     weight: u32,
 }
@@ -48,21 +49,23 @@ pub struct Defaults {
 pub enum Missing {
     Unknown,
     Archived,
+    /// What was stored of it cannot be read as a whole.
+    Unread,
 }
 
 impl Defaults {
-    pub(super) fn new(settings: Settings, presets: Vec<Ready>, archived: HashSet<String>) -> Defaults {
+    pub(super) fn new(settings: Settings, presets: Vec<Ready>, missing: HashMap<String, Missing>) -> Defaults {
         let weigh = |ready: &Ready| {
             let parameters = serde_json::to_vec(&ready.parameters).map_or(0, |bytes| bytes.len());
             ready.system_prompt.len() + ready.description.len() + parameters + 1_000
         };
-        let weight = presets.iter().map(weigh).sum::<usize>() + archived.len() * 100 + 1_000;
+        let weight = presets.iter().map(weigh).sum::<usize>() + missing.len() * 100 + 1_000;
         Defaults {
             policy: settings.policy,
             default_model: settings.default_model,
             log: None,
             presets: presets.into_iter().map(|ready| (ready.slug.clone(), Arc::new(ready))).collect(),
-            archived,
+            missing,
             weight: u32::try_from(weight).unwrap_or(u32::MAX),
         }
     }
@@ -70,7 +73,7 @@ impl Defaults {
     /// # Errors
     /// Why there is none of this name that can be used.
     pub fn preset(&self, slug: &str) -> Result<&Arc<Ready>, Missing> {
-        self.presets.get(slug).ok_or(if self.archived.contains(slug) { Missing::Archived } else { Missing::Unknown })
+        self.presets.get(slug).ok_or_else(|| self.missing.get(slug).copied().unwrap_or(Missing::Unknown))
     }
 
     /// Those that can be used, by slug.

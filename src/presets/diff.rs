@@ -159,6 +159,7 @@ mod tests {
             number: 1,
             system_prompt: String::new(),
             config: Config::parse(config.as_object().expect("an object")).expect("a config"),
+            unread: None,
             author: Author::default(),
             created_at: chrono::DateTime::UNIX_EPOCH,
         };

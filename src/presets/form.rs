@@ -335,6 +335,7 @@ mod tests {
             number: 3,
             system_prompt: content.system_prompt.clone(),
             config: content.config.clone(),
+            unread: None,
             author: super::super::Author::default(),
             created_at: now,
         };

@@ -6,7 +6,7 @@
 //! What is always true here:
 //! - A slug never changes and is never given to another preset, not even of an archived one: what a program names today
 //!   is what it gets tomorrow, or a clear refusal.
-//! - Every version was checked when it was written. What a call reads is parsed once and kept in memory.
+//! - Every version was checked when it was written; calls with one that cannot be read any more are refused. What a call reads is parsed once and kept in memory.
 //! - A node forgets what it remembers of an organization when it hears of a change, and remembers nothing while it cannot
 //!   hear.
 
@@ -25,7 +25,7 @@ mod store;
 pub mod pages;
 
 pub use archive::set_status;
-pub use config::{Config, Flaw, MAX_PROMPT, PARAMETERS, Parameter};
+pub use config::{Config, Flaw, MAX_PROMPT, PARAMETERS, Parameter, Unread};
 pub use defaults::{Defaults, Missing, Ready};
 pub use memory::{CHANGED_CHANNEL, Memory, Terms};
 pub use preset::{Author, Preset, PresetError, PresetName, Status, Version};

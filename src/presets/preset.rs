@@ -1,8 +1,9 @@
 //! A preset and its versions, as their owners see them.
 
 use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
 
-use super::config::{Config, Flaw};
+use super::config::{Config, Flaw, Unread};
 use crate::base::ids::{OrgId, PersonId, PresetId};
 use crate::base::slug::Slug;
 use crate::orgs::OrgError;
@@ -103,8 +104,18 @@ pub struct Version {
     pub number: i32,
     pub system_prompt: String,
     pub config: Config,
+    /// Where the config is not all that was stored. Calls with it are refused.
+    pub unread: Option<Unread>,
     pub author: Author,
     pub created_at: DateTime<Utc>,
+}
+
+impl Version {
+    /// The fields of a request that it stands for, or what was stored where that cannot be read.
+    #[must_use]
+    pub fn to_map(&self) -> Map<String, Value> {
+        self.unread.as_ref().map_or_else(|| self.config.to_map(), |unread| unread.stored.clone())
+    }
 }
 
 /// Why something was not done to a preset.

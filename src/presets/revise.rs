@@ -100,7 +100,8 @@ pub async fn revise(
         return Err(PresetError::Archived);
     }
     let before = store::version(conn, writer.org, preset.id, current).await?.ok_or(PresetError::NotFound)?;
-    let same = before.system_prompt == content.system_prompt && before.config == content.config;
+    let same =
+        before.unread.is_none() && before.system_prompt == content.system_prompt && before.config == content.config;
     let (name, description) = (content.name.as_str(), content.description.as_str());
     if same && preset.name == name && preset.description == description {
         // The same form again, or nothing new.

@@ -1,13 +1,13 @@
 //! Every query about settings and presets, organization first.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::config::Config;
-use super::defaults::{Defaults, Ready};
+use super::config::{Config, Unread};
+use super::defaults::{Defaults, Missing, Ready};
 use super::preset::{Author, Preset, Status, Version};
 use super::settings::Settings;
 use crate::base::ids::{OrgId, PersonId, PresetId};
@@ -59,13 +59,20 @@ pub async fn defaults(conn: &mut PgConnection, org: OrgId) -> Result<Defaults, s
     )
     .fetch_all(conn)
     .await?;
-    let (mut ready, mut archived) = (Vec::new(), HashSet::new());
+    let (mut ready, mut missing) = (Vec::new(), HashMap::new());
     for row in rows {
         if Status::stored(&row.status) == Status::Archived {
-            archived.insert(row.slug);
+            missing.insert(row.slug, Missing::Archived);
             continue;
         }
-        let config = Config::stored(row.config);
+        let (config, unread) = Config::stored(row.config);
+        if let Some(Unread { flaws, .. }) = unread {
+            let fields: Vec<&str> = flaws.iter().map(|flaw| flaw.field.as_str()).collect();
+            let (preset, version) = (&row.slug, row.version);
+            tracing::error!(%org, %preset, version, ?fields, "a preset cannot be read, so calls with it are refused");
+            missing.insert(row.slug, Missing::Unread);
+            continue;
+        }
         ready.push(Ready {
             id: row.id,
             slug: row.slug,
@@ -81,7 +88,7 @@ pub async fn defaults(conn: &mut PgConnection, org: OrgId) -> Result<Defaults, s
             max_cost: config.max_cost,
         });
     }
-    Ok(Defaults::new(settings, ready, archived))
+    Ok(Defaults::new(settings, ready, missing))
 }
 
 /// How many presets there are, archived ones too.
@@ -174,7 +181,7 @@ pub async fn list(
             updated_at: row.updated_at,
         },
         version: row.version_id,
-        config: Config::stored(row.config),
+        config: Config::stored(row.config).0,
     });
     Ok(listed.collect())
 }
@@ -335,11 +342,13 @@ struct VersionRow {
 
 impl From<VersionRow> for Version {
     fn from(row: VersionRow) -> Version {
+        let (config, unread) = Config::stored(row.config);
         Version {
             id: row.id,
             number: row.version,
             system_prompt: row.system_prompt,
-            config: Config::stored(row.config),
+            config,
+            unread,
             author: Author { id: row.created_by, name: row.author },
             created_at: row.created_at,
         }

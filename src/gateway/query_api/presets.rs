@@ -18,7 +18,7 @@ use crate::gateway::wire::schema::ChatCompletionRequest;
 use crate::keys::Caller;
 use crate::keys::management::extract::{AnyCaller, Managing};
 use crate::keys::management::repeat::{Repeat, Seen};
-use crate::presets::{self, Config, Content, Flaw, Preset, PresetError, PresetName, Status, Version, Writer};
+use crate::presets::{self, Config, Content, Flaw, Missing, Preset, PresetError, PresetName, Status, Version, Writer};
 use crate::web::api::{ErrorBody, answered, private, to_bytes};
 use crate::web::{App, client};
 
@@ -56,7 +56,7 @@ pub struct PresetVersionInfo {
     pub preset_id: String,
     pub version: i32,
     pub system_prompt: Option<String>,
-    /// The fields of a request that it stands for.
+    /// The fields of a request that it stands for; as they are stored where they cannot be read, and then no call gets them.
     #[schema(value_type = Object)]
     pub config: Map<String, Value>,
     pub creator_id: String,
@@ -127,7 +127,7 @@ impl PresetVersionInfo {
             preset_id: preset.id.to_string(),
             version: version.number,
             system_prompt: Some(version.system_prompt.clone()).filter(|text| !text.is_empty()),
-            config: version.config.to_map(),
+            config: version.to_map(),
             // A string in every version, also of somebody who left.
             creator_id: version.author.id.map(|person| person.to_string()).unwrap_or_default(),
             created_at: time(version.created_at),
@@ -384,7 +384,7 @@ fn reader(caller: &AnyCaller) -> Result<&Caller, ApiError> {
 
 async fn find(conn: &mut Transaction<'_, Postgres>, caller: &Caller, slug: &str) -> Result<Preset, ApiError> {
     let found = answered(presets::find_by_slug(conn, caller.org, slug)).await?;
-    found.ok_or_else(|| ApiError::no_preset(slug, "", false))
+    found.ok_or_else(|| ApiError::no_preset(slug, "", Missing::Unknown))
 }
 
 async fn whole(conn: &mut Transaction<'_, Postgres>, preset: &Preset) -> Result<PresetWithVersion, ApiError> {
@@ -435,7 +435,7 @@ fn flawed(flaws: &[Flaw]) -> ApiError {
 fn told(error: PresetError, slug: &Slug) -> ApiError {
     match error {
         PresetError::Flaws(flaws) => flawed(&flaws),
-        PresetError::Archived => ApiError::no_preset(slug.as_str(), "", true),
+        PresetError::Archived => ApiError::no_preset(slug.as_str(), "", Missing::Archived),
         PresetError::TooMany | PresetError::TooManyVersions => ApiError::unprocessable(error.to_string()),
         PresetError::Database(error) => {
             tracing::error!(%error, "a preset could not be written");
@@ -443,7 +443,7 @@ fn told(error: PresetError, slug: &Slug) -> ApiError {
         }
         // Somebody else wrote the same one at this moment.
         PresetError::SlugTaken | PresetError::Again | PresetError::Overtaken(_) => ApiError::unavailable(),
-        PresetError::NotFound => ApiError::no_preset(slug.as_str(), "", false),
+        PresetError::NotFound => ApiError::no_preset(slug.as_str(), "", Missing::Unknown),
         PresetError::Org(_) => ApiError::internal(),
     }
 }

@@ -124,8 +124,14 @@ pub async fn show(
     let preset = find(&mut conn, &member, &id).await?;
     let version = store::version(&mut conn, preset.org, preset.id, preset.version).await?;
     drop(conn);
-    let draft = Draft::of(&preset, &version.ok_or(PageError::NotFound)?);
-    html(&view(&member, &app, &shelf.current(), &id, Some(&preset), &draft, None))
+    let version = version.ok_or(PageError::NotFound)?;
+    let draft = Draft::of(&preset, &version);
+    let flaws = version.unread.map(|unread| {
+        let told = "This version cannot be read as a whole, so calls with it are refused. What could be read stands below: \
+                    complete it and save.";
+        std::iter::once(Flaw::new("", told)).chain(unread.flaws).collect::<Vec<_>>()
+    });
+    html(&view(&member, &app, &shelf.current(), &id, Some(&preset), &draft, flaws.as_deref()))
 }
 
 /// `POST /settings/presets/{preset}`: another version, if anything differs.
@@ -294,7 +300,7 @@ fn view(
             })
             .collect(),
         max_cost: field("max_cost", &draft.max_cost),
-        more: Field { value: draft.more.clone(), error: [error("more"), error("parameters")].concat() },
+        more: Field { value: draft.more.clone(), error: [error("more"), error("parameters"), error("max_completion_tokens")].concat() },
         all_models: catalog.open_models().map(|listed| listed.model.slug.to_string()).collect(),
         all_providers: providers(catalog, &[]),
         problems: found.iter().map(spoken).collect(),

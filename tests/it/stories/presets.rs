@@ -432,6 +432,17 @@ async fn trying_a_preset_is_a_real_call_with_ones_own_key() {
     routes.farebox.books_are_clean().await;
 }
 
+/// A key that manages others.
+async fn manager(farebox: &Farebox) -> Key {
+    let manager = farebox.key(crate::support::routes::EMAIL, "", &[]).await;
+    sqlx::query("update api_key set kind = 'provisioning', can_manage = true, can_call = false where id = $1")
+        .bind(manager.id.parse::<farebox::base::ids::KeyId>().expect("an id").0)
+        .execute(&farebox.pool)
+        .await
+        .expect("done");
+    manager
+}
+
 async fn write(farebox: &Farebox, key: &Key, path: &str, body: Value) -> (u16, Value) {
     let answer = farebox.post(key, path, &body).await;
     (answer.status().as_u16(), answer.json().await.expect("JSON"))
@@ -441,12 +452,7 @@ async fn write(farebox: &Farebox, key: &Key, path: &str, body: Value) -> (u16, V
 async fn programs_read_presets_and_write_them_with_a_key_that_manages() {
     let routes = Routes::start().await;
     let farebox = &routes.farebox;
-    let manager = farebox.key(crate::support::routes::EMAIL, "", &[]).await;
-    sqlx::query("update api_key set kind = 'provisioning', can_manage = true, can_call = false where id = $1")
-        .bind(manager.id.parse::<farebox::base::ids::KeyId>().expect("an id").0)
-        .execute(&farebox.pool)
-        .await
-        .expect("done");
+    let manager = manager(farebox).await;
     let body = json!({ "model": "lab/chat", "temperature": 0.7, "stream": true, "provider": { "order": ["gamma"] },
         "messages": [{ "role": "system", "content": "You are a poet." }, { "role": "user", "content": "Hello!" }] });
     let path = "/api/v1/presets/poet/chat/completions";
@@ -518,6 +524,45 @@ async fn programs_read_presets_and_write_them_with_a_key_that_manages() {
         assert_eq!(status, 400, "{told}");
     }
     assert_eq!(farebox.text("select count(*)::text from preset_version").await, "3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preset_that_cannot_be_read_as_a_whole_is_refused_until_it_is_saved_again() {
+    let routes = Routes::start().await;
+    let farebox = &routes.farebox;
+    let mut ada = routes.ada();
+    let id = make(&mut ada, "Odd", &[("models", "lab/chat"), ("order", "gamma"), ("max_cost", "0.001")]).await;
+    let named = json!({ "model": "@preset/odd" });
+    until(&routes, &named, &["gamma-chat"]).await;
+    // As a version before this one wrote it.
+    let stored = json!({ "model": "lab/chat", "max_tokens": 0, "max_cost": "0.001", "provider": { "order": ["gamma"] } });
+    sqlx::query("update preset_version set config = $1").bind(&stored).execute(&farebox.pool).await.expect("done");
+    sqlx::query("update preset set updated_at = now()").execute(&farebox.pool).await.expect("done");
+    until(&routes, &named, &[]).await;
+    let (status, _, told) = routes.told(&routes.key, named.clone()).await;
+    assert!(
+        status == 404 && told["error"]["message"].as_str().is_some_and(|text| text.contains("cannot be read")),
+        "{told}"
+    );
+    assert!(farebox.log().contains("a preset cannot be read"), "{}", farebox.log());
+    let read = farebox.get(&routes.key, "/api/v1/presets/odd").await;
+    assert_eq!(read["data"]["designated_version"]["config"], stored, "nothing of it is left out");
+    let page = ada.get(&format!("{LIST}/{id}")).await.body;
+    assert!(page.contains("This version cannot be read as a whole") && page.contains("value=\"0.001\""), "{page}");
+    // What could be read, saved again, is a version that can be.
+    let again = [("name", "Odd"), ("models", "lab/chat"), ("order", "gamma"), ("max_cost", "0.001")];
+    assert_eq!(save(&mut ada, &id, "1", &again).await.status, 303);
+    until(&routes, &named, &["gamma-chat"]).await;
+    assert_eq!(farebox.text("select version::text from preset").await, "2");
+
+    // Programs write no such thing.
+    let manager = manager(farebox).await;
+    for wrong in [json!(0), json!(1_000_000_001_u64), json!(-1), json!("40")] {
+        let body = json!({ "model": "lab/chat", "max_completion_tokens": wrong, "max_cost": 0.001 });
+        let (status, told) = write(farebox, &manager, "/api/v1/presets/poet/chat/completions", body).await;
+        let message = told["error"]["message"].as_str().unwrap_or_default();
+        assert!(status == 400 && message.contains("max_completion_tokens must be a whole number"), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
