@@ -339,6 +339,11 @@ pub async fn write_preset(
 ) -> Result<HttpResponse, ApiError> {
     let caller = managing.get();
     let slug = Slug::parse(&slug).map_err(|error| ApiError::invalid(format!("The slug {error}.")))?;
+    if caller.rules.preset.as_ref() == Some(&slug) {
+        // Its price cap and its conditions hold for this key and for all that it issues.
+        let told = "This API key is bound to this preset, so it may not change it. An admin can, on its page.";
+        return Err(ApiError::forbidden(told));
+    }
     let body = payload.to_bytes_limited(MAX_BODY).await.map_err(|_| ApiError::too_large(MAX_BODY))?;
     let body = body.map_err(|error| ApiError::unread(&error))?;
     let repeat = Repeat::read(&request, &managing, &format!("preset {slug}"), &body)?;

@@ -566,6 +566,26 @@ async fn a_preset_that_cannot_be_read_as_a_whole_is_refused_until_it_is_saved_ag
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_bound_to_a_preset_does_not_write_that_one() {
+    let routes = Routes::start().await;
+    let farebox = &routes.farebox;
+    let mut ada = routes.ada();
+    make(&mut ada, "Bound", &[("models", "lab/chat"), ("max_cost", "0.001")]).await;
+    let manager = manager(farebox).await;
+    let bind = sqlx::query("update api_key set preset = 'bound' where kind = 'provisioning'");
+    bind.execute(&farebox.pool).await.expect("bound");
+    let body = json!({ "model": "lab/chat", "max_cost": 100 });
+    for way in ["chat/completions", "messages", "responses"] {
+        let (status, told) = write(farebox, &manager, &format!("/api/v1/presets/bound/{way}"), body.clone()).await;
+        let message = told["error"]["message"].as_str().unwrap_or_default();
+        assert!(status == 403 && message.contains("bound to this preset"), "{way}: {told}");
+    }
+    assert_eq!(farebox.text("select max(version)::text from preset_version").await, "1");
+    let (status, told) = write(farebox, &manager, "/api/v1/presets/another/chat/completions", body).await;
+    assert_eq!(status, 200, "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_who_save_at_once_make_one_next_version() {
     let routes = Routes::start().await;
     let mut ada = routes.ada();
