@@ -36,7 +36,7 @@ pub async fn issued(conn: &mut PgConnection, org: OrgId, wanted: &IssuedQuery) -
     Ok(query.fetch_all(conn).await?.into_iter().map(Key::from).collect())
 }
 
-/// A key by its digest, if this provisioning key issued it.
+/// A key by its digest, or by one that it had before it was rotated, if this provisioning key issued it.
 pub async fn find_issued(
     conn: &mut PgConnection,
     org: OrgId,
@@ -49,7 +49,24 @@ pub async fn find_issued(
         issuer.0,
         digest.as_bytes(),
     );
-    Ok(query.fetch_optional(conn).await?.map(Key::from))
+    if let Some(found) = query.fetch_optional(&mut *conn).await? {
+        return Ok(Some(Key::from(found)));
+    }
+    let Some(id) = find_former(conn, org, digest).await? else { return Ok(None) };
+    let key = super::find(conn, org, id).await?;
+    Ok(key.filter(|key| key.issued_by == Some(issuer)))
+}
+
+/// The key that had this secret before it was rotated.
+async fn find_former(conn: &mut PgConnection, org: OrgId, digest: &Digest) -> Result<Option<KeyId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select id as "id: KeyId" from api_key
+           where org_id = $1 and former_digests <> '{}' and $2 = any(former_digests) limit 1"#,
+        org.0,
+        digest.as_bytes(),
+    )
+    .fetch_optional(conn)
+    .await
 }
 
 /// As [`super::find`]; the key stays as it is until the transaction ends.
@@ -134,13 +151,17 @@ pub async fn delete_issued(conn: &mut PgConnection, org: OrgId, issuer: KeyId) -
     Ok(done.rows_affected())
 }
 
-/// The id of a key that an organization has or had.
+/// The id of a key that an organization has or had, by any secret that it has or had.
 pub async fn find_ever(conn: &mut PgConnection, org: OrgId, digest: &Digest) -> Result<Option<KeyId>, sqlx::Error> {
-    sqlx::query_scalar!(
+    let found = sqlx::query_scalar!(
         r#"select id as "id: KeyId" from api_key where org_id = $1 and (digest = $2 or previous_digest = $2)"#,
         org.0,
         digest.as_bytes(),
     )
-    .fetch_optional(conn)
-    .await
+    .fetch_optional(&mut *conn)
+    .await?;
+    match found {
+        Some(id) => Ok(Some(id)),
+        None => find_former(conn, org, digest).await,
+    }
 }

@@ -10,6 +10,9 @@ use super::super::rules::Rules;
 use crate::base::ids::{KeyId, OrgId, PersonId};
 use crate::base::slug::Slug;
 
+/// Secrets of before that a key is still found by, as the schema says: far more than are ever made for one.
+const MAX_FORMER: i32 = 100;
+
 /// Stops every key that somebody made here, and says how many those were. One that is being enabled at this moment is
 /// waited for and stopped too.
 pub async fn disable_all_of(conn: &mut PgConnection, org: OrgId, maker: PersonId) -> Result<u64, sqlx::Error> {
@@ -107,7 +110,8 @@ pub async fn update(conn: &mut PgConnection, key: &Key) -> Result<DateTime<Utc>,
     .await
 }
 
-/// Puts another secret in the place of a key's. The old one works until `until`; without that it ends now.
+/// Puts another secret in the place of a key's. The old one works until `until`; without that it ends now. A program still
+/// finds the key by the first one that it had, and by the newest.
 pub async fn replace_secret(
     conn: &mut PgConnection,
     org: OrgId,
@@ -118,13 +122,16 @@ pub async fn replace_secret(
     let digest = plain.digest();
     sqlx::query!(
         "update api_key set digest = $3, label = $4, previous_digest = case when $5::timestamptz is not null then digest end,
-            previous_until = $5, updated_at = now()
+            previous_until = $5, updated_at = now(),
+            former_digests = case when cardinality(former_digests) < $6 then former_digests || digest
+                else former_digests[1:1] || former_digests[3:] || digest end
          where org_id = $1 and id = $2 and deleted_at is null",
         org.0,
         id.0,
         digest.as_bytes(),
         plain.label(),
         until,
+        MAX_FORMER,
     )
     .execute(conn)
     .await?;

@@ -300,7 +300,10 @@ fn view(
             })
             .collect(),
         max_cost: field("max_cost", &draft.max_cost),
-        more: Field { value: draft.more.clone(), error: [error("more"), error("parameters"), error("max_completion_tokens")].concat() },
+        more: Field {
+            value: draft.more.clone(),
+            error: [error("more"), error("parameters"), error("max_completion_tokens")].concat(),
+        },
         all_models: catalog.open_models().map(|listed| listed.model.slug.to_string()).collect(),
         all_providers: providers(catalog, &[]),
         problems: found.iter().map(spoken).collect(),

@@ -345,6 +345,50 @@ async fn a_bound_preset_and_own_accounts_are_handed_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_finds_a_key_that_was_rotated_by_each_hash_that_it_had() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    farebox.cli(&["credits", "grant", "--email", ADA, "--amount", "50"]).await;
+    let bot = by_hand(&mut ada, &[]).await;
+    let another = by_hand(&mut ada, &[]).await;
+    for grace in ["0", "24"] {
+        let (first, hash) = issue(&farebox, &bot, json!({ "name": "rotated" })).await;
+        let issued = "select id from api_key where issued_by is not null and deleted_at is null";
+        let id: uuid::Uuid = sqlx::query_scalar(issued).fetch_one(&farebox.pool).await.expect("the key");
+        let path = format!("/keys/{}/rotate", KeyId(id));
+        let (mut hashes, mut texts) = (vec![hash], vec![first.text.clone()]);
+        for _ in 0..2 {
+            let seen = between(&ada.get(&path).await.body, "name=\"seen\" value=\"", "\"");
+            let text = shown(&ada.submit(&path, &path, &[("seen", &seen), ("grace", grace)]).await);
+            hashes.push(farebox::base::secret::Digest::of(&text).to_hex());
+            texts.push(text);
+        }
+        let newest = Key { text: texts[2].clone(), ..first };
+        assert_eq!(call(&farebox, &newest).await, 200);
+        for hash in &hashes {
+            let path = format!("/api/v1/keys/{hash}");
+            let told = ask(&farebox, &bot, ("GET", &path), None, 200).await;
+            assert_eq!(told["data"]["hash"], hashes[2], "it is told the hash of now");
+            for method in ["GET", "DELETE"] {
+                ask(&farebox, &another, (method, &path), None, 404).await;
+            }
+        }
+        let path = format!("/api/v1/keys/{}", hashes[0]);
+        let told = ask(&farebox, &bot, ("PATCH", &path), Some(json!({ "disabled": true })), 200).await;
+        assert_eq!((&told["data"]["disabled"], &told["data"]["name"]), (&json!(true), &json!("rotated")));
+        becomes([&farebox, &farebox], 403, async |node| call(node, &newest).await).await;
+        assert_eq!(ask(&farebox, &bot, ("DELETE", &path), None, 200).await, json!({ "deleted": true }));
+        for text in texts {
+            let key = Key { text, ..newest.clone() };
+            becomes([&farebox, &farebox], 401, async |node| call(node, &key).await).await;
+        }
+        for hash in &hashes {
+            ask(&farebox, &bot, ("GET", &format!("/api/v1/keys/{hash}")), None, 404).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cap_of_whoever_made_the_provisioning_key_holds_for_keys_of_others() {
     let first = Farebox::start().await;
     let second = second_node(&first).await;

@@ -535,7 +535,8 @@ async fn a_preset_that_cannot_be_read_as_a_whole_is_refused_until_it_is_saved_ag
     let named = json!({ "model": "@preset/odd" });
     until(&routes, &named, &["gamma-chat"]).await;
     // As a version before this one wrote it.
-    let stored = json!({ "model": "lab/chat", "max_tokens": 0, "max_cost": "0.001", "provider": { "order": ["gamma"] } });
+    let stored =
+        json!({ "model": "lab/chat", "max_tokens": 0, "max_cost": "0.001", "provider": { "order": ["gamma"] } });
     sqlx::query("update preset_version set config = $1").bind(&stored).execute(&farebox.pool).await.expect("done");
     sqlx::query("update preset set updated_at = now()").execute(&farebox.pool).await.expect("done");
     until(&routes, &named, &[]).await;
