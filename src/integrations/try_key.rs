@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
+use reqwest::{Response, StatusCode};
 use serde_json::json;
 use tokio::time::timeout;
 use url::Url;
@@ -15,16 +15,22 @@ use crate::routing::origin_of;
 
 /// Somebody waits for it on a page.
 const MAX_WAIT: Duration = Duration::from_secs(20);
+/// Tokens of the answer: fewer are refused by some models that think.
+const CAP: u32 = 16;
+/// Bytes of a refusal that are read.
+const MAX_REFUSAL: usize = 16 * 1_024;
 
 /// How a test went.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Tried {
     Works,
+    /// The key, but not the model that was asked: in words, with its status.
+    Accepted(String),
     /// In words for whoever pressed the button; never the provider's own, which might repeat the key.
     Failed(String),
 }
 
-/// Asks for one token of an answer with this key. It costs a fraction of a cent on the account that the key belongs to, and
+/// Asks for a few tokens of an answer with this key. It costs a fraction of a cent on the account that the key belongs to, and
 /// nothing here. Nothing is retried, and no transaction may be open.
 pub async fn try_key(http: &HttpClient, offer: &Offer, origin: &str, key: &Secret<String>) -> Tried {
     let provider = &offer.provider.provider;
@@ -45,22 +51,59 @@ pub async fn try_key(http: &HttpClient, offer: &Offer, origin: &str, key: &Secre
         return failed("The key has characters that cannot be sent.");
     };
     value.set_sensitive(true);
-    let body = json!({
+    let mut body = json!({
         "model": offer.endpoint.upstream_model,
-        "max_tokens": 1,
         "messages": [{ "role": "user", "content": "Hi" }],
     });
+    body[cap_name(provider.slug.as_str())] = CAP.into();
     let request = request.header(name, value).header("anthropic-version", "2023-06-01").json(&body);
-    match timeout(MAX_WAIT, request.send()).await {
+    let asked = async {
+        let response = request.send().await?;
+        let status = response.status();
+        // Nothing of the body is shown, and only of what may be about the key is anything read.
+        let said = if may_be_the_model(status) { start_of(response).await? } else { String::new() };
+        Ok::<_, reqwest::Error>(judged(status, &said, offer.endpoint.model.as_str()))
+    };
+    match timeout(MAX_WAIT, asked).await {
         Err(_) => failed("The provider did not answer in time. Try again later."),
         Ok(Err(_)) => failed("The provider could not be reached. Try again later."),
-        // Of the body nothing is needed, and nothing of it is shown.
-        Ok(Ok(response)) => judged(response.status()),
+        Ok(Ok(tried)) => tried,
     }
 }
 
-fn judged(status: StatusCode) -> Tried {
+/// As in calls: the first knows only the new name for its newer models, many others only the old one.
+fn cap_name(provider: &str) -> &'static str {
+    if provider == "openai" { "max_completion_tokens" } else { "max_tokens" }
+}
+
+async fn start_of(mut response: Response) -> Result<String, reqwest::Error> {
+    let mut start = Vec::new();
+    while start.len() < MAX_REFUSAL {
+        let Some(piece) = response.chunk().await? else { break };
+        start.extend_from_slice(&piece);
+    }
+    start.truncate(MAX_REFUSAL);
+    Ok(String::from_utf8_lossy(&start).to_ascii_lowercase())
+}
+
+/// Whether the key may have been good, and what was asked with it was not.
+fn may_be_the_model(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 404 | 422)
+}
+
+/// `said` is what a refusal says, in small letters. All that we sent is the name of a model and a greeting, so what it says of
+/// keys and credits is of this key's.
+fn judged(status: StatusCode, said: &str, model: &str) -> Tried {
     match status.as_u16() {
+        status @ (400 | 404 | 422) if said.contains("api key") || said.contains("api_key") => Tried::Failed(format!(
+            "The provider refused the key ({status}). Check that it was copied whole and may be used."
+        )),
+        status @ (400 | 404 | 422) if said.contains("credit balance") => {
+            Tried::Failed(format!("The provider says that the account has no money left ({status})."))
+        }
+        status @ (400 | 404 | 422) => Tried::Accepted(format!(
+            "The provider accepted the key, but not the test with {model} ({status}). Other models may work."
+        )),
         200..=299 => Tried::Works,
         401 | 403 => {
             failed("The provider refused the key (401 or 403). Check that it was copied whole and may be used.")
@@ -75,4 +118,27 @@ fn judged(status: StatusCode) -> Tried {
 
 fn failed(why: &str) -> Tried {
     Tried::Failed(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_good_where_only_the_model_was_refused() {
+        let tried = |status: u16, said: &str| judged(StatusCode::from_u16(status).expect("a status"), said, "a/b");
+        assert_eq!(tried(200, ""), Tried::Works);
+        for status in [400, 404, 422] {
+            let told = tried(status, "unsupported parameter: 'max_tokens' is not supported with this model");
+            assert!(matches!(&told, Tried::Accepted(note) if note.contains("a/b")), "{told:?}");
+            let google = tried(status, r#"[{"error":{"message":"api key not valid. please pass a valid api key."}}]"#);
+            assert!(matches!(&google, Tried::Failed(why) if why.contains("refused the key")), "{google:?}");
+        }
+        let empty = tried(400, r#"{"error":{"message":"your credit balance is too low"}}"#);
+        assert!(matches!(&empty, Tried::Failed(why) if why.contains("no money")), "{empty:?}");
+        for status in [301, 401, 402, 403, 429, 500, 503] {
+            assert!(matches!(tried(status, ""), Tried::Failed(_)), "{status}");
+        }
+        assert_eq!([cap_name("openai"), cap_name("google")], ["max_completion_tokens", "max_tokens"]);
+    }
 }

@@ -1,6 +1,7 @@
 //! `/settings/integrations`: accounts at providers that the organization has itself.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use sqlx::PgConnection;
@@ -9,7 +10,7 @@ use crate::accounts::Recent;
 use crate::activity::{self, Group, Slice, Span};
 use crate::base::ids::{KeyId, OrgId, PersonId};
 use crate::base::{Usd, Viewer};
-use crate::catalog::{Catalog, ListedProvider, Offer, Shelf};
+use crate::catalog::{Catalog, ListedModel, ListedProvider, Modality, Model, Offer, Shelf, Task};
 use crate::integrations::{self, ConnectError, MAX_LIMITS, PlainProviderKey, ProviderKey, Tried, Turn, Wish, try_key};
 use crate::keys::{self, Listing};
 use crate::orgs::{self, KeyUser, Member, Permission, SettingsEditor};
@@ -198,14 +199,19 @@ pub async fn test(
             Tried::Failed("The stored key cannot be opened. Paste it again, or ask the operator.".to_owned())
         }
     };
-    let why = match &tried {
-        Tried::Works => "",
-        Tried::Failed(why) => why,
+    let (why, note) = match &tried {
+        Tried::Works => ("", String::new()),
+        Tried::Accepted(note) => ("", note.clone()),
+        Tried::Failed(why) => (why.as_str(), String::new()),
     };
     let mut tx = member.tenant(&app).await?;
     integrations::note_test(&mut tx, org, &slug, why).await?;
     tx.commit().await?;
-    if why.is_empty() { told(true, &format!("{WORKS}.")) } else { told(false, why) }
+    match (why, note.as_str()) {
+        ("", "") => told(true, &format!("{WORKS}.")),
+        ("", note) => told(true, note),
+        (why, _) => told(false, why),
+    }
 }
 
 /// `POST /settings/integrations/{provider}/disconnect`
@@ -248,7 +254,13 @@ fn is_at(offer: &Offer, slug: &str) -> bool {
 /// The cheapest model that the key is for.
 fn offer_for<'a>(catalog: &'a Catalog, slug: &str, own: &ProviderKey) -> Option<&'a Offer> {
     let may = |model: &str| own.models.as_ref().is_none_or(|models| models.iter().any(|one| one == model));
-    let models = catalog.models().iter().filter(|listed| may(listed.model.slug.as_str()));
+    cheapest(catalog.models().iter().filter(|listed| may(listed.model.slug.as_str())), slug)
+}
+
+/// Of those that answer a greeting with a text.
+fn cheapest<'a>(models: impl Iterator<Item = &'a Arc<ListedModel>>, slug: &str) -> Option<&'a Offer> {
+    let answers = |model: &Model| model.task() == Task::Answer && model.output_modalities.contains(&Modality::Text);
+    let models = models.filter(|listed| answers(&listed.model));
     let offers = models.flat_map(|listed| listed.offers.iter()).filter(|offer| is_at(offer, slug));
     offers.min_by_key(|offer| offer.endpoint.price.prompt.amount() + offer.endpoint.price.completion.amount())
 }
@@ -406,4 +418,29 @@ async fn view(
             .collect(),
         error: String::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::tests::{listed, offer};
+
+    #[test]
+    fn a_key_is_tested_with_a_model_that_answers() {
+        let made = |slug: &str, price: &str, says: Modality| {
+            let one = listed(slug, vec![offer(slug, "here", price, price), offer(slug, "elsewhere", "0.01", "0.01")]);
+            let model = Model { output_modalities: vec![says], ..one.model.clone() };
+            Arc::new(ListedModel { model, offers: one.offers.clone() })
+        };
+        let models = [
+            made("a/vectors", "0.02", Modality::Embeddings),
+            made("a/ranks", "0.03", Modality::Rerank),
+            made("a/pictures", "0.04", Modality::Image),
+            made("a/large", "4", Modality::Text),
+            made("a/small", "1", Modality::Text),
+        ];
+        let found = cheapest(models.iter(), "here").map(|offer| offer.endpoint.model.as_str());
+        assert_eq!(found, Some("a/small"));
+        assert!(cheapest(models[..3].iter(), "here").is_none());
+    }
 }

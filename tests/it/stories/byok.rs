@@ -268,7 +268,7 @@ async fn a_key_is_tested_with_a_real_call_and_goes_to_its_host_alone() {
     assert_eq!(ada.submit(PAGE, &test, &[]).await.status, 303);
     assert!(ada.get(PAGE).await.body.contains("The key works"));
     let produced = routes.upstream.produced();
-    assert_eq!((produced.len(), &produced[0].body["max_tokens"]), (1, &json!(1)));
+    assert_eq!((produced.len(), &produced[0].body["max_tokens"]), (1, &json!(16)));
     assert_eq!(produced[0].headers["authorization"], format!("Bearer {OWN}"));
     // Not again at once, however often the button is pressed.
     ada.submit(PAGE, &test, &[]).await;
@@ -284,6 +284,15 @@ async fn a_key_is_tested_with_a_real_call_and_goes_to_its_host_alone() {
     ada.submit(PAGE, &test, &[]).await;
     let page = ada.get(PAGE).await.body;
     assert!(page.contains("The provider refused the key"), "{page}");
+    // The key is good, and the model that the test asks is none of its account.
+    sqlx::query("update provider_key set tested_at = null").execute(&farebox.pool).await.expect("done");
+    for model in ["beta-chat", "beta-other"] {
+        routes.upstream.behave(model, Behaviour::Status { status: 404, retry_after: None });
+    }
+    ada.submit(PAGE, &test, &[]).await;
+    let page = ada.get(PAGE).await.body;
+    assert!(page.contains("The provider accepted the key, but not the test with lab/"), "{page}");
+    assert_eq!(farebox.text("select test_result from provider_key").await, "");
     routes.works("beta-chat");
     routes.works("beta-other");
 
