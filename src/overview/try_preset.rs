@@ -17,7 +17,7 @@ use crate::web::headers::request_id;
 use crate::web::present::amount;
 use crate::web::views::presets as views;
 use crate::web::views::{Choice, Field};
-use crate::web::{App, PageError, Protected, html, unprocessable};
+use crate::web::{App, LONG_FORM, PageError, Protected, html, unprocessable};
 
 /// Keys to choose from.
 const MAX_KEYS: i64 = 50;
@@ -61,7 +61,7 @@ pub async fn send(
     request: HttpRequest,
     member: KeyUser,
     id: web::Path<String>,
-    Protected(form): Protected<TryForm>,
+    Protected(form): Protected<TryForm, LONG_FORM>,
 ) -> Result<HttpResponse, PageError> {
     let (preset, version) = subject(&app, &member, &id).await?;
     let keys = own_keys(&app, &member).await?;

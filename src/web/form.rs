@@ -8,14 +8,16 @@ use serde::de::DeserializeOwned;
 
 use super::{App, PageError, csrf};
 
-/// No form of Farebox is longer.
+/// Bytes of a form as it is sent. Few are longer.
 const MAX_BYTES: usize = 64 * 1024;
+/// Bytes of a form with texts of tens of thousands of characters, of which each may be sent as nine bytes or twelve.
+pub const LONG_FORM: usize = 512 * 1024;
 pub const TOKEN_FIELD: &str = "csrf_token";
 pub(crate) const STALE: &str =
     "This form is no longer valid, so nothing was done. Go back, reload the page and send it again.";
 
-/// A form of type `T` that one of our own pages sent.
-pub struct Protected<T>(pub T);
+/// A form of type `T` that one of our own pages sent, of at most `MAX` bytes.
+pub struct Protected<T, const MAX: usize = MAX_BYTES>(pub T);
 
 /// A form that is nothing but its button.
 #[derive(Deserialize)]
@@ -52,7 +54,7 @@ pub(crate) fn is_ours(app: &App, request: &HttpRequest, fields: &[(String, Strin
     csrf::is_valid(app, request, token)
 }
 
-impl<T: DeserializeOwned + 'static> FromRequest for Protected<T> {
+impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for Protected<T, MAX> {
     type Error = PageError;
     type Future = LocalBoxFuture<'static, Result<Self, PageError>>;
 
@@ -63,7 +65,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Protected<T> {
             let app = request.app_data::<web::Data<App>>().cloned().ok_or(PageError::Misconfigured)?;
             let body = body.await.map_err(|_| PageError::Invalid("The form could not be read.".into()))?;
             let bytes = body
-                .to_bytes_limited(MAX_BYTES)
+                .to_bytes_limited(MAX)
                 .await
                 .map_err(|_| PageError::Invalid("The form is too long.".into()))?
                 .map_err(|_| PageError::Invalid("The form could not be read.".into()))?;

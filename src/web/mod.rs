@@ -26,7 +26,7 @@ pub use app::App;
 pub use away::{Destination, away};
 pub use error::PageError;
 pub(crate) use error::door_url;
-pub use form::{EmptyForm, Fields, Protected};
+pub use form::{EmptyForm, Fields, LONG_FORM, Protected};
 pub use hosts::Hosts;
 pub use page::{html, once, public_page, see_other, unprocessable};
 pub use proxies::TrustedProxies;

@@ -13,7 +13,7 @@ use crate::routing::Sort;
 use crate::web::snippets::{Example, KEY_PLACEHOLDER};
 use crate::web::views::presets as views;
 use crate::web::views::{Choice, Field};
-use crate::web::{App, EmptyForm, Fields, PageError, Protected, flash, html, see_other, unprocessable};
+use crate::web::{App, EmptyForm, Fields, LONG_FORM, PageError, Protected, flash, html, see_other, unprocessable};
 
 const LIST: &str = "/settings/presets";
 
@@ -55,7 +55,7 @@ pub async fn draft(
     app: web::Data<App>,
     shelf: web::Data<Shelf>,
     member: SettingsEditor,
-    Protected(form): Protected<Vec<(String, String)>>,
+    Protected(form): Protected<Vec<(String, String)>, LONG_FORM>,
 ) -> Result<HttpResponse, PageError> {
     let fields = Fields::from(form);
     let mut draft = Draft::read(&fields);
@@ -75,7 +75,7 @@ pub async fn make(
     app: web::Data<App>,
     shelf: web::Data<Shelf>,
     member: SettingsEditor,
-    Protected(form): Protected<Vec<(String, String)>>,
+    Protected(form): Protected<Vec<(String, String)>, LONG_FORM>,
 ) -> Result<HttpResponse, PageError> {
     let fields = Fields::from(form);
     let id: PresetId = fields.one("id").parse().map_err(|_| PageError::Invalid("The form is damaged.".into()))?;
@@ -143,7 +143,7 @@ pub async fn save(
     shelf: web::Data<Shelf>,
     member: SettingsEditor,
     id: web::Path<String>,
-    Protected(form): Protected<Vec<(String, String)>>,
+    Protected(form): Protected<Vec<(String, String)>, LONG_FORM>,
 ) -> Result<HttpResponse, PageError> {
     let mut tx = member.tenant(&app).await?;
     let preset = find(&mut tx, &member, &id).await?;

@@ -403,6 +403,25 @@ async fn the_editor_works_without_scripts_and_says_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prompt_may_be_as_long_as_is_said_in_every_script() {
+    let routes = Routes::start().await;
+    let mut ada = routes.ada();
+    // As forms are sent, these take nine and twelve bytes.
+    for (slug, letter) in [("chinese", "字"), ("crabs", "🦀")] {
+        let longest = letter.repeat(30_000);
+        let fields = [("models", "lab/chat"), ("slug", slug), ("system_prompt", longest.as_str())];
+        let id = make(&mut ada, slug, &fields).await;
+        let all = [("id", id.as_str()), ("base", "1"), ("name", slug), ("system_prompt", longest.as_str())];
+        let drawn = ada.submit(&format!("{LIST}/{id}"), &format!("{LIST}/draft"), &all).await;
+        assert_eq!(drawn.status, 200, "{slug}");
+        assert!(drawn.body.contains(&longest), "{slug}");
+        let more = format!("{longest}{letter}");
+        let page = save(&mut ada, &id, "1", &[("name", slug), ("system_prompt", &more)]).await;
+        assert!(page.status == 422 && page.body.contains("can have 30000 characters at most"), "{slug}: {}", page.status);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trying_a_preset_is_a_real_call_with_ones_own_key() {
     let routes = Routes::start().await;
     let mut ada = routes.ada();
