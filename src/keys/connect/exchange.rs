@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use url::Url;
 
 use super::store;
 use crate::audit::Actor;
@@ -66,7 +67,7 @@ pub async fn exchange(
     if brought.method.is_some_and(|method| method != code.challenge.method()) {
         return Err(ExchangeError::OtherMethod);
     }
-    let elsewhere = brought.callback.is_some_and(|callback| callback != code.callback);
+    let elsewhere = brought.callback.is_some_and(|callback| !is_the_same(callback, &code.callback));
     if elsewhere || !code.challenge.is_met_by(brought.verifier) {
         return Err(ExchangeError::Invalid);
     }
@@ -95,4 +96,37 @@ pub async fn exchange(
     };
     store::name_key(conn, org, code.id, issued.id).await?;
     Ok(Exchanged { org, issued, person: code.person })
+}
+
+/// Whether an app repeats the callback that the code was asked for. That one is stored as an address is written in full, such as
+/// with the slash behind a bare host; the app repeats what it sent.
+fn is_the_same(brought: &str, stored: &str) -> bool {
+    brought == stored || Url::parse(brought).is_ok_and(|url| url.as_str() == stored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callback_is_the_same_however_it_is_written() {
+        for (brought, stored) in [
+            ("http://localhost:3000", "http://localhost:3000/"),
+            ("http://localhost:3000/", "http://localhost:3000/"),
+            ("https://APP.example:443/cb?x=1", "https://app.example/cb?x=1"),
+            ("vscode://an.extension/x", "vscode://an.extension/x"),
+            ("", ""),
+        ] {
+            assert!(is_the_same(brought, stored), "{brought}");
+        }
+        for (brought, stored) in [
+            ("http://localhost:3001", "http://localhost:3000/"),
+            ("https://app.example/other", "https://app.example/cb"),
+            ("https://app.example/cb?x=2", "https://app.example/cb?x=1"),
+            ("https://app.example/cb", ""),
+            ("", "https://app.example/cb"),
+        ] {
+            assert!(!is_the_same(brought, stored), "{brought}");
+        }
+    }
 }
