@@ -10,6 +10,9 @@ use crate::audit::{self, Action, Entry, Target};
 use crate::base::ids::{OrgId, PersonId, PresetId};
 use crate::base::slug::Slug;
 
+/// Neither a text nor a JSON of the database holds it.
+const NO_NUL: &str = "cannot hold the character with the number zero";
+
 /// What a preset says, checked.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Content {
@@ -31,9 +34,22 @@ impl Content {
             flaws.push(Flaw::new("system_prompt", format!("can have {MAX_PROMPT} characters at most")));
         }
         if self.system_prompt.contains('\0') || self.description.contains('\0') {
-            flaws.push(Flaw::new("system_prompt", "cannot hold the character with the number zero"));
+            flaws.push(Flaw::new("system_prompt", NO_NUL));
+        }
+        if has_nul(&Value::Object(self.config.to_map())) {
+            flaws.push(Flaw::new("parameters", NO_NUL));
         }
         flaws
+    }
+}
+
+/// How deep a value is was looked at when it was read.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(map) => map.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -146,4 +162,29 @@ pub async fn designate(
     let entry = (writer.entry)(Action::PresetRolledBack).on(Target::new("preset", preset.id, &preset.name));
     audit::record(conn, entry.change(json!({ "version": current }), json!({ "version": version }))).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_database_does_not_take_is_a_flaw() {
+        let content = |config: Value| Content {
+            name: PresetName::parse("Any").expect("a name"),
+            description: String::new(),
+            system_prompt: String::new(),
+            config: Config::parse(config.as_object().expect("an object")).expect("a config"),
+        };
+        assert!(content(json!({ "stop": ["END"], "provider": { "order": ["x"] } })).flaws().is_empty());
+        for config in [
+            json!({ "stop": ["\u{0}"] }),
+            json!({ "tools": [{ "type": "function", "function": { "name": "a\u{0}" } }] }),
+            json!({ "logit_bias": { "\u{0}": 1 } }),
+            json!({ "provider": { "order": ["x\u{0}"] } }),
+        ] {
+            let flaws = content(config.clone()).flaws();
+            assert!(flaws.len() == 1 && flaws[0].field == "parameters", "{config}: {flaws:?}");
+        }
+    }
 }

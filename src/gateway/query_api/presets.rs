@@ -388,8 +388,11 @@ fn reader(caller: &AnyCaller) -> Result<&Caller, ApiError> {
 }
 
 async fn find(conn: &mut Transaction<'_, Postgres>, caller: &Caller, slug: &str) -> Result<Preset, ApiError> {
-    let found = answered(presets::find_by_slug(conn, caller.org, slug)).await?;
-    found.ok_or_else(|| ApiError::no_preset(slug, "", Missing::Unknown))
+    let unknown = || ApiError::no_preset(slug, "", Missing::Unknown);
+    // What is no slug is nobody's, and may hold what the database does not take.
+    let read = Slug::parse(slug).map_err(|_| unknown())?;
+    let found = answered(presets::find_by_slug(conn, caller.org, read.as_str())).await?;
+    found.ok_or_else(unknown)
 }
 
 async fn whole(conn: &mut Transaction<'_, Postgres>, preset: &Preset) -> Result<PresetWithVersion, ApiError> {

@@ -387,6 +387,7 @@ async fn the_editor_works_without_scripts_and_says_what_is_wrong() {
         (vec![("temperature", "3")], "must be a number from 0 to 2."),
         (vec![("max_cost", "free")], "must be an amount above zero"),
         (vec![("more", "{")], "is not JSON"),
+        (vec![("more", r#"{"stop": ["\u0000"]}"#)], "cannot hold the character with the number zero"),
         (vec![("models", "gpt")], "is not the id of a model"),
         (vec![("slug", "No Slug")], "lower-case letters"),
     ] {
@@ -530,7 +531,14 @@ async fn programs_read_presets_and_write_them_with_a_key_that_manages() {
     for path in ["/api/v1/presets/poet", "/api/v1/presets/poet/versions", "/api/v1/presets/poet/versions/1"] {
         assert_eq!(farebox.get(&strange, path).await["error"]["code"], 404, "{path}");
     }
-    for path in ["/api/v1/presets/poet/versions/3", "/api/v1/presets/poet/versions/x", "/api/v1/presets/none"] {
+    for path in [
+        "/api/v1/presets/poet/versions/3",
+        "/api/v1/presets/poet/versions/x",
+        "/api/v1/presets/none",
+        "/api/v1/presets/%00",
+        "/api/v1/presets/%00/versions",
+        "/api/v1/presets/po%00et/versions/1",
+    ] {
         assert_eq!(farebox.get(&routes.key, path).await["error"]["code"], 404, "{path}");
     }
     assert_eq!(farebox.get(&strange, "/api/v1/presets").await["data"], json!([]));
@@ -538,6 +546,8 @@ async fn programs_read_presets_and_write_them_with_a_key_that_manages() {
         ("/api/v1/presets/Not-A-Slug/chat/completions", json!({ "model": "lab/chat" })),
         ("/api/v1/presets/poet/chat/completions", json!({ "model": "lab/chat", "temperature": 9 })),
         ("/api/v1/presets/poet/chat/completions", json!([])),
+        ("/api/v1/presets/poet/chat/completions", json!({ "model": "lab/chat", "stop": ["\u{0}"] })),
+        ("/api/v1/presets/poet/chat/completions", json!({ "provider": { "order": ["\u{0}"] } })),
     ] {
         let (status, told) = write(farebox, &manager, path, body).await;
         assert_eq!(status, 400, "{told}");
