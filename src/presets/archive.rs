@@ -18,7 +18,7 @@ pub async fn set_status(
     preset: &Preset,
     status: Status,
 ) -> Result<(), PresetError> {
-    let (.., before) = store::lock(conn, writer.org, preset.id).await?.ok_or(PresetError::NotFound)?;
+    let before = store::lock(conn, writer.org, preset.id).await?.ok_or(PresetError::NotFound)?.status;
     if before == status {
         return Ok(());
     }

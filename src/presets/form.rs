@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use chrono::DateTime;
 use serde_json::{Map, Value};
 
 use super::config::{Config, Flaw, PARAMETERS};
 use super::preset::{Preset, PresetName, Version};
-use super::revise::Content;
+use super::revise::{Base, Content};
 use crate::base::slug::Slug;
 use crate::catalog::Catalog;
 use crate::web::Fields;
@@ -34,6 +35,13 @@ pub struct Draft {
     pub more: String,
     /// The version that is edited; `None` for a new preset.
     pub base: Option<i32>,
+    /// When that preset had been changed last, in microseconds of Unix time.
+    pub seen: String,
+}
+
+/// The moment of the last change of a preset, for a form that changes it.
+pub fn seen(preset: &Preset) -> String {
+    preset.updated_at.timestamp_micros().to_string()
 }
 
 impl Draft {
@@ -61,6 +69,7 @@ impl Draft {
             max_cost: text("max_cost").trim().trim_start_matches('$').to_owned(),
             more: text("more").replace("\r\n", "\n"),
             base: fields.one("base").parse().ok(),
+            seen: text("seen"),
         }
     }
 
@@ -116,7 +125,14 @@ impl Draft {
             max_cost: version.config.max_cost.map(crate::base::Usd::exact).unwrap_or_default(),
             more,
             base: Some(version.number),
+            seen: seen(preset),
         }
+    }
+
+    /// What was open when this was written. A form of an older page says no moment.
+    pub fn opened(&self) -> Base {
+        let seen = self.seen.parse().ok().and_then(DateTime::from_timestamp_micros);
+        Base { version: self.base.unwrap_or(0), seen }
     }
 
     /// Moves or removes one entry of a list, as a button says: `models.up.openai/gpt-5-mini`. What it does not know it
@@ -342,6 +358,8 @@ mod tests {
         let opened = Draft::of(&preset, &version);
         assert_eq!(opened.content().expect("nothing is wrong"), content);
         assert_eq!((opened.models.len(), opened.base), (3, Some(3)));
+        assert_eq!((opened.opened().version, opened.opened().seen), (3, Some(now)));
+        assert_eq!(sent.opened().seen, None, "a form that says no moment");
         assert_eq!(opened.conditions["allow_fallbacks"], "no");
     }
 

@@ -29,7 +29,7 @@ pub use config::{Config, Flaw, MAX_PROMPT, PARAMETERS, Parameter, Unread};
 pub use defaults::{Defaults, Missing, Ready};
 pub use memory::{CHANGED_CHANNEL, Memory, Terms};
 pub use preset::{Author, Preset, PresetError, PresetName, Status, Version};
-pub use revise::{Content, Writer, create, designate, revise};
+pub use revise::{Base, Content, Writer, create, designate, revise};
 pub use save::{SettingsError, save};
 pub use settings::Settings;
 pub use store::{Listed, count, count_active, erase, find, find_by_slug, list, settings, version, versions};

@@ -1,11 +1,12 @@
 //! Writing a preset: making one, and each further version.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use super::config::{Config, Flaw, MAX_PROMPT};
 use super::preset::{MAX_DESCRIPTION, MAX_PRESETS, MAX_VERSIONS, Preset, PresetError, PresetName, Status};
-use super::store;
+use super::store::{self, Locked};
 use crate::audit::{self, Action, Entry, Target};
 use crate::base::ids::{OrgId, PersonId, PresetId};
 use crate::base::slug::Slug;
@@ -43,7 +44,7 @@ impl Content {
     }
 }
 
-/// How deep a value is was looked at when it was read.
+/// Both ways in limit how deep a value is.
 fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -98,8 +99,16 @@ fn taken(error: sqlx::Error) -> PresetError {
     }
 }
 
-/// Changes a preset in the caller's transaction: a new version where its content changed. `base` is the version that was
-/// open in the editor; `None` does not care. The version that calls get from now on.
+/// What was open in an editor.
+#[derive(Clone, Copy, Debug)]
+pub struct Base {
+    pub version: i32,
+    /// When the preset had been changed last; `None` for a form that does not say so.
+    pub seen: Option<DateTime<Utc>>,
+}
+
+/// Changes a preset in the caller's transaction: a new version where its content changed. `base` is what was open in the
+/// editor; `None` does not care. The version that calls get from now on.
 ///
 /// # Errors
 /// `Overtaken`, `Archived`, `NotFound`, `TooManyVersions`, `Flaws`, and database errors.
@@ -107,11 +116,12 @@ pub async fn revise(
     conn: &mut PgConnection,
     writer: &Writer<'_>,
     preset: &Preset,
-    base: Option<i32>,
+    base: Option<Base>,
     content: &Content,
 ) -> Result<i32, PresetError> {
     check(content)?;
-    let (current, newest, status) = store::lock(conn, writer.org, preset.id).await?.ok_or(PresetError::NotFound)?;
+    let Locked { version: current, newest, status, name: called, description: told, updated_at } =
+        store::lock(conn, writer.org, preset.id).await?.ok_or(PresetError::NotFound)?;
     if status == Status::Archived {
         return Err(PresetError::Archived);
     }
@@ -119,11 +129,13 @@ pub async fn revise(
     let same =
         before.unread.is_none() && before.system_prompt == content.system_prompt && before.config == content.config;
     let (name, description) = (content.name.as_str(), content.description.as_str());
-    if same && preset.name == name && preset.description == description {
+    if same && called == name && told == description {
         // The same form again, or nothing new.
         return Ok(current);
     }
-    if base.is_some_and(|base| base != current) {
+    // A change of the name alone makes no version, so the moment of the last change is looked at, too.
+    let overtaken = |base: Base| base.version != current || base.seen.is_some_and(|seen| seen != updated_at);
+    if base.is_some_and(overtaken) {
         return Err(PresetError::Overtaken(current));
     }
     let version = if same { current } else { newest + 1 };
@@ -150,7 +162,8 @@ pub async fn designate(
     preset: &Preset,
     version: i32,
 ) -> Result<(), PresetError> {
-    let (current, _, status) = store::lock(conn, writer.org, preset.id).await?.ok_or(PresetError::NotFound)?;
+    let Locked { version: current, status, .. } =
+        store::lock(conn, writer.org, preset.id).await?.ok_or(PresetError::NotFound)?;
     if status == Status::Archived {
         return Err(PresetError::Archived);
     }
@@ -158,7 +171,7 @@ pub async fn designate(
     if version == current {
         return Ok(());
     }
-    store::update(conn, writer.org, preset.id, &preset.name, &preset.description, version).await?;
+    store::set_version(conn, writer.org, preset.id, version).await?;
     let entry = (writer.entry)(Action::PresetRolledBack).on(Target::new("preset", preset.id, &preset.name));
     audit::record(conn, entry.change(json!({ "version": current }), json!({ "version": version }))).await?;
     Ok(())

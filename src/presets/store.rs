@@ -226,15 +226,26 @@ pub async fn find_by_slug(conn: &mut PgConnection, org: OrgId, slug: &str) -> Re
     }
 }
 
-/// Takes the lock under which a preset changes; the version that calls get, the newest one, and its state.
-pub async fn lock(
-    conn: &mut PgConnection,
-    org: OrgId,
-    id: PresetId,
-) -> Result<Option<(i32, i32, Status)>, sqlx::Error> {
-    let row = sqlx::query!("select version, status from preset where org_id = $1 and id = $2 for update", org.0, id.0)
-        .fetch_optional(&mut *conn)
-        .await?;
+/// A preset that nobody else changes until the transaction ends.
+pub struct Locked {
+    /// The one that calls get.
+    pub version: i32,
+    pub newest: i32,
+    pub status: Status,
+    pub name: String,
+    pub description: String,
+    pub updated_at: chrono::DateTime<chrono::Utc>,
+}
+
+/// Takes the lock under which a preset changes.
+pub async fn lock(conn: &mut PgConnection, org: OrgId, id: PresetId) -> Result<Option<Locked>, sqlx::Error> {
+    let row = sqlx::query!(
+        "select version, status, name, description, updated_at from preset where org_id = $1 and id = $2 for update",
+        org.0,
+        id.0,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
     let Some(row) = row else { return Ok(None) };
     let newest = sqlx::query_scalar!(
         r#"select max(version) as "newest!" from preset_version where org_id = $1 and preset_id = $2"#,
@@ -243,7 +254,14 @@ pub async fn lock(
     )
     .fetch_one(conn)
     .await?;
-    Ok(Some((row.version, newest, Status::stored(&row.status))))
+    Ok(Some(Locked {
+        version: row.version,
+        newest,
+        status: Status::stored(&row.status),
+        name: row.name,
+        description: row.description,
+        updated_at: row.updated_at,
+    }))
 }
 
 /// # Errors
@@ -311,6 +329,19 @@ pub async fn update(
         id.0,
         name,
         description,
+        version,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Changes which version calls get, and nothing else.
+pub async fn set_version(conn: &mut PgConnection, org: OrgId, id: PresetId, version: i32) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update preset set version = $3, updated_at = now() where org_id = $1 and id = $2",
+        org.0,
+        id.0,
         version,
     )
     .execute(conn)

@@ -7,7 +7,7 @@ use super::{acting, find};
 use crate::base::ids::PresetId;
 use crate::catalog::{Catalog, Shelf};
 use crate::orgs::{KeyUser, Member, Permission, SettingsEditor};
-use crate::presets::form::Draft;
+use crate::presets::form::{Draft, seen};
 use crate::presets::{Flaw, PARAMETERS, Preset, PresetError, Status, Writer, create, revise, set_status, store};
 use crate::routing::Sort;
 use crate::web::snippets::{Example, KEY_PLACEHOLDER};
@@ -41,7 +41,7 @@ pub async fn new_form(
         let version = store::version(&mut conn, preset.org, preset.id, preset.version).await?;
         draft = Draft::of(&preset, &version.ok_or(PageError::NotFound)?);
         draft.name = format!("{} copy", draft.name).chars().take(80).collect();
-        (draft.slug, draft.base) = (String::new(), None);
+        (draft.slug, draft.base, draft.seen) = (String::new(), None, String::new());
     }
     html(&view(&member, &app, &shelf.current(), &PresetId::fresh().to_string(), None, &draft, None))
 }
@@ -158,14 +158,24 @@ pub async fn save(
     let acting = acting(&mut tx, &member).await?;
     let entry = |action| acting.entry(action);
     let writer = Writer { org: acting.org, author: Some(acting.person.id), entry: &entry };
-    let version = match revise(&mut tx, &writer, &preset, Some(draft.base.unwrap_or(0)), &content).await {
+    let version = match revise(&mut tx, &writer, &preset, Some(draft.opened()), &content).await {
         Ok(version) => version,
         Err(PresetError::Flaws(flaws)) => return again(&draft, flaws),
         Err(PresetError::Overtaken(current)) => {
-            draft.base = Some(current);
-            let text = format!(
-                "Version {current} was saved while you wrote. Nothing of yours is lost: save again to make it the next one."
-            );
+            let now = find(&mut tx, &member, &id).await?;
+            let text = if draft.base == Some(current) {
+                format!(
+                    "This preset was changed while you wrote: it is called “{}” now. Nothing of yours is lost: save again \
+                     to put yours in the place of it.",
+                    now.name
+                )
+            } else {
+                format!(
+                    "Version {current} was saved while you wrote. Nothing of yours is lost: save again to make it the next \
+                     one."
+                )
+            };
+            (draft.base, draft.seen) = (Some(current), seen(&now));
             return again(&draft, vec![Flaw::new("", text)]);
         }
         Err(error) => return Err(told(error)),
@@ -267,6 +277,7 @@ fn view(
         may_change: member.may(Permission::ManageSettings),
         version: preset.map(|preset| preset.version).unwrap_or_default(),
         base: draft.base.map(|base| base.to_string()).unwrap_or_default(),
+        seen: draft.seen.clone(),
         name: field("name", &draft.name),
         slug: Field { value: draft.slug.clone(), error: error("slug") },
         suggested,

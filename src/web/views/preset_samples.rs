@@ -73,6 +73,7 @@ fn editor(theme: &str) -> views::Editor {
         may_change: true,
         version: 4,
         base: "4".into(),
+        seen: "1".into(),
         name: Field::of("Copywriter"),
         suggested: "copywriter".into(),
         reference: "@preset/copywriter".into(),

@@ -104,6 +104,8 @@ pub struct Editor {
     pub version: i32,
     /// The version that was opened; empty for a new preset.
     pub base: String,
+    /// When the preset was last changed, sent back as `seen`; empty for a new one.
+    pub seen: String,
     pub name: Field,
     pub slug: Field,
     /// The slug that the name suggests; empty where it suggests none.

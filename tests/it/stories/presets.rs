@@ -616,6 +616,37 @@ async fn a_key_that_is_bound_to_a_preset_does_not_write_that_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_who_change_the_name_do_not_overwrite_each_other() {
+    let routes = Routes::start().await;
+    let farebox = &routes.farebox;
+    let mut ada = routes.ada();
+    let id = make(&mut ada, "Named", &[("models", "lab/chat")]).await;
+    let path = format!("{LIST}/{id}");
+    let opened = between(&ada.get(&path).await.body, "name=\"seen\" value=\"", "\"");
+    let named = |name: &'static str, description: &'static str, seen: &str| {
+        let mut fields = vec![("name", name.to_owned()), ("description", description.to_owned())];
+        fields.extend([("models", "lab/chat".to_owned()), ("seen", seen.to_owned())]);
+        fields
+    };
+    let mut save_as = async |fields: Vec<(&'static str, String)>| {
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        save(&mut ada, &id, "1", &fields).await
+    };
+    assert_eq!(save_as(named("First", "Of one.", &opened)).await.status, 303);
+    // The same form again is done already.
+    assert_eq!(save_as(named("First", "Of one.", &opened)).await.status, 303);
+    let late = save_as(named("Second", "", &opened)).await;
+    assert!(late.status == 422 && late.body.contains("it is called “First” now"), "{}", late.body);
+    let stands = "select name || ': ' || description from preset";
+    assert_eq!(farebox.text(stands).await, "First: Of one.");
+    // Whoever was told may go on.
+    let again = between(&late.body, "name=\"seen\" value=\"", "\"");
+    assert_eq!(save_as(named("Second", "", &again)).await.status, 303);
+    assert_eq!(farebox.text(stands).await, "Second: ");
+    assert_eq!(farebox.text("select version::text from preset").await, "1", "a name alone makes no version");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_who_save_at_once_make_one_next_version() {
     let routes = Routes::start().await;
     let mut ada = routes.ada();
