@@ -268,16 +268,16 @@ fn sentence(error: impl std::fmt::Display) -> String {
     format!("This {error}.").replacen("This “", "“", 1)
 }
 
-/// Blank is no limit.
+/// Blank is no limit, and zero is one: nothing that costs is called.
 fn dollars(text: &str) -> Result<Option<Usd>, String> {
     if text.trim().is_empty() {
         return Ok(None);
     }
     let limit = Usd::parse(text).map_err(sentence)?;
-    if limit.is_positive() {
+    if !limit.is_negative() {
         return Ok(Some(limit));
     }
-    Err("A limit is more than nothing, such as 10 or 2.50. Leave it blank for none.".to_owned())
+    Err("A limit is not below zero. Write 10 or 2.50; 0 allows nothing that costs, and blank is no limit.".to_owned())
 }
 
 fn networks(text: &str) -> Result<Option<Networks>, String> {
@@ -344,6 +344,9 @@ mod tests {
             Limits { day: Some(Usd::from_cents(100)), month: Some(Usd::from_cents(2_000)), ..Limits::default() };
         assert_eq!((asked.limits, asked.name.as_str()), (limits, "Laptop"));
         assert_eq!(asked.expires_at, Some(DateTime::UNIX_EPOCH + TimeDelta::days(7)));
+        // As the API writes it, so that such a key can be edited.
+        let nothing = read(&KeyForm { total: "0".into(), ..named() }).expect("no mistakes");
+        assert_eq!(nothing.limits, Limits { total: Some(Usd::ZERO), ..Limits::default() });
         let blank = read(&named()).expect("no mistakes");
         assert_eq!((blank.limits, blank.expires_at, blank.rules), (Limits::default(), None, Rules::default()));
     }
@@ -368,7 +371,7 @@ mod tests {
     fn each_mistake_is_told_beside_its_field() {
         let form = KeyForm {
             name: String::new(),
-            total: "0".into(),
+            total: "-0.01".into(),
             day: "ten".into(),
             week: "-1".into(),
             month: "0.0000000000001".into(),

@@ -418,7 +418,11 @@ async fn a_prompt_may_be_as_long_as_is_said_in_every_script() {
         assert!(drawn.body.contains(&longest), "{slug}");
         let more = format!("{longest}{letter}");
         let page = save(&mut ada, &id, "1", &[("name", slug), ("system_prompt", &more)]).await;
-        assert!(page.status == 422 && page.body.contains("can have 30000 characters at most"), "{slug}: {}", page.status);
+        assert!(
+            page.status == 422 && page.body.contains("can have 30000 characters at most"),
+            "{slug}: {}",
+            page.status
+        );
     }
 }
 
