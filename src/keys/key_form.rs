@@ -8,6 +8,7 @@ use super::issue::NewKey;
 use super::key::{KeyKind, KeyName};
 use super::rules::{Models, Networks, PerMinute, Rules};
 use crate::activity::start_of_day;
+use crate::base::ids::KeyId;
 use crate::base::slug::Slug;
 use crate::base::{Usd, Viewer};
 use crate::ledger::Limits;
@@ -57,6 +58,19 @@ const KEEP: &str = "keep";
 /// For how long a link to claim a key may work: the word, the label, and days.
 const LINKS: [(&str, &str, i64); 4] =
     [("1d", "A day", 1), ("3d", "3 days", 3), ("7d", "7 days", 7), ("30d", "30 days", 30)];
+
+/// A form that was opened longer ago makes no key, and so does an id that was not made for a form at all: a key's id is its place
+/// in lists, the newest first.
+const FORM_DAYS: i64 = 2;
+
+/// Why a form makes no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FormIdError {
+    #[error("The form is damaged.")]
+    Damaged,
+    #[error("This form was opened more than two days ago, so nothing was made. Open it again.")]
+    Old,
+}
 
 /// A form without mistakes.
 pub struct Asked {
@@ -126,6 +140,16 @@ impl Mistakes {
 }
 
 impl KeyForm {
+    /// The id that the new key will have, which was made when the form was opened.
+    ///
+    /// # Errors
+    /// See [`FormIdError`].
+    pub fn new_id(&self, now: DateTime<Utc>) -> Result<KeyId, FormIdError> {
+        let id: KeyId = self.id.parse().map_err(|_| FormIdError::Damaged)?;
+        let old = (now - id.moment()).abs() > TimeDelta::days(FORM_DAYS);
+        if old { Err(FormIdError::Old) } else { Ok(id) }
+    }
+
     /// # Errors
     /// The mistakes, by field. A choice that is not offered counts as the first one.
     pub fn read(&self, against: &Reading<'_>) -> Result<Asked, Mistakes> {
@@ -334,6 +358,23 @@ mod tests {
 
     fn named() -> KeyForm {
         KeyForm { name: " Laptop ".into(), ..KeyForm::default() }
+    }
+
+    #[test]
+    fn the_id_of_a_new_key_is_of_the_moment_in_which_its_form_was_opened() {
+        let now: DateTime<Utc> = "2026-11-22T10:00:00Z".parse().expect("a time");
+        let read = |id: String| KeyForm { id, ..KeyForm::default() }.new_id(now);
+        for hours in [-47, -1, 0, 1, 47] {
+            let id = KeyId::floor(now + TimeDelta::hours(hours));
+            assert_eq!(read(id.to_string()), Ok(id), "{hours}");
+        }
+        for hours in [-49, 49] {
+            assert_eq!(read(KeyId::floor(now + TimeDelta::hours(hours)).to_string()), Err(FormIdError::Old), "{hours}");
+        }
+        for id in [uuid::Uuid::nil(), uuid::Uuid::max()] {
+            assert_eq!(read(KeyId(id).to_string()), Err(FormIdError::Old), "{id}");
+        }
+        assert_eq!(read("key_1".into()), Err(FormIdError::Damaged));
     }
 
     #[test]

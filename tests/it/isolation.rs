@@ -162,8 +162,8 @@ async fn an_ordinary_database_user_runs_it_all_behind_the_wall() {
     for path in ["/", "/keys", "/credits", "/activity", "/settings/organization", "/settings/security"] {
         assert_eq!(ada.get(path).await.status, 200, "{path}");
     }
-    let made =
-        ada.submit("/keys/new", "/keys", &[("id", "key_0190000000007000800000000000abcd"), ("name", "Lab")]).await;
+    let id = farebox::base::ids::KeyId::fresh().to_string();
+    let made = ada.submit("/keys/new", "/keys", &[("id", id.as_str()), ("name", "Lab")]).await;
     assert_eq!(made.status, 200, "{}", made.body);
     farebox.books_are_clean().await;
     assert!(farebox.cli(&["audit", "verify"]).await.status.success());

@@ -50,8 +50,8 @@ pub async fn give(
     member: KeyUser,
     Protected(form): Protected<KeyForm>,
 ) -> Result<HttpResponse, PageError> {
-    let id: KeyId = form.id.parse().map_err(|_| PageError::Invalid("The form is damaged.".into()))?;
     let (now, viewer) = (app.clock.now(), member.person().viewer());
+    let id = form.new_id(now).map_err(|error| PageError::Invalid(error.to_string()))?;
     let knows = knows(&shelf);
     let preset = named_preset(&app, &member, &form.preset).await?;
     let against = Reading { now, viewer, knows: &knows, preset, kept: None, undone: "No link was made." };

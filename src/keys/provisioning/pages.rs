@@ -169,8 +169,8 @@ pub async fn create(
     _recent: Recent,
     Protected(form): Protected<ProvisioningForm>,
 ) -> Result<HttpResponse, PageError> {
-    let id: KeyId = form.key.id.parse().map_err(|_| PageError::Invalid("The form is damaged.".into()))?;
     let (now, viewer) = (app.clock.now(), member.person().viewer());
+    let id = form.key.new_id(now).map_err(|error| PageError::Invalid(error.to_string()))?;
     let knows = knows(&shelf);
     let preset = named_preset(&app, &member, &form.key.preset).await?;
     let against = Reading { now, viewer, knows: &knows, preset, kept: None, undone: "No key was made." };

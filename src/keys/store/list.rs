@@ -72,14 +72,20 @@ pub async fn list(conn: &mut PgConnection, org: OrgId, listing: &Listing, limit:
             .fetch_all(conn)
             .await
         }
-        (None, Order::Newest) => {
-            // Newer than every key that is, so that the first page needs no other query.
-            let after = after.unwrap_or(Uuid::max());
-            page!("and k.id < $6 order by k.id desc limit $7";
-                org.0, maker, which, IDLE_DAYS, sought, after, limit)
-            .fetch_all(conn)
-            .await
-        }
+        // Two queries, because a place that may be none would keep the index from being used.
+        (None, Order::Newest) => match after {
+            Some(after) => {
+                page!("and k.id < $6 order by k.id desc limit $7";
+                    org.0, maker, which, IDLE_DAYS, sought, after, limit)
+                .fetch_all(conn)
+                .await
+            }
+            None => {
+                page!("order by k.id desc limit $6"; org.0, maker, which, IDLE_DAYS, sought, limit)
+                    .fetch_all(conn)
+                    .await
+            }
+        },
         (None, Order::Name) => {
             let place = place_by_name(conn, org, after).await?;
             page!("and (k.sort_name, k.id) > ($6, $7) order by k.sort_name, k.id limit $8";

@@ -78,3 +78,31 @@ async fn keys_are_found_filtered_and_ordered_by_the_address() {
     assert!(ada.get("/keys?q=nothing-of-the-kind").await.body.contains("No key matches"));
     assert_eq!(ada.get(&format!("/keys/{}", idle.id)).await.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_form_makes_a_key_that_its_list_does_not_show() {
+    let farebox = Farebox::start().await;
+    let mut ada = ada(&farebox).await;
+    // As every id sorts by its moment, these would stand before all others, or behind them.
+    for id in ["key_ffffffffffffffffffffffffffffffff", "key_00000000000000000000000000000000"] {
+        for (page, form) in
+            [("/keys/new", "/keys"), ("/keys/give", "/keys/give"), ("/settings/provisioning/new", "/settings/provisioning")]
+        {
+            let fields = [("id", id), ("name", "Hidden"), ("may_manage", "on"), ("expires", "never")];
+            let told = ada.submit(page, form, &fields).await;
+            assert!(told.status == 422 && told.body.contains("Open it again."), "{form}: {} {}", told.status, told.body);
+        }
+    }
+    assert_eq!(farebox.text("select count(*)::text from api_key").await, "0");
+    // One that is there all the same is shown.
+    make(&mut ada, &[("name", "Shown")]).await;
+    for statement in [
+        "update api_key set id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'",
+        "update meter set id = 'ffffffff-ffff-ffff-ffff-ffffffffffff' where kind = 'key'",
+    ] {
+        assert_eq!(sqlx::query(statement).execute(&farebox.pool).await.expect("a change").rows_affected(), 1);
+    }
+    assert_eq!(names(&mut ada, "").await, ["Shown"]);
+    let path = "/keys/key_ffffffffffffffffffffffffffffffff";
+    assert_eq!(ada.get(path).await.status, 200);
+}
