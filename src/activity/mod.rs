@@ -51,7 +51,7 @@ pub use retention::{
     own_days, set_own_days,
 };
 pub use span::{Buckets, MAX_DAYS, Range, Span, Unit, chosen, edges, period_span, start_of_day, start_of_month};
-pub use spend::{Seen, Summary, Totals, lifetime, seen, spent_by, summary, totals};
+pub use spend::{Seen, Summary, Totals, any_calls, lifetime, seen, spent_by, summary, totals};
 pub use store::{
     DayRow, HourDetail, HourLine, HourOfKey, SettledUsage, UsageDetail, UsageLine, UsageUnits, count_swept, days,
     dear_hours, settled_usage,

@@ -135,6 +135,15 @@ pub async fn seen(
     Ok(seen)
 }
 
+/// Whether an organization, or one of its members, ever made a call, also one that is deleted by now. The sums say so, for a look
+/// at the log is bounded, and finds nobody's few calls behind the many of others.
+///
+/// # Errors
+/// Database errors only.
+pub async fn any_calls(conn: &mut PgConnection, org: OrgId, member: Option<PersonId>) -> Result<bool, sqlx::Error> {
+    store::any_calls(conn, org, member).await
+}
+
 /// What was spent today, this month and in the last seven days.
 ///
 /// # Errors

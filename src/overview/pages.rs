@@ -44,10 +44,11 @@ pub async fn index(app: web::Data<App>, shelf: web::Data<Shelf>, member: Member)
     let has_keys = keys::count_up_to(&mut conn, org, member.keys_of(), 1).await? > 0;
     let near = near_limit(&mut conn, org, member.keys_of(), viewer.locale).await?;
     let calls = recent_calls(&mut conn, org, member.calls_of(), now, viewer).await?;
+    let any_calls = activity::any_calls(&mut conn, org, member.calls_of()).await?;
     let spend =
-        match calls.is_empty() {
-            true => None,
-            false => {
+        match any_calls {
+            false => None,
+            true => {
                 let view = (Period::ThirtyDays, Group::Model);
                 let measured = (view.0, view.1, Metric::Spend);
                 let chart = activity::chart(&mut conn, org, measured, &slice, now, viewer.zone).await?;
@@ -57,7 +58,7 @@ pub async fn index(app: web::Data<App>, shelf: web::Data<Shelf>, member: Member)
             }
         };
     let available = member.credit.available();
-    let low_text = low_text(available, &spent, !calls.is_empty());
+    let low_text = low_text(available, &spent, any_calls);
     html(&views::Index {
         invited: invited.map(|invitation| views::Invited {
             org: invitation.org_name,
@@ -74,7 +75,7 @@ pub async fn index(app: web::Data<App>, shelf: web::Data<Shelf>, member: Member)
         low_text: low_text.unwrap_or_default(),
         has_keys,
         near,
-        first_call: calls.is_empty().then(|| first_call(&app, &shelf, available, has_keys)),
+        first_call: (!any_calls).then(|| first_call(&app, &shelf, available, has_keys)),
         spend,
         calls,
     })

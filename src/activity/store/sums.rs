@@ -167,6 +167,19 @@ pub async fn group_sums(
     Ok(rows.collect())
 }
 
+/// Whether an organization, or one of its members, ever made a call, also one that is deleted by now.
+pub async fn any_calls(conn: &mut PgConnection, org: OrgId, member: Option<PersonId>) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (
+              select from usage_hour where org_id = $1 and ($2::uuid is null or member_id = $2)
+           ) as "any!""#,
+        org.0,
+        member.map(|member| member.0),
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// One value of one dimension; the others are `None`.
 pub struct SeenRow {
     pub model: Option<String>,

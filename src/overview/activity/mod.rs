@@ -54,8 +54,7 @@ pub async fn index(
     let shell = member.shell("activity", "Activity", "Every call, what it cost, and where the credits went.");
     let mut conn = member.tenant(&app).await?;
     let kept = activity::closed_until(&mut conn, org).await?;
-    let any = LogFilter { member: own, ..LogFilter::default() };
-    if kept.is_none() && activity::log(&mut conn, org, &any, 1).await?.rows.is_empty() {
+    if !activity::any_calls(&mut conn, org, own).await? {
         return html(&views::Index { shell, ..views::Index::default() });
     }
     let shown = asked.shown(own, now);

@@ -13,7 +13,7 @@ use super::activity::{column, sum};
 use crate::activity::Lab;
 use crate::calls::{Tenant, answered, now, refused, usd};
 use crate::support::visitor::{Visitor, between};
-use crate::support::{Farebox, Key};
+use crate::support::{Farebox, Key, team};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -409,4 +409,31 @@ async fn what_is_too_much_for_a_page_is_said_and_added_up_exactly_when_asked() {
     let page = ada.get(&format!("/activity?period=30d&min=0.01&key={}", key.id)).await.body;
     assert!(!page.contains("Figures and charts count all calls"), "{page}");
     assert_eq!(dollars(&exact(card(&page, "Spend"))), usd("0.5"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_called_once_is_never_told_that_there_were_no_calls() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", "correct horse battery").await;
+    team::create(&mut ada, "Busy").await;
+    let mut bob = Visitor::member(&farebox, "bob@example.com", "correct horse battery").await;
+    team::bring_in(&farebox, &mut ada, &mut bob, "bob@example.com", "member").await;
+    let mut eve = Visitor::member(&farebox, "eve@example.com", "correct horse battery").await;
+    team::bring_in(&farebox, &mut ada, &mut eve, "eve@example.com", "member").await;
+    assert!(bob.get("/activity").await.body.contains("No calls yet"));
+    // Bob's are no longer in the log, or too far behind those of others to be found in a look.
+    let called = "insert into usage_hour (org_id, hour, model, provider, key_id, member_id, app, requests, failed, prompt_tokens,
+            completion_tokens, reasoning_tokens, cached_tokens, cost)
+         select o.id, date_trunc('hour', now(), 'UTC') - interval '40 days', 'lab/m', 'sandbox', gen_random_uuid(), p.id, '', 3, 0,
+            30, 20, 0, 0, 0.01
+         from org o, person p where o.name = 'Busy' and p.email = 'bob@example.com'";
+    assert_eq!(sqlx::query(called).execute(&farebox.pool).await.expect("sums").rows_affected(), 1);
+    let page = bob.get("/activity").await.body;
+    assert!(!page.contains("No calls yet") && page.contains("CSV, every call"), "{page}");
+    let page = bob.get("/").await.body;
+    assert!(!page.contains("Make your first call"), "{page}");
+    assert!(page.contains("There are none among the newest calls"), "{page}");
+    assert!(!ada.get("/activity").await.body.contains("No calls yet"), "whoever sees all calls sees his");
+    assert!(eve.get("/activity").await.body.contains("No calls yet"));
+    assert!(eve.get("/").await.body.contains("Make your first call"));
 }
