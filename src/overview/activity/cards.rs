@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::asked::Asked;
 use super::field_label;
-use crate::activity::{self, Buckets, Chart, Group, LogFilter, Measures, Metric, TALLY_PIECE, Totals, Unit};
-use crate::base::Usd;
+use crate::activity::{self, Buckets, Chart, Group, LogFilter, Measures, Metric, Span, TALLY_PIECE, Totals, Unit};
+use crate::base::{Usd, Viewer};
 use crate::base::ids::{KeyId, OrgId, PersonId};
 use crate::base::money::thousands;
 use crate::keys;
@@ -32,6 +32,20 @@ pub struct Figures {
     moved: bool,
     /// They count exactly the calls that the list shows; else all calls of the part that the sums per hour know.
     pub exact: bool,
+    /// Where calls were counted and some of the time are deleted: those before are not in the figures.
+    gone: Option<DateTime<Utc>>,
+    /// Whether all calls of the time before were there to be counted.
+    comparable: bool,
+}
+
+/// Up to when calls of a stretch are deleted, where they are themselves counted; `None` where all are there.
+pub fn gone(kept: Option<DateTime<Utc>>, span: Span) -> Option<DateTime<Utc>> {
+    kept.filter(|kept| *kept > span.from)
+}
+
+/// What has to be known of figures that lack them.
+pub fn gone_words(gone: DateTime<Utc>, viewer: Viewer) -> String {
+    format!("Only calls since {} are counted, for those before are deleted.", viewer.moment_in_zone(gone))
 }
 
 impl Figures {
@@ -46,7 +60,7 @@ impl Figures {
         kept: Option<DateTime<Utc>>,
     ) -> Result<Figures, sqlx::Error> {
         if !shown.is_slice()
-            && let Some(figures) = Figures::of_few(conn, org, asked, shown, now).await?
+            && let Some(figures) = Figures::of_few(conn, org, asked, shown, (now, kept)).await?
         {
             return Ok(figures);
         }
@@ -59,6 +73,8 @@ impl Figures {
             before: activity::measure(conn, org, earlier, None, &slice).await?,
             moved,
             exact: shown.is_slice(),
+            gone: None,
+            comparable: true,
         })
     }
 
@@ -68,10 +84,12 @@ impl Figures {
         org: OrgId,
         asked: &Asked,
         shown: &LogFilter,
-        now: DateTime<Utc>,
+        (now, kept): (DateTime<Utc>, Option<DateTime<Utc>>),
     ) -> Result<Option<Figures>, sqlx::Error> {
         let buckets = asked.range.buckets(now, asked.viewer.zone);
         let earlier = asked.range.before(now, asked.viewer.zone);
+        // What is deleted is in no figure: the sums, which stay, do not know this filter.
+        let (now_gone, comparable) = (gone(kept, buckets.span()), gone(kept, earlier.span()).is_none());
         let mut calls = 0;
         for span in [buckets.span(), earlier.span()] {
             calls += activity::reach(conn, org, shown, span).await?;
@@ -82,7 +100,8 @@ impl Figures {
         let group = Some(asked.group);
         let now_sums = activity::tally_at_once(conn, org, shown, (buckets, group), now).await?;
         let before = activity::tally_at_once(conn, org, shown, (earlier, None), now).await?;
-        Ok(now_sums.zip(before).map(|(now, before)| Figures { now, before, moved: false, exact: true }))
+        let figures = |(now, before)| Figures { now, before, moved: false, exact: true, gone: now_gone, comparable };
+        Ok(now_sums.zip(before).map(figures))
     }
 
     pub fn totals(&self) -> Totals {
@@ -95,10 +114,18 @@ impl Figures {
         if self.moved {
             words.push_str(" Where calls were deleted, a day begins on the whole UTC hour.");
         }
+        if let Some(gone) = self.gone {
+            words.push(' ');
+            words.push_str(&gone_words(gone, asked.viewer));
+        }
         words
     }
 
+    /// The stretch before; empty where figures of it would lack calls.
     pub fn before_words(&self, asked: &Asked) -> String {
+        if !self.comparable {
+            return String::new();
+        }
         range(&self.before.buckets, asked.viewer).trim_end_matches('.').to_owned()
     }
 }
@@ -115,7 +142,8 @@ pub async fn cards(
     names: &KeyNames,
 ) -> Result<Vec<views::ChartCard>, sqlx::Error> {
     let (totals, earlier) = (figures.totals(), figures.before.totals());
-    let any_own = !totals.upstream_cost.is_zero() || asked.compare && !earlier.upstream_cost.is_zero();
+    let compare = asked.compare && figures.comparable;
+    let any_own = !totals.upstream_cost.is_zero() || compare && !earlier.upstream_cost.is_zero();
     let metrics = METRICS.into_iter().filter(|metric| *metric != Metric::Own || any_own);
     let charts: Vec<Chart> = metrics.map(|metric| figures.now.chart(metric)).collect();
     let makers = match asked.group {
@@ -130,7 +158,7 @@ pub async fn cards(
     let (mut cards, mut palette) = (Vec::new(), Palette::default());
     for chart in &charts {
         let metric = chart.metric;
-        let before = asked.compare.then(|| figures.before.values(metric));
+        let before = compare.then(|| figures.before.values(metric));
         let mut drawn = draw(chart, asked.group, asked.viewer, before.as_deref(), |name| {
             series_name(asked.group, name, &keys_here, &makers)
         });
@@ -142,7 +170,11 @@ pub async fn cards(
             title: measure_label(metric).to_owned(),
             total: total(metric, chart.total),
             note: note(chart, &totals, &figures.now.buckets),
-            change: change(chart.total, of(&earlier, metric), totals.requests > 0 || earlier.requests > 0),
+            change: if figures.comparable {
+                change(chart.total, of(&earlier, metric), totals.requests > 0 || earlier.requests > 0)
+            } else {
+                String::new()
+            },
             chart: drawn,
         });
     }
@@ -248,6 +280,17 @@ fn change(now: Decimal, before: Decimal, any: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_lack_what_was_deleted_within_their_time() {
+        let at = |text: &str| -> DateTime<Utc> { text.parse().expect("a time") };
+        let span = Span { from: at("2026-11-01T00:00:00Z"), to: at("2026-11-08T00:00:00Z") };
+        for (kept, lacks) in [("2026-10-31T23:00:00Z", false), ("2026-11-01T00:00:00Z", false), ("2026-11-01T01:00:00Z", true)]
+        {
+            assert_eq!(gone(Some(at(kept)), span).is_some(), lacks, "{kept}");
+        }
+        assert_eq!(gone(None, span), None);
+    }
 
     #[test]
     fn a_change_is_told_in_words() {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::asked::Asked;
-use super::cards::series_name;
+use super::cards::{gone, gone_words, series_name};
 use super::sums::{Added, add_up};
 use super::{choices, field_label};
 use crate::activity::{self, Buckets, Group, LogFilter, Measures, Metric, Totals, Unit};
@@ -29,6 +29,8 @@ struct Sums {
     all: Measures,
     /// A table for the chosen group and, where that is another, for models.
     tables: Vec<(Group, Vec<(String, Totals)>)>,
+    /// Calls before are deleted, and not in them.
+    gone: Option<DateTime<Utc>>,
 }
 
 /// From the sums per hour; where they do not know a filter, from the calls themselves.
@@ -36,24 +38,26 @@ async fn sums(app: &App, member: &Member, asked: &Asked, now: DateTime<Utc>) -> 
     let (org, shown) = (member.org_id(), asked.shown(member.calls_of(), now));
     let more = (asked.group != Group::Model).then_some(Group::Model);
     let mut buckets = asked.range.buckets(now, asked.viewer.zone);
+    let kept = activity::closed_until(&mut *member.tenant(app).await?, org).await?;
     if !shown.is_slice() {
+        let gone = gone(kept, buckets.span());
         let all = exact_sums(app, member, &shown, (buckets.clone(), asked.group), now).await?;
         let mut tables = vec![(asked.group, first_rows(&all))];
         if let Some(group) = more {
             let sums = exact_sums(app, member, &shown, (buckets, group), now).await?;
             tables.push((group, first_rows(&sums)));
         }
-        return Ok(Sums { all, tables });
+        return Ok(Sums { all, tables, gone });
     }
     let mut conn = member.tenant(app).await?;
-    buckets.kept_since(activity::closed_until(&mut conn, org).await?);
+    buckets.kept_since(kept);
     let (span, slice) = (buckets.span(), shown.slice());
     let mut tables = Vec::new();
     for group in [asked.group].into_iter().chain(more) {
         tables.push((group, activity::spent_by(&mut conn, org, span, &slice, group).await?));
     }
     let all = activity::measure(&mut conn, org, buckets, Some(asked.group), &slice).await?;
-    Ok(Sums { all, tables })
+    Ok(Sums { all, tables, gone: None })
 }
 
 async fn exact_sums(
@@ -86,7 +90,7 @@ fn first_rows(measures: &Measures) -> Vec<(String, Totals)> {
 /// `Invalid` where the fonts lack a letter, and where too many calls would have to be gone through; database errors.
 pub async fn summary(app: &App, member: &Member, asked: &Asked) -> Result<HttpResponse, PageError> {
     let (now, own, org) = (app.clock.now(), member.calls_of(), member.org_id());
-    let Sums { all, tables: sums } = sums(app, member, asked, now).await?;
+    let Sums { all, tables: sums, gone } = sums(app, member, asked, now).await?;
     let mut conn = member.tenant(app).await?;
     let mut tables = Vec::new();
     for (group, sums) in sums {
@@ -112,6 +116,7 @@ pub async fn summary(app: &App, member: &Member, asked: &Asked) -> Result<HttpRe
         ("Time".to_owned(), range(&all.buckets, asked.viewer)),
         ("Made".to_owned(), asked.viewer.moment_in_zone(now)),
     ];
+    facts.extend(gone.map(|gone| ("Counted".to_owned(), gone_words(gone, asked.viewer))));
     facts.extend(choices::chips(asked, &key_names, &people).into_iter().map(|chip| (chip.label, chip.value)));
     facts.extend(figures_of(&all.totals()));
     let sheet = sheet(now, facts, tables, by_time(&all, asked), all.totals());

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
 use super::asked::Asked;
-use crate::activity::{Buckets, Group, LogFilter, Measures, Tally, Totals};
+use super::cards::{gone, gone_words};
+use crate::activity::{self, Buckets, Group, LogFilter, Measures, Tally, Totals};
 use crate::base::money::thousands;
 use crate::orgs::Member;
 use crate::web::views::Fact;
@@ -70,8 +71,13 @@ async fn shown(app: web::Data<App>, member: Member, request: HttpRequest) -> Res
     asked.within(own);
     let now = app.clock.now();
     let (shown, buckets) = (asked.shown(own, now), asked.range.buckets(now, asked.viewer.zone));
+    let kept = activity::closed_until(&mut *member.tenant(&app).await?, member.org_id()).await?;
+    let gone = gone(kept, buckets.span());
     let sums = match add_up(&app, &member, &shown, (buckets, None), now).await? {
-        Added::All(measures) => told(&measures.totals()),
+        Added::All(measures) => views::Sums {
+            partly: gone.map(|gone| gone_words(gone, asked.viewer)).unwrap_or_default(),
+            ..told(&measures.totals())
+        },
         Added::Since(since, measures) => views::Sums {
             partly: format!(
                 "Only calls since {} were added up, for it takes too long. Choose a shorter time, or take the CSV, which \

@@ -437,3 +437,34 @@ async fn whoever_called_once_is_never_told_that_there_were_no_calls() {
     assert!(eve.get("/activity").await.body.contains("No calls yet"));
     assert!(eve.get("/").await.body.contains("Make your first call"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_of_a_filter_say_that_calls_before_them_are_deleted() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    assert_eq!(farebox.chat(&key, "sandbox/penny", "hi", serde_json::json!({})).await.status(), 200);
+    farebox.holds_are_closed().await;
+    let org: OrgId = key.org.parse().expect("an id");
+    let closed = "insert into usage_closed_until
+         values ($1, date_trunc('hour', now(), 'UTC') - interval '2 days', 0, 0, 0, 0, 0, 0, 0, 0)";
+    sqlx::query(closed).bind(org.0).execute(&farebox.pool).await.expect("as if some were deleted");
+    let (told, alone) = ("Only calls since ", "There is nothing to compare with");
+    let page = ada.get("/activity?period=7d&min=0.001&compare=1").await.body;
+    assert!(page.contains(told) && page.contains(alone) && !page.contains("than before"), "{page}");
+    assert!(ada.get("/activity/sums?period=7d&min=0.001").await.body.contains(told));
+    // The sums per hour know all of them, and of a day all calls are there.
+    for query in ["period=7d", "period=7d&model=sandbox%2Fpenny", "period=24h&min=0.001"] {
+        let page = ada.get(&format!("/activity?{query}")).await.body;
+        assert!(!page.contains(told) && !page.contains(alone), "{query}: {page}");
+    }
+    // The time before this one is gone, and this one is not.
+    let page = ada.get("/activity?period=24h&min=0.001").await.body;
+    assert!(page.contains("Compare with the time before"), "{page}");
+    sqlx::query("update usage_closed_until set until = until + interval '12 hours'")
+        .execute(&farebox.pool)
+        .await
+        .expect("as if more were deleted");
+    let page = ada.get("/activity?period=24h&min=0.001").await.body;
+    assert!(!page.contains(told) && page.contains(alone), "{page}");
+}
