@@ -50,7 +50,9 @@ pub use retention::{
     CHOICES as DAYS_KEPT, MAX_DAYS as MAX_DAYS_KEPT, MIN_DAYS as MIN_DAYS_KEPT, Retention, closed_until, is_closed,
     own_days, set_own_days,
 };
-pub use span::{Buckets, MAX_DAYS, Range, Span, Unit, chosen, edges, period_span, start_of_day, start_of_month};
+pub use span::{
+    Buckets, MAX_DAYS, Range, Span, Unit, chosen, edges, of_our_time, period_span, start_of_day, start_of_month,
+};
 pub use spend::{Seen, Summary, Totals, any_calls, lifetime, seen, spent_by, summary, totals};
 pub use store::{
     DayRow, HourDetail, HourLine, HourOfKey, SettledUsage, UsageDetail, UsageLine, UsageUnits, count_swept, days,

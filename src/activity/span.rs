@@ -17,6 +17,8 @@ const HOUR_SECONDS: i64 = 3_600;
 const LONGEST_GAP_HOURS: u32 = 3;
 /// A stretch that somebody chooses is at most so long.
 pub const MAX_DAYS: i64 = 400;
+/// The years of a stretch that somebody chooses.
+const YEARS: std::ops::Range<i32> = 2000..2200;
 /// Up to these lengths it is shown by minutes, hours and days; beyond by months.
 const BY_MINUTES: TimeDelta = TimeDelta::hours(2);
 const BY_HOURS: TimeDelta = TimeDelta::hours(74);
@@ -217,20 +219,27 @@ pub fn start_of_month(now: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
 pub fn chosen(from: &str, to: &str, zone: Tz) -> Option<Span> {
     let after = |date: NaiveDate| date.checked_add_days(Days::new(1));
     let from = match from.parse::<NaiveDate>() {
-        Ok(date) => midnight(date, zone),
+        Ok(date) => midnight(of_our_time(date)?, zone),
         Err(_) => local(from, zone)?,
     };
     let to = match to.parse::<NaiveDate>() {
-        Ok(date) => midnight(after(date)?, zone),
+        Ok(date) => midnight(after(of_our_time(date)?)?, zone),
         Err(_) => local(to, zone)?,
     };
-    let within = from.year() >= 2000 && to.year() < 2200;
+    let within = from.year() >= YEARS.start && to.year() < YEARS.end;
     (within && from < to && to - from <= TimeDelta::days(MAX_DAYS)).then_some(Span { from, to })
+}
+
+/// A day of years that the database counts in, and that something can be added to: a calendar has an end.
+#[must_use]
+pub fn of_our_time(date: NaiveDate) -> Option<NaiveDate> {
+    YEARS.contains(&date.year()).then_some(date)
 }
 
 fn local(text: &str, zone: Tz) -> Option<DateTime<Utc>> {
     let forms = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
     let time = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?;
+    of_our_time(time.date())?;
     let quarters = i64::from(LONGEST_GAP_HOURS) * 4;
     let later = (0..=quarters).map(|quarter| time + TimeDelta::minutes(quarter * 15));
     later.into_iter().find_map(|time| zone.from_local_datetime(&time).earliest()).map(|at| at.with_timezone(&Utc))
@@ -374,6 +383,13 @@ mod tests {
             [("2026-11-02", "2026-11-01"), ("yesterday", "2026-11-01"), ("2020-01-01", "2026-01-01"), ("", "")]
         {
             assert_eq!(chosen(from, to, berlin), None, "{from} to {to}");
+        }
+        // The ends of the calendar, and beyond.
+        for far in ["+262142-12-31", "-262143-01-01", "+999999-01-01", "1999-12-31", "2200-01-01"] {
+            for text in [far.to_owned(), format!("{far}T23:59"), format!("{far}T23:59:59")] {
+                assert_eq!(chosen(&text, "2026-11-01", berlin), None, "from {text}");
+                assert_eq!(chosen("2026-11-01", &text, berlin), None, "to {text}");
+            }
         }
         let year = chosen("2026-01-01", "2026-12-31", berlin).expect("a year");
         assert_eq!(Range::Between(year).buckets(at("2026-12-01T00:00:00Z"), berlin).len(), 12);

@@ -284,8 +284,9 @@ fn unread(field: &str) -> PageError {
 
 impl RowsQuery {
     fn days(&self, today: NaiveDate) -> Result<(NaiveDate, NaiveDate), PageError> {
+        let day = |text: &str| text.parse().ok().and_then(activity::of_our_time);
         let read =
-            |text: &str, field, or| if text.is_empty() { Ok(or) } else { text.parse().map_err(|_| unread(field)) };
+            |text: &str, field, or| if text.is_empty() { Ok(or) } else { day(text).ok_or_else(|| unread(field)) };
         let from = read(&self.from, "from", today.with_day(1).unwrap_or(today))?;
         Ok((from, read(&self.until, "until", today.max(from))?))
     }
@@ -298,6 +299,7 @@ impl RowsQuery {
         let read = || {
             let (at, id) = self.before.split_once('_')?;
             let at = DateTime::<Utc>::from_timestamp_micros(at.parse().ok()?)?;
+            activity::of_our_time(at.date_naive())?;
             Some((at, TransferId(uuid::Uuid::try_parse(id).ok()?)))
         };
         read().map(Some).ok_or_else(|| unread("before"))

@@ -232,7 +232,8 @@ async fn an_auditor_sees_each_bill_add_up_and_the_books_with_disputes_fees_and_d
     let mut eve = Visitor::member(farebox, "eve@example.com", PASSWORD).await;
     assert_eq!(eve.get(&format!("/credits/statements/calls?transfer={}", transfers[0])).await.status, 404);
     assert!(!eve.get(usage).await.body.contains(transfers[0]));
-    for bad in ["from=x", "code=odd", "before=1"] {
+    let far = format!("before={}_{}", i64::MIN / 2_000, "0".repeat(32));
+    for bad in ["from=x", "code=odd", "before=1", "from=-10000-01-01", "until=%2B262142-12-31", far.as_str()] {
         assert_eq!(ada.get(&format!("/credits/statements/rows?{bad}")).await.status, 422, "{bad}");
     }
     farebox.holds_are_closed().await;
