@@ -230,6 +230,8 @@ pub async fn query_analytics(
     let of_calls = found.of_calls || asked.is_of_calls();
     if of_calls {
         found.warnings.extend(look_at_calls(&mut conn, org, asked.span).await?);
+    } else {
+        found.warnings.extend(look_at_parts(&mut conn, org, &asked).await?);
     }
     let dimensions = asked.columns.iter().filter_map(|(_, column)| match column {
         Column::Sums(dimension) => Some(*dimension),
@@ -275,7 +277,28 @@ async fn look_at_calls(conn: &mut PgConnection, org: OrgId, span: Span) -> Resul
         )));
     }
     let gone = answered(activity::closed_until(conn, org)).await?.filter(|until| *until > span.from);
-    Ok(gone.map(|until| format!("Calls before {} are deleted and not counted here.", until.to_rfc3339())))
+    Ok(gone.map(not_counted))
+}
+
+/// What to know about an answer from the sums per hour where it asks for parts of hours: these are of calls.
+async fn look_at_parts(conn: &mut PgConnection, org: OrgId, asked: &Asked) -> Result<Option<String>, ApiError> {
+    let Some(until) = answered(activity::closed_until(conn, org)).await? else { return Ok(None) };
+    if asked.granularity == Some(Granularity::Minute) {
+        return Ok((until > asked.span.from).then(|| not_counted(until)));
+    }
+    let is_part = |edge: DateTime<Utc>| edge.duration_trunc(TimeDelta::hours(1)).is_ok_and(|hour| hour != edge);
+    let lacks = [asked.span.from, asked.span.to].into_iter().any(|edge| is_part(edge) && edge < until);
+    Ok(lacks.then(|| {
+        let until = until.to_rfc3339();
+        format!(
+            "Calls before {until} are deleted, and not counted in an hour that `time_range` begins or ends within. Ask \
+             for whole hours."
+        )
+    }))
+}
+
+fn not_counted(until: DateTime<Utc>) -> String {
+    format!("Calls before {} are deleted and not counted here.", until.to_rfc3339())
 }
 
 impl Asked {

@@ -1,7 +1,7 @@
 //! The figures of the activity page, by their numbers: compared, one series alone, in columns, filtered, in every zone; the
 //! same on the page, in its table, in its files and on paper as in the calls and in the ledger.
 
-use chrono::TimeDelta;
+use chrono::{DurationRound, TimeDelta};
 use farebox::base::Usd;
 use farebox::base::ids::{KeyId, MeterId, OrgId, PersonId};
 use farebox::gateway::{Ended, Status};
@@ -10,10 +10,11 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::activity::{column, sum};
+use super::management::{ask, provisioning};
 use crate::activity::Lab;
 use crate::calls::{Tenant, answered, now, refused, usd};
 use crate::support::visitor::{Visitor, between};
-use crate::support::{Farebox, Key, team};
+use crate::support::{Farebox, Key, calendar, team};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -440,6 +441,7 @@ async fn whoever_called_once_is_never_told_that_there_were_no_calls() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn figures_of_a_filter_say_that_calls_before_them_are_deleted() {
+    calendar::within_an_hour().await;
     let farebox = Farebox::start().await;
     let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
     let key = farebox.key("ada@example.com", "10", &[]).await;
@@ -457,6 +459,25 @@ async fn figures_of_a_filter_say_that_calls_before_them_are_deleted() {
     for query in ["period=7d", "period=7d&model=sandbox%2Fpenny", "period=24h&min=0.001"] {
         let page = ada.get(&format!("/activity?{query}")).await.body;
         assert!(!page.contains(told) && !page.contains(alone), "{query}: {page}");
+    }
+    // Programs are told, too, where a question is about parts of hours.
+    let manager = provisioning(&farebox, "ada@example.com", "", &[]).await;
+    let hour = now().duration_trunc(TimeDelta::hours(1)).expect("an hour") - TimeDelta::days(2);
+    let at = |minutes: i64| (hour + TimeDelta::minutes(minutes)).to_rfc3339();
+    for (from, to, granularity, warned) in [
+        (-60, 120, None, false),
+        (-60, 120, Some("hour"), false),
+        (-30, 120, None, true),
+        (-60, -30, Some("hour"), true),
+        (30, 90, None, false),
+        (-60, 120, Some("minute"), true),
+        (0, 120, Some("minute"), false),
+    ] {
+        let body = serde_json::json!({ "metrics": ["request_count"], "granularity": granularity,
+            "time_range": { "start": at(from), "end": at(to) } });
+        let told = ask(&farebox, &manager, ("POST", "/api/v1/analytics/query"), Some(body.clone()), 200).await;
+        let warnings = told["data"]["warnings"].as_array().map_or(0, Vec::len);
+        assert_eq!(warnings, usize::from(warned), "{body}: {told}");
     }
     // The time before this one is gone, and this one is not.
     let page = ada.get("/activity?period=24h&min=0.001").await.body;
