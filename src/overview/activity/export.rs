@@ -1,6 +1,7 @@
 //! Exports: exactly the calls that the page shows, as CSV or JSON lines, and a summary as PDF.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::header;
@@ -26,7 +27,47 @@ const MAX_TIME: Duration = Duration::from_hours(2);
 /// Names of keys that one export remembers; an organization with more has them read again.
 const MAX_NAMES: usize = 10_000;
 
+/// Of these, exports of one organization, so that others find a place.
+const OF_ONE: usize = 2;
+
 static RUNNING: Semaphore = Semaphore::const_new(AT_ONCE);
+static WHOSE: Mutex<BTreeMap<OrgId, usize>> = Mutex::new(BTreeMap::new());
+
+/// The place of one export, until it is dropped.
+struct Place {
+    org: OrgId,
+    _of_all: SemaphorePermit<'static>,
+}
+
+impl Place {
+    fn take(org: OrgId) -> Result<Place, PageError> {
+        let full = |count: usize, whose: &str| {
+            PageError::Invalid(format!(
+                "{count} exports{whose} are being written at the moment. Try again in a minute."
+            ))
+        };
+        let of_all = RUNNING.try_acquire().map_err(|_| full(AT_ONCE, ""))?;
+        let mut whose = WHOSE.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = whose.entry(org).or_default();
+        if *count >= OF_ONE {
+            return Err(full(OF_ONE, " of your organization"));
+        }
+        *count += 1;
+        Ok(Place { org, _of_all: of_all })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut whose = WHOSE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = whose.get_mut(&self.org) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                whose.remove(&self.org);
+            }
+        }
+    }
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -47,7 +88,7 @@ struct Writing {
     names: HashMap<KeyId, String>,
     head: bool,
     began: Instant,
-    _place: SemaphorePermit<'static>,
+    _place: Place,
 }
 
 /// What ends a file before its end.
@@ -74,9 +115,7 @@ pub async fn export(app: web::Data<App>, member: Member, request: HttpRequest) -
         "pdf" => return paper::summary(&app, &member, &asked).await,
         _ => return Err(PageError::Invalid("An export is format=csv, format=jsonl or format=pdf.".into())),
     };
-    let place = RUNNING.try_acquire().map_err(|_| {
-        PageError::Invalid(format!("{AT_ONCE} exports are being written at the moment. Try again in a minute."))
-    })?;
+    let place = Place::take(member.org_id())?;
     let writing = Writing {
         pool: app.db.clone(),
         org: member.org_id(),
@@ -168,5 +207,22 @@ impl Writing {
             self.names.extend(keys::labels(conn, self.org, self.own, &unknown).await?);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_organization_leaves_places_to_others() {
+        let (busy, other) = (OrgId::fresh(), OrgId::fresh());
+        let first = Place::take(busy).expect("a place");
+        let _second = Place::take(busy).expect("a place");
+        let refused = Place::take(busy).err().expect("no third one");
+        assert!(matches!(refused, PageError::Invalid(told) if told.contains("2 exports of your organization")));
+        let _others = Place::take(other).expect("a place for others");
+        drop(first);
+        let _third = Place::take(busy).expect("a place that was given back");
     }
 }
