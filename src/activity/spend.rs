@@ -13,8 +13,8 @@ use crate::base::ids::{KeyId, OrgId, PersonId};
 
 /// The pace of spending is taken over so many days.
 const PACE_DAYS: i64 = 7;
-/// Values that filters offer, of all dimensions together.
-const MAX_SEEN: i64 = 1_000;
+/// Values that filters offer of each dimension, so that thousands of keys leave no model out.
+const MAX_SEEN: i64 = 500;
 
 /// Sums over calls.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]

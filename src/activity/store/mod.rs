@@ -26,7 +26,9 @@ pub(super) use read::{
     DetailRow, PriceRow, count_calls, count_of_key, detail_row, export_rows, log_rows, newest_hour, price_row, scan_end,
 };
 pub use read::{SettledUsage, settled_usage};
-pub(super) use sums::{CellRow, MeasureQuery, any_calls, group_sums, lifetime_cost, measure_cells, seen_values, span_sums};
+pub(super) use sums::{
+    CellRow, MeasureQuery, any_calls, group_sums, lifetime_cost, measure_cells, seen_values, span_sums,
+};
 pub use sums::{DayRow, HourOfKey, days, dear_hours};
 pub use swept::count_swept;
 pub(super) use tally::{TallyQuery, tally_cells};

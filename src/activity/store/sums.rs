@@ -189,7 +189,7 @@ pub struct SeenRow {
     pub member: Option<PersonId>,
 }
 
-/// Every value of every dimension in the hours of a span, in one pass, at most `limit`.
+/// The values of every dimension in the hours of a span, in one pass: those of the most calls, at most `limit` of each.
 pub async fn seen_values(
     conn: &mut PgConnection,
     org: OrgId,
@@ -201,10 +201,16 @@ pub async fn seen_values(
         SeenRow,
         r#"select model as "model?", provider as "provider?", app as "app?", key_id as "key?: KeyId",
             member_id as "member?: PersonId"
-           from usage_hour
-           where org_id = $1 and hour > $2::timestamptz - interval '1 hour' and hour < $3
-            and ($4::uuid is null or member_id = $4)
-           group by grouping sets ((model), (provider), (app), (key_id), (member_id)) limit $5"#,
+           from (
+              select model, provider, app, key_id, member_id, row_number() over (
+                 partition by grouping(model, provider, app, key_id, member_id)
+                 order by sum(requests) desc, model, provider, app, key_id, member_id) as place
+              from usage_hour
+              where org_id = $1 and hour > $2::timestamptz - interval '1 hour' and hour < $3
+                and ($4::uuid is null or member_id = $4)
+              group by grouping sets ((model), (provider), (app), (key_id), (member_id))
+           ) seen
+           where place <= $5"#,
         org.0,
         span.from,
         span.to,

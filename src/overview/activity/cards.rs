@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::asked::Asked;
 use super::field_label;
 use crate::activity::{self, Buckets, Chart, Group, LogFilter, Measures, Metric, Span, TALLY_PIECE, Totals, Unit};
-use crate::base::{Usd, Viewer};
 use crate::base::ids::{KeyId, OrgId, PersonId};
 use crate::base::money::thousands;
+use crate::base::{Usd, Viewer};
 use crate::keys;
 use crate::overview::call_rows::{KeyNames, name_of};
 use crate::overview::charts::{compact, draw, range, total};
@@ -285,7 +285,8 @@ mod tests {
     fn figures_lack_what_was_deleted_within_their_time() {
         let at = |text: &str| -> DateTime<Utc> { text.parse().expect("a time") };
         let span = Span { from: at("2026-11-01T00:00:00Z"), to: at("2026-11-08T00:00:00Z") };
-        for (kept, lacks) in [("2026-10-31T23:00:00Z", false), ("2026-11-01T00:00:00Z", false), ("2026-11-01T01:00:00Z", true)]
+        for (kept, lacks) in
+            [("2026-10-31T23:00:00Z", false), ("2026-11-01T00:00:00Z", false), ("2026-11-01T01:00:00Z", true)]
         {
             assert_eq!(gone(Some(at(kept)), span).is_some(), lacks, "{kept}");
         }

@@ -85,12 +85,19 @@ async fn no_form_makes_a_key_that_its_list_does_not_show() {
     let mut ada = ada(&farebox).await;
     // As every id sorts by its moment, these would stand before all others, or behind them.
     for id in ["key_ffffffffffffffffffffffffffffffff", "key_00000000000000000000000000000000"] {
-        for (page, form) in
-            [("/keys/new", "/keys"), ("/keys/give", "/keys/give"), ("/settings/provisioning/new", "/settings/provisioning")]
-        {
+        for (page, form) in [
+            ("/keys/new", "/keys"),
+            ("/keys/give", "/keys/give"),
+            ("/settings/provisioning/new", "/settings/provisioning"),
+        ] {
             let fields = [("id", id), ("name", "Hidden"), ("may_manage", "on"), ("expires", "never")];
             let told = ada.submit(page, form, &fields).await;
-            assert!(told.status == 422 && told.body.contains("Open it again."), "{form}: {} {}", told.status, told.body);
+            assert!(
+                told.status == 422 && told.body.contains("Open it again."),
+                "{form}: {} {}",
+                told.status,
+                told.body
+            );
         }
     }
     assert_eq!(farebox.text("select count(*)::text from api_key").await, "0");
