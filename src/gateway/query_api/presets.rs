@@ -1,4 +1,4 @@
-//! Presets for programs: any key may read them, one that manages keys may write them.
+//! Presets for programs: a key that was not handed on may read them, one that manages keys may write them.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
