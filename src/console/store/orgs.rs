@@ -28,6 +28,23 @@ pub struct OrgRow {
 /// The place in a list by age.
 pub type Place = (DateTime<Utc>, uuid::Uuid);
 
+/// Reads organizations `o` with their credits `c`. The checked queries take nothing but literals, so what they share is a
+/// macro.
+macro_rules! select_orgs {
+    ($rest:literal, $($value:expr),* $(,)?) => {
+        sqlx::query_as!(
+            OrgRow,
+            r#"select o.id as "id: OrgId", o.name, o.kind, o.created_at, o.frozen_at, o.frozen_by as "frozen_by: PersonId",
+                o.keys_stopped_at, o.delete_after, o.deleted_at, c.posted as "posted: Usd", c.held as "held: Usd",
+                (select count(*) from membership m where m.org_id = o.id) as "members!",
+                (select count(*) from api_key k where k.org_id = o.id and k.deleted_at is null) as "keys!"
+               from org o join credit c on c.org_id = o.id "#
+                + $rest,
+            $($value),*
+        )
+    };
+}
+
 /// Organizations, newest first. `search` is a part of the name or an id, and `by_address` also the beginning of a member's
 /// address; `state` is `frozen`, `closing`, `below_zero` or empty.
 pub async fn orgs(
@@ -39,14 +56,8 @@ pub async fn orgs(
     most: i64,
 ) -> Result<Vec<OrgRow>, sqlx::Error> {
     let id = search.parse::<OrgId>().ok().map(|id| id.0);
-    sqlx::query_as!(
-        OrgRow,
-        r#"select o.id as "id: OrgId", o.name, o.kind, o.created_at, o.frozen_at, o.frozen_by as "frozen_by: PersonId",
-            o.keys_stopped_at, o.delete_after, o.deleted_at, c.posted as "posted: Usd", c.held as "held: Usd",
-            (select count(*) from membership m where m.org_id = o.id) as "members!",
-            (select count(*) from api_key k where k.org_id = o.id and k.deleted_at is null) as "keys!"
-           from org o join credit c on c.org_id = o.id
-           where ($1 = '' or o.id = $2::uuid or o.name ilike '%' || $3 || '%' or $8 and exists (select from membership m
+    select_orgs!(
+        r#"where ($1 = '' or o.id = $2::uuid or o.name ilike '%' || $3 || '%' or $8 and exists (select from membership m
                 join person p on p.id = m.person_id
                 where m.org_id = o.id and p.email_canonical like lower($3) || '%'))
             and case $4 when 'frozen' then o.frozen_at is not null
@@ -72,9 +83,9 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
+/// One organization by its id alone: what others are named is no matter.
 pub async fn org(conn: &mut PgConnection, id: OrgId) -> Result<Option<OrgRow>, sqlx::Error> {
-    let found = orgs(conn, &id.to_string(), false, "", None, 2).await?;
-    Ok(found.into_iter().find(|org| org.id == id))
+    select_orgs!("where o.id = $1", id.0).fetch_optional(conn).await
 }
 
 /// How many organizations there are, and what they have together.
@@ -114,6 +125,26 @@ pub struct PersonRow {
     pub personal: Option<OrgId>,
 }
 
+/// Reads people `p`, with what else is known of them.
+macro_rules! select_people {
+    ($rest:literal, $($value:expr),* $(,)?) => {
+        sqlx::query_as!(
+            PersonRow,
+            r#"select p.id as "id: PersonId", p.name, p.email, p.email_verified_at as verified_at, p.created_at,
+                d.due_at as "leaves_at?", p.frozen_at, s.role as "staff?", q.org_id as "personal?: OrgId",
+                (select count(*) from session x where x.person_id = p.id and x.expires_at > now()) as "sessions!",
+                (exists (select from totp t where t.person_id = p.id)
+                    or exists (select from passkey_second k where k.person_id = p.id)) as "two_factor!"
+               from person p
+               left join account_deletion d on d.person_id = p.id
+               left join operator s on s.person_id = p.id
+               left join personal_org q on q.person_id = p.id "#
+                + $rest,
+            $($value),*
+        )
+    };
+}
+
 /// People, newest first. `search` is a part of the name, the beginning of the address, or an id; `frozen` only those who are.
 pub async fn people(
     conn: &mut PgConnection,
@@ -122,18 +153,8 @@ pub async fn people(
     most: i64,
 ) -> Result<Vec<PersonRow>, sqlx::Error> {
     let id = search.parse::<PersonId>().ok().map(|id| id.0);
-    sqlx::query_as!(
-        PersonRow,
-        r#"select p.id as "id: PersonId", p.name, p.email, p.email_verified_at as verified_at, p.created_at,
-            d.due_at as "leaves_at?", p.frozen_at, s.role as "staff?", q.org_id as "personal?: OrgId",
-            (select count(*) from session x where x.person_id = p.id and x.expires_at > now()) as "sessions!",
-            (exists (select from totp t where t.person_id = p.id)
-                or exists (select from passkey_second k where k.person_id = p.id)) as "two_factor!"
-           from person p
-           left join account_deletion d on d.person_id = p.id
-           left join operator s on s.person_id = p.id
-           left join personal_org q on q.person_id = p.id
-           where ($1 = '' or p.id = $2::uuid or p.name ilike '%' || $3 || '%'
+    select_people!(
+        r#"where ($1 = '' or p.id = $2::uuid or p.name ilike '%' || $3 || '%'
                 or p.email_canonical like lower($3) || '%')
             and ($4::timestamptz is null or (p.created_at, p.id) < ($4, $5)) and (not $7 or p.frozen_at is not null)
            order by p.created_at desc, p.id desc limit $6"#,
@@ -149,9 +170,9 @@ pub async fn people(
     .await
 }
 
+/// One person by their id alone, as [`org`].
 pub async fn person(conn: &mut PgConnection, id: PersonId) -> Result<Option<PersonRow>, sqlx::Error> {
-    let found = people(conn, (&id.to_string(), false), None, 2).await?;
-    Ok(found.into_iter().find(|person| person.id == id))
+    select_people!("where p.id = $1", id.0).fetch_optional(conn).await
 }
 
 /// Where somebody is a member, and as what.

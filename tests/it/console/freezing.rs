@@ -130,6 +130,33 @@ async fn a_frozen_person_is_signed_out_and_every_key_they_made_is_refused_within
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_hidden_by_others_who_are_named_after_them() {
+    let farebox = Farebox::start().await;
+    let mut olive = operator(&farebox, "olive@example.com").await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    let hidden = team::create(&mut ada, "Analytical Engines").await;
+    let hers = person(&farebox, "ada@example.com").await;
+    for number in 0..2 {
+        // Newer, and with the ids in their names.
+        team::create(&mut ada, &hidden).await;
+        Visitor::member(&farebox, &format!("twin{number}@example.com"), PASSWORD).await;
+    }
+    sqlx::query("update person set name = $1 where email like 'twin%'")
+        .bind(&hers)
+        .execute(&farebox.pool)
+        .await
+        .expect("named");
+    for page in [format!("/admin/organizations/{hidden}"), format!("/admin/people/{hers}")] {
+        assert_eq!(olive.get(&page).await.status, 200, "{page}");
+        let frozen = fill(&mut olive, &page, &format!("{page}/freeze"), &[("reason", "it hides")]).await;
+        assert_eq!(frozen.status, 303, "{page}: {}", frozen.body);
+    }
+    let frozen = "select (select count(*) from org where frozen_at is not null and name = 'Analytical Engines') || ' '
+        || (select count(*) from person where frozen_at is not null and email = 'ada@example.com')";
+    assert_eq!(farebox.text(frozen).await, "1 1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_id_leads_to_its_page_and_each_figure_of_the_overview_to_its_rows() {
     let farebox = Farebox::start().await;
     let mut abel = staff(&farebox, "abel@example.com", "auditor").await;
