@@ -28,8 +28,8 @@ use crate::web::views::emails::NoticeMail;
 const EVERY: Duration = Duration::from_secs(1);
 /// A message whose process was killed is sent again after this; far above what one try can take.
 pub const LEASE: Duration = Duration::from_secs(60);
-/// Messages that one process sends at once, and all processes to one address and for one organization: whoever is slow
-/// keeps nobody else waiting.
+/// Messages that one process sends at once, and all processes to one address and for one organization. Organizations take
+/// turns for them: whoever is slow keeps nobody else waiting.
 const AT_ONCE: usize = 32;
 const OF_HOOK: i64 = 4;
 const OF_ORG: i64 = 8;

@@ -35,14 +35,15 @@ pub async fn hold(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error
     store::hold(conn, org).await
 }
 
-/// Sends one address a message to try it, in the caller's transaction. False when one was sent within the same five seconds.
+/// Sends one address a message to try it, in the caller's transaction. False when the organization had one sent within the
+/// same five seconds, to whichever address.
 ///
 /// # Errors
 /// Database errors only.
 pub async fn emit_test(conn: &mut PgConnection, org: OrgId, hook: HookId, by: &str) -> Result<bool, sqlx::Error> {
     let moment = HookEventId::fresh().moment().timestamp().div_euclid(5);
     let payload = Payload::new().with("webhook", hook.to_string()).with("asked_by", by);
-    write(conn, org, TEST, &format!("test:{hook}:{moment}"), payload, &[hook]).await
+    write(conn, org, TEST, &format!("test:{moment}"), payload, &[hook]).await
 }
 
 async fn write(

@@ -436,7 +436,12 @@ pub async fn test(
     if sent {
         Ok(told(&app, &here, true, "A test event is on its way. Reload the page in a moment to see what became of it."))
     } else {
-        Ok(told(&app, &here, false, "A test event was sent a moment ago. Wait five seconds."))
+        Ok(told(
+            &app,
+            &here,
+            false,
+            "A test event was sent a moment ago, to this address or another. Wait five seconds.",
+        ))
     }
 }
 

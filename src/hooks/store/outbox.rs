@@ -98,8 +98,9 @@ pub struct Claimed {
     pub old_ciphertext: Option<Vec<u8>>,
 }
 
-/// Claims what is due, the longest due first: at most so many for an address and for an organization, with what is being
-/// sent to them now. The caller holds the lock of claims.
+/// Claims what is due: at most so many for an address and for an organization, with what is being sent to them now. First
+/// comes whoever would have the fewest in flight with it, and among those the longest due, so that organizations whose
+/// addresses are slow keep no other waiting. The caller holds the lock of claims.
 ///
 /// It goes from address to address of those for which something waits, each a step in the index `hook_delivery_due_of`:
 /// addresses for which nothing does are not looked at, however many there are, and a long queue is not walked over.
@@ -141,7 +142,7 @@ pub async fn claim(
                 select from hook h where h.org_id = w.org_id and h.id = w.hook_id and h.disabled_at is null limit 1
             ) switched_on
         ), chosen as (
-            select org_id, id from due where place <= $4::bigint order by next_at, id limit $5
+            select org_id, id from due where place <= $4::bigint order by place, next_at, id limit $5
         ), taken as (
             update hook_delivery d set claim = $1, attempts = d.attempts + 1, tries = d.tries + 1,
                 next_at = clock_timestamp() + $2::bigint * interval '1 second', last_at = clock_timestamp()

@@ -418,6 +418,58 @@ async fn an_address_that_fails_for_days_is_switched_off_and_people_are_told() {
     assert_eq!(farebox.text("select count(*)::text from hook_attempt").await, "0");
 }
 
+/// Four organizations could fill a process: each is sent eight at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn organizations_with_slow_addresses_and_much_to_hear_keep_no_other_waiting() {
+    let farebox = Farebox::with(private()).await;
+    let (quick, slow) = (Receiver::start().await, Receiver::start().await);
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    ada.get("/").await;
+    let own = org_of(&farebox, ADA).await;
+    add(&mut ada, &quick.url("/"), &[]).await;
+    slow.answers(Answer::Slow(Duration::from_secs(3)));
+    let mut teams: Vec<OrgId> = Vec::new();
+    for number in 0..4 {
+        let team = team::create(&mut ada, &format!("Slow {number}")).await;
+        teams.push(team.parse().expect("an organization"));
+        for path in ["/one", "/two"] {
+            add(&mut ada, &slow.url(path), &[]).await;
+        }
+    }
+    // Each to two addresses: more than a process sends in forty seconds.
+    for number in 0..60 {
+        for team in &teams {
+            happens(&farebox.pool, *team, &format!("flood {number}")).await;
+        }
+    }
+    slow.has(32).await;
+    happens(&farebox.pool, own, "the only one").await;
+    // Twenty seconds at most.
+    quick.has(1).await;
+    let waiting =
+        farebox.text("select count(*)::text from hook_delivery where state = 'pending' and claim is null").await;
+    assert!(waiting.parse::<u32>().expect("a number") > 100, "only {waiting} were before it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_test_event_is_sent_once_in_five_seconds_whichever_address_it_goes_to() {
+    let farebox = Farebox::with(private()).await;
+    let receiver = Receiver::start().await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    let mine = [add(&mut ada, &receiver.url("/one"), &[]).await, add(&mut ada, &receiver.url("/two"), &[]).await];
+    let token = ada.token(&mine[0].page).await;
+    // Both within the same five seconds.
+    while crate::support::shop::now() % 5 > 1 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for hook in &mine {
+        assert_eq!(ada.post(&token, &format!("{}/test", hook.page), &[]).await.status, 303);
+    }
+    assert!(ada.get(&mine[1].page).await.body.contains("to this address or another"));
+    assert_eq!(farebox.text("select count(*)::text from hook_event where kind = 'webhook.test'").await, "1");
+    assert_eq!(receiver.has(1).await[0].path, "/one");
+}
+
 /// Addresses for which nothing waits cost nothing, however many there are.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_nothing_to_hear_is_not_looked_at() {
