@@ -8,9 +8,11 @@ use chrono::{Months, NaiveDate};
 use serde::Deserialize;
 use sqlx::PgPool;
 
-use super::journal::JournalQuery;
+use super::books::READ;
+use super::journal::{JournalQuery, count};
 use super::{file, page, read_day, wrong};
 use crate::base::ids::TransferId;
+use crate::base::money::thousands;
 use crate::books;
 use crate::console::extract::Staff;
 use crate::ledger::{self, JournalFilter};
@@ -21,7 +23,7 @@ use crate::web::{App, PageError};
 /// Rows that are in memory at a time.
 const CHUNK: i64 = 1_000;
 /// Rows of one file. Whoever needs more takes shorter spans.
-const MAX_ROWS: u64 = 5_000_000;
+const MAX_ROWS: i64 = 5_000_000;
 /// Days of one summary.
 const MAX_DAYS: i64 = 800;
 
@@ -91,8 +93,8 @@ pub struct ExportQuery {
 /// `GET /admin/books/export`: what is filtered.
 ///
 /// # Errors
-/// `Invalid` for a filter or a format that cannot be read; database errors. One that ends a file midway breaks it off, so
-/// that nobody takes it for a whole one.
+/// `Invalid` for a filter or a format that cannot be read, and for more rows than a file has; database errors. One that ends
+/// a file midway breaks it off, so that nobody takes it for a whole one.
 pub async fn export(
     app: web::Data<App>,
     _staff: Staff,
@@ -109,14 +111,20 @@ pub async fn export(
         "" | "entries" => (books::ENTRIES_HEAD, books::entries),
         _ => return Err(wrong("format")),
     };
-    let house = ledger::house_accounts(&mut *app.db.acquire().await?).await?;
-    let mut filter = query.journal.read(&house)?.filter;
+    let mut conn = app.db.begin_with(READ).await?;
+    let house = ledger::house_accounts(&mut conn).await?;
+    let asked = query.journal.read(&house)?;
     // What comes later is in no page of it.
     let now = app.clock.now();
-    filter.until = Some(filter.until.map_or(now, |until| until.min(now)));
+    let until = asked.filter.until.map_or(now, |until| until.min(now));
+    if let Some(rows) = count(&mut conn, &query.journal, &asked, until).await? {
+        room(rows).map_err(|error| PageError::Invalid(error.to_string()))?;
+    }
+    drop(conn);
+    let filter = JournalFilter { until: Some(until), ..asked.filter };
     let start = Chunks { pool: app.db.clone(), filter, head: Some(head), line, rows: 0 };
     let stream = futures_util::stream::try_unfold(start, |mut chunks| async move {
-        Ok::<_, sqlx::Error>(chunks.next().await?.map(|bytes| (bytes, chunks)))
+        Ok::<_, Broken>(chunks.next().await?.map(|bytes| (bytes, chunks)))
     });
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, "text/csv; charset=utf-8"))
@@ -125,41 +133,64 @@ pub async fn export(
         .streaming(stream))
 }
 
+/// Why a file ends before its last row.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("A file has at most {} transfers. Choose a shorter span.", thousands(&MAX_ROWS.to_string()))]
+    TooLong,
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// # Errors
+/// `TooLong` for more rows than one file has.
+fn room(rows: i64) -> Result<(), Broken> {
+    if rows > MAX_ROWS { Err(Broken::TooLong) } else { Ok(()) }
+}
+
 /// Where an export is.
 struct Chunks {
     pool: PgPool,
     filter: JournalFilter,
     head: Option<&'static str>,
     line: fn(&ledger::Booked) -> String,
-    rows: u64,
+    rows: i64,
 }
 
 impl Chunks {
     /// The next lines. The connection is given back before they are sent.
-    async fn next(&mut self) -> Result<Option<web::Bytes>, sqlx::Error> {
+    ///
+    /// # Errors
+    /// `TooLong` where more rows are left than fit: a file that ended there would look whole.
+    async fn next(&mut self) -> Result<Option<web::Bytes>, Broken> {
         if let Some(head) = self.head.take() {
             return Ok(Some(web::Bytes::from_static(head.as_bytes())));
-        }
-        if self.rows >= MAX_ROWS {
-            return Ok(None);
         }
         let mut tx = self.pool.begin().await?;
         let rows = ledger::journal(&mut tx, &self.filter, CHUNK).await?;
         drop(tx);
         let Some(last) = rows.last() else { return Ok(None) };
         self.filter.before = Some((last.at, TransferId(last.id.0)));
-        self.rows += rows.len() as u64;
+        self.rows = self.rows.saturating_add(i64::try_from(rows.len()).unwrap_or(i64::MAX));
+        room(self.rows)?;
         let text: String = rows.iter().map(self.line).collect();
         Ok(Some(text.into()))
     }
 }
 
 async fn summary(app: &App, query: &JournalQuery) -> Result<HttpResponse, PageError> {
-    if !query.time.is_empty() {
-        // Closed days are whole ones.
-        return Err(wrong("time"));
+    // Closed days are whole ones, of all accounts.
+    let beside = [
+        ("time", &query.time),
+        ("account", &query.account),
+        ("code", &query.code),
+        ("reference", &query.reference),
+        ("before", &query.before),
+    ];
+    if let Some((name, _)) = beside.iter().find(|(_, text)| !text.is_empty()) {
+        return Err(wrong(name));
     }
-    let mut conn = app.db.begin_with(super::books::READ).await?;
+    let mut conn = app.db.begin_with(READ).await?;
     let last = books::latest_close(&mut conn).await?.map(|close| close.day);
     let from = read_day(&query.from, "from")?;
     let from = match from {
@@ -178,4 +209,16 @@ async fn summary(app: &App, query: &JournalQuery) -> Result<HttpResponse, PageEr
     let lines = books::lines_between(&mut conn, from, until).await?;
     let text = format!("{}{}", books::SUMMARY_HEAD, books::summary(&before, &lines));
     Ok(file("text/csv; charset=utf-8", &format!("summary-{from}-{until}.csv"), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_all_of_its_rows_or_breaks_off() {
+        assert!(room(0).is_ok() && room(MAX_ROWS).is_ok());
+        let told = room(MAX_ROWS + 1).map_err(|error| error.to_string());
+        assert_eq!(told, Err("A file has at most 5,000,000 transfers. Choose a shorter span.".to_owned()));
+    }
 }

@@ -213,7 +213,7 @@ pub async fn journal(conn: &mut PgConnection, filter: &JournalFilter, most: i64)
     }
 }
 
-/// Rows that one thing caused are few, and found by their reference or their own number.
+/// Rows that one thing caused are few, and found by their reference or their own number. The other filters hold for them too.
 async fn by_reference(conn: &mut PgConnection, filter: &JournalFilter, most: i64) -> Result<Vec<Booked>, sqlx::Error> {
     let id = filter.reference.parse::<TransferId>().ok().map(|id| id.0);
     sqlx::query_as!(
@@ -228,6 +228,10 @@ async fn by_reference(conn: &mut PgConnection, filter: &JournalFilter, most: i64
                 select code, reference from unnest($2::text[]) as code cross join unnest($3::text[]) as reference))
             and ($4::timestamptz is null or (t.created_at, t.id) < ($4, $5))
             and ($6::uuid is null or $6 in (t.debit_account, t.credit_account))
+            and ($8 = '' or $8 in (d.kind, c.kind))
+            and ($9 = '' or t.code = $9)
+            and t.created_at >= coalesce($10::timestamptz, '-infinity')
+            and t.created_at < coalesce($11::timestamptz, 'infinity')
            order by t.created_at desc, t.id desc limit $7"#,
         id,
         &crate::ledger::Code::ALL.map(|code| code.as_str().to_owned()),
@@ -236,6 +240,10 @@ async fn by_reference(conn: &mut PgConnection, filter: &JournalFilter, most: i64
         filter.before.map(|(_, id)| id.0),
         filter.account,
         most,
+        filter.kind,
+        filter.code,
+        filter.from,
+        filter.until,
     )
     .fetch_all(conn)
     .await
