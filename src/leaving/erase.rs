@@ -99,7 +99,7 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
     store::erase_personal(conn, person).await?;
     store::erase_person(conn, person).await?;
     store::mark_erased(conn, person).await?;
-    audit::erase_person(conn, person, &invitations).await?;
+    audit::erase_person(conn, person, personal, &invitations).await?;
     let calls = EraseCalls { person };
     jobs::enqueue_after(conn, &calls, &calls.key(), CALLS_END_WITHIN_SECONDS).await?;
     Ok(())

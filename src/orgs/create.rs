@@ -54,10 +54,13 @@ pub async fn rename(conn: &mut PgConnection, acting: &Acting<'_>, name: &OrgName
         return Ok(());
     }
     store::rename(conn, acting.org, name.as_str()).await?;
-    let entry = acting
-        .entry(Action::OrgRenamed)
-        .on(Target::new("organization", acting.org, name.as_str()))
-        .change(json!({ "name": locked.name }), json!({ "name": name.as_str() }));
+    let entry = acting.entry(Action::OrgRenamed).on(Target::new("organization", acting.org, name.as_str()));
+    let entry = if locked.kind == "team" {
+        entry.change(json!({ "name": locked.name }), json!({ "name": name.as_str() }))
+    } else {
+        // One's own is called as its person, whose name can be erased.
+        entry.note(json!({ "name": [locked.name, name.as_str()] }))
+    };
     Ok(audit::record(conn, entry).await?)
 }
 

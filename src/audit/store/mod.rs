@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::entry::{Chain, Recorded};
-use crate::base::ids::{InvitationId, PersonId};
+use crate::base::ids::{InvitationId, OrgId, PersonId};
 
 pub use anchors::{
     anchor_is_due, anchored_heads, anchors, heads_that_moved_back, insert_anchor, last_anchor, lock_anchors,
@@ -134,24 +134,30 @@ pub async fn latest(
     .await
 }
 
-/// Forgets names, addresses and devices in what a person did, in every chain, in the person's own chain, and in what tells of
-/// invitations that went to them.
+/// Forgets names, addresses and devices in what a person did, in every chain, in the person's own chain, in what was done to
+/// them, and in what tells of invitations that went to them. Their own organization is called as they are: so also in its
+/// chain, and in what was done to it. Entries about what a second operator agrees to named people in versions before.
 ///
 /// # Errors
 /// Database errors only.
 pub async fn erase_person(
     conn: &mut PgConnection,
     person: PersonId,
+    own: Option<OrgId>,
     invitations: &[InvitationId],
 ) -> Result<u64, sqlx::Error> {
     let invitations: Vec<String> = invitations.iter().map(ToString::to_string).collect();
     let done = sqlx::query!(
         "update audit_entry set personal = null
          where personal is not null and (chain_id = $1 or actor_id = $1 or (target_kind = 'person' and target_id = $2)
-            or (target_kind = 'invitation' and target_id = any($3)))",
+            or (target_kind = 'invitation' and target_id = any($3))
+            or chain_id = $4 or (target_kind = 'organization' and target_id = $5)
+            or (target_kind = 'confirmation' and strpos(after, $2) > 0))",
         person.0,
         person.to_string(),
         &invitations,
+        own.map(|org| org.0),
+        own.map(|org| org.to_string()),
     )
     .execute(conn)
     .await?;

@@ -146,7 +146,8 @@ async fn change(
         let wish = Wish::Operator { person: person.id };
         let id = confirmation::ask(&mut act.tx, &wish, &act.reason, act.person.id).await?;
         let after = json!({ "kind": wish.kind(), "person": person.id });
-        let target = Target::new("confirmation", id, person.name.as_str());
+        // Its page says who: a name here would stay when the account is erased.
+        let target = Target::new("confirmation", id, "");
         act.note(None, Action::ConfirmationAsked, target, (Value::Null, after)).await?;
         act.commit().await?;
         let text = "It waits for a second operator now. Nothing is changed yet.";

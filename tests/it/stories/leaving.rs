@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::nodes::turns_to;
+use crate::console::{fill, operator};
 use crate::support::visitor::{Page, Visitor};
 use crate::support::{Farebox, calendar, team};
 
@@ -164,6 +165,57 @@ async fn what_tells_who_somebody_was_is_erased_and_the_books_stay() {
     let mut newcomer = Visitor::member(&farebox, EMAIL, PASSWORD).await;
     let page = newcomer.get("/keys").await;
     assert!(page.status == 200 && !page.body.contains(&key.id));
+}
+
+/// Waits until so many accounts are erased, ten seconds at most.
+async fn erased(farebox: &Farebox, accounts: &str) {
+    let count = "select count(*)::text from account_deletion where erased_at is not null";
+    for _ in 0..100 {
+        if farebox.text(count).await == accounts {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("{} accounts are erased, not {accounts}", farebox.text(count).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_log_keeps_the_name_of_an_own_organization_or_of_a_new_operator() {
+    let farebox = Farebox::start().await;
+    let mut olive = operator(&farebox, "olive@example.com").await;
+    operator(&farebox, "oscar@example.com").await;
+    let mut ada = Visitor::member(&farebox, EMAIL, PASSWORD).await;
+    run(&farebox, "update person set name = 'Augusta Byron' where email = 'ada@example.com'").await;
+    ada.get("/").await;
+    let key = farebox.key(EMAIL, "10", &[]).await;
+    for name in ["Byron at home", "Augusta Byron"] {
+        let renamed = ada.submit("/settings/organization", "/settings/organization", &[("name", name)]).await;
+        assert_eq!(renamed.status, 303, "{}", renamed.body);
+    }
+    let here = format!("/admin/organizations/{}", key.org);
+    for what in ["freeze", "unfreeze"] {
+        let done = fill(&mut olive, &here, &format!("{here}/{what}"), &[("reason", "a question")]).await;
+        assert_eq!(done.status, 303, "{}", done.body);
+    }
+    let fields = [("email", EMAIL), ("role", "operator"), ("reason", "a third one")];
+    let asked = fill(&mut olive, "/admin/staff", "/admin/staff", &fields).await;
+    assert!(asked.location.starts_with("/admin/confirmations/"), "{}", asked.location);
+    assert!(olive.get(&asked.location).await.body.contains("Augusta Byron"), "its page says who");
+    let looks = fill(&mut olive, &here, &format!("{here}/look"), &[("reason", "a question of hers")]).await;
+    assert_eq!(looks.status, 303, "{}", looks.body);
+
+    let named = "select count(*)::text from audit_entry e where e::text ilike '%byron%'";
+    assert_ne!(farebox.text(named).await, "0");
+    // What is never erased has no name.
+    assert_eq!(farebox.text("select count(*)::text from audit_entry where before || after ilike '%byron%'").await, "0");
+    assert_eq!(delete(&mut ada).await.status, 303);
+    a_week_passes(&farebox).await;
+    erased(&farebox, "1").await;
+    assert_eq!(farebox.text(named).await, "0");
+    // What others did elsewhere keeps their names.
+    let others = "select count(*)::text from audit_entry where target_kind <> 'organization' and personal is not null";
+    assert_ne!(farebox.text(others).await, "0");
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
