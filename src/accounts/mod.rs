@@ -57,7 +57,7 @@ pub use sessions::{end_other_sessions, end_session, history, sessions, sign_out_
 pub use sign_in::{
     Finished, SecondAnswer, SignInError, finish, finish_second, half_signed_in, sign_in, sign_in_with_passkey, sign_out,
 };
-pub use sign_up::{NewPerson, create_verified, sign_up};
+pub use sign_up::{Made, NewPerson, create_or_adopt, create_verified, sign_up};
 pub use step_up::{Asks, asks, step_up, step_up_elsewhere, step_up_with_passkey};
 pub use store::{find_by_email, find_person, id_by_email, name_of};
 pub use throttle::{Mailing, Throttle};

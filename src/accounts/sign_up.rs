@@ -65,6 +65,42 @@ pub async fn create_verified(
     store::find_by_email(conn, email).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
+/// What became of the wish for an account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Made {
+    /// It was not there, or nobody had proven its address: it is now as it was wished.
+    Now,
+    /// Somebody has proven the address. Nothing was changed.
+    Before,
+}
+
+/// As [`create_verified`]; an account whose address nobody has proven becomes proven, too, with this password or none. What a
+/// stranger may have chosen for it before, and the links that were mailed for it, are worth nothing any more.
+///
+/// # Errors
+/// Database errors only.
+pub async fn create_or_adopt(
+    conn: &mut PgConnection,
+    email: &EmailAddress,
+    name: &str,
+    password_hash: Option<&str>,
+) -> Result<(Person, Made), sqlx::Error> {
+    let name = name_or_local_part(name, email);
+    let made = match store::find_by_email(conn, email).await? {
+        None => store::insert_person(conn, PersonId::fresh(), email, &name, password_hash, true).await?,
+        Some(person) if person.verified_at.is_some() => false,
+        Some(person) => {
+            let adopted = store::adopt_unverified(conn, person.id, &name).await?;
+            if let (true, Some(hash)) = (adopted, password_hash) {
+                store::set_password(conn, person.id, hash).await?;
+            }
+            adopted
+        }
+    };
+    let person = store::find_by_email(conn, email).await?.ok_or(sqlx::Error::RowNotFound)?;
+    Ok((person, if made { Made::Now } else { Made::Before }))
+}
+
 fn name_or_local_part(name: &str, email: &EmailAddress) -> String {
     let name = clean_name(name);
     if name.is_empty() { clean_name(email.local_part()) } else { name }

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use super::database::Database;
 use crate::accounts::operator::{self, By, StaffError, StaffRole};
-use crate::accounts::{self, Hasher, Password, Person};
+use crate::accounts::{self, Hasher, Made, Password, Person};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::{EmailAddress, Origin, Usd};
 use crate::ledger::{self, Code, HouseAccount, Posted, Posting};
@@ -16,7 +16,8 @@ use crate::orgs::{self, Org};
 
 #[derive(Subcommand)]
 pub enum User {
-    /// Make an account whose address counts as proven.
+    /// Make an account whose address counts as proven. One that is there already is left as it is; one whose address nobody has
+    /// proven yet counts as proven from then on.
     Create {
         #[arg(long)]
         email: EmailAddress,
@@ -80,11 +81,16 @@ pub async fn user(command: User, database: &Database) -> anyhow::Result<ExitCode
     };
     let pool = database.connect().await?;
     let mut tx = pool.begin().await?;
-    let person = accounts::create_verified(&mut tx, &email, &name, hash.as_deref()).await?;
+    let (person, made) = accounts::create_or_adopt(&mut tx, &email, &name, hash.as_deref()).await?;
+    let before = made == Made::Before;
+    anyhow::ensure!(!before || hash.is_none(), "{email} has an account already; the password was not changed");
     let org = orgs::enter_personal(&mut tx, &person).await?;
     tx.commit().await?;
     if json {
-        println!("{}", serde_json::json!({ "person": person.id, "organization": org.id, "email": person.email }));
+        let shown = json!({ "person": person.id, "organization": org.id, "email": person.email, "created": !before });
+        println!("{shown}");
+    } else if before {
+        println!("{} exists already: the account {} and the organization {}", person.email, person.id, org.id);
     } else {
         println!("{} has the account {} and the organization {}", person.email, person.id, org.id);
     }

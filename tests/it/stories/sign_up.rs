@@ -171,6 +171,50 @@ async fn a_known_and_an_unknown_address_are_told_the_same() {
 }
 
 #[tokio::test]
+async fn the_command_line_gives_an_address_to_its_owner_and_changes_no_password_that_somebody_has() {
+    let farebox = Farebox::start().await;
+    let create = |email: &'static str, password: &'static str| {
+        let mut arguments = vec!["user", "create", "--email", email];
+        arguments.extend((!password.is_empty()).then_some("--password-stdin"));
+        let farebox = &farebox;
+        async move {
+            if password.is_empty() {
+                farebox.cli(&arguments).await
+            } else {
+                farebox.cli_with(&arguments, password).await
+            }
+        }
+    };
+    let signs_in = async |email: &str, password: &str| {
+        Visitor::new(&farebox).submit("/sign-in", "/sign-in", &[("email", email), ("password", password)]).await.status
+    };
+    // A stranger was first, and proved nothing.
+    for email in ["ada@example.com", "bob@example.com"] {
+        let fields = [("name", "Stranger"), ("email", email), ("password", "of a stranger")];
+        assert_eq!(Visitor::new(&farebox).submit("/sign-up", "/sign-up", &fields).await.status, 200);
+    }
+    for (email, password) in [("ada@example.com", "correct horse battery"), ("bob@example.com", "")] {
+        let made = create(email, password).await;
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+    assert_eq!(farebox.text("select count(*)::text from one_time_token").await, "0", "links that were mailed are void");
+    let people =
+        "select string_agg(name || ' ' || (email_verified_at is not null) || ' ' || (password_hash is not null), ';'
+        order by email) from person";
+    assert_eq!(farebox.text(people).await, "ada true true;bob true false");
+    assert_eq!(signs_in("ada@example.com", "of a stranger").await, 422);
+    assert_eq!(signs_in("ada@example.com", "correct horse battery").await, 303);
+    // What somebody has already is left as it is, and said.
+    let again = create("ada@example.com", "another battery").await;
+    let told = String::from_utf8_lossy(&again.stderr);
+    assert!(again.status.code() == Some(1) && told.contains("the password was not changed"), "{told}");
+    let again = create("ada@example.com", "").await;
+    let told = String::from_utf8_lossy(&again.stdout);
+    assert!(again.status.success() && told.contains("exists already"), "{told}");
+    assert_eq!(signs_in("ada@example.com", "correct horse battery").await, 303);
+}
+
+#[tokio::test]
 async fn another_site_and_a_missing_token_change_nothing() {
     let farebox = Farebox::start().await;
     let form = [("email", "x@example.com"), ("password", "long enough"), ("name", "X")];
