@@ -8,6 +8,7 @@ use sqlx::{PgConnection, PgPool};
 use super::EraseCalls;
 use super::erase_calls::CALLS_END_WITHIN_SECONDS;
 use super::store;
+use crate::accounts::operator;
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Origin;
 use crate::base::ids::PersonId;
@@ -50,9 +51,11 @@ async fn erase(pool: &PgPool, job: &EraseAccount) -> Result<(), sqlx::Error> {
     if !store::is_due(&mut tx, job.person, job.due).await? {
         return tx.commit().await;
     }
-    if !store::sole_ownerships(&mut tx, job.person).await?.is_empty() {
-        // Everybody else left an organization to this person meanwhile, or made them its owner.
-        tracing::warn!(person = %job.person, "an account owns an organization with members alone; it is kept for a day");
+    let owns = !store::sole_ownerships(&mut tx, job.person).await?.is_empty();
+    if owns || operator::is_last_operator(&mut tx, job.person).await? {
+        // Everybody else left an organization to this person meanwhile, or made them its owner; or the instance.
+        let why = if owns { "owns an organization with members alone" } else { "is the only operator" };
+        tracing::warn!(person = %job.person, "an account {why}; it is kept for a day");
         jobs::enqueue_after(&mut tx, job, &format!("{}:again", job.key()), AGAIN_SECONDS).await?;
         return tx.commit().await;
     }
@@ -88,6 +91,7 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
         notices::erase(conn, org).await?;
         vault::erase(conn, org).await?;
     }
+    let role = operator::hold_role(conn, person).await?;
     let had = store::addresses_of(conn, person).await?;
     store::erase_mails(conn, person, &had).await?;
     if let Some(org) = personal {
@@ -98,6 +102,11 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
     store::erase_traces(conn, person, &had).await?;
     store::erase_personal(conn, person).await?;
     store::erase_person(conn, person).await?;
+    if let Some(role) = role {
+        let entry = Entry::new(Chain::House, Actor::System, Action::StaffChanged, &here);
+        let entry = entry.on(Target::new("person", person, ""));
+        audit::record(conn, entry.change(json!({ "role": role.as_str() }), json!(null))).await?;
+    }
     store::mark_erased(conn, person).await?;
     audit::erase_person(conn, person, personal, &invitations).await?;
     let calls = EraseCalls { person };

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use super::erase::EraseAccount;
 use super::store;
-use crate::accounts::{Links, Person, Session, end_other_sessions, tell};
+use crate::accounts::{Links, Person, Session, end_other_sessions, operator, tell};
 use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::Origin;
 use crate::jobs;
@@ -27,6 +27,9 @@ pub enum LeaveError {
     /// Names of organizations that nobody else owns.
     #[error("you are the only owner of {}", .0.join(", "))]
     SoleOwner(Vec<String>),
+    /// Nobody else who stays runs the instance.
+    #[error("you are the only operator of this instance")]
+    LastOperator,
     /// It was asked for before, or the account is gone.
     #[error("this account is being deleted already")]
     Already,
@@ -41,7 +44,8 @@ pub enum LeaveError {
 /// Closes an account in the caller's transaction: its personal organization is frozen, every other session ends, and a job erases it in a week.
 ///
 /// # Errors
-/// `SoleOwner` while an organization with other members would be left without an owner; `Already` the second time.
+/// `SoleOwner` while an organization with other members would be left without an owner, `LastOperator` while the instance
+/// would be left without an operator; `Already` the second time.
 pub async fn leave(
     conn: &mut PgConnection,
     links: &Links,
@@ -49,7 +53,12 @@ pub async fn leave(
     origin: &Origin,
 ) -> Result<DateTime<Utc>, LeaveError> {
     let person = &session.person;
+    // Of two operators who leave at once, or of whom one is unmade meanwhile, one waits.
+    operator::lock_claim(conn).await?;
     store::lock_person(conn, person.id).await?;
+    if operator::is_last_operator(conn, person.id).await? {
+        return Err(LeaveError::LastOperator);
+    }
     let owned = store::sole_ownerships(conn, person.id).await?;
     if !owned.is_empty() {
         return Err(LeaveError::SoleOwner(owned));

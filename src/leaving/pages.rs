@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
 use super::{LeaveError, store};
-use crate::accounts::{Links, Recent, SignedIn};
+use crate::accounts::{Links, Recent, SignedIn, operator};
 use crate::orgs::Member;
 use crate::web::views::Field;
 use crate::web::views::leaving as views;
@@ -18,7 +18,9 @@ impl From<LeaveError> for PageError {
             LeaveError::Database(error) => error.into(),
             LeaveError::Internal(error) => PageError::Internal(error),
             LeaveError::NotLeaving => PageError::NotFound,
-            LeaveError::SoleOwner(_) | LeaveError::Already => PageError::Invalid(error.to_string()),
+            LeaveError::SoleOwner(_) | LeaveError::LastOperator | LeaveError::Already => {
+                PageError::Invalid(error.to_string())
+            }
         }
     }
 }
@@ -33,6 +35,7 @@ async fn view(app: &App, member: &Member) -> Result<views::Delete, PageError> {
         keys: stake.keys,
         memberships: stake.memberships,
         sole_owner_of: store::sole_ownerships(&mut conn, person.id).await?,
+        last_operator: operator::is_last_operator(&mut conn, person.id).await?,
         alone_in: store::alone_in(&mut conn, person.id).await?,
         email: person.email.clone(),
         typed: Field::default(),
@@ -75,8 +78,8 @@ pub async fn delete(
             tx.commit().await?;
             Ok(see_other("/account/leaving"))
         }
-        // The page names the organizations. It reads on a connection of its own, so this one is given back first.
-        Err(LeaveError::SoleOwner(_)) => {
+        // The page says what stands against it. It reads on a connection of its own, so this one is given back first.
+        Err(LeaveError::SoleOwner(_) | LeaveError::LastOperator) => {
             tx.rollback().await?;
             unprocessable(&view(&app, &member).await?)
         }

@@ -60,7 +60,7 @@ pub async fn change_staff(
     if before == role {
         return Err(StaffError::Already);
     }
-    if before == Some(StaffRole::Operator) && store::count_operators(conn).await? <= 1 {
+    if before == Some(StaffRole::Operator) && store::is_last_operator(conn, person.id).await? {
         return Err(StaffError::LastOperator);
     }
     let (made_by, waits) = match by {

@@ -72,8 +72,19 @@ pub async fn staff(conn: &mut PgConnection) -> Result<Vec<StaffMember>, sqlx::Er
     .await
 }
 
-pub async fn count_operators(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(r#"select count(*) as "count!" from operator where role = 'operator'"#).fetch_one(conn).await
+/// Whether somebody is an operator, and nobody else who stays is one: whoever deletes their account does not.
+///
+/// # Errors
+/// Database errors only.
+pub async fn is_last_operator(conn: &mut PgConnection, person: PersonId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select from operator where person_id = $1 and role = 'operator')
+            and not exists (select from operator o where o.person_id <> $1 and o.role = 'operator'
+                and not exists (select from account_deletion d where d.person_id = o.person_id)) as "last!""#,
+        person.0
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// `made_by`: who made them an operator alone. `waits`: so long they confirm nothing.
@@ -98,13 +109,15 @@ pub async fn put_staff(
     Ok(())
 }
 
-/// Every operator with what decides for whom they may confirm; they are few.
+/// Every operator with what decides for whom they may confirm; they are few. Whoever deletes their account decides nothing.
 pub async fn standings(conn: &mut PgConnection) -> Result<Vec<Standing>, sqlx::Error> {
     sqlx::query_as!(
         Standing,
         r#"select person_id as "person: PersonId", made_by as "made_by: PersonId", confirms_from,
             confirms_from <= now() as "is_ready!"
-           from operator where role = 'operator' order by person_id limit 200"#
+           from operator o where role = 'operator'
+            and not exists (select from account_deletion d where d.person_id = o.person_id)
+           order by person_id limit 200"#
     )
     .fetch_all(conn)
     .await

@@ -18,6 +18,8 @@ pub struct Delete {
     pub memberships: i64,
     /// Names of organizations that nobody else owns; nothing can be deleted while there is one.
     pub sole_owner_of: Vec<String>,
+    /// Nobody else who stays runs the instance; nothing can be deleted then either.
+    pub last_operator: bool,
     /// Names of organizations that nobody else is in. They end with the account.
     pub alone_in: Vec<String>,
     /// What has to be typed.

@@ -210,7 +210,8 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     };
     push(out, "account_delete", &delete)?;
     let sole_owner_of = vec!["Northwind Studio".to_owned(), "Fabrikam".to_owned()];
-    push(out, "account_delete_owner", &leaving::Delete { sole_owner_of, ..delete })?;
+    push(out, "account_delete_owner", &leaving::Delete { sole_owner_of, ..delete.clone() })?;
+    push(out, "account_delete_operator", &leaving::Delete { last_operator: true, ..delete })?;
     let page = public(theme, "Your account is closed");
     push(out, "account_leaving", &leaving::Leaving { page, name: "Ada".into(), due: when("30 Nov 2026, 14:03") })?;
     let change = accounts::EmailChange {

@@ -247,6 +247,41 @@ async fn the_only_owner_of_others_stays() {
     assert_eq!(farebox.text("select count(*)::text from mail where kind = 'account_leaving'").await, "1");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_only_operator_who_stays_does_not_leave() {
+    let farebox = Farebox::start().await;
+    let (olives, oscars) = ("olive@example.com", "oscar@example.com");
+    let mut olive = operator(&farebox, olives).await;
+    let page = olive.get("/settings/delete").await.body;
+    assert!(page.contains("You are the only operator of this instance"), "{page}");
+    let token = olive.token("/settings/profile").await;
+    let refused = olive.post(&token, "/settings/delete", &[("typed", olives)]).await;
+    assert!(refused.status == 422 && refused.body.contains("You are the only operator"), "{}", refused.body);
+    assert_eq!(farebox.text("select count(*)::text from account_deletion").await, "0");
+
+    let mut oscar = operator(&farebox, oscars).await;
+    let gone = oscar.submit("/settings/delete", "/settings/delete", &[("typed", oscars)]).await;
+    assert_eq!((gone.status, gone.location.as_str()), (303, "/account/leaving"), "{}", gone.body);
+    // Whoever is leaving is not the one who stays, whichever way the other tries to go.
+    let refused = olive.post(&token, "/settings/delete", &[("typed", olives)]).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    let me = team::person(&farebox, olives).await;
+    fill(&mut olive, "/admin/staff", "/admin/staff/remove", &[("person", &me), ("reason", "leaving")]).await;
+    assert!(!farebox.cli(&["user", "auditor", "--email", olives]).await.status.success());
+    let role = "select role from operator o join person p on p.id = o.person_id where p.email = 'olive@example.com'";
+    assert_eq!(farebox.text(role).await, "operator");
+
+    // The end of the other one's role stands in the log of the house.
+    a_week_passes(&farebox).await;
+    erased(&farebox, "1").await;
+    assert_eq!(farebox.text("select count(*)::text from operator").await, "1");
+    let told =
+        "select string_agg(before || ' ' || actor_kind, ';') from audit_entry where action = 'house.staff_changed'
+        and chain_id = '00000000-0000-0000-0000-000000000000'";
+    assert_eq!(farebox.text(told).await, r#"{"role":"operator"} system"#);
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
+}
+
 async fn team_of<'a>(farebox: &'a Farebox, role: &str) -> (Visitor<'a>, Visitor<'a>) {
     let mut ada = Visitor::member(farebox, EMAIL, PASSWORD).await;
     let mut grace = Visitor::member(farebox, "grace@example.com", PASSWORD).await;
