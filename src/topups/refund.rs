@@ -43,6 +43,8 @@ pub enum RefundError {
     NothingLeft,
     #[error("At most {} of this payment is left to refund.", .0.display())]
     TooMuch(Usd),
+    #[error("This form refunded {} before; open the page again.", .0.display())]
+    Differs(Usd),
     #[error("The amount must be whole cents, above zero.")]
     Amount,
     #[error("This way to pay cannot be refunded from here.")]
@@ -94,7 +96,7 @@ pub async fn refund(
 /// As [`refund`], under a number that its asker chose: the same number again takes nothing again, and says how it stands.
 ///
 /// # Errors
-/// As [`refund`].
+/// As [`refund`]; `Differs` where the same number asked for another amount before.
 pub async fn refund_once(
     pool: &PgPool,
     processors: &Processors,
@@ -106,6 +108,9 @@ pub async fn refund_once(
     let mut tx = pool.begin().await?;
     let mut topup = store::lock(&mut tx, org, topup).await?.ok_or(RefundError::NotFound)?;
     if let Some(earlier) = store::refund_row(&mut tx, org, id).await? {
+        if amount.is_some_and(|amount| amount != earlier.amount) {
+            return Err(RefundError::Differs(earlier.amount));
+        }
         return Ok(match earlier.state.as_str() {
             "succeeded" => RefundState::Succeeded,
             "failed" => RefundState::Failed,

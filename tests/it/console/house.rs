@@ -69,6 +69,11 @@ async fn a_refund_is_sent_once_and_its_payment_tells_everything() {
     send(&mut olive, &action, &known, &fields).await;
     assert_eq!(farebox.text("select count(*) || ' ' || trim_scale(sum(amount)) from refund").await, "1 5");
     let asked = "select count(*)::text from audit_entry e where action = 'credits.refund_asked' and chain_id = '00000000-0000-0000-0000-000000000000'";
+    // The same form with another amount is no second refund, and does not say that it was one.
+    let fields = [("amount", "7"), ("reason", "half of it was not used")];
+    assert_eq!(send(&mut olive, &action, &known, &fields).await.status, 303);
+    assert!(olive.get(&here).await.body.contains("This form refunded $5.00 before; open the page again."));
+    assert_eq!(farebox.text("select count(*) || ' ' || trim_scale(sum(amount)) from refund").await, "1 5");
     assert_eq!(farebox.text(asked).await, "1");
     let much = fill(&mut olive, &here, &action, &[("amount", "5000"), ("reason", "too much")]).await;
     assert_eq!(much.status, 303);
