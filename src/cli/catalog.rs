@@ -5,12 +5,18 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Subcommand;
+use serde_json::{Value, json};
+use sqlx::PgConnection;
 
 use super::database::Database;
-use crate::base::Secret;
+use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::seal::Sealer;
-use crate::catalog::{self, CatalogFile, Missing};
+use crate::base::{Origin, Secret};
+use crate::catalog::{self, CatalogFile, Change, Missing};
 use crate::config::{Config, derived_key};
+
+/// Lines of one change that stand in the log; of a longer one the log has the number, too.
+const MOST_LINES: usize = 200;
 
 #[derive(Subcommand)]
 pub enum CatalogCommand {
@@ -47,7 +53,9 @@ pub async fn run(command: CatalogCommand, database: &Database) -> anyhow::Result
             let changes = if dry_run {
                 catalog::preview(&mut tx, &parsed, missing).await?
             } else {
-                catalog::apply(&mut tx, &parsed, missing).await?
+                let changes = catalog::apply(&mut tx, &parsed, missing).await?;
+                note_changes(&mut tx, &changes).await?;
+                changes
             };
             tx.commit().await?;
             for change in &changes {
@@ -64,6 +72,17 @@ pub async fn run(command: CatalogCommand, database: &Database) -> anyhow::Result
     Ok(ExitCode::SUCCESS)
 }
 
+/// Writes down what was changed, if anything was.
+async fn note_changes(conn: &mut PgConnection, changes: &[Change]) -> Result<(), sqlx::Error> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<&str> = changes.iter().take(MOST_LINES).map(|change| change.line.as_str()).collect();
+    let after = json!({ "changes": changes.len(), "lines": lines });
+    let entry = Entry::new(Chain::House, Actor::Operator, Action::CatalogApplied, &Origin::here());
+    audit::record(conn, entry.on(Target::new("catalog", "file", "")).change(Value::Null, after)).await
+}
+
 /// # Errors
 /// When the provider is unknown or no key came in.
 pub async fn providers(command: Providers, config: &Config, database: &Database) -> anyhow::Result<ExitCode> {
@@ -74,8 +93,12 @@ pub async fn providers(command: Providers, config: &Config, database: &Database)
     anyhow::ensure!(!key.is_empty(), "no key came in; pipe it to standard input");
     let sealer = Sealer::new(&derived_key(&config.secret_key, "seal"));
     let pool = database.connect().await?;
-    let mut conn = pool.acquire().await?;
-    catalog::set_upstream_key(&mut conn, &sealer, &provider, &Secret::new(key.to_owned())).await?;
+    let mut tx = pool.begin().await?;
+    catalog::set_upstream_key(&mut tx, &sealer, &provider, &Secret::new(key.to_owned())).await?;
+    let entry = Entry::new(Chain::House, Actor::Operator, Action::UpstreamKeySet, &Origin::here());
+    let entry = entry.on(Target::new("provider", &provider, provider.as_str()));
+    audit::record(&mut tx, entry.change(Value::Null, json!({ "key": "stored" }))).await?;
+    tx.commit().await?;
     println!("the key of {provider} is stored");
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,9 @@ use crate::support::visitor::{Page, Visitor, between};
 use crate::support::{Farebox, Options};
 
 const CATALOG: &str = "/admin/catalog";
-const CHANGES: &str = "select count(*)::text from audit_entry where action = 'house.catalog_applied'";
+/// Those that were made in the console.
+const CHANGES: &str =
+    "select count(*)::text from audit_entry where action = 'house.catalog_applied' and actor_kind = 'person'";
 const VERSIONS: &str = "select count(*)::text from price_version";
 const DONE_ALREADY: &str = "done already, and not done again";
 const MEANWHILE: &str = "Somebody else has changed this meanwhile";
@@ -417,4 +419,43 @@ async fn what_cannot_be_taken_is_told_by_its_field_and_nothing_typed_is_lost() {
         assert!(page.status == 200 && page.body.contains("<dt>State</dt>"), "{path}: {}", page.body);
         assert!(!page.body.contains("id=\"change\"") && !page.body.contains("/retire"), "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_command_line_does_to_the_catalog_stands_in_the_log_too() {
+    const TOLD: &str =
+        "select coalesce(string_agg(actor_kind || ' ' || target_kind || ' ' || target_id || ' ' || after, ';'
+        order by seq), '') from audit_entry where action in ('house.catalog_applied', 'house.upstream_key_set')
+        and chain_id = '00000000-0000-0000-0000-000000000000' and seq > ";
+    let farebox = Farebox::start().await;
+    let mut olive = operator(&farebox, "olive@example.com").await;
+    let before = farebox.text("select coalesce(max(seq), 0)::text from audit_entry where action like 'house.%'").await;
+    let told = async || -> String {
+        let query = sqlx::AssertSqlSafe(format!("{TOLD}{before}"));
+        sqlx::query_scalar(query).fetch_one(&farebox.pool).await.expect("a text")
+    };
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let path = file.path().to_str().expect("a path");
+    let text = String::from_utf8(farebox.cli(&["catalog", "export"]).await.stdout).expect("text");
+    std::fs::write(file.path(), &text).expect("written");
+    // Nothing changes, or is only looked at: nothing is told.
+    assert!(farebox.cli(&["catalog", "apply", path]).await.status.success());
+    std::fs::write(file.path(), text.replacen("\nname = \"", "\nname = \"Renamed ", 1)).expect("written");
+    assert!(farebox.cli(&["catalog", "apply", "--dry-run", path]).await.status.success());
+    assert_eq!(told().await, "");
+    let applied = farebox.cli(&["catalog", "apply", path]).await;
+    assert!(String::from_utf8_lossy(&applied.stdout).contains("1 changes"), "{applied:?}");
+    let log = told().await;
+    assert!(log.starts_with("operator catalog file {\"changes\":1,\"lines\":[") && log.contains("Renamed"), "{log}");
+    let stored = farebox.cli_with(&["providers", "set-key", "sandbox"], "sk-secret-of-the-house").await;
+    assert!(stored.status.success(), "{}", String::from_utf8_lossy(&stored.stderr));
+    let log = told().await;
+    assert!(log.ends_with(";operator provider sandbox {\"key\":\"stored\"}"), "{log}");
+    let shown = olive.get("/admin/log").await.body;
+    assert!(shown.contains("On the command line") && shown.contains("Stored an upstream key"), "{shown}");
+    assert!(!shown.contains("sk-secret-of-the-house"));
+    // What fails is not told.
+    assert!(!farebox.cli_with(&["providers", "set-key", "nobody"], "sk-x").await.status.success());
+    assert_eq!(told().await, log);
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
 }
