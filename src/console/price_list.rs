@@ -15,7 +15,33 @@ pub const COLUMNS: [&str; 5] =
     ["provider", "model", "input_usd_per_million", "output_usd_per_million", "cache_read_usd_per_million"];
 
 /// What providers charge, by provider and by what they call the model.
-pub type PriceList = HashMap<(String, String), Charged>;
+pub type PriceList = HashMap<(String, String), Listed>;
+
+/// A line of a list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// Its number, from one on.
+    pub line: usize,
+    pub prompt: UnitPrice,
+    /// `None` where the list leaves it out.
+    pub completion: Option<UnitPrice>,
+    pub cache_read: Option<UnitPrice>,
+}
+
+impl Listed {
+    /// What a model costs by it. Only one that writes nothing, for it `embeds_or_ranks`, has no price for its output.
+    ///
+    /// # Errors
+    /// `Output` where that price is missing: it would be taken for nothing.
+    pub fn charged(&self, embeds_or_ranks: bool) -> Result<Charged, ListError> {
+        let completion = match self.completion {
+            Some(price) => price,
+            None if embeds_or_ranks => UnitPrice::ZERO,
+            None => return Err(ListError::Output(self.line)),
+        };
+        Ok(Charged { prompt: self.prompt, completion, cache_read: self.cache_read })
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
@@ -23,6 +49,8 @@ pub enum ListError {
     Column(&'static str),
     #[error("Line {0}: {1} is not a price per million tokens.")]
     Price(usize, String),
+    #[error("Line {0} has no price for the output of a model that writes.")]
+    Output(usize),
     #[error("The list has more than {MAX_ROWS} lines.")]
     TooLong,
     #[error("The list has no line with a provider and a model.")]
@@ -71,10 +99,14 @@ pub fn parse(text: &str) -> Result<PriceList, ListError> {
         if field(provider).is_empty() || field(model).is_empty() || field(input).is_empty() {
             continue;
         }
-        let answer = if field(output).is_empty() { UnitPrice::ZERO } else { price(field(output))? };
-        let cached = cached.map(field).filter(|text| !text.is_empty()).map(price).transpose()?;
-        let charged = Charged { prompt: price(field(input))?, completion: answer, cache_read: cached };
-        list.insert((field(provider).to_owned(), field(model).to_owned()), charged);
+        let some = |text: &str| if text.is_empty() { Ok(None) } else { price(text).map(Some) };
+        let listed = Listed {
+            line: at + 2,
+            prompt: price(field(input))?,
+            completion: some(field(output))?,
+            cache_read: cached.map(field).map_or(Ok(None), some)?,
+        };
+        list.insert((field(provider).to_owned(), field(model).to_owned()), listed);
     }
     if list.is_empty() { Err(ListError::Empty) } else { Ok(list) }
 }
@@ -100,7 +132,18 @@ mod tests {
         let chat = list[&("openai".to_owned(), "gpt-4o".to_owned())];
         assert_eq!(chat.prompt.per_million().to_string(), "2.5");
         assert_eq!(chat.cache_read.map(|price| price.per_million().to_string()), Some("1.25".into()));
-        assert!(list.contains_key(&("openai".to_owned(), "embed, small".to_owned())));
+        let embed = list[&("openai".to_owned(), "embed, small".to_owned())];
+        assert_eq!((embed.line, embed.completion), (3, None));
+    }
+
+    #[test]
+    fn only_a_model_that_writes_nothing_has_no_price_for_its_output() {
+        let text = "provider,model,input_usd_per_million,output_usd_per_million\na,b,1,\na,c,1,0\n";
+        let list = parse(text).expect("a list");
+        let [blank, free] = ["b", "c"].map(|model| list[&("a".to_owned(), model.to_owned())]);
+        assert_eq!(blank.charged(false), Err(ListError::Output(2)));
+        assert_eq!(blank.charged(true).map(|charged| charged.completion), Ok(UnitPrice::ZERO));
+        assert_eq!(free.charged(false).map(|charged| charged.completion), Ok(UnitPrice::ZERO));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::catalog::{self, CatalogFile, Missing};
 use crate::console::act;
 use crate::console::extract::{Acting, Staff};
 use crate::console::margin::Charged;
-use crate::console::price_list::{self, COLUMNS, PriceList, with_markup};
+use crate::console::price_list::{self, COLUMNS, ListError, PriceList, with_markup};
 use crate::console::store::{self, PricedEndpoint};
 use crate::console::what_if::{self, Compared};
 use crate::web::present::when;
@@ -88,7 +88,9 @@ pub async fn upload(
     }
     let text = std::str::from_utf8(file)
         .map_err(|_| PageError::Invalid("The file is no text in UTF-8. Nothing was kept.".into()))?;
-    let list = price_list::parse(text).map_err(|error| PageError::Invalid(format!("{error} Nothing was kept.")))?;
+    let unread = |error: ListError| PageError::Invalid(format!("{error} Nothing was kept."));
+    let list = price_list::parse(text).map_err(unread)?;
+    matched(&list, store::priced_endpoints(&mut *app.db.acquire().await?).await?, Decimal::ZERO).map_err(unread)?;
     let mut digest = [0; 16];
     digest.copy_from_slice(&Sha256::digest(text.as_bytes())[..16]);
     let id = PriceListId(uuid::Uuid::from_bytes(digest));
@@ -120,24 +122,37 @@ fn markup(text: &str) -> Result<Decimal, PageError> {
 }
 
 /// Endpoints that the list knows, with what they cost by it and the price that would follow.
+///
+/// # Errors
+/// Names a line that leaves out what one of them costs.
 fn matched(
     list: &PriceList,
     endpoints: Vec<PricedEndpoint>,
     percent: Decimal,
-) -> Vec<(PricedEndpoint, Charged, Charged)> {
-    let known = endpoints.into_iter().filter_map(|one| {
-        let charged = *list.get(&(one.provider.clone(), one.upstream_model.clone()))?;
-        let raised = Charged {
+) -> Result<Vec<(PricedEndpoint, Charged, Charged)>, ListError> {
+    let raised = |charged: Charged| {
+        Some(Charged {
             prompt: with_markup(charged.prompt, percent)?,
             completion: with_markup(charged.completion, percent)?,
             cache_read: match charged.cache_read {
                 Some(price) => Some(with_markup(price, percent)?),
                 None => None,
             },
-        };
-        Some((one, charged, raised))
+        })
+    };
+    let known = endpoints.into_iter().filter_map(|one| {
+        let listed = list.get(&(one.provider.clone(), one.upstream_model.clone()))?;
+        match listed.charged(one.embeds_or_ranks) {
+            Ok(charged) => raised(charged).map(|raised| Ok((one, charged, raised))),
+            Err(error) => Some(Err(error)),
+        }
     });
     known.collect()
+}
+
+/// A list that leaves out a price, in words.
+fn lacking(error: &ListError) -> PageError {
+    PageError::Invalid(format!("{error} Nothing was changed."))
 }
 
 /// `GET /admin/catalog/lists/{list}?markup=`
@@ -156,7 +171,8 @@ pub async fn show(
     let mut conn = app.db.acquire().await?;
     let row = store::price_list(&mut conn, id).await?.ok_or(PageError::NotFound)?;
     let list = price_list::parse(&row.content).map_err(|error| PageError::Internal(error.into()))?;
-    let matched = matched(&list, store::priced_endpoints(&mut conn).await?, percent);
+    let matched =
+        matched(&list, store::priced_endpoints(&mut conn).await?, percent).map_err(|error| lacking(&error))?;
     let filters = Filters {
         action: format!("{HERE}/{id}"),
         fields: vec![Input::of("text", "markup", "Markup in percent").value(percent.to_string())],
@@ -259,7 +275,8 @@ pub async fn apply_list(
     let Some(mut act) = act::begin(&app, &staff, &form.why.form, &form.why.reason, "price_list").await? else {
         return Ok(again(&app, "/admin/catalog"));
     };
-    let matched = matched(&list, store::priced_endpoints(&mut act.tx).await?, percent);
+    let matched =
+        matched(&list, store::priced_endpoints(&mut act.tx).await?, percent).map_err(|error| lacking(&error))?;
     for (one, charged, _) in &matched {
         let prices = (charged.prompt, charged.completion, charged.cache_read);
         store::add_upstream_price(&mut act.tx, one.id, prices, id).await?;

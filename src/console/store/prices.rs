@@ -25,6 +25,8 @@ pub struct PricedEndpoint {
     /// Customers also pay by call or image, or another price for tokens that are audio or written to a cache. Neither price lists
     /// nor the sums per hour know of these, so what they cost the operator is in no margin.
     pub has_more_prices: bool,
+    /// It writes nothing that a price for output is for.
+    pub embeds_or_ranks: bool,
 }
 
 pub async fn priced_endpoints(conn: &mut PgConnection) -> Result<Vec<PricedEndpoint>, sqlx::Error> {
@@ -36,7 +38,8 @@ pub async fn priced_endpoints(conn: &mut PgConnection) -> Result<Vec<PricedEndpo
             u.completion as "cost_completion?: UnitPrice", u.cache_read as "cost_cache_read?: UnitPrice",
             (coalesce(v.request, 0) > 0 or coalesce(v.image, 0) > 0 or coalesce(v.cache_write, v.prompt) <> v.prompt
                 or coalesce(v.audio, v.prompt) <> v.prompt
-                or coalesce(v.audio_output, v.completion) <> v.completion) as "has_more_prices!"
+                or coalesce(v.audio_output, v.completion) <> v.completion) as "has_more_prices!",
+            m.output_modalities && array['embeddings', 'rerank'] as "embeds_or_ranks!"
            from endpoint e join model m on m.id = e.model_id join provider p on p.id = e.provider_id
            join lateral (select * from price_version v where v.endpoint_id = e.id order by version desc limit 1) v on true
            left join lateral (select * from upstream_price u where u.endpoint_id = e.id order by version desc limit 1) u

@@ -247,6 +247,11 @@ async fn a_price_list_is_seen_before_it_is_applied_and_makes_versions() {
     };
     assert_eq!(olive.send(upload("")).await.status, 422, "without a reason");
     assert_eq!(farebox.text("select count(*)::text from price_list").await, "0");
+    // A price that is left out is not taken for nothing.
+    let blank = format!("{}{file}", texts("their new list")).replace(",0.5,1,", ",0.5,,");
+    let request = farebox.http.post(farebox.url("/admin/catalog/lists")).header("content-type", kind.as_str());
+    let refused = olive.send(request.body(blank)).await;
+    assert!(refused.status == 422 && refused.body.contains("Line 2 has no price for the output"), "{}", refused.body);
     let kept = olive.send(upload("their new list")).await;
     assert_eq!(kept.status, 303, "{}", kept.body);
     let before = farebox.text("select count(*)::text from price_version").await;
