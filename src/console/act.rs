@@ -13,7 +13,7 @@ use crate::base::ids::{ActId, OrgId};
 use crate::web::{App, PageError};
 
 /// Letters of a reason.
-const REASON: std::ops::RangeInclusive<usize> = 3..=300;
+pub const REASON: std::ops::RangeInclusive<u16> = 3..=300;
 
 /// What is about to be done, in its transaction. Dropping it undoes everything.
 pub struct Act {
@@ -29,7 +29,8 @@ pub struct Act {
 /// `Invalid` for one that says nothing, or too much.
 pub fn reason(text: &str) -> Result<String, PageError> {
     let text = text.trim();
-    if !REASON.contains(&text.chars().count()) || text.chars().any(char::is_control) {
+    let fits = u16::try_from(text.chars().count()).is_ok_and(|letters| REASON.contains(&letters));
+    if !fits || text.chars().any(char::is_control) {
         let told =
             "Write a reason of 3 to 300 characters on one line. It stands in the log for good. Nothing was done.";
         return Err(PageError::Invalid(told.into()));

@@ -5,6 +5,7 @@ use actix_web::http::header;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use sqlx::PgConnection;
 
+use super::act;
 use super::extract::Staff;
 use crate::accounts::operator;
 use crate::base::ids::ActId;
@@ -91,7 +92,8 @@ fn form(staff: &Staff, id: &'static str, action: impl Into<String>, title: &str,
 fn reason_field() -> Input {
     Input::of("text", "reason", "Reason")
         .required()
-        .max(300)
+        .min(*act::REASON.start())
+        .max(*act::REASON.end())
         .hint("Stands in the log for good. No names or addresses of people.")
 }
 

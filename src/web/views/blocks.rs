@@ -184,6 +184,8 @@ pub struct Input {
     pub hint: String,
     pub choices: Vec<Choice>,
     pub required: bool,
+    /// Letters at least, of a text; zero for any number.
+    pub min: u16,
     pub max: u16,
     /// Its longest choice is read whole.
     pub wide: bool,
@@ -228,6 +230,12 @@ impl Input {
     #[must_use]
     pub fn wide(mut self) -> Input {
         self.wide = true;
+        self
+    }
+
+    #[must_use]
+    pub fn min(mut self, min: u16) -> Input {
+        self.min = min;
         self
     }
 

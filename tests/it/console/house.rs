@@ -31,6 +31,7 @@ async fn a_frozen_organization_is_refused_within_a_second_on_every_node() {
     }
     assert!(ada.get("/").await.body.contains("is frozen since"));
     assert!(olive.get("/admin/organizations?state=frozen").await.body.contains(&key.org));
+    assert!(olive.get(&here).await.body.contains("minlength=\"3\" maxlength=\"300\""), "of a reason");
     // Leaving and coming back does not thaw it.
     sqlx::query("update org o set frozen_at = frozen_at where id in (select org_id from personal_org)")
         .execute(&farebox.pool)
@@ -68,12 +69,12 @@ async fn a_refund_is_sent_once_and_its_payment_tells_everything() {
     assert_eq!((one.status, two.status), (303, 303), "{}", one.body);
     send(&mut olive, &action, &known, &fields).await;
     assert_eq!(farebox.text("select count(*) || ' ' || trim_scale(sum(amount)) from refund").await, "1 5");
-    let asked = "select count(*)::text from audit_entry e where action = 'credits.refund_asked' and chain_id = '00000000-0000-0000-0000-000000000000'";
     // The same form with another amount is no second refund, and does not say that it was one.
     let fields = [("amount", "7"), ("reason", "half of it was not used")];
     assert_eq!(send(&mut olive, &action, &known, &fields).await.status, 303);
     assert!(olive.get(&here).await.body.contains("This form refunded $5.00 before; open the page again."));
     assert_eq!(farebox.text("select count(*) || ' ' || trim_scale(sum(amount)) from refund").await, "1 5");
+    let asked = "select count(*)::text from audit_entry e where action = 'credits.refund_asked' and chain_id = '00000000-0000-0000-0000-000000000000'";
     assert_eq!(farebox.text(asked).await, "1");
     let much = fill(&mut olive, &here, &action, &[("amount", "5000"), ("reason", "too much")]).await;
     assert_eq!(much.status, 303);
@@ -246,12 +247,12 @@ async fn a_price_list_is_seen_before_it_is_applied_and_makes_versions() {
         request.body(format!("{}{file}", texts(reason)))
     };
     assert_eq!(olive.send(upload("")).await.status, 422, "without a reason");
-    assert_eq!(farebox.text("select count(*)::text from price_list").await, "0");
     // A price that is left out is not taken for nothing.
     let blank = format!("{}{file}", texts("their new list")).replace(",0.5,1,", ",0.5,,");
     let request = farebox.http.post(farebox.url("/admin/catalog/lists")).header("content-type", kind.as_str());
     let refused = olive.send(request.body(blank)).await;
     assert!(refused.status == 422 && refused.body.contains("Line 2 has no price for the output"), "{}", refused.body);
+    assert_eq!(farebox.text("select count(*)::text from price_list").await, "0");
     let kept = olive.send(upload("their new list")).await;
     assert_eq!(kept.status, 303, "{}", kept.body);
     let before = farebox.text("select count(*)::text from price_version").await;
