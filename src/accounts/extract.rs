@@ -10,7 +10,9 @@ use futures_util::future::LocalBoxFuture;
 use super::person::Person;
 use super::session::{Session, SessionSecret};
 use super::store;
-use crate::web::{App, PageError, cookies};
+use crate::web::{App, PageError, cookies, csrf};
+
+pub use crate::web::error::return_path;
 
 /// A proof that somebody is signed in. Without one, a page sends the browser to the sign-in page.
 #[derive(Clone, Debug)]
@@ -66,17 +68,6 @@ impl FromRequest for Recent {
     }
 }
 
-/// Where to go after showing who one is: this page, or the one whose form was sent.
-#[must_use]
-pub fn return_path(request: &HttpRequest) -> String {
-    if request.method() == actix_web::http::Method::GET {
-        return request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    }
-    let referer = request.headers().get(actix_web::http::header::REFERER).and_then(|value| value.to_str().ok());
-    let url = referer.and_then(|text| url::Url::parse(text).ok());
-    url.map_or_else(|| "/".to_owned(), |url| url.path().to_owned())
-}
-
 /// What whoever only looks may still send: the end of it, and of the session.
 const WHILE_LOOKING: [&str; 2] = ["/admin/look/end", "/sign-out"];
 const ONLY_LOOKING: &str = "You look at an organization as its owner sees it, so nothing was done. Stop looking first.";
@@ -90,17 +81,19 @@ pub async fn look_only(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let only_reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !only_reads && !WHILE_LOOKING.contains(&request.path()) {
-        let looks = match current(request.request()).await {
-            Ok(signed_in) => signed_in.session.looks_at.is_some(),
-            // Who is not signed in looks at nothing; what cannot be asked is not let through.
-            Err(PageError::SignedOut { .. }) => false,
-            Err(error) => return Ok(request.into_response(error.error_response()).map_into_right_body()),
-        };
-        if looks {
-            let answer = PageError::Forbidden(ONLY_LOOKING).error_response();
-            return Ok(request.into_response(answer).map_into_right_body());
-        }
+    if only_reads {
+        return Ok(next.call(request).await?.map_into_left_body());
+    }
+    // The token of a form is looked at beside other things, so whose session it is has to be known before.
+    let looks = match current(request.request()).await {
+        Ok(signed_in) => signed_in.session.looks_at.is_some(),
+        // Who is not signed in looks at nothing; what cannot be asked is not let through.
+        Err(PageError::SignedOut { .. }) => false,
+        Err(error) => return Ok(request.into_response(error.error_response()).map_into_right_body()),
+    };
+    if looks && !WHILE_LOOKING.contains(&request.path()) {
+        let answer = PageError::Forbidden(ONLY_LOOKING).error_response();
+        return Ok(request.into_response(answer).map_into_right_body());
     }
     Ok(next.call(request).await?.map_into_left_body())
 }
@@ -122,6 +115,7 @@ pub async fn current(request: &HttpRequest) -> Result<SignedIn, PageError> {
     if session.is_frozen {
         return Err(signed_out());
     }
+    csrf::signed_in(request, session.id);
     if app.clock.now() - session.last_seen_at > super::session::TOUCH_EVERY {
         store::touch_session(&mut conn, session.id).await?;
     }

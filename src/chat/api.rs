@@ -42,8 +42,8 @@ pub async fn complete(
         return Err(PageError::Invalid("This address is for the chat room.".into()));
     }
     let token = request.headers().get(TOKEN_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !csrf::is_valid(&app, &request, token) {
-        return Ok(told::stale().respond());
+    if let Err(error) = csrf::check(&app, &request, token) {
+        return Ok(told::not_ours(&error).respond());
     }
     let body = match payload.to_bytes_limited(MAX_BODY).await {
         Ok(Ok(body)) => body,

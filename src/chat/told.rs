@@ -9,7 +9,7 @@ use crate::base::ids::CallId;
 use crate::gateway::ApiError;
 use crate::keys::{AuthError, ChatTerms};
 use crate::orgs::{Member, Permission};
-use crate::web::PageError;
+use crate::web::{PageError, csrf};
 
 /// Providers that a refusal gives the reasons of.
 const MAX_REASONS: usize = 4;
@@ -77,10 +77,17 @@ pub fn not_let_in(error: &PageError) -> Refusal {
     }
 }
 
-/// The page is older than the session.
-pub fn stale() -> Refusal {
-    Refusal::new(403, "This page is older than your session, so this was not sent. Reload it: nothing in it is lost.")
-        .leading("/chat", "Reload")
+/// The page is older than the session, or is not of the organization that is open.
+pub fn not_ours(error: &PageError) -> Refusal {
+    let text = match error {
+        PageError::SignedOut { .. } => return not_let_in(error),
+        PageError::Forbidden(text) if *text == csrf::OTHER_ORG => {
+            "Another organization was opened in this browser meanwhile, so this was not sent. Reload the page: nothing in it \
+             is lost, and what was said stays with its organization."
+        }
+        _ => "This page is older than your session, so this was not sent. Reload it: nothing in it is lost.",
+    };
+    Refusal::new(403, text).leading("/chat", "Reload")
 }
 
 pub fn unreadable() -> Refusal {

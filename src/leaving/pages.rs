@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{LeaveError, store};
 use crate::accounts::{Links, Recent, SignedIn, operator};
-use crate::orgs::Member;
+use crate::orgs::{Member, Myself};
 use crate::web::views::Field;
 use crate::web::views::leaving as views;
 use crate::web::{
@@ -61,7 +61,7 @@ pub struct DeleteForm {
 /// Database errors; what keeps somebody from leaving is told on the page.
 pub async fn delete(
     app: web::Data<App>,
-    member: Member,
+    member: Myself,
     _recent: Recent,
     request: HttpRequest,
     Protected(form): Protected<DeleteForm>,

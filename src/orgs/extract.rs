@@ -167,7 +167,17 @@ impl FromRequest for Member {
     }
 }
 
+/// Who is here, in the organization that is open.
+///
+/// # Errors
+/// `Forbidden` where the form that they send was made for another one.
 async fn current(request: &HttpRequest) -> Result<Member, PageError> {
+    let member = anywhere(request).await?;
+    csrf::acts_on(request, member.org_id())?;
+    Ok(member)
+}
+
+async fn anywhere(request: &HttpRequest) -> Result<Member, PageError> {
     let signed_in = crate::accounts::extract::current(request).await?;
     if signed_in.session.leaves_at.is_some() {
         return Err(PageError::Leaving);
@@ -200,12 +210,12 @@ async fn current(request: &HttpRequest) -> Result<Member, PageError> {
     let credit = ledger::credit_state(&mut conn, org.id).await?;
     let announced = store::announced(&mut conn, person.id).await?;
     Ok(Member {
+        csrf: csrf::token_of(app, request, org.id),
         announced: announced.into_iter().map(|(id, text, tone)| Announced { id: id.to_string(), text, tone }).collect(),
         org,
         credit,
         origin: client::origin(app, request),
         orgs,
-        csrf: csrf::token(app, request),
         flash: told,
         dev: app.dev,
         signed_in,
@@ -225,16 +235,39 @@ async fn guest(
     let org = store::as_guest(&mut conn, looked_at).await?.ok_or(PageError::NotFound)?;
     let credit = ledger::credit_state(&mut conn, org.id).await?;
     Ok(Member {
+        csrf: csrf::token_of(app, request, org.id),
         orgs: vec![org.clone()],
         org,
         credit,
         origin: client::origin(app, request),
-        csrf: csrf::token(app, request),
         flash: told,
         dev: app.dev,
         signed_in,
         announced: Vec::new(),
     })
+}
+
+/// A member whose form is about themselves, or about which organization is open. It does what it says whichever was opened
+/// in another tab meanwhile; every other form of a page acts on the organization that the page was made for, or on nothing.
+#[derive(Clone, Debug)]
+pub struct Myself(pub Member);
+
+impl Deref for Myself {
+    type Target = Member;
+
+    fn deref(&self) -> &Member {
+        &self.0
+    }
+}
+
+impl FromRequest for Myself {
+    type Error = PageError;
+    type Future = LocalBoxFuture<'static, Result<Self, PageError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { anywhere(&request).await.map(Myself) })
+    }
 }
 
 macro_rules! proofs {

@@ -30,7 +30,7 @@ pub mod ways;
 pub use acting::{Acting, Locked, OrgError};
 pub use create::{close, create, open, rename};
 pub use enter::enter_personal;
-pub use extract::{Billing, KeyManager, KeyUser, Manager, Member, Owner, SettingsEditor};
+pub use extract::{Billing, KeyManager, KeyUser, Manager, Member, Myself, Owner, SettingsEditor};
 pub use invitation::{Invitation, Lasts, MAX_RESENDS};
 pub use invite::{invite, resend, revoke, revoke_all_of};
 pub use join::{accept, decline, invitation_of, is_for, waiting_for};

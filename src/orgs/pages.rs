@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::Member;
+use super::{Member, Myself};
 use crate::accounts::{self, Theme};
 use crate::base::{Locale, Viewer};
 use crate::web::views::accounts as views;
@@ -68,7 +68,7 @@ pub async fn profile(member: Member) -> Result<HttpResponse, PageError> {
 /// Database errors; mistakes are shown beside their field.
 pub async fn save_profile(
     app: web::Data<App>,
-    member: Member,
+    member: Myself,
     Protected(form): Protected<ProfileForm>,
 ) -> Result<HttpResponse, PageError> {
     let name = form.name.trim();

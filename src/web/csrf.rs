@@ -1,7 +1,12 @@
 //! No other site may act for a person.
 //!
 //! Three walls: cookies are `SameSite=Lax`; a request that changes something must come from our own
-//! pages by `Sec-Fetch-Site` or `Origin`; and a form carries a token that is bound to the browser's cookie.
+//! pages by `Sec-Fetch-Site` or `Origin`; and a form carries a token.
+//!
+//! Of whom a page knows to be signed in, the token is bound to the session's id: that stays when showing again who one is
+//! renews the secret, so forms in other tabs go on working, and is another one after every sign-in. Else it is bound to
+//! the browser's cookie. A page that shows an organization names it in the token, so that a form acts on what it was made
+//! for or on nothing, whatever was opened in another tab meanwhile.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -12,12 +17,30 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use super::error::return_path;
+use super::form::STALE;
 use super::{App, PageError, cookies};
+use crate::base::Secret;
+use crate::base::ids::{OrgId, SessionId};
 use crate::base::secret::random_token;
+
+pub const OTHER_ORG: &str = "Another organization was opened in this browser meanwhile, so nothing was done. Go back and \
+                             reload the page, or open the other one again before you send this.";
+/// Instead of an organization, in the token of a page that is about nobody but who is signed in.
+const NO_ORG: &str = "me";
 
 /// The browser's mark for the time of this request, when it has just been given one.
 #[derive(Clone)]
 struct FreshMark(String);
+
+/// The session that this request belongs to, once that was looked up.
+struct Known(SessionId);
+
+/// The organization that the form of this request was made for.
+struct MadeFor(OrgId);
+
+/// The organization on which this request acts.
+struct ActsOn(OrgId);
 
 /// Guards pages: gives every browser a mark, and lets only our own pages change something.
 ///
@@ -73,26 +96,141 @@ pub fn mark(app: &App, request: &HttpRequest) -> Option<String> {
         .or_else(|| request.extensions().get::<FreshMark>().map(|mark| mark.0.clone()))
 }
 
-/// What a form token is bound to: the session, else the browser's mark.
+/// Notes whose session a request belongs to.
+pub fn signed_in(request: &HttpRequest, session: SessionId) {
+    request.extensions_mut().insert(Known(session));
+}
+
+/// Notes on which organization a request acts.
+///
+/// # Errors
+/// `Forbidden` where its form was made for another one. Which of the two is known first does not matter.
+pub fn acts_on(request: &HttpRequest, org: OrgId) -> Result<(), PageError> {
+    request.extensions_mut().insert(ActsOn(org));
+    agree(request)
+}
+
+fn agree(request: &HttpRequest) -> Result<(), PageError> {
+    let known = request.extensions();
+    match (known.get::<MadeFor>(), known.get::<ActsOn>()) {
+        (Some(MadeFor(one)), Some(ActsOn(other))) if one != other => Err(PageError::Forbidden(OTHER_ORG)),
+        _ => Ok(()),
+    }
+}
+
+fn session(request: &HttpRequest) -> Option<SessionId> {
+    request.extensions().get::<Known>().map(|known| known.0)
+}
+
+/// What a token is bound to where no session was looked up: the session's secret, else the browser's mark.
 fn binding(app: &App, request: &HttpRequest) -> Option<String> {
     cookies::read(request, cookies::session_name(app)).or_else(|| mark(app, request))
 }
 
-/// The token for forms of this response.
+/// The token for forms of this response that are about no organization.
 #[must_use]
 pub fn token(app: &App, request: &HttpRequest) -> String {
-    binding(app, request).map(|binding| sign(app, &binding)).unwrap_or_default()
+    match session(request) {
+        Some(session) => of_session(&app.form_key, session, None),
+        None => binding(app, request).map(|binding| of_browser(&app.form_key, &binding)).unwrap_or_default(),
+    }
 }
 
+/// The token for forms of a page of an organization.
 #[must_use]
-pub fn is_valid(app: &App, request: &HttpRequest, token: &str) -> bool {
-    let Some(binding) = binding(app, request) else { return false };
-    sign(app, &binding).as_bytes().ct_eq(token.as_bytes()).into()
+pub fn token_of(app: &App, request: &HttpRequest, org: OrgId) -> String {
+    session(request).map(|session| of_session(&app.form_key, session, Some(org))).unwrap_or_default()
 }
 
-fn sign(app: &App, binding: &str) -> String {
+/// The token for a form that is shown again: it stays one of its organization.
+#[must_use]
+pub fn token_again(app: &App, request: &HttpRequest, before: &str) -> String {
+    match org_of(before) {
+        Some(Some(org)) => token_of(app, request, org),
+        _ => token(app, request),
+    }
+}
+
+/// Whether one of our own pages sent this, for what is open now.
+///
+/// # Errors
+/// `Forbidden` where it did not, or the page was made for another organization than the one that is open; `SignedOut` where it
+/// was made for somebody who is signed in no more.
+pub fn check(app: &App, request: &HttpRequest, token: &str) -> Result<(), PageError> {
+    let fits = |good: &str| bool::from(good.as_bytes().ct_eq(token.as_bytes()));
+    let Some(org) = org_of(token) else {
+        let good = binding(app, request).is_some_and(|binding| fits(&of_browser(&app.form_key, &binding)));
+        return if good { Ok(()) } else { Err(PageError::Forbidden(STALE)) };
+    };
+    let Some(session) = session(request) else {
+        return Err(PageError::SignedOut { next: return_path(request) });
+    };
+    if !fits(&of_session(&app.form_key, session, org)) {
+        return Err(PageError::Forbidden(STALE));
+    }
+    if let Some(org) = org {
+        request.extensions_mut().insert(MadeFor(org));
+    }
+    agree(request)
+}
+
+/// The organization in the token of a session; `None` for that of a browser.
+fn org_of(token: &str) -> Option<Option<OrgId>> {
+    match token.split_once('.')?.0 {
+        NO_ORG => Some(None),
+        org => org.parse().ok().map(Some),
+    }
+}
+
+fn of_session(key: &Secret<[u8; 32]>, session: SessionId, org: Option<OrgId>) -> String {
+    let org = org.map_or_else(|| NO_ORG.to_owned(), |org| org.to_string());
+    let sum = sign(key, &format!("session:{session}:{org}"));
+    format!("{org}.{sum}")
+}
+
+fn of_browser(key: &Secret<[u8; 32]>, binding: &str) -> String {
+    // A cookie can be made to say anything, so what is signed says which of the two it is.
+    sign(key, &format!("browser:{binding}"))
+}
+
+fn sign(key: &Secret<[u8; 32]>, text: &str) -> String {
     // HMAC takes keys of any length, so this cannot fail; an empty token would match nothing useful.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(app.form_key.expose()) else { return String::new() };
-    mac.update(binding.as_bytes());
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose()) else { return String::new() };
+    mac.update(text.as_bytes());
     hex::encode(mac.finalize().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_its_organization_and_fits_one_session_only() {
+        let key = Secret::new([7; 32]);
+        let (one, other) = (SessionId::fresh(), SessionId::fresh());
+        let (ours, theirs) = (OrgId::fresh(), OrgId::fresh());
+        let token = of_session(&key, one, Some(ours));
+        assert_eq!(org_of(&token), Some(Some(ours)));
+        assert_eq!(token, of_session(&key, one, Some(ours)), "it is the same on every page");
+        assert_ne!(token, of_session(&key, other, Some(ours)));
+        let sum = |token: &str| token.split_once('.').map(|(_, sum)| sum.to_owned());
+        assert_ne!(sum(&token), sum(&of_session(&key, one, Some(theirs))), "another name needs another signature");
+        assert_ne!(sum(&token), sum(&of_session(&key, one, None)));
+        assert_eq!(org_of(&of_session(&key, one, None)), Some(None));
+        let browser = of_browser(&key, &format!("session:{one}:{NO_ORG}"));
+        assert_eq!(org_of(&browser), None);
+        assert_ne!(sum(&of_session(&key, one, None)), Some(browser), "no cookie makes the token of a session");
+    }
+
+    #[test]
+    fn a_form_acts_on_what_it_was_made_for_or_on_nothing() {
+        let (ours, theirs) = (OrgId::fresh(), OrgId::fresh());
+        for (acts, right) in [(ours, true), (theirs, false)] {
+            let request = actix_web::test::TestRequest::default().to_http_request();
+            assert!(acts_on(&request, acts).is_ok(), "a form for any");
+            request.extensions_mut().insert(MadeFor(ours));
+            assert_eq!(agree(&request).is_ok(), right);
+            assert_eq!(acts_on(&request, acts).is_ok(), right, "whichever is known first");
+        }
+    }
 }

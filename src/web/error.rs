@@ -1,8 +1,8 @@
 //! What went wrong with a page, for the person before it and, apart from that, for the log.
 
 use actix_web::body::BoxBody;
-use actix_web::http::{StatusCode, header};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
 use super::hosts::Refused;
@@ -186,4 +186,15 @@ pub(crate) fn door_url(door: &str, next: &str) -> String {
 pub fn local_path(next: &str) -> &str {
     let own = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
     if own { next } else { "/" }
+}
+
+/// Where to go after showing who one is: this page, or the one whose form was sent.
+#[must_use]
+pub fn return_path(request: &HttpRequest) -> String {
+    if request.method() == Method::GET {
+        return request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    }
+    let referer = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok());
+    let url = referer.and_then(|text| url::Url::parse(text).ok());
+    url.map_or_else(|| "/".to_owned(), |url| url.path().to_owned())
 }

@@ -49,9 +49,12 @@ impl Fields {
 }
 
 /// Whether the token among the fields proves that one of our own pages sent them.
-pub(crate) fn is_ours(app: &App, request: &HttpRequest, fields: &[(String, String)]) -> bool {
+///
+/// # Errors
+/// Those of [`csrf::check`].
+pub(crate) fn check(app: &App, request: &HttpRequest, fields: &[(String, String)]) -> Result<(), PageError> {
     let token = fields.iter().find(|(name, _)| name == TOKEN_FIELD).map_or("", |(_, value)| value);
-    csrf::is_valid(app, request, token)
+    csrf::check(app, request, token)
 }
 
 impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for Protected<T, MAX> {
@@ -71,9 +74,7 @@ impl<T: DeserializeOwned + 'static, const MAX: usize> FromRequest for Protected<
                 .map_err(|_| PageError::Invalid("The form could not be read.".into()))?;
             let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(&bytes)
                 .map_err(|_| PageError::Invalid("The form could not be read.".into()))?;
-            if !is_ours(&app, &request, &pairs) {
-                return Err(PageError::Forbidden(STALE));
-            }
+            check(&app, &request, &pairs)?;
             serde_urlencoded::from_bytes(&bytes)
                 .map(Protected)
                 .map_err(|error| PageError::Invalid(format!("The form is not complete: {error}.")))

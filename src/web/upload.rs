@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt;
 use futures_util::future::LocalBoxFuture;
 
-use super::form::{STALE, TOKEN_FIELD};
+use super::form::TOKEN_FIELD;
 use super::{App, PageError, csrf};
 
 /// Longest file of any form, in bytes. What a page takes may be less.
@@ -82,9 +82,7 @@ impl FromRequest for Upload {
                 }
             }
             let token = std::str::from_utf8(&token).unwrap_or_default();
-            if !csrf::is_valid(&app, &request, token) {
-                return Err(PageError::Forbidden(STALE));
-            }
+            csrf::check(&app, &request, token)?;
             Ok(Upload { file, texts })
         })
     }

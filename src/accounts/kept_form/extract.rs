@@ -36,8 +36,9 @@ pub async fn keep(
     let fields: Vec<(String, String)> = serde_urlencoded::from_bytes(&body).unwrap_or_default();
     let app = response.request().app_data::<web::Data<App>>();
     // Which of the two is noticed first depends on whether the database or the form is read sooner.
-    if !app.is_some_and(|app| form::is_ours(app, response.request(), &fields)) {
-        return Ok(response.into_response(PageError::Forbidden(form::STALE).error_response()).map_into_right_body());
+    let proven = app.ok_or(PageError::Misconfigured).and_then(|app| form::check(app, response.request(), &fields));
+    if let Err(error) = proven {
+        return Ok(response.into_response(error.error_response()).map_into_right_body());
     }
     let back = back.clone();
     match keep_form(response.request(), &back, fields).await {
@@ -63,10 +64,9 @@ fn may_be_kept(request: &ServiceRequest) -> bool {
         && length <= MAX_BYTES
 }
 
-async fn keep_form(request: &HttpRequest, back: &str, mut fields: Vec<(String, String)>) -> Result<bool, PageError> {
+async fn keep_form(request: &HttpRequest, back: &str, fields: Vec<(String, String)>) -> Result<bool, PageError> {
     let app = request.app_data::<web::Data<App>>().ok_or(PageError::Misconfigured)?;
     let factors = request.app_data::<web::Data<Factors>>().ok_or(PageError::Misconfigured)?;
-    fields.retain(|(name, _)| name != form::TOKEN_FIELD);
     let action = request.uri().path_and_query().map_or("/", |path| path.as_str());
     let Some(kept) = KeptForm::of(action, back, fields) else { return Ok(false) };
     let session = extract::current(request).await?.session.id;

@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use crate::base::Secret;
 use crate::base::ids::SessionId;
 use crate::base::seal::{SealError, Sealed, Sealer};
+use crate::web::form::TOKEN_FIELD;
 
 /// How long a form is kept: long enough to find a phone, and to be sent to a provider and back.
 pub const KEPT_FOR: TimeDelta = TimeDelta::minutes(15);
@@ -16,7 +17,7 @@ const MAX_SHOWN: usize = 200;
 const NEVER: [&str; 5] = ["password", "code", "credential", "challenge", "api_key"];
 
 /// What was not typed, and tells its person nothing.
-const HIDDEN: [&str; 2] = ["id", "fees"];
+const HIDDEN: [&str; 3] = ["id", "fees", TOKEN_FIELD];
 
 /// A form as it was sent.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,7 +26,7 @@ pub struct KeptForm {
     pub action: String,
     /// The page that it came from.
     pub back: String,
-    /// Without the form's token.
+    /// With the form's token, which says for which organization it was made.
     pub fields: Vec<(String, String)>,
 }
 
@@ -34,7 +35,7 @@ impl KeptForm {
     #[must_use]
     pub fn of(action: &str, back: &str, fields: Vec<(String, String)>) -> Option<KeptForm> {
         let secret = fields.iter().any(|(name, _)| NEVER.iter().any(|never| name.contains(never)));
-        let typed = fields.iter().any(|(_, value)| !value.is_empty());
+        let typed = fields.iter().any(|(name, value)| name != TOKEN_FIELD && !value.is_empty());
         (typed && !secret).then(|| KeptForm { action: action.to_owned(), back: back.to_owned(), fields })
     }
 
@@ -91,11 +92,14 @@ mod tests {
 
     #[test]
     fn only_what_was_typed_and_is_no_secret_is_kept() {
-        assert!(form(&[]).is_none() && form(&[("name", "")]).is_none(), "there is nothing to lose");
+        for nothing in [&[][..], &[("name", "")], &[("csrf_token", "me.00")]] {
+            assert!(form(nothing).is_none(), "there is nothing to lose");
+        }
         for secret in ["password", "new_password", "code", "credential", "api_key"] {
             assert!(form(&[("name", "Ada"), (secret, "x")]).is_none(), "{secret}");
         }
-        let kept = form(&[("id", "key_1"), ("cap_month", "12.50"), ("note", "")]).unwrap_or_else(|| panic!("kept"));
+        let kept = form(&[("csrf_token", "me.00"), ("id", "key_1"), ("cap_month", "12.50"), ("note", "")])
+            .unwrap_or_else(|| panic!("kept"));
         assert_eq!(kept.shown(), [("Cap month".to_owned(), "12.50".to_owned())]);
     }
 

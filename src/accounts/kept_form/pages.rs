@@ -6,7 +6,7 @@ use super::form::KeptForm;
 use super::store;
 use crate::accounts::{Factors, Recent};
 use crate::web::views::accounts as views;
-use crate::web::{App, PageError, flash, html, public_page, see_other};
+use crate::web::{App, PageError, csrf, flash, form, html, public_page, see_other};
 
 /// `GET /step-up/continue`
 ///
@@ -20,18 +20,16 @@ pub async fn show(
 ) -> Result<HttpResponse, PageError> {
     let (mut conn, session) = (app.db.acquire().await?, person.0.session.id);
     let Some((paths, sealed)) = store::find(&mut conn, session).await? else { return Ok(gone(&app)) };
-    let Ok(form) = KeptForm::open(&factors.sealer, session, paths, &sealed) else {
+    let Ok(kept) = KeptForm::open(&factors.sealer, session, paths, &sealed) else {
         // Sealed with a key that is no longer this instance's.
         store::forget(&mut conn, session).await?;
         return Ok(gone(&app));
     };
-    html(&views::KeptForm {
-        page: public_page(&app, &request, "Go on where you were"),
-        shown: form.shown(),
-        action: form.action,
-        back: form.back,
-        fields: form.fields,
-    })
+    let (shown, mut page) = (kept.shown(), public_page(&app, &request, "Go on where you were"));
+    let (tokens, fields): (Vec<_>, Vec<_>) = kept.fields.into_iter().partition(|(name, _)| name == form::TOKEN_FIELD);
+    // What is open may have changed meanwhile; the form still is one of the organization that it was filled in for.
+    page.csrf = csrf::token_again(&app, &request, tokens.first().map_or("", |(_, token)| token));
+    html(&views::KeptForm { page, shown, action: kept.action, back: kept.back, fields })
 }
 
 fn gone(app: &App) -> HttpResponse {

@@ -9,7 +9,7 @@ use crate::accounts::{Links, Recent, SignedIn};
 use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::EmailAddress;
 use crate::base::ids::PictureId;
-use crate::orgs::{Member, pages};
+use crate::orgs::{Member, Myself, pages};
 use crate::pictures::{self, Owner};
 use crate::web::views::Field;
 use crate::web::views::accounts as views;
@@ -45,7 +45,7 @@ pub struct EmailForm {
 /// Database errors; mistakes are shown beside their field.
 pub async fn email(
     app: web::Data<App>,
-    member: Member,
+    member: Myself,
     _recent: Recent,
     request: HttpRequest,
     Protected(form): Protected<EmailForm>,
@@ -80,7 +80,7 @@ fn picture_changed(member: &Member) -> Entry {
 ///
 /// # Errors
 /// Database errors; what is wrong with the file is shown beside its field.
-pub async fn save_picture(app: web::Data<App>, member: Member, upload: Upload) -> Result<HttpResponse, PageError> {
+pub async fn save_picture(app: web::Data<App>, member: Myself, upload: Upload) -> Result<HttpResponse, PageError> {
     let picture = match pictures::decode(upload.file).await? {
         Ok(picture) => picture,
         Err(error) => {
@@ -103,7 +103,7 @@ pub async fn save_picture(app: web::Data<App>, member: Member, upload: Upload) -
 /// Database errors only.
 pub async fn remove_picture(
     app: web::Data<App>,
-    member: Member,
+    member: Myself,
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
     let mut tx = app.db.begin().await?;

@@ -12,7 +12,7 @@ use crate::accounts::{self, Device, Factor, Factors, Links, Recent, SessionSeen}
 use crate::audit::{Action, Recorded};
 use crate::base::Viewer;
 use crate::base::ids::SessionId;
-use crate::orgs::Member;
+use crate::orgs::{Member, Myself};
 use crate::web::views::security as views;
 use crate::web::views::{Field, When};
 use crate::web::{App, EmptyForm, PageError, Protected, client, flash, html, present, see_other, unprocessable};
@@ -128,7 +128,7 @@ pub(super) fn back(app: &App, good: bool, text: &str) -> HttpResponse {
 /// `NotFound` for a session that is not this person's.
 pub async fn end_session(
     app: web::Data<App>,
-    member: Member,
+    member: Myself,
     request: HttpRequest,
     path: web::Path<String>,
     _form: Protected<EmptyForm>,
@@ -147,7 +147,7 @@ pub async fn end_session(
 /// Database errors only.
 pub async fn end_others(
     app: web::Data<App>,
-    member: Member,
+    member: Myself,
     request: HttpRequest,
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
@@ -237,7 +237,7 @@ pub async fn confirm(
     app: web::Data<App>,
     factors: web::Data<Factors>,
     person: Recent,
-    member: Member,
+    member: Myself,
     request: HttpRequest,
     Protected(form): Protected<CodeForm>,
 ) -> Result<HttpResponse, PageError> {
@@ -273,7 +273,7 @@ pub async fn confirm(
 pub async fn require_passkey(
     app: web::Data<App>,
     person: Recent,
-    member: Member,
+    member: Myself,
     request: HttpRequest,
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
@@ -374,7 +374,7 @@ pub async fn codes_form(app: web::Data<App>, person: Recent, member: Member) -> 
 pub async fn codes(
     app: web::Data<App>,
     person: Recent,
-    member: Member,
+    member: Myself,
     request: HttpRequest,
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {

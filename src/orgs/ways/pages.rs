@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::accounts::oidc::{self, Identity, LinkError, Providers};
 use crate::accounts::{self, Hasher, Links, Password, Recent};
 use crate::base::ids::IdentityId;
-use crate::orgs::Member;
+use crate::orgs::{Member, Myself};
 use crate::web::views::Field;
 use crate::web::views::accounts as views;
 use crate::web::{App, PageError, Protected, client, cookies, flash, html, present, see_other, unprocessable};
@@ -126,7 +126,7 @@ pub async fn change_password(
     providers: web::Data<Providers>,
     hasher: web::Data<Hasher>,
     person: Recent,
-    member: Member,
+    member: Myself,
     request: HttpRequest,
     Protected(form): Protected<PasswordForm>,
 ) -> Result<HttpResponse, PageError> {

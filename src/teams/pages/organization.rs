@@ -9,7 +9,7 @@ use crate::accounts::Recent;
 use crate::audit::{self, Action};
 use crate::base::ids::OrgId;
 use crate::keys;
-use crate::orgs::{self, Manager, Member, OrgError, OrgName, Owner, Permission, Role};
+use crate::orgs::{self, Manager, Member, Myself, OrgError, OrgName, Owner, Permission, Role};
 use crate::pictures;
 use crate::web::present::amount;
 use crate::web::views::Field;
@@ -52,7 +52,7 @@ pub async fn new_form(member: Member) -> Result<HttpResponse, PageError> {
 /// Database errors; mistakes are shown beside their field.
 pub async fn create(
     app: web::Data<App>,
-    member: Member,
+    member: Myself,
     Protected(form): Protected<NewForm>,
 ) -> Result<HttpResponse, PageError> {
     let id: OrgId = form.id.parse().map_err(|_| PageError::Invalid("The form is damaged.".into()))?;
@@ -91,7 +91,7 @@ pub async fn create(
 /// `NotFound` for one that the person is not in.
 pub async fn open(
     app: web::Data<App>,
-    member: Member,
+    member: Myself,
     org: web::Path<String>,
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {

@@ -54,6 +54,7 @@ mod shutdown;
 mod sign_up;
 mod ssrf;
 mod stripe;
+mod tabs;
 pub mod teams;
 mod texts;
 mod top_up;

@@ -8,7 +8,7 @@ use crate::accounts::passkeys::{self, AddError};
 use crate::accounts::two_factor::pages::asked;
 use crate::accounts::{Device, Factors, Links, Recent, lock_ways_in, two_factor};
 use crate::base::ids::PasskeyId;
-use crate::orgs::Member;
+use crate::orgs::{Member, Myself};
 use crate::web::views::Field;
 use crate::web::views::security as views;
 use crate::web::{App, EmptyForm, PageError, Protected, client, html, unprocessable};
@@ -82,7 +82,7 @@ pub async fn add(
     app: web::Data<App>,
     factors: web::Data<Factors>,
     person: Recent,
-    member: Member,
+    member: Myself,
     request: HttpRequest,
     Protected(form): Protected<PasskeyForm>,
 ) -> Result<HttpResponse, PageError> {
