@@ -46,7 +46,8 @@ pub enum EmailChangeError {
 }
 
 /// Mails a link to the new address. An earlier request that was not confirmed is void. An address that has an account
-/// gets a mail that says so; whoever asks is told the same in both cases.
+/// gets a mail that says so; whoever asks is told the same in both cases. The caller gives a transaction, and drops it where this
+/// fails.
 ///
 /// # Errors
 /// `Same` for the address that stands; `TooMany` when this is tried over and over.
@@ -62,12 +63,10 @@ pub async fn ask(
     }
     let throttle = Throttle::of(&origin.ip, &format!("email-change|{}", person.id));
     let mailing = Throttle::of_mail(Mailing::EmailChange, &origin.ip, new);
-    if throttle.is_closed(conn).await? || mailing.is_closed(conn).await? {
+    // Each request costs somebody a mail. Those that are sent at once wait for each other, so that each is counted before the next.
+    if !throttle.count(conn).await? || !mailing.count(conn).await? {
         return Err(EmailChangeError::TooMany);
     }
-    // Each request costs somebody a mail.
-    throttle.note_failure(conn).await?;
-    mailing.note_failure(conn).await?;
     store::delete_unconfirmed(conn, person.id).await?;
     match super::find_by_email(conn, new).await? {
         Some(_) => mails::address_is_taken(conn, links, new).await?,

@@ -99,6 +99,24 @@ async fn whoever_asks_does_not_learn_whose_address_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_are_sent_at_once_send_no_more_mails_than_one_after_another() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, OLD, PASSWORD).await;
+    let csrf = ada.token("/settings/email").await;
+    let asked = (0..16).map(|_| {
+        let mut tab = Visitor::with_cookies(&farebox, ada.cookies());
+        let csrf = csrf.clone();
+        async move { tab.post(&csrf, "/settings/email", &[("email", NEW)]).await.status }
+    });
+    let statuses = futures_util::future::join_all(asked).await;
+    let (sent, late) = (|status: &&u16| **status == 200, |status: &&u16| **status == 429);
+    assert_eq!(statuses.iter().filter(sent).count(), 6, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(late).count(), 10, "{statuses:?}");
+    let mails = "select count(*)::text from mail where recipient like '%lovelace@example.org%'";
+    assert_eq!(farebox.text(mails).await, "6");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_needs_a_fresh_proof_and_happens_once() {
     let farebox = Farebox::start().await;
     let mut ada = Visitor::member(&farebox, OLD, PASSWORD).await;
