@@ -29,6 +29,8 @@ const PER_ACCOUNT: Limit = (100, TimeDelta::hours(1));
 /// only six digits.
 const SECOND_PER_ACCOUNT_AND_IP: Limit = (5, TimeDelta::minutes(15));
 const SECOND_PER_ACCOUNT: Limit = (30, TimeDelta::hours(24));
+/// Also from where the owner signed in before: that is a whole network, which has very many addresses.
+const SECOND_PER_ACCOUNT_AND_NETWORK: Limit = (30, TimeDelta::hours(24));
 
 /// Failures from one network, beside those of each of its addresses: who has a network of IPv6 has very many of them.
 const PER_NETWORK: Limit = (400, TimeDelta::minutes(15));
@@ -184,11 +186,12 @@ pub struct SecondThrottle {
 impl SecondThrottle {
     #[must_use]
     pub fn of(person: PersonId, origin: &Origin) -> SecondThrottle {
-        let ip = subscriber(&origin.ip);
+        let (ip, shared) = (subscriber(&origin.ip), network(&origin.ip));
         let throttle = Throttle {
             subjects: vec![
                 (format!("ip:{ip}"), PER_IP, Throttled::Network),
                 (format!("second-ip:{person}|{ip}"), SECOND_PER_ACCOUNT_AND_IP, Throttled::Account),
+                (format!("second-net:{person}|{shared}"), SECOND_PER_ACCOUNT_AND_NETWORK, Throttled::Account),
                 (format!("second:{person}"), SECOND_PER_ACCOUNT, Throttled::Account),
             ],
             locked: 1,
@@ -202,7 +205,7 @@ impl SecondThrottle {
     /// Database errors only.
     pub async fn state(&self, conn: &mut PgConnection) -> Result<Throttled, sqlx::Error> {
         let known = store::is_known_device(conn, self.person, &self.device).await?;
-        let counted = if known { 2 } else { 3 };
+        let counted = if known { 3 } else { 4 };
         for (subject, (most, within), whose) in self.throttle.subjects.iter().take(counted) {
             if store::count_failures(conn, subject, *within).await? >= *most {
                 return Ok(*whose);

@@ -206,6 +206,39 @@ async fn guessing_codes_is_stopped_and_the_owner_still_gets_in() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_its_owner_was_before_codes_have_a_daily_limit_too() {
+    let farebox = start().await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    let (mut app, codes) = enrol(&mut ada).await;
+    let (agent, fields) = ("Firefox/140.0 Linux", [("email", ADA), ("password", PASSWORD)]);
+    let mut home = Visitor::new(&farebox);
+    let known = ("2001:db8:7:1::9", agent);
+    post_from(&farebox, &mut home, known, "/sign-in", &fields).await;
+    let code = app.code().await;
+    let page = post_from(&farebox, &mut home, known, "/sign-in/second", &[("code", &code)]).await;
+    assert_eq!(page.status, 303, "{}", page.body);
+    // The same browser and the same /48, but as many addresses as anybody likes.
+    let mut statuses = Vec::new();
+    for subscriber in 2..9 {
+        let ip = format!("2001:db8:7:{subscriber}::9");
+        let mut guesser = Visitor::new(&farebox);
+        post_from(&farebox, &mut guesser, (&ip, agent), "/sign-in", &fields).await;
+        for _ in 0..5 {
+            let guess = [("code", "000000")];
+            statuses.push(post_from(&farebox, &mut guesser, (&ip, agent), "/sign-in/second", &guess).await.status);
+        }
+    }
+    assert_eq!(statuses.iter().filter(|status| **status == 422).count(), 30, "{statuses:?}");
+    assert!(statuses.iter().rev().take(5).all(|status| *status == 429), "{statuses:?}");
+    let mut late = Visitor::new(&farebox);
+    post_from(&farebox, &mut late, known, "/sign-in", &fields).await;
+    let code = app.code().await;
+    assert_eq!(post_from(&farebox, &mut late, known, "/sign-in/second", &[("code", &code)]).await.status, 429);
+    let page = post_from(&farebox, &mut late, known, "/sign-in/second", &[("code", &codes[3])]).await;
+    assert_eq!(page.status, 303, "a recovery code goes on: {}", page.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_begun_runs_out() {
     let farebox = Farebox::with(Options { localhost: true, ..Options::default() }).await;
     let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
