@@ -12,7 +12,7 @@ use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::Origin;
 
 /// Sets the password of whoever is signed in, who has just shown it. Every other session ends, this one gets a new
-/// secret, and its owner is mailed.
+/// secret, links to recover that were mailed before work no longer, and its owner is mailed.
 ///
 /// # Errors
 /// `WrongPassword` when the session ended meanwhile; `Busy` while too many others are hashed.
@@ -32,6 +32,7 @@ pub async fn change_password(
     let before = store::find_person(&mut tx, person.id).await?.ok_or(SignInError::WrongPassword)?;
     let had = before.password_hash.is_some();
     store::set_password(&mut tx, person.id, &hash).await?;
+    store::delete_recovery_links(&mut tx, person.id).await?;
     end_other_sessions(&mut tx, person.id, Some(session.id)).await?;
     if !store::renew_session(&mut tx, session.id, &secret.digest()).await? {
         return Err(SignInError::WrongPassword);

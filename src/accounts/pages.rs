@@ -67,6 +67,7 @@ impl From<SignInError> for PageError {
             SignInError::WrongPasskey => PageError::Forbidden("This passkey could not be checked."),
             SignInError::TooLate => PageError::Forbidden("This took too long, or was sent twice. Start again."),
             SignInError::Frozen => PageError::Forbidden(super::sign_in::FROZEN),
+            SignInError::Password(_) => PageError::Invalid(error.to_string()),
             SignInError::NoPasskeys => PageError::NotFound,
         }
     }
@@ -388,24 +389,19 @@ pub async fn reset(
     request: HttpRequest,
     Protected(form): Protected<VerifyForm>,
 ) -> Result<HttpResponse, PageError> {
-    let password = match Password::choose(&form.password, "") {
-        Ok(password) => password,
-        Err(problem) => {
-            return unprocessable(&views::ResetPassword {
-                page: public_page(&app, &request, "Set a new password"),
-                token: form.token,
-                password: field("", format!("The password {problem}.")),
-                expired: false,
-            });
-        }
-    };
     let origin = client::origin(&app, &request);
-    match super::reset_password(&app.db, &hasher, &Links::of(&app), &form.token, password, &origin).await {
+    match super::reset_password(&app.db, &hasher, &Links::of(&app), &form.token, &form.password, &origin).await {
         Ok(()) => {
             let mut response = see_other("/sign-in");
             flash::set(&mut response, &app, true, "Your password is changed. Sign in with it.");
             Ok(response)
         }
+        Err(error @ SignInError::Password(_)) => unprocessable(&views::ResetPassword {
+            page: public_page(&app, &request, "Set a new password"),
+            token: form.token,
+            password: field("", error),
+            expired: false,
+        }),
         Err(SignInError::WrongLink) => unprocessable(&views::ResetPassword {
             page: public_page(&app, &request, "This link no longer works"),
             expired: true,

@@ -8,7 +8,7 @@ use super::device::Device;
 use super::password::{Hasher, Password};
 use super::sessions::end_other_sessions;
 use super::sign_in::SignInError;
-use super::{mails, store};
+use super::{mails, store, two_factor};
 use crate::audit::{self, Action, Actor, Chain, Entry};
 use crate::base::ids::MailId;
 use crate::base::secret::Digest;
@@ -64,28 +64,35 @@ impl StartRecovery {
 /// stays as it is.
 ///
 /// # Errors
-/// `WrongLink` when the link is unknown, used or too old; `Busy` while too many others are hashed.
+/// `WrongLink` when the link is unknown, used or too old; `Password` for one that may not be chosen; `Busy` while too many
+/// others are hashed.
 pub async fn reset_password(
     pool: &PgPool,
     hasher: &Hasher,
     links: &mails::Links,
     token: &str,
-    password: Password,
+    password: &str,
     origin: &Origin,
 ) -> Result<(), SignInError> {
     let digest = Digest::of(token);
     let mut conn = pool.acquire().await?;
     let person = store::token_owner(&mut conn, &digest, "recover").await?.ok_or(SignInError::WrongLink)?;
     drop(conn);
-    let hash = hasher.hash(password).await?;
+    let hash = hasher.hash(Password::choose(password, &person.email)?).await?;
     let mut tx = pool.begin().await?;
+    // Two links of one person that are used at once wait here, so that the first makes the second worthless.
+    store::lock_person(&mut tx, person.id).await?;
     if !store::use_token(&mut tx, &digest, "recover").await? {
         return Err(SignInError::WrongLink);
     }
     store::set_password(&mut tx, person.id, &hash).await?;
+    store::delete_recovery_links(&mut tx, person.id).await?;
     end_other_sessions(&mut tx, person.id, None).await?;
-    // Whoever reads the account's mail is its owner: a flood of guesses must not keep them out now.
-    store::remember_device(&mut tx, person.id, &Device::of(&origin.user_agent, &origin.ip)).await?;
+    // Whoever reads the account's mail is its owner: a flood of guesses must not keep them out now. Where two factors are asked
+    // for, a mailbox is one of them at most, and a place becomes known by both only.
+    if !two_factor::is_on(&mut tx, person.id).await? {
+        store::remember_device(&mut tx, person.id, &Device::of(&origin.user_agent, &origin.ip)).await?;
+    }
     mails::password_reset(&mut tx, links, &person, origin).await?;
     let entry = Entry::new(Chain::Person(person.id), Actor::Person(person.id), Action::PasswordReset, origin);
     audit::record(&mut tx, entry.named(&person.name)).await?;

@@ -8,7 +8,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::device::Device;
 use super::factor::{Factor, Factors};
-use super::password::{HashError, Hasher, Password, is_outdated};
+use super::password::{HashError, Hasher, Password, PasswordError, is_outdated};
 use super::person::Person;
 use super::session::{ABSOLUTE, Session, SessionSecret};
 use super::throttle::{Mailing, Throttle, Throttled};
@@ -45,6 +45,9 @@ pub enum SignInError {
     /// Told only to somebody who has shown who they are.
     #[error("{FROZEN}")]
     Frozen,
+    /// A new password that may not be chosen.
+    #[error("The password {0}.")]
+    Password(#[from] PasswordError),
     #[error("{}", HashError::Busy)]
     Busy,
     #[error(transparent)]

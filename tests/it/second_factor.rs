@@ -239,6 +239,69 @@ async fn where_its_owner_was_before_codes_have_a_daily_limit_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mailbox_alone_makes_no_place_known_where_two_factors_are_asked_for() {
+    let farebox = start().await;
+    let known = "select count(*)::text from known_device where network = '198.51.100.0/24'";
+    let strange = ("198.51.100.9", "Firefox/140.0 Linux");
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    for (round, expected) in ["1", "0"].into_iter().enumerate() {
+        let mut thief = Visitor::new(&farebox);
+        thief.submit("/recover", "/recover", &[("email", ADA)]).await;
+        let link = recovery_link(&farebox, ADA).await;
+        let token = between(&format!("{link}&"), "token=", "&");
+        let password = format!("horse battery number {round}");
+        let fields = [("token", token.as_str()), ("password", password.as_str())];
+        let done = post_from(&farebox, &mut thief, strange, "/reset", &fields).await;
+        assert_eq!(done.status, 303, "{}", done.body);
+        assert_eq!(farebox.text(known).await, expected);
+        run(&farebox, "delete from mail where kind = 'recover'").await;
+        run(&farebox, "delete from known_device").await;
+        let fields = [("email", ADA), ("password", password.as_str())];
+        if round == 0 {
+            ada.submit("/sign-in", "/sign-in", &fields).await;
+            enrol(&mut ada).await;
+        }
+    }
+}
+
+async fn reset(browser: &mut Visitor<'_>, token: &str, password: &str) -> Page {
+    browser.submit("/reset?token=x", "/reset", &[("token", token), ("password", password)]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_password_makes_every_other_link_to_one_worthless() {
+    let farebox = Farebox::start().await;
+    Visitor::member(&farebox, ADA, PASSWORD).await;
+    let mut browser = Visitor::new(&farebox);
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        browser.submit("/recover", "/recover", &[("email", ADA)]).await;
+        let link = recovery_link(&farebox, ADA).await;
+        tokens.push(between(&format!("{link}&"), "token=", "&"));
+        run(&farebox, "delete from mail where kind = 'recover'").await;
+    }
+    let address = reset(&mut browser, &tokens[0], ADA).await;
+    assert!(address.status == 422 && address.body.contains("must not be the e-mail address"), "{}", address.body);
+    let done = reset(&mut browser, &tokens[0], "another horse battery").await;
+    assert_eq!(done.status, 303, "{}", done.body);
+    for other in &tokens[1..] {
+        let late = reset(&mut browser, other, "a third horse battery").await;
+        assert!(late.status == 422 && late.body.contains("no longer works"), "{}", late.body);
+    }
+    // So does one that is set by whoever is signed in.
+    browser.submit("/recover", "/recover", &[("email", ADA)]).await;
+    let link = recovery_link(&farebox, ADA).await;
+    let token = between(&format!("{link}&"), "token=", "&");
+    let fields = [("email", ADA), ("password", "another horse battery")];
+    assert_eq!(browser.submit("/sign-in", "/sign-in", &fields).await.status, 303);
+    let fields = [("password", "a third horse battery")];
+    let set = browser.submit("/settings/sign-in", "/settings/sign-in/password", &fields).await;
+    assert_eq!(set.status, 303, "{}", set.body);
+    let late = reset(&mut browser, &token, "a fourth horse battery").await;
+    assert_eq!(late.status, 422, "{}", late.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_begun_runs_out() {
     let farebox = Farebox::with(Options { localhost: true, ..Options::default() }).await;
     let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;

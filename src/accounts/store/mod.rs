@@ -193,6 +193,17 @@ pub async fn use_token(conn: &mut PgConnection, digest: &Digest, purpose: &str) 
     Ok(done.rows_affected() == 1)
 }
 
+/// Links to set a new password, which were mailed before there was one, are worth nothing any more.
+pub async fn delete_recovery_links(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "delete from one_time_token where person_id = $1 and purpose = 'recover' and used_at is null",
+        person.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 pub async fn insert_session(
     conn: &mut PgConnection,
     id: SessionId,
