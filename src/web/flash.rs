@@ -13,7 +13,7 @@ pub const NAME: &str = "farebox_flash";
 const MAX_LENGTH: usize = 400;
 
 /// Adds a notice for the next page to a redirect.
-pub fn set(response: &mut HttpResponse, app: &App, good: bool, text: &str) {
+pub fn set<B>(response: &mut HttpResponse<B>, app: &App, good: bool, text: &str) {
     let text: String = text.chars().take(MAX_LENGTH).collect();
     let value = format!("{}{}", if good { "g" } else { "b" }, utf8_percent_encode(&text, NON_ALPHANUMERIC));
     let cookie = Cookie::build(NAME, value)

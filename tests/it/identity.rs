@@ -377,7 +377,7 @@ async fn without_a_password_one_confirms_at_the_provider_and_keeps_a_way_in() {
     let age = "update session set authenticated_at = now() - interval '6 minutes'";
     sqlx::query(age).execute(&farebox.pool).await.expect("time passes");
     let fields = [("password", "a new long password")];
-    let asked = ada.submit("/settings/sign-in", "/settings/sign-in/password", &fields).await;
+    let asked = ada.submit("/settings/profile", "/settings/sign-in/password", &fields).await;
     assert!(asked.status == 303 && asked.location.starts_with("/step-up"), "{}", asked.location);
     let step_up = ada.get(&asked.location).await.body;
     assert!(step_up.contains("Confirm with Fake") && !step_up.contains("type=\"password\""), "{step_up}");

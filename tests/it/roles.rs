@@ -294,6 +294,7 @@ const RECENT: &[(&str, &str)] = &[
     ("post", "/settings/integrations/{provider}/test"),
     ("post", "/settings/integrations/{provider}/disconnect"),
     ("post", "/oidc/link"),
+    ("get", "/settings/sign-in"),
     ("post", "/settings/sign-in/unlink"),
     ("post", "/settings/sign-in/password"),
     ("get", "/operator/claim"),

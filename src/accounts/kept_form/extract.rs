@@ -10,9 +10,11 @@ use bytes::Bytes;
 use super::form::{KEPT_FOR, KeptForm, MAX_BYTES};
 use super::store;
 use crate::accounts::{Factors, extract};
-use crate::web::{App, PageError, form};
+use crate::web::{App, PageError, flash, form};
 
 const HERE: &str = "/step-up/continue";
+const NOT_KEPT: &str =
+    "What you sent was not done and not kept. Confirm that it is you, then enter it again.";
 
 /// Passes requests on. A form that is answered with a step-up is kept, and the way leads back to it.
 ///
@@ -23,16 +25,19 @@ pub async fn keep(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     if !may_be_kept(&request) {
-        return Ok(next.call(request).await?.map_into_left_body());
+        let mut response = next.call(request).await?;
+        if is_asked(&response).is_some() && response.request().method() == Method::POST {
+            not_kept(&mut response);
+        }
+        return Ok(response.map_into_left_body());
     }
     let body: Bytes = match request.extract::<Bytes>().await {
         Ok(body) => body,
         Err(error) => return Ok(request.error_response(error).map_into_right_body()),
     };
     request.set_payload(Payload::from(body.clone()));
-    let response = next.call(request).await?;
-    let asked = response.response().error().and_then(|error| error.as_error::<PageError>());
-    let Some(PageError::StepUp { next: back }) = asked else { return Ok(response.map_into_left_body()) };
+    let mut response = next.call(request).await?;
+    let Some(back) = is_asked(&response) else { return Ok(response.map_into_left_body()) };
     let fields: Vec<(String, String)> = serde_urlencoded::from_bytes(&body).unwrap_or_default();
     let app = response.request().app_data::<web::Data<App>>();
     // Which of the two is noticed first depends on whether the database or the form is read sooner.
@@ -40,18 +45,36 @@ pub async fn keep(
     if let Err(error) = proven {
         return Ok(response.into_response(error.error_response()).map_into_right_body());
     }
-    let back = back.clone();
     match keep_form(response.request(), &back, fields).await {
         Ok(true) => {
             let to_it = PageError::StepUp { next: HERE.to_owned() };
             Ok(response.into_response(to_it.error_response()).map_into_right_body())
         }
-        Ok(false) => Ok(response.map_into_left_body()),
+        Ok(false) => {
+            not_kept(&mut response);
+            Ok(response.map_into_left_body())
+        }
         Err(error) => {
             // Then it is lost, as if it had not been kept; the step-up goes on.
             tracing::warn!(%error, "a form was not kept");
+            not_kept(&mut response);
             Ok(response.map_into_left_body())
         }
+    }
+}
+
+/// Where the way goes on after the step-up that a handler asked for.
+fn is_asked<B>(response: &ServiceResponse<B>) -> Option<String> {
+    match response.response().error().and_then(|error| error.as_error::<PageError>()) {
+        Some(PageError::StepUp { next }) => Some(next.clone()),
+        _ => None,
+    }
+}
+
+/// Nobody shall think that it was done.
+fn not_kept<B>(response: &mut ServiceResponse<B>) {
+    if let Some(app) = response.request().app_data::<web::Data<App>>().cloned() {
+        flash::set(response.response_mut(), &app, false, NOT_KEPT);
     }
 }
 

@@ -31,10 +31,13 @@ pub struct KeptForm {
 }
 
 impl KeptForm {
-    /// `None` for a form that is nothing but its button, or has in it what is not kept.
+    /// `None` for a form that is nothing but its button, or has in it what is not kept. A field for that which was left empty is
+    /// left out.
     #[must_use]
-    pub fn of(action: &str, back: &str, fields: Vec<(String, String)>) -> Option<KeptForm> {
-        let secret = fields.iter().any(|(name, _)| NEVER.iter().any(|never| name.contains(never)));
+    pub fn of(action: &str, back: &str, mut fields: Vec<(String, String)>) -> Option<KeptForm> {
+        let is_secret = |name: &str| NEVER.iter().any(|never| name.contains(never));
+        fields.retain(|(name, value)| !(value.is_empty() && is_secret(name)));
+        let secret = fields.iter().any(|(name, _)| is_secret(name));
         let typed = fields.iter().any(|(name, value)| name != TOKEN_FIELD && !value.is_empty());
         (typed && !secret).then(|| KeptForm { action: action.to_owned(), back: back.to_owned(), fields })
     }
@@ -97,6 +100,8 @@ mod tests {
         }
         for secret in ["password", "new_password", "code", "credential", "api_key"] {
             assert!(form(&[("name", "Ada"), (secret, "x")]).is_none(), "{secret}");
+            let kept = form(&[("name", "Ada"), (secret, "")]).unwrap_or_else(|| panic!("kept"));
+            assert_eq!(kept.fields, [("name".to_owned(), "Ada".to_owned())], "{secret}");
         }
         let kept = form(&[("csrf_token", "me.00"), ("id", "key_1"), ("cap_month", "12.50"), ("note", "")])
             .unwrap_or_else(|| panic!("kept"));

@@ -70,6 +70,8 @@ async fn view(
 pub async fn index(
     app: web::Data<App>,
     providers: web::Data<Providers>,
+    // A password is not kept over a step-up, so it is asked for before one is typed.
+    _recent: Recent,
     member: Member,
 ) -> Result<HttpResponse, PageError> {
     html(&view(&app, &providers, &member, "").await?)

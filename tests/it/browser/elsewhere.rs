@@ -95,14 +95,12 @@ async fn a_person_signs_up_links_and_confirms_at_a_real_provider() {
     let ours: Vec<String> = browser.errors().await.into_iter().filter(|line| line.starts_with(&farebox.base)).collect();
     assert_eq!(ours, Vec::<String>::new(), "a quiet console");
 
-    // What could do harm has to be confirmed there, and the password is asked again.
+    // What could do harm has to be confirmed there, and before a password is typed.
     sqlx::query("update session set authenticated_at = now() - interval '1 hour'")
         .execute(&farebox.pool)
         .await
         .expect("time passes");
     browser.open("/settings/sign-in").await;
-    browser.fill("#password", PASSWORD).await;
-    browser.press("Add password").await;
     browser.press("Confirm with Example ID").await;
     sign_in_there(&browser, "grace@example.com").await;
     browser.shows("Ways to sign in").await;

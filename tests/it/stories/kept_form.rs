@@ -77,6 +77,8 @@ async fn a_form_of_another_site_or_with_a_password_is_not_kept() {
     ] {
         let asked = ada.post(&token, path, &fields).await;
         assert!(asked.status == 303 && !asked.location.contains("continue"), "{path}: {}", asked.location);
+        let told = ada.get(&asked.location).await.body;
+        assert!(told.contains("What you sent was not done and not kept."), "{path}: {told}");
         assert_eq!(farebox.text(KEPT).await, "0", "{path}");
     }
     // A newer one takes the place of the one before, and signing out takes it away.
