@@ -10,7 +10,7 @@ use futures_util::future::LocalBoxFuture;
 use super::person::Person;
 use super::session::{Session, SessionSecret};
 use super::store;
-use crate::web::{App, PageError, cookies, csrf};
+use crate::web::{App, PageError, cookies, csrf, flash};
 
 pub use crate::web::error::return_path;
 
@@ -69,10 +69,13 @@ impl FromRequest for Recent {
 }
 
 /// What whoever only looks may still send: the end of it, and of the session.
-const WHILE_LOOKING: [&str; 2] = ["/admin/look/end", "/sign-out"];
+const WHILE_LOOKING: [&str; 2] = ["/admin/look/end", SIGN_OUT];
+const SIGN_OUT: &str = "/sign-out";
+const ENDED: &str = "You were signed out, so what you sent was not done.";
 const ONLY_LOOKING: &str = "You look at an organization as its owner sees it, so nothing was done. Stop looking first.";
 
-/// Refuses whatever would change something, from a browser that looks at an organization for an operator.
+/// Refuses whatever would change something, from a browser that looks at an organization for an operator; and tells whoever
+/// sends it after their session has ended that it was not done.
 ///
 /// # Errors
 /// Those of the handler.
@@ -95,19 +98,20 @@ pub async fn look_only(
         let answer = PageError::Forbidden(ONLY_LOOKING).error_response();
         return Ok(request.into_response(answer).map_into_right_body());
     }
-    Ok(next.call(request).await?.map_into_left_body())
+    let mut response = next.call(request).await?;
+    let error = response.response().error().and_then(|error| error.as_error::<PageError>());
+    let ended = matches!(error, Some(PageError::SignedOut { .. })) && response.request().path() != SIGN_OUT;
+    if ended && let Some(app) = response.request().app_data::<web::Data<App>>().cloned() {
+        flash::set(response.response_mut(), &app, false, ENDED);
+    }
+    Ok(response.map_into_left_body())
 }
 
 /// # Errors
 /// `SignedOut` without a standing session, and where an operator froze the account: signing in says so.
 pub async fn current(request: &HttpRequest) -> Result<SignedIn, PageError> {
     let app = request.app_data::<web::Data<App>>().ok_or(PageError::Misconfigured)?;
-    let signed_out = || {
-        // Only what can be fetched again is worth coming back to.
-        let back = request.method() == actix_web::http::Method::GET;
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        PageError::SignedOut { next: if back { path.to_owned() } else { "/".to_owned() } }
-    };
+    let signed_out = || PageError::SignedOut { next: return_path(request) };
     let secret = cookies::read(request, cookies::session_name(app)).as_deref().and_then(SessionSecret::parse);
     let secret = secret.ok_or_else(signed_out)?;
     let mut conn = app.db.acquire().await?;

@@ -118,3 +118,26 @@ async fn forms_of_other_tabs_outlive_a_step_up_and_a_new_password_but_no_sign_in
     assert!(stale.status == 403 && stale.body.contains("no longer valid"), "{} {}", stale.status, stale.body);
     assert_eq!(farebox.text(KEYS).await, "2");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_of_a_session_that_has_ended_says_so_and_leads_back_to_its_page() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    let token = ada.token("/keys/new").await;
+    run(&farebox, "delete from session").await;
+    let form = [("csrf_token", token.as_str()), ("name", "lost")];
+    let request = farebox.http.post(farebox.url("/keys")).header("referer", farebox.url("/keys/new?from=here"));
+    let lost = ada.send(request.form(&form)).await;
+    assert_eq!((lost.status, lost.location.as_str()), (303, "/sign-in?next=%2Fkeys%2Fnew"), "{}", lost.body);
+    let told = ada.get(&lost.location).await.body;
+    assert!(told.contains("You were signed out, so what you sent was not done."), "{told}");
+    let fields = [("email", ADA), ("password", PASSWORD), ("next", "/keys/new")];
+    assert_eq!(ada.submit(&lost.location, "/sign-in", &fields).await.location, "/keys/new");
+    assert_eq!(farebox.text(KEYS).await, "0");
+    // Who only wanted to leave has left.
+    let token = ada.token("/keys/new").await;
+    run(&farebox, "delete from session").await;
+    let left = ada.post(&token, "/sign-out", &[]).await;
+    assert_eq!((left.status, left.location.as_str()), (303, "/sign-in"), "{}", left.body);
+    assert!(!ada.get("/sign-in").await.body.contains("You were signed out"));
+}
