@@ -15,7 +15,7 @@ use crate::web::error::local_path;
 use crate::web::views::accounts as views;
 use crate::web::views::common::Field;
 use crate::web::{
-    App, EmptyForm, PageError, Protected, client, cookies, flash, html, public_page, see_other, unprocessable,
+    App, PageError, Protected, client, cookies, flash, html, public_page, see_other, unprocessable,
 };
 
 pub(super) fn field(value: &str, error: impl std::fmt::Display) -> Field {
@@ -296,6 +296,13 @@ pub async fn sign_in(
     }
 }
 
+#[derive(Deserialize)]
+pub struct SignOutForm {
+    /// Where to go after signing in anew.
+    #[serde(default)]
+    next: String,
+}
+
 /// `POST /sign-out`
 ///
 /// # Errors
@@ -304,11 +311,11 @@ pub async fn sign_out(
     app: web::Data<App>,
     person: SignedIn,
     request: HttpRequest,
-    _form: Protected<EmptyForm>,
+    Protected(form): Protected<SignOutForm>,
 ) -> Result<HttpResponse, PageError> {
     let mut conn = app.db.acquire().await?;
     super::sign_out(&mut conn, &person.session, &client::origin(&app, &request)).await?;
-    let mut response = see_other("/sign-in");
+    let mut response = see_other(&with_next("/sign-in", local_path(&form.next)));
     response.add_cookie(&cookies::gone(&app, cookies::session_name(&app))).ok();
     response.headers_mut().insert(
         actix_web::http::header::HeaderName::from_static("clear-site-data"),

@@ -561,3 +561,35 @@ async fn where_no_provider_is_set_up_the_pages_say_so_and_nothing_leads_there() 
     assert!(ways.contains("has set up no other ways to sign in") && !ways.contains("/oidc/link"), "{ways}");
     assert!(!ada.get("/step-up").await.body.contains("/oidc/step-up"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_be_asked_again_where_they_sign_in_is_offered_to_sign_in_anew() {
+    let google = [("FAREBOX_GOOGLE_CLIENT_ID", "us"), ("FAREBOX_GOOGLE_CLIENT_SECRET", "secret")];
+    let env = google.map(|(name, value)| (name, value.to_owned())).to_vec();
+    let farebox = Farebox::with(Options { env, ..Options::default() }).await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    for statement in [
+        "update person set password_hash = null",
+        "insert into identity (id, person_id, issuer, subject, email)
+         select gen_random_uuid(), id, 'https://accounts.google.com', '1', email from person",
+    ] {
+        sqlx::query(statement).execute(&farebox.pool).await.expect("done");
+    }
+    six_minutes_pass(&farebox).await;
+    let asked = ada.get("/settings/email").await.location;
+    assert_eq!(asked, "/step-up?next=%2Fsettings%2Femail");
+    let page = ada.get(&asked).await.body;
+    assert!(page.contains("Sign out, and in again with Google") && !page.contains("/oidc/step-up"), "{page}");
+    assert!(!page.contains("no other way to confirm it"), "{page}");
+    // A page of before leads to this one, and not to Google's page of errors.
+    let fields = [("provider", "google"), ("next", "/settings/email")];
+    let old = ada.submit(&asked, "/oidc/step-up", &fields).await;
+    assert_eq!((old.status, old.location.as_str()), (303, asked.as_str()), "{}", old.body);
+    let out = ada.submit(&asked, "/sign-out", &[("next", "/settings/email")]).await;
+    assert_eq!((out.status, out.location.as_str()), (303, "/sign-in?next=%2Fsettings%2Femail"), "{}", out.body);
+    let door = ada.get(&out.location).await.body;
+    assert!(door.contains("Continue with Google") && door.contains("value=\"/settings/email\""), "{door}");
+    let mut bob = Visitor::member(&farebox, "bob@example.com", PASSWORD).await;
+    let out = bob.submit("/step-up", "/sign-out", &[("next", "//evil.example")]).await;
+    assert_eq!(out.location, "/sign-in", "nobody is led away");
+}

@@ -79,6 +79,10 @@ pub async fn start_step_up(
     request: HttpRequest,
     Protected(form): Protected<StartForm>,
 ) -> Result<HttpResponse, PageError> {
+    if providers.find(&form.provider).is_some_and(|provider| !provider.settings.asks_again()) {
+        // A page of before. The one that is there now says what to do instead.
+        return Ok(see_other(&with_next("/step-up", local_path(&form.next))));
+    }
     start(&app, &providers, &request, Purpose::StepUp, Some(person.session.id), &form).await
 }
 

@@ -38,6 +38,18 @@ pub struct ProviderSettings {
     pub client_secret: Secret<String>,
 }
 
+/// Takes `none`, `consent` and `select_account` as a prompt and answers `login` with a page of errors; and its token does not say
+/// when somebody signed in (developers.google.com/identity/openid-connect).
+const GOOGLE: &str = "https://accounts.google.com";
+
+impl ProviderSettings {
+    /// Whether it asks somebody anew who they are when we want it to. Else only signing in here anew does.
+    #[must_use]
+    pub fn asks_again(&self) -> bool {
+        self.issuer.trim_end_matches('/') != GOOGLE
+    }
+}
+
 /// Why a provider could not tell who somebody is. Nothing in it is secret; the word is for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
@@ -251,5 +263,24 @@ impl Providers {
 
     pub fn iter(&self) -> impl Iterator<Item = &Provider> {
         self.list.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn google_is_not_asked_for_what_it_does_not_know() {
+        for (issuer, asks) in [(GOOGLE, false), ("https://accounts.google.com/", false), ("https://id.example.com", true)] {
+            let settings = ProviderSettings {
+                name: "one".into(),
+                label: "One".into(),
+                issuer: issuer.into(),
+                client_id: "us".into(),
+                client_secret: Secret::new("secret".into()),
+            };
+            assert_eq!(settings.asks_again(), asks, "{issuer}");
+        }
     }
 }

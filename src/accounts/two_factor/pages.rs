@@ -194,6 +194,7 @@ async fn step_up_view(
     let half = asks.code && again::is_half_stepped(&mut conn, &person.session).await?;
     let identities = oidc::identities_of(&mut conn, id).await?;
     let linked = identities.iter().filter_map(|identity| providers.of_issuer(&identity.issuer));
+    let (again, anew): (Vec<_>, Vec<_>) = linked.partition(|provider| provider.settings.asks_again());
     Ok(views::StepUp {
         page: public_page(app, request, "Confirm that it is you"),
         email: person.person().email.clone(),
@@ -203,7 +204,8 @@ async fn step_up_view(
         app: asks.app,
         next: local_path(next).to_owned(),
         has_password: asks.password,
-        providers: oidc::pages::buttons(linked),
+        providers: oidc::pages::buttons(again.into_iter()),
+        anew: oidc::pages::buttons(anew.into_iter()),
         passkey: asks.passkey,
         passkey_error: String::new(),
     })

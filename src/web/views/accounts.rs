@@ -71,6 +71,8 @@ pub struct StepUp {
     pub has_password: bool,
     /// Providers that can confirm it.
     pub providers: Vec<ProviderButton>,
+    /// Those that do not ask again: only signing in anew does.
+    pub anew: Vec<ProviderButton>,
     /// Whether a passkey does instead.
     pub passkey: bool,
     pub passkey_error: String,

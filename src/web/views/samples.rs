@@ -265,6 +265,8 @@ fn identity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let email = || "ada@northwind.example".to_owned();
     let step_up = accounts::StepUp { page, email: email(), providers: providers.clone(), ..Default::default() };
     push(out, "step_up_elsewhere", &step_up)?;
+    let anew = accounts::StepUp { providers: Vec::new(), anew: providers.clone(), ..step_up.clone() };
+    push(out, "step_up_anew", &anew)?;
     let half = accounts::StepUp { code: Some(Field::default()), half: true, app: true, ..step_up };
     push(out, "step_up_half", &half)?;
     let leaving = super::Away {
