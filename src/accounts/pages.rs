@@ -242,14 +242,24 @@ pub async fn sign_in_form(
     if super::extract::current(&request).await.is_ok() {
         return Ok(see_other(local_path(&query.next)));
     }
-    html(&views::SignIn {
-        page: public_page(&app, &request, "Sign in"),
-        next: local_path(&query.next).to_owned(),
+    html(&sign_in_view(&app, &request, (&providers, &rules, &factors), &query.next))
+}
+
+/// The page to sign in, with every way that there is.
+pub(super) fn sign_in_view(
+    app: &App,
+    request: &HttpRequest,
+    (providers, rules, factors): (&Providers, &SignUpRules, &Factors),
+    next: &str,
+) -> views::SignIn {
+    views::SignIn {
+        page: public_page(app, request, "Sign in"),
+        next: local_path(next).to_owned(),
         sign_up_open: !rules.is_closed(),
         providers: oidc::pages::buttons(providers.iter()),
         passkeys: factors.webauthn.is_some(),
         ..views::SignIn::default()
-    })
+    }
 }
 
 #[derive(Deserialize)]
@@ -275,14 +285,9 @@ pub async fn sign_in(
 ) -> Result<HttpResponse, PageError> {
     let again = |email_error: &str, password_error: &str| {
         unprocessable(&views::SignIn {
-            page: public_page(&app, &request, "Sign in"),
             email: field(&form.email, email_error),
             password: field("", password_error),
-            next: local_path(&form.next).to_owned(),
-            sign_up_open: !rules.is_closed(),
-            providers: oidc::pages::buttons(providers.iter()),
-            passkeys: factors.webauthn.is_some(),
-            ..views::SignIn::default()
+            ..sign_in_view(&app, &request, (&providers, &rules, &factors), &form.next)
         })
     };
     let Ok(email) = EmailAddress::parse(&form.email) else {

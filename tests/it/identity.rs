@@ -593,3 +593,19 @@ async fn who_cannot_be_asked_again_where_they_sign_in_is_offered_to_sign_in_anew
     let out = bob.submit("/step-up", "/sign-out", &[("next", "//evil.example")]).await;
     assert_eq!(out.location, "/sign-in", "nobody is led away");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_passkey_leaves_every_other_way_in_on_the_page() {
+    let fake = FakeOidc::start();
+    let mut options = fake.options();
+    options.localhost = true;
+    options.env.push(("FAREBOX_SIGN_UP", "closed".to_owned()));
+    let farebox = Farebox::with(options).await;
+    let fields = [("challenge", "0"), ("credential", "{}"), ("next", "/keys")];
+    let refused = Visitor::new(&farebox).submit("/sign-in", "/sign-in/passkey", &fields).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    for there in ["Continue with Fake", "Sign in with a passkey", "longer than five minutes", "value=\"/keys\""] {
+        assert!(refused.body.contains(there), "{there}: {}", refused.body);
+    }
+    assert!(!refused.body.contains("Create an account"), "nobody can: {}", refused.body);
+}

@@ -347,6 +347,24 @@ async fn what_was_begun_runs_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_passkey_too_many_is_refused_at_the_end_too() {
+    let farebox = Farebox::with(Options { localhost: true, ..Options::default() }).await;
+    let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
+    let asked = ada.submit("/settings/security", "/settings/security/passkeys/start", &[]).await;
+    let asked: serde_json::Value = serde_json::from_str(&asked.body).expect("JSON");
+    let token = asked["challenge"].as_str().expect("a token");
+    run(
+        &farebox,
+        "insert into passkey (id, person_id, credential_id, name, credential)
+         select gen_random_uuid(), id, convert_to('key' || number, 'UTF8'), 'A key', '{}' from person, generate_series(1, 20) number",
+    )
+    .await;
+    let fields = [("name", "One more"), ("challenge", token), ("credential", "{}")];
+    let page = ada.submit("/settings/security", "/settings/security/passkeys", &fields).await;
+    assert!(page.status == 422 && page.body.contains("twenty passkeys at most"), "{} {}", page.status, page.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_password_ends_every_session_and_keeps_the_second_factor() {
     let farebox = Farebox::start().await;
     let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;

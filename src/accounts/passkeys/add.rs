@@ -6,6 +6,7 @@ use webauthn_rs::prelude::{CredentialID, PasskeyRegistration, RegisterPublicKeyC
 use super::super::factor::Factors;
 use super::super::mails::{self, Links};
 use super::super::person::Person;
+use super::super::store as accounts_store;
 use super::challenge::{self, Asked, Purpose};
 use super::passkey::{MAX_PASSKEYS, clean_name};
 use super::store;
@@ -68,8 +69,13 @@ pub async fn add(
     origin: &Origin,
 ) -> Result<PasskeyId, AddError> {
     let webauthn = factors.webauthn.as_ref().ok_or(AddError::NotHere)?;
+    accounts_store::lock_person(tx, person.id).await?;
     let state: Option<PasskeyRegistration> = challenge::answered(tx, Purpose::Add, Some(person.id), token).await?;
     let state = state.ok_or(AddError::TooLate)?;
+    // Again, because others may have been added since this one was begun.
+    if store::count(tx, person.id).await? >= MAX_PASSKEYS as i64 {
+        return Err(AddError::TooMany);
+    }
     let answer: RegisterPublicKeyCredential = serde_json::from_str(answer).map_err(|_| AddError::Refused)?;
     let passkey = webauthn.finish_passkey_registration(&answer, &state).map_err(|error| {
         tracing::info!(%error, "a new passkey was refused");

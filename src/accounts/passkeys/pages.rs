@@ -2,14 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::super::pages::finished;
+use super::super::oidc::Providers;
+use super::super::pages::{finished, sign_in_view};
 use super::super::sign_in::SignInError;
 use super::super::two_factor::pages::{PasskeyForm, asked};
-use super::super::{Factors, sign_in_with_passkey};
+use super::super::{Factors, SignUpRules, sign_in_with_passkey};
 use crate::accounts::Links;
-use crate::web::error::local_path;
 use crate::web::views::accounts as views;
-use crate::web::{App, EmptyForm, PageError, Protected, client, public_page, unprocessable};
+use crate::web::{App, EmptyForm, PageError, Protected, client, unprocessable};
 
 /// `POST /sign-in/passkey/start`
 ///
@@ -31,6 +31,7 @@ pub async fn start(
 /// `TooMany` when guessing is suspected; a passkey that did not fit is told on the page.
 pub async fn sign_in(
     app: web::Data<App>,
+    (providers, rules): (web::Data<Providers>, web::Data<SignUpRules>),
     factors: web::Data<Factors>,
     request: HttpRequest,
     Protected(form): Protected<PasskeyForm>,
@@ -40,12 +41,8 @@ pub async fn sign_in(
     match sign_in_with_passkey(&mut conn, &factors, &Links::of(&app), token, answer, &origin).await {
         Ok(done) => Ok(finished(&app, &done, &form.next)),
         Err(error @ (SignInError::WrongPasskey | SignInError::TooLate)) => unprocessable(&views::SignIn {
-            page: public_page(&app, &request, "Sign in"),
-            next: local_path(&form.next).to_owned(),
-            sign_up_open: true,
-            passkeys: true,
             passkey_error: error.to_string(),
-            ..views::SignIn::default()
+            ..sign_in_view(&app, &request, (&providers, &rules, &factors), &form.next)
         }),
         Err(error) => Err(error.into()),
     }
