@@ -14,9 +14,7 @@ use crate::base::EmailAddress;
 use crate::web::error::local_path;
 use crate::web::views::accounts as views;
 use crate::web::views::common::Field;
-use crate::web::{
-    App, PageError, Protected, client, cookies, flash, html, public_page, see_other, unprocessable,
-};
+use crate::web::{App, PageError, Protected, client, cookies, flash, html, public_page, see_other, unprocessable};
 
 pub(super) fn field(value: &str, error: impl std::fmt::Display) -> Field {
     Field::wrong(value, error.to_string())

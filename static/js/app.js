@@ -1,4 +1,5 @@
 // Everything here is comfort: each page does its work without it.
+import "./answers.js";
 import "./bulk.js";
 import "./copy.js";
 import "./dialog.js";

@@ -2,7 +2,7 @@
 // A page that is left open stops asking after a while, says so, and asks again when somebody comes back to it.
 const ASKS_FOR_MS = 10 * 60 * 1000;
 let since = Date.now();
-const pollsItself = (element) => element?.getAttribute?.("hx-trigger")?.startsWith("every ");
+export const pollsItself = (element) => element?.getAttribute?.("hx-trigger")?.startsWith("every ");
 
 function say(over) {
   for (const line of document.querySelectorAll("[data-poll-over]")) line.hidden = !over;

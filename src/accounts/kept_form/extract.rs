@@ -13,8 +13,7 @@ use crate::accounts::{Factors, extract};
 use crate::web::{App, PageError, flash, form};
 
 const HERE: &str = "/step-up/continue";
-const NOT_KEPT: &str =
-    "What you sent was not done and not kept. Confirm that it is you, then enter it again.";
+const NOT_KEPT: &str = "What you sent was not done and not kept. Confirm that it is you, then enter it again.";
 
 /// Passes requests on. A form that is answered with a step-up is kept, and the way leads back to it.
 ///

@@ -272,7 +272,9 @@ mod tests {
 
     #[test]
     fn google_is_not_asked_for_what_it_does_not_know() {
-        for (issuer, asks) in [(GOOGLE, false), ("https://accounts.google.com/", false), ("https://id.example.com", true)] {
+        for (issuer, asks) in
+            [(GOOGLE, false), ("https://accounts.google.com/", false), ("https://id.example.com", true)]
+        {
             let settings = ProviderSettings {
                 name: "one".into(),
                 label: "One".into(),

@@ -110,4 +110,25 @@ async fn presets_are_written_by_hand() {
     browser.shows("This preset is archived").await;
     inspector.look("preset-archived").await;
     inspector.verdict();
+
+    // What does not come in the background is said where the page says what has happened.
+    let add = "(document.querySelector('#models-add').click(), true)";
+    let told = "document.querySelector('.page > .flash.bad[role=alert] p')";
+    browser.open("/settings/presets/new").await;
+    let token = "document.querySelector('#editor [name=csrf_token]')";
+    let own = browser.value(&format!("{token}.value")).await;
+    browser.value(&format!("{token}.value = 'of another browser'")).await;
+    browser.fill("#models_new", "lab/chat").await;
+    browser.value(add).await;
+    browser.shows("This form is no longer valid, so nothing was done.").await;
+    browser.holds(&format!("{told} !== null")).await;
+    browser.value(&format!("{token}.value = {own}")).await;
+    browser.value(add).await;
+    becomes(&browser, "models", "lab/chat").await;
+    browser.holds(&format!("{told} === null")).await;
+    // Who was signed out meanwhile is led to the door, and nothing of it is put into this page.
+    sqlx::query("delete from session").execute(&routes.farebox.pool).await.expect("signed out");
+    browser.value(add).await;
+    browser.holds("location.pathname === '/sign-in'").await;
+    browser.holds("location.search.includes('presets')").await;
 }

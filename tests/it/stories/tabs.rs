@@ -15,7 +15,8 @@ async fn run(farebox: &Farebox, statement: &'static str) {
 
 /// The id of the only organization that is nobody's team but Ada's own.
 async fn own(farebox: &Farebox) -> String {
-    let statement = "select m.org_id from membership m join org o on o.id = m.org_id join person p on p.id = m.person_id
+    let statement =
+        "select m.org_id from membership m join org o on o.id = m.org_id join person p on p.id = m.person_id
                      where o.kind <> 'team' and p.email = $1";
     let id: uuid::Uuid = sqlx::query_scalar(statement).bind(ADA).fetch_one(&farebox.pool).await.expect("one");
     farebox::base::ids::OrgId(id).to_string()
