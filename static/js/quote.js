@@ -6,6 +6,14 @@ if (form && slot) {
   const WAIT_MS = 250;
   let timer;
   let running;
+  const said = document.querySelector("[data-quote-said]");
+  // Fee and total, or why there is none, in one line for whoever does not see them change.
+  const say = (problem) => {
+    const words = (part) => [...part.children].map((word) => word.textContent.trim()).join(" ");
+    const sum = [...slot.querySelectorAll(".sum > div")].map(words).join(", ");
+    const news = problem?.textContent.trim() || sum || slot.querySelector("p")?.textContent.trim() || "";
+    if (said && said.textContent !== news) said.textContent = news;
+  };
   const showProblem = (page) => {
     const field = form.elements.amount.closest(".field");
     const fresh = page.querySelector("#amount")?.closest(".field");
@@ -30,7 +38,10 @@ if (form && slot) {
       const fresh = page.querySelector("[data-quote-slot]");
       // The same button stays where it is, so that a click on it that has begun is not lost.
       if (fresh && fresh.innerHTML !== slot.innerHTML) slot.replaceChildren(...fresh.childNodes);
-      if (entered || !page.querySelector("form[data-quote] .error-text")) showProblem(page);
+      const problem = page.querySelector("form[data-quote] .error-text");
+      if (!entered && problem) return;
+      say(problem);
+      showProblem(page);
     } catch (error) {
       if (error.name !== "AbortError") console.warn("quote not refreshed", error.message);
     }

@@ -34,3 +34,10 @@ document.addEventListener("pointerdown", (event) => {
   document.addEventListener("pointerup", end, { signal: over.signal });
   document.addEventListener("pointercancel", end, { signal: over.signal });
 });
+
+// A row that is taken out takes the focus along: the field that adds another one to the same list gets it.
+document.addEventListener("htmx:afterSettle", (event) => {
+  const list = event.detail.requestConfig?.elt.id.match(/^([a-z_]+)-drop-/)?.[1];
+  const lost = !document.activeElement || document.activeElement === document.body;
+  if (list && lost) document.getElementById(`${list}_new`)?.focus();
+});

@@ -329,8 +329,12 @@ async fn models_are_found_compared_and_chosen_by_hand() {
         routes.farebox.chat(&routes.key, "lab/chat", "hi", json!({ "provider": { "order": ["alpha"] } })).await;
     assert_eq!(answer.status(), 200);
     browser.open("/models").await;
+    // What is read out stays where it is, and says something else.
+    let said = "document.querySelector('#models-said[role=status]')";
+    browser.value(&format!("{said}.dataset.same = 'yes'")).await;
     browser.fill("#q", "lab").await;
     browser.holds("document.querySelectorAll('#models tbody tr').length === 2").await;
+    browser.holds(&format!("{said}.dataset.same === 'yes' && {said}.textContent.startsWith('2 models')")).await;
     browser.holds("location.search === '?q=lab'").await;
     browser.click("[id='compare-lab/chat']").await;
     browser.shows("Choose one more, up to four.").await;

@@ -100,6 +100,8 @@ async fn live_fee(browser: &Browser) {
     browser.open("/credits").await;
     browser.fill("#amount", "20").await;
     browser.shows("Buy $20.00 for $21.10").await;
+    let said = "document.querySelector('[data-quote-said][role=status]').textContent";
+    browser.holds(&format!("{said}.includes('Total to pay $21.10')")).await;
     browser.value("document.querySelector('#amount').dataset.same = 'yes'").await;
     // Emptying a field enters it, so what is there is typed over.
     let field = browser.find("#amount").await;
@@ -110,6 +112,9 @@ async fn live_fee(browser: &Browser) {
     field.send_keys(Key::Tab + "").await.expect("a key");
     browser.find("form[data-quote] #amount[aria-invalid=true]").await;
     browser.holds("document.querySelector('form[data-quote] .error-text') !== null").await;
+    browser
+        .holds(&format!("{said} === document.querySelector('form[data-quote] .error-text').textContent.trim()"))
+        .await;
     browser.fill("#amount", "20.5").await;
     browser.shows("Buy $20.50 for").await;
     browser.holds("document.querySelector('form[data-quote] .error-text') === null").await;

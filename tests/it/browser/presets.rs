@@ -70,6 +70,7 @@ async fn presets_are_written_by_hand() {
     becomes(&browser, "models", "lab/chat lab/other lab/third").await;
     browser.click("[id='models-drop-lab/third']").await;
     becomes(&browser, "models", "lab/chat lab/other").await;
+    browser.holds("document.activeElement.id === 'models_new'").await;
     for slug in ["gamma", "alpha"] {
         browser.fill("#order_new", slug).await;
         browser.click("#order-add").await;
