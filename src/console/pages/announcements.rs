@@ -6,16 +6,17 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::orgs::ReasonForm;
-use super::{again, done, form, page, read_id, reason_field};
+use super::{again, check_reason, done, form, page, read_id, reason_field, with_problem};
 use crate::accounts::SignedIn;
 use crate::audit::{Action, Target};
 use crate::base::ids::AnnouncementId;
-use crate::console::extract::{Acting, Operator};
+use crate::console::extract::{Acting, Operator, Staff};
 use crate::console::{act, store};
 use crate::orgs;
 use crate::web::error::local_path;
 use crate::web::present::when;
 use crate::web::views::blocks::{Block, Cell, Column, Input, Table};
+use crate::web::views::console::ConsoleShell;
 use crate::web::views::{Badge, Choice};
 use crate::web::{App, PageError, Protected, see_other};
 
@@ -26,11 +27,19 @@ const MAX_BODY: usize = 400;
 const DAYS: std::ops::RangeInclusive<u64> = 1..=90;
 const LISTED: i64 = 100;
 
+fn shell(staff: &Staff) -> ConsoleShell {
+    staff.shell("announcements", "Announcements", "What is told to everybody.")
+}
+
 /// `GET /admin/announcements`
 ///
 /// # Errors
 /// Database errors only.
 pub async fn index(app: web::Data<App>, staff: Operator) -> Result<HttpResponse, PageError> {
+    page(shell(&staff), blocks(&app, &staff).await?)
+}
+
+async fn blocks(app: &App, staff: &Staff) -> Result<Vec<Block>, PageError> {
     let known = store::announcements(&mut *app.db.acquire().await?, LISTED).await?;
     let (now, viewer) = (app.clock.now(), staff.viewer());
     let open = |one: &store::AnnouncementRow| one.ended_at.is_none() && one.until > now;
@@ -64,7 +73,7 @@ pub async fn index(app: web::Data<App>, staff: Operator) -> Result<HttpResponse,
         empty_note: "An announcement stands on top of every page until somebody puts it away.".into(),
         ..Table::default()
     };
-    let mut make = form(&staff, "announce", HERE, "Tell everybody", "Announce");
+    let mut make = form(staff, "announce", HERE, "Tell everybody", "Announce");
     make.fields = vec![
         Input::of("area", "body", "Text").required().max(400).hint("Plain text, at most 400 characters."),
         Input::of("select", "tone", "Kind")
@@ -80,12 +89,12 @@ pub async fn index(app: web::Data<App>, staff: Operator) -> Result<HttpResponse,
         .map(|one| Choice::new(&one.id.to_string(), &one.body.chars().take(60).collect::<String>(), "", false))
         .collect();
     if !choices.is_empty() {
-        let mut end = form(&staff, "end", format!("{HERE}/end"), "Take one back", "Take back");
+        let mut end = form(staff, "end", format!("{HERE}/end"), "Take one back", "Take back");
         end.danger = true;
         end.fields = vec![Input::of("select", "announcement", "Which").choices(choices).required(), reason_field()];
         blocks.push(Block::Form(end));
     }
-    page(staff.shell("announcements", "Announcements", "What is told to everybody."), blocks)
+    Ok(blocks)
 }
 
 #[derive(Deserialize)]
@@ -100,10 +109,25 @@ pub struct AnnounceForm {
     why: ReasonForm,
 }
 
+impl AnnounceForm {
+    /// For how many days, where all of it is right.
+    fn check(&self) -> Result<u64, String> {
+        let body = self.body.trim();
+        let long = body.chars().count();
+        let odd = |letter: char| letter.is_control() && letter != '\n' && letter != '\r';
+        if long == 0 || long > MAX_BODY || body.chars().any(odd) {
+            return Err("An announcement has 1 to 400 characters. Nothing was announced.".into());
+        }
+        let days = self.days.trim().parse::<u64>().ok().filter(|days| DAYS.contains(days));
+        let days = days.ok_or("An announcement stays for 1 to 90 days. Nothing was announced.")?;
+        check_reason(&self.why.reason).map(|()| days)
+    }
+}
+
 /// `POST /admin/announcements`
 ///
 /// # Errors
-/// Those of [`act::begin`]; what is wrong with the form is told.
+/// Those of [`act::begin`]; what is wrong with the form is told above it.
 pub async fn announce(
     app: web::Data<App>,
     staff: Acting,
@@ -111,17 +135,13 @@ pub async fn announce(
 ) -> Result<HttpResponse, PageError> {
     let body = form.body.trim();
     let tone = if form.tone == "warn" { "warn" } else { "info" };
-    let long = body.chars().count();
-    if long == 0
-        || long > MAX_BODY
-        || body.chars().any(|letter| letter.is_control() && letter != '\n' && letter != '\r')
-    {
-        return Err(PageError::Invalid("An announcement has 1 to 400 characters. Nothing was announced.".into()));
-    }
-    let days: u64 =
-        form.days.trim().parse().ok().filter(|days| DAYS.contains(days)).ok_or_else(|| {
-            PageError::Invalid("An announcement stays for 1 to 90 days. Nothing was announced.".into())
-        })?;
+    let days = match form.check() {
+        Ok(days) => days,
+        Err(problem) => {
+            let typed = [("body", &*form.body), ("tone", tone), ("days", &form.days), ("reason", &form.why.reason)];
+            return with_problem(shell(&staff), blocks(&app, &staff).await?, ("announce", &typed), &problem);
+        }
+    };
     let Some(mut act) = act::begin(&app, &staff, &form.why.form, &form.why.reason, "announce").await? else {
         return Ok(again(&app, HERE));
     };

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::books::READ;
 use super::orgs::ReasonForm;
 use super::{
-    ROWS, address, again, alone_note, confirmations, done, form, page, page_with, pager, read_id, read_some,
-    reason_field, uses,
+    ROWS, address, again, alone_note, check_reason, confirmations, done, form, page, page_with, pager, read_id,
+    read_some, reason_field, uses, with_problem,
 };
 use crate::audit::{Action, Target};
 use crate::base::Usd;
@@ -26,6 +26,7 @@ use crate::topups::codes::{self, Batch, CodeKey, MadeBy, MakeError, NewBatch};
 use crate::web::present::{amount, when};
 use crate::web::views::Badge;
 use crate::web::views::blocks::{ActionLink, Block, Cell, Code, Column, Figure, Figures, Input, Table};
+use crate::web::views::console::ConsoleShell;
 use crate::web::{App, PageError, Protected};
 
 const HERE: &str = "/admin/codes";
@@ -42,6 +43,10 @@ fn state(batch: &Batch, now: chrono::DateTime<chrono::Utc>) -> Badge {
     }
 }
 
+fn shell(staff: &Staff) -> ConsoleShell {
+    staff.shell("codes", "Redemption codes", "Credits that are given away by codes, in batches.")
+}
+
 /// `GET /admin/codes`
 ///
 /// # Errors
@@ -51,6 +56,10 @@ pub async fn index(
     settings: web::Data<Settings>,
     staff: Staff,
 ) -> Result<HttpResponse, PageError> {
+    page(shell(&staff), blocks(&app, &settings, &staff).await?)
+}
+
+async fn blocks(app: &App, settings: &Settings, staff: &Staff) -> Result<Vec<Block>, PageError> {
     let mut conn = app.db.acquire().await?;
     let batches = codes::batches(&mut conn, LISTED).await?;
     let (now, viewer) = (app.clock.now(), staff.viewer());
@@ -92,12 +101,12 @@ pub async fn index(
     };
     let mut blocks = vec![Block::Table(table)];
     if staff.is_operator() {
-        let mut make = form(&staff, "make", HERE, "Make codes", "Make codes");
+        let mut make = form(staff, "make", HERE, "Make codes", "Make codes");
         make.note = format!(
             "Codes worth more than {} all together, with what you granted, corrected and made within a day, work once a \
              second operator has confirmed them. {}",
             settings.four_eyes_above.display(),
-            alone_note(&mut conn, &staff).await?,
+            alone_note(&mut conn, staff).await?,
         );
         make.fields = vec![
             Input::of("dollars", "amount", "Each gives").required(),
@@ -113,7 +122,7 @@ pub async fn index(
         ];
         blocks.push(Block::Form(make));
         if !open.is_empty() {
-            let mut revoke = form(&staff, "revoke", format!("{HERE}/revoke"), "Revoke a batch", "Revoke");
+            let mut revoke = form(staff, "revoke", format!("{HERE}/revoke"), "Revoke a batch", "Revoke");
             revoke.note = "What is left of it is worthless then. What was redeemed stays.".into();
             revoke.danger = true;
             let choices = open.iter().map(|one| {
@@ -131,7 +140,7 @@ pub async fn index(
             blocks.push(Block::Form(revoke));
         }
     }
-    page(staff.shell("codes", "Redemption codes", "Credits that are given away by codes, in batches."), blocks)
+    Ok(blocks)
 }
 
 #[derive(Default, Deserialize)]
@@ -269,13 +278,27 @@ impl MakeForm {
             note: self.note.trim().to_owned(),
         })
     }
+
+    /// The page with what was typed, and what was wrong with it.
+    fn again(&self, blocks: Vec<Block>, staff: &Staff, problem: &str) -> Result<HttpResponse, PageError> {
+        let typed = [
+            ("amount", &*self.amount),
+            ("count", &self.count),
+            ("uses", &self.uses),
+            ("per_org", &self.per_org),
+            ("expires", &self.expires),
+            ("note", &self.note),
+            ("reason", &self.reason),
+        ];
+        with_problem(shell(staff), blocks, ("make", &typed), problem)
+    }
 }
 
 /// `POST /admin/codes`: the answer shows the codes, once. The same form again makes none. Above the amount they wait for a
 /// second operator, and work from then on.
 ///
 /// # Errors
-/// Those of [`act::begin`]; what is wrong with the form is told.
+/// Those of [`act::begin`]; what is wrong with the form is told above it.
 pub async fn make(
     app: web::Data<App>,
     settings: web::Data<Settings>,
@@ -283,11 +306,21 @@ pub async fn make(
     staff: Acting,
     Protected(form): Protected<MakeForm>,
 ) -> Result<HttpResponse, PageError> {
-    let new = form.batch().map_err(PageError::Invalid)?;
+    let new = match form.batch().and_then(|new| check_reason(&form.reason).map(|()| new)) {
+        Ok(new) => new,
+        Err(problem) => return form.again(blocks(&app, &settings, &staff).await?, &staff, &problem),
+    };
     let Some(mut act) = act::begin(&app, &staff, &form.form, &form.reason, "codes").await? else {
         return Ok(done(&app, HERE, true, "These codes were made already, and are not shown again."));
     };
-    let (prepared, made) = codes::prepare(&mut act.tx, &key, &new).await.map_err(wrong)?;
+    let (prepared, made) = match codes::prepare(&mut act.tx, &key, &new).await.map_err(wrong) {
+        Ok(prepared) => prepared,
+        Err(PageError::Invalid(problem)) => {
+            drop(act);
+            return form.again(blocks(&app, &settings, &staff).await?, &staff, &problem);
+        }
+        Err(other) => return Err(other),
+    };
     let alone = confirmation::given_alone(&mut act.tx, act.person.id).await?;
     let mut actions = Vec::new();
     let note = if alone + new.worth() > settings.four_eyes_above {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::orgs::ReasonForm;
-use super::{again, done, form, page, reason_field};
+use super::{again, check_reason, done, form, page, reason_field, with_problem};
 use crate::accounts::{SignUpPolicy, SignUpRules};
 use crate::audit::{Action, Target};
 use crate::base::Usd;
@@ -20,6 +20,7 @@ use crate::topups::processors::Processors;
 use crate::web::present::{amount, when};
 use crate::web::views::Choice;
 use crate::web::views::blocks::{Block, Cell, Column, Facts, Input, Note, Table};
+use crate::web::views::console::ConsoleShell;
 use crate::web::{App, PageError, Protected};
 
 const HERE: &str = "/admin/fees";
@@ -30,17 +31,22 @@ const LISTED: i64 = 30;
 /// In place of a policy.
 const ENVIRONMENT: &str = "environment";
 
+/// What the rules are kept in.
+type Rules = (web::Data<Processors>, web::Data<SignUpRules>, web::Data<Settings>);
+
+fn shell(staff: &Staff) -> ConsoleShell {
+    staff.shell("fees", "Fees and sign-up", "What purchases cost, and who may have an account.")
+}
+
 /// `GET /admin/fees`
 ///
 /// # Errors
 /// Database errors only.
-pub async fn show(
-    app: web::Data<App>,
-    processors: web::Data<Processors>,
-    sign_up: web::Data<SignUpRules>,
-    settings: web::Data<Settings>,
-    staff: Staff,
-) -> Result<HttpResponse, PageError> {
+pub async fn show(app: web::Data<App>, held: Rules, staff: Staff) -> Result<HttpResponse, PageError> {
+    page(shell(&staff), blocks(&app, &held, &staff).await?)
+}
+
+async fn blocks(app: &App, (processors, sign_up, settings): &Rules, staff: &Staff) -> Result<Vec<Block>, PageError> {
     let mut conn = app.db.acquire().await?;
     let versions = store::rule_versions(&mut conn, LISTED).await?;
     let rules = store::current_rules(&mut conn).await?;
@@ -51,16 +57,16 @@ pub async fn show(
     let seen = |name: &str| last(name).map_or(0, |one| one.version);
     let set_here = last(rules::SIGN_UP).is_some_and(|one| one.value.is_some());
     let mut blocks: Vec<Block> = rules.iter().filter_map(unread).map(Block::Note).collect();
-    blocks.extend([Block::Table(fees_table(&processors)), Block::Facts(facts(&sign_up, &settings, set_here))]);
+    blocks.extend([Block::Table(fees_table(processors)), Block::Facts(facts(sign_up, settings, set_here))]);
     if staff.is_operator() {
-        blocks.push(Block::Form(fees_form(&staff, &processors, seen(rules::FEES))));
-        blocks.push(Block::Form(sign_up_form(&staff, &sign_up, seen(rules::SIGN_UP))));
+        blocks.push(Block::Form(fees_form(staff, processors, seen(rules::FEES))));
+        blocks.push(Block::Form(sign_up_form(staff, sign_up, seen(rules::SIGN_UP))));
     }
-    blocks.push(Block::Table(history(&app, &staff, &versions, &people)));
+    blocks.push(Block::Table(history(app, staff, &versions, &people)));
     let text = "Fees on calls with an organization’s own key, and the discount for stored texts, are settings of the server: \
                 a month’s allowance has one fee in that month.";
     blocks.push(Block::Note(Note { tone: "info", icon: "info", text: text.into(), ..Note::default() }));
-    page(staff.shell("fees", "Fees and sign-up", "What purchases cost, and who may have an account."), blocks)
+    Ok(blocks)
 }
 
 /// What was set and does not hold.
@@ -254,20 +260,30 @@ pub struct FeesForm {
 /// `POST /admin/fees`
 ///
 /// # Errors
-/// Those of [`act::begin`]; what is wrong with the form is told.
+/// Those of [`act::begin`]; what is wrong with the form is told above it.
 pub async fn set_fees(
     app: web::Data<App>,
-    processors: web::Data<Processors>,
-    sign_up: web::Data<SignUpRules>,
+    held: Rules,
     staff: Acting,
     Protected(mut form): Protected<FeesForm>,
 ) -> Result<HttpResponse, PageError> {
+    let (processors, sign_up, _) = &held;
     form.typed.retain(|slug, _| processors.possible_methods().any(|known| known.slug == slug));
-    let value = match form.source.as_str() {
-        ENVIRONMENT => None,
-        _ => {
-            let fees = rules::read_fees(&form.min, &form.max, &form.typed)
-                .map_err(|problem| PageError::Invalid(format!("{problem} Nothing was changed.")))?;
+    let read = match form.source.as_str() {
+        ENVIRONMENT => Ok(None),
+        _ => rules::read_fees(&form.min, &form.max, &form.typed).map(Some),
+    };
+    let read = read.map_err(|problem| format!("{problem} Nothing was changed."));
+    let value = match read.and_then(|read| check_reason(&form.why.reason).map(|()| read)) {
+        Err(problem) => {
+            let mut typed: Vec<_> = form.typed.iter().map(|(slug, fee)| (slug.as_str(), fee.as_str())).collect();
+            typed.extend([("min", &*form.min), ("max", &form.max), ("source", &form.source), ("seen", &form.seen)]);
+            typed.push(("reason", &form.why.reason));
+            let blocks = blocks(&app, &held, &staff).await?;
+            return with_problem(shell(&staff), blocks, ("change-fees", &typed), &problem);
+        }
+        Ok(None) => None,
+        Ok(Some(fees)) => {
             let named = processors.possible_methods().all(|known| form.typed.contains_key(known.slug));
             if !named {
                 return Err(PageError::Invalid("The form is damaged. Open its page again.".into()));
@@ -283,7 +299,7 @@ pub async fn set_fees(
     }
     act.commit().await?;
     // The others hear of it; whoever looks here next must not see the old ones.
-    rules::reload(&app.db, &sign_up, &processors).await?;
+    rules::reload(&app.db, sign_up, processors).await?;
     Ok(done(&app, HERE, true, "The fees hold from now on, for purchases that begin."))
 }
 
@@ -303,20 +319,30 @@ pub struct SignUpForm {
 /// `POST /admin/sign-up`
 ///
 /// # Errors
-/// Those of [`act::begin`]; what is wrong with the form is told.
+/// Those of [`act::begin`]; what is wrong with the form is told above it.
 pub async fn set_sign_up(
     app: web::Data<App>,
-    processors: web::Data<Processors>,
-    sign_up: web::Data<SignUpRules>,
+    held: Rules,
     staff: Acting,
     Protected(form): Protected<SignUpForm>,
 ) -> Result<HttpResponse, PageError> {
-    let value = match form.policy.as_str() {
-        ENVIRONMENT => None,
-        word => {
-            let policy = SignUpPolicy::read(word, &form.domains)
-                .map_err(|problem| PageError::Invalid(format!("{problem} Nothing was changed.")))?;
-            Some(rules::write_sign_up(&policy))
+    let (processors, sign_up, _) = &held;
+    let read = match form.policy.as_str() {
+        ENVIRONMENT => Ok(None),
+        word => SignUpPolicy::read(word, &form.domains).map(|policy| Some(rules::write_sign_up(&policy))),
+    };
+    let read = read.map_err(|problem| format!("{problem} Nothing was changed."));
+    let value = match read.and_then(|read| check_reason(&form.why.reason).map(|()| read)) {
+        Ok(value) => value,
+        Err(problem) => {
+            let typed = [
+                ("policy", &*form.policy),
+                ("domains", &form.domains),
+                ("seen", &form.seen),
+                ("reason", &form.why.reason),
+            ];
+            let blocks = blocks(&app, &held, &staff).await?;
+            return with_problem(shell(&staff), blocks, ("change-sign-up", &typed), &problem);
         }
     };
     let Some(mut act) = act::begin(&app, &staff, &form.why.form, &form.why.reason, "sign_up").await? else {
@@ -326,6 +352,6 @@ pub async fn set_sign_up(
         return Ok(done(&app, HERE, true, "This held already. Nothing was changed."));
     }
     act.commit().await?;
-    rules::reload(&app.db, &sign_up, &processors).await?;
+    rules::reload(&app.db, sign_up, processors).await?;
     Ok(done(&app, HERE, true, "It holds from now on."))
 }

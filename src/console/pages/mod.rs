@@ -13,7 +13,7 @@ use crate::base::paging::Rows;
 use crate::web::views::blocks::{ActionLink, Block, Form, Input};
 use crate::web::views::console::{ConsoleShell, Page};
 use crate::web::views::{Choice, Pager};
-use crate::web::{App, PageError, flash, html};
+use crate::web::{App, PageError, flash, html, unprocessable};
 
 pub mod adjustments;
 mod alerts;
@@ -73,6 +73,34 @@ fn done(app: &App, to: &str, good: bool, text: &str) -> HttpResponse {
 /// The same form came again.
 fn again(app: &App, to: &str) -> HttpResponse {
     done(app, to, true, "This was done already, and not done again.")
+}
+
+/// The same page again, with what was typed into one of its forms and what was wrong with it.
+fn with_problem(
+    shell: ConsoleShell,
+    mut blocks: Vec<Block>,
+    (id, typed): (&str, &[(&str, &str)]),
+    problem: &str,
+) -> Result<HttpResponse, PageError> {
+    for block in &mut blocks {
+        if let Block::Form(form) = block
+            && form.id == id
+        {
+            form.refill(typed, problem);
+        }
+    }
+    unprocessable(&Page { shell, blocks, ..Page::default() })
+}
+
+/// What is wrong with the reason for something.
+///
+/// # Errors
+/// The sentence that says so.
+fn check_reason(text: &str) -> Result<(), String> {
+    match act::reason(text) {
+        Err(PageError::Invalid(problem)) => Err(problem),
+        _ => Ok(()),
+    }
 }
 
 /// A form of the console: it carries its token, a number that makes it once, and asks for a reason.

@@ -271,6 +271,27 @@ pub struct Form {
 
 impl HtmlSafe for Form {}
 
+impl Form {
+    /// The form with what was typed into it, and what was wrong with that.
+    pub fn refill(&mut self, typed: &[(&str, &str)], problem: &str) {
+        problem.clone_into(&mut self.problem);
+        let of = |name: &str| typed.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        for (name, value) in &mut self.hidden {
+            if let Some(typed) = of(name) {
+                typed.clone_into(value);
+            }
+        }
+        for field in &mut self.fields {
+            let Some(typed) = of(field.name) else { continue };
+            typed.clone_into(&mut field.value);
+            let offered = field.choices.iter().any(|choice| choice.value == typed);
+            for choice in field.choices.iter_mut().filter(|_| offered) {
+                choice.selected = choice.value == typed;
+            }
+        }
+    }
+}
+
 /// What narrows a list down; it stands in the address.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "console/filters.html")]
@@ -346,5 +367,31 @@ impl ActionLink {
     #[must_use]
     pub fn primary(label: &str, href: impl Into<String>, icon: &'static str) -> ActionLink {
         ActionLink { primary: true, ..ActionLink::of(label, href, icon) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_that_comes_again_has_what_was_typed() {
+        let choices = || vec![Choice::new("a", "A", "", true), Choice::new("b", "B", "", false)];
+        let mut form = Form {
+            hidden: vec![("form", "new".into()), ("seen", "2".into())],
+            fields: vec![
+                Input::of("text", "reason", "Reason"),
+                Input::of("select", "kind", "Kind").choices(choices()),
+                Input::of("select", "other", "Other").choices(choices()),
+                Input::of("number", "days", "Days").value("7"),
+            ],
+            ..Form::default()
+        };
+        form.refill(&[("reason", "x"), ("kind", "b"), ("other", "not offered"), ("seen", "1")], "Too short.");
+        assert_eq!((form.problem.as_str(), form.fields[0].value.as_str()), ("Too short.", "x"));
+        let chosen = |at: usize| form.fields[at].choices.iter().find(|one| one.selected).map(|one| one.value.as_str());
+        assert_eq!((chosen(1), chosen(2)), (Some("b"), Some("a")));
+        assert_eq!(form.fields[3].value, "7", "what was not sent stays");
+        assert_eq!(form.hidden, [("form", "new".to_owned()), ("seen", "1".to_owned())]);
     }
 }

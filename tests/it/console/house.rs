@@ -305,3 +305,33 @@ async fn a_price_list_is_seen_before_it_is_applied_and_makes_versions() {
     }
     farebox.books_are_clean().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_with_a_mistake_comes_again_with_what_was_typed() {
+    let farebox = Farebox::start().await;
+    let mut olive = operator(&farebox, "olive@example.com").await;
+    let announced = [("body", "We move house."), ("tone", "warn"), ("days", "900"), ("reason", "the move")];
+    let codes = [("amount", "5"), ("count", "some"), ("note", "spring"), ("reason", "the spring fair")];
+    let reasonless = [("amount", "5"), ("count", "1"), ("note", "summer"), ("reason", "x")];
+    let fees = [("sandbox_card", "a lot"), ("reason", "a test")];
+    let sign_up = [("policy", "domains"), ("domains", "example.com"), ("reason", "x")];
+    let (announcements, codes_at, fees_at, sign_up_at) =
+        ("/admin/announcements", "/admin/codes", "/admin/fees", "/admin/sign-up");
+    for (page, action, fields, told, there) in [
+        (announcements, announcements, &announced[..], "stays for 1 to 90 days", "We move house.</textarea>"),
+        (announcements, announcements, &announced[..], "stays for 1 to 90 days", "<option value=\"warn\" selected>"),
+        (announcements, announcements, &announced[..], "stays for 1 to 90 days", "value=\"900\""),
+        (codes_at, codes_at, &codes[..], "How many must be a whole number", "value=\"spring\""),
+        (codes_at, codes_at, &reasonless[..], "Write a reason of 3 to 300 characters", "value=\"summer\""),
+        (fees_at, fees_at, &fees[..], "Nothing was changed", "value=\"a lot\""),
+        (fees_at, sign_up_at, &sign_up[..], "Write a reason of 3 to 300 characters", "value=\"example.com\""),
+    ] {
+        let again = fill(&mut olive, page, action, fields).await;
+        assert_eq!(again.status, 422, "{action}: {}", again.body);
+        assert!(again.body.contains(told) && again.body.contains(there), "{told}, {there}: {}", again.body);
+        assert!(again.body.contains("minlength=\"3\""), "{}", again.body);
+    }
+    assert_eq!(farebox.text("select count(*)::text from announcement").await, "0");
+    assert_eq!(farebox.text("select count(*)::text from redemption_code").await, "0");
+    assert_eq!(farebox.text("select count(*)::text from house_setting").await, "0");
+}
