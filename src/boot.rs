@@ -340,12 +340,16 @@ async fn spawn_background(
     gateway::reconcile::start_auditor(&handle, pools.general.clone(), gateway::reconcile::Pace::default());
     let public_url = config.public_url.clone();
     let (pool, processors, asked) = (pools.general.clone(), processors.clone(), processors.clone());
+    // Mails have a worker of their own: money does not wait for a mail server that says nothing.
+    let outbox = pools.general.clone();
+    let define_mails = move |options: jobs::WorkerOptions| {
+        options.add_extension(outbox.clone()).add_extension(mailer.clone()).define_job::<SendMail>()
+    };
+    handle.spawn(jobs::run(pools.general.clone(), define_mails, stop.clone()));
     let define = move |options: jobs::WorkerOptions| {
         options
             .add_extension(pool.clone())
-            .add_extension(mailer.clone())
             .add_extension(processors.clone())
-            .define_job::<SendMail>()
             .add_extension(Links { base: public_url.clone() })
             .define_job::<NoteFailedSignIn>()
             .define_job::<NewSignIn>()

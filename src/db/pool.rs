@@ -8,8 +8,8 @@ use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgConnection, PgPool, Row};
 
-/// Connections of pages, the API and jobs. Whoever hears of jobs keeps one of them.
-const MAX_GENERAL: u32 = 16;
+/// Connections of pages, the API and jobs. Who hears of jobs and who hears of mails keep one of them each.
+const MAX_GENERAL: u32 = 17;
 /// Keys and presets that a call needs and the caches do not know. Apart from the pages, so that calls go on when those have
 /// used their connections up. Whoever hears of changes has one more for itself.
 const MAX_LOOKUP: u32 = 3;

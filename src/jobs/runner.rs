@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 pub const SCHEMA: &str = "graphile_worker";
+/// Jobs that a worker runs at once.
 const CONCURRENCY: usize = 4;
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -45,7 +46,8 @@ async fn make(pool: &PgPool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Works until `stop`. `define` names the kinds of jobs and what they need.
+/// Works until `stop`. `define` names the kinds of jobs and what they need; jobs of other kinds are left to other workers, so that
+/// none waits for a kind that is slow. Each worker keeps a connection of the pool, to hear of jobs.
 pub async fn run(pool: PgPool, define: impl Fn(WorkerOptions) -> WorkerOptions, stop: CancellationToken) {
     while !stop.is_cancelled() {
         if let Err(error) = run_once(&pool, &define, &stop).await {

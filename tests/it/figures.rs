@@ -159,7 +159,7 @@ async fn figures_are_what_happened() {
         ("farebox_holds_open", 0.0),
         ("farebox_spool_depth", 0.0),
         ("farebox_metrics_failed_total", 0.0),
-        ("farebox_pool_limit{pool=\"general\"}", 16.0),
+        ("farebox_pool_limit{pool=\"general\"}", 17.0),
     ] {
         assert!((count(series) - expected).abs() < 0.5, "{series}: {}", count(series));
     }

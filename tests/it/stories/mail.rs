@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::fake_smtp::{FakeSmtp, Mood};
+use crate::support::shop::{Shop, becomes};
 use crate::support::visitor::{Visitor, between, mailed_link};
 use crate::support::{Farebox, Options, team};
 
@@ -236,4 +237,38 @@ async fn the_same_event_twice_is_one_mail() {
         "0"
     );
     assert_eq!(smtp.taken().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_server_that_stalls_keeps_no_payment_from_being_credited() {
+    use farebox::mail::{Kind, NewMail, enqueue};
+    let (smtp, shop) = (FakeSmtp::start(Mood::Hangs).await, Shop::open().await);
+    let mut options = shop.options();
+    options.env.push(("FAREBOX_SMTP_URL", smtp.url.clone()));
+    let farebox = Farebox::with(options).await;
+    shop.deliver_to(&farebox);
+    let mut ada = Visitor::member(&farebox, EMAIL, "correct horse battery").await;
+    let mut tx = farebox.pool.begin().await.expect("a transaction");
+    for number in 0..12 {
+        let mail = NewMail {
+            event: format!("a test:{number}"),
+            kind: Kind::NewDevice,
+            to: EMAIL.parse().expect("an address"),
+            subject: "Stalled".to_owned(),
+            text: "Once.".to_owned(),
+            html: "<p>Once.</p>".to_owned(),
+        };
+        enqueue(&mut tx, mail).await.expect("written");
+    }
+    tx.commit().await.expect("committed");
+    let stalled = "select (count(*) >= 4)::text from graphile_worker._private_jobs
+        where key like 'mail:%' and locked_at is not null";
+    becomes(&farebox, stalled, "true").await;
+
+    let begun = std::time::Instant::now();
+    shop.buy(&mut ada, "20", "card").await;
+    becomes(&farebox, "select count(*)::text from topup where state = 'paid'", "1").await;
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert_eq!(farebox.text(stalled).await, "true", "the mails hang as before");
+    shop.agrees(&farebox).await;
 }
