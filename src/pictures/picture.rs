@@ -71,7 +71,11 @@ pub fn reencode(file: &[u8]) -> Result<Picture, PictureError> {
     let orientation = decoder.orientation()?;
     let mut image = DynamicImage::from_decoder(decoder)?;
     image.apply_orientation(orientation);
-    let small = image.resize_to_fill(SIDE, SIDE, FilterType::Triangle).into_rgba8();
+    let (width, height) = (image.width(), image.height());
+    // Cut before it is scaled: a strip whose short side were scaled first would become a thousand times as large.
+    let square = width.min(height);
+    let middle = image.crop_imm((width - square) / 2, (height - square) / 2, square, square);
+    let small = middle.resize_exact(SIDE, SIDE, FilterType::Triangle).into_rgba8();
     let mut png = Cursor::new(Vec::new());
     small.write_to(&mut png, ImageFormat::Png)?;
     Ok(Picture(png.into_inner()))
@@ -103,6 +107,19 @@ mod tests {
             let pixels = pixels(&reencode(&file(format, 400, 200)).expect("a picture"));
             assert_eq!(pixels.dimensions(), (SIDE, SIDE), "{format:?}");
             assert!(pixels.get_pixel(5, 80)[0] > 150 && pixels.get_pixel(155, 80)[2] > 150, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_strip_takes_no_more_memory_than_its_middle() {
+        for (width, height) in [(MAX_SIDE, 1), (1, MAX_SIDE)] {
+            let begun = std::time::Instant::now();
+            let pixels = pixels(&reencode(&file(ImageFormat::Png, width, height)).expect("a picture"));
+            assert_eq!(pixels.dimensions(), (SIDE, SIDE), "{width}x{height}");
+            // The middle is one pixel, so the whole square has its colour. Scaled first, the strip would be 1.3 million
+            // pixels long, blurred in the middle, and take seconds.
+            assert!(pixels.pixels().all(|pixel| pixel == pixels.get_pixel(0, 0)), "{width}x{height}");
+            assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{width}x{height}: {:?}", begun.elapsed());
         }
     }
 
