@@ -41,11 +41,12 @@ pub enum LeaveError {
     Internal(#[from] anyhow::Error),
 }
 
-/// Closes an account in the caller's transaction: its personal organization is frozen, every other session ends, and a job erases it in a week.
+/// Closes an account in the caller's transaction: its personal organization is frozen, every other session and every invitation
+/// that it sent ends, and a job erases it in a week.
 ///
 /// # Errors
-/// `SoleOwner` while an organization with other members would be left without an owner, `LastOperator` while the instance
-/// would be left without an operator; `Already` the second time.
+/// The caller rolls back. `SoleOwner` while an organization with other members would be left without an owner, `LastOperator`
+/// while the instance would be left without an operator; `Already` the second time.
 pub async fn leave(
     conn: &mut PgConnection,
     links: &Links,
@@ -59,6 +60,8 @@ pub async fn leave(
     if operator::is_last_operator(conn, person.id).await? {
         return Err(LeaveError::LastOperator);
     }
+    // Under these locks nobody accepts what is taken back, and of two owners who go at once the second one sees the first.
+    end_invitations(conn, person, origin).await?;
     let owned = store::sole_ownerships(conn, person.id).await?;
     if !owned.is_empty() {
         return Err(LeaveError::SoleOwner(owned));
@@ -88,6 +91,18 @@ pub async fn leave(
     let entry = Entry::new(Chain::Person(person.id), Actor::Person(person.id), Action::DeletionAsked, origin);
     audit::record(conn, entry.named(&person.name).change(json!(null), json!({ "due": due }))).await?;
     Ok(due)
+}
+
+/// Takes back what the person invited others to, under the locks of their organizations: whoever came after them would be in
+/// one that nobody owns.
+async fn end_invitations(conn: &mut PgConnection, person: &Person, origin: &Origin) -> Result<(), sqlx::Error> {
+    let actor = Actor::Person(person.id);
+    for org in store::teams_of(conn, person.id).await? {
+        orgs::lock_org(conn, org).await?;
+        let entry = |action| Entry::new(Chain::Org(org), actor, action, origin).named(&person.name);
+        orgs::revoke_all_of(conn, org, person.id, entry).await?;
+    }
+    Ok(())
 }
 
 /// Keys that somebody made for an organization go on working until the account is erased, because its programs depend on

@@ -53,7 +53,7 @@ pub fn is_for(invitation: &Invitation, person: &Person) -> bool {
 /// Makes the invited person a member. Whoever was one before gets their meter back, with what it counted and its limits.
 ///
 /// # Errors
-/// `InvitationOver`, `OtherAddress`, `AlreadyMember`, `TooManyOrgs`, `TooManyMembers`, and database errors.
+/// `InvitationOver` (also where no owner stays), `OtherAddress`, `AlreadyMember`, `TooManyOrgs`, `TooManyMembers`, and database errors.
 pub async fn accept(conn: &mut PgConnection, person: &Person, token: &str, origin: &Origin) -> Result<OrgId, OrgError> {
     let found = invitation_of(conn, token, Some(person)).await?;
     if !is_for(&found, person) {
@@ -69,6 +69,10 @@ pub async fn accept(conn: &mut PgConnection, person: &Person, token: &str, origi
     let invitation = store::lock_invitation(conn, found.org, found.id).await?.ok_or(OrgError::InvitationOver)?;
     if store::hold_role(conn, invitation.org, person.id).await?.is_some() {
         return Err(OrgError::AlreadyMember);
+    }
+    // Whoever came to where every owner is leaving would keep the last one's account from being erased, for ever.
+    if store::count_owners(conn, invitation.org).await? == 0 {
+        return Err(OrgError::InvitationOver);
     }
     if store::count_orgs_of(conn, person.id).await? >= MAX_ORGS {
         return Err(OrgError::TooManyOrgs);

@@ -475,3 +475,45 @@ async fn an_organization_that_nobody_is_left_in_ends_with_the_account() {
     farebox.books_are_clean().await;
     assert!(farebox.cli(&["audit", "verify"]).await.status.success());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_comes_to_an_organization_whose_only_owner_is_leaving() {
+    let farebox = Farebox::start().await;
+    let mut bob = Visitor::member(&farebox, "bob@example.com", PASSWORD).await;
+    let mut ada = Visitor::member(&farebox, EMAIL, PASSWORD).await;
+    team::create(&mut ada, "Analytical Engines").await;
+    assert_eq!(team::invite(&mut ada, "bob@example.com", "member").await.status, 303);
+    assert_eq!(delete(&mut ada).await.location, "/account/leaving");
+    assert_eq!(farebox.text("select string_agg(ended_as, ' ') from invitation").await, "revoked");
+    let logged = "select string_agg(action, ' ' order by seq) from audit_entry where target_kind = 'invitation'";
+    assert_eq!(farebox.text(logged).await, "member.invited member.invitation_revoked");
+    // Neither does one that was left open by a version before, or that was sent in that moment.
+    for open in [false, true] {
+        if open {
+            run(&farebox, "update invitation set ended_at = null, ended_as = null").await;
+        }
+        let over = team::answer(&farebox, &mut bob, "bob@example.com", "accept").await;
+        assert!(over.status == 422 && over.body.contains("no longer works"), "{}", over.body);
+    }
+    a_week_passes(&farebox).await;
+    is(&farebox, "select count(*)::text from account_deletion where erased_at is not null", "1").await;
+    is(&farebox, "select name from org where kind = 'team'", "Deleted organization").await;
+    assert!(farebox.cli(&["audit", "verify"]).await.status.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_owners_who_leave_at_once_one_stays() {
+    let farebox = Farebox::start().await;
+    let (mut ada, mut grace) = team_of(&farebox, "admin").await;
+    let graces = format!("/settings/members/{}", team::person(&farebox, "grace@example.com").await);
+    assert_eq!(ada.submit(&graces, &format!("{graces}/role"), &[("role", "owner")]).await.status, 303);
+    let (one, other) = (ada.token("/settings/delete").await, grace.token("/settings/delete").await);
+    let (one, other) = tokio::join!(
+        ada.post(&one, "/settings/delete", &[("typed", EMAIL)]),
+        grace.post(&other, "/settings/delete", &[("typed", "grace@example.com")]),
+    );
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [303, 422], "{}\n{}", one.body, other.body);
+    assert_eq!(farebox.text("select count(*)::text from account_deletion").await, "1");
+}
