@@ -34,7 +34,7 @@ const HISTOGRAMS: [(&str, &[f64], &str); 6] = [
     ("farebox_settle_batch_size", &COUNTS, "Settlements of one batch."),
 ];
 
-const COUNTERS: [(&str, &str); 22] = [
+const COUNTERS: [(&str, &str); 23] = [
     ("farebox_calls_total", "Calls in the log, by how they ended."),
     ("farebox_tokens_total", "Tokens of calls; cached and cache_write are parts of prompt, reasoning of completion."),
     ("farebox_charged_microusd_total", "What calls were charged, in millionths of a dollar, cut off."),
@@ -52,6 +52,7 @@ const COUNTERS: [(&str, &str); 22] = [
     ("farebox_usage_closed_total", "Calls whose time was over and that were deleted."),
     ("farebox_webhooks_refused_total", "Messages of processors that were not believed."),
     ("farebox_fraud_warnings_total", "Payments that their bank reported as fraud."),
+    ("farebox_payments_for_deleted_total", "Payments that came in for an organization that is deleted."),
     ("farebox_spans_exported_total", "Spans of traces that the collector took."),
     (
         "farebox_spans_dropped_total",

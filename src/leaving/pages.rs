@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::{LeaveError, store};
 use crate::accounts::{Links, Recent, SignedIn, operator};
 use crate::orgs::{Member, Myself};
+use crate::topups;
 use crate::web::views::Field;
 use crate::web::views::leaving as views;
 use crate::web::{
@@ -29,9 +30,14 @@ async fn view(app: &App, member: &Member) -> Result<views::Delete, PageError> {
     let mut conn = app.db.acquire().await?;
     let person = member.person();
     let stake = store::stake(&mut conn, person.id).await?;
+    let pending = match member.personal() {
+        Some(org) => topups::pending(&mut conn, org.id, person.viewer()).await?,
+        None => Vec::new(),
+    };
     Ok(views::Delete {
         shell: member.shell("profile", "Delete your account", "It can be kept for seven days; then it is erased."),
         credits: present::amount(stake.credits),
+        pending,
         keys: stake.keys,
         memberships: stake.memberships,
         sole_owner_of: store::sole_ownerships(&mut conn, person.id).await?,

@@ -39,7 +39,7 @@ pub use org::{MAX_MEMBERS, MemberRow, Org, OrgName, UNDO_FOR};
 pub use role::{Permission, Role};
 pub use store::{
     as_guest, ask_deletion, count_invitations, count_members, count_owners, delete_membership, end_look, erase,
-    find_org, hold_role, is_due, is_invited, is_leaving, is_open, lock_org, made_at, member_meter, member_page,
-    member_row, member_rows, members, members_from, open_invitations, org_names, orgs_of, put_away, set_frozen,
-    set_keys_stopped, set_role, start_look, undo_deletion,
+    find_org, hold_role, is_due, is_gone, is_invited, is_leaving, is_open, lock_org, made_at, member_meter,
+    member_page, member_row, member_rows, members, members_from, open_invitations, org_names, orgs_of, put_away,
+    set_frozen, set_keys_stopped, set_role, start_look, undo_deletion,
 };

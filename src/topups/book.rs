@@ -17,6 +17,7 @@ use crate::base::ids::TopUpId;
 use crate::base::{Origin, Usd};
 use crate::hooks;
 use crate::ledger::{self, Code, HouseAccount, Posting};
+use crate::orgs;
 
 /// What booking came to, for the log and the inbox.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -162,8 +163,13 @@ async fn advance(conn: &mut PgConnection, topup: &mut TopUp, next: State, paymen
     Ok(())
 }
 
-/// The receipt of what came in, and its entry in the log.
+/// The receipt of what came in, and its entry in the log. What came in for an organization that is gone is credited as well,
+/// for that is where the money belongs, and nobody can spend it: an operator decides whether it goes back.
 async fn acknowledge(conn: &mut PgConnection, topup: &TopUp) -> anyhow::Result<()> {
+    if orgs::is_gone(conn, topup.org).await? {
+        metrics::counter!("farebox_payments_for_deleted_total").increment(1);
+        tracing::warn!(topup = %topup.id, org = %topup.org, "a payment came in for an organization that is deleted; consider a refund");
+    }
     billing::issue(conn, topup).await?;
     let after = json!({ "credits": topup.credits.exact(), "total": topup.total.exact(), "method": topup.method });
     let entry = by_program(topup, Action::TopupPaid);

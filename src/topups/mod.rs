@@ -17,6 +17,7 @@ mod inbox;
 mod mails;
 mod methods;
 mod payment;
+mod pending;
 mod refund;
 mod returned;
 mod reversals;
@@ -45,6 +46,7 @@ pub use customers::{ForgetCustomers, forget as forget_customers};
 pub use fees::{FeeRule, Fees, METHODS, method_name};
 pub use inbox::{Event, receive, tidy};
 pub use payment::{Payment, RefundState};
+pub use pending::pending;
 pub use processors::sandbox::{Outcome, SettleSandboxPayment};
 pub use refund::{By, RefundError, record_sent, refund, refund_once};
 pub use store::{

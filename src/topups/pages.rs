@@ -24,7 +24,7 @@ use crate::base::ids::{OrgId, TopUpId};
 use crate::base::paging::{Rows, fetch_limit};
 use crate::base::{Usd, Viewer};
 use crate::ledger::{self, Moved};
-use crate::orgs::{self, Billing};
+use crate::orgs::{self, Billing, OrgError};
 use crate::web::page::with_status;
 use crate::web::present::{amount, when};
 use crate::web::views::topups as views;
@@ -317,6 +317,10 @@ pub async fn create(
                 "This form was used for another purchase. Go back to Credits and start anew.".into(),
             ));
         }
+        Err(told @ (StartError::Frozen | StartError::Org(OrgError::Closing))) => {
+            return unprocessable(&index_view(&app, &processors, &member, &asked(told.to_string()), None).await?);
+        }
+        Err(StartError::Org(error)) => return Err(error.into()),
         Err(StartError::Database(error)) => return Err(error.into()),
         Err(StartError::Processor(error)) => error,
     };

@@ -9,13 +9,18 @@ use super::store::{self, NewTopUp};
 use super::topup::TopUp;
 use crate::audit::{self, Action, Target};
 use crate::base::ids::TopUpId;
-use crate::orgs::Acting;
+use crate::orgs::{self, Acting, OrgError, Permission};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The id was used for another amount, method or organization.
     #[error("this form was used for another purchase")]
     Differs,
+    #[error("This organization is frozen, so nothing can be bought for it. Nothing was charged.")]
+    Frozen,
+    /// It will be deleted, or the role was taken away meanwhile.
+    #[error(transparent)]
+    Org(#[from] OrgError),
     #[error(transparent)]
     Processor(#[from] ProcessorError),
     #[error(transparent)]
@@ -34,7 +39,8 @@ pub struct Purchase<'a> {
 }
 
 /// Writes the purchase, opens its checkout, and returns it with the address to pay at.
-/// The same id again returns the same purchase.
+/// The same id again returns the same purchase. Nobody pays for what could never be spent: where the organization is
+/// frozen or ends, no processor is asked.
 ///
 /// # Errors
 /// See [`StartError`]. After `Processor(Unknown)` the purchase is pending; starting it again is safe.
@@ -47,6 +53,13 @@ pub async fn start(
     let Purchase { id, method, quote, save } = purchase;
     let org = acting.org;
     let mut tx = pool.begin().await?;
+    let (locked, _) = acting.lock(&mut tx, Permission::HandleCredits).await?;
+    if locked.delete_after.is_some() {
+        return Err(OrgError::Closing.into());
+    }
+    if !orgs::is_open(&mut tx, org).await? {
+        return Err(StartError::Frozen);
+    }
     let new = NewTopUp { org, id, method, quote, origin: "person", by: Some(acting.person.id) };
     if store::insert(&mut tx, &new).await? {
         let after = json!({ "credits": quote.credits.exact(), "total": quote.total.exact(), "method": method.slug });

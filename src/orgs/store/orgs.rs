@@ -193,6 +193,21 @@ pub async fn is_open(conn: &mut PgConnection, org: OrgId) -> Result<bool, sqlx::
     .await
 }
 
+/// Whether an organization was deleted, or erased with the account that it belonged to.
+///
+/// # Errors
+/// Database errors only.
+pub async fn is_gone(conn: &mut PgConnection, org: OrgId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select from org where id = $1 and deleted_at is not null)
+            or exists (select from personal_org p join account_deletion d on d.person_id = p.person_id
+                where p.org_id = $1 and d.erased_at is not null) as "gone!""#,
+        org.0,
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Ends an organization: its name, its members and its invitations go.
 pub async fn erase(conn: &mut PgConnection, org: OrgId, name: &str) -> Result<(), sqlx::Error> {
     sqlx::query!("update org set deleted_at = now(), name = $2 where id = $1", org.0, name).execute(&mut *conn).await?;

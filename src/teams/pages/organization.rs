@@ -11,6 +11,7 @@ use crate::base::ids::OrgId;
 use crate::keys;
 use crate::orgs::{self, Manager, Member, Myself, OrgError, OrgName, Owner, Permission, Role};
 use crate::pictures;
+use crate::topups;
 use crate::web::present::amount;
 use crate::web::views::Field;
 use crate::web::views::teams as views;
@@ -254,7 +255,9 @@ async fn delete_view(app: &App, owner: &Owner, typed: Field) -> Result<views::De
     let mut conn = owner.tenant(app).await?;
     let keys = keys::count(&mut conn, owner.org_id(), None).await?;
     let members = orgs::members(&mut conn, owner.org_id()).await?.len();
+    let pending = topups::pending(&mut conn, owner.org_id(), owner.person().viewer()).await?;
     Ok(views::Delete {
+        pending,
         shell: owner.shell("organization", &format!("Delete {}", owner.org.name), ""),
         name: owner.org.name.clone(),
         credits: amount(owner.credit.available()),

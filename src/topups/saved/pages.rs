@@ -88,6 +88,8 @@ pub async fn begin(
         Err(StartError::Differs) => {
             return Err(PageError::Invalid("This form was used before. Go back to Credits and start anew.".into()));
         }
+        Err(told @ StartError::Frozen) => return Err(PageError::Invalid(told.to_string())),
+        Err(StartError::Org(error)) => return Err(error.into()),
         Err(StartError::Database(error)) => return Err(error.into()),
         Err(StartError::Processor(error)) => error,
     };

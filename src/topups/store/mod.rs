@@ -45,5 +45,6 @@ pub use reversals::{
 pub use setups::{delete_setups, due_setups, end_setup, insert_setup, set_setup_checkout, setup, setup_by_ref};
 pub use topups::{
     NewTopUp, due_topups, find, go_on_asking, insert, insert_more, list, lock, lock_more_of, lock_of_payment, more_of,
-    note_payment, set_amounts, set_checkout, set_fraud_warned, set_processor_fee, set_seen, set_state, set_taken_back,
+    note_payment, pending, set_amounts, set_checkout, set_fraud_warned, set_processor_fee, set_seen, set_state,
+    set_taken_back,
 };

@@ -112,6 +112,13 @@ pub async fn list(
     .await
 }
 
+/// Purchases of an organization that may still be paid, newest first.
+pub async fn pending(conn: &mut PgConnection, org: OrgId, limit: i64) -> Result<Vec<TopUp>, sqlx::Error> {
+    read_topups!("", "where t.org_id = $1 and t.state = 'pending' order by t.id desc limit $2", org.0, limit)
+        .fetch_all(conn)
+        .await
+}
+
 /// One purchase, locked until the transaction ends.
 pub async fn lock(conn: &mut PgConnection, org: OrgId, id: TopUpId) -> Result<Option<TopUp>, sqlx::Error> {
     read_topups!("", "where t.org_id = $1 and t.id = $2 for update of t", org.0, id.0).fetch_optional(conn).await

@@ -13,6 +13,8 @@ pub struct Delete {
     pub shell: Shell,
     /// What is left in the personal organization.
     pub credits: Amount,
+    /// Its purchases that may still be paid.
+    pub pending: Vec<String>,
     pub keys: i64,
     /// Other organizations.
     pub memberships: i64,

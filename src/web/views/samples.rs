@@ -205,6 +205,7 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         keys: 3,
         memberships: 2,
         alone_in: vec!["Analytical Engines".into()],
+        pending: vec!["$20.00 by Card, begun 22 Nov 2026, 14:03 UTC".into()],
         email: email(),
         ..Default::default()
     };

@@ -62,6 +62,7 @@ pub fn push_all(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         credits: usd("$112.40"),
         keys: "6".into(),
         members: "4".into(),
+        pending: vec!["$20.00 by Card, begun 22 Nov 2026, 14:03 UTC".into()],
         typed: Field::wrong("Northwind", "This is not the name. Nothing was deleted."),
     };
     push(out, "organization_delete", &delete)?;

@@ -57,6 +57,8 @@ pub struct Delete {
     pub credits: Amount,
     pub keys: String,
     pub members: String,
+    /// Purchases that may still be paid.
+    pub pending: Vec<String>,
     pub typed: Field,
 }
 
