@@ -6,6 +6,8 @@
 //!
 //! An address is a subscriber's: of IPv6 all of a /64.
 
+use std::ops::Range;
+
 use chrono::TimeDelta;
 use sqlx::PgConnection;
 
@@ -42,6 +44,9 @@ const MAILS_PER_IP: Limit = (20, TimeDelta::minutes(15));
 const MAILS_PER_NETWORK: Limit = (200, TimeDelta::hours(1));
 const MAILS_PER_MAILBOX_AND_NETWORK: Limit = (6, TimeDelta::hours(1));
 const MAILS_PER_MAILBOX: Limit = (24, TimeDelta::hours(1));
+/// Mails with which one person may invite, from all their organizations together: there may be a hundred of those, each with a
+/// limit of its own.
+const INVITATIONS_PER_PERSON: Limit = (200, TimeDelta::hours(24));
 /// Sign-ups in all, whose mails go to whoever is named: from 25 networks that each ask for all they may, the door closes for
 /// everybody. A mail to recover goes only to who has an account, and needs no such limit.
 const SIGN_UPS: Limit = (5_000, TimeDelta::hours(1));
@@ -63,6 +68,7 @@ pub enum Mailing {
     SignUp,
     Recovery,
     EmailChange,
+    Invitation,
 }
 
 impl Mailing {
@@ -71,6 +77,7 @@ impl Mailing {
             Mailing::SignUp => "sign-up",
             Mailing::Recovery => "recover",
             Mailing::EmailChange => "email-change",
+            Mailing::Invitation => "invitation",
         }
     }
 }
@@ -79,8 +86,8 @@ impl Mailing {
 #[derive(Clone, Debug)]
 pub struct Throttle {
     subjects: Vec<(String, Limit, Throttled)>,
-    /// How many of the subjects after the first are tried one at a time.
-    locked: usize,
+    /// Which of the subjects are tried one at a time.
+    locked: Range<usize>,
 }
 
 impl Throttle {
@@ -94,8 +101,15 @@ impl Throttle {
                 (format!("net:{}", network(ip)), PER_NETWORK, Throttled::Network),
                 (format!("account:{email_canonical}"), PER_ACCOUNT, Throttled::Account),
             ],
-            locked: 1,
+            locked: 1..2,
         }
+    }
+
+    /// Whoever invites others to organizations.
+    #[must_use]
+    pub fn of_inviter(person: PersonId) -> Throttle {
+        let subjects = vec![(format!("inviter:{person}"), INVITATIONS_PER_PERSON, Throttled::Account)];
+        Throttle { subjects, locked: 0..1 }
     }
 
     /// Whoever has a mail sent to an address, to sign up with it or for another purpose.
@@ -104,17 +118,26 @@ impl Throttle {
         // Its digest, for it may be of somebody who never had an account here, whom no erasure would find.
         let (one, shared, to) = (subscriber(ip), network(ip), Digest::of(to.mailbox()).to_hex());
         let name = purpose.name();
+        let mailbox = [
+            (format!("mail-to:{to}|{shared}"), MAILS_PER_MAILBOX_AND_NETWORK, Throttled::Network),
+            (format!("mail-to:{to}"), MAILS_PER_MAILBOX, Throttled::Account),
+        ];
+        if purpose == Mailing::Invitation {
+            // Who invites is known, and counted as a person: a whole office may be asked in on one morning.
+            return Throttle { subjects: mailbox.to_vec(), locked: 0..2 };
+        }
+        let [from_one_network, from_anywhere] = mailbox;
         let mut subjects = vec![
             (format!("ip:{one}"), PER_IP, Throttled::Network),
             (format!("{name}-ip:{one}"), MAILS_PER_IP, Throttled::Network),
-            (format!("mail-to:{to}|{shared}"), MAILS_PER_MAILBOX_AND_NETWORK, Throttled::Network),
-            (format!("mail-to:{to}"), MAILS_PER_MAILBOX, Throttled::Account),
+            from_one_network,
+            from_anywhere,
             (format!("{name}-net:{shared}"), MAILS_PER_NETWORK, Throttled::Network),
         ];
         if purpose == Mailing::SignUp {
             subjects.push((format!("{name}-all"), SIGN_UPS, Throttled::Account));
         }
-        Throttle { subjects, locked: 3 }
+        Throttle { subjects, locked: 1..4 }
     }
 
     /// Whether another try must wait.
@@ -137,7 +160,7 @@ impl Throttle {
     /// Database errors only.
     pub async fn lock(&self, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
         // Always in the order of the subjects, so that two never wait for each other.
-        for (subject, ..) in self.subjects.iter().skip(1).take(self.locked) {
+        for (subject, ..) in self.subjects.iter().take(self.locked.end).skip(self.locked.start) {
             store::lock_subject(tx, subject).await?;
         }
         Ok(())
@@ -194,7 +217,7 @@ impl SecondThrottle {
                 (format!("second-net:{person}|{shared}"), SECOND_PER_ACCOUNT_AND_NETWORK, Throttled::Account),
                 (format!("second:{person}"), SECOND_PER_ACCOUNT, Throttled::Account),
             ],
-            locked: 1,
+            locked: 1..2,
         };
         SecondThrottle { throttle, person, device: Device::of(&origin.user_agent, &origin.ip) }
     }

@@ -40,6 +40,12 @@ pub enum OrgError {
     TooManyInvitations,
     #[error("As many people as one organization may invite in a day were invited. Nothing was sent; go on tomorrow.")]
     TooManyToday,
+    /// Over all organizations of who invites.
+    #[error("You have invited as many people as one person may in a day. Nothing was sent; go on tomorrow.")]
+    TooManyOfYours,
+    /// To one mailbox, whatever for.
+    #[error("As many mails as may be have gone to this address in the last hour. Nothing was sent; try again later.")]
+    TooManyMails,
     #[error("There are as many members as one organization may have.")]
     TooManyMembers,
     #[error("This mail was sent a moment ago, or too often. Wait a minute, or invite them anew.")]

@@ -10,7 +10,7 @@ use super::org::MAX_MEMBERS;
 use super::role::{Permission, Role};
 use super::{OrgError, store};
 use crate::accounts;
-use crate::accounts::Links;
+use crate::accounts::{Links, Mailing, Throttle};
 use crate::audit::{self, Action, Entry, Target};
 use crate::base::EmailAddress;
 use crate::base::ids::{InvitationId, OrgId, PersonId};
@@ -20,7 +20,23 @@ fn target(id: InvitationId, email: &str) -> Target {
     Target::new("invitation", id, email)
 }
 
-/// Invites an address. Whether it has an account makes no difference that could be seen. Nobody is made an owner so.
+/// Counts one mail that is to invite somebody, whatever comes of it: one person can make many organizations, so their limits
+/// alone keep nobody from filling a mailbox. In a transaction of its own before the one that invites, for who asks for mails is
+/// counted outside of every organization. The caller rolls back on any error.
+///
+/// # Errors
+/// `TooManyOfYours`, `TooManyMails`, and database errors.
+pub async fn count_mail(tx: &mut PgConnection, acting: &Acting<'_>, to: &EmailAddress) -> Result<(), OrgError> {
+    if !Throttle::of_inviter(acting.person.id).count(tx).await? {
+        return Err(OrgError::TooManyOfYours);
+    }
+    if !Throttle::of_mail(Mailing::Invitation, &acting.origin.ip, to).count(tx).await? {
+        return Err(OrgError::TooManyMails);
+    }
+    Ok(())
+}
+
+/// Invites an address, whose mail was counted by [`count_mail`]. Whether it has an account makes no difference that could be seen. Nobody is made an owner so.
 ///
 /// # Errors
 /// `AlreadyMember`, `AlreadyInvited`, `TooManyInvitations`, `TooManyToday`, and those of [`Acting::lock_team`].
@@ -83,7 +99,25 @@ pub async fn invite(
     Ok(id)
 }
 
-/// Sends the mail once more, with a new link; the one before no longer works.
+/// Whom an invitation is sent to once more, if it may be.
+///
+/// # Errors
+/// `ResendTooSoon`, `NotFound`, and those of [`Acting::lock_team`].
+pub async fn resends_to(
+    conn: &mut PgConnection,
+    acting: &Acting<'_>,
+    id: InvitationId,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<EmailAddress, OrgError> {
+    acting.lock_team(conn, Permission::ManageMembers).await?;
+    let invitation = store::lock_invitation(conn, acting.org, id).await?.ok_or(OrgError::NotFound)?;
+    if !invitation.may_resend(now) {
+        return Err(OrgError::ResendTooSoon);
+    }
+    EmailAddress::parse(&invitation.email).map_err(|_| OrgError::NotFound)
+}
+
+/// Sends the mail once more, with a new link; the one before no longer works. It was counted by [`count_mail`].
 ///
 /// # Errors
 /// `ResendTooSoon`, `NotFound`, and those of [`Acting::lock_team`].

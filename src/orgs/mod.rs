@@ -32,7 +32,7 @@ pub use create::{close, create, open, rename};
 pub use enter::enter_personal;
 pub use extract::{Billing, KeyManager, KeyUser, Manager, Member, Myself, Owner, SettingsEditor};
 pub use invitation::{Invitation, Lasts, MAX_RESENDS};
-pub use invite::{invite, resend, revoke, revoke_all_of};
+pub use invite::{count_mail, invite, resend, resends_to, revoke, revoke_all_of};
 pub use join::{accept, decline, invitation_of, is_for, waiting_for};
 pub use move_credits::{MoveError, move_credits};
 pub use org::{MAX_MEMBERS, MemberRow, Org, OrgName, UNDO_FOR};

@@ -43,6 +43,9 @@ pub async fn invite(
         Ok(email) => email,
         Err(error) => return again(&app, &manager, form, format!("This {error}. Nothing was sent.")).await,
     };
+    if let Err(error) = count(&app, &manager, &email).await {
+        return again(&app, &manager, form, told(error)?).await;
+    }
     let mut tx = manager.tenant(&app).await?;
     match super::super::invite(&mut tx, &manager.acting(), &Links::of(&app), &email, role, lasts).await {
         Ok(()) => tx.commit().await?,
@@ -52,6 +55,13 @@ pub async fn invite(
         }
     }
     Ok(done(&app, true, &format!("The invitation is on its way to {email}.")))
+}
+
+/// Whoever asks for mails is counted beside the organizations, and what was counted stays, whatever comes of the mail.
+async fn count(app: &App, manager: &Manager, to: &EmailAddress) -> Result<(), OrgError> {
+    let mut tx = app.db.begin().await?;
+    orgs::count_mail(&mut tx, &manager.acting(), to).await?;
+    Ok(tx.commit().await?)
 }
 
 async fn again(app: &App, manager: &Manager, form: InviteForm, error: String) -> Result<HttpResponse, PageError> {
@@ -78,9 +88,20 @@ pub async fn resend(
     id: web::Path<String>,
     _form: Protected<EmptyForm>,
 ) -> Result<HttpResponse, PageError> {
+    let (id, now) = (parse(&id)?, app.clock.now());
     let mut tx = manager.tenant(&app).await?;
-    let now = app.clock.now();
-    match orgs::resend(&mut tx, &manager.acting(), &Links::of(&app), parse(&id)?, now).await {
+    let counted = match orgs::resends_to(&mut tx, &manager.acting(), id, now).await {
+        Ok(to) => {
+            drop(tx);
+            count(&app, &manager, &to).await
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = counted {
+        return Ok(done(&app, false, &told(error)?));
+    }
+    let mut tx = manager.tenant(&app).await?;
+    match orgs::resend(&mut tx, &manager.acting(), &Links::of(&app), id, now).await {
         Ok(email) => {
             tx.commit().await?;
             Ok(done(&app, true, &format!("A new link is on its way to {email}. The one before no longer works.")))

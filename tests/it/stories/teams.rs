@@ -150,6 +150,8 @@ async fn an_invitation_ends_in_many_ways_and_tells_nobody_who_has_an_account() {
             .execute(&farebox.pool)
             .await
             .expect("time passes");
+        // An hour, in which so many mails may go to one mailbox.
+        sqlx::query("delete from sign_in_failure").execute(&farebox.pool).await.expect("time passes");
         ada.submit("/settings/members", &resend, &[]).await;
         let mails =
             farebox.text("select count(*)::text from mail where kind = 'invitation' and recipient like 'known%'");
@@ -213,6 +215,42 @@ async fn whoever_is_removed_has_no_working_key_and_no_way_back() {
     farebox.holds_are_closed().await;
     farebox.books_are_clean().await;
     audit_is_whole(&farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_organizations_send_no_more_invitations_than_one() {
+    let farebox = Farebox::start().await;
+    let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
+    let mails = "select count(*)::text from mail where kind = 'invitation'";
+    // One mailbox, whatever stands behind a `+`.
+    let mut orgs = Vec::new();
+    for number in 0..7 {
+        orgs.push(team::create(&mut ada, &format!("Engines {number}")).await);
+        let invited = team::invite(&mut ada, &format!("victim+{number}@example.com"), "member").await;
+        assert_eq!(invited.status, if number < 6 { 303 } else { 422 }, "{number}: {}", invited.body);
+        assert!(number < 6 || invited.body.contains("have gone to this address in the last hour"), "{}", invited.body);
+    }
+    assert_eq!(farebox.text(mails).await, "6");
+    // Sent again is one more.
+    sqlx::query("update invitation set sent_at = now() - interval '2 minutes'")
+        .execute(&farebox.pool)
+        .await
+        .expect("so");
+    team::open(&mut ada, &orgs[0]).await;
+    let page = ada.get("/settings/members").await.body;
+    let resend = format!("/settings/members/invitations/inv_{}/resend", between(&page, "/invitations/inv_", "/"));
+    ada.submit("/settings/members", &resend, &[]).await;
+    assert!(ada.get("/settings/members").await.body.contains("have gone to this address in the last hour"));
+    assert_eq!(farebox.text(mails).await, "6");
+    // Others are invited as before, until one person has invited as many as they may in a day.
+    assert_eq!(team::invite(&mut ada, "grace@example.com", "member").await.status, 303);
+    let fill = "insert into sign_in_failure (subject)
+                select subject from sign_in_failure, generate_series(1, 193) n where subject like 'inviter:%'
+                group by subject, n";
+    sqlx::query(fill).execute(&farebox.pool).await.expect("a busy day");
+    let busy = team::invite(&mut ada, "linus@example.com", "member").await;
+    assert!(busy.status == 422 && busy.body.contains("as one person may in a day"), "{}", busy.body);
+    assert_eq!(farebox.text(mails).await, "7");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
