@@ -8,12 +8,12 @@ use super::device::Device;
 use super::email_change::LockedOut;
 use super::person::Person;
 use super::store;
-use crate::base::ids::{MailId, PersonId, SessionId};
+use crate::base::ids::{MailId, OrgId, PersonId, SessionId};
 use crate::base::secret::{Digest, random_token};
 use crate::base::{EmailAddress, Origin, Secret};
 use crate::mail::{self, Kind, NewMail};
-use crate::web::App;
 use crate::web::views::emails::{self, LinkMail, Mail, NoticeMail};
+use crate::web::{App, OF_ORG};
 
 const VERIFY_LASTS: TimeDelta = TimeDelta::hours(24);
 const RECOVER_LASTS: TimeDelta = TimeDelta::hours(1);
@@ -44,6 +44,15 @@ impl Links {
     pub fn to(&self, path: &str) -> String {
         let mut url = self.base.clone();
         url.set_path(path);
+        url.to_string()
+    }
+
+    /// A page of one organization, whichever is open where the link is followed.
+    #[must_use]
+    pub fn to_page_of(&self, org: OrgId, path: &str) -> String {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url.query_pairs_mut().append_pair(OF_ORG, &org.to_string());
         url.to_string()
     }
 

@@ -209,7 +209,7 @@ fn notice(links: &Links, week: &Week) -> NoticeMail {
         lines: vec![format!("What the credits of {} on {} did from {days}, in UTC.", week.name, links.instance())],
         facts,
         action: "See the activity".into(),
-        link: links.to("/activity"),
+        link: links.to_page_of(week.org, "/activity"),
         footer: "Sent on Mondays after a week with calls. Switch it off under Settings, Notifications.".into(),
         ..NoticeMail::default()
     }

@@ -205,7 +205,7 @@ impl Dispatcher {
             ],
             facts: vec![("Webhook".into(), hook.description.clone()), ("Last answer".into(), last.error.clone())],
             action: "See the webhook".into(),
-            link: self.links.to(&format!("/settings/webhooks/{}", hook.id)),
+            link: self.links.to_page_of(hook.org, &format!("/settings/webhooks/{}", hook.id)),
             footer: "Who gets this stands under Settings, Notifications.".into(),
             ..NoticeMail::default()
         };

@@ -92,10 +92,13 @@ async fn mail(pool: &PgPool, links: &Links, told: &TellOfKey) -> anyhow::Result<
         lines: vec![format!("{} made the key “{}” of {org} on {}.", told.by, key.name, links.instance())],
         facts,
         action: "See the key".into(),
-        link: links.to(&match key.kind {
-            KeyKind::Provisioning => format!("/settings/provisioning/{}", key.id),
-            KeyKind::Inference => format!("/keys/{}", key.id),
-        }),
+        link: links.to_page_of(
+            told.org,
+            &match key.kind {
+                KeyKind::Provisioning => format!("/settings/provisioning/{}", key.id),
+                KeyKind::Inference => format!("/keys/{}", key.id),
+            },
+        ),
         footer:
             "If nobody should have made it, delete it there and look at who is signed in. Who gets this stands under \
                  Settings, Notifications."

@@ -42,7 +42,7 @@ pub async fn switched(
             lines: vec![line.clone()],
             facts: vec![("By".into(), who.clone()), ("From the address".into(), acting.origin.ip.clone())],
             action: "See the keys".into(),
-            link: links.to("/keys"),
+            link: links.to_page_of(acting.org, "/keys"),
             footer: "You get this because you own the organization.".into(),
         };
         mails::write(conn, format!("{event}:{}", owner.person), Kind::KeysSwitched, &owner.email, &notice).await?;

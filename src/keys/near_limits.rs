@@ -206,10 +206,10 @@ async fn write(conn: &mut PgConnection, links: &Links, near: &NearLimit, whose: 
     let usual = |role| notices::usual(Topic::Limit, role);
     let concerned: Vec<PersonId> = whose.person.into_iter().collect();
     let readers = notices::readers(conn, near.org, Topic::Limit, &concerned, &usual).await?;
-    let link = match member {
-        true => links.to("/keys"),
-        false if near.kind == MeterKind::Provisioning.as_str() => links.to("/settings/provisioning"),
-        false => links.to(&format!("/keys/{}", crate::base::ids::KeyId(near.meter.0))),
+    let page = match member {
+        true => "/keys".to_owned(),
+        false if near.kind == MeterKind::Provisioning.as_str() => "/settings/provisioning".to_owned(),
+        false => format!("/keys/{}", crate::base::ids::KeyId(near.meter.0)),
     };
     let notice = NoticeMail {
         subject: format!("{what} in {} {state}", whose.org_name),
@@ -221,7 +221,7 @@ async fn write(conn: &mut PgConnection, links: &Links, near: &NearLimit, whose: 
             ("Left".into(), (near.limit - near.spent).max(Usd::ZERO).display_exact()),
         ],
         action: "See what it is".into(),
-        link,
+        link: links.to_page_of(near.org, &page),
         footer: "Told once at 80 and once at 100 percent of each day, week or month. Windows begin at midnight UTC. Who gets \
                  this stands under Settings, Notifications."
             .into(),

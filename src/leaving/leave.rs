@@ -118,7 +118,7 @@ async fn tell_organizations(
         let members = orgs::member_rows(conn, org, MAX_TOLD).await?;
         let managers = members.iter().filter(|member| member.role().may(Permission::ManageMembers));
         for manager in managers.filter(|member| member.person != person.id) {
-            orgs::mails::keys_will_stop(conn, links, manager, &name, (&person.name, keys), due).await?;
+            orgs::mails::keys_will_stop(conn, links, manager, (org, &name), (person, keys), due).await?;
         }
     }
     Ok(())

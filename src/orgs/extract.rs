@@ -3,9 +3,11 @@
 use std::ops::Deref;
 
 use actix_web::dev::Payload;
+use actix_web::http::Method;
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 use sqlx::{Postgres, Transaction};
+use url::form_urlencoded;
 
 use super::org::{MAX_ORGS, Org};
 use super::role::{Permission, Role};
@@ -15,9 +17,10 @@ use crate::base::Origin;
 use crate::base::ids::{OrgId, PersonId};
 use crate::db;
 use crate::ledger::{self, CreditState};
+use crate::web::views::errors::Elsewhere;
 use crate::web::views::shell::{Announced, Closing, Menu, OrgLink, Stopped};
 use crate::web::views::{Flash, Shell};
-use crate::web::{App, PageError, client, csrf, flash, present};
+use crate::web::{App, OF_ORG, PageError, client, csrf, flash, present, public_page};
 
 const NOT_ALLOWED: &str = "Your role in this organization does not allow this, so nothing was done. An owner or admin \
                            can change your role.";
@@ -207,6 +210,9 @@ async fn anywhere(request: &HttpRequest) -> Result<Member, PageError> {
         told = Some(Flash { kind: "warn", text: text.to_owned() });
     }
     let org = found.or(orgs.first()).cloned().ok_or(PageError::Misconfigured)?;
+    if let Some(other) = other_than(request, org.id) {
+        return Err(elsewhere(app, request, &org, orgs.iter().find(|one| one.id == other)));
+    }
     let credit = ledger::credit_state(&mut conn, org.id).await?;
     let announced = store::announced(&mut conn, person.id).await?;
     Ok(Member {
@@ -222,6 +228,39 @@ async fn anywhere(request: &HttpRequest) -> Result<Member, PageError> {
     })
 }
 
+/// Of which organization the address says that its page is, where another one is open. Mails have such links.
+fn other_than(request: &HttpRequest, open: OrgId) -> Option<OrgId> {
+    if request.method() != Method::GET {
+        return None;
+    }
+    let mut pairs = form_urlencoded::parse(request.query_string().as_bytes());
+    let (_, named) = pairs.find(|(name, _)| name == OF_ORG)?;
+    named.parse::<OrgId>().ok().filter(|named| *named != open)
+}
+
+/// Asks before another organization is opened: an address changes nothing, for programs that read mail follow links. Where the
+/// person is not in that organization, nothing is there.
+fn elsewhere(app: &App, request: &HttpRequest, open: &Org, wanted: Option<&Org>) -> PageError {
+    let Some(wanted) = wanted else { return PageError::NotFound };
+    PageError::Elsewhere(Box::new(Elsewhere {
+        page: public_page(app, request, &format!("This is about {}", wanted.name)),
+        id: wanted.id.to_string(),
+        name: wanted.name.clone(),
+        open: open.name.clone(),
+        next: without_org(request),
+    }))
+}
+
+/// The same page, whichever organization is open.
+fn without_org(request: &HttpRequest) -> String {
+    let pairs = form_urlencoded::parse(request.query_string().as_bytes()).filter(|(name, _)| name != OF_ORG);
+    let rest = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    match rest.is_empty() {
+        true => request.path().to_owned(),
+        false => format!("{}?{rest}", request.path()),
+    }
+}
+
 /// An operator who looks at an organization, as if they were its owner. The session was checked for it; see
 /// [`crate::accounts::extract::look_only`] for what keeps it from changing anything.
 async fn guest(
@@ -233,6 +272,9 @@ async fn guest(
     told: Option<Flash>,
 ) -> Result<Member, PageError> {
     let org = store::as_guest(&mut conn, looked_at).await?.ok_or(PageError::NotFound)?;
+    if other_than(request, org.id).is_some() {
+        return Err(PageError::NotFound);
+    }
     let credit = ledger::credit_state(&mut conn, org.id).await?;
     Ok(Member {
         csrf: csrf::token_of(app, request, org.id),

@@ -6,9 +6,9 @@ use sqlx::PgConnection;
 use super::invitation::Invitation;
 use super::org::MemberRow;
 use super::role::Role;
-use crate::accounts::Links;
+use crate::accounts::{Links, Person};
 use crate::base::Secret;
-use crate::base::ids::MailId;
+use crate::base::ids::{MailId, OrgId};
 use crate::base::{EmailAddress, Viewer};
 use crate::mail::{self, Kind, NewMail};
 use crate::web::views::emails::{self, NoticeMail};
@@ -64,7 +64,7 @@ pub async fn role_changed(
     conn: &mut PgConnection,
     links: &Links,
     member: &MemberRow,
-    org: &str,
+    (id, org): (OrgId, &str),
     (before, after): (Role, Role),
 ) -> anyhow::Result<()> {
     let mut lines = vec![format!("Your role in {org} changed.")];
@@ -80,7 +80,7 @@ pub async fn role_changed(
             ("Now".into(), format!("{}: {}", after.label(), after.note())),
         ],
         action: "Open Farebox".into(),
-        link: links.to("/"),
+        link: links.to_page_of(id, "/"),
         footer: format!("An owner or admin of {org} did this. Ask them if you did not expect it."),
     };
     write(conn, format!("role_changed:{}", MailId::fresh()), Kind::RoleChanged, &member.email, &notice).await
@@ -112,7 +112,7 @@ pub async fn ownership_transferred(
     conn: &mut PgConnection,
     links: &Links,
     (from, to): (&MemberRow, &MemberRow),
-    org: &str,
+    (id, org): (OrgId, &str),
 ) -> anyhow::Result<()> {
     for (reader, line) in [
         (to, format!("{} made you the owner of {org}. You may do everything there, its deletion included.", from.name)),
@@ -124,7 +124,7 @@ pub async fn ownership_transferred(
             lines: vec![line],
             facts: vec![("New owner".into(), to.name.clone()), ("Owner before".into(), from.name.clone())],
             action: "See the organization".into(),
-            link: links.to("/settings/organization"),
+            link: links.to_page_of(id, "/settings/organization"),
             footer: "If you did not expect this, write to the other one and to whoever runs this server.".into(),
         };
         let event = format!("ownership_transferred:{}", MailId::fresh());
@@ -139,8 +139,8 @@ pub async fn will_be_deleted(
     conn: &mut PgConnection,
     links: &Links,
     member: &MemberRow,
-    org: &str,
-    by: &str,
+    (id, org): (OrgId, &str),
+    by: &Person,
     on: &str,
 ) -> anyhow::Result<()> {
     let owner = member.role() == Role::Owner;
@@ -150,12 +150,12 @@ pub async fn will_be_deleted(
         subject: format!("{org} will be deleted on {on}"),
         name: member.name.clone(),
         lines: vec![
-            format!("{by} asked to delete {org}. Its keys are refused from now on. {undo}"),
+            format!("{} asked to delete {org}. Its keys are refused from now on. {undo}", by.name),
             "On that day its members, keys and settings are erased, and credits that are left are lost.".to_owned(),
         ],
         facts: vec![("Deleted on".into(), on.to_owned())],
         action: if owner { "Keep the organization".into() } else { "See the organization".into() },
-        link: links.to("/settings/organization"),
+        link: links.to_page_of(id, "/settings/organization"),
         footer: "If nobody should have done this, undo it or ask an owner to, before that day.".into(),
     };
     write(conn, format!("will_be_deleted:{}", MailId::fresh()), Kind::WillBeDeleted, &member.email, &notice).await
@@ -169,10 +169,11 @@ pub async fn keys_will_stop(
     conn: &mut PgConnection,
     links: &Links,
     manager: &MemberRow,
-    org: &str,
-    (who, keys): (&str, i64),
+    (id, org): (OrgId, &str),
+    (leaving, keys): (&Person, i64),
     on: DateTime<Utc>,
 ) -> anyhow::Result<()> {
+    let who = &leaving.name;
     let on = Viewer::ANYBODY.moment_in_zone(on);
     let stop = match keys {
         1 => "the key that they made there stops working".to_owned(),
@@ -187,7 +188,7 @@ pub async fn keys_will_stop(
         ],
         facts: vec![("Organization".into(), org.to_owned()), ("Keys stop on".into(), on)],
         action: "See the keys".into(),
-        link: links.to("/keys"),
+        link: links.to_page_of(id, "/keys"),
         footer: format!("You get this because you manage the members of {org}."),
     };
     write(conn, format!("keys_will_stop:{}", MailId::fresh()), Kind::KeysWillStop, &manager.email, &notice).await

@@ -70,7 +70,7 @@ pub async fn change_role(
     if !after.may(Permission::ManageMembers) {
         orgs::revoke_all_of(conn, acting.org, person, |action| acting.entry(action)).await?;
     }
-    mails::role_changed(conn, links, &member, &locked.name, (before, after)).await?;
+    mails::role_changed(conn, links, &member, (acting.org, &locked.name), (before, after)).await?;
     let entry = acting.entry(Action::RoleChanged).on(target(&member));
     let after = match stopped {
         0 => json!({ "role": after.as_str() }),
@@ -137,7 +137,7 @@ pub async fn transfer(
     }
     orgs::set_role(conn, acting.org, to, Role::Owner.as_str()).await?;
     orgs::set_role(conn, acting.org, own.person, Role::Admin.as_str()).await?;
-    mails::ownership_transferred(conn, links, (&own, &member), &locked.name).await?;
+    mails::ownership_transferred(conn, links, (&own, &member), (acting.org, &locked.name)).await?;
     let entry = acting.entry(Action::OwnershipTransferred).on(target(&member));
     let change = (json!({ "owner": own.person }), json!({ "owner": to, "role_before": member.role }));
     audit::record(conn, entry.change(change.0, change.1)).await?;

@@ -34,7 +34,7 @@ pub async fn ask_deletion(conn: &mut PgConnection, acting: &Acting<'_>, links: &
     jobs::enqueue_after(conn, &DeleteOrg { org: acting.org }, &job_key(acting.org), seconds).await?;
     let on = Viewer::ANYBODY.moment_in_zone(at);
     for member in orgs::member_rows(conn, acting.org, MAX_MEMBERS).await? {
-        mails::will_be_deleted(conn, links, &member, &locked.name, &acting.person.name, &on).await?;
+        mails::will_be_deleted(conn, links, &member, (acting.org, &locked.name), acting.person, &on).await?;
     }
     let entry = acting.entry(Action::OrgDeletionAsked).on(Target::new("organization", acting.org, locked.name));
     Ok(audit::record(conn, entry.change(Value::Null, json!({ "delete_after": at }))).await?)

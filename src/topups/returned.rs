@@ -128,7 +128,7 @@ fn notice(topup: &TopUp, name: &str, news: News<'_>, balance: Usd, seller: &Sell
             .chain(std::iter::once(fact("Credits now", balance)))
             .collect(),
         action: "See the payment".into(),
-        link: seller.link(&format!("/credits/topups/{}", topup.id)),
+        link: seller.link_of(topup.org, &format!("/credits/topups/{}", topup.id)),
         footer: "Who gets this stands under Settings, Notifications.".into(),
         ..NoticeMail::default()
     }

@@ -7,7 +7,7 @@ use askama::Template;
 
 use super::hosts::Refused;
 use super::views::PublicPage;
-use super::views::errors::{Forbidden, Internal, Invalid, Misdirected, NotFound, TooMany, Unavailable};
+use super::views::errors::{Elsewhere, Forbidden, Internal, Invalid, Misdirected, NotFound, TooMany, Unavailable};
 
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
@@ -26,6 +26,9 @@ pub enum PageError {
     /// The head of the request is not answered.
     #[error("refused: {0:?}")]
     Refused(Refused),
+    /// The address is of another organization than the one that is open; a form asks whether to open it.
+    #[error("another organization is open")]
+    Elsewhere(Box<Elsewhere>),
     /// Signed out: go to the sign-in page and come back.
     #[error("signed out")]
     SignedOut { next: String },
@@ -78,6 +81,7 @@ fn goes_away(code: &str) -> bool {
 impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
         match self {
+            PageError::Elsewhere(_) => StatusCode::OK,
             PageError::NotFound => StatusCode::NOT_FOUND,
             PageError::Forbidden(_) => StatusCode::FORBIDDEN,
             PageError::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -137,6 +141,7 @@ impl PageError {
         let page =
             |title: &str| PublicPage { title: title.to_owned(), theme: "system".to_owned(), ..PublicPage::default() };
         match self {
+            PageError::Elsewhere(page) => page.render(),
             PageError::NotFound => NotFound { page: page("Page not found"), request_id }.render(),
             PageError::Forbidden(reason) => {
                 Forbidden { page: page("Not allowed"), request_id, reason: (*reason).to_owned() }.render()

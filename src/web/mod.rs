@@ -24,10 +24,10 @@ pub mod views;
 
 pub use app::App;
 pub use away::{Destination, away};
-pub use error::PageError;
 pub(crate) use error::door_url;
+pub use error::{PageError, local_path};
 pub use form::{EmptyForm, Fields, LONG_FORM, Protected};
 pub use hosts::Hosts;
-pub use page::{html, once, public_page, see_other, unprocessable};
+pub use page::{OF_ORG, html, once, public_page, see_other, unprocessable};
 pub use proxies::TrustedProxies;
 pub use upload::Upload;

@@ -8,6 +8,10 @@ use serde::Deserialize;
 use super::views::PublicPage;
 use super::{App, PageError, csrf, flash};
 
+/// The name in an address that says of which organization the page is. Links in mails have it: whoever follows one may have
+/// another organization open.
+pub const OF_ORG: &str = "org";
+
 /// A page that is as it should be.
 ///
 /// # Errors

@@ -132,7 +132,7 @@ async fn tell(
             lines: vec![format!("{FINDER} found a key of {org} on a public page. {what}")],
             facts: facts.clone(),
             action: action.to_owned(),
-            link: links.to(to),
+            link: links.to_page_of(key.org, to),
             footer:
                 "Look at the key’s calls in the activity log for what you do not know. Take the key out of the place \
                      where it was found, and keep the next one where programs read secrets."

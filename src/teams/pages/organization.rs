@@ -15,7 +15,7 @@ use crate::topups;
 use crate::web::present::amount;
 use crate::web::views::Field;
 use crate::web::views::teams as views;
-use crate::web::{App, EmptyForm, PageError, Protected, Upload, flash, html, see_other, unprocessable};
+use crate::web::{App, EmptyForm, PageError, Protected, Upload, flash, html, local_path, see_other, unprocessable};
 
 const SETTINGS: &str = "/settings/organization";
 
@@ -86,6 +86,13 @@ pub async fn create(
     Ok(response)
 }
 
+#[derive(Default, Deserialize)]
+pub struct OpenForm {
+    /// The page that comes then; the overview without one.
+    #[serde(default)]
+    next: String,
+}
+
 /// `POST /organizations/{org}/open`
 ///
 /// # Errors
@@ -94,14 +101,14 @@ pub async fn open(
     app: web::Data<App>,
     member: Myself,
     org: web::Path<String>,
-    _form: Protected<EmptyForm>,
+    Protected(form): Protected<OpenForm>,
 ) -> Result<HttpResponse, PageError> {
     let org: OrgId = org.parse().map_err(|_| PageError::NotFound)?;
     let mut conn = app.db.acquire().await?;
     if !orgs::open(&mut conn, member.person(), member.signed_in.session.id, org).await? {
         return Err(PageError::NotFound);
     }
-    Ok(see_other("/"))
+    Ok(see_other(local_path(&form.next)))
 }
 
 async fn settings_view(app: &App, member: &Member, name: Field) -> Result<views::Organization, PageError> {

@@ -86,7 +86,7 @@ async fn notice(
         )],
         facts,
         action: "Add credits".into(),
-        link: links.to("/credits"),
+        link: links.to_page_of(org, "/credits"),
         footer:
             "This is told once, and again only after credits came in. The amount and who is told stand under Settings, Low-balance alert and Notifications."
                 .into(),

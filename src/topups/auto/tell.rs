@@ -163,7 +163,7 @@ fn failed(
         ],
         facts,
         action: "See auto top-up".into(),
-        link: links.to(PAGE),
+        link: links.to_page_of(rule.org, PAGE),
         footer: "Who gets this stands under Settings, Notifications.".into(),
         ..NoticeMail::default()
     }
@@ -186,7 +186,7 @@ fn stopped(links: &Links, rule: &Rule, name: &str, balance: Usd) -> NoticeMail {
         lines: vec![line],
         facts: vec![("Last reason".into(), rule.stopped_reason.clone()), fact("Credits now", balance)],
         action: "See auto top-up".into(),
-        link: links.to(PAGE),
+        link: links.to_page_of(rule.org, PAGE),
         footer: "You get this because you own the organization or set auto top-up.".into(),
         ..NoticeMail::default()
     }
@@ -216,7 +216,7 @@ fn capped(
             fact("Cap of a month", rule.cap_month),
         ],
         action: "See auto top-up".into(),
-        link: links.to(PAGE),
+        link: links.to_page_of(rule.org, PAGE),
         footer: "This is told once a day at most. You get it because you own the organization or set auto top-up."
             .into(),
         ..NoticeMail::default()
@@ -242,7 +242,7 @@ async fn confirm(
         )],
         facts: vec![fact("Credits", topup.credits), fact("To pay", topup.total)],
         action: "See the payment".into(),
-        link: links.to(&format!("/credits/topups/{attempt}")),
+        link: links.to_page_of(org, &format!("/credits/topups/{attempt}")),
         footer: "Whoever the payment method belongs to can confirm it, after signing in. If nobody knows of it, switch \
                  auto top-up off."
             .into(),

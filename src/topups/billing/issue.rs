@@ -84,7 +84,7 @@ fn notice(topup: &TopUp, number: i64, seller: &Seller) -> NoticeMail {
             fact("Paid with", method_name(&topup.method).to_owned()),
         ],
         action: "Open the receipt".into(),
-        link: seller.link(&format!("/credits/topups/{}/receipt", topup.id)),
+        link: seller.link_of(topup.org, &format!("/credits/topups/{}/receipt", topup.id)),
         footer: "The page has the receipt to print and as a PDF, for those who handle the credits of the \
                  organization. Who gets this stands under Settings, Billing details and Notifications."
             .into(),

@@ -1,5 +1,8 @@
 //! Who runs this instance and sells its credits.
 
+use crate::base::ids::OrgId;
+use crate::web::OF_ORG;
+
 /// As receipts name the house. Everything but the name may be empty.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Seller {
@@ -19,6 +22,15 @@ impl Seller {
         match self.site.as_str() {
             "" => String::new(),
             site => format!("{}{path}", site.trim_end_matches('/')),
+        }
+    }
+
+    /// A page of one organization, whichever is open where the link is followed.
+    #[must_use]
+    pub fn link_of(&self, org: OrgId, path: &str) -> String {
+        match self.link(path) {
+            link if link.is_empty() => link,
+            link => format!("{link}?{OF_ORG}={org}"),
         }
     }
 

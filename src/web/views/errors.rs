@@ -5,6 +5,20 @@ use askama::Template;
 use super::filters;
 use super::shell::PublicPage;
 
+/// A link of one organization, where another one is open. Field: `next`.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "errors/elsewhere.html")]
+pub struct Elsewhere {
+    pub page: PublicPage,
+    /// Of the organization that the link is of.
+    pub id: String,
+    pub name: String,
+    /// What the one is called that is open.
+    pub open: String,
+    /// The page that comes then.
+    pub next: String,
+}
+
 /// 404. The title says what is missing, such as `Page not found`.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "errors/404.html")]

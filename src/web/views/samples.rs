@@ -1254,6 +1254,14 @@ fn error_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         reason: crate::web::hosts::Refused::OtherHost.text(),
     };
     push(out, "error_421", &misdirected)?;
+    let elsewhere = errors::Elsewhere {
+        page: public(theme, "This is about Northwind Studio"),
+        id: "org_1".into(),
+        name: "Northwind Studio".into(),
+        open: "Ada Martin".into(),
+        next: "/credits".into(),
+    };
+    push(out, "elsewhere", &elsewhere)?;
     push(out, "error_404", &errors::NotFound { page: public(theme, "Page not found"), request_id: id() })?;
     let reason = "The form was open for too long, so it was not accepted. Nothing was changed.".into();
     push(out, "error_403", &errors::Forbidden { page: public(theme, "Not allowed"), request_id: id(), reason })?;

@@ -476,7 +476,9 @@ async fn a_payment_that_the_bank_asks_about_is_mailed_confirmed_or_given_up() {
     assert_eq!(mails.len(), 1, "{}", town.farebox.log());
     let link = mails[0].1.split_whitespace().find(|word| word.contains("/credits/topups/")).expect("a link").to_owned();
     let path = format!("/credits{}", link.split_once("/credits").expect("a path").1);
-    let topup = path.rsplit('/').next().expect("a payment");
+    let (page_of_it, org) = path.split_once("?org=").expect("of which organization");
+    assert_eq!(org, town.key.org);
+    let topup = page_of_it.rsplit('/').next().expect("a payment");
     let said = json!({ "organization": town.key.org, "below": "10", "balance": "9", "topup": topup });
     assert_eq!(receiver.told("auto_topup.confirm", &hook).await, said);
     let page = town.ada().get(&path).await.body;

@@ -218,6 +218,50 @@ async fn whoever_is_removed_has_no_working_key_and_no_way_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_of_another_organization_asks_before_it_is_opened() {
+    let farebox = Farebox::start().await;
+    let (mut ada, _, org) = pair(&farebox, "member").await;
+    let mut eve = Visitor::member(&farebox, "eve@example.com", PASSWORD).await;
+    let own =
+        "select 'org_' || replace(o.org_id::text, '-', '') from personal_org o join person p on p.id = o.person_id
+               where p.email = 'ada@example.com'";
+    let own = farebox.text(own).await;
+    team::open(&mut ada, &own).await;
+
+    // Looking changes nothing.
+    let link = format!("/credits?org={org}&amount=20");
+    let opened = "select count(*)::text from session where current_org_id is not null";
+    for _ in 0..2 {
+        let asked = ada.get(&link).await;
+        assert!(asked.status == 200 && asked.body.contains("This is about Analytical Engines"), "{}", asked.body);
+        assert!(!asked.body.contains("action=\"/credits/topups\""), "{}", asked.body);
+    }
+    assert!(ada.get("/credits").await.body.contains("action=\"/credits/topups\""));
+    let before = farebox.text(opened).await;
+    let asked = ada.get(&link).await.body;
+    let open = format!("/organizations/{org}/open");
+    let fields = form(&asked, &open);
+    let next = fields.iter().find(|(name, _)| name == "next").map(|(_, value)| value.as_str()).expect("the way on");
+    assert_eq!(next, "/credits?amount=20");
+    let (token, next) = (ada.token(&link).await, next.to_owned());
+    let done = ada.post(&token, &open, &[("next", &next)]).await;
+    assert_eq!((done.status, done.location.as_str()), (303, "/credits?amount=20"), "{}", done.body);
+    assert_ne!(farebox.text(opened).await, before);
+    // The one that is open is shown at once, by whatever link, and the other way round it is asked again.
+    assert!(ada.get(&link).await.body.contains("action=\"/credits/topups\""));
+    assert!(ada.get(&format!("/credits?org={own}")).await.body.contains("This is about Ada"));
+    // Whoever is not there learns nothing, and no form leads to another site.
+    assert_eq!(eve.get(&link).await.status, 404);
+    assert_eq!(eve.get(&format!("/credits?org={own}")).await.status, 404);
+    let away = ada.submit("/settings/profile", &open, &[("next", "//evil.example/credits")]).await;
+    assert_eq!((away.status, away.location.as_str()), (303, "/"));
+
+    let page = "/settings/organization/delete";
+    assert_eq!(ada.submit(page, page, &[("name", "Analytical Engines")]).await.status, 303);
+    assert_eq!(mailed_link(&farebox, "ada@example.com").await, format!("/settings/organization?org={org}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_organizations_send_no_more_invitations_than_one() {
     let farebox = Farebox::start().await;
     let mut ada = Visitor::member(&farebox, "ada@example.com", PASSWORD).await;
