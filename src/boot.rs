@@ -33,7 +33,7 @@ use crate::keys::management::Management;
 use crate::keys::{self, ChatTerms, KeyCache, Pace, TellOfKey};
 use crate::leaving::{EraseAccount, EraseCalls};
 use crate::ledger::{Desk, DeskConfig};
-use crate::mail::{Mailer, OFF_KEY_PURPOSE, OffLinks, SendMail};
+use crate::mail::{self, Mailer, OFF_KEY_PURPOSE, OffLinks, SendMail};
 use crate::outgoing::{HttpClient, HttpClientConfig};
 use crate::presets::pages::preferences::Instance;
 use crate::presets::{Memory, Terms};
@@ -346,6 +346,7 @@ async fn spawn_background(
         options.add_extension(outbox.clone()).add_extension(mailer.clone()).define_job::<SendMail>()
     };
     handle.spawn(jobs::run(pools.general.clone(), define_mails, stop.clone()));
+    handle.spawn(mail::forget(pools.general.clone(), stop.clone()));
     let define = move |options: jobs::WorkerOptions| {
         options
             .add_extension(pool.clone())

@@ -11,7 +11,7 @@ use super::store;
 use crate::base::ids::{MailId, OrgId, PersonId, SessionId};
 use crate::base::secret::{Digest, random_token};
 use crate::base::{EmailAddress, Origin, Secret};
-use crate::mail::{self, Kind, NewMail};
+use crate::mail::{self, About, Kind, NewMail};
 use crate::web::views::emails::{self, LinkMail, Mail, NoticeMail};
 use crate::web::{App, OF_ORG};
 
@@ -301,7 +301,8 @@ async fn alert(
              everybody out. Then look at what is listed on the page above."
         ),
     })?;
-    let new = NewMail { event, kind, to, subject: mail.subject, text: mail.text, html: mail.html };
+    let new =
+        NewMail { event, kind, to, subject: mail.subject, text: mail.text, html: mail.html, about: About::default() };
     Ok(mail::enqueue(conn, new).await?)
 }
 
@@ -405,6 +406,14 @@ pub async fn password_reset(
 
 async fn write(conn: &mut PgConnection, kind: Kind, to: &EmailAddress, mail: Mail) -> anyhow::Result<()> {
     let event = format!("{}:{}", kind.code(), MailId::fresh());
-    let new = NewMail { event, kind, to: to.clone(), subject: mail.subject, text: mail.text, html: mail.html };
+    let new = NewMail {
+        event,
+        kind,
+        to: to.clone(),
+        subject: mail.subject,
+        text: mail.text,
+        html: mail.html,
+        about: About::default(),
+    };
     Ok(mail::enqueue(conn, new).await?)
 }

@@ -20,7 +20,7 @@ use crate::base::ids::OrgId;
 use crate::base::{Clock, Usd};
 use crate::hooks::{self, EventKind, Payload};
 use crate::ledger;
-use crate::mail::{Kind, Topic};
+use crate::mail::{About, Kind, Topic};
 use crate::notices;
 use crate::orgs;
 use crate::web::views::emails::NoticeMail;
@@ -139,7 +139,7 @@ async fn tell(conn: &mut PgConnection, links: &Links, org: OrgId, monday: NaiveD
     let usual = |role| notices::usual(Topic::WeeklySummary, role);
     let readers = notices::readers(&mut tx, org, Topic::WeeklySummary, &[], &usual).await?;
     let event = format!("weekly_summary:{org}:{monday}");
-    notices::write(&mut tx, &event, Kind::WeeklySummary, readers, &notice(links, &week)).await?;
+    notices::write(&mut tx, &event, Kind::WeeklySummary, readers, &notice(links, &week), About::org(week.org)).await?;
     tx.commit().await?;
     Ok(true)
 }

@@ -18,7 +18,7 @@ use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::ids::DeliveryId;
 use crate::base::seal::{SealError, Sealed};
 use crate::base::{Clock, Origin};
-use crate::mail::{Kind, Topic};
+use crate::mail::{About, Kind, Topic};
 use crate::notices;
 use crate::orgs;
 use crate::vault::{DataKey, Vault};
@@ -211,7 +211,7 @@ impl Dispatcher {
         };
         // Switched on and off again it is told of anew.
         let event = format!("webhook_off:{}:{}", hook.id, hook.updated_at.timestamp_micros());
-        notices::write(tx, &event, Kind::WebhookOff, readers, &notice).await?;
+        notices::write(tx, &event, Kind::WebhookOff, readers, &notice, About::org(hook.org)).await?;
         let entry = Entry::new(Chain::Org(hook.org), Actor::System, Action::WebhookDisabled, &Origin::here());
         let entry = entry.on(Target::new("webhook", hook.id, hook.description.clone()));
         audit::record(tx, entry.change(serde_json::Value::Null, serde_json::json!({ "why": why }))).await?;

@@ -14,7 +14,7 @@ use crate::base::ids::{KeyId, OrgId, PersonId};
 use crate::hooks::{self, EventKind, Payload};
 use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use crate::ledger::Limits;
-use crate::mail::{Kind, Topic};
+use crate::mail::{About, Kind, Topic};
 use crate::notices;
 use crate::orgs;
 use crate::web::views::emails::NoticeMail;
@@ -105,7 +105,8 @@ async fn mail(pool: &PgPool, links: &Links, told: &TellOfKey) -> anyhow::Result<
                 .into(),
         ..NoticeMail::default()
     };
-    notices::write(&mut tx, &format!("key_created:{}", key.id), Kind::KeyCreated, readers, &notice).await?;
+    let about = About::org(told.org).and(key.created_by);
+    notices::write(&mut tx, &format!("key_created:{}", key.id), Kind::KeyCreated, readers, &notice, about).await?;
     tx.commit().await?;
     Ok(())
 }

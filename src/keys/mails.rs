@@ -6,7 +6,7 @@ use super::alarm::Alarm;
 use crate::accounts::Links;
 use crate::base::ids::{MailId, OrgId, PersonId};
 use crate::base::{Secret, Viewer};
-use crate::mail::Kind;
+use crate::mail::{About, Kind};
 use crate::orgs::{self, Acting, MAX_MEMBERS, MemberRow, Role, mails};
 use crate::web::views::emails::NoticeMail;
 
@@ -34,6 +34,7 @@ pub async fn switched(
             format!("{who} let the keys of {org} on {} go on. Each works as it did before.", links.instance()),
         )
     };
+    let about = About::org(acting.org).and(Some(acting.person.id));
     let event = format!("keys_switched:{}", MailId::fresh());
     for owner in told(conn, acting.org, None).await? {
         let notice = NoticeMail {
@@ -45,7 +46,8 @@ pub async fn switched(
             link: links.to_page_of(acting.org, "/keys"),
             footer: "You get this because you own the organization.".into(),
         };
-        mails::write(conn, format!("{event}:{}", owner.person), Kind::KeysSwitched, &owner.email, &notice).await?;
+        mails::write(conn, format!("{event}:{}", owner.person), Kind::KeysSwitched, &owner.email, &notice, about)
+            .await?;
     }
     Ok(())
 }
@@ -92,7 +94,7 @@ pub async fn unusual(
                 .into(),
         };
         let event = format!("key_unusual:{key}:{}:{}", alarm.day, reader.person);
-        mails::write(conn, event, Kind::KeyUnusual, &reader.email, &notice).await?;
+        mails::write(conn, event, Kind::KeyUnusual, &reader.email, &notice, About::org(*org)).await?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::base::Usd;
 use crate::base::ids::{MeterId, OrgId, PersonId};
 use crate::hooks::{self, EventKind, Payload};
 use crate::ledger::MeterKind;
-use crate::mail::{Kind, Topic};
+use crate::mail::{About, Kind, Topic};
 use crate::notices;
 use crate::web::views::emails::NoticeMail;
 
@@ -227,5 +227,5 @@ async fn write(conn: &mut PgConnection, links: &Links, near: &NearLimit, whose: 
             .into(),
         ..NoticeMail::default()
     };
-    notices::write(conn, &reference, kind, readers, &notice).await
+    notices::write(conn, &reference, kind, readers, &notice, About::org(near.org).and(whose.person)).await
 }

@@ -13,6 +13,7 @@ use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::Origin;
 use crate::base::ids::PersonId;
 use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
+use crate::mail;
 use crate::{hooks, integrations, keys, notices, orgs, presets, privacy, teams, topups, vault};
 
 /// An account that cannot be erased yet is looked at again after so long.
@@ -94,6 +95,10 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
     let role = operator::hold_role(conn, person).await?;
     let had = store::addresses_of(conn, person).await?;
     store::erase_mails(conn, person, &had).await?;
+    store::erase_from_readers(conn, &had).await?;
+    if let Some(org) = personal {
+        mail::forget_org(conn, org).await?;
+    }
     if let Some(org) = personal {
         // Receipts stay, because tax law wants them.
         topups::billing::forget(conn, org).await?;

@@ -150,12 +150,12 @@ pub async fn addresses_of(conn: &mut PgConnection, person: PersonId) -> Result<A
     Ok(Addresses { all, until })
 }
 
-/// What mails to a person said, and to whom.
+/// What mails to a person said, and to whom; and those to others that name the person, once they were sent or given up.
 pub async fn erase_mails(conn: &mut PgConnection, person: PersonId, had: &Addresses) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update mail set recipient = '', subject = '', text_body = '', html_body = '', last_error = '', dead_at = null,
-            choice_org = null, choice_person = null
-         where choice_person = $1
+            choice_org = null, choice_person = null, about_org = null, about_person = null
+         where choice_person = $1 or (about_person = $1 and (sent_at is not null or dead_at is not null))
             or exists (select from unnest($2::text[], $3::timestamptz[]) as had (address, until)
                 where had.address = lower(mail.recipient) and (had.until is null or mail.created_at <= had.until))
             or (kind in ('confirm_email', 'email_changed') and lower(recipient) in (
@@ -168,6 +168,26 @@ pub async fn erase_mails(conn: &mut PgConnection, person: PersonId, had: &Addres
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Takes the addresses of a person out of what organizations of others write to: further readers of the low-balance alert, and
+/// where receipts go. What somebody else has now stays.
+pub async fn erase_from_readers(conn: &mut PgConnection, had: &Addresses) -> Result<(), sqlx::Error> {
+    let theirs: Vec<String> =
+        had.all.iter().zip(&had.until).filter(|(_, until)| until.is_none()).map(|(one, _)| one.clone()).collect();
+    sqlx::query!(
+        "update balance_alert a set more = array(
+            select m.address from unnest(a.more) with ordinality as m (address, place)
+            where lower(m.address) <> all($1::text[]) order by m.place)
+         where exists (select from unnest(a.more) as m (address) where lower(m.address) = any($1))",
+        &theirs,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!("update billing_details set email = '' where lower(email) = any($1::text[])", &theirs)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

@@ -12,6 +12,26 @@ use crate::base::ids::{MailId, OrgId, PersonId};
 use crate::db::interval;
 use crate::jobs;
 
+/// Of which organization and of whom a mail tells, beside whom it goes to. It is forgotten with them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct About {
+    pub org: Option<OrgId>,
+    pub person: Option<PersonId>,
+}
+
+impl About {
+    #[must_use]
+    pub fn org(org: OrgId) -> About {
+        About { org: Some(org), person: None }
+    }
+
+    /// As it is, and of somebody who is named in it.
+    #[must_use]
+    pub fn and(self, person: Option<PersonId>) -> About {
+        About { person, ..self }
+    }
+}
+
 /// A mail to be sent once.
 #[derive(Clone, Debug)]
 pub struct NewMail {
@@ -22,6 +42,7 @@ pub struct NewMail {
     pub subject: String,
     pub text: String,
     pub html: String,
+    pub about: About,
 }
 
 /// Writes a mail and its job in the caller's transaction.
@@ -43,8 +64,9 @@ pub async fn enqueue_chosen(
 ) -> Result<(), sqlx::Error> {
     let id = MailId::fresh();
     let written = sqlx::query!(
-        "insert into mail (id, event, kind, recipient, subject, text_body, html_body, choice_org, choice_person)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (event) do nothing",
+        "insert into mail (id, event, kind, recipient, subject, text_body, html_body, choice_org, choice_person,
+            about_org, about_person)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (event) do nothing",
         id.0,
         mail.event,
         mail.kind.code(),
@@ -54,6 +76,8 @@ pub async fn enqueue_chosen(
         mail.html,
         by.map(|(org, _)| org.0),
         by.map(|(_, person)| person.0),
+        mail.about.org.map(|org| org.0),
+        mail.about.person.map(|person| person.0),
     )
     .execute(&mut *conn)
     .await?;
@@ -212,6 +236,58 @@ pub async fn count_late(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
     )
     .fetch_one(conn)
     .await
+}
+
+/// What a janitor's step came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Forgotten {
+    /// The last mail that was looked at; `None` at the end.
+    pub last: Option<MailId>,
+    pub mails: i64,
+}
+
+/// Forgets to whom mails went that are older than `age`, and what they said, if they were sent or given up: of the next ones
+/// behind `after`. That there was one, of what kind, and when stays, for an event is told once.
+pub async fn forget_old(
+    conn: &mut PgConnection,
+    after: Option<MailId>,
+    age: TimeDelta,
+    limit: i64,
+) -> Result<Forgotten, sqlx::Error> {
+    sqlx::query_as!(
+        Forgotten,
+        r#"with piece as (
+              select id, recipient <> '' and (sent_at is not null or dead_at is not null) as known from mail
+              where ($1::uuid is null or id > $1) and created_at < now() - $2::interval order by id limit $3
+           ), forgotten as (
+              update mail m set recipient = '', subject = '', text_body = '', html_body = '', last_error = '', dead_at = null,
+                 choice_org = null, choice_person = null, about_org = null, about_person = null
+              from piece p where m.id = p.id and p.known returning m.id
+           )
+           select (select id from piece order by id desc limit 1) as "last: MailId",
+              (select count(*) from forgotten) as "mails!""#,
+        after.map(|id| id.0),
+        interval(age),
+        limit,
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// The same at once for mails that tell of an organization that is deleted. What waits to be sent is sent.
+///
+/// # Errors
+/// Database errors only.
+pub async fn forget_org(conn: &mut PgConnection, org: OrgId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update mail set recipient = '', subject = '', text_body = '', html_body = '', last_error = '', dead_at = null,
+            choice_org = null, choice_person = null, about_org = null, about_person = null
+         where (about_org = $1 or choice_org = $1) and (sent_at is not null or dead_at is not null)",
+        org.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// False when the mail is no dead letter.

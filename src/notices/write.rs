@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use crate::base::EmailAddress;
 use crate::base::ids::{OrgId, PersonId};
 use crate::base::secret::Digest;
-use crate::mail::{self, Kind, NewMail};
+use crate::mail::{self, About, Kind, NewMail};
 use crate::orgs::MemberRow;
 use crate::web::views::emails::{self, NoticeMail};
 
@@ -39,13 +39,14 @@ pub async fn write(
     kind: Kind,
     readers: Vec<Reader>,
     notice: &NoticeMail,
+    about: About,
 ) -> anyhow::Result<()> {
     for Reader { name, email, chooser } in readers {
         let mail = emails::notice(&NoticeMail { name, ..notice.clone() })?;
         // The address itself would outlive the mail, whose event is kept for ever.
         let reader = &Digest::of(email.canonical()).to_hex()[..16];
         let event = format!("{event}:{reader}");
-        let new = NewMail { event, kind, to: email, subject: mail.subject, text: mail.text, html: mail.html };
+        let new = NewMail { event, kind, to: email, subject: mail.subject, text: mail.text, html: mail.html, about };
         mail::enqueue_chosen(conn, new, chooser).await?;
     }
     Ok(())

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::role::Role;
 use crate::base::email_address::masked;
-use crate::base::ids::{InvitationId, OrgId};
+use crate::base::ids::{InvitationId, OrgId, PersonId};
 
 /// Open invitations that one organization may have, so that nobody uses it to send mail to the world.
 pub const MAX_OPEN: i64 = 100;
@@ -65,6 +65,7 @@ pub struct Invitation {
     pub org_name: String,
     /// Who invited; `None` when that account is gone.
     pub inviter: Option<String>,
+    pub inviter_id: Option<PersonId>,
 }
 
 impl Invitation {
@@ -105,6 +106,7 @@ mod tests {
             expires_at: now,
             org_name: String::new(),
             inviter: None,
+            inviter_id: None,
         };
         assert!(sent(1, 60).may_resend(now) && sent(5, 60).may_resend(now));
         assert!(!sent(1, 59).may_resend(now) && !sent(6, 600).may_resend(now));

@@ -89,6 +89,7 @@ pub async fn invite(
         expires_at: until,
         org_name: locked.name,
         inviter: Some(acting.person.name.clone()),
+        inviter_id: Some(acting.person.id),
     };
     mails::invitation(conn, links, &invitation, &token).await?;
     let entry = acting

@@ -10,7 +10,7 @@ use crate::accounts::{Links, Person};
 use crate::base::Secret;
 use crate::base::ids::{MailId, OrgId};
 use crate::base::{EmailAddress, Viewer};
-use crate::mail::{self, Kind, NewMail};
+use crate::mail::{self, About, Kind, NewMail};
 use crate::web::views::emails::{self, NoticeMail};
 
 /// Writes a notice to somebody, once for each event.
@@ -23,10 +23,11 @@ pub async fn write(
     kind: Kind,
     to: &str,
     notice: &NoticeMail,
+    about: About,
 ) -> anyhow::Result<()> {
     let to = EmailAddress::parse(to)?;
     let mail = emails::notice(notice)?;
-    let new = NewMail { event, kind, to, subject: mail.subject, text: mail.text, html: mail.html };
+    let new = NewMail { event, kind, to, subject: mail.subject, text: mail.text, html: mail.html, about };
     Ok(mail::enqueue(conn, new).await?)
 }
 
@@ -54,8 +55,9 @@ pub async fn invitation(
                  nothing happens."
             .into(),
     };
+    let about = About::org(invitation.org).and(invitation.inviter_id);
     let event = format!("invitation:{}:{}", invitation.id, invitation.sends);
-    write(conn, event, Kind::Invitation, &invitation.email, &notice).await
+    write(conn, event, Kind::Invitation, &invitation.email, &notice, about).await
 }
 
 /// # Errors
@@ -83,12 +85,18 @@ pub async fn role_changed(
         link: links.to_page_of(id, "/"),
         footer: format!("An owner or admin of {org} did this. Ask them if you did not expect it."),
     };
-    write(conn, format!("role_changed:{}", MailId::fresh()), Kind::RoleChanged, &member.email, &notice).await
+    write(conn, format!("role_changed:{}", MailId::fresh()), Kind::RoleChanged, &member.email, &notice, About::org(id))
+        .await
 }
 
 /// # Errors
 /// Database errors, and templates that cannot be written.
-pub async fn removed(conn: &mut PgConnection, links: &Links, member: &MemberRow, org: &str) -> anyhow::Result<()> {
+pub async fn removed(
+    conn: &mut PgConnection,
+    links: &Links,
+    member: &MemberRow,
+    (id, org): (OrgId, &str),
+) -> anyhow::Result<()> {
     let notice = NoticeMail {
         subject: format!("You are no longer a member of {org}"),
         name: member.name.clone(),
@@ -101,7 +109,7 @@ pub async fn removed(conn: &mut PgConnection, links: &Links, member: &MemberRow,
         link: links.to("/"),
         footer: format!("An owner or admin of {org} did this. Ask them if you did not expect it."),
     };
-    write(conn, format!("removed:{}", MailId::fresh()), Kind::Removed, &member.email, &notice).await
+    write(conn, format!("removed:{}", MailId::fresh()), Kind::Removed, &member.email, &notice, About::org(id)).await
 }
 
 /// To the new owner and to the one before.
@@ -114,9 +122,13 @@ pub async fn ownership_transferred(
     (from, to): (&MemberRow, &MemberRow),
     (id, org): (OrgId, &str),
 ) -> anyhow::Result<()> {
-    for (reader, line) in [
-        (to, format!("{} made you the owner of {org}. You may do everything there, its deletion included.", from.name)),
-        (from, format!("{} is now the owner of {org}. You are an admin there.", to.name)),
+    for (reader, other, line) in [
+        (
+            to,
+            from,
+            format!("{} made you the owner of {org}. You may do everything there, its deletion included.", from.name),
+        ),
+        (from, to, format!("{} is now the owner of {org}. You are an admin there.", to.name)),
     ] {
         let notice = NoticeMail {
             subject: format!("{org} has a new owner"),
@@ -128,7 +140,8 @@ pub async fn ownership_transferred(
             footer: "If you did not expect this, write to the other one and to whoever runs this server.".into(),
         };
         let event = format!("ownership_transferred:{}", MailId::fresh());
-        write(conn, event, Kind::OwnershipTransferred, &reader.email, &notice).await?;
+        write(conn, event, Kind::OwnershipTransferred, &reader.email, &notice, About::org(id).and(Some(other.person)))
+            .await?;
     }
     Ok(())
 }
@@ -158,7 +171,15 @@ pub async fn will_be_deleted(
         link: links.to_page_of(id, "/settings/organization"),
         footer: "If nobody should have done this, undo it or ask an owner to, before that day.".into(),
     };
-    write(conn, format!("will_be_deleted:{}", MailId::fresh()), Kind::WillBeDeleted, &member.email, &notice).await
+    write(
+        conn,
+        format!("will_be_deleted:{}", MailId::fresh()),
+        Kind::WillBeDeleted,
+        &member.email,
+        &notice,
+        About::org(id).and(Some(by.id)),
+    )
+    .await
 }
 
 /// Somebody's account is being deleted, and with it the keys that they made.
@@ -191,5 +212,13 @@ pub async fn keys_will_stop(
         link: links.to_page_of(id, "/keys"),
         footer: format!("You get this because you manage the members of {org}."),
     };
-    write(conn, format!("keys_will_stop:{}", MailId::fresh()), Kind::KeysWillStop, &manager.email, &notice).await
+    write(
+        conn,
+        format!("keys_will_stop:{}", MailId::fresh()),
+        Kind::KeysWillStop,
+        &manager.email,
+        &notice,
+        About::org(id).and(Some(leaving.id)),
+    )
+    .await
 }

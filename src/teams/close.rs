@@ -12,6 +12,7 @@ use crate::base::{Origin, Viewer};
 use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use crate::keys;
 use crate::ledger;
+use crate::mail;
 use crate::orgs::mails;
 use crate::orgs::{self, Acting, MAX_MEMBERS, OrgError, Permission, UNDO_FOR};
 use crate::pictures;
@@ -121,6 +122,7 @@ async fn delete(conn: &mut PgConnection, org: OrgId) -> Result<(), String> {
     pictures::remove(conn, pictures::Owner::Org(org)).await.map_err(text)?;
     let keys = keys::erase_all(conn, org).await.map_err(text)?;
     audit::erase_chain(conn, Chain::Org(org)).await.map_err(text)?;
+    mail::forget_org(conn, org).await.map_err(text)?;
     let after = json!({ "keys_deleted": keys, "credits_left": credit.posted.exact() });
     let entry = Entry::new(Chain::Org(org), Actor::System, Action::OrgDeleted, &Origin::here());
     audit::record(conn, entry.change(Value::Null, after)).await.map_err(text)

@@ -29,7 +29,7 @@ pub async fn remove(
     }
     may_lose_owner(conn, acting, role, &member).await?;
     let stopped = take_out(conn, acting, person).await?;
-    mails::removed(conn, links, &member, &locked.name).await?;
+    mails::removed(conn, links, &member, (acting.org, &locked.name)).await?;
     let entry = acting.entry(Action::MemberRemoved).on(target(&member));
     let before = json!({ "role": member.role });
     audit::record(conn, entry.change(before, json!({ "keys_disabled": stopped }))).await?;

@@ -13,7 +13,7 @@ use crate::base::Usd;
 use crate::base::ids::DisputeId;
 use crate::hooks::{self, EventKind, Payload};
 use crate::ledger;
-use crate::mail::{Kind, Topic};
+use crate::mail::{About, Kind, Topic};
 use crate::notices;
 use crate::orgs;
 use crate::web::views::emails::NoticeMail;
@@ -58,7 +58,8 @@ pub async fn tell(conn: &mut PgConnection, topup: &TopUp, news: News<'_>) -> any
     hooks::emit(conn, org, kind, &event, news.payload(&topup, balance)).await?;
     let usual = |role| notices::usual(Topic::Refunds, role);
     let readers = notices::readers(conn, org, Topic::Refunds, &[], &usual).await?;
-    notices::write(conn, &event, mail, readers, &notice(&topup, &name, news, balance, &seller)).await
+    notices::write(conn, &event, mail, readers, &notice(&topup, &name, news, balance, &seller), About::org(topup.org))
+        .await
 }
 
 impl News<'_> {

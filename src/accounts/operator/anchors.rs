@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{self, Anchor, Due};
 use crate::base::{EmailAddress, SigningKey};
-use crate::mail::{self, Kind, NewMail};
+use crate::mail::{self, About, Kind, NewMail};
 use crate::web::views::emails::{self, NoticeMail};
 
 /// How often each process looks whether an anchor is due. The first look is at the start.
@@ -89,6 +89,7 @@ impl Anchoring {
             subject: mail.subject,
             text: mail.text,
             html: mail.html,
+            about: About::default(),
         };
         Ok(mail::enqueue(tx, new).await?)
     }

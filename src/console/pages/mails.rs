@@ -81,15 +81,21 @@ pub async fn index(
                 let state = match (one.sent_at, one.dead_at) {
                     (Some(_), _) => Badge::new("good", "circle-check", "Sent"),
                     (None, Some(_)) => Badge::new("bad", "circle-x", "Given up"),
+                    (None, None) if one.recipient.is_empty() => Badge::new("", "ban", "Forgotten"),
                     (None, None) => Badge::new("warn", "clock", "Waiting"),
+                };
+                // To whom a mail went is forgotten after a month, or with them.
+                let (to, error) = match one.recipient.as_str() {
+                    "" => ("nobody known any more".to_owned(), String::new()),
+                    known => (masked(known), one.last_error.replace(known, &masked(known))),
                 };
                 vec![
                     Cell::when(when(one.created_at, now, viewer)),
                     Cell::text(one.kind.replace('_', " ")),
-                    Cell::text(masked(&one.recipient)),
+                    Cell::text(to),
                     Cell::badge(state),
                     Cell::text(one.attempts.to_string()),
-                    Cell::text(one.last_error.replace(&one.recipient, &masked(&one.recipient))),
+                    Cell::text(error),
                 ]
             })
             .collect(),

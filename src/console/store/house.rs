@@ -89,7 +89,7 @@ pub async fn mails(
         MailRow,
         r#"select id as "id: MailId", kind, recipient, created_at, sent_at, dead_at, attempts, last_error from mail
            where case $1 when 'dead' then dead_at is not null when 'sent' then sent_at is not null
-                when 'waiting' then sent_at is null and dead_at is null else true end
+                when 'waiting' then sent_at is null and dead_at is null and recipient <> '' else true end
             and ($2::uuid is null or id < $2)
            order by id desc limit $3"#,
         state,

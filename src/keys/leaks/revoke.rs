@@ -13,7 +13,7 @@ use crate::keys::by::By;
 use crate::keys::key::Key;
 use crate::keys::plain_key::PlainKey;
 use crate::keys::revoke::delete;
-use crate::mail::{self, Kind, NewMail};
+use crate::mail::{self, About, Kind, NewMail};
 use crate::orgs::{self, MAX_MEMBERS, Role};
 use crate::web::views::emails::{self, NoticeMail};
 
@@ -146,6 +146,7 @@ async fn tell(
             subject: mail.subject,
             text: mail.text,
             html: mail.html,
+            about: About::org(key.org),
         };
         mail::enqueue(conn, new).await?;
     }

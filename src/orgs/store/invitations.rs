@@ -86,7 +86,8 @@ pub async fn open_invitations(
     sqlx::query_as!(
         Invitation,
         r#"select i.org_id as "org: OrgId", i.id as "id: InvitationId", i.email, i.role, i.sends, i.sent_at,
-            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?"
+            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?",
+            i.invited_by as "inviter_id: PersonId"
            from invitation i join org o on o.id = i.org_id left join person p on p.id = i.invited_by
            where i.org_id = $1 and i.ended_at is null and i.expires_at > now() and ($3::uuid is null or i.id < $3)
            order by i.id desc limit $2"#,
@@ -107,7 +108,8 @@ pub async fn lock_invitation(
     sqlx::query_as!(
         Invitation,
         r#"select i.org_id as "org: OrgId", i.id as "id: InvitationId", i.email, i.role, i.sends, i.sent_at,
-            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?"
+            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?",
+            i.invited_by as "inviter_id: PersonId"
            from invitation i join org o on o.id = i.org_id left join person p on p.id = i.invited_by
            where i.org_id = $1 and i.id = $2 and i.ended_at is null and i.expires_at > now()
            for update of i"#,
@@ -126,7 +128,8 @@ pub async fn find_invitation_by_id(
     sqlx::query_as!(
         Invitation,
         r#"select i.org_id as "org: OrgId", i.id as "id: InvitationId", i.email, i.role, i.sends, i.sent_at,
-            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?"
+            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?",
+            i.invited_by as "inviter_id: PersonId"
            from invitation i join org o on o.id = i.org_id left join person p on p.id = i.invited_by
            where i.id = $1 and i.ended_at is null and i.expires_at > now() and o.deleted_at is null
             and o.delete_after is null"#,
@@ -145,7 +148,8 @@ pub async fn newest_invitation_to(
     sqlx::query_as!(
         Invitation,
         r#"select i.org_id as "org: OrgId", i.id as "id: InvitationId", i.email, i.role, i.sends, i.sent_at,
-            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?"
+            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?",
+            i.invited_by as "inviter_id: PersonId"
            from invitation i join org o on o.id = i.org_id left join person p on p.id = i.invited_by
            where i.email_canonical = $1 and i.ended_at is null and i.expires_at > now() and o.deleted_at is null
             and o.delete_after is null
@@ -163,7 +167,8 @@ pub async fn find_invitation(conn: &mut PgConnection, digest: &Digest) -> Result
     sqlx::query_as!(
         Invitation,
         r#"select i.org_id as "org: OrgId", i.id as "id: InvitationId", i.email, i.role, i.sends, i.sent_at,
-            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?"
+            i.created_at, i.expires_at, o.name as org_name, p.name as "inviter?",
+            i.invited_by as "inviter_id: PersonId"
            from invitation i join org o on o.id = i.org_id left join person p on p.id = i.invited_by
            where i.digest = $1 and i.ended_at is null and i.expires_at > now() and o.deleted_at is null
             and o.delete_after is null"#,

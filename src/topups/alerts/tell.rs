@@ -10,7 +10,7 @@ use crate::base::ids::OrgId;
 use crate::db::moment;
 use crate::hooks::{self, EventKind, Payload};
 use crate::ledger::{self, CreditState, WatchKind};
-use crate::mail::{Kind, Topic};
+use crate::mail::{About, Kind, Topic};
 use crate::notices;
 use crate::orgs;
 use crate::topups::Usual;
@@ -38,7 +38,7 @@ pub async fn tell(pool: &PgPool, links: &Links, org: OrgId, crossing: i64) -> an
         .with("balance", credit.posted.exact())
         .with("held", credit.held.exact());
     hooks::emit(&mut tx, org, EventKind::CreditsLow, &event, payload).await?;
-    mails::write(&mut tx, &event, Kind::LowBalance, readers, &notice).await?;
+    mails::write(&mut tx, &event, Kind::LowBalance, readers, &notice, About::org(org)).await?;
     tx.commit().await?;
     Ok(())
 }

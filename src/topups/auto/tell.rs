@@ -12,7 +12,7 @@ use crate::base::ids::{OrgId, TopUpId};
 use crate::hooks::{self, EventKind, Payload};
 use crate::jobs::{self, IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use crate::ledger;
-use crate::mail::{Kind, Topic};
+use crate::mail::{self, Kind, Topic};
 use crate::notices;
 use crate::orgs;
 use crate::topups::mails::{self, Reader, fact};
@@ -97,7 +97,7 @@ async fn tell(pool: &PgPool, links: &Links, org: OrgId, about: &About) -> anyhow
         let readers = readers(&mut tx, &rule).await?;
         let (event, payload) = told(&rule, balance, about);
         hooks::emit(&mut tx, org, event, &about.event(org), payload).await?;
-        mails::write(&mut tx, &about.event(org), kind, readers, &notice).await?;
+        mails::write(&mut tx, &about.event(org), kind, readers, &notice, mail::About::org(org)).await?;
     }
     tx.commit().await?;
     Ok(())

@@ -10,7 +10,7 @@ use crate::audit::{self, Action};
 use crate::base::EmailAddress;
 use crate::base::ids::OrgId;
 use crate::hooks::{self, EventKind, Payload};
-use crate::mail::{self, Kind, NewMail, Topic};
+use crate::mail::{self, About, Kind, NewMail, Topic};
 use crate::notices;
 use crate::orgs::{Acting, OrgError, Permission};
 use crate::topups::fees::method_name;
@@ -47,6 +47,7 @@ pub async fn issue(conn: &mut PgConnection, topup: &TopUp) -> anyhow::Result<()>
     hooks::emit(conn, topup.org, EventKind::CreditsAdded, &format!("receipt:{}", topup.id), payload).await?;
     let seller = store::seller(conn).await?.unwrap_or_default();
     let notice = notice(topup, number, &seller);
+    let about = About::org(topup.org);
     let address = EmailAddress::parse(&store::billing_details(conn, topup.org).await?.email).ok();
     let usual = |role| notices::usual(Topic::Receipt, role);
     let mut readers = notices::readers(conn, topup.org, Topic::Receipt, &[], &usual).await?;
@@ -62,10 +63,11 @@ pub async fn issue(conn: &mut PgConnection, topup: &TopUp) -> anyhow::Result<()>
             subject: written.subject,
             text: written.text,
             html: written.html,
+            about,
         };
         mail::enqueue(conn, new).await?;
     }
-    notices::write(conn, &format!("receipt:{}", topup.id), Kind::Receipt, readers, &notice).await
+    notices::write(conn, &format!("receipt:{}", topup.id), Kind::Receipt, readers, &notice, about).await
 }
 
 fn notice(topup: &TopUp, number: i64, seller: &Seller) -> NoticeMail {

@@ -517,3 +517,40 @@ async fn of_two_owners_who_leave_at_once_one_stays() {
     assert_eq!(statuses, [303, 422], "{}\n{}", one.body, other.body);
     assert_eq!(farebox.text("select count(*)::text from account_deletion").await, "1");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mails_to_others_forget_who_was_erased_and_nobody_writes_to_them_any_more() {
+    let farebox = Farebox::start().await;
+    let (_ada, mut grace) = team_of(&farebox, "member").await;
+    run(&farebox, "update person set name = 'Grace Hopper' where email = 'grace@example.com'").await;
+    team::key(&mut grace, "Nightly report").await;
+    run(
+        &farebox,
+        "insert into balance_alert (org_id, enabled, below, to_owners, to_billing, more)
+         select id, true, 5, true, true, array['first@example.com', 'Grace@Example.com', 'last@example.com'] from org
+         where kind = 'team'",
+    )
+    .await;
+    run(
+        &farebox,
+        "insert into billing_details (org_id, name, email) select id, 'Engines', 'grace@example.com' from org
+         where kind = 'team'",
+    )
+    .await;
+    let fields = [("typed", "grace@example.com")];
+    assert_eq!(grace.submit("/settings/delete", "/settings/delete", &fields).await.location, "/account/leaving");
+    let naming = "select count(*)::text from mail where kind = 'keys_will_stop' and subject like '%Grace Hopper%'";
+    assert_eq!(farebox.text(naming).await, "1");
+    let due = "select count(*)::text from graphile_worker._private_jobs where run_at <= now()";
+    is(&farebox, due, "0").await;
+    is(&farebox, "select count(*)::text from mail where sent_at is null", "0").await;
+    a_week_passes(&farebox).await;
+    is(&farebox, "select count(*)::text from account_deletion where erased_at is not null", "1").await;
+    assert_eq!(farebox.text(naming).await, "0");
+    assert_eq!(farebox.text("select count(*)::text from mail where mail::text ilike '%hopper%'").await, "0");
+    assert_eq!(farebox.text("select more::text from balance_alert").await, "{first@example.com,last@example.com}");
+    assert_eq!(farebox.text("select name || '/' || email from billing_details").await, "Engines/");
+    // What is Ada's own stays, and so does that there was such a mail.
+    assert_eq!(farebox.text("select count(*)::text from mail where kind = 'keys_will_stop'").await, "1");
+    assert_ne!(farebox.text("select count(*)::text from mail where recipient = 'ada@example.com'").await, "0");
+}

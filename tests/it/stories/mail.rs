@@ -195,7 +195,7 @@ async fn every_mail_has_two_parts_that_say_the_same_and_one_thing_to_do() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_event_twice_is_one_mail() {
-    use farebox::mail::{Kind, NewMail, enqueue};
+    use farebox::mail::{About, Kind, NewMail, enqueue};
     let smtp = FakeSmtp::start(Mood::Takes).await;
     let farebox = start(&smtp).await;
     let mail = |subject: &str| NewMail {
@@ -205,6 +205,7 @@ async fn the_same_event_twice_is_one_mail() {
         subject: subject.to_owned(),
         text: "Once.".to_owned(),
         html: "<p>Once.</p>".to_owned(),
+        about: About::default(),
     };
     // By two processes at once, and again after it was sent.
     let (mut one, mut two) = (farebox.pool.begin().await.expect("one"), farebox.pool.begin().await.expect("two"));
@@ -241,7 +242,7 @@ async fn the_same_event_twice_is_one_mail() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_server_that_stalls_keeps_no_payment_from_being_credited() {
-    use farebox::mail::{Kind, NewMail, enqueue};
+    use farebox::mail::{About, Kind, NewMail, enqueue};
     let (smtp, shop) = (FakeSmtp::start(Mood::Hangs).await, Shop::open().await);
     let mut options = shop.options();
     options.env.push(("FAREBOX_SMTP_URL", smtp.url.clone()));
@@ -257,6 +258,7 @@ async fn a_mail_server_that_stalls_keeps_no_payment_from_being_credited() {
             subject: "Stalled".to_owned(),
             text: "Once.".to_owned(),
             html: "<p>Once.</p>".to_owned(),
+            about: About::default(),
         };
         enqueue(&mut tx, mail).await.expect("written");
     }
@@ -271,4 +273,39 @@ async fn a_mail_server_that_stalls_keeps_no_payment_from_being_credited() {
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!(farebox.text(stalled).await, "true", "the mails hang as before");
     shop.agrees(&farebox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_month_later_nobody_knows_to_whom_a_mail_went() {
+    use farebox::mail::{About, Kind, NewMail, enqueue};
+    let farebox = Farebox::start().await;
+    let mut tx = farebox.pool.begin().await.expect("a transaction");
+    for event in ["given up", "new", "sent", "waiting"] {
+        let mail = NewMail {
+            event: event.to_owned(),
+            kind: Kind::NewDevice,
+            to: EMAIL.parse().expect("an address"),
+            subject: format!("Of {EMAIL}"),
+            text: "Once.".to_owned(),
+            html: "<p>Once.</p>".to_owned(),
+            about: About::default(),
+        };
+        enqueue(&mut tx, mail).await.expect("written");
+    }
+    tx.commit().await.expect("committed");
+    becomes(&farebox, "select count(sent_at)::text from mail", "4").await;
+    for statement in [
+        "update mail set created_at = now() - interval '31 days' where event <> 'new'",
+        "update mail set sent_at = null where event in ('given up', 'waiting')",
+        "update mail set dead_at = now() where event = 'given up'",
+    ] {
+        sqlx::query(statement).execute(&farebox.pool).await.expect("time passes");
+    }
+    let mut after = None;
+    assert_eq!(farebox::mail::forget_round(&farebox.pool, &mut after).await.expect("done"), 2);
+    let known = "select string_agg(event, ',' order by event) from mail where mail::text like '%ada@example.com%'";
+    assert_eq!(farebox.text(known).await, "new,waiting");
+    assert_eq!(farebox.text("select count(*)::text from mail where dead_at is not null").await, "0");
+    assert_eq!(farebox.text("select count(*)::text from mail").await, "4", "an event is told once for ever");
+    assert_eq!(farebox::mail::forget_round(&farebox.pool, &mut after).await.expect("done"), 0);
 }

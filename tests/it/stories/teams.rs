@@ -568,6 +568,13 @@ async fn an_organization_is_deleted_undone_and_deleted_for_good() {
         "no name is left"
     );
     assert_ne!(farebox.text("select count(*)::text from usage").await, "0", "what was called stays");
+    let mails = "select count(*)::text from mail where mail::text like '%Analytical Engines%'";
+    assert_eq!(farebox.text(mails).await, "0", "to whom was written of it, and what, is forgotten");
+    assert_eq!(
+        farebox.text("select count(*)::text from mail where kind = 'will_be_deleted'").await,
+        "4",
+        "that it was stays"
+    );
     assert_eq!(status(&farebox, &works).await, 401);
     assert!(ada.get("/").await.body.contains("no longer a member") || ada.get("/").await.status == 200);
     farebox.books_are_clean().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use farebox::base::EmailAddress;
 use farebox::base::ids::{OrgId, PersonId};
-use farebox::mail::{self, Kind, NewMail};
+use farebox::mail::{self, About, Kind, NewMail};
 use farebox::notices::{self, Reader};
 use farebox::web::views::emails::NoticeMail;
 
@@ -165,7 +165,9 @@ async fn by_tls_it_is_one_click_and_what_is_always_sent_has_no_link() {
     let reader = |name: &str, chooser| Reader { name: String::new(), email: email(name), chooser };
     let readers = vec![reader("ada", by), reader("accountant", None)];
     let notice = NoticeMail { subject: "A refund".into(), ..NoticeMail::default() };
-    notices::write(&mut tx, "refund", Kind::RefundSucceeded, readers, &notice).await.expect("written");
+    notices::write(&mut tx, "refund", Kind::RefundSucceeded, readers, &notice, About::default())
+        .await
+        .expect("written");
     let leaked = NewMail {
         event: "leaked".into(),
         kind: Kind::KeyLeaked,
@@ -173,6 +175,7 @@ async fn by_tls_it_is_one_click_and_what_is_always_sent_has_no_link() {
         subject: "A key was published".into(),
         text: "Text".into(),
         html: "<p>Text</p>".into(),
+        about: About::default(),
     };
     mail::enqueue_chosen(&mut tx, leaked, by).await.expect("written");
     tx.commit().await.expect("committed");
