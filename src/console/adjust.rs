@@ -11,6 +11,7 @@ use crate::base::Usd;
 use crate::base::ids::{AdjustmentId, OrgId, PersonId, TransferId};
 use crate::db::moment;
 use crate::ledger::{self, Code, HouseAccount, PostError, Posted, Posting, credit_account};
+use crate::orgs;
 
 /// What one operator gives away alone within this time counts together.
 pub const ALONE_WITHIN: TimeDelta = TimeDelta::hours(24);
@@ -116,6 +117,8 @@ pub enum AdjustError {
     Amount,
     #[error("There is no such organization.")]
     NoOrg,
+    #[error("This organization is deleted, so nobody could spend the credits. Nothing was booked.")]
+    Gone,
     #[error("There is no such grant or correction.")]
     NotFound,
     #[error(transparent)]
@@ -142,11 +145,12 @@ impl From<PostError> for AdjustError {
 /// are counted one after the other.
 ///
 /// # Errors
-/// `Amount` and `NoOrg`; database errors.
+/// `Amount`, `NoOrg` and `Gone`; database errors.
 pub async fn make(conn: &mut PgConnection, new: &NewAdjustment, limit: Usd) -> Result<Outcome, AdjustError> {
     if !new.amount.is_positive() || new.amount > MAX_AMOUNT {
         return Err(AdjustError::Amount);
     }
+    may_get(conn, new.org, new.kind).await?;
     if ledger::lock_credit(conn, new.org).await?.is_none() {
         return Err(AdjustError::NoOrg);
     }
@@ -160,10 +164,23 @@ pub async fn make(conn: &mut PgConnection, new: &NewAdjustment, limit: Usd) -> R
     Ok(Outcome::Booked(book(conn, &adjustment, new.made_by).await?))
 }
 
+/// Refuses credits for an organization that ended meanwhile, under its lock. What is to be taken may be: the books of one that
+/// is gone are put in order, too.
+async fn may_get(conn: &mut PgConnection, org: OrgId, kind: Kind) -> Result<(), AdjustError> {
+    if kind == Kind::Take {
+        return Ok(());
+    }
+    orgs::lock_org(conn, org).await?;
+    if orgs::is_gone(conn, org).await? {
+        return Err(AdjustError::Gone);
+    }
+    Ok(())
+}
+
 /// Agrees, and books it. Of two who do so at once, one finds it decided.
 ///
 /// # Errors
-/// `Refused`, `Decided`, `Expired`, `NotFound`; database errors.
+/// `Refused`, `Decided`, `Expired`, `NotFound` and `Gone`; database errors.
 pub async fn approve(
     conn: &mut PgConnection,
     id: AdjustmentId,
@@ -171,6 +188,9 @@ pub async fn approve(
 ) -> Result<(Adjustment, TransferId), AdjustError> {
     let adjustment = open(conn, id).await?;
     operator::may_confirm(conn, adjustment.made_by, by).await??;
+    if let Some(kind) = Kind::parse(&adjustment.kind) {
+        may_get(conn, adjustment.org, kind).await?;
+    }
     let transfer = book(conn, &adjustment, by).await?;
     Ok((adjustment, transfer))
 }

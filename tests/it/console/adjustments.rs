@@ -132,6 +132,35 @@ async fn small_ones_at_once_do_not_slip_past_the_second_operator() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_gone_gets_nothing_any_more() {
+    let farebox = Farebox::start().await;
+    let mut olive = operator(&farebox, "olive@example.com").await;
+    let mut oscar = operator(&farebox, "oscar@example.com").await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    let waiting = [
+        adjust(&mut olive, &key.org, "grant", "250").await.location,
+        adjust(&mut olive, &key.org, "give", "250").await.location,
+    ];
+    let erased = "insert into account_deletion (person_id, asked_at, due_at, erased_at)
+                  select id, now() - interval '8 days', now() - interval '1 day', now() from person
+                  where email = 'ada@example.com'";
+    sqlx::query(erased).execute(&farebox.pool).await.expect("erased");
+    for here in &waiting {
+        let agreed = fill(&mut oscar, here, &format!("{here}/approve"), &[("reason", "I agree")]).await;
+        assert_eq!(agreed.status, 303, "{}", agreed.body);
+        assert!(oscar.get(here).await.body.contains("is deleted, so nobody could spend"));
+    }
+    let new = adjust(&mut olive, &key.org, "grant", "1").await;
+    assert!(new.status == 422 && new.body.contains("is deleted, so nobody could spend"), "{}", new.body);
+    assert_eq!(posted(&farebox).await, "10");
+    // What is there can still be taken out of the books.
+    let taken = adjust(&mut olive, &key.org, "take", "10").await;
+    assert_eq!(taken.status, 303, "{}", taken.body);
+    assert_eq!(posted(&farebox).await, "0");
+    farebox.books_are_clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_in_the_middle_books_nothing() {
     let mut farebox = Farebox::start().await;
     let database = farebox.database_url.clone();
