@@ -7,6 +7,8 @@ use crate::gateway::error::ApiError;
 
 /// Items in one input; each becomes a message at most, and those have a limit of their own.
 const MAX_ITEMS: usize = 4_000;
+/// What a tool found.
+const OUTPUT: &str = "function_call_output";
 
 pub(super) fn messages(input: Option<&Value>, out: &mut Vec<Value>) -> Result<(), ApiError> {
     let items = match input {
@@ -22,10 +24,14 @@ pub(super) fn messages(input: Option<&Value>, out: &mut Vec<Value>) -> Result<()
     if items.len() > MAX_ITEMS {
         return Err(ApiError::unprocessable(format!("input has more than {MAX_ITEMS} items.")));
     }
-    let mut turn = Turn::default();
+    let (mut turn, mut shown) = (Turn::default(), Vec::new());
     for (at, item) in items.iter().enumerate() {
         let place = format!("input.{at}");
-        match text(item, "type").unwrap_or("message") {
+        let kind = text(item, "type").unwrap_or("message");
+        if kind != OUTPUT {
+            show(&mut shown, out);
+        }
+        match kind {
             "message" => match text(item, "role") {
                 Some("assistant") => {
                     // Calls belong to the text before them; after them a new turn begins.
@@ -47,10 +53,11 @@ pub(super) fn messages(input: Option<&Value>, out: &mut Vec<Value>) -> Result<()
                 turn.details.extend(details(item));
             }
             "function_call" => turn.calls.push(call(item, &place)?),
-            "function_call_output" => {
+            OUTPUT => {
                 turn.end(out);
                 let id = text(item, "call_id").ok_or_else(|| missing(&place, "call_id"))?;
-                out.push(json!({ "role": "tool", "tool_call_id": id, "content": output(item.get("output"), &place)? }));
+                let found = output(item.get("output"), &place, &mut shown)?;
+                out.push(json!({ "role": "tool", "tool_call_id": id, "content": found }));
             }
             other => {
                 let shown: String = other.chars().filter(|c| !c.is_control()).take(60).collect();
@@ -59,7 +66,15 @@ pub(super) fn messages(input: Option<&Value>, out: &mut Vec<Value>) -> Result<()
         }
     }
     turn.end(out);
+    show(&mut shown, out);
     Ok(())
+}
+
+/// Says as the user what tools have shown, once all that ran at the same time have answered.
+fn show(shown: &mut Vec<Value>, out: &mut Vec<Value>) {
+    if !shown.is_empty() {
+        out.push(json!({ "role": "user", "content": std::mem::take(shown) }));
+    }
 }
 
 fn missing(place: &str, field: &str) -> ApiError {
@@ -115,14 +130,18 @@ fn call(item: &Value, place: &str) -> Result<Value, ApiError> {
         "function": { "name": field("name")?, "arguments": text(item, "arguments").unwrap_or("{}") } }))
 }
 
-/// What a tool found, as text.
-fn output(value: Option<&Value>, place: &str) -> Result<String, ApiError> {
+/// What a tool found, as text. Images and files become what the user shows: a tool's message has no place for them.
+fn output(value: Option<&Value>, place: &str, shown: &mut Vec<Value>) -> Result<String, ApiError> {
     match value {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(Value::Array(parts)) => {
-            let texts: Option<Vec<&str>> = parts.iter().map(|part| text(part, "text")).collect();
-            let texts =
-                texts.ok_or_else(|| ApiError::invalid(format!("{place}.output may have parts of text only.")))?;
+            let mut texts = Vec::new();
+            for (at, part) in parts.iter().enumerate() {
+                match text(part, "text") {
+                    Some(said) => texts.push(said),
+                    None => shown.push(self::part(part, &format!("{place}.output.{at}"))?),
+                }
+            }
             Ok(texts.join("\n"))
         }
         _ => Err(missing(place, "output")),
@@ -172,5 +191,40 @@ fn part(part: &Value, place: &str) -> Result<Value, ApiError> {
         }
         "input_audio" if part.get("input_audio").is_some_and(Value::is_object) => Ok(part.clone()),
         _ => Err(ApiError::invalid(format!("{place} is a part of a type that cannot be used here."))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tools_show_is_said_after_all_of_them_have_answered() {
+        let call = |id: &str| json!({"type":"function_call","call_id":id,"name":"f","arguments":"{}"});
+        let image = json!({"type":"input_image","image_url":"data:image/png;base64,AAAA"});
+        let found = |id: &str, output: Value| json!({"type":"function_call_output","call_id":id,"output":output});
+        let input = json!([
+            {"role":"user","content":"look"}, call("a"), call("b"),
+            found("a", json!([{"type":"input_text","text":"here"}, image])), found("b", json!("none")),
+            {"role":"user","content":"and?"}
+        ]);
+        let mut out = Vec::new();
+        messages(Some(&input), &mut out).expect("it can be said");
+        let shown = json!([{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]);
+        assert_eq!(
+            out[2..],
+            [
+                json!({"role":"tool","tool_call_id":"a","content":"here"}),
+                json!({"role":"tool","tool_call_id":"b","content":"none"}),
+                json!({"role":"user","content":shown}),
+                json!({"role":"user","content":"and?"}),
+            ]
+        );
+        let last = json!([call("a"), found("a", json!([image]))]);
+        let mut out = Vec::new();
+        messages(Some(&last), &mut out).expect("it can be said");
+        assert_eq!(out.last(), Some(&json!({"role":"user","content":shown})));
+        let odd = json!([found("a", json!([{"type":"computer_screenshot"}]))]);
+        assert!(messages(Some(&odd), &mut Vec::new()).is_err());
     }
 }
