@@ -6,10 +6,13 @@
 use std::sync::Arc;
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
 use tokio::sync::Semaphore;
 
 use super::common_password::is_common;
 use crate::base::Secret;
+use crate::base::secret::random_bytes;
 
 /// 64 MiB, three passes, one lane: above the least that OWASP's password storage cheat sheet asks for.
 const MEMORY_KIB: u32 = 65_536;
@@ -96,12 +99,11 @@ impl Hasher {
     pub fn new() -> anyhow::Result<Hasher> {
         let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| anyhow::anyhow!("{error}"))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let decoy = hash_now(&argon2, &crate::base::secret::random_token())?;
         Ok(Hasher {
             places: Arc::new(Semaphore::new(MAX_PARALLEL + MAX_WAITING)),
             permits: Arc::new(Semaphore::new(MAX_PARALLEL)),
             argon2,
-            decoy: decoy.into(),
+            decoy: decoy().into(),
         })
     }
 
@@ -140,10 +142,23 @@ impl Hasher {
     }
 }
 
+/// How a hash of this work begins (<https://github.com/P-H-C/phc-string-format>).
+fn head() -> String {
+    format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$")
+}
+
 /// Whether a stored hash was made with less, or other, work than new ones are.
 #[must_use]
 pub fn is_outdated(hash: &str) -> bool {
-    !hash.starts_with(&format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$"))
+    !hash.starts_with(&head())
+}
+
+/// A hash of no password that anybody knows. Making a real one would take as long as a sign-in, at each start and command.
+fn decoy() -> String {
+    let text = |bytes: &[u8]| BASE64_STANDARD_NO_PAD.encode(bytes);
+    let (salt, hash) = (random_bytes(), random_bytes());
+    let (salt, _) = salt.split_at(salt.len() / 2);
+    format!("{}{}${}", head(), text(salt), text(&hash))
 }
 
 fn hash_now(argon2: &Argon2<'_>, password: &Secret<String>) -> anyhow::Result<String> {
@@ -187,6 +202,17 @@ mod tests {
             waiting.await.expect("a task").expect("its turn");
         }
         assert!(!hasher.check(Password::entered("a few words in a row"), None).await.expect("checked"));
+    }
+
+    #[tokio::test]
+    async fn a_decoy_is_checked_like_every_other_hash() {
+        let hasher = Hasher::new().expect("a hasher");
+        let real = hasher.hash(Password::entered("a few words in a row")).await.expect("a hash");
+        let lengths = |hash: &str| hash.split('$').map(str::len).collect::<Vec<_>>();
+        assert_eq!(lengths(&hasher.decoy), lengths(&real));
+        let checked = hasher.argon2.verify_password(b"a few words in a row", &*hasher.decoy);
+        assert_eq!(checked, Err(argon2::password_hash::Error::PasswordInvalid), "it is read, and does not fit");
+        assert_ne!(decoy(), decoy());
     }
 
     #[tokio::test]
