@@ -37,7 +37,8 @@ document.addEventListener("pointerdown", (event) => {
 
 // A row that is taken out takes the focus along: the field that adds another one to the same list gets it.
 document.addEventListener("htmx:afterSettle", (event) => {
-  const list = event.detail.requestConfig?.elt.id.match(/^([a-z_]+)-drop-/)?.[1];
+  // As an attribute: a field of a form that is called `id` stands before it.
+  const list = event.detail.requestConfig?.elt.getAttribute("id")?.match(/^([a-z_]+)-drop-/)?.[1];
   const lost = !document.activeElement || document.activeElement === document.body;
   if (list && lost) document.getElementById(`${list}_new`)?.focus();
 });
