@@ -56,6 +56,11 @@ impl Client {
         }
     }
 
+    /// How long the upstream is listened to once the client has left.
+    pub(super) fn drain_for(&mut self, drain: Duration) {
+        self.drain = drain;
+    }
+
     /// From here on what is sent is kept, up to the limit of texts.
     pub(super) fn keep(&mut self) {
         self.kept = Some(Cut::default());

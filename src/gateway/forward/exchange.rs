@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::client::{Client, Waited};
 use super::{Deps, Job, Step};
-use crate::catalog::Task;
+use crate::catalog::{ProviderKind, Task};
 use crate::gateway::Attempt;
 use crate::gateway::dialect::Writer;
 use crate::gateway::figures;
@@ -104,7 +104,7 @@ pub(super) fn millis(from: Instant, to: Instant) -> u32 {
 
 pub(super) async fn exchange(deps: &Deps, job: &Job, client: &mut Client, progress: &mut Progress) -> End {
     let deadline = progress.started + deps.timeouts.total;
-    let mut last = Failure::new(Fault::Config, "no endpoint could be asked");
+    let mut last = None;
     let mut refused_by = None;
     for (index, step) in job.steps.iter().enumerate().take(MAX_TRIES) {
         if refused_by == Some(step.candidate.model()) {
@@ -140,11 +140,14 @@ pub(super) async fn exchange(deps: &Deps, job: &Job, client: &mut Client, progre
                     return End::Failed(failure);
                 }
                 refused_by = failure.is_about_the_request().then(|| step.candidate.model());
-                last = failure;
+                // An account of the caller's own may do what ours does not, and how that one failed is what counts then.
+                if failure.fault != Fault::Unpriced || last.is_none() {
+                    last = Some(failure);
+                }
             }
         }
     }
-    End::Failed(last)
+    End::Failed(last.unwrap_or_else(|| Failure::new(Fault::Config, "no endpoint could be asked")))
 }
 
 fn answered(deps: &Deps, job: &Job, step: &Step, progress: &mut Progress) {
@@ -195,7 +198,11 @@ async fn attempt(
         words: job.kept.words(),
     };
     // An answer in one piece is billed in full by everyone once it was asked for, so hanging up would save nothing.
-    let may_cancel = stream && offer.provider.provider.cancel_stops_billing && can_be_counted(job, step);
+    let can_be_counted = can_be_counted(job, step);
+    let may_cancel = stream && offer.provider.provider.cancel_stops_billing && can_be_counted;
+    // What only the end tells is waited for as long as any call is, or it would cost nothing.
+    let is_blind = !can_be_counted || (!stream && step.candidate.own().is_none());
+    client.drain_for(if is_blind { deps.timeouts.total } else { deps.timeouts.drain });
     // Asking takes much room and is over when the answer begins.
     match client.wait(Box::pin(ask(line, &question)), deadline, may_cancel).await {
         Waited::Left => Ok(End::Left),
@@ -225,15 +232,31 @@ async fn attempt(
 fn can_be_counted(job: &Job, step: &Step) -> bool {
     let endpoint = &step.candidate.offer().endpoint;
     let thinks = |name: &String| name == "reasoning" || name == "reasoning_effort";
-    let hidden = endpoint.supported_parameters.iter().any(thinks) && !is_told_not_to_think(&job.body);
+    let kind = step.candidate.offer().provider.provider.kind;
+    let hidden = endpoint.supported_parameters.iter().any(thinks) && !is_told_not_to_think(job, kind);
     step.candidate.own().is_some() || !(hidden || holds_a_file(&job.body))
 }
 
-fn is_told_not_to_think(body: &Map<String, Value>) -> bool {
-    let reasoning = body.get("reasoning");
+/// By what is really sent: Anthropic's models think only when they are asked to, others unless they are told not to.
+fn is_told_not_to_think(job: &Job, kind: ProviderKind) -> bool {
+    let reasoning = job.body.get("reasoning");
     let of = |name: &str| reasoning.and_then(|reasoning| reasoning.get(name));
-    let effort = of("effort").or_else(|| body.get("reasoning_effort"));
-    of("enabled") == Some(&Value::Bool(false)) || effort.and_then(Value::as_str) == Some("none")
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let (flat, effort) = (text(job.body.get("reasoning_effort")), text(of("effort")));
+    match (kind, job.kept.words()) {
+        (ProviderKind::Sandbox, _) => true,
+        (ProviderKind::OpenAi, _) => flat.or(effort).as_deref() == Some("none"),
+        (ProviderKind::Anthropic, Some(words)) => {
+            let asked = words.get("thinking").filter(|thinking| !thinking.is_null());
+            asked.is_none_or(|thinking| thinking.get("type") == Some(&Value::from("disabled")))
+        }
+        (ProviderKind::Anthropic, None) => {
+            let effort = effort.or(flat);
+            let is_off = of("enabled") == Some(&Value::Bool(false)) || effort.as_deref() == Some("none");
+            let asked = effort.is_some() || of("enabled").is_some() || of("max_tokens").is_some();
+            is_off || !asked
+        }
+    }
 }
 
 /// Sound, films and documents: what is no text and no image.

@@ -351,7 +351,10 @@ async fn what_only_the_usage_tells_is_waited_for_though_cancelling_stops_the_bil
     for (thinks, body, tokens) in [
         (true, json!({"messages":plain}), 50),
         (true, json!({"messages":plain,"reasoning":{"effort":"none"}}), 4),
-        (true, json!({"messages":plain,"reasoning":{"enabled":false}}), 4),
+        (true, json!({"messages":plain,"reasoning_effort":"none","reasoning":{"effort":"high"}}), 4),
+        // This provider is not told of the first, and of the second not the part that it has in another name.
+        (true, json!({"messages":plain,"reasoning":{"enabled":false}}), 50),
+        (true, json!({"messages":plain,"reasoning_effort":"high","reasoning":{"effort":"none"}}), 50),
         (false, json!({"messages":plain}), 4),
         (false, json!({"messages":file}), 50),
     ] {

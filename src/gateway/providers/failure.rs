@@ -27,6 +27,8 @@ pub(crate) enum Fault {
     Config,
     /// A request that this kind of upstream cannot express.
     Untranslatable,
+    /// What the operator's account is not used for, because it has no price; one of the caller's own may be.
+    Unpriced,
     /// A bug of ours.
     Internal,
 }
@@ -84,7 +86,7 @@ impl Failure {
             Fault::Status(429) => "limited",
             Fault::Status(503 | 529) => "overloaded",
             Fault::Status(500..) => "error",
-            Fault::Status(_) | Fault::Untranslatable => "refused_request",
+            Fault::Status(_) | Fault::Untranslatable | Fault::Unpriced => "refused_request",
             Fault::BadAnswer | Fault::TooLarge => "bad_answer",
             Fault::Truncated => "cut_off",
             Fault::Config | Fault::Internal => "ours",
@@ -112,14 +114,14 @@ impl Failure {
 
     /// Whether the endpoint should be asked last for a while.
     pub(crate) fn is_outage(&self) -> bool {
-        !self.is_about_the_request() && self.fault != Fault::Internal
+        !self.is_about_the_request() && !matches!(self.fault, Fault::Internal | Fault::Unpriced)
     }
 
     /// What the client hears when nobody else is left to ask.
     pub(crate) fn to_error(&self, provider: &str) -> ApiError {
         let (status, kind) = match self.fault {
             Fault::Status(status @ (400 | 413 | 422)) => (status, "invalid_request"),
-            Fault::Untranslatable => return ApiError::invalid(self.message.clone()).without_retry(),
+            Fault::Untranslatable | Fault::Unpriced => return ApiError::invalid(self.message.clone()).without_retry(),
             Fault::Status(429) => (429, "rate_limit_exceeded"),
             Fault::Status(503 | 529) => (503, "provider_overloaded"),
             Fault::Timeout | Fault::Status(408 | 504 | 524) => (502, "timeout"),

@@ -229,12 +229,12 @@ fn priced(question: &Question<'_>) -> Result<(), Failure> {
         None if is_ours(question) && runs_tools(question.body) => {
             let why =
                 "Only functions can be tools here: what the provider's own tools cost has no price in the catalog.";
-            Err(Failure::new(Fault::Untranslatable, why))
+            Err(Failure::new(Fault::Unpriced, why))
         }
         None => Ok(()),
         Some(name) => {
             let why = format!("{name} costs extra at the provider, which has no price in the catalog. Leave it out.");
-            Err(Failure::new(Fault::Untranslatable, why))
+            Err(Failure::new(Fault::Unpriced, why))
         }
     }
 }
@@ -384,7 +384,7 @@ mod tests {
                 words: None,
             };
             let fault = priced(&question).map_err(|failure| failure.fault);
-            assert_eq!(fault, if is_refused { Err(Fault::Untranslatable) } else { Ok(()) }, "{body}");
+            assert_eq!(fault, if is_refused { Err(Fault::Unpriced) } else { Ok(()) }, "{body}");
         }
     }
 

@@ -189,7 +189,7 @@ fn tools(question: &Question<'_>, out: &mut Map<String, Value>) -> Result<(), Fa
     let is_known = |tool: &Value| tool.get("function").is_some() || tool.get("input_schema").is_some();
     if question.candidate.own().is_none() && !tools.iter().all(is_known) {
         let why = "Only functions can be tools here: what the provider's own tools cost has no price in the catalog.";
-        return Err(Failure::new(Fault::Untranslatable, why));
+        return Err(Failure::new(Fault::Unpriced, why));
     }
     let own = tools.iter().map(|tool| {
         let Some(function) = tool.get("function") else { return tool.clone() };
@@ -426,7 +426,7 @@ mod tests {
     #[test]
     fn tools_that_the_provider_runs_are_refused_where_the_operator_pays() {
         let body = json!({"messages":[],"tools":[{"type":"web_search_20250305","name":"web_search"}]});
-        assert_eq!(translated(&body, None).map_err(|failure| failure.fault).err(), Some(Fault::Untranslatable));
+        assert_eq!(translated(&body, None).map_err(|failure| failure.fault).err(), Some(Fault::Unpriced));
         let own = json!({"messages":[],"tools":[{"name":"f","input_schema":{"type":"object"}}]});
         assert!(translated(&own, None).is_ok(), "a function in the provider's words");
     }

@@ -44,12 +44,12 @@ fn names_developers(slug: &str) -> bool {
     matches!(slug, "openai" | "openrouter") || slug.starts_with("azure")
 }
 
-/// Where what was thought before may stand, and this provider does not know it. Groq and Mistral refuse a message with any
-/// field that they do not know.
+/// Where what was thought before may stand, and this provider does not know it. Groq, Cerebras and Mistral refuse a message
+/// with any field that they do not know.
 fn unknown(slug: &str) -> &'static [&'static str] {
     match slug {
         "deepseek" => &["reasoning", "reasoning_details"],
-        "groq" => &[THOUGHT, "reasoning_details"],
+        "groq" | "cerebras" => &[THOUGHT, "reasoning_details"],
         "mistral" => &[THOUGHT, "reasoning", "reasoning_details"],
         _ => &[],
     }
