@@ -80,7 +80,7 @@ struct Inner {
     clock: Clock,
     deps: Arc<Deps>,
     /// Room for counting without a call.
-    counting: Semaphore,
+    counting: Arc<Semaphore>,
 }
 
 /// What the request's headers say about the client.
@@ -124,7 +124,7 @@ impl Gateway {
             defaults: parts.defaults,
             clock: parts.clock,
             deps: Arc::new(deps),
-            counting: Semaphore::new(MAX_COUNTING),
+            counting: Arc::new(Semaphore::new(MAX_COUNTING)),
         }))
     }
 
@@ -183,9 +183,16 @@ impl Gateway {
             Some(name) => return Err(ApiError::model_not_found(name)),
         }
         self.begin(caller).await?;
-        let room = timeout(COUNTING_WAIT, self.0.counting.acquire()).await;
-        let Ok(Ok(_room)) = room else { return Err(ApiError::unavailable()) };
-        Ok(count_prompt(&self.0.deps.handle, &request.body).await)
+        let room = timeout(COUNTING_WAIT, Arc::clone(&self.0.counting).acquire_owned()).await;
+        let Ok(Ok(room)) = room else { return Err(ApiError::unavailable()) };
+        let handle = self.0.deps.handle.clone();
+        // A task, because the work goes on when its client hangs up, and keeps its room until it ends.
+        let counted = self.0.deps.handle.spawn(async move {
+            let counted = count_prompt(&handle, &request.body).await;
+            drop(room);
+            counted
+        });
+        counted.await.map_err(|_| ApiError::internal())
     }
 
     async fn begin(&self, caller: &Caller) -> Result<(), ApiError> {
