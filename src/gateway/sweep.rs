@@ -11,6 +11,7 @@ use super::call::{Call, Ended, Status};
 use super::settle::abandoned_row;
 use super::spool::Spool;
 use crate::activity::{self, UsageRow};
+use crate::base::Clock;
 use crate::keys;
 use crate::ledger::{self, ExpiredHold};
 
@@ -69,7 +70,8 @@ pub async fn sweep_once(pool: &PgPool) -> Result<u64, sqlx::Error> {
 /// Database errors only; then nothing was turned.
 pub async fn turn_back(pool: &PgPool) -> Result<u64, sqlx::Error> {
     let mut tx = pool.begin().await?;
-    let turned = ledger::turn_back(&mut tx).await? + keys::turn_pace_back(&mut tx).await?;
+    let now = Clock::system().now();
+    let turned = ledger::turn_back(&mut tx, now.date_naive()).await? + keys::turn_pace_back(&mut tx, now).await?;
     tx.commit().await?;
     Ok(turned)
 }

@@ -1,5 +1,6 @@
 //! Sweeping: holds whose process died are released after their time. What cannot be proven is not charged.
 
+use chrono::NaiveDate;
 use sqlx::PgConnection;
 
 use super::hold::ExpiredHold;
@@ -21,7 +22,8 @@ pub async fn sweep(conn: &mut PgConnection) -> Result<Vec<ExpiredHold>, sqlx::Er
     Ok(expired)
 }
 
-/// Turns windows back that lie more than one step ahead of the clock of the database, and returns how many meters had one.
+/// Turns windows back that lie more than one step ahead of the clock of the database and of `at_least`, the day of the program's
+/// own, and returns how many meters had one.
 ///
 /// Settling never turns a window back, because a clock that looks earlier by seconds only waited. A clock that was set years
 /// ahead and then put right would else keep a limit from ever starting anew. What was spent stays in the window that is
@@ -29,6 +31,6 @@ pub async fn sweep(conn: &mut PgConnection) -> Result<Vec<ExpiredHold>, sqlx::Er
 ///
 /// # Errors
 /// Database errors only.
-pub async fn turn_back(conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
-    store::turn_back(conn).await
+pub async fn turn_back(conn: &mut PgConnection, at_least: NaiveDate) -> Result<u64, sqlx::Error> {
+    store::turn_back(conn, at_least).await
 }

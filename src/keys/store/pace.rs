@@ -1,5 +1,6 @@
 //! Counting the calls of a minute.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -56,18 +57,19 @@ pub async fn begin_calls(conn: &mut PgConnection, asked: &[Asked]) -> Result<Vec
     Ok(rows.into_iter().map(|row| Begun { key: row.key, granted: count(row.granted), wait: count(row.wait) }).collect())
 }
 
-/// Sets minutes that lie ahead of the clock of the database to that of now, with what was counted in them: a clock that was
+/// Sets minutes that lie ahead of the clock of the database, and of `at_least`, the program's own, to that of now, with what was counted in them: a clock that was
 /// ahead once, and put right, would else refuse every call until then. Returns how many keys had one.
-pub async fn turn_back(conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
+pub async fn turn_back(conn: &mut PgConnection, at_least: DateTime<Utc>) -> Result<u64, sqlx::Error> {
     let done = sqlx::query!(
-        "update key_pace p set minute = date_trunc('minute', clock_timestamp())
+        "update key_pace p set minute = date_trunc('minute', greatest(clock_timestamp(), $1))
          from (
             select org_id, key_id from key_pace
-            where minute > clock_timestamp() + interval '2 minutes'
+            where minute > greatest(clock_timestamp(), $1) + interval '2 minutes'
             order by org_id, key_id
             for update skip locked
          ) a
          where p.org_id = a.org_id and p.key_id = a.key_id",
+        at_least,
     )
     .execute(conn)
     .await?;

@@ -1,5 +1,6 @@
 //! Meters: counters with limits.
 
+use chrono::NaiveDate;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -56,11 +57,12 @@ pub async fn update_limits(
 }
 
 /// Sets windows that lie ahead of the clock to those of now. Rows that somebody else has locked wait for the next time.
-pub async fn turn_back(conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
+/// A database whose clock is behind for a moment has none ahead, so `at_least`, the day of the program's own clock, counts too.
+pub async fn turn_back(conn: &mut PgConnection, at_least: NaiveDate) -> Result<u64, sqlx::Error> {
     let done = sqlx::query!(
         "with now as (
             select d.today, date_trunc('week', d.today)::date as monday, date_trunc('month', d.today)::date as first
-            from (select (clock_timestamp() at time zone 'utc')::date as today) d
+            from (select greatest((clock_timestamp() at time zone 'utc')::date, $1) as today) d
          ), ahead as (
             select m.org_id, m.id from meter m cross join now n
             where m.day > n.today + 1 or m.week > n.monday + 7 or m.month > (n.first + interval '1 month')::date
@@ -70,6 +72,7 @@ pub async fn turn_back(conn: &mut PgConnection) -> Result<u64, sqlx::Error> {
          update meter m set day = least(m.day, n.today), week = least(m.week, n.monday), month = least(m.month, n.first)
          from ahead a cross join now n
          where m.org_id = a.org_id and m.id = a.id",
+        at_least,
     )
     .execute(conn)
     .await?;
