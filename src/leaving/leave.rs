@@ -54,8 +54,11 @@ pub async fn leave(
     origin: &Origin,
 ) -> Result<DateTime<Utc>, LeaveError> {
     let person = &session.person;
-    // Of two operators who leave at once, or of whom one is unmade meanwhile, one waits.
-    operator::lock_claim(conn).await?;
+    // Of two operators who leave at once, or of whom one is unmade meanwhile, one waits. Nobody else may keep operators waiting; who
+    // is made one in this moment is looked at again before the account is erased.
+    if operator::is_operator(conn, person.id).await? {
+        operator::lock_claim(conn).await?;
+    }
     store::lock_person(conn, person.id).await?;
     if operator::is_last_operator(conn, person.id).await? {
         return Err(LeaveError::LastOperator);
