@@ -167,7 +167,11 @@ pub async fn designate(
     if status == Status::Archived {
         return Err(PresetError::Archived);
     }
-    store::version(conn, writer.org, preset.id, version).await?.ok_or(PresetError::NotFound)?;
+    let wanted = store::version(conn, writer.org, preset.id, version).await?.ok_or(PresetError::NotFound)?;
+    // No call would get it.
+    if let Some(unread) = wanted.unread {
+        return Err(PresetError::Flaws(unread.flaws));
+    }
     if version == current {
         return Ok(());
     }

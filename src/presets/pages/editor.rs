@@ -8,7 +8,9 @@ use crate::base::ids::PresetId;
 use crate::catalog::{Catalog, Shelf};
 use crate::orgs::{KeyUser, Member, Permission, SettingsEditor};
 use crate::presets::form::{Draft, seen};
-use crate::presets::{Flaw, PARAMETERS, Preset, PresetError, Status, Writer, create, revise, set_status, store};
+use crate::presets::{
+    Flaw, PARAMETERS, Preset, PresetError, Status, Version, Writer, create, revise, set_status, store,
+};
 use crate::routing::Sort;
 use crate::web::snippets::{Example, KEY_PLACEHOLDER};
 use crate::web::views::presets as views;
@@ -34,16 +36,25 @@ pub async fn new_form(
     member: SettingsEditor,
     query: web::Query<NewQuery>,
 ) -> Result<HttpResponse, PageError> {
-    let mut draft = Draft::default();
+    let (mut draft, mut flaws) = (Draft::default(), None);
     if !query.from.is_empty() {
         let mut conn = member.tenant(&app).await?;
         let preset = find(&mut conn, &member, &query.from).await?;
         let version = store::version(&mut conn, preset.org, preset.id, preset.version).await?;
-        draft = Draft::of(&preset, &version.ok_or(PageError::NotFound)?);
+        let version = version.ok_or(PageError::NotFound)?;
+        draft = Draft::of(&preset, &version);
+        flaws = unread(version);
         draft.name = format!("{} copy", draft.name).chars().take(80).collect();
         (draft.slug, draft.base, draft.seen) = (String::new(), None, String::new());
     }
-    html(&view(&member, &app, &shelf.current(), &PresetId::fresh().to_string(), None, &draft, None))
+    html(&view(&member, &app, &shelf.current(), &PresetId::fresh().to_string(), None, &draft, flaws.as_deref()))
+}
+
+/// What of a version could not be read, if anything.
+fn unread(version: Version) -> Option<Vec<Flaw>> {
+    let told = "This version cannot be read as a whole, so calls with it are refused. What could be read stands below: \
+                complete it and save.";
+    version.unread.map(|unread| std::iter::once(Flaw::new("", told)).chain(unread.flaws).collect())
 }
 
 /// `POST /settings/presets/draft`: the editor again, with a list rearranged or an entry added, and what is wrong or worth
@@ -126,11 +137,7 @@ pub async fn show(
     drop(conn);
     let version = version.ok_or(PageError::NotFound)?;
     let draft = Draft::of(&preset, &version);
-    let flaws = version.unread.map(|unread| {
-        let told = "This version cannot be read as a whole, so calls with it are refused. What could be read stands below: \
-                    complete it and save.";
-        std::iter::once(Flaw::new("", told)).chain(unread.flaws).collect::<Vec<_>>()
-    });
+    let flaws = unread(version);
     html(&view(&member, &app, &shelf.current(), &id, Some(&preset), &draft, flaws.as_deref()))
 }
 
