@@ -13,6 +13,8 @@ use crate::base::ids::MailId;
 /// How long it is known to whom a mail went, and a mail that was given up can be sent anew.
 const KNOWN_FOR: TimeDelta = TimeDelta::days(30);
 const EVERY: Duration = Duration::from_hours(1);
+/// Every so many rounds all of them are looked at.
+const FROM_THE_START: u32 = 24;
 /// Mails of one statement.
 const AT_ONCE: i64 = 2_000;
 /// Statements of one round; what is left waits for the next.
@@ -20,8 +22,13 @@ const MAX_STEPS: u32 = 500;
 
 /// Runs until `stop`.
 pub async fn run(pool: PgPool, stop: CancellationToken) {
-    let mut after = None;
+    let (mut after, mut rounds) = (None, 0_u32);
     loop {
+        // A mail that was passed while it waited may have been sent since.
+        if rounds.is_multiple_of(FROM_THE_START) {
+            after = None;
+        }
+        rounds = rounds.wrapping_add(1);
         match round(&pool, &mut after).await {
             Ok(0) => {}
             Ok(mails) => {
