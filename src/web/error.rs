@@ -199,7 +199,12 @@ pub fn return_path(request: &HttpRequest) -> String {
     if request.method() == Method::GET {
         return request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     }
-    let referer = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok());
-    let url = referer.and_then(|text| url::Url::parse(text).ok());
-    url.map_or_else(|| "/".to_owned(), |url| url.path().to_owned())
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let Some(url) = text(header::REFERER).and_then(|text| url::Url::parse(text).ok()) else { return "/".to_owned() };
+    // With what it asks for, where the page is ours: some are nothing without.
+    let host = text(header::HOST).and_then(|host| host.split(':').next());
+    match url.query() {
+        Some(query) if url.host_str() == host => format!("{}?{query}", url.path()),
+        _ => url.path().to_owned(),
+    }
 }

@@ -42,7 +42,12 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr, requestConfig } = event.detail;
   if (xhr.status < 400 && !pollsItself(requestConfig.elt)) told?.remove();
   if (!xhr.responseURL || !DOORS.includes(new URL(xhr.responseURL).pathname)) return;
-  // Signed out meanwhile: loading the page anew leads to the door, and from there back here.
   event.detail.shouldSwap = false;
+  // Signed out meanwhile. What was typed is here only, so it stays until whoever typed it has taken it along.
+  if (requestConfig.elt.closest("form[method=post]")) {
+    tell("You were signed out, so nothing of this is saved. Copy what you need, then reload the page.");
+    return;
+  }
+  // Loading the page anew leads to the door, and from there back here.
   location.reload();
 });

@@ -129,7 +129,12 @@ async fn a_form_of_a_session_that_has_ended_says_so_and_leads_back_to_its_page()
     let form = [("csrf_token", token.as_str()), ("name", "lost")];
     let request = farebox.http.post(farebox.url("/keys")).header("referer", farebox.url("/keys/new?from=here"));
     let lost = ada.send(request.form(&form)).await;
-    assert_eq!((lost.status, lost.location.as_str()), (303, "/sign-in?next=%2Fkeys%2Fnew"), "{}", lost.body);
+    assert_eq!(
+        (lost.status, lost.location.as_str()),
+        (303, "/sign-in?next=%2Fkeys%2Fnew%3Ffrom%3Dhere"),
+        "{}",
+        lost.body
+    );
     let told = ada.get(&lost.location).await.body;
     assert!(told.contains("You were signed out, so what you sent was not done."), "{told}");
     let fields = [("email", ADA), ("password", PASSWORD), ("next", "/keys/new")];
