@@ -129,9 +129,9 @@ async fn presets_are_written_by_hand() {
     browser.value(add).await;
     becomes(&browser, "models", "lab/chat").await;
     browser.holds(&format!("{told} === null")).await;
-    // Who was signed out meanwhile is led to the door, and nothing of it is put into this page.
+    // Who was signed out meanwhile is told, and what was typed stays where it is.
     sqlx::query("delete from session").execute(&routes.farebox.pool).await.expect("signed out");
     browser.value(add).await;
-    browser.holds("location.pathname === '/sign-in'").await;
-    browser.holds("location.search.includes('presets')").await;
+    browser.shows("You were signed out, so nothing of this is saved.").await;
+    browser.holds("location.pathname === '/settings/presets/new'").await;
 }
