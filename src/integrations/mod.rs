@@ -23,4 +23,4 @@ pub use open::{open_all, open_one};
 pub use plain_key::{ParseProviderKeyError, PlainProviderKey};
 pub use provider_key::{MAX_LIMITS, ProviderKey};
 pub use store::{erase, find, list, used_this_month};
-pub use try_key::{Tried, try_key};
+pub use try_key::{Tried, cap_name, try_key};

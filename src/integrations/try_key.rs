@@ -71,8 +71,10 @@ pub async fn try_key(http: &HttpClient, offer: &Offer, origin: &str, key: &Secre
     }
 }
 
-/// As in calls: the first knows only the new name for its newer models, many others only the old one.
-fn cap_name(provider: &str) -> &'static str {
+/// What a provider of OpenAI's kind calls the longest answer. The first knows only the new name for its newer models, many others
+/// only the old one.
+#[must_use]
+pub fn cap_name(provider: &str) -> &'static str {
     if provider == "openai" { "max_completion_tokens" } else { "max_tokens" }
 }
 
@@ -95,15 +97,19 @@ fn may_be_the_model(status: StatusCode) -> bool {
 /// keys and credits is of this key's.
 fn judged(status: StatusCode, said: &str, model: &str) -> Tried {
     match status.as_u16() {
-        status @ (400 | 404 | 422) if said.contains("api key") || said.contains("api_key") => Tried::Failed(format!(
-            "The provider refused the key ({status}). Check that it was copied whole and may be used."
-        )),
-        status @ (400 | 404 | 422) if said.contains("credit balance") => {
-            Tried::Failed(format!("The provider says that the account has no money left ({status})."))
+        code if may_be_the_model(status) => {
+            if said.contains("api key") || said.contains("api_key") {
+                Tried::Failed(format!(
+                    "The provider refused the key ({code}). Check that it was copied whole and may be used."
+                ))
+            } else if said.contains("credit balance") {
+                Tried::Failed(format!("The provider says that the account has no money left ({code})."))
+            } else {
+                Tried::Accepted(format!(
+                    "The provider accepted the key, but not the test with {model} ({code}). Other models may work."
+                ))
+            }
         }
-        status @ (400 | 404 | 422) => Tried::Accepted(format!(
-            "The provider accepted the key, but not the test with {model} ({status}). Other models may work."
-        )),
         200..=299 => Tried::Works,
         401 | 403 => {
             failed("The provider refused the key (401 or 403). Check that it was copied whole and may be used.")

@@ -199,19 +199,15 @@ pub async fn test(
             Tried::Failed("The stored key cannot be opened. Paste it again, or ask the operator.".to_owned())
         }
     };
-    let (why, note) = match &tried {
-        Tried::Works => ("", String::new()),
-        Tried::Accepted(note) => ("", note.clone()),
-        Tried::Failed(why) => (why.as_str(), String::new()),
+    let (good, text) = match tried {
+        Tried::Works => (true, format!("{WORKS}.")),
+        Tried::Accepted(note) => (true, note),
+        Tried::Failed(why) => (false, why),
     };
     let mut tx = member.tenant(&app).await?;
-    integrations::note_test(&mut tx, org, &slug, why).await?;
+    integrations::note_test(&mut tx, org, &slug, if good { "" } else { &text }).await?;
     tx.commit().await?;
-    match (why, note.as_str()) {
-        ("", "") => told(true, &format!("{WORKS}.")),
-        ("", note) => told(true, note),
-        (why, _) => told(false, why),
-    }
+    told(good, &text)
 }
 
 /// `POST /settings/integrations/{provider}/disconnect`

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{Kept, completions, embeddings, messages, rerank, responses};
+use super::{Kept, completions, embeddings, messages, rerank, responses, text};
 use crate::gateway::error::ApiError;
 use crate::gateway::providers::Piece;
 use crate::gateway::wire::{
@@ -105,6 +105,37 @@ pub(super) fn broken_off(stamp: &Stamp, spent: &UsageOut) -> ApiError {
     let why = "the provider broke the answer off";
     let error = ApiError::upstream(502, "provider_unavailable", &stamp.provider, why, None);
     if spent.charged.is_positive() { error.without_retry() } else { error }
+}
+
+/// A part of the call of a tool.
+pub(super) struct CallPart<'a> {
+    pub number: u64,
+    id: &'a str,
+    pub name: &'a str,
+    pub arguments: &'a str,
+}
+
+impl<'a> CallPart<'a> {
+    pub(super) fn of(call: &'a Value) -> CallPart<'a> {
+        let function = call.get("function").unwrap_or(&Value::Null);
+        CallPart {
+            number: call.get("index").and_then(Value::as_u64).unwrap_or(0),
+            id: text(call, "id").unwrap_or_default(),
+            name: text(function, "name").unwrap_or_default(),
+            arguments: text(function, "arguments").unwrap_or_default(),
+        }
+    }
+
+    /// Whether it belongs to the call of this number that was begun last, under `id`. Some providers begin every call with the
+    /// number zero: another id is another call. Others repeat it with each part.
+    pub(super) fn goes_on(&self, id: &str) -> bool {
+        self.id.is_empty() || self.id == id || self.name.is_empty()
+    }
+
+    /// The id of the call that begins with it.
+    pub(super) fn call_id(&self) -> String {
+        if self.id.is_empty() { format!("call_{}", self.number) } else { self.id.to_owned() }
+    }
 }
 
 /// The choices of an answer or a chunk.

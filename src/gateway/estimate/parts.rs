@@ -62,7 +62,7 @@ fn add_blocks(part: &Value, holder: &Value, bound: &mut PromptBound) {
 fn payload(part: &Value) -> u64 {
     let fields = part.as_object().into_iter().flatten();
     let bytes = fields.map(|(name, value)| match value {
-        Value::String(text) if name.contains("data") || text.starts_with("data:") => {
+        Value::String(text) if name == "data" || name.ends_with("_data") || text.starts_with("data:") => {
             u64::try_from(text.len()).unwrap_or(u64::MAX)
         }
         Value::Object(_) => payload(value),

@@ -5,12 +5,12 @@ use tokio::time::Instant;
 
 use super::client::{Client, Waited};
 use super::{Deps, Job, Step};
-use crate::catalog::{ProviderKind, Task};
+use crate::catalog::Task;
 use crate::gateway::Attempt;
 use crate::gateway::dialect::Writer;
 use crate::gateway::figures;
 use crate::gateway::meter::Meter;
-use crate::gateway::providers::{Failure, Fault, Line, Piece, Question, Reply, Source, ask};
+use crate::gateway::providers::{Failure, Fault, Line, Piece, Question, Reply, STOPPED, Source, TOO_LONG, ask};
 use crate::gateway::spans::{self, Tracing};
 use crate::gateway::wire::Stamp;
 use crate::routing::Took;
@@ -198,7 +198,7 @@ async fn attempt(
         words: job.kept.words(),
     };
     // An answer in one piece is billed in full by everyone once it was asked for, so hanging up would save nothing.
-    let can_be_counted = can_be_counted(job, step);
+    let can_be_counted = can_be_counted(&question);
     let may_cancel = stream && offer.provider.provider.cancel_stops_billing && can_be_counted;
     // What only the end tells is waited for as long as any call is, or it would cost nothing.
     let is_blind = !can_be_counted || (!stream && step.candidate.own().is_none());
@@ -206,7 +206,7 @@ async fn attempt(
     // Asking takes much room and is over when the answer begins.
     match client.wait(Box::pin(ask(line, &question)), deadline, may_cancel).await {
         Waited::Left => Ok(End::Left),
-        Waited::TimedOut => Err(Failure::new(Fault::Timeout, "the call took too long")),
+        Waited::TimedOut => Err(Failure::new(Fault::Timeout, TOO_LONG)),
         Waited::Done(reply) => match reply? {
             Reply::Whole(answer) => {
                 match job.task {
@@ -229,34 +229,8 @@ async fn attempt(
 /// Whether what a provider has produced can be told from what came, so that hanging up leaves nothing unpaid. What a model
 /// thought in silence, and how long a file is to it, only its usage at the end says. An account of the organization's
 /// own pays its provider itself.
-fn can_be_counted(job: &Job, step: &Step) -> bool {
-    let endpoint = &step.candidate.offer().endpoint;
-    let thinks = |name: &String| name == "reasoning" || name == "reasoning_effort";
-    let kind = step.candidate.offer().provider.provider.kind;
-    let hidden = endpoint.supported_parameters.iter().any(thinks) && !is_told_not_to_think(job, kind);
-    step.candidate.own().is_some() || !(hidden || holds_a_file(&job.body))
-}
-
-/// By what is really sent: Anthropic's models think only when they are asked to, others unless they are told not to.
-fn is_told_not_to_think(job: &Job, kind: ProviderKind) -> bool {
-    let reasoning = job.body.get("reasoning");
-    let of = |name: &str| reasoning.and_then(|reasoning| reasoning.get(name));
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    let (flat, effort) = (text(job.body.get("reasoning_effort")), text(of("effort")));
-    match (kind, job.kept.words()) {
-        (ProviderKind::Sandbox, _) => true,
-        (ProviderKind::OpenAi, _) => flat.or(effort).as_deref() == Some("none"),
-        (ProviderKind::Anthropic, Some(words)) => {
-            let asked = words.get("thinking").filter(|thinking| !thinking.is_null());
-            asked.is_none_or(|thinking| thinking.get("type") == Some(&Value::from("disabled")))
-        }
-        (ProviderKind::Anthropic, None) => {
-            let effort = effort.or(flat);
-            let is_off = of("enabled") == Some(&Value::Bool(false)) || effort.as_deref() == Some("none");
-            let asked = effort.is_some() || of("enabled").is_some() || of("max_tokens").is_some();
-            is_off || !asked
-        }
-    }
+fn can_be_counted(question: &Question<'_>) -> bool {
+    question.candidate.own().is_some() || !(question.may_think() || holds_a_file(question.body))
 }
 
 /// Sound, films and documents: what is no text and no image.
@@ -299,7 +273,7 @@ async fn pass_on(
                 heard_at = source.heard_at().unwrap_or(heard_at);
                 continue;
             }
-            Waited::TimedOut => return Err(Failure::new(Fault::Timeout, "the provider stopped answering")),
+            Waited::TimedOut => return Err(Failure::new(Fault::Timeout, STOPPED)),
             Waited::Done(chunk) => chunk?,
         };
         let Some(piece) = chunk else { break };
@@ -313,7 +287,7 @@ async fn pass_on(
         }
         heard_at = Instant::now();
         if heard_at >= until.deadline {
-            return Err(Failure::new(Fault::Timeout, "the call took too long"));
+            return Err(Failure::new(Fault::Timeout, TOO_LONG));
         }
     }
     if progress.first_token_at.is_none() {

@@ -8,6 +8,16 @@ use crate::gateway::error::{ApiError, clip};
 /// Longest text of an upstream's error that is kept.
 const MAX_RAW: usize = 4_096;
 
+/// Why a tool that the provider runs is not asked for.
+pub(super) const ONLY_FUNCTIONS: &str =
+    "Only functions can be tools here: what the provider's own tools cost has no price in the catalog.";
+
+/// How a provider took too long, as it is noted with a try.
+pub(crate) const NO_ANSWER: &str = "the provider did not answer in time";
+pub(crate) const NOT_REACHED: &str = "the provider could not be reached in time";
+pub(crate) const STOPPED: &str = "the provider stopped answering";
+pub(crate) const TOO_LONG: &str = "the call took too long";
+
 /// What went wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fault {

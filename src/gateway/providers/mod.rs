@@ -16,7 +16,7 @@ use crate::outgoing::HttpClient;
 use crate::routing::Candidate;
 use crate::traces::Context;
 
-pub(super) use failure::{Failure, Fault};
+pub(super) use failure::{Failure, Fault, NO_ANSWER, NOT_REACHED, STOPPED, TOO_LONG};
 pub use keys::UpstreamKeys;
 pub(super) use source::Source;
 
@@ -43,6 +43,18 @@ impl Question<'_> {
         let known = &self.candidate.offer().endpoint.supported_parameters;
         let word = if field == "reasoning_effort" { "reasoning" } else { field };
         !self.added.iter().any(|added| added == field) || known.iter().any(|known| known == word)
+    }
+
+    /// Whether the model may think before it answers, by what is really sent.
+    pub(super) fn may_think(&self) -> bool {
+        let offer = self.candidate.offer();
+        let knows = |name: &String| name == "reasoning" || name == "reasoning_effort";
+        offer.endpoint.supported_parameters.iter().any(knows)
+            && match offer.provider.provider.kind {
+                ProviderKind::OpenAi => openai::may_think(self),
+                ProviderKind::Anthropic => anthropic::may_think(self),
+                ProviderKind::Sandbox => false,
+            }
     }
 
     /// The fields that are sent to this endpoint.

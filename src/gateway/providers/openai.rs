@@ -10,13 +10,14 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::failure::{Failure, Fault};
+use super::failure::{Failure, Fault, NO_ANSWER, NOT_REACHED, ONLY_FUNCTIONS, STOPPED};
 use super::source::{Dialect, HttpSource};
 use super::{Line, Question, Reply, Source};
 use crate::base::Secret;
 use crate::catalog::{Offer, Task};
 use crate::gateway::hops;
 use crate::gateway::wire::{check_depth, usual_time, whole_to_chunk};
+use crate::integrations::cap_name;
 use crate::routing::Candidate;
 
 /// Bytes of an answer in one piece, of one with vectors, and of an error. As many vectors as a call may ask for, of 3,072
@@ -31,6 +32,8 @@ const TIER: &str = "service_tier";
 /// Who asks, to the provider, and how many characters of that OpenAI takes. Claude Code's name for somebody is twice as long.
 const USER: &str = "user";
 const MAX_USER: usize = 64;
+/// How hard to think.
+const EFFORT: &str = "reasoning_effort";
 /// A mark for a cache that stands for all of the request.
 const MARK: &str = "cache_control";
 
@@ -123,7 +126,7 @@ pub(super) async fn send(
         None => request,
     };
     let response = match timeout_at(line.first_byte, request.send()).await {
-        Err(_) => return Err(Failure::new(Fault::Timeout, "the provider did not answer in time")),
+        Err(_) => return Err(Failure::new(Fault::Timeout, NO_ANSWER)),
         Ok(Err(error)) => return Err(unreachable(&error)),
         Ok(Ok(response)) => response,
     };
@@ -142,7 +145,7 @@ pub(super) async fn send(
 /// Says what kind of trouble it was, without addresses.
 fn unreachable(error: &reqwest::Error) -> Failure {
     if error.is_timeout() {
-        return Failure::new(Fault::Timeout, "the provider could not be reached in time");
+        return Failure::new(Fault::Timeout, NOT_REACHED);
     }
     let message =
         if error.is_connect() { "the provider could not be reached" } else { "the provider broke the connection" };
@@ -192,7 +195,7 @@ async fn read_within(longest: usize, line: Line<'_>, mut response: reqwest::Resp
     let mut until = line.first_byte;
     loop {
         match timeout_at(until, response.chunk()).await {
-            Err(_) => return Err(Failure::new(Fault::Timeout, "the provider stopped answering")),
+            Err(_) => return Err(Failure::new(Fault::Timeout, STOPPED)),
             Ok(Err(_)) => return Err(Failure::new(Fault::Truncated, "the provider broke the connection")),
             Ok(Ok(None)) => return Ok(out),
             Ok(Ok(Some(piece))) => {
@@ -224,19 +227,16 @@ fn is_ours(question: &Question<'_>) -> bool {
 
 /// Refuses what the operator would pay for and nobody here.
 fn priced(question: &Question<'_>) -> Result<(), Failure> {
-    let is_wanted = |name: &&str| question.body.get(*name).is_some_and(|value| !value.is_null());
-    match UNPRICED.iter().find(|name| is_ours(question) && is_wanted(name)) {
-        None if is_ours(question) && runs_tools(question.body) => {
-            let why =
-                "Only functions can be tools here: what the provider's own tools cost has no price in the catalog.";
-            Err(Failure::new(Fault::Unpriced, why))
-        }
-        None => Ok(()),
-        Some(name) => {
-            let why = format!("{name} costs extra at the provider, which has no price in the catalog. Leave it out.");
-            Err(Failure::new(Fault::Unpriced, why))
-        }
+    if !is_ours(question) {
+        return Ok(());
     }
+    let is_wanted = |name: &&str| question.body.get(*name).is_some_and(|value| !value.is_null());
+    let why = match UNPRICED.into_iter().find(is_wanted) {
+        Some(name) => format!("{name} costs extra at the provider, which has no price in the catalog. Leave it out."),
+        None if runs_tools(question.body) => ONLY_FUNCTIONS.to_owned(),
+        None => return Ok(()),
+    };
+    Err(Failure::new(Fault::Unpriced, why))
 }
 
 /// A name for whoever asks that is not too long, where theirs is: the same for the same one.
@@ -250,6 +250,22 @@ fn runs_tools(body: &Map<String, Value>) -> bool {
     let kind = |tool: &Value| !matches!(tool.get("type").and_then(Value::as_str), None | Some("function" | "custom"));
     let tools = body.get("tools").and_then(Value::as_array);
     tools.is_some_and(|tools| tools.iter().any(kind)) || body.contains_key("compound_custom")
+}
+
+/// How hard the model is told to think, if anything is said of it. The client's own word for it comes first.
+fn effort<'a>(question: &'a Question<'_>) -> Option<&'a Value> {
+    match question.body.get(EFFORT) {
+        Some(effort) => Some(effort).filter(|_| question.sends(EFFORT)),
+        None => {
+            let reasoning = question.body.get("reasoning").filter(|_| question.sends("reasoning"));
+            reasoning?.get("effort").filter(|effort| effort.is_string())
+        }
+    }
+}
+
+/// These models think unless they are told not to.
+pub(super) fn may_think(question: &Question<'_>) -> bool {
+    effort(question).and_then(Value::as_str) != Some("none")
 }
 
 /// The client's fields as they came, with ours instead of those that the router decides.
@@ -280,14 +296,12 @@ fn body(question: &Question<'_>) -> Vec<u8> {
         let changed = changed.or_else(|| short_user(name, value));
         field(&mut out, name, changed.as_ref().unwrap_or(value));
     }
-    let reasoning = question.body.get("reasoning").filter(|_| question.sends("reasoning"));
-    let effort = reasoning.and_then(|reasoning| reasoning.get("effort")).filter(|e| e.is_string());
-    if let Some(effort) = effort.filter(|_| slug != "openrouter" && !question.body.contains_key("reasoning_effort")) {
-        field(&mut out, "reasoning_effort", effort);
+    // What the client has sent by this name is among the fields.
+    if slug != "openrouter" && !question.body.contains_key(EFFORT) {
+        effort(question).into_iter().for_each(|effort| field(&mut out, EFFORT, effort));
     }
     if let Some(cap) = question.cap {
-        // The first knows only the new name for its newer models, many others only the old one.
-        field(&mut out, if slug == "openai" { "max_completion_tokens" } else { "max_tokens" }, &cap);
+        field(&mut out, cap_name(slug), &cap);
     }
     if question.stream {
         out.extend_from_slice(br#""stream":true,"stream_options":{"include_usage":true},"#);
@@ -353,6 +367,34 @@ mod tests {
                 "stream_options":{"include_usage":true}})
         );
         assert_eq!(sent("openai", &json!({}), Some(5), false), json!({"model":"up","max_completion_tokens":5}));
+    }
+
+    #[test]
+    fn a_model_may_think_unless_what_is_sent_tells_it_not_to() {
+        let candidate = candidate(offer("a/b", "openai", "1", "2"));
+        for (body, may_think) in [
+            (json!({}), true),
+            (json!({"reasoning":{"enabled":false}}), true),
+            (json!({"reasoning":{"effort":"none"}}), false),
+            (json!({"reasoning_effort":"none","reasoning":{"effort":"high"}}), false),
+            (json!({"reasoning_effort":"high","reasoning":{"effort":"none"}}), true),
+            (json!({"reasoning_effort":null,"reasoning":{"effort":"none"}}), true),
+        ] {
+            let map = body.as_object().cloned().unwrap_or_default();
+            let question = Question {
+                candidate: &candidate,
+                body: &map,
+                added: &[],
+                cap: None,
+                longest: 100,
+                stream: true,
+                task: Task::Answer,
+                words: None,
+            };
+            assert_eq!(super::may_think(&question), may_think, "{body}");
+            let sent = sent("openai", &body, None, false);
+            assert_eq!(sent.get(EFFORT) == Some(&json!("none")), !may_think, "{sent}");
+        }
     }
 
     #[test]

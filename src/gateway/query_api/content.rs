@@ -14,6 +14,7 @@ use crate::activity::Detail;
 use crate::base::ids::CallId;
 use crate::gateway::Attempt;
 use crate::gateway::error::ApiError;
+use crate::gateway::providers::{NO_ANSWER, NOT_REACHED, STOPPED, TOO_LONG};
 use crate::keys::Caller;
 use crate::keys::management::extract::AnyCaller;
 use crate::orgs::{self, Permission};
@@ -22,7 +23,7 @@ use crate::vault::{Vault, VaultError};
 use crate::web::api::{ErrorBody, answered, private, to_bytes};
 
 /// How a try is noted that took too long.
-const SLOW: [&str; 3] = ["in time", "stopped answering", "took too long"];
+const SLOW: [&str; 4] = [NO_ANSWER, NOT_REACHED, STOPPED, TOO_LONG];
 
 /// The answer of `GET /generation/content`.
 #[derive(Serialize, ToSchema)]

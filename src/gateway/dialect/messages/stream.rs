@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::super::writer::{BROKEN_OFF, broken_off, choices};
+use super::super::writer::{BROKEN_OFF, CallPart, broken_off, choices};
 use super::super::{sse, text, usage};
 use super::broken;
 use super::output::{blank, stop_reason};
@@ -27,9 +27,8 @@ pub(crate) struct Writer {
     call: String,
     /// Blocks begun so far; the last one is the open one.
     blocks: u64,
-    stop: Option<&'static str>,
-    /// The upstream said that it could not end the message.
-    is_broken: bool,
+    /// Why the upstream ended it, in its own word.
+    finish: String,
     /// How an upstream of the same language ended its message: kept back until it is known what the message cost.
     ending: Option<Map<String, Value>>,
 }
@@ -84,15 +83,14 @@ impl Writer {
             self.tool(call, &mut out);
         }
         if let Some(finish) = choice.get("finish_reason").and_then(Value::as_str) {
-            self.stop = Some(stop_reason(finish));
-            self.is_broken = finish == BROKEN_OFF;
+            finish.clone_into(&mut self.finish);
         }
         (!out.is_empty()).then(|| out.into())
     }
 
     /// The end, with what the message cost.
     pub(in crate::gateway::dialect) fn end(&mut self, stamp: &Stamp, spent: &UsageOut) -> Bytes {
-        if self.is_broken {
+        if self.finish == BROKEN_OFF {
             return broken(&broken_off(stamp, spent), spent);
         }
         let mut out = Vec::with_capacity(512);
@@ -100,7 +98,7 @@ impl Writer {
         self.close(&mut out);
         let ending = self.ending.take().map_or_else(
             || {
-                json!({ "type": "message_delta", "delta": { "stop_reason": self.stop.unwrap_or("end_turn"),
+                json!({ "type": "message_delta", "delta": { "stop_reason": stop_reason(&self.finish),
                     "stop_sequence": null, "stop_details": null, "container": null } })
             },
             |mut ending| {
@@ -152,23 +150,19 @@ impl Writer {
     }
 
     fn tool(&mut self, call: &Value, out: &mut Vec<u8>) {
-        let function = call.get("function").unwrap_or(&Value::Null);
-        let number = call.get("index").and_then(Value::as_u64).unwrap_or(0);
-        let (id, name) = (text(call, "id").unwrap_or_default(), text(function, "name").unwrap_or_default());
-        // Some providers begin every call with the number zero: another id is another call. Others repeat it with each part.
-        let is_new = !id.is_empty() && id != self.call && !name.is_empty();
-        if self.open != Some(Block::Tool(number)) || is_new {
+        let part = CallPart::of(call);
+        if self.open != Some(Block::Tool(part.number)) || !part.goes_on(&self.call) {
             self.close(out);
-            self.call = if id.is_empty() { format!("call_{number}") } else { id.to_owned() };
+            self.call = part.call_id();
             self.begin(
-                Block::Tool(number),
-                json!({ "type": "tool_use", "id": self.call, "name": name, "input": {},
+                Block::Tool(part.number),
+                json!({ "type": "tool_use", "id": self.call, "name": part.name, "input": {},
                 "caller": { "type": "direct" } }),
                 out,
             );
         }
-        if let Some(part) = text(function, "arguments").filter(|part| !part.is_empty()) {
-            self.delta(&json!({ "type": "input_json_delta", "partial_json": part }), out);
+        if !part.arguments.is_empty() {
+            self.delta(&json!({ "type": "input_json_delta", "partial_json": part.arguments }), out);
         }
     }
 

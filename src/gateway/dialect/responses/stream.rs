@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::super::writer::{BROKEN_OFF, broken_off, choices};
+use super::super::writer::{BROKEN_OFF, CallPart, broken_off, choices};
 use super::super::{sse, text, usage};
 use super::output::{Item, State, id_of, items, response};
 use crate::gateway::error::ApiError;
@@ -242,32 +242,25 @@ impl Writer {
     }
 
     fn tool(&mut self, call: &Value, stamp: &Stamp, out: &mut Vec<u8>) {
-        let function = call.get("function").unwrap_or(&Value::Null);
-        let number = call.get("index").and_then(Value::as_u64).unwrap_or(0);
-        let (id, name) = (text(call, "id").unwrap_or_default(), text(function, "name").unwrap_or_default());
-        // Some providers begin every call with the number zero: another id is another call. Others repeat it with each part.
-        let is_same = match &self.open {
-            Some(Item::Call { call_id, .. }) if self.call == number => {
-                id.is_empty() || id == call_id || name.is_empty()
-            }
-            _ => false,
-        };
-        if !is_same {
+        let part = CallPart::of(call);
+        let goes_on =
+            matches!(&self.open, Some(Item::Call { call_id, .. }) if self.call == part.number && part.goes_on(call_id));
+        if !goes_on {
             self.close(out);
             let item = Item::Call {
                 id: id_of("fc", stamp, self.output.len()),
-                call_id: if id.is_empty() { format!("call_{number}") } else { id.to_owned() },
-                name: name.to_owned(),
+                call_id: part.call_id(),
+                name: part.name.to_owned(),
                 arguments: String::new(),
             };
-            self.call = number;
+            self.call = part.number;
             self.begin(item, out);
         }
-        if let Some(part) = text(function, "arguments").filter(|part| !part.is_empty()) {
+        if !part.arguments.is_empty() {
             if let Some(Item::Call { arguments, .. }) = &mut self.open {
-                arguments.push_str(part);
+                arguments.push_str(part.arguments);
             }
-            self.emit_here("response.function_call_arguments.delta", json!({ "delta": part }), out);
+            self.emit_here("response.function_call_arguments.delta", json!({ "delta": part.arguments }), out);
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{Line, Piece, Question, Reply, Source};
 use crate::catalog::Task;
 use crate::gateway::dialect::messages;
 use answer::answer_to_completion;
+pub(super) use request::may_think;
 use request::{max_tokens, request, upstream_model};
 pub(super) use stream::AnthropicStream;
 

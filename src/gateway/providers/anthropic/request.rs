@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::gateway::providers::failure::ONLY_FUNCTIONS;
 use crate::gateway::providers::{Failure, Fault, Question};
 use crate::gateway::wire::shorten;
 
@@ -188,8 +189,7 @@ fn tools(question: &Question<'_>, out: &mut Map<String, Value>) -> Result<(), Fa
     // One that the provider runs costs extra, which no price here says. On an account of one's own that is one's own matter.
     let is_known = |tool: &Value| tool.get("function").is_some() || tool.get("input_schema").is_some();
     if question.candidate.own().is_none() && !tools.iter().all(is_known) {
-        let why = "Only functions can be tools here: what the provider's own tools cost has no price in the catalog.";
-        return Err(Failure::new(Fault::Unpriced, why));
+        return Err(Failure::new(Fault::Unpriced, ONLY_FUNCTIONS));
     }
     let own = tools.iter().map(|tool| {
         let Some(function) = tool.get("function") else { return tool.clone() };
@@ -241,32 +241,46 @@ fn thinks_by_itself(model: &str) -> bool {
     version >= (4, 7)
 }
 
+/// What is asked of thinking, as a budget and as an effort; `None` where the model is not to think.
+fn wish(body: &Map<String, Value>) -> Option<(Option<u64>, Option<&str>)> {
+    let reasoning = body.get("reasoning");
+    let of = |name: &str| reasoning.and_then(|reasoning| reasoning.get(name));
+    let effort = of("effort").or_else(|| body.get("reasoning_effort")).and_then(Value::as_str);
+    let enabled = of("enabled").and_then(Value::as_bool);
+    let budget = of("max_tokens").and_then(Value::as_u64);
+    match (budget, effort, enabled) {
+        (_, _, Some(false)) | (_, Some("none"), _) | (None, None, None) => None,
+        _ => Some((budget, effort)),
+    }
+}
+
+/// These models think when they are asked to.
+pub(in crate::gateway::providers) fn may_think(question: &Question<'_>) -> bool {
+    match question.words {
+        Some(words) => {
+            let asked = words.get("thinking").filter(|thinking| !thinking.is_null());
+            asked.is_some_and(|thinking| thinking.get("type").and_then(Value::as_str) != Some("disabled"))
+        }
+        None => wish(question.body).is_some(),
+    }
+}
+
 /// Thinking has a budget of its own within the length of the answer, or none where the model decides itself.
 fn thinking(body: &Map<String, Value>, max_tokens: u64, adapts: bool, out: &mut Map<String, Value>) {
-    let reasoning = body.get("reasoning");
-    let effort = reasoning.and_then(|reasoning| reasoning.get("effort")).or_else(|| body.get("reasoning_effort"));
-    let enabled = reasoning.and_then(|reasoning| reasoning.get("enabled")).and_then(Value::as_bool);
-    let wanted = reasoning.and_then(|reasoning| reasoning.get("max_tokens")).and_then(Value::as_u64);
+    let Some((wanted, effort)) = wish(body) else { return };
     let share = |percent: u64| max_tokens.saturating_mul(percent) / 100;
-    let budget = match (wanted, effort.and_then(Value::as_str), enabled) {
-        (_, _, Some(false)) | (_, Some("none"), _) | (None, None, None) => return,
-        (Some(wanted), _, _) => wanted,
-        (None, Some("minimal" | "low"), _) => share(20),
-        (None, Some("high" | "xhigh" | "max"), _) => share(80),
+    let budget = match (wanted, effort) {
+        (Some(wanted), _) => wanted,
+        (None, Some("minimal" | "low")) => share(20),
+        (None, Some("high" | "xhigh" | "max")) => share(80),
         _ => share(50),
     };
     if adapts {
         out.insert("thinking".into(), json!({ "type": "adaptive", "display": "summarized" }));
-        let effort = match effort.and_then(Value::as_str) {
-            Some("minimal" | "low") => Some("low"),
-            Some("medium") => Some("medium"),
-            Some("high") => Some("high"),
-            Some("xhigh") => Some("xhigh"),
-            Some("max") => Some("max"),
-            _ => None,
-        };
-        if let Some(effort) = effort {
-            output_config(out, "effort", effort.into());
+        match effort {
+            Some("minimal") => output_config(out, "effort", "low".into()),
+            Some(known @ ("low" | "medium" | "high" | "xhigh" | "max")) => output_config(out, "effort", known.into()),
+            _ => {}
         }
         return unforced(out);
     }
@@ -360,6 +374,40 @@ mod tests {
         assert_eq!(long["thinking"], json!({"type":"enabled","budget_tokens":3200}));
         assert_eq!(long.get("temperature"), None);
         assert_eq!(translated(&body, Some(1_000)).expect("it can be said").get("thinking"), None);
+    }
+
+    #[test]
+    fn a_model_may_think_where_it_is_asked_to() {
+        for (body, may_think) in [
+            (json!({}), false),
+            (json!({"reasoning":{}}), false),
+            (json!({"reasoning":{"enabled":false,"effort":"high"}}), false),
+            (json!({"reasoning":{"effort":"none"}}), false),
+            (json!({"reasoning_effort":"none","reasoning":{"max_tokens":2_000}}), false),
+            (json!({"reasoning":{"enabled":true}}), true),
+            (json!({"reasoning_effort":"low"}), true),
+        ] {
+            assert_eq!(wish(body.as_object().expect("an object")).is_some(), may_think, "{body}");
+        }
+        let candidate = candidate(offer("a/b", "anthropic", "1", "2"));
+        let asked = json!({"reasoning":{"enabled":false}});
+        for (words, may_think) in [
+            (json!({}), false),
+            (json!({"thinking":{"type":"disabled"}}), false),
+            (json!({"thinking":{"type":"adaptive"}}), true),
+        ] {
+            let question = Question {
+                candidate: &candidate,
+                body: asked.as_object().expect("an object"),
+                added: &[],
+                cap: None,
+                longest: 100,
+                stream: true,
+                task: crate::catalog::Task::Answer,
+                words: words.as_object(),
+            };
+            assert_eq!(super::may_think(&question), may_think, "in the client's own words: {words}");
+        }
     }
 
     #[test]
