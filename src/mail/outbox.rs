@@ -238,40 +238,22 @@ pub async fn count_late(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
     .await
 }
 
-/// What a janitor's step came to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Forgotten {
-    /// The last mail that was looked at; `None` at the end.
-    pub last: Option<MailId>,
-    pub mails: i64,
-}
-
-/// Forgets to whom mails went that are older than `age`, and what they said, if they were sent or given up: of the next ones
-/// behind `after`. That there was one, of what kind, and when stays, for an event is told once.
-pub async fn forget_old(
-    conn: &mut PgConnection,
-    after: Option<MailId>,
-    age: TimeDelta,
-    limit: i64,
-) -> Result<Forgotten, sqlx::Error> {
-    sqlx::query_as!(
-        Forgotten,
-        r#"with piece as (
-              select id, recipient <> '' and (sent_at is not null or dead_at is not null) as known from mail
-              where ($1::uuid is null or id > $1) and created_at < now() - $2::interval order by id limit $3
-           ), forgotten as (
-              update mail m set recipient = '', subject = '', text_body = '', html_body = '', last_error = '', dead_at = null,
-                 choice_org = null, choice_person = null, about_org = null, about_person = null
-              from piece p where m.id = p.id and p.known returning m.id
-           )
-           select (select id from piece order by id desc limit 1) as "last: MailId",
-              (select count(*) from forgotten) as "mails!""#,
-        after.map(|id| id.0),
+/// Forgets to whom the oldest mails went that are older than `age`, and what they said, if they were sent or given up. That there
+/// was one, of what kind, and when stays, for an event is told once.
+pub async fn forget_old(conn: &mut PgConnection, age: TimeDelta, limit: i64) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        "update mail set recipient = '', subject = '', text_body = '', html_body = '', last_error = '', dead_at = null,
+            choice_org = null, choice_person = null, about_org = null, about_person = null
+         where recipient <> '' and id in (
+            select id from mail
+            where recipient <> '' and (sent_at is not null or dead_at is not null) and created_at < now() - $1::interval
+            order by created_at limit $2)",
         interval(age),
         limit,
     )
-    .fetch_one(conn)
-    .await
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// The same at once for mails that tell of an organization that is deleted. What waits to be sent is sent.

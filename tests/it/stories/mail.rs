@@ -301,11 +301,10 @@ async fn a_month_later_nobody_knows_to_whom_a_mail_went() {
     ] {
         sqlx::query(statement).execute(&farebox.pool).await.expect("time passes");
     }
-    let mut after = None;
-    assert_eq!(farebox::mail::forget_round(&farebox.pool, &mut after).await.expect("done"), 2);
+    assert_eq!(farebox::mail::forget_round(&farebox.pool).await.expect("done"), 2);
     let known = "select string_agg(event, ',' order by event) from mail where mail::text like '%ada@example.com%'";
     assert_eq!(farebox.text(known).await, "new,waiting");
     assert_eq!(farebox.text("select count(*)::text from mail where dead_at is not null").await, "0");
     assert_eq!(farebox.text("select count(*)::text from mail").await, "4", "an event is told once for ever");
-    assert_eq!(farebox::mail::forget_round(&farebox.pool, &mut after).await.expect("done"), 0);
+    assert_eq!(farebox::mail::forget_round(&farebox.pool).await.expect("done"), 0);
 }
