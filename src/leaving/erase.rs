@@ -98,8 +98,6 @@ async fn erase_all(conn: &mut PgConnection, person: PersonId) -> Result<(), sqlx
     store::erase_from_readers(conn, &had).await?;
     if let Some(org) = personal {
         mail::forget_org(conn, org).await?;
-    }
-    if let Some(org) = personal {
         // Receipts stay, because tax law wants them.
         topups::billing::forget(conn, org).await?;
     }

@@ -80,6 +80,15 @@ impl Acting<'_> {
         Ok((locked, role.ok_or(OrgError::NotAllowed)?))
     }
 
+    /// As [`Acting::lock`], where nothing is to be added to what ends soon.
+    ///
+    /// # Errors
+    /// `Closing`, and those of [`Acting::lock`].
+    pub async fn lock_staying(&self, conn: &mut PgConnection, permission: Permission) -> Result<Locked, OrgError> {
+        let (locked, _) = self.lock(conn, permission).await?;
+        if locked.delete_after.is_some() { Err(OrgError::Closing) } else { Ok(locked) }
+    }
+
     /// As [`Acting::lock`], where only several people can be meant.
     ///
     /// # Errors

@@ -110,12 +110,19 @@ pub async fn resends_to(
     id: InvitationId,
     now: chrono::DateTime<chrono::Utc>,
 ) -> Result<EmailAddress, OrgError> {
+    let invitation = lock_resendable(conn, acting, id, now).await?;
+    EmailAddress::parse(&invitation.email).map_err(|_| OrgError::NotFound)
+}
+
+async fn lock_resendable(
+    conn: &mut PgConnection,
+    acting: &Acting<'_>,
+    id: InvitationId,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<Invitation, OrgError> {
     acting.lock_team(conn, Permission::ManageMembers).await?;
     let invitation = store::lock_invitation(conn, acting.org, id).await?.ok_or(OrgError::NotFound)?;
-    if !invitation.may_resend(now) {
-        return Err(OrgError::ResendTooSoon);
-    }
-    EmailAddress::parse(&invitation.email).map_err(|_| OrgError::NotFound)
+    if invitation.may_resend(now) { Ok(invitation) } else { Err(OrgError::ResendTooSoon) }
 }
 
 /// Sends the mail once more, with a new link; the one before no longer works. It was counted by [`count_mail`].
@@ -129,11 +136,7 @@ pub async fn resend(
     id: InvitationId,
     now: chrono::DateTime<chrono::Utc>,
 ) -> Result<String, OrgError> {
-    acting.lock_team(conn, Permission::ManageMembers).await?;
-    let mut invitation = store::lock_invitation(conn, acting.org, id).await?.ok_or(OrgError::NotFound)?;
-    if !invitation.may_resend(now) {
-        return Err(OrgError::ResendTooSoon);
-    }
+    let mut invitation = lock_resendable(conn, acting, id, now).await?;
     let token = random_token();
     store::renew_invitation(conn, acting.org, id, &Digest::of(token.expose())).await?;
     invitation.sends += 1;

@@ -53,10 +53,7 @@ pub async fn start(
     let Purchase { id, method, quote, save } = purchase;
     let org = acting.org;
     let mut tx = pool.begin().await?;
-    let (locked, _) = acting.lock(&mut tx, Permission::HandleCredits).await?;
-    if locked.delete_after.is_some() {
-        return Err(OrgError::Closing.into());
-    }
+    acting.lock_staying(&mut tx, Permission::HandleCredits).await?;
     if !orgs::is_open(&mut tx, org).await? {
         return Err(StartError::Frozen);
     }

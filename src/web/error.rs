@@ -5,7 +5,7 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
-use super::hosts::Refused;
+use super::hosts::{Refused, name_of};
 use super::views::PublicPage;
 use super::views::errors::{Elsewhere, Forbidden, Internal, Invalid, Misdirected, NotFound, TooMany, Unavailable};
 
@@ -202,7 +202,7 @@ pub fn return_path(request: &HttpRequest) -> String {
     let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let Some(url) = text(header::REFERER).and_then(|text| url::Url::parse(text).ok()) else { return "/".to_owned() };
     // With what it asks for, where the page is ours: some are nothing without.
-    let host = text(header::HOST).and_then(|host| host.split(':').next());
+    let host = text(header::HOST).map(name_of);
     match url.query() {
         Some(query) if url.host_str() == host => format!("{}?{query}", url.path()),
         _ => url.path().to_owned(),

@@ -78,7 +78,7 @@ impl Hosts {
 }
 
 /// A host without its port and the dot of the root.
-fn name_of(host: &str) -> &str {
+pub(super) fn name_of(host: &str) -> &str {
     let port = |rest: &str| rest.is_empty() || rest.bytes().all(|b| b.is_ascii_digit());
     let name = match host.rsplit_once(':') {
         // The last part of a bare IPv6 address is no port.

@@ -44,22 +44,17 @@ pub async fn keep(
     if let Err(error) = proven {
         return Ok(response.into_response(error.error_response()).map_into_right_body());
     }
-    match keep_form(response.request(), &back, fields).await {
-        Ok(true) => {
-            let to_it = PageError::StepUp { next: HERE.to_owned() };
-            Ok(response.into_response(to_it.error_response()).map_into_right_body())
-        }
-        Ok(false) => {
-            not_kept(&mut response);
-            Ok(response.map_into_left_body())
-        }
-        Err(error) => {
-            // Then it is lost, as if it had not been kept; the step-up goes on.
-            tracing::warn!(%error, "a form was not kept");
-            not_kept(&mut response);
-            Ok(response.map_into_left_body())
-        }
+    let kept = keep_form(response.request(), &back, fields).await.unwrap_or_else(|error| {
+        // Then it is lost, and the step-up goes on.
+        tracing::warn!(%error, "a form was not kept");
+        false
+    });
+    if kept {
+        let to_it = PageError::StepUp { next: HERE.to_owned() };
+        return Ok(response.into_response(to_it.error_response()).map_into_right_body());
     }
+    not_kept(&mut response);
+    Ok(response.map_into_left_body())
 }
 
 /// Where the way goes on after the step-up that a handler asked for.

@@ -63,10 +63,7 @@ pub async fn redeem(
     let code = PlainCode::parse(text)?;
     let digest = key.digest(&code)?;
     // Under the lock of the organization its tries come one after the other, and so do its uses of a batch.
-    let (locked, _) = acting.lock(conn, Permission::HandleCredits).await?;
-    if locked.delete_after.is_some() {
-        return Err(OrgError::Closing.into());
-    }
+    acting.lock_staying(conn, Permission::HandleCredits).await?;
     if let Some(earlier) = store::redemption(conn, acting.org, id).await? {
         return if earlier.digest == digest { Ok(Redeemed::Before(earlier.amount)) } else { Err(RedeemError::Differs) };
     }
