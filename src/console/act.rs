@@ -26,14 +26,16 @@ pub struct Act {
 /// Reads why something is done.
 ///
 /// # Errors
-/// `Invalid` for one that says nothing, or too much.
-pub fn reason(text: &str) -> Result<String, PageError> {
+/// What is wrong with one that says nothing, or too much.
+pub fn reason(text: &str) -> Result<String, String> {
     let text = text.trim();
     let fits = u16::try_from(text.chars().count()).is_ok_and(|letters| REASON.contains(&letters));
     if !fits || text.chars().any(char::is_control) {
-        let told =
-            "Write a reason of 3 to 300 characters on one line. It stands in the log for good. Nothing was done.";
-        return Err(PageError::Invalid(told.into()));
+        return Err(format!(
+            "Write a reason of {} to {} characters on one line. It stands in the log for good. Nothing was done.",
+            REASON.start(),
+            REASON.end(),
+        ));
     }
     Ok(text.to_owned())
 }
@@ -51,7 +53,7 @@ pub async fn begin(
     what: &'static str,
 ) -> Result<Option<Act>, PageError> {
     let id: ActId = form.parse().map_err(|_| PageError::Invalid("The form is damaged. Open its page again.".into()))?;
-    let reason = reason(why)?;
+    let reason = reason(why).map_err(PageError::Invalid)?;
     let mut tx = app.db.begin().await?;
     // Before the own row: of two who change each other, the second waits here and not for the row that the first has.
     operator::lock_claim(&mut tx).await?;

@@ -44,7 +44,7 @@ pub async fn index(app: web::Data<App>, shelf: web::Data<Shelf>, member: Member)
     let has_keys = keys::count_up_to(&mut conn, org, member.keys_of(), 1).await? > 0;
     let near = near_limit(&mut conn, org, member.keys_of(), viewer.locale).await?;
     let calls = recent_calls(&mut conn, org, member.calls_of(), now, viewer).await?;
-    let any_calls = activity::any_calls(&mut conn, org, member.calls_of()).await?;
+    let any_calls = !calls.is_empty() || activity::any_calls(&mut conn, org, member.calls_of()).await?;
     let spend =
         match any_calls {
             false => None,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::orgs::ReasonForm;
-use super::{again, check_reason, done, form, page, read_id, reason_field, with_problem};
+use super::{again, done, form, page, read_id, reason_field, with_problem};
 use crate::accounts::SignedIn;
 use crate::audit::{Action, Target};
 use crate::base::ids::AnnouncementId;
@@ -120,7 +120,7 @@ impl AnnounceForm {
         }
         let days = self.days.trim().parse::<u64>().ok().filter(|days| DAYS.contains(days));
         let days = days.ok_or("An announcement stays for 1 to 90 days. Nothing was announced.")?;
-        check_reason(&self.why.reason).map(|()| days)
+        act::reason(&self.why.reason).map(|_| days)
     }
 }
 

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::books::READ;
 use super::orgs::ReasonForm;
 use super::{
-    ROWS, address, again, alone_note, check_reason, confirmations, done, form, page, page_with, pager, read_id,
-    read_some, reason_field, uses, with_problem,
+    ROWS, address, again, alone_note, confirmations, done, form, page, page_with, pager, read_id, read_some,
+    reason_field, uses, with_problem,
 };
 use crate::audit::{Action, Target};
 use crate::base::Usd;
@@ -306,7 +306,7 @@ pub async fn make(
     staff: Acting,
     Protected(form): Protected<MakeForm>,
 ) -> Result<HttpResponse, PageError> {
-    let new = match form.batch().and_then(|new| check_reason(&form.reason).map(|()| new)) {
+    let new = match form.batch().and_then(|new| act::reason(&form.reason).map(|_| new)) {
         Ok(new) => new,
         Err(problem) => return form.again(blocks(&app, &settings, &staff).await?, &staff, &problem),
     };

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::orgs::ReasonForm;
-use super::{again, check_reason, done, form, page, reason_field, with_problem};
+use super::{again, done, form, page, reason_field, with_problem};
 use crate::accounts::{SignUpPolicy, SignUpRules};
 use crate::audit::{Action, Target};
 use crate::base::Usd;
@@ -274,7 +274,7 @@ pub async fn set_fees(
         _ => rules::read_fees(&form.min, &form.max, &form.typed).map(Some),
     };
     let read = read.map_err(|problem| format!("{problem} Nothing was changed."));
-    let value = match read.and_then(|read| check_reason(&form.why.reason).map(|()| read)) {
+    let value = match read.and_then(|read| act::reason(&form.why.reason).map(|_| read)) {
         Err(problem) => {
             let mut typed: Vec<_> = form.typed.iter().map(|(slug, fee)| (slug.as_str(), fee.as_str())).collect();
             typed.extend([("min", &*form.min), ("max", &form.max), ("source", &form.source), ("seen", &form.seen)]);
@@ -332,7 +332,7 @@ pub async fn set_sign_up(
         word => SignUpPolicy::read(word, &form.domains).map(|policy| Some(rules::write_sign_up(&policy))),
     };
     let read = read.map_err(|problem| format!("{problem} Nothing was changed."));
-    let value = match read.and_then(|read| check_reason(&form.why.reason).map(|()| read)) {
+    let value = match read.and_then(|read| act::reason(&form.why.reason).map(|_| read)) {
         Ok(value) => value,
         Err(problem) => {
             let typed = [

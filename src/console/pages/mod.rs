@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use super::act;
 use super::extract::Staff;
 use crate::accounts::operator;
+use crate::activity::of_our_time;
 use crate::base::ids::ActId;
 use crate::base::paging::Rows;
 use crate::web::views::blocks::{ActionLink, Block, Form, Input};
@@ -92,17 +93,6 @@ fn with_problem(
     unprocessable(&Page { shell, blocks, ..Page::default() })
 }
 
-/// What is wrong with the reason for something.
-///
-/// # Errors
-/// The sentence that says so.
-fn check_reason(text: &str) -> Result<(), String> {
-    match act::reason(text) {
-        Err(PageError::Invalid(problem)) => Err(problem),
-        _ => Ok(()),
-    }
-}
-
 /// A form of the console: it carries its token, a number that makes it once, and asks for a reason.
 fn form(staff: &Staff, id: &'static str, action: impl Into<String>, title: &str, button: &str) -> Form {
     Form {
@@ -182,6 +172,7 @@ fn read_place(text: &str) -> Result<Option<(DateTime<Utc>, uuid::Uuid)>, PageErr
     let read = || {
         let (at, id) = text.split_once('_')?;
         let at = chrono::NaiveDateTime::parse_from_str(at, PLACE).ok()?.and_utc();
+        of_our_time(at.date_naive())?;
         Some((at, uuid::Uuid::try_parse(id).ok()?))
     };
     read().map(Some).ok_or_else(|| wrong("before"))
@@ -204,7 +195,10 @@ fn read_some<T: std::str::FromStr>(text: &str, field: &str) -> Result<Option<T>,
 /// # Errors
 /// `Invalid` for what is no day.
 fn read_day(text: &str, field: &str) -> Result<Option<NaiveDate>, PageError> {
-    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| wrong(field)) }
+    match read_some(text, field)? {
+        Some(day) => of_our_time(day).map(Some).ok_or_else(|| wrong(field)),
+        None => Ok(None),
+    }
 }
 
 /// The moment before which something is asked: the end of a day of UTC, or a time of it such as `10:15` or `10:15:30`.

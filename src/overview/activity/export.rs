@@ -1,6 +1,6 @@
 //! Exports: exactly the calls that the page shows, as CSV or JSON lines, and a summary as PDF.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream;
 use sqlx::PgPool;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use super::asked::{Asked, pairs, word};
 use super::paper;
@@ -30,13 +30,12 @@ const MAX_NAMES: usize = 10_000;
 /// Of these, exports of one organization, so that others find a place.
 const OF_ONE: usize = 2;
 
-static RUNNING: Semaphore = Semaphore::const_new(AT_ONCE);
-static WHOSE: Mutex<BTreeMap<OrgId, usize>> = Mutex::new(BTreeMap::new());
+/// Whose exports are being written.
+static RUNNING: Mutex<Vec<OrgId>> = Mutex::new(Vec::new());
 
 /// The place of one export, until it is dropped.
 struct Place {
     org: OrgId,
-    _of_all: SemaphorePermit<'static>,
 }
 
 impl Place {
@@ -46,25 +45,23 @@ impl Place {
                 "{count} exports{whose} are being written at the moment. Try again in a minute."
             ))
         };
-        let of_all = RUNNING.try_acquire().map_err(|_| full(AT_ONCE, ""))?;
-        let mut whose = WHOSE.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = whose.entry(org).or_default();
-        if *count >= OF_ONE {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.len() >= AT_ONCE {
+            return Err(full(AT_ONCE, ""));
+        }
+        if running.iter().filter(|one| **one == org).count() >= OF_ONE {
             return Err(full(OF_ONE, " of your organization"));
         }
-        *count += 1;
-        Ok(Place { org, _of_all: of_all })
+        running.push(org);
+        Ok(Place { org })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut whose = WHOSE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = whose.get_mut(&self.org) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                whose.remove(&self.org);
-            }
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = running.iter().position(|one| *one == self.org) {
+            running.swap_remove(at);
         }
     }
 }

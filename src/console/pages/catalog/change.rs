@@ -95,10 +95,8 @@ pub async fn posted(app: &App, staff: &Acting, place: Place, form: ChangeForm) -
     if form.shown.is_empty() && place.ask.has_fields() {
         return asked(app, staff, place, form, String::new()).await;
     }
-    match act::reason(&form.why.reason) {
-        Err(PageError::Invalid(problem)) => return asked(app, staff, place, form, problem).await,
-        Err(other) => return Err(other),
-        Ok(_) => {}
+    if let Err(problem) = act::reason(&form.why.reason) {
+        return asked(app, staff, place, form, problem).await;
     }
     let begun = act::begin(app, staff, &form.why.form, &form.why.reason, "catalog").await?;
     let Some(mut act) = begun else { return Ok(again(app, &place.after)) };
