@@ -284,7 +284,7 @@ async fn build(
             session_idle: config.session_idle,
             patience: config.timeout_body,
         },
-        hasher: Hasher::new()?,
+        hasher: Hasher::new(config.hash_work)?,
         providers,
         rules: rules.clone(),
         factors,

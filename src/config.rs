@@ -9,8 +9,8 @@ use base64::Engine;
 use chrono::TimeDelta;
 use sha2::{Digest as _, Sha256};
 
-use crate::accounts::SignUpPolicy;
 use crate::accounts::oidc::ProviderSettings;
+use crate::accounts::{HashWork, SignUpPolicy};
 use crate::activity::Retention;
 use crate::base::{EmailAddress, Secret, Usd};
 use crate::routing::Sort;
@@ -86,6 +86,8 @@ pub struct Config {
     pub extra_hosts: Vec<String>,
     /// `FAREBOX_SESSION_IDLE_MINUTES`: a session that is not used for so long has ended; 30 to 10080, default 10080 (a week).
     pub session_idle: TimeDelta,
+    /// `FAREBOX_PASSWORD_HASH`: the work of a password's hash (argon2id), `m=KiB,t=passes`; default `m=65536,t=3`.
+    pub hash_work: HashWork,
     /// `FAREBOX_AUDIT_ANCHOR_MAIL`: a mailbox that gets the daily anchor of the audit logs.
     pub anchor_mail: Option<EmailAddress>,
     /// `FAREBOX_FOUR_EYES_ABOVE`: a grant or correction above this many dollars waits for a second operator; default 100.
@@ -175,6 +177,7 @@ pub const SETTINGS: &[(&str, bool)] = &[
     ("FAREBOX_TRUSTED_PROXIES", false),
     ("FAREBOX_EXTRA_HOSTS", false),
     ("FAREBOX_SESSION_IDLE_MINUTES", false),
+    ("FAREBOX_PASSWORD_HASH", false),
     ("FAREBOX_AUDIT_ANCHOR_MAIL", false),
     ("FAREBOX_FOUR_EYES_ABOVE", false),
     ("FAREBOX_ALLOW_PRIVATE_UPSTREAMS", false),
@@ -271,6 +274,7 @@ impl Config {
             metrics_token: sources.get("FAREBOX_METRICS_TOKEN").map(|token| Secret::new(token.to_owned())),
             extra_hosts: edge::extra_hosts(sources)?,
             session_idle: edge::session_idle(sources)?,
+            hash_work: edge::hash_work(sources)?,
             anchor_mail: edge::anchor_mail(sources)?,
             four_eyes_above: edge::four_eyes_above(sources)?,
             trusted_proxies: edge::trusted_proxies(sources)?,

@@ -47,7 +47,7 @@ pub use failed::NoteFailedSignIn;
 pub use freeze::{freeze, unfreeze};
 pub use mails::{Links, tell};
 pub use new_sign_in::NewSignIn;
-pub use password::{Hasher, Password, PasswordError};
+pub use password::{HashWork, Hasher, NoHashWork, Password, PasswordError};
 pub use person::{Person, Theme};
 pub use policy::{SignUpPolicy, SignUpRules, may_sign_up};
 pub use profile::change_profile;

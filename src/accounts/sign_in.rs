@@ -8,7 +8,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 
 use super::device::Device;
 use super::factor::{Factor, Factors};
-use super::password::{HashError, Hasher, Password, PasswordError, is_outdated};
+use super::password::{HashError, Hasher, Password, PasswordError};
 use super::person::Person;
 use super::session::{ABSOLUTE, Session, SessionSecret};
 use super::throttle::{Mailing, Throttle, Throttled};
@@ -122,7 +122,7 @@ pub async fn sign_in(
 
 /// Hashes of earlier versions become as strong as new ones when their password is shown. Signing in does not fail over it.
 async fn hash_anew(pool: &PgPool, hasher: &Hasher, person: &Person, password: &str) {
-    let Some(old) = person.password_hash.as_deref().filter(|hash| is_outdated(hash)) else { return };
+    let Some(old) = person.password_hash.as_deref().filter(|hash| hasher.is_outdated(hash)) else { return };
     let renewed = async {
         let new = hasher.hash(Password::entered(password)).await?;
         let mut conn = pool.acquire().await?;

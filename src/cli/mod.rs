@@ -130,7 +130,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Ledger(command) => books::run(command, &config, &database).await,
             Command::Audit(command) => audit::run(command, &config, &database).await,
             Command::Mail(command) => mail::run(command, &database).await,
-            Command::User(command) => people::user(command, &database).await,
+            Command::User(command) => people::user(command, &config, &database).await,
             Command::Credits(command) => people::credits(command, &database).await,
             Command::Codes(command) => codes::run(command, &config, &database).await,
             Command::Topups(command) => topups::run(command, &config, &database).await,

@@ -11,6 +11,7 @@ use crate::accounts::operator::{self, By, StaffError, StaffRole};
 use crate::accounts::{self, Hasher, Made, Password, Person};
 use crate::audit::{self, Action, Actor, Chain, Entry, Target};
 use crate::base::{EmailAddress, Origin, Usd};
+use crate::config::Config;
 use crate::ledger::{self, Code, HouseAccount, Posted, Posting};
 use crate::orgs::{self, Org};
 
@@ -64,7 +65,7 @@ pub enum Credits {
 
 /// # Errors
 /// Says what was wrong.
-pub async fn user(command: User, database: &Database) -> anyhow::Result<ExitCode> {
+pub async fn user(command: User, config: &Config, database: &Database) -> anyhow::Result<ExitCode> {
     let (email, name, password_stdin, json) = match command {
         User::Create { email, name, password_stdin, json } => (email, name, password_stdin, json),
         User::Operator { email } => return operator(&email, database).await,
@@ -75,7 +76,7 @@ pub async fn user(command: User, database: &Database) -> anyhow::Result<ExitCode
         std::io::stdin().read_line(&mut text)?;
         let password = Password::choose(text.trim_end_matches(['\r', '\n']), email.as_str())
             .map_err(|error| anyhow::anyhow!("the password {error}"))?;
-        Some(Hasher::new()?.hash(password).await?)
+        Some(Hasher::new(config.hash_work)?.hash(password).await?)
     } else {
         None
     };

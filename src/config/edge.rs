@@ -1,8 +1,9 @@
-//! Settings of who is believed what: names, proxies, sessions, who keeps copies of anchors, and how long calls are kept.
+//! Settings of who is believed what: names, proxies, sessions, passwords, who keeps copies of anchors, and how long calls are kept.
 
 use chrono::TimeDelta;
 
 use super::{Config, ConfigError, Sources, wrong};
+use crate::accounts::{HashWork, NoHashWork};
 use crate::activity::{MAX_DAYS_KEPT, MIN_DAYS_KEPT, Retention};
 use crate::base::{EmailAddress, Usd};
 use crate::web::TrustedProxies;
@@ -13,6 +14,7 @@ const MAIL: &str = "FAREBOX_AUDIT_ANCHOR_MAIL";
 const PROXIES: &str = "FAREBOX_TRUSTED_PROXIES";
 const USAGE: &str = "FAREBOX_USAGE_DAYS";
 const FOUR_EYES: &str = "FAREBOX_FOUR_EYES_ABOVE";
+const HASH: &str = "FAREBOX_PASSWORD_HASH";
 /// Above this a second operator agrees, where nobody says otherwise.
 const USUAL_FOUR_EYES: Usd = Usd::from_whole(100);
 /// Names besides that of the public address.
@@ -21,7 +23,7 @@ const MAX_HOSTS: usize = 64;
 const IDLE_MINUTES: std::ops::RangeInclusive<i64> = 30..=7 * 24 * 60;
 
 pub fn is_described(name: &str) -> bool {
-    [HOSTS, IDLE, MAIL, PROXIES, USAGE, FOUR_EYES].contains(&name)
+    [HOSTS, IDLE, MAIL, PROXIES, USAGE, FOUR_EYES, HASH].contains(&name)
 }
 
 /// The effective value of a setting.
@@ -32,6 +34,7 @@ pub fn describe(name: &str, config: &Config) -> String {
         MAIL => config.anchor_mail.as_ref().map(ToString::to_string).unwrap_or_default(),
         USAGE => config.retention.days.map(|days| days.to_string()).unwrap_or_default(),
         FOUR_EYES => config.four_eyes_above.exact(),
+        HASH => config.hash_work.to_string(),
         _ => config.trusted_proxies.to_string(),
     }
 }
@@ -42,6 +45,13 @@ pub fn four_eyes_above(sources: &Sources) -> Result<Usd, ConfigError> {
     let Some(text) = sources.get(FOUR_EYES) else { return Ok(USUAL_FOUR_EYES) };
     let amount = Usd::parse(text).ok().filter(|amount| !amount.is_negative());
     amount.ok_or_else(|| wrong(FOUR_EYES, "must be dollars like 100; 0 lets every grant wait for a second operator"))
+}
+
+/// # Errors
+/// When it is no work of a hash, or too little or too much.
+pub fn hash_work(sources: &Sources) -> Result<HashWork, ConfigError> {
+    let Some(text) = sources.get(HASH) else { return Ok(HashWork::default()) };
+    text.parse().map_err(|why: NoHashWork| wrong(HASH, why.to_string()))
 }
 
 /// # Errors

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::authenticator::enrol;
 use crate::support::visitor::{Page, Visitor, between, recovery_link};
-use crate::support::{Farebox, Options, scale};
+use crate::support::{Farebox, Options, scale, usual_hashes};
 
 const ADA: &str = "ada@example.com";
 const PASSWORD: &str = "correct horse battery";
@@ -23,6 +23,12 @@ const TRIES: usize = 4;
 
 async fn start() -> Farebox {
     Farebox::with(Options { env: vec![("FAREBOX_TRUSTED_PROXIES", "1".into())], ..Options::default() }).await
+}
+
+/// With passwords that take their time.
+async fn start_dear() -> Farebox {
+    let env = vec![("FAREBOX_TRUSTED_PROXIES", "1".into()), usual_hashes()];
+    Farebox::with(Options { env, ..Options::default() }).await
 }
 
 /// Sends a form as if from another address and with another browser.
@@ -547,7 +553,7 @@ async fn guesses_that_are_sent_at_once_are_counted_one_by_one() {
 /// More than there are connections, so that each would hold one if whoever waits for a hash held one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn passwords_that_are_checked_take_no_connection_from_anybody() {
-    let farebox = start().await;
+    let farebox = start_dear().await;
     let mut ada = Visitor::member(&farebox, ADA, PASSWORD).await;
     let mut guesser = Visitor::new(&farebox);
     let token = guesser.token("/sign-in").await;
@@ -669,7 +675,7 @@ async fn pairs(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn neither_words_nor_time_tell_who_has_an_account() {
-    let farebox = start().await;
+    let farebox = start_dear().await;
     let known = "known@example.com";
     Visitor::member(&farebox, known, PASSWORD).await;
     let pairs_of_a_try: usize = scale(30, 1_000);

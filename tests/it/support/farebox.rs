@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use farebox::accounts::HashWork;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -14,6 +15,8 @@ use tempfile::TempDir;
 use super::{cluster, document, http};
 
 pub const SECRET_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// The work of a password's hash. The least that may be set, as thousands are made, where a test does not ask for the usual.
+const PASSWORD_HASH: &str = "FAREBOX_PASSWORD_HASH";
 const START_WITHIN: Duration = Duration::from_secs(60);
 
 /// How a process differs from the usual one.
@@ -48,6 +51,11 @@ pub struct Key {
     pub text: String,
     pub org: String,
     pub id: String,
+}
+
+/// Passwords that are as dear as users have them.
+pub fn usual_hashes() -> (&'static str, String) {
+    (PASSWORD_HASH, HashWork::default().to_string())
 }
 
 impl Farebox {
@@ -287,7 +295,8 @@ fn command(database_url: &str, data_dir: &std::path::Path) -> Command {
         .env("PATH", "/usr/bin:/bin")
         .env("DATABASE_URL", database_url)
         .env("FAREBOX_DATA_DIR", data_dir)
-        .env("FAREBOX_SECRET_KEY", SECRET_KEY);
+        .env("FAREBOX_SECRET_KEY", SECRET_KEY)
+        .env(PASSWORD_HASH, "m=19456,t=2");
     command
 }
 

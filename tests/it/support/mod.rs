@@ -21,5 +21,5 @@ pub mod size;
 pub mod team;
 pub mod visitor;
 
-pub use farebox::{Farebox, Key, Options};
+pub use farebox::{Farebox, Key, Options, usual_hashes};
 pub use size::scale;
