@@ -116,6 +116,13 @@ impl TopUp {
         (self.total - self.refunded - self.disputed).max(Usd::ZERO)
     }
 
+    /// What cannot go back of the credits beside `returned` and what went back before: spent, held by running calls, or
+    /// moved to another organization. What went back in all and this are what came in.
+    #[must_use]
+    pub fn gone(&self, returned: Usd) -> Usd {
+        self.total - self.fee - self.refunded - returned
+    }
+
     /// The state that follows from what was taken back, for a purchase whose money came in.
     #[must_use]
     pub fn credited_state(&self) -> State {
@@ -238,6 +245,17 @@ mod tests {
         }
         assert_eq!(paid(2000).credited_state(), State::Refunded);
         assert_eq!(paid(1999).credited_state(), State::Paid);
+    }
+
+    #[test]
+    fn what_goes_back_and_what_does_not_are_what_came_in() {
+        let cents = Usd::from_hundredths;
+        for (before, returned, gone) in [(0, 2_000, 0), (0, 1_476, 524), (500, 1_000, 500)] {
+            let topup = paid(before);
+            assert_eq!(topup.gone(cents(returned)), cents(gone), "{before} {returned}");
+            let kept = topup.fee + cents(before) + topup.gone(cents(returned));
+            assert_eq!(topup.total - kept, cents(returned), "{before} {returned}");
+        }
     }
 
     #[test]

@@ -64,12 +64,14 @@ pub async fn refund_form(
         return Ok(response);
     };
     let until = paid_at + OWNER_MAY_WITHIN;
+    let less =
+        [("Fee, kept", topup.fee), ("Returned before", topup.refunded), ("Spent, held, or moved", topup.gone(sum))];
     html(&views::Refund {
         shell: member.shell("credits", "Return unused credits", "What goes back, and what does not."),
         id: topup.id.to_string(),
         amount: amount(sum),
-        credits: amount(topup.credits),
-        fee: amount(topup.fee),
+        paid: amount(topup.total),
+        less: less.into_iter().filter(|(_, part)| part.is_positive()).map(|(why, part)| (why, amount(-part))).collect(),
         method: method_name(&topup.method).to_owned(),
         until: when(until, now, viewer),
     })

@@ -748,8 +748,8 @@ fn credit_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         shell: shell(theme, "credits", "Return unused credits", ""),
         id: "top_01".into(),
         amount: usd("$12.00"),
-        credits: usd("$25.00"),
-        fee: usd("$1.38"),
+        paid: usd("$26.38"),
+        less: vec![("Fee, kept", usd("−$1.38")), ("Spent, held, or moved", usd("−$13.00"))],
         method: "Card".into(),
         until: when("tomorrow"),
     };

@@ -186,8 +186,10 @@ pub struct Refund {
     pub shell: Shell,
     pub id: String,
     pub amount: Amount,
-    pub credits: Amount,
-    pub fee: Amount,
+    /// Credits and fee.
+    pub paid: Amount,
+    /// What does not go back, negative, each with its reason; with `paid` they add up to `amount`.
+    pub less: Vec<(&'static str, Amount)>,
     pub method: String,
     /// Until when this is possible.
     pub until: When,
