@@ -10,6 +10,13 @@ pub fn told(topup: &TopUp, sent: bool) -> (String, String) {
 
 fn of_any(topup: &TopUp) -> (String, String) {
     let (headline, explanation) = match topup.state() {
+        // Whoever reads this comes from the payment page, as a rule having paid.
+        State::Pending if topup.checkout_url.is_some() => (
+            "Waiting for the payment".to_owned(),
+            "If you have paid, there is nothing left to do: the payment processor is asked whether it came in, and the credits arrive when it says so. \
+            If you have not, the payment page is still there. You can leave this page; nothing is lost."
+                .to_owned(),
+        ),
         State::Pending => (
             "Waiting for the payment".to_owned(),
             "The credits arrive when the payment is confirmed. You can leave this page; nothing is lost.".to_owned(),
