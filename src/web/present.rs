@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 
 use super::views::common::{Amount, When};
+use crate::base::money::thousands;
 use crate::base::{Usd, Viewer};
 
 /// An amount, short, with its exact value behind it.
@@ -51,6 +52,12 @@ pub fn duration(milliseconds: i64) -> String {
     }
 }
 
+/// How many there are of something whose plural has an s, such as `1 call` or `1,204 calls`.
+#[must_use]
+pub fn counted(count: i64, what: &str) -> String {
+    format!("{} {what}{}", thousands(&count.to_string()), if count == 1 { "" } else { "s" })
+}
+
 /// One or two letters for a round mark.
 #[must_use]
 pub fn initials(name: &str) -> String {
@@ -65,5 +72,6 @@ mod tests {
     fn parts_and_times_are_short() {
         assert_eq!([percent(Decimal::new(55, 3)), percent(Decimal::new(50, 3))], ["5.5%", "5%"]);
         assert_eq!([duration(312), duration(4_199)], ["312 ms", "4.1 s"]);
+        assert_eq!([0, 1, 1_204].map(|count| counted(count, "call")), ["0 calls", "1 call", "1,204 calls"]);
     }
 }

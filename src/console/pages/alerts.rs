@@ -16,6 +16,7 @@ use crate::jobs::{self, Waiting};
 use crate::ledger;
 use crate::mail;
 use crate::topups::{self, reconcile};
+use crate::web::present::counted;
 use crate::web::views::blocks::{Block, Note};
 
 /// A provider that was asked less often in half an hour is no sign of anything.
@@ -165,9 +166,10 @@ async fn calls(conn: &mut PgConnection, staff: &Staff, seen: &Seen<'_>) -> Resul
         blocks.push(alert("bad", text, to, "Upstreams"));
     }
     if seen.health.swept > 0 {
+        let (were, their) = if seen.health.swept == 1 { ("was", "its") } else { ("were", "their") };
         let text = format!(
-            "{} calls of the last day were abandoned by their process, and cost nobody anything. A server died or was killed.",
-            whole(seen.health.swept)
+            "{} of the last day {were} abandoned by {their} process, and cost nobody anything. A server died or was killed.",
+            counted(seen.health.swept, "call")
         );
         blocks.push(alert("warn", text, "", ""));
     }

@@ -23,7 +23,7 @@ use crate::console::extract::{Acting, Staff};
 use crate::console::margin::whole;
 use crate::console::store;
 use crate::topups::codes::{self, Batch, CodeKey, MadeBy, MakeError, NewBatch};
-use crate::web::present::{amount, when};
+use crate::web::present::{amount, counted, when};
 use crate::web::views::Badge;
 use crate::web::views::blocks::{ActionLink, Block, Cell, Code, Column, Figure, Figures, Input, Table};
 use crate::web::views::console::ConsoleShell;
@@ -173,7 +173,7 @@ pub async fn show(
             Figure::count("Codes", whole(batch.codes.into()), "")
                 .note(uses(batch.uses_per_code.into(), batch.uses_per_org.into())),
             Figure::amount("Each gives", amount(batch.amount), ""),
-            Figure::count("Used", whole(used), "").note(format!("by {} organizations", whole(orgs))),
+            Figure::count("Used", whole(used), "").note(format!("by {}", counted(orgs, "organization"))),
             Figure::amount("Given", amount(given), ""),
         ],
         note: batch.note.clone(),
@@ -342,7 +342,7 @@ pub async fn make(
     let text: Vec<String> = made.iter().map(|code| code.reveal()).collect();
     let shown = Code {
         id: "codes",
-        title: format!("{} codes of {}", made.len(), new.amount.display()),
+        title: format!("{} of {}", counted(new.codes.into(), "code"), new.amount.display()),
         note: note.into(),
         text: text.join("\n"),
     };

@@ -14,7 +14,7 @@ use crate::console::act;
 use crate::console::confirmation::{self, ConfirmError, Confirmed, Wish};
 use crate::console::extract::{Acting, Staff};
 use crate::console::store;
-use crate::web::present::{amount, when};
+use crate::web::present::{amount, counted, when};
 use crate::web::views::blocks::{Block, Cell, Column, Facts, Table};
 use crate::web::{App, PageError, Protected};
 
@@ -80,7 +80,7 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<ListQuer
             .iter()
             .map(|one| {
                 let (worth, about) = match &one.wish.0 {
-                    Wish::Codes { new, .. } => (Cell::amount(amount(new.worth())), format!("{} codes", new.codes)),
+                    Wish::Codes { new, .. } => (Cell::amount(amount(new.worth())), counted(new.codes.into(), "code")),
                     Wish::Operator { person: whom } => (Cell::text("–"), person(Some(*whom))),
                 };
                 vec![

@@ -12,7 +12,7 @@ use crate::catalog::Shelf;
 use crate::console::extract::Staff;
 use crate::console::{margin, store};
 use crate::ledger::{Code, Movement};
-use crate::web::present::amount;
+use crate::web::present::{amount, counted};
 use crate::web::views::blocks::{Block, Cell, Column, Figure, Figures, Table};
 use crate::web::{App, PageError};
 
@@ -94,11 +94,11 @@ pub async fn show(app: web::Data<App>, shelf: web::Data<Shelf>, staff: Staff) ->
         note: String::new(),
         figures: vec![
             Figure::amount("Prepaid credits", amount(totals.posted), "/admin/books").note(match totals.frozen {
-                0 => format!("{} organizations", thousands(&totals.orgs.to_string())),
-                frozen => format!("{} organizations, {frozen} frozen", thousands(&totals.orgs.to_string())),
+                0 => counted(totals.orgs, "organization"),
+                frozen => format!("{}, {frozen} frozen", counted(totals.orgs, "organization")),
             }),
             Figure::amount("Held by running calls", amount(totals.held), holds::HERE)
-                .note(format!("{} calls", thousands(&health.holds.to_string()))),
+                .note(counted(health.holds, "call")),
             Figure::amount("Below zero", amount(totals.below_zero), "/admin/organizations?state=below_zero"),
             match earned.margin() {
                 Some(margin) => {

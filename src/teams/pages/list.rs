@@ -14,7 +14,7 @@ use crate::base::paging::{Rows, fetch_limit};
 use crate::keys::{self, shown};
 use crate::ledger::{self, MeterState};
 use crate::orgs::{self, Invitation, Lasts, Manager, MemberRow, Role};
-use crate::web::present::{amount, day, when};
+use crate::web::present::{amount, counted, day, when};
 use crate::web::views::teams as views;
 use crate::web::views::{Choice, Field, Pager};
 use crate::web::{App, PageError, html, see_other};
@@ -93,10 +93,6 @@ impl Place {
             ..Pager::default()
         }
     }
-}
-
-fn counted(count: i64, what: &str) -> String {
-    format!("{} {what}{}", thousands(&count.to_string()), if count == 1 { "" } else { "s" })
 }
 
 /// What the form of an invitation held.

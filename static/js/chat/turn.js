@@ -126,7 +126,7 @@ function foot(message, acts) {
   if (message.cost !== undefined) facts.push(cost(message.cost));
   else if (message.settling) facts.push("Cost is being settled");
   else if (message.call && message.state !== "failed") facts.push("Cost is in the log");
-  if (message.tokens) facts.push(`${message.tokens.in} tokens in, ${message.tokens.out} out`);
+  if (message.tokens) facts.push(`${message.tokens.in} ${message.tokens.in === 1 ? "token" : "tokens"} in, ${message.tokens.out} out`);
   if (message.provider) facts.push(message.provider);
   for (const fact of facts) parts.push(fact instanceof Node ? fact : make("span", "", fact));
   if (message.call) parts.push(link(`/activity/${message.call}`, "Call"));
