@@ -142,14 +142,23 @@ fn margin_row(used: &UsedTokens, earned: &Earned) -> Vec<Cell> {
         None => Cell::text("No data"),
     };
     vec![
-        Cell::link(used.model.as_str(), super::margins::address_of(&used.model, &used.provider))
-            .under(used.provider.clone()),
+        model_cell(&used.model, &used.provider),
         Cell::text(whole(used.requests)),
         Cell::text(whole(used.prompt_tokens)),
         Cell::text(whole(used.completion_tokens)),
         Cell::amount(amount(earned.paid)),
         share,
     ]
+}
+
+/// A model and who served it, with where its margin is told day by day.
+fn model_cell(model: &str, provider: &str) -> Cell {
+    let cell = match model {
+        // Calls that were refused before their model was known.
+        "" => Cell::text("no model"),
+        model => Cell::link(model, super::margins::address_of(model, provider)),
+    };
+    cell.under(provider)
 }
 
 /// Prices in and out.
@@ -203,4 +212,16 @@ pub fn note(tone: &'static str, icon: &'static str, text: String) -> Block {
 #[must_use]
 pub fn day(at: chrono::DateTime<Utc>) -> String {
     at.format("%Y-%m-%d").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_without_a_model_lead_nowhere_and_have_a_name() {
+        let (known, refused) = (model_cell("lab/one", "lab"), model_cell("", ""));
+        assert_eq!((known.text.as_str(), known.href.is_empty()), ("lab/one", false));
+        assert_eq!((refused.text.as_str(), refused.href.is_empty()), ("no model", true));
+    }
 }
