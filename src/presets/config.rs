@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::settings::is_model;
 use crate::base::Usd;
+use crate::base::money::thousands;
 use crate::catalog::{Catalog, ListedModel};
 use crate::routing::Preferences;
 
@@ -254,7 +255,7 @@ impl Parameter {
     pub fn check(&self, value: &Value) -> Result<Value, String> {
         let wrong = || {
             let kind = if self.whole { "a whole number" } else { "a number" };
-            format!("must be {kind} from {} to {}", self.min, self.max)
+            format!("must be {kind} from {} to {}", self.min, thousands(&self.max.to_string()))
         };
         let Value::Number(number) = value else { return Err(wrong()) };
         let text = number.to_string();

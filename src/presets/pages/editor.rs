@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{acting, find};
 use crate::base::ids::PresetId;
+use crate::base::money::thousands;
 use crate::catalog::{Catalog, Shelf};
 use crate::orgs::{KeyUser, Member, Permission, SettingsEditor};
 use crate::presets::form::{Draft, seen};
@@ -267,7 +268,7 @@ fn view(
     };
     let error = |field: &str| {
         let of_field = found.iter().filter(|flaw| flaws.is_some() && flaw.field == field);
-        of_field.map(|flaw| sentence(&flaw.problem)).collect::<Vec<_>>().join(" ")
+        of_field.map(spoken).collect::<Vec<_>>().join(" ")
     };
     let field = |name: &str, value: &str| Field { value: value.to_owned(), error: error(name) };
     let title = preset.map_or("Create a preset", |preset| preset.name.as_str());
@@ -312,7 +313,7 @@ fn view(
                 hint: if parameter.whole && parameter.max > 1_000_000 {
                     "A whole number".to_owned()
                 } else {
-                    format!("{} to {}", parameter.min, parameter.max)
+                    format!("{} to {}", parameter.min, thousands(&parameter.max.to_string()))
                 },
                 field: field(parameter.name, draft.parameters.get(parameter.name).map_or("", String::as_str)),
             })
@@ -336,7 +337,7 @@ fn view(
 fn spoken(flaw: &Flaw) -> String {
     let label = match flaw.field.as_str() {
         "" | "provider" => return sentence(&flaw.problem),
-        "more" => "More parameters",
+        "more" => "The field for more parameters",
         "max_cost" => "The price cap",
         "models" => "Models:",
         "name" => "The name",

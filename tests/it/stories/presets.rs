@@ -395,7 +395,8 @@ async fn the_editor_works_without_scripts_and_says_what_is_wrong() {
         assert!(page.status == 422 && page.body.contains(said), "{said}: {}", page.body);
     }
     let page = try_make(&mut ada, &id, "日本語", &[]).await;
-    assert!(page.status == 422 && page.body.contains("cannot be made of this name"), "{}", page.body);
+    let told = between(&page.body, "id=\"slug-error\"", "</p>");
+    assert!(page.status == 422 && told.contains("The slug cannot be made of this name"), "{}", page.body);
     // The same form twice makes one.
     for _ in 0..2 {
         assert_eq!(try_make(&mut ada, &id, "日本語", &[("slug", "nihongo")]).await.status, 303);
