@@ -23,7 +23,7 @@ pub struct FindQuery {
 pub fn field(asked: &str) -> Filters {
     Filters {
         action: HERE.into(),
-        fields: vec![Input::of("text", "q", "Id of a call, organization, payment or transfer").value(asked)],
+        fields: vec![Input::of("text", "q", "Id of a call, organization, payment or transfer").wide().value(asked)],
         is_on: false,
         button: "Find",
     }

@@ -187,7 +187,7 @@ pub struct Input {
     /// Letters at least, of a text; zero for any number.
     pub min: u16,
     pub max: u16,
-    /// Its longest choice is read whole.
+    /// Its longest choice is read whole; other fields of a filter get more room.
     pub wide: bool,
 }
 
