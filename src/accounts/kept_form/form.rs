@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 
+use super::words;
 use crate::base::Secret;
 use crate::base::ids::SessionId;
 use crate::base::seal::{SealError, Sealed, Sealer};
@@ -42,21 +43,15 @@ impl KeptForm {
         (typed && !secret).then(|| KeptForm { action: action.to_owned(), back: back.to_owned(), fields })
     }
 
-    /// What its person typed, for them to see again: names of fields as words, and values.
+    /// What its person typed, for them to see again, in the words of the page that they typed it into.
     #[must_use]
     pub fn shown(&self) -> Vec<(String, String)> {
         let worth = |(name, value): &&(String, String)| {
             !value.is_empty() && !HIDDEN.contains(&name.as_str()) && !name.ends_with("_id")
         };
-        let words = |name: &str| {
-            let mut words = name.replace('_', " ");
-            if let Some(first) = words.get_mut(..1) {
-                first.make_ascii_uppercase();
-            }
-            words
-        };
-        let cut = |value: &str| value.chars().take(MAX_SHOWN).collect();
-        self.fields.iter().filter(worth).map(|(name, value)| (words(name), cut(value))).collect()
+        let cut = |value: String| value.chars().take(MAX_SHOWN).collect::<String>();
+        let told = |(name, value): &(String, String)| (words::label(name), cut(words::value(name, value)));
+        self.fields.iter().filter(worth).map(told).collect()
     }
 
     /// # Errors
@@ -105,7 +100,7 @@ mod tests {
         }
         let kept = form(&[("csrf_token", "me.00"), ("id", "key_1"), ("cap_month", "12.50"), ("note", "")])
             .unwrap_or_else(|| panic!("kept"));
-        assert_eq!(kept.shown(), [("Cap month".to_owned(), "12.50".to_owned())]);
+        assert_eq!(kept.shown(), [("At most in a month".to_owned(), "$12.50".to_owned())]);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod extract;
 mod form;
 mod store;
+mod words;
 
 pub mod pages;
 

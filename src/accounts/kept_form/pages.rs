@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::form::KeptForm;
-use super::store;
+use super::{store, words};
 use crate::accounts::{Factors, Recent};
 use crate::web::views::accounts as views;
 use crate::web::{App, PageError, csrf, flash, form, html, public_page, see_other};
@@ -29,7 +29,8 @@ pub async fn show(
     let (tokens, fields): (Vec<_>, Vec<_>) = kept.fields.into_iter().partition(|(name, _)| name == form::TOKEN_FIELD);
     // What is open may have changed meanwhile; the form still is one of the organization that it was filled in for.
     page.csrf = csrf::token_again(&app, &request, tokens.first().map_or("", |(_, token)| token));
-    html(&views::KeptForm { page, shown, action: kept.action, back: kept.back, fields })
+    let button = words::deed(&kept.action).to_owned();
+    html(&views::KeptForm { page, shown, button, action: kept.action, back: kept.back, fields })
 }
 
 fn gone(app: &App) -> HttpResponse {

@@ -85,6 +85,8 @@ pub struct KeptForm {
     pub page: PublicPage,
     /// What was typed, as names and values.
     pub shown: Vec<(String, String)>,
+    /// What it does, where that is known.
+    pub button: String,
     pub action: String,
     /// The page that the form came from.
     pub back: String,

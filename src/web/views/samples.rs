@@ -182,7 +182,8 @@ fn account_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     )?;
     let kept = accounts::KeptForm {
         page: public(theme, "Go on where you were"),
-        shown: vec![("Role".into(), "Admin".into()), ("Cap month".into(), "250.00".into())],
+        shown: vec![("Role".into(), "Admin".into())],
+        button: "Save role".into(),
         action: "/settings/members/usr_1/role".into(),
         back: "/settings/members/usr_1".into(),
         fields: vec![("role".into(), "admin".into())],

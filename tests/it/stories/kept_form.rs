@@ -42,7 +42,8 @@ async fn what_was_typed_waits_for_the_step_up_and_is_sent_by_hand() {
 
     assert_eq!(step_up(&mut ada, "/step-up/continue").await, "/step-up/continue");
     let page = ada.get("/step-up/continue").await;
-    assert!(page.status == 200 && page.body.contains("12.50") && page.body.contains("Month"), "{}", page.body);
+    assert!(page.status == 200 && page.body.contains("$12.50") && page.body.contains("Each month"), "{}", page.body);
+    assert!(page.body.contains(">Save cap</button>"), "{}", page.body);
     assert_eq!(farebox.text(limit).await, "none", "looking does nothing");
     let fields = form(&page.body, &cap);
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
