@@ -6,10 +6,12 @@ use serde_json::Value;
 
 use super::OpenApiDocument;
 use super::schema::{kind, resolve, written};
+use crate::orgs::Member;
 use crate::web::views::api as views;
 use crate::web::{App, PageError, html, public_page};
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+const TITLE: &str = "API reference";
 const DOCUMENT_PATH: &str = "/openapi.json";
 /// Operations that name no group.
 const OTHER_GROUP: &str = "Other";
@@ -23,7 +25,8 @@ pub async fn document(document: web::Data<OpenApiDocument>) -> HttpResponse {
         .json(&document.0)
 }
 
-/// `GET /docs/api`
+/// `GET /docs/api`, in the frame of whoever is signed in. It needs no database: while that is away, or who is there cannot be
+/// told, the frame is that of everybody.
 ///
 /// # Errors
 /// When the page cannot be rendered.
@@ -31,16 +34,20 @@ pub async fn show(
     app: web::Data<App>,
     document: web::Data<OpenApiDocument>,
     request: HttpRequest,
+    member: Option<Member>,
 ) -> Result<HttpResponse, PageError> {
     let document = &document.0;
-    html(&views::Reference {
-        page: public_page(&app, &request, "API reference"),
+    let reference = views::Reference {
         description: text(document.pointer("/info/description")),
         version: text(document.pointer("/info/version")),
         base_url: app.url("/api/v1"),
         document_href: DOCUMENT_PATH.to_owned(),
         groups: groups(document),
-    })
+    };
+    match member {
+        Some(member) => html(&views::Inside { shell: member.shell("api", TITLE, ""), reference }),
+        None => html(&views::Guest { page: public_page(&app, &request, TITLE), reference }),
+    }
 }
 
 fn text(value: Option<&Value>) -> String {

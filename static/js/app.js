@@ -1,5 +1,6 @@
 // Everything here is comfort: each page does its work without it.
 import "./answers.js";
+import "./back.js";
 import "./bulk.js";
 import "./copy.js";
 import "./dialog.js";

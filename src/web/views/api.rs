@@ -1,15 +1,31 @@
 //! The reference of our own API, made from the OpenAPI document.
 
 use askama::Template;
+use askama::filters::HtmlSafe;
 
 use super::filters;
-use super::shell::PublicPage;
+use super::shell::{PublicPage, Shell};
 
-/// `GET /docs/api`.
+/// `GET /docs/api` for whoever is signed in.
 #[derive(Clone, Debug, Default, Template)]
 #[template(path = "api/reference.html")]
-pub struct Reference {
+pub struct Inside {
+    pub shell: Shell,
+    pub reference: Reference,
+}
+
+/// The same for everybody else.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "api/guest.html")]
+pub struct Guest {
     pub page: PublicPage,
+    pub reference: Reference,
+}
+
+/// What both show.
+#[derive(Clone, Debug, Default, Template)]
+#[template(path = "api/_reference.html")]
+pub struct Reference {
     pub description: String,
     pub version: String,
     pub base_url: String,
@@ -17,6 +33,8 @@ pub struct Reference {
     pub document_href: String,
     pub groups: Vec<Group>,
 }
+
+impl HtmlSafe for Reference {}
 
 /// Operations with the same tag.
 #[derive(Clone, Debug, Default)]

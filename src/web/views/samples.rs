@@ -1229,7 +1229,6 @@ fn other_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         ..Default::default()
     };
     let reference = api::Reference {
-        page: public(theme, "API reference"),
         description: "One surface for every model. Programs made for OpenAI work with this base URL and a key.".into(),
         version: "0.1.0".into(),
         base_url: "https://ai.northwind.example/api/v1".into(),
@@ -1243,7 +1242,9 @@ fn other_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
             api::Group { name: "Catalog".into(), description: String::new(), operations: vec![models] },
         ],
     };
-    push(out, "api_reference", &reference)
+    let inside = api::Inside { shell: shell(theme, "api", "API reference", ""), reference: reference.clone() };
+    push(out, "api_reference_inside", &inside)?;
+    push(out, "api_reference", &api::Guest { page: public(theme, "API reference"), reference })
 }
 
 fn error_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {

@@ -46,7 +46,8 @@ pub struct Shell {
     pub description: String,
     /// The navigation item that is marked: `overview`, `activity`, `keys`, `credits`, `models`, `chat`, `profile`, `sign-in`,
     /// `security`,
-    /// `organization`, `preferences`, `integrations`, `notifications`, `webhooks`, `privacy`, `presets`, `members`, `audit` or empty.
+    /// `organization`, `preferences`, `integrations`, `notifications`, `webhooks`, `privacy`, `presets`, `members`, `audit`, `api`
+    /// or empty.
     pub section: &'static str,
     pub org_name: String,
     /// One or two letters.

@@ -68,6 +68,10 @@ async fn prices_are_public_and_what_an_organization_set_is_not() {
         assert_eq!(page.status, 200, "{path}");
         assert!(page.body.contains(word) && page.body.contains("Sign in"), "{path}: {}", page.body);
     }
+    // The reference of the API is as public, and no way out of the frame of whoever is signed in.
+    let (hers, theirs) = (ada.get("/docs/api").await.body, guest.get("/docs/api").await.body);
+    assert!(hers.contains("id=\"org-balance\"") && hers.contains("/api/v1/chat/completions"), "{hers}");
+    assert!(!theirs.contains("id=\"org-balance\"") && theirs.contains("/api/v1/chat/completions"), "{theirs}");
     // The same price for everybody, and nobody's default.
     let price = |page: &str| between(page, "data-label=\"Input\">", "<");
     let (hers, theirs) = (ada.get(model).await.body, guest.get(model).await.body);
