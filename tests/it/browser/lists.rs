@@ -20,7 +20,7 @@ async fn long_lists_fit_and_can_be_used_by_everybody() {
     browser.shows("First").await;
     inspector.look("members-many-next").await;
     browser.fill("#q", "waldenburg").await;
-    browser.press("Find").await;
+    browser.press("Filter").await;
     browser.shows("that match").await;
     inspector.look("members-many-found").await;
     inspector.visit("members-many-none", "/settings/members?q=nobody").await;
