@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 
 use crate::base::Usd;
-use crate::catalog::{Catalog, ListedModel, Modality, Offer, Shelf};
+use crate::catalog::{Catalog, ListedModel, Modality, Offer, Price, Shelf};
 use crate::keys::ChatTerms;
 use crate::orgs::{KeyUser, Member};
 use crate::presets::pages::preferences::Instance;
@@ -88,21 +88,20 @@ fn model(listed: &ListedModel, lead: Option<&Offer>) -> views::Choice {
     views::Choice {
         id: listed.model.slug.to_string(),
         name: listed.model.name.clone(),
-        price: lead.map(price).unwrap_or_default(),
+        price: lead.map(|lead| price(&lead.endpoint.price)).unwrap_or_default(),
         images: sees(listed),
     }
 }
 
-/// Such as `$0.25 in, $2.00 out`.
-fn price(offer: &Offer) -> String {
-    let price = &offer.endpoint.price;
+/// Such as `$0.25 in, $2.00 out`, with the price of a call as the list of models has it.
+fn price(price: &Price) -> String {
     if price.is_free() {
         return "free".to_owned();
     }
     let dollars = |unit: crate::catalog::UnitPrice| Usd::new(unit.per_million()).display();
     let tokens = format!("{} in, {} out", dollars(price.prompt), dollars(price.completion));
     match price.request.filter(|request| !request.is_zero()) {
-        Some(request) => format!("{} a call, {tokens}", Usd::new(request.amount()).display()),
+        Some(request) => format!("{tokens} + {} a call", Usd::new(request.amount()).display()),
         None => tokens,
     }
 }
@@ -117,4 +116,17 @@ fn preset(listed: &Listed, catalog: &Catalog, policy: &Policy, default: &str) ->
         price: model.model.name.clone(),
         images: sees(model),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::UnitPrice;
+
+    #[test]
+    fn a_price_of_a_call_stands_behind_those_of_tokens() {
+        let flat = Price { request: UnitPrice::parse("0.01").ok(), ..Price::default() };
+        assert_eq!(price(&flat), "$0.00 in, $0.00 out + $0.01 a call");
+        assert_eq!(price(&Price::default()), "free");
+    }
 }
