@@ -30,10 +30,10 @@ async fn mails_are_chosen_and_a_webhook_is_tried_by_hand() {
     team::bring_in(&farebox, &mut ada, &mut guest, address, "billing").await;
     browser.open("/settings/notifications").await;
     browser.shows("Mails to you about Northwind Studio").await;
-    browser.click("label:has(input[name=weekly_summary][value=no])").await;
+    browser.click("label:has(input[name=weekly_summary])").await;
     browser.press("Save").await;
     browser.shows("Saved.").await;
-    browser.holds("document.querySelector('input[name=weekly_summary][value=no]').checked").await;
+    browser.holds("!document.querySelector('input[name=weekly_summary][type=checkbox]').checked").await;
     inspector.look("notifications").await;
     browser.press("Everybody’s mails").await;
     browser.shows("Gets mails about").await;

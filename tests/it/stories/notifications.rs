@@ -77,7 +77,11 @@ async fn each_topic_goes_to_whom_the_role_and_the_person_say() {
     assert_eq!(all[0].submit("/settings/balance", "/settings/balance", &alert).await.status, 303);
     low(&farebox, org).await;
     assert_eq!(told(&farebox, "low_balance").await, "admin");
-    choose(&mut all[0], &[("low_balance", "all")]).await;
+    // A box that is ticked, before what stands for one that is not.
+    let page = all[0].get(PAGE).await.body;
+    let (ticked, not) = ("type=\"checkbox\" name=\"low_balance\"", "type=\"hidden\" name=\"low_balance\"");
+    assert!(page.find(ticked).expect("a box") < page.find(not).expect("what stands for none"), "{page}");
+    choose(&mut all[0], &[("low_balance", "all"), ("low_balance", "no")]).await;
     low(&farebox, org).await;
     assert_eq!(told(&farebox, "low_balance").await, "admin owner");
     // Without the role the choice is worth nothing, and comes back with it.
