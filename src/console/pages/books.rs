@@ -58,7 +58,7 @@ pub async fn index(
         ..Filters::default()
     })];
     if !trial.is_balanced() {
-        let text = "Debits and credits differ. Run `farebox ledger verify`.".to_owned();
+        let text = "Debits and credits differ. Run the command “farebox ledger verify”.".to_owned();
         blocks.push(Block::Note(Note { tone: "bad", icon: "circle-x", text, ..Note::default() }));
     }
     blocks.push(Block::Table(table(&trial, &query, until)));

@@ -169,7 +169,7 @@ pub async fn show(app: web::Data<App>, staff: Staff, day: web::Path<String>) -> 
     let shell = staff.shell(
         "closes",
         &format!("Close of {day}"),
-        "Written once. `farebox ledger closes` recomputes all of them.",
+        "Written once. The command “farebox ledger closes” recomputes all of them.",
     );
     page_with(shell, Some((CLOSES, "Daily closes")), Vec::new(), blocks)
 }

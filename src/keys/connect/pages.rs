@@ -58,6 +58,8 @@ struct Asked {
 impl Asked {
     fn read(callback: &str, challenge: &str, method: &str, lenient: &Lenient) -> Result<Asked, PageError> {
         let refuse = |problem: String| {
+            // Its words are those of the API, which sets names apart; on a page they are words.
+            let problem = problem.replace('`', "");
             PageError::Invalid(format!(
                 "The app sent you here with a link that cannot be used: {problem}. It got nothing. Tell whoever makes it."
             ))
