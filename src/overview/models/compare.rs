@@ -71,6 +71,7 @@ pub async fn show(
     let comparison = views::Comparison {
         back_href: filter.address(0),
         enough: models.len() > 1,
+        unknown: filter.compared.iter().filter(|id| catalog.model(id).is_none()).cloned().collect(),
         models: models
             .iter()
             .map(|listed| views::ComparedModel {

@@ -108,6 +108,8 @@ pub struct Comparison {
     pub back_href: String,
     /// False with fewer than two models.
     pub enough: bool,
+    /// Ids that no model has.
+    pub unknown: Vec<String>,
     pub models: Vec<ComparedModel>,
     pub rows: Vec<CompareRow>,
 }

@@ -1114,6 +1114,7 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
     let comparison = catalog::Comparison {
         back_href: "/models".into(),
         enough: true,
+        unknown: Vec::new(),
         models: vec![
             compared("openai/gpt-5-mini", "GPT-5 mini"),
             compared("anthropic/claude-sonnet-4.5", "Claude Sonnet 4.5"),
@@ -1137,7 +1138,7 @@ fn model_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         ],
     };
     let frame = || shell(theme, "models", "Compare models", "Prices are the lowest of each model’s providers.");
-    let none = catalog::Comparison { enough: false, ..comparison.clone() };
+    let none = catalog::Comparison { enough: false, unknown: vec!["openai/gpt-9".into()], ..comparison.clone() };
     push(out, "models_compare", &catalog::Compare { shell: frame(), comparison: comparison.clone() })?;
     push(out, "models_compare_none", &catalog::Compare { shell: frame(), comparison: none })?;
     let comparison = catalog::Body::Comparison(Box::new(comparison));

@@ -87,6 +87,8 @@ async fn two_to_four_models_stand_beside_each_other() {
     for few in ["", "?compare=lab/chat", "?compare=lab/chat&compare=lab/chat", "?compare=no/such&compare=lab/chat"] {
         assert!(ada.get(&format!("/models/compare{few}")).await.body.contains("Choose two to four models"), "{few}");
     }
+    let page = ada.get("/models/compare?compare=no/such&compare=lab/chat").await.body;
+    assert!(page.contains("There is no model <code class=\"break\">no/such</code>"), "{page}");
     let page = ada.get("/models/compare?compare=lab/chat&compare=lab/other").await.body;
     // A call of ten thousand tokens in and a thousand out: at 1 and 2 dollars a million, and at 2 and 4.
     for text in ["<strong>$0.012</strong>", "$0.024", "lowest", "Lab alpha, Lab beta, Lab gamma", "no data"] {
