@@ -42,6 +42,7 @@ async fn somebody_pays_in_every_way_takes_some_back_and_sees_it_all() {
     buy(&browser, "20", "card", "", "Buy $20.00 for $21.10").await;
     browser.press("Cancel").await;
     browser.shows("Waiting for the payment").await;
+    browser.shows("there is nothing left to do").await;
     assert_eq!(balance(&browser).await, "$0.00");
     inspector.look("money-early").await;
     browser.press("Go to the payment page").await;
