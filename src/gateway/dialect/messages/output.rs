@@ -51,6 +51,11 @@ pub(in crate::gateway::dialect) fn same_whole(mut words: Map<String, Value>, sta
     sse::with(&Value::Object(words), "usage", &usage::of_message(spent)).into()
 }
 
+/// A block of text. Its citations are none: some readers demand the field, and others refuse null in it.
+pub(super) fn text_block(said: &str) -> Value {
+    json!({ "type": "text", "text": said, "citations": [] })
+}
+
 fn blocks(message: &Value) -> Vec<Value> {
     let mut blocks: Vec<Value> = Vec::new();
     for detail in message.get("reasoning_details").and_then(Value::as_array).into_iter().flatten() {
@@ -68,7 +73,7 @@ fn blocks(message: &Value) -> Vec<Value> {
     }
     for said in ["content", "refusal"].into_iter().filter_map(|name| text(message, name)) {
         if !said.is_empty() {
-            blocks.push(json!({ "type": "text", "text": said, "citations": null }));
+            blocks.push(text_block(said));
         }
     }
     for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
@@ -97,7 +102,7 @@ mod tests {
         let out: Value = serde_json::from_slice(&whole(&answer, &stamp, &usage)).expect("JSON");
         assert_eq!(
             out["content"],
-            json!([{"type":"thinking","thinking":"hm","signature":""},{"type":"text","text":"hi","citations":null},
+            json!([{"type":"thinking","thinking":"hm","signature":""},{"type":"text","text":"hi","citations":[]},
                 {"type":"tool_use","id":"c1","name":"f","input":{"x":1},"caller":{"type":"direct"}}])
         );
         assert_eq!((&out["stop_reason"], &out["usage"]["output_tokens"]), (&json!("tool_use"), &json!(4)));

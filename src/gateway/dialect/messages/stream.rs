@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::super::writer::{BROKEN_OFF, CallPart, broken_off, choices};
 use super::super::{sse, text, usage};
 use super::broken;
-use super::output::{blank, stop_reason};
+use super::output::{blank, stop_reason, text_block};
 use crate::gateway::wire::{Stamp, UsageOut};
 
 /// What the open block holds.
@@ -75,7 +75,7 @@ impl Writer {
         self.thinking(delta, &mut out);
         for said in ["content", "refusal"].into_iter().filter_map(|name| text(delta, name)) {
             if !said.is_empty() {
-                self.begin(Block::Text, json!({ "type": "text", "text": "", "citations": null }), &mut out);
+                self.begin(Block::Text, text_block(""), &mut out);
                 self.delta(&json!({ "type": "text_delta", "text": said }), &mut out);
             }
         }
@@ -258,6 +258,11 @@ mod tests {
                 ("message_delta", None),
                 ("message_stop", None),
             ]
+        );
+        assert_eq!(
+            seen[4]["content_block"],
+            json!({"type":"text","text":"","citations":[]}),
+            "never null: some refuse it"
         );
         let end = &seen[seen.len() - 2];
         assert_eq!((&end["delta"]["stop_reason"], &end["usage"]["output_tokens"]), (&json!("tool_use"), &json!(4)));
