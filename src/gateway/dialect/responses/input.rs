@@ -9,6 +9,11 @@ use crate::gateway::error::ApiError;
 const MAX_ITEMS: usize = 4_000;
 /// What a tool found.
 const OUTPUT: &str = "function_call_output";
+/// How the id of an item of reasoning begins.
+const THOUGHT: &str = "rs_";
+/// What to do instead of naming an item by its id alone, which the AI SDK does by itself.
+const REFERENCE: &str = " is an item_reference. Items are not stored here, so they cannot be referred to: send them whole. In the \
+    AI SDK set providerOptions.openai.store to false, or use .chat().";
 
 pub(super) fn messages(input: Option<&Value>, out: &mut Vec<Value>) -> Result<(), ApiError> {
     let items = match input {
@@ -59,6 +64,9 @@ pub(super) fn messages(input: Option<&Value>, out: &mut Vec<Value>) -> Result<()
                 let found = output(item.get("output"), &place, &mut shown)?;
                 out.push(json!({ "role": "tool", "tool_call_id": id, "content": found }));
             }
+            // What was thought need not come back for an answer.
+            "item_reference" if text(item, "id").is_some_and(|id| id.starts_with(THOUGHT)) => {}
+            "item_reference" => return Err(ApiError::invalid(format!("{place}{REFERENCE}"))),
             other => {
                 let shown: String = other.chars().filter(|c| !c.is_control()).take(60).collect();
                 return Err(ApiError::invalid(format!("{place} is of the type {shown}, which cannot be used here.")));
@@ -226,5 +234,21 @@ mod tests {
         assert_eq!(out.last(), Some(&json!({"role":"user","content":shown})));
         let odd = json!([found("a", json!([{"type":"computer_screenshot"}]))]);
         assert!(messages(Some(&odd), &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn who_refers_to_an_item_is_told_what_to_do_and_thoughts_are_not_missed() {
+        let refers = |id: &str| json!([{"role":"user","content":"hi"},{"type":"item_reference","id":id}]);
+        let mut out = Vec::new();
+        messages(Some(&refers("rs_1")), &mut out).expect("it can be said");
+        assert_eq!(out, [json!({"role":"user","content":"hi"})]);
+        for id in ["msg_1", "fc_1"] {
+            let error = messages(Some(&refers(id)), &mut Vec::new()).expect_err(id);
+            let said = error.message();
+            assert!(
+                said.starts_with("input.1 is an item_reference") && said.contains("openai.store to false"),
+                "{said}"
+            );
+        }
     }
 }
