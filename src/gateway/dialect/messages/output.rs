@@ -20,11 +20,13 @@ pub(super) fn blank(stamp: &Stamp) -> Map<String, Value> {
 
 /// Why an answer ended, in this language's words. It has none for one that was broken off; that it is not whole is said by the
 /// word for one that was cut.
-pub(super) fn stop_reason(finish: &str) -> &'static str {
+/// `refused` is whether it is a refusal, which other languages tell by its place and not by a word.
+pub(super) fn stop_reason(finish: &str, refused: bool) -> &'static str {
     match finish {
         "length" | BROKEN_OFF => "max_tokens",
         "tool_calls" => "tool_use",
         "content_filter" => "refusal",
+        _ if refused => "refusal",
         _ => "end_turn",
     }
 }
@@ -35,7 +37,7 @@ pub(in crate::gateway::dialect) fn whole(answer: &Map<String, Value>, stamp: &St
     let mut out = blank(stamp);
     out.insert("content".into(), Value::Array(message.map(blocks).unwrap_or_default()));
     let finish = choice.and_then(|choice| choice.get("finish_reason")?.as_str()).unwrap_or_default();
-    out.insert("stop_reason".into(), stop_reason(finish).into());
+    out.insert("stop_reason".into(), stop_reason(finish, message.is_some_and(refuses)).into());
     sse::with(&Value::Object(out), "usage", &usage::of_message(spent)).into()
 }
 
@@ -49,6 +51,11 @@ pub(in crate::gateway::dialect) fn same_whole(mut words: Map<String, Value>, sta
         words.entry(name).or_insert(Value::Null);
     }
     sse::with(&Value::Object(words), "usage", &usage::of_message(spent)).into()
+}
+
+/// Whether a message, or a part of one, says why there is no answer.
+pub(super) fn refuses(message: &Value) -> bool {
+    text(message, "refusal").is_some_and(|why| !why.is_empty())
 }
 
 /// A block of text. Its citations are none: some readers demand the field, and others refuse null in it.
@@ -106,6 +113,10 @@ mod tests {
                 {"type":"tool_use","id":"c1","name":"f","input":{"x":1},"caller":{"type":"direct"}}])
         );
         assert_eq!((&out["stop_reason"], &out["usage"]["output_tokens"]), (&json!("tool_use"), &json!(4)));
-        assert_eq!(stop_reason("error"), "max_tokens", "what is not whole is not told as whole");
+        assert_eq!(stop_reason("error", false), "max_tokens", "what is not whole is not told as whole");
+        let answer = json!({"choices":[{"finish_reason":"stop","message":{"content":null,"refusal":"I can't."}}]});
+        let answer = answer.as_object().cloned().unwrap_or_default();
+        let out: Value = serde_json::from_slice(&whole(&answer, &stamp, &usage)).expect("JSON");
+        assert_eq!((&out["stop_reason"], &out["content"][0]["text"]), (&json!("refusal"), &json!("I can't.")));
     }
 }

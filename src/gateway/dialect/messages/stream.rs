@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::super::writer::{BROKEN_OFF, CallPart, broken_off, choices};
 use super::super::{sse, text, usage};
 use super::broken;
-use super::output::{blank, stop_reason, text_block};
+use super::output::{blank, refuses, stop_reason, text_block};
 use crate::gateway::wire::{Stamp, UsageOut};
 
 /// What the open block holds.
@@ -29,6 +29,8 @@ pub(crate) struct Writer {
     blocks: u64,
     /// Why the upstream ended it, in its own word.
     finish: String,
+    /// What it says is why there is no answer.
+    refused: bool,
     /// How an upstream of the same language ended its message: kept back until it is known what the message cost.
     ending: Option<Map<String, Value>>,
 }
@@ -73,6 +75,7 @@ impl Writer {
         let choice = choices(chunk).next()?;
         let delta = choice.get("delta").unwrap_or(&Value::Null);
         self.thinking(delta, &mut out);
+        self.refused |= refuses(delta);
         for said in ["content", "refusal"].into_iter().filter_map(|name| text(delta, name)) {
             if !said.is_empty() {
                 self.begin(Block::Text, text_block(""), &mut out);
@@ -98,7 +101,7 @@ impl Writer {
         self.close(&mut out);
         let ending = self.ending.take().map_or_else(
             || {
-                json!({ "type": "message_delta", "delta": { "stop_reason": stop_reason(&self.finish),
+                json!({ "type": "message_delta", "delta": { "stop_reason": stop_reason(&self.finish, self.refused),
                     "stop_sequence": null, "stop_details": null, "container": null } })
             },
             |mut ending| {
@@ -267,6 +270,20 @@ mod tests {
         let end = &seen[seen.len() - 2];
         assert_eq!((&end["delta"]["stop_reason"], &end["usage"]["output_tokens"]), (&json!("tool_use"), &json!(4)));
         assert_eq!(end["usage"]["cost"].to_string(), "0.01");
+    }
+
+    #[test]
+    fn a_refusal_is_a_text_that_ends_as_one() {
+        let mut writer = Writer::default();
+        let mut seen = Vec::new();
+        for (delta, finish) in [(json!({"refusal":"I can't."}), Value::Null), (json!({}), json!("stop"))] {
+            let chunk = json!({"choices":[{"delta":delta,"finish_reason":finish}]});
+            let chunk = chunk.as_object().cloned().unwrap_or_default();
+            seen.extend(writer.chunk(&chunk, None, &stamp()).iter().flat_map(|bytes| events(bytes)));
+        }
+        seen.extend(events(&writer.end(&stamp(), &usage())));
+        assert_eq!(seen[2]["delta"]["text"], "I can't.", "{seen:?}");
+        assert_eq!(seen[seen.len() - 2]["delta"]["stop_reason"], "refusal", "{seen:?}");
     }
 
     #[test]

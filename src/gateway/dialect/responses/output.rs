@@ -66,15 +66,36 @@ pub(super) fn response(request: &Map<String, Value>, stamp: &Stamp, state: State
 /// One item of an output, finished or being written.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Item {
-    Message { id: String, text: String },
-    Reasoning { id: String, text: String, signature: Option<String>, encrypted: Option<String> },
-    Call { id: String, call_id: String, name: String, arguments: String },
+    Message {
+        id: String,
+        text: String,
+    },
+    /// A message that says why there is no answer.
+    Refusal {
+        id: String,
+        text: String,
+    },
+    Reasoning {
+        id: String,
+        text: String,
+        signature: Option<String>,
+        encrypted: Option<String>,
+    },
+    Call {
+        id: String,
+        call_id: String,
+        name: String,
+        arguments: String,
+    },
 }
 
 impl Item {
     pub(super) fn id(&self) -> &str {
         match self {
-            Item::Message { id, .. } | Item::Reasoning { id, .. } | Item::Call { id, .. } => id,
+            Item::Message { id, .. }
+            | Item::Refusal { id, .. }
+            | Item::Reasoning { id, .. }
+            | Item::Call { id, .. } => id,
         }
     }
 
@@ -84,6 +105,7 @@ impl Item {
             Item::Message { text, .. } => {
                 Some(json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] }))
             }
+            Item::Refusal { text, .. } => Some(json!({ "type": "refusal", "refusal": text })),
             Item::Reasoning { text, .. } => Some(json!({ "type": "reasoning_text", "text": text })),
             Item::Call { .. } => None,
         }
@@ -94,7 +116,7 @@ impl Item {
         let status = if done { "completed" } else { "in_progress" };
         let content = self.part().filter(|_| done).map_or_else(|| json!([]), |part| json!([part]));
         match self {
-            Item::Message { id, .. } => {
+            Item::Message { id, .. } | Item::Refusal { id, .. } => {
                 json!({ "id": id, "type": "message", "role": "assistant", "status": status, "content": content })
             }
             Item::Reasoning { id, signature, encrypted, .. } => {
@@ -125,10 +147,14 @@ pub(super) fn items(message: &Value, stamp: &Stamp) -> Vec<Item> {
     if !thought.is_empty() || encrypted.is_some() {
         out.push(Item::Reasoning { id: id("rs", 0), text: thought.to_owned(), signature, encrypted });
     }
-    let said: String = ["content", "refusal"].into_iter().filter_map(|name| text(message, name)).collect();
+    let said = text(message, "content").unwrap_or_default();
+    let refused = text(message, "refusal").unwrap_or_default();
     let calls = message.get("tool_calls").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    if !said.is_empty() || (calls.is_empty() && out.is_empty()) {
-        out.push(Item::Message { id: id("msg", out.len()), text: said });
+    if !said.is_empty() || (refused.is_empty() && calls.is_empty() && out.is_empty()) {
+        out.push(Item::Message { id: id("msg", out.len()), text: said.to_owned() });
+    }
+    if !refused.is_empty() {
+        out.push(Item::Refusal { id: id("msg", out.len()), text: refused.to_owned() });
     }
     for call in calls {
         let function = call.get("function").unwrap_or(&Value::Null);

@@ -64,10 +64,11 @@ impl Writer {
         for detail in delta.get("reasoning_details").and_then(Value::as_array).into_iter().flatten() {
             self.detail(detail, stamp, &mut out);
         }
-        for said in ["content", "refusal"].into_iter().filter_map(|name| text(delta, name)) {
-            if !said.is_empty() {
-                self.say(said, stamp, &mut out);
-            }
+        if let Some(said) = text(delta, "content").filter(|said| !said.is_empty()) {
+            self.say(said, stamp, &mut out);
+        }
+        if let Some(said) = text(delta, "refusal").filter(|said| !said.is_empty()) {
+            self.refuse(said, stamp, &mut out);
         }
         for call in delta.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
             self.tool(call, stamp, &mut out);
@@ -177,6 +178,9 @@ impl Writer {
                 let more = json!({ "content_index": 0, "text": text, "logprobs": [] });
                 self.emit_here("response.output_text.done", more, out);
             }
+            Item::Refusal { text, .. } => {
+                self.emit_here("response.refusal.done", json!({ "content_index": 0, "refusal": text }), out);
+            }
             Item::Reasoning { text, .. } => {
                 self.emit_here("response.reasoning_text.done", json!({ "content_index": 0, "text": text }), out);
             }
@@ -205,6 +209,18 @@ impl Writer {
         }
         let more = json!({ "content_index": 0, "delta": said, "logprobs": [] });
         self.emit_here("response.output_text.delta", more, out);
+    }
+
+    fn refuse(&mut self, said: &str, stamp: &Stamp, out: &mut Vec<u8>) {
+        if !matches!(self.open, Some(Item::Refusal { .. })) {
+            self.close(out);
+            let id = id_of("msg", stamp, self.output.len());
+            self.begin(Item::Refusal { id, text: String::new() }, out);
+        }
+        if let Some(Item::Refusal { text, .. }) = &mut self.open {
+            text.push_str(said);
+        }
+        self.emit_here("response.refusal.delta", json!({ "content_index": 0, "delta": said }), out);
     }
 
     fn think(&mut self, thought: &str, stamp: &Stamp, out: &mut Vec<u8>) {
@@ -352,6 +368,42 @@ mod tests {
         let output = seen[seen.len() - 1]["response"]["output"].as_array().expect("items");
         let told: Vec<_> = output.iter().map(|item| (&item["call_id"], &item["name"], &item["arguments"])).collect();
         assert_eq!(told, [(&json!("X"), &json!("f"), &json!("{\"a\":1}")), (&json!("Y"), &json!("g"), &json!("{}"))]);
+    }
+
+    #[test]
+    fn a_refusal_is_told_as_one_and_is_no_text_of_the_answer() {
+        let seen = streamed(
+            &[json!({"role":"assistant","content":""}), json!({"refusal":"I ca"}), json!({"refusal":"n't."})],
+            "stop",
+        );
+        let kinds: Vec<_> = seen.iter().map(|event| event["type"].as_str().expect("a type")).collect();
+        assert_eq!(
+            kinds[2..],
+            [
+                "response.output_item.added",
+                "response.content_part.added",
+                "response.refusal.delta",
+                "response.refusal.delta",
+                "response.refusal.done",
+                "response.content_part.done",
+                "response.output_item.done",
+                "response.completed",
+            ]
+        );
+        assert_eq!(
+            (&seen[3]["part"], &seen[6]["refusal"]),
+            (&json!({"type":"refusal","refusal":""}), &json!("I can't."))
+        );
+        let answer = json!({"choices":[{"finish_reason":"stop","message":{"content":null,"refusal":"I can't."}}]});
+        let writer = Writer::new(Arc::new(Map::new()));
+        let whole = writer.whole(answer.as_object().expect("an object"), &stamp(), &usage());
+        let whole: Value = serde_json::from_slice(&whole).expect("JSON");
+        for response in [&seen[seen.len() - 1]["response"], &whole] {
+            assert_eq!(response["output"].as_array().map(Vec::len), Some(1), "{response}");
+            assert_eq!(response["output"][0]["type"], "message");
+            assert_eq!(response["output"][0]["content"], json!([{"type":"refusal","refusal":"I can't."}]));
+            assert_eq!((&response["output_text"], &response["status"]), (&json!(""), &json!("completed")));
+        }
     }
 
     #[test]
