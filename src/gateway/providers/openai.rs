@@ -1,5 +1,6 @@
 //! Any server with the chat completions API of OpenAI.
 
+mod fields;
 mod messages;
 mod vectors;
 
@@ -19,6 +20,7 @@ use crate::gateway::hops;
 use crate::gateway::wire::{check_depth, usual_time, whole_to_chunk};
 use crate::integrations::cap_name;
 use crate::routing::Candidate;
+use fields::LeftOut;
 
 /// Bytes of an answer in one piece, of one with vectors, and of an error. As many vectors as a call may ask for, of 3,072
 /// numbers with up to 22 digits each, are 132 MiB; what is refused here has been billed by the provider.
@@ -275,7 +277,8 @@ fn body(question: &Question<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1_024);
     out.push(b'{');
     field(&mut out, "model", model);
-    for (name, value) in question.fields() {
+    let left_out = LeftOut::of(question);
+    for (name, value) in question.fields().filter(|(name, _)| !left_out.has(name)) {
         // Another router understands these itself; everybody else knows only the effort.
         let is_reasoning = matches!(name.as_str(), "reasoning" | "include_reasoning");
         if is_reasoning && slug != "openrouter" {

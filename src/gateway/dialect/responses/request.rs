@@ -15,9 +15,17 @@ const STATE: [(&str, &str); 3] = [
     ("conversation", "conversations are not stored here; send the whole conversation in input"),
     ("prompt", "prompts are not stored here under an id; use a preset"),
 ];
-/// Passed over: they speak of storing, or of what only one provider does.
-const PASSED_OVER: [&str; 7] =
-    ["store", "include", "truncation", "max_tool_calls", "prompt_cache_options", "background", "safety_identifier"];
+/// Passed over: they speak of storing, or of what only one provider does. Notes (`metadata`) stand in the answer.
+const PASSED_OVER: [&str; 8] = [
+    "store",
+    "include",
+    "truncation",
+    "max_tool_calls",
+    "metadata",
+    "prompt_cache_options",
+    "background",
+    "safety_identifier",
+];
 /// What an answer repeats of its request.
 const REPEATED: [&str; 17] = [
     "instructions",
@@ -182,10 +190,12 @@ mod tests {
             ],
             "tools":[{"type":"function","name":"f","parameters":{"type":"object"},"strict":true}],
             "tool_choice":{"type":"function","name":"f"},"reasoning":{"effort":"low","summary":"auto"},
-            "text":{"format":{"type":"json_schema","name":"n","schema":{"type":"object"}}}
+            "text":{"format":{"type":"json_schema","name":"n","schema":{"type":"object"}}},"metadata":{"a":"b"}
         }))
         .expect("it can be said");
         assert_eq!((request.cap, request.stream), (Some(50), true));
+        let Kept::Responses(repeated) = &request.kept else { panic!("it is a response") };
+        assert_eq!(repeated.get("metadata"), Some(&json!({"a":"b"})), "it is repeated, and not asked with");
         assert_eq!(
             Value::Object(request.body),
             json!({

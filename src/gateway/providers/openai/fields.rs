@@ -1,0 +1,83 @@
+//! Fields that say nothing where others are missing, and for which OpenAI refuses the call. Pure.
+
+use serde_json::Value;
+
+use crate::gateway::providers::Question;
+
+/// What is said of tools, without which it means nothing.
+const OF_TOOLS: [&str; 3] = ["tools", "tool_choice", "parallel_tool_calls"];
+/// Notes that OpenAI keeps with an answer that it stores.
+const NOTES: &str = "metadata";
+
+/// Fields that are left out of this question.
+#[derive(Clone, Copy)]
+pub(super) struct LeftOut {
+    tools: bool,
+    notes: bool,
+}
+
+impl LeftOut {
+    pub(super) fn of(question: &Question<'_>) -> LeftOut {
+        let lists = |value: &Value| value.as_array().is_none_or(|tools| !tools.is_empty());
+        let has_tools = question.fields().any(|(name, value)| name == "tools" && !value.is_null() && lists(value));
+        let is_stored = question.body.get("store") == Some(&Value::Bool(true));
+        LeftOut { tools: !has_tools, notes: question.candidate.provider_slug() == "openai" && !is_stored }
+    }
+
+    pub(super) fn has(self, name: &str) -> bool {
+        (self.tools && OF_TOOLS.contains(&name)) || (self.notes && name == NOTES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Task;
+    use crate::routing::tests::{candidate, offer};
+    use serde_json::json;
+
+    fn left_out(slug: &str, body: &Value, added: &[String]) -> Vec<&'static str> {
+        let candidate = candidate(offer("a/b", slug, "1", "2"));
+        let body = body.as_object().cloned().unwrap_or_default();
+        let question = Question {
+            candidate: &candidate,
+            body: &body,
+            added,
+            cap: None,
+            longest: 100,
+            stream: false,
+            task: Task::Answer,
+            words: None,
+        };
+        let left_out = LeftOut::of(&question);
+        OF_TOOLS.into_iter().chain([NOTES]).filter(|name| left_out.has(name)).collect()
+    }
+
+    #[test]
+    fn what_is_said_of_tools_is_left_out_where_there_are_none() {
+        let f = json!({"type":"function","function":{"name":"f"}});
+        for (body, added, is_left_out) in [
+            (json!({"tool_choice":"auto","parallel_tool_calls":false}), vec![], true),
+            (json!({"tools":[],"tool_choice":"auto"}), vec![], true),
+            (json!({"tools":null,"tool_choice":"auto"}), vec![], true),
+            (json!({"tools":[f],"tool_choice":"auto"}), vec![], false),
+            // A preset has added them, and nobody there knows any.
+            (json!({"tools":[f],"tool_choice":"auto"}), vec!["tools".to_owned()], true),
+            // What is wrong is for the provider to say.
+            (json!({"tools":{"f":1}}), vec![], false),
+        ] {
+            let wanted: &[&str] = if is_left_out { &OF_TOOLS } else { &[] };
+            assert_eq!(left_out("groq", &body, &added), wanted, "{body}");
+        }
+    }
+
+    #[test]
+    fn openai_gets_notes_for_what_it_stores_only() {
+        let f = json!({"type":"function","function":{"name":"f"}});
+        let body = |store: Value| json!({"tools":[f],"store":store,"metadata":{"a":"b"}});
+        assert_eq!(left_out("openai", &body(json!(null)), &[]), [NOTES]);
+        assert_eq!(left_out("openai", &body(json!(false)), &[]), [NOTES]);
+        assert!(left_out("openai", &body(json!(true)), &[]).is_empty());
+        assert!(left_out("groq", &body(json!(null)), &[]).is_empty());
+    }
+}
