@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::text;
+use super::thoughts::unpacked;
 use crate::gateway::error::ApiError;
 
 /// Items in one input; each becomes a message at most, and those have a limit of their own.
@@ -120,12 +121,14 @@ impl Turn {
 }
 
 fn details(item: &Value) -> Vec<Value> {
-    if let Some(data) = text(item, "encrypted_content") {
-        return vec![json!({ "type": "reasoning.encrypted", "data": data })];
+    if let Some(details) = text(item, "encrypted_content").and_then(unpacked) {
+        return details;
     }
-    let texts =
-        item.get("content").and_then(Value::as_array).into_iter().flatten().filter_map(|part| text(part, "text"));
-    let thought = texts.collect::<Vec<_>>().join("\n");
+    let texts = |name: &str| {
+        let parts = item.get(name).and_then(Value::as_array).into_iter().flatten();
+        parts.filter_map(|part| text(part, "text")).collect::<Vec<_>>().join("\n")
+    };
+    let thought = ["content", "summary"].into_iter().map(texts).find(|thought| !thought.is_empty()).unwrap_or_default();
     if thought.is_empty() {
         return Vec::new();
     }
@@ -234,6 +237,18 @@ mod tests {
         assert_eq!(out.last(), Some(&json!({"role":"user","content":shown})));
         let odd = json!([found("a", json!([{"type":"computer_screenshot"}]))]);
         assert!(messages(Some(&odd), &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn thoughts_are_read_as_they_were_told() {
+        let read = |item: Value| details(&item);
+        let thought = |signature: Value| vec![json!({"type":"reasoning.text","text":"hm","signature":signature})];
+        let content = json!([{"type":"reasoning_text","text":"hm"}]);
+        let summary = json!([{"type":"summary_text","text":"hm"}]);
+        assert_eq!(read(json!({"summary":[],"content":content,"signature":"s"})), thought(json!("s")));
+        assert_eq!(read(json!({"summary":summary,"content":[]})), thought(Value::Null));
+        assert_eq!(read(json!({"summary":summary,"encrypted_content":"gAAAAABo"})), thought(Value::Null), "not ours");
+        assert!(read(json!({"summary":[],"encrypted_content":"gAAAAABo"})).is_empty());
     }
 
     #[test]

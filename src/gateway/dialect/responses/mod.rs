@@ -4,6 +4,7 @@ mod input;
 mod output;
 mod request;
 mod stream;
+mod thoughts;
 
 pub(super) use request::read;
 pub(crate) use stream::Writer;

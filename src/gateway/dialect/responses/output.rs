@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::text;
+use super::thoughts::{Telling, Thought};
 use crate::gateway::wire::Stamp;
 
 /// How a response stands.
@@ -77,9 +78,7 @@ pub(super) enum Item {
     },
     Reasoning {
         id: String,
-        text: String,
-        signature: Option<String>,
-        encrypted: Option<String>,
+        thought: Thought,
     },
     Call {
         id: String,
@@ -106,7 +105,7 @@ impl Item {
                 Some(json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] }))
             }
             Item::Refusal { text, .. } => Some(json!({ "type": "refusal", "refusal": text })),
-            Item::Reasoning { text, .. } => Some(json!({ "type": "reasoning_text", "text": text })),
+            Item::Reasoning { thought, .. } => thought.part(),
             Item::Call { .. } => None,
         }
     }
@@ -119,11 +118,13 @@ impl Item {
             Item::Message { id, .. } | Item::Refusal { id, .. } => {
                 json!({ "id": id, "type": "message", "role": "assistant", "status": status, "content": content })
             }
-            Item::Reasoning { id, signature, encrypted, .. } => {
-                let mut item = json!({ "id": id, "type": "reasoning", "summary": [], "content": content });
-                for (name, value) in [("signature", signature), ("encrypted_content", encrypted)] {
+            Item::Reasoning { id, thought } => {
+                let summary = thought.summary().filter(|_| done).map_or_else(|| json!([]), |part| json!([part]));
+                let mut item = json!({ "id": id, "type": "reasoning", "summary": summary, "content": content });
+                let (signature, packed) = (thought.signature().map(str::to_owned), thought.packed());
+                for (name, value) in [("signature", signature), ("encrypted_content", packed)] {
                     if let (Some(value), Some(item)) = (value, item.as_object_mut()) {
-                        item.insert(name.into(), value.as_str().into());
+                        item.insert(name.into(), value.into());
                     }
                 }
                 item
@@ -136,16 +137,16 @@ impl Item {
     }
 }
 
-/// The items of a whole answer's message.
-pub(super) fn items(message: &Value, stamp: &Stamp) -> Vec<Item> {
+/// The items of a whole answer's message. All that was thought is one of them.
+pub(super) fn items(message: &Value, stamp: &Stamp, telling: Telling) -> Vec<Item> {
     let mut out = Vec::new();
     let id = |kind: &str, at: usize| id_of(kind, stamp, at);
     let details = message.get("reasoning_details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let of = |name: &str| details.iter().find_map(|detail| text(detail, name)).map(str::to_owned);
-    let (signature, encrypted) = (of("signature").filter(|text| !text.is_empty()), of("data"));
-    let thought = text(message, "reasoning").unwrap_or_default();
-    if !thought.is_empty() || encrypted.is_some() {
-        out.push(Item::Reasoning { id: id("rs", 0), text: thought.to_owned(), signature, encrypted });
+    let mut thought = Thought::new(telling);
+    thought.text.push_str(text(message, "reasoning").unwrap_or_default());
+    details.iter().for_each(|detail| thought.note(detail));
+    if !thought.text.is_empty() || details.iter().any(|detail| text(detail, "data").is_some()) {
+        out.push(Item::Reasoning { id: id("rs", 0), thought });
     }
     let said = text(message, "content").unwrap_or_default();
     let refused = text(message, "refusal").unwrap_or_default();

@@ -26,6 +26,8 @@ const PASSED_OVER: [&str; 8] = [
     "background",
     "safety_identifier",
 ];
+/// What else an answer is told by.
+const INCLUDE: &str = "include";
 /// What an answer repeats of its request.
 const REPEATED: [&str; 17] = [
     "instructions",
@@ -58,9 +60,9 @@ pub(in crate::gateway::dialect) fn read(body: Map<String, Value>) -> Result<Chat
     if body.get("background") == Some(&Value::Bool(true)) {
         return Err(ApiError::invalid("background cannot be used: an answer is not kept until it is fetched."));
     }
-    let repeated =
-        REPEATED.iter().filter_map(|name| given(&body, name).map(|value| ((*name).to_owned(), value.clone())));
-    let kept = Kept::Responses(Arc::new(repeated.collect()));
+    let kept = REPEATED.into_iter().chain([INCLUDE]);
+    let kept = kept.filter_map(|name| given(&body, name).map(|value| (name.to_owned(), value.clone())));
+    let kept = Kept::Responses(Arc::new(kept.collect()));
     Ok(ChatRequest { kept, ..ChatRequest::from_map(translated(&body)?)? })
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::writer::{BROKEN_OFF, CallPart, broken_off, choices};
 use super::super::{sse, text, usage};
 use super::output::{Item, State, id_of, items, response};
+use super::thoughts::{Telling, Thought, summary_part};
 use crate::gateway::error::ApiError;
 use crate::gateway::wire::{Stamp, UsageOut};
 
@@ -15,6 +16,7 @@ use crate::gateway::wire::{Stamp, UsageOut};
 #[derive(Debug)]
 pub(crate) struct Writer {
     request: Arc<Map<String, Value>>,
+    telling: Telling,
     /// Events so far; each carries its number.
     events: u64,
     /// Items that are finished.
@@ -27,7 +29,8 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(in crate::gateway::dialect) fn new(request: Arc<Map<String, Value>>) -> Writer {
-        Writer { request, events: 0, output: Vec::new(), open: None, call: 0, finish: String::new() }
+        let telling = Telling::of(&request);
+        Writer { request, telling, events: 0, output: Vec::new(), open: None, call: 0, finish: String::new() }
     }
 
     pub(in crate::gateway::dialect) fn whole(
@@ -39,7 +42,7 @@ impl Writer {
         let choice = choices(answer).next();
         let message = choice.and_then(|choice| choice.get("message"));
         let output: Vec<Value> = message
-            .map(|message| items(message, stamp))
+            .map(|message| items(message, stamp, self.telling))
             .unwrap_or_default()
             .iter()
             .map(|item| item.value(true))
@@ -181,8 +184,10 @@ impl Writer {
             Item::Refusal { text, .. } => {
                 self.emit_here("response.refusal.done", json!({ "content_index": 0, "refusal": text }), out);
             }
-            Item::Reasoning { text, .. } => {
-                self.emit_here("response.reasoning_text.done", json!({ "content_index": 0, "text": text }), out);
+            Item::Reasoning { thought, .. } if self.telling.summary => self.end_summary(thought, out),
+            Item::Reasoning { thought, .. } => {
+                let more = json!({ "content_index": 0, "text": thought.text });
+                self.emit_here("response.reasoning_text.done", more, out);
             }
             Item::Call { name, arguments, .. } => {
                 let more = json!({ "name": name, "arguments": arguments });
@@ -225,35 +230,47 @@ impl Writer {
 
     fn think(&mut self, thought: &str, stamp: &Stamp, out: &mut Vec<u8>) {
         self.think_on(stamp, out);
-        if let Some(Item::Reasoning { text, .. }) = &mut self.open {
-            text.push_str(thought);
+        let mut is_first = false;
+        if let Some(Item::Reasoning { thought: so_far, .. }) = &mut self.open {
+            is_first = so_far.text.is_empty();
+            so_far.text.push_str(thought);
         }
-        let more = json!({ "content_index": 0, "delta": thought });
-        self.emit_here("response.reasoning_text.delta", more, out);
+        if !self.telling.summary {
+            let more = json!({ "content_index": 0, "delta": thought });
+            return self.emit_here("response.reasoning_text.delta", more, out);
+        }
+        if is_first {
+            let more = json!({ "summary_index": 0, "part": summary_part("") });
+            self.emit_here("response.reasoning_summary_part.added", more, out);
+        }
+        let more = json!({ "summary_index": 0, "delta": thought });
+        self.emit_here("response.reasoning_summary_text.delta", more, out);
+    }
+
+    fn end_summary(&mut self, thought: &Thought, out: &mut Vec<u8>) {
+        if let Some(part) = thought.summary() {
+            let more = json!({ "summary_index": 0, "text": thought.text });
+            self.emit_here("response.reasoning_summary_text.done", more, out);
+            let more = json!({ "summary_index": 0, "part": part });
+            self.emit_here("response.reasoning_summary_part.done", more, out);
+        }
     }
 
     fn think_on(&mut self, stamp: &Stamp, out: &mut Vec<u8>) {
         if !matches!(self.open, Some(Item::Reasoning { .. })) {
             self.close(out);
             let id = id_of("rs", stamp, self.output.len());
-            self.begin(Item::Reasoning { id, text: String::new(), signature: None, encrypted: None }, out);
+            self.begin(Item::Reasoning { id, thought: Thought::new(self.telling) }, out);
         }
     }
 
     /// What must come back unchanged when the conversation goes on.
     fn detail(&mut self, detail: &Value, stamp: &Stamp, out: &mut Vec<u8>) {
-        let (signed, data) = (text(detail, "signature"), text(detail, "data"));
-        if signed.is_none() && data.is_none() {
-            return;
+        if text(detail, "signature").is_some() || text(detail, "data").is_some() {
+            self.think_on(stamp, out);
         }
-        self.think_on(stamp, out);
-        if let Some(Item::Reasoning { signature, encrypted, .. }) = &mut self.open {
-            if let Some(signed) = signed {
-                *signature = Some(signed.to_owned());
-            }
-            if let Some(data) = data {
-                *encrypted = Some(data.to_owned());
-            }
+        if let Some(Item::Reasoning { thought, .. }) = &mut self.open {
+            thought.note(detail);
         }
     }
 
@@ -283,6 +300,7 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use super::super::thoughts::unpacked;
     use super::*;
     use crate::base::Usd;
     use crate::gateway::Tokens;
@@ -302,7 +320,11 @@ mod tests {
     }
 
     fn streamed(deltas: &[Value], finish: &str) -> Vec<Value> {
-        let mut writer = Writer::new(Arc::new(Map::new()));
+        streamed_to(&Arc::new(Map::new()), deltas, finish)
+    }
+
+    fn streamed_to(request: &Arc<Map<String, Value>>, deltas: &[Value], finish: &str) -> Vec<Value> {
+        let mut writer = Writer::new(Arc::clone(request));
         let mut seen = Vec::new();
         let last = json!({"choices":[{"delta":{},"finish_reason":finish}]});
         let chunks = deltas.iter().map(|delta| json!({"choices":[{"delta":delta,"finish_reason":null}]})).chain([last]);
@@ -368,6 +390,45 @@ mod tests {
         let output = seen[seen.len() - 1]["response"]["output"].as_array().expect("items");
         let told: Vec<_> = output.iter().map(|item| (&item["call_id"], &item["name"], &item["arguments"])).collect();
         assert_eq!(told, [(&json!("X"), &json!("f"), &json!("{\"a\":1}")), (&json!("Y"), &json!("g"), &json!("{}"))]);
+    }
+
+    #[test]
+    fn thoughts_are_a_summary_where_one_is_asked_for_and_come_back_signed() {
+        let request = json!({"reasoning":{"summary":"auto"},"include":["reasoning.encrypted_content"]});
+        let request = Arc::new(request.as_object().cloned().unwrap_or_default());
+        let deltas = [
+            json!({"reasoning":"h","reasoning_details":[{"type":"reasoning.text","text":"h","index":0}]}),
+            json!({"reasoning":"m","reasoning_details":[{"type":"reasoning.text","text":"m","index":0}]}),
+            json!({"reasoning_details":[{"type":"reasoning.text","signature":"s","index":0}]}),
+            json!({"content":"Hi"}),
+        ];
+        let seen = streamed_to(&request, &deltas, "stop");
+        let kinds: Vec<_> = seen.iter().map(|event| event["type"].as_str().expect("a type")).collect();
+        assert_eq!(
+            kinds[2..9],
+            [
+                "response.output_item.added",
+                "response.reasoning_summary_part.added",
+                "response.reasoning_summary_text.delta",
+                "response.reasoning_summary_text.delta",
+                "response.reasoning_summary_text.done",
+                "response.reasoning_summary_part.done",
+                "response.output_item.done",
+            ]
+        );
+        let message = json!({"content":"Hi","reasoning":"hm",
+            "reasoning_details":[{"type":"reasoning.text","text":"hm","signature":"s","index":0}]});
+        let answer = json!({"choices":[{"finish_reason":"stop","message":message}]});
+        let writer = Writer::new(Arc::clone(&request));
+        let whole = writer.whole(answer.as_object().expect("an object"), &stamp(), &usage());
+        let whole: Value = serde_json::from_slice(&whole).expect("JSON");
+        for response in [&seen[seen.len() - 1]["response"], &whole] {
+            let item = &response["output"][0];
+            assert_eq!(item["summary"], json!([{"type":"summary_text","text":"hm"}]));
+            assert_eq!((&item["content"], &response["output_text"]), (&json!([]), &json!("Hi")));
+            let back = unpacked(item["encrypted_content"].as_str().expect("a text")).expect("ours");
+            assert_eq!((back.len(), &back[0]["text"], &back[0]["signature"]), (1, &json!("hm"), &json!("s")));
+        }
     }
 
     #[test]
