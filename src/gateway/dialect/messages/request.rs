@@ -146,7 +146,7 @@ mod tests {
                 {"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":[{"type":"text","text":"42"}]},
                     {"type":"text","text":"and?"}]},
             ],
-            "tools":[{"name":"f","description":"d","input_schema":{"type":"object"}}],
+            "tools":[{"name":"f","description":"d","input_schema":{"type":"object"},"strict":true}],
             "tool_choice":{"type":"any","disable_parallel_tool_use":true},"stop_sequences":["END"],
             "metadata":{"user_id":"u1"},"thinking":{"type":"enabled","budget_tokens":2048},"service_tier":"auto","top_k":3,
             "cache_control":{"type":"ephemeral"},"n":2
@@ -166,7 +166,7 @@ mod tests {
                     {"role":"tool","tool_call_id":"t1","content":"42"},
                     {"role":"user","content":"and?"},
                 ],
-                "tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}],
+                "tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":true}}],
                 "tool_choice":"required","parallel_tool_calls":false,"stop":["END"],"user":"u1",
                 "reasoning":{"max_tokens":2048},"top_k":3,"cache_control":{"type":"ephemeral"}
             })

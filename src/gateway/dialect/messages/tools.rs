@@ -30,6 +30,9 @@ fn tool(tool: &Value) -> Result<Value, ApiError> {
         }
         let schema = tool.get("input_schema").filter(|schema| schema.is_object()).cloned();
         function.insert("parameters".into(), schema.unwrap_or_else(|| json!({ "type": "object" })));
+        if let Some(strict) = tool.get("strict").filter(|strict| strict.is_boolean()) {
+            function.insert("strict".into(), strict.clone());
+        }
     }
     let mut out = json!({ "type": "function", "function": function });
     if let (Some(mark), Some(out)) = (tool.get("cache_control").filter(|mark| mark.is_object()), out.as_object_mut()) {

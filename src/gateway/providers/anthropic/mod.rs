@@ -3,6 +3,7 @@
 mod answer;
 mod request;
 mod stream;
+mod tools;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::gateway::providers::failure::ONLY_FUNCTIONS;
+use super::tools::tools;
 use crate::gateway::providers::{Failure, Fault, Question};
 use crate::gateway::wire::shorten;
 
@@ -181,45 +181,6 @@ fn tool_result(message: &Value) -> Result<Value, Failure> {
     Ok(json!({ "type": "tool_result", "tool_use_id": id, "content": content(message.get("content"))? }))
 }
 
-fn tools(question: &Question<'_>, out: &mut Map<String, Value>) -> Result<(), Failure> {
-    let body = question.body;
-    let Some(tools) = body.get("tools").and_then(Value::as_array).filter(|tools| !tools.is_empty()) else {
-        return Ok(());
-    };
-    // One that the provider runs costs extra, which no price here says. On an account of one's own that is one's own matter.
-    let is_known = |tool: &Value| tool.get("function").is_some() || tool.get("input_schema").is_some();
-    if question.candidate.own().is_none() && !tools.iter().all(is_known) {
-        return Err(Failure::new(Fault::Unpriced, ONLY_FUNCTIONS));
-    }
-    let own = tools.iter().map(|tool| {
-        let Some(function) = tool.get("function") else { return tool.clone() };
-        let schema = function.get("parameters").filter(|schema| schema.is_object()).cloned();
-        let mut own = json!({ "name": function.get("name"), "input_schema": schema.unwrap_or_else(|| json!({ "type": "object" })) });
-        for (name, value) in [("description", function.get("description")), ("cache_control", tool.get("cache_control"))] {
-            if let (Some(value), Some(own)) = (value.filter(|value| !value.is_null()), own.as_object_mut()) {
-                own.insert(name.into(), value.clone());
-            }
-        }
-        own
-    });
-    out.insert("tools".into(), own.collect());
-    let mut choice = match body.get("tool_choice") {
-        Some(Value::String(word)) if word == "required" => json!({ "type": "any" }),
-        Some(Value::String(word)) if word == "none" => json!({ "type": "none" }),
-        Some(Value::Object(named)) => match named.get("function").and_then(|function| function.get("name")) {
-            Some(name) => json!({ "type": "tool", "name": name }),
-            None => json!({ "type": "auto" }),
-        },
-        _ => json!({ "type": "auto" }),
-    };
-    let alone = body.get("parallel_tool_calls") == Some(&Value::Bool(false));
-    if let Some(choice) = choice.as_object_mut().filter(|choice| alone && choice.get("type") != Some(&json!("none"))) {
-        choice.insert("disable_parallel_tool_use".into(), true.into());
-    }
-    out.insert("tool_choice".into(), choice);
-    Ok(())
-}
-
 fn output_config(out: &mut Map<String, Value>, name: &str, value: Value) {
     let config = out.entry("output_config").or_insert_with(|| json!({}));
     if let Some(config) = config.as_object_mut() {
@@ -228,17 +189,21 @@ fn output_config(out: &mut Map<String, Value>, name: &str, value: Value) {
 }
 
 /// Whether a model decides itself how much it thinks: since Claude Opus 4.7 they refuse a budget for it
-/// (<https://docs.claude.com/en/docs/build-with-claude/adaptive-thinking>). Names are like `claude-opus-4-8` and
-/// `claude-haiku-4-5-20251001`; one that is not is taken for an older one.
+/// (<https://docs.claude.com/en/docs/build-with-claude/adaptive-thinking>).
 fn thinks_by_itself(model: &str) -> bool {
+    version(model) >= (4, 7)
+}
+
+/// The version that a model has in its name, like `claude-opus-4-8` and `claude-haiku-4-5-20251001`; one that has none is
+/// taken for an older one.
+pub(super) fn version(model: &str) -> (u32, u32) {
     let number = |word: &str| word.parse::<u32>().ok().filter(|number| *number < 100);
     let mut words = model.split(['/', '-', '.', '@']).skip_while(|word| *word != "claude").skip(1);
     // The oldest have their number before the family.
     if words.next().and_then(number).is_some() {
-        return false;
+        return (0, 0);
     }
-    let version = (words.next().and_then(number).unwrap_or(0), words.next().and_then(number).unwrap_or(0));
-    version >= (4, 7)
+    (words.next().and_then(number).unwrap_or(0), words.next().and_then(number).unwrap_or(0))
 }
 
 /// What is asked of thinking, as a budget and as an effort; `None` where the model is not to think.
@@ -306,15 +271,15 @@ fn unforced(out: &mut Map<String, Value>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::routing::tests::{candidate, offer};
 
-    fn translated(body: &Value, cap: Option<u64>) -> Result<Value, Failure> {
+    pub(in super::super) fn translated(body: &Value, cap: Option<u64>) -> Result<Value, Failure> {
         translated_for("up", body, cap)
     }
 
-    fn translated_for(model: &str, body: &Value, cap: Option<u64>) -> Result<Value, Failure> {
+    pub(in super::super) fn translated_for(model: &str, body: &Value, cap: Option<u64>) -> Result<Value, Failure> {
         let mut offer = offer("a/b", "anthropic", "1", "2");
         offer.endpoint.upstream_model = model.into();
         let candidate = candidate(offer);
@@ -469,14 +434,6 @@ mod tests {
         let sent = translated(&body, None).expect("it can be said");
         let blocks = json!([{"type":"thinking","thinking":"b","signature":"s"},{"type":"text","text":"y"}]);
         assert_eq!(sent["messages"][1]["content"], blocks);
-    }
-
-    #[test]
-    fn tools_that_the_provider_runs_are_refused_where_the_operator_pays() {
-        let body = json!({"messages":[],"tools":[{"type":"web_search_20250305","name":"web_search"}]});
-        assert_eq!(translated(&body, None).map_err(|failure| failure.fault).err(), Some(Fault::Unpriced));
-        let own = json!({"messages":[],"tools":[{"name":"f","input_schema":{"type":"object"}}]});
-        assert!(translated(&own, None).is_ok(), "a function in the provider's words");
     }
 
     #[test]

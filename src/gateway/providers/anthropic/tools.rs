@@ -1,0 +1,90 @@
+//! Tools in the words of the messages API. Pure.
+
+use serde_json::{Map, Value, json};
+
+use super::request::{upstream_model, version};
+use crate::gateway::providers::failure::ONLY_FUNCTIONS;
+use crate::gateway::providers::{Failure, Fault, Question};
+
+/// Since when models take `strict` of a tool (<https://docs.claude.com/en/docs/build-with-claude/structured-outputs>). Many
+/// libraries send it with every tool, and older models are to be called with these as before.
+const STRICT_SINCE: (u32, u32) = (4, 5);
+
+pub(super) fn tools(question: &Question<'_>, out: &mut Map<String, Value>) -> Result<(), Failure> {
+    let body = question.body;
+    let Some(tools) = body.get("tools").and_then(Value::as_array).filter(|tools| !tools.is_empty()) else {
+        return Ok(());
+    };
+    // One that the provider runs costs extra, which no price here says. On an account of one's own that is one's own matter.
+    let is_known = |tool: &Value| tool.get("function").is_some() || tool.get("input_schema").is_some();
+    if question.candidate.own().is_none() && !tools.iter().all(is_known) {
+        return Err(Failure::new(Fault::Unpriced, ONLY_FUNCTIONS));
+    }
+    let knows_strict = version(upstream_model(question)) >= STRICT_SINCE;
+    let own = tools.iter().map(|tool| {
+        let Some(function) = tool.get("function") else { return tool.clone() };
+        let schema = function.get("parameters").filter(|schema| schema.is_object()).cloned();
+        let mut own = json!({ "name": function.get("name"), "input_schema": schema.unwrap_or_else(|| json!({ "type": "object" })) });
+        let strict = function.get("strict").filter(|strict| knows_strict && **strict == Value::Bool(true));
+        for (name, value) in [
+            ("description", function.get("description")),
+            ("strict", strict),
+            ("cache_control", tool.get("cache_control")),
+        ] {
+            if let (Some(value), Some(own)) = (value.filter(|value| !value.is_null()), own.as_object_mut()) {
+                own.insert(name.into(), value.clone());
+            }
+        }
+        own
+    });
+    out.insert("tools".into(), own.collect());
+    let mut choice = match body.get("tool_choice") {
+        Some(Value::String(word)) if word == "required" => json!({ "type": "any" }),
+        Some(Value::String(word)) if word == "none" => json!({ "type": "none" }),
+        Some(Value::Object(named)) => match named.get("function").and_then(|function| function.get("name")) {
+            Some(name) => json!({ "type": "tool", "name": name }),
+            None => json!({ "type": "auto" }),
+        },
+        _ => json!({ "type": "auto" }),
+    };
+    let alone = body.get("parallel_tool_calls") == Some(&Value::Bool(false));
+    if let Some(choice) = choice.as_object_mut().filter(|choice| alone && choice.get("type") != Some(&json!("none"))) {
+        choice.insert("disable_parallel_tool_use".into(), true.into());
+    }
+    out.insert("tool_choice".into(), choice);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::tests::{translated, translated_for};
+    use super::*;
+
+    #[test]
+    fn tools_that_the_provider_runs_are_refused_where_the_operator_pays() {
+        let body = json!({"messages":[],"tools":[{"type":"web_search_20250305","name":"web_search"}]});
+        assert_eq!(translated(&body, None).map_err(|failure| failure.fault).err(), Some(Fault::Unpriced));
+        let own = json!({"messages":[],"tools":[{"name":"f","input_schema":{"type":"object"}}]});
+        assert!(translated(&own, None).is_ok(), "a function in the provider's words");
+    }
+
+    #[test]
+    fn what_is_strict_stays_so_where_the_model_knows_the_word() {
+        let sent = |model: &str, strict: Value| {
+            let tool =
+                json!({"type":"function","function":{"name":"f","parameters":{"type":"object"},"strict":strict}});
+            let body = json!({"messages":[{"role":"user","content":"x"}],"tools":[tool]});
+            translated_for(model, &body, None).expect("it can be said")["tools"][0].get("strict").cloned()
+        };
+        assert_eq!(sent("claude-sonnet-4-5-20250929", json!(true)), Some(json!(true)));
+        for (model, strict) in [
+            ("claude-sonnet-4-5-20250929", json!(false)),
+            ("claude-sonnet-4-5-20250929", json!(null)),
+            ("claude-opus-4-20250514", json!(true)),
+            ("claude-3-7-sonnet-20250219", json!(true)),
+            ("up", json!(true)),
+        ] {
+            assert_eq!(sent(model, strict.clone()), None, "{model} {strict}");
+        }
+    }
+}
