@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::base::Usd;
 use crate::catalog::{Bounds, Offer, affordable_completion, upper_bound};
 use crate::gateway::count::DOCUMENTS_PER_UNIT;
+use crate::gateway::providers::{ONLY_JSON, wants_json};
 use crate::ledger::{Byok, Granted};
 use crate::routing::{Candidate, Fee};
 use parts::{PER_IMAGE, add_part, text_bytes};
@@ -92,6 +93,10 @@ pub(super) fn prompt_bound(body: &Map<String, Value>) -> PromptBound {
     }
     for name in ["tools", "functions", "response_format", "tool_choice", "prediction"] {
         bound.tokens += body.get(name).map_or(0, text_bytes);
+    }
+    if wants_json(body) {
+        // Some providers are asked for it in words.
+        bound.tokens += PER_MESSAGE + u64::try_from(ONLY_JSON.len()).unwrap_or(u64::MAX);
     }
     if let Some(Value::Array(kinds)) = body.get("modalities") {
         bound.spoken = kinds.iter().any(|kind| kind == "audio");

@@ -16,6 +16,7 @@ use crate::outgoing::HttpClient;
 use crate::routing::Candidate;
 use crate::traces::Context;
 
+pub(super) use anthropic::{ONLY_JSON, wants_json};
 pub(super) use failure::{Failure, Fault, NO_ANSWER, NOT_REACHED, STOPPED, TOO_LONG};
 pub use keys::UpstreamKeys;
 pub(super) use source::Source;

@@ -16,6 +16,7 @@ use crate::catalog::Task;
 use crate::gateway::dialect::messages;
 use answer::answer_to_completion;
 pub(super) use request::may_think;
+pub(in crate::gateway) use request::{ONLY_JSON, wants_json};
 use request::{max_tokens, request, upstream_model};
 pub(super) use stream::AnthropicStream;
 

@@ -6,6 +6,9 @@ use super::tools::tools;
 use crate::gateway::providers::{Failure, Fault, Question};
 use crate::gateway::wire::shorten;
 
+/// What a model is told that is to answer in JSON of no certain shape, for which the protocol has no word.
+pub(in crate::gateway) const ONLY_JSON: &str = "Answer with one JSON object and nothing else.";
+
 /// The protocol demands a length; longer answers need a stream.
 const DEFAULT_ANSWER: u64 = 8_192;
 /// The least that may be spent on thinking.
@@ -17,7 +20,10 @@ pub(super) fn request(question: &Question<'_>) -> Result<Value, Failure> {
     if body.get("n").and_then(Value::as_u64).unwrap_or(1) > 1 {
         return Err(Failure::new(Fault::Untranslatable, "This provider gives one choice only; n must be 1."));
     }
-    let (system, messages) = messages(body)?;
+    let (mut system, messages) = messages(body)?;
+    if question.sends("response_format") && wants_json(body) {
+        system.push(json!({ "type": "text", "text": ONLY_JSON }));
+    }
     let max_tokens = max_tokens(question);
     let mut out = Map::new();
     out.insert("model".into(), upstream_model(question).into());
@@ -61,6 +67,12 @@ pub(super) fn request(question: &Question<'_>) -> Result<Value, Failure> {
     let mut out = Value::Object(out);
     shorten(&mut out);
     Ok(out)
+}
+
+/// Whether the answer is to be JSON of no certain shape.
+pub(in crate::gateway) fn wants_json(body: &Map<String, Value>) -> bool {
+    let kind = body.get("response_format").and_then(|format| format.get("type"));
+    kind.and_then(Value::as_str) == Some("json_object")
 }
 
 /// Without a wish the answer may be as long as the hold pays for, within reason for one that does not stream.
@@ -414,6 +426,23 @@ pub(super) mod tests {
             "response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":schema}}});
         let sent = translated(&body, None).expect("it can be said");
         assert_eq!(sent["output_config"], json!({"format":{"type":"json_schema","schema":schema}}));
+    }
+
+    #[test]
+    fn an_answer_in_json_is_asked_for_in_words_and_held_for() {
+        let body = json!({"messages":[{"role":"system","content":"be brief"},{"role":"user","content":"x"}],
+            "response_format":{"type":"json_object"}});
+        let sent = translated(&body, None).expect("it can be said");
+        assert_eq!(sent["system"], json!([{"type":"text","text":"be brief"},{"type":"text","text":ONLY_JSON}]));
+        assert_eq!(sent.get("output_config"), None);
+        let tokens = |body: &Value| {
+            let body = body.as_object().cloned().unwrap_or_default();
+            crate::gateway::estimate::prompt_bound(&body).tokens
+        };
+        let mut plain = body.clone();
+        plain.as_object_mut().expect("an object").remove("response_format");
+        let added = tokens(&body) - tokens(&plain);
+        assert!(added >= u64::try_from(ONLY_JSON.len()).unwrap_or(u64::MAX), "{added}");
     }
 
     #[test]
