@@ -62,6 +62,8 @@ fn routes(service: &mut web::ServiceConfig) {
             .service(get("/endpoints/zdr", web::get().to(query_api::list_zdr_endpoints)))
             .service(get("/models/count", web::get().to(query_api::count_models)))
             .service(get("/models/{author}/{slug}/endpoints", web::get().to(query_api::model_endpoints)))
+            .service(get("/models/{author}/{slug}", web::get().to(model::retrieve_model)))
+            .service(get("/models/{name}", web::get().to(model::retrieve_named_model)))
             .service(get("/model/{author}/{slug}", web::get().to(model::get_model)))
             .service(get("/providers", web::get().to(query_api::list_providers)))
             .service(get("/presets", web::get().to(presets::list_presets)))
@@ -241,6 +243,7 @@ async fn open_to_browsers(
         query_api::count_models,
         query_api::model_endpoints,
         model::get_model,
+        model::retrieve_model,
         query_api::list_providers,
         presets::list_presets,
         presets::get_preset,

@@ -63,6 +63,7 @@ def lists_models():
     models = list(client.models.list())
     assert MODEL in [model.id for model in models], "the model is listed"
     assert all(model.created > 0 and model.object == "model" for model in models)
+    assert client.models.retrieve(MODEL).id == MODEL, "a model is there by its name"
 
 
 def chats():

@@ -375,6 +375,8 @@ pub const ROUTES: &[(&str, &str, For)] = &[
     ("get", "/endpoints/zdr", Anybody),
     ("get", "/models/count", Anybody),
     ("get", "/models/{author}/{slug}/endpoints", Anybody),
+    ("get", "/models/{author}/{slug}", Anybody),
+    ("get", "/models/{name}", Anybody),
     ("get", "/model/{author}/{slug}", Anybody),
     ("get", "/providers", Anybody),
     ("get", "/key", For::Key),

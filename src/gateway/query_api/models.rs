@@ -77,6 +77,11 @@ impl Line {
         Line::told(&self.listed, offers, &info)
     }
 
+    /// As it stands in the list.
+    pub fn plain(&self) -> Bytes {
+        self.json.clone()
+    }
+
     /// As an answer by itself.
     pub fn alone(&self) -> Bytes {
         [br#"{"data":"#.as_slice(), &self.json, b"}"].concat().into()

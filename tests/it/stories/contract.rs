@@ -105,6 +105,14 @@ async fn every_answer_has_the_shape_of_the_document() {
     let model = "/api/v1/model/{author}/{slug}";
     contract.get(model, "/api/v1/model/sandbox/echo", 200).await;
     contract.get(model, "/api/v1/model/nobody/nothing", 404).await;
+    let retrieved = "/api/v1/models/{author}/{slug}";
+    for path in ["/api/v1/models/sandbox/echo", "/api/v1/models/sandbox%2Fecho", "/v1/models/sandbox/echo"] {
+        let model = contract.get(retrieved, path, 200).await;
+        assert_eq!((&model["id"], &model["object"]), (&json!("sandbox/echo"), &json!("model")), "{path}");
+    }
+    for path in ["/api/v1/models/nobody/nothing", "/api/v1/models/nobody%2Fnothing", "/api/v1/models/nothing"] {
+        contract.get(retrieved, path, 404).await;
+    }
 
     for (status, model, more) in [
         (404, "nobody/nothing", json!({})),
