@@ -16,6 +16,8 @@ pub use crate::web::api::ApiError;
 
 /// Providers that an error says something about.
 const MAX_WHY: usize = 32;
+/// What clients know for the refusal of an upstream.
+const UPSTREAM: &str = "Provider returned error";
 /// Longest piece of an upstream's error that is passed on.
 const MAX_RAW: usize = 4_096;
 
@@ -172,7 +174,7 @@ impl ApiError {
     /// The upstream's refusal in our shape. `status` is the status for our client.
     #[must_use]
     pub fn upstream(status: u16, kind: &'static str, provider: &str, raw: &str, wait: Option<u32>) -> ApiError {
-        let error = ApiError::new(status, kind, "Provider returned error").with("provider_name", provider);
+        let error = ApiError::new(status, kind, UPSTREAM).with("provider_name", provider);
         let error = if raw.is_empty() { error } else { error.with("raw", clip(raw, MAX_RAW)) };
         match (status, wait) {
             (429 | 503, wait) => error.retry_after(wait.unwrap_or(RETRY_SOON)),
@@ -180,6 +182,12 @@ impl ApiError {
             (400..=499, _) => error.without_retry(),
             _ => error,
         }
+    }
+
+    /// The upstream's refusal with its own reason, for clients that show the message alone.
+    #[must_use]
+    pub fn because(self, why: &str) -> ApiError {
+        self.saying(format!("{UPSTREAM}: {why}"))
     }
 
     /// Which endpoints had failed before the one that this error is about.

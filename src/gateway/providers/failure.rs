@@ -8,6 +8,9 @@ use crate::gateway::error::{ApiError, clip};
 /// Longest text of an upstream's error that is kept.
 const MAX_RAW: usize = 4_096;
 
+/// Longest reason that stands in the message of an error; all of it is beside it.
+const MAX_REASON: usize = 500;
+
 /// Why a tool that the provider runs is not asked for.
 pub(super) const ONLY_FUNCTIONS: &str =
     "Only functions can be tools here: what the provider's own tools cost has no price in the catalog.";
@@ -139,7 +142,12 @@ impl Failure {
             _ => (502, "provider_unavailable"),
         };
         let raw = if self.raw.is_empty() { &self.message } else { &self.raw };
+        let why = reason(&self.raw).filter(|_| (400..500).contains(&status));
         let error = ApiError::upstream(status, kind, provider, raw, self.wait);
+        let error = match why {
+            Some(why) => error.because(&why),
+            None => error,
+        };
         // The same request would have the same answer, and be billed again.
         if self.fault == Fault::TooLarge { error.without_retry() } else { error }
     }
@@ -149,12 +157,24 @@ impl Failure {
 /// Google of a wrong key. Only how their message begins counts, for the rest may repeat what a client wrote.
 fn is_about_an_account(raw: &str) -> bool {
     let Ok(body) = serde_json::from_str::<Value>(raw) else { return false };
-    let said = ["/error/message", "/0/error/message", "/message"].iter().find_map(|at| body.pointer(at)?.as_str());
-    said.is_some_and(|said| {
+    said(&body).is_some_and(|said| {
         ["Your credit balance is too low", "API key not valid", "API key expired"]
             .iter()
             .any(|how| said.starts_with(how))
     })
+}
+
+/// What an upstream's error says, wherever it says it.
+fn said(body: &Value) -> Option<&str> {
+    ["/error/message", "/0/error/message", "/message"].iter().find_map(|at| body.pointer(at)?.as_str())
+}
+
+/// The same in one line, for clients that show nothing but a message.
+fn reason(raw: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(raw).ok()?;
+    let words = said(&body)?.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let line = words.collect::<Vec<_>>().join(" ");
+    (!line.is_empty()).then(|| clip(&line, MAX_REASON).to_owned())
 }
 
 /// The upstream's text without our key, should it repeat it.
@@ -213,6 +233,31 @@ mod tests {
         // What repeats a client's words is none.
         let echo = r#"{"error":{"message":"Invalid value: 'Your credit balance is too low'"}}"#;
         assert!(Failure::status(400, echo, None, None).is_about_the_request());
+    }
+
+    #[test]
+    fn who_sees_the_message_alone_sees_why() {
+        let told = |status: u16, raw: &str| Failure::status(status, raw, None, None).to_error("P").message().to_owned();
+        for raw in [
+            r#"{"error":{"message":"Too \n long.","type":"invalid_request_error"}}"#,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Too long."}}"#,
+            r#"[{"error":{"code":400,"message":"Too long."}}]"#,
+            r#"{"object":"error","message":"Too long."}"#,
+        ] {
+            for status in [400, 413, 422, 429] {
+                assert_eq!(told(status, raw), "Provider returned error: Too long.", "{status} {raw}");
+            }
+            // What is no fault of the request is not told by it.
+            assert_eq!(told(500, raw), "Provider returned error");
+        }
+        for raw in ["", "<html>", "{}", r#"{"error":{"message":" "}}"#, r#"{"error":"no"}"#] {
+            assert_eq!(told(400, raw), "Provider returned error", "{raw}");
+        }
+        let long = told(400, &json!({"message":"ä".repeat(2_000)}).to_string());
+        assert!(long.len() <= "Provider returned error: ".len() + MAX_REASON, "{}", long.len());
+        let key = Secret::new("sk-very-secret".to_owned());
+        let echoed = Failure::status(400, r#"{"message":"bad sk-very-secret"}"#, None, Some(&key)).to_error("P");
+        assert_eq!(echoed.message(), "Provider returned error: bad [hidden]");
     }
 
     #[test]

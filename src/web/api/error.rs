@@ -49,6 +49,13 @@ impl ApiError {
         self
     }
 
+    /// The same with another message.
+    #[must_use]
+    pub fn saying(mut self, message: impl Into<Cow<'static, str>>) -> ApiError {
+        self.message = message.into();
+        self
+    }
+
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> ApiError {
         self.retry_after = Some(seconds.min(MAX_RETRY_AFTER));

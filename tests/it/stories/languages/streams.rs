@@ -75,7 +75,10 @@ async fn an_error_of_the_provider_is_told_in_the_clients_words() {
             assert_eq!(answer.status(), told, "{call:?} {status}");
             assert_eq!(answer.headers().get("retry-after").is_some(), matches!(told, 429 | 503), "{call:?} {status}");
             let body: Value = answer.json().await.expect("JSON");
-            assert!(call.told(told, &body).contains("Provider returned error"), "{body}");
+            let message = call.told(told, &body);
+            assert!(message.starts_with("Provider returned error"), "{body}");
+            // Why is told where it is about the request.
+            assert_eq!(message.contains("error: "), told < 500, "{body}");
         }
     }
     farebox.holds_are_closed().await;
