@@ -119,6 +119,7 @@ pub(super) fn bound_of_both(body: &Map<String, Value>, words: Option<&Map<String
         Some(Value::Array(parts)) => parts.iter().for_each(|part| add_part(part, &mut own)),
         system => own.tokens += system.map_or(0, text_bytes),
     }
+    own.tokens += words.get("output_config").map_or(0, text_bytes);
     bound.or(own)
 }
 
@@ -277,6 +278,7 @@ pub(super) mod tests {
             json!({"messages":[],"system":long}),
             json!({"messages":[],"system":[{"type":"text","text":long}]}),
             json!({"messages":[],"tools":[{"name":"f","input_examples":[{"a":long}]}]}),
+            json!({"messages":[],"output_config":{"format":{"type":"json_schema","schema":{"description":long}}}}),
         ] {
             assert!(bound_of_both(&translated, Some(&body(words.clone()))).tokens > 30_000);
         }

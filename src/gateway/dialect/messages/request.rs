@@ -20,7 +20,8 @@ const MAX_FALLBACKS: usize = 3;
 
 /// # Errors
 /// 400 for what makes no sense or cannot be had, 422 for what is beyond a limit.
-pub(in crate::gateway::dialect) fn read(body: Map<String, Value>) -> Result<ChatRequest, ApiError> {
+pub(in crate::gateway::dialect) fn read(mut body: Map<String, Value>) -> Result<ChatRequest, ApiError> {
+    rename_format(&mut body);
     for name in REFUSED {
         if given(&body, name).is_some_and(|value| value.as_array().is_none_or(|list| !list.is_empty())) {
             return Err(ApiError::invalid(format!(
@@ -30,6 +31,17 @@ pub(in crate::gateway::dialect) fn read(body: Map<String, Value>) -> Result<Chat
     }
     let translated = translated(&body)?;
     Ok(ChatRequest { kept: Kept::Messages(Some(Arc::new(body))), ..ChatRequest::from_map(translated)? })
+}
+
+/// The shape of the answer where it stands today: when it was new, it had a field of its own, `output_format`.
+fn rename_format(body: &mut Map<String, Value>) {
+    let Some(format) = body.shift_remove("output_format").filter(Value::is_object) else { return };
+    if given(body, "output_config").is_none() {
+        body.insert("output_config".into(), json!({}));
+    }
+    if let Some(config) = body.get_mut("output_config").and_then(Value::as_object_mut) {
+        config.entry("format").or_insert(format);
+    }
 }
 
 fn translated(body: &Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
@@ -171,6 +183,21 @@ mod tests {
                 "reasoning":{"max_tokens":2048},"top_k":3,"cache_control":{"type":"ephemeral"}
             })
         );
+    }
+
+    #[test]
+    fn the_shape_of_an_answer_is_read_under_its_older_name() {
+        let schema = json!({"type":"object"});
+        let format = json!({"type":"json_schema","schema":schema});
+        for config in [json!(null), json!({"effort":"low"})] {
+            let request = read_value(&json!({"messages":[{"role":"user","content":"hi"}],"output_format":format,
+                "output_config":config}))
+            .expect("it can be said");
+            assert_eq!(request.body["response_format"]["json_schema"]["schema"], schema);
+            assert!(!request.body.contains_key("output_format"));
+            let words = request.kept.words().expect("the client's own words");
+            assert_eq!(words["output_config"]["format"], format);
+        }
     }
 
     #[test]
