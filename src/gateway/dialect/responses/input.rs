@@ -90,6 +90,14 @@ fn missing(place: &str, field: &str) -> ApiError {
     ApiError::invalid(format!("{place}.{field} is missing."))
 }
 
+/// The error for a part that is a file somewhere else; `None` for any other.
+fn uploaded(part: &Value, place: &str) -> Option<ApiError> {
+    text(part, "file_id")?;
+    Some(ApiError::invalid(format!(
+        "{place} names an uploaded file by file_id. Files are not kept here, so it cannot be used: send it as a data URL."
+    )))
+}
+
 /// What the model said in one turn, which comes in several items.
 #[derive(Default)]
 struct Turn {
@@ -187,7 +195,7 @@ fn part(part: &Value, place: &str) -> Result<Value, ApiError> {
             let url = part.get("image_url");
             let url = url
                 .and_then(|url| url.as_str().or_else(|| text(url, "url")))
-                .ok_or_else(|| missing(place, "image_url"))?;
+                .ok_or_else(|| uploaded(part, place).unwrap_or_else(|| missing(place, "image_url")))?;
             let mut image = json!({ "url": url });
             if let (Some(detail), Some(image)) = (text(part, "detail"), image.as_object_mut()) {
                 image.insert("detail".into(), detail.into());
@@ -196,7 +204,8 @@ fn part(part: &Value, place: &str) -> Result<Value, ApiError> {
         }
         "input_file" => {
             let data = text(part, "file_data").or_else(|| text(part, "file_url"));
-            let data = data.ok_or_else(|| ApiError::invalid(format!("{place} has neither file_data nor file_url.")))?;
+            let neither = || ApiError::invalid(format!("{place} has neither file_data nor file_url."));
+            let data = data.ok_or_else(|| uploaded(part, place).unwrap_or_else(neither))?;
             let name = text(part, "filename").unwrap_or("file");
             Ok(json!({ "type": "file", "file": { "filename": name, "file_data": data } }))
         }
@@ -237,6 +246,19 @@ mod tests {
         assert_eq!(out.last(), Some(&json!({"role":"user","content":shown})));
         let odd = json!([found("a", json!([{"type":"computer_screenshot"}]))]);
         assert!(messages(Some(&odd), &mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn who_names_an_uploaded_file_is_told_to_send_it() {
+        for (kind, field) in [("input_image", "image_url"), ("input_file", "file_data")] {
+            let said = |part: Value| part_error(&part);
+            assert!(said(json!({"type":kind,"file_id":"file-1"})).contains("send it as a data URL"), "{kind}");
+            assert!(said(json!({"type":kind})).contains(field), "{kind}");
+        }
+    }
+
+    fn part_error(value: &Value) -> String {
+        part(value, "input.0.content.0").map_err(|error| error.message().to_owned()).expect_err("it is refused")
     }
 
     #[test]
