@@ -26,6 +26,8 @@ const PASSED_OVER: [&str; 8] = [
     "background",
     "safety_identifier",
 ];
+/// A choice among some of the tools.
+const ALLOWED: &str = "allowed_tools";
 /// What else an answer is told by.
 const INCLUDE: &str = "include";
 /// What an answer repeats of its request.
@@ -101,7 +103,23 @@ fn translated(body: &Map<String, Value>) -> Result<Map<String, Value>, ApiError>
             _ => drop(out.insert(name.clone(), value.clone())),
         }
     }
+    if let Some(choice) = body.get("tool_choice").filter(|choice| text(choice, "type") == Some(ALLOWED)) {
+        keep_allowed(choice, &mut out);
+    }
     Ok(out)
+}
+
+/// Leaves those tools that a choice among them names: not every provider knows such a choice.
+fn keep_allowed(choice: &Value, out: &mut Map<String, Value>) {
+    let named = choice.get("tools").and_then(Value::as_array).into_iter().flatten();
+    let names: Vec<&str> = named.filter_map(|tool| text(tool, "name")).collect();
+    let Some(Value::Array(tools)) = out.get_mut("tools") else { return };
+    tools.retain(|tool| {
+        tool.pointer("/function/name").and_then(Value::as_str).is_some_and(|name| names.contains(&name))
+    });
+    if tools.is_empty() {
+        out.shift_remove("tools");
+    }
 }
 
 fn tools(value: &Value) -> Result<Vec<Value>, ApiError> {
@@ -131,8 +149,14 @@ fn tool(tool: &Value) -> Result<Value, ApiError> {
 fn choice(value: &Value) -> Result<Value, ApiError> {
     match (value, text(value, "type"), text(value, "name")) {
         (Value::String(word), ..) if matches!(word.as_str(), "auto" | "none" | "required") => Ok(value.clone()),
+        (_, Some(ALLOWED), _) => match text(value, "mode") {
+            Some(mode @ ("auto" | "required")) => Ok(mode.into()),
+            _ => Err(ApiError::invalid("tool_choice.mode is neither auto nor required.")),
+        },
         (_, Some("function"), Some(name)) => Ok(json!({ "type": "function", "function": { "name": name } })),
-        _ => Err(ApiError::invalid("tool_choice is none of auto, none, required, and a function with a name.")),
+        _ => Err(ApiError::invalid(
+            "tool_choice is none of auto, none, required, allowed_tools, and a function with a name.",
+        )),
     }
 }
 
@@ -218,6 +242,22 @@ mod tests {
                 "response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object"}}}
             })
         );
+    }
+
+    #[test]
+    fn of_the_tools_those_are_kept_that_may_be_called() {
+        let tool = |name: &str| json!({"type":"function","name":name});
+        let read = |mode: &str, allowed: &[&str]| {
+            let allowed: Vec<Value> = allowed.iter().copied().map(tool).collect();
+            read_value(&json!({"input":"hi","tools":[tool("f"),tool("g")],
+                "tool_choice":{"type":"allowed_tools","mode":mode,"tools":allowed}}))
+            .map(|request| request.body)
+        };
+        let body = read("required", &["g", "h"]).expect("it can be said");
+        assert_eq!(body["tools"], json!([{"type":"function","function":{"name":"g"}}]));
+        assert_eq!(body["tool_choice"], "required");
+        assert!(!read("auto", &["h"]).expect("it can be said").contains_key("tools"));
+        assert!(read("some", &["g"]).expect_err("no such mode").contains("tool_choice.mode"));
     }
 
     #[test]

@@ -20,8 +20,17 @@ pub(super) fn tools(question: &Question<'_>, out: &mut Map<String, Value>) -> Re
     if question.candidate.own().is_none() && !tools.iter().all(is_known) {
         return Err(Failure::new(Fault::Unpriced, ONLY_FUNCTIONS));
     }
+    let allowed = allowed(body.get("tool_choice"));
+    let may_be_called = |tool: &&Value| {
+        let name = tool.pointer("/function/name").or_else(|| tool.get("name")).and_then(Value::as_str);
+        allowed.as_ref().is_none_or(|allowed| name.is_some_and(|name| allowed.names.contains(&name)))
+    };
+    let tools: Vec<&Value> = tools.iter().filter(may_be_called).collect();
+    if tools.is_empty() {
+        return Ok(());
+    }
     let knows_strict = version(upstream_model(question)) >= STRICT_SINCE;
-    let own = tools.iter().map(|tool| {
+    let own = tools.into_iter().map(|tool| {
         let Some(function) = tool.get("function") else { return tool.clone() };
         let schema = function.get("parameters").filter(|schema| schema.is_object()).cloned();
         let mut own = json!({ "name": function.get("name"), "input_schema": schema.unwrap_or_else(|| json!({ "type": "object" })) });
@@ -41,6 +50,9 @@ pub(super) fn tools(question: &Question<'_>, out: &mut Map<String, Value>) -> Re
     let mut choice = match body.get("tool_choice") {
         Some(Value::String(word)) if word == "required" => json!({ "type": "any" }),
         Some(Value::String(word)) if word == "none" => json!({ "type": "none" }),
+        Some(Value::Object(_)) if allowed.as_ref().is_some_and(|allowed| allowed.is_demanded) => {
+            json!({ "type": "any" })
+        }
         Some(Value::Object(named)) => match named.get("function").and_then(|function| function.get("name")) {
             Some(name) => json!({ "type": "tool", "name": name }),
             None => json!({ "type": "auto" }),
@@ -55,6 +67,22 @@ pub(super) fn tools(question: &Question<'_>, out: &mut Map<String, Value>) -> Re
     Ok(())
 }
 
+/// A choice among some of the tools, which the protocol does not know.
+struct Allowed<'a> {
+    names: Vec<&'a str>,
+    /// One of them must be called.
+    is_demanded: bool,
+}
+
+fn allowed(choice: Option<&Value>) -> Option<Allowed<'_>> {
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let choice = choice.filter(|choice| text(choice, "type").as_deref() == Some("allowed_tools"))?;
+    let allowed = choice.get("allowed_tools")?;
+    let tools = allowed.get("tools").and_then(Value::as_array).into_iter().flatten();
+    let names = tools.filter_map(|tool| tool.pointer("/function/name")?.as_str()).collect();
+    Some(Allowed { names, is_demanded: text(allowed, "mode").as_deref() == Some("required") })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::request::tests::{translated, translated_for};
@@ -66,6 +94,25 @@ mod tests {
         assert_eq!(translated(&body, None).map_err(|failure| failure.fault).err(), Some(Fault::Unpriced));
         let own = json!({"messages":[],"tools":[{"name":"f","input_schema":{"type":"object"}}]});
         assert!(translated(&own, None).is_ok(), "a function in the provider's words");
+    }
+
+    #[test]
+    fn of_the_tools_those_are_sent_that_may_be_called() {
+        let tool = |name: &str| json!({"type":"function","function":{"name":name}});
+        let sent = |mode: &str, allowed: &[&str]| {
+            let allowed: Vec<Value> = allowed.iter().copied().map(tool).collect();
+            let choice = json!({"type":"allowed_tools","allowed_tools":{"mode":mode,"tools":allowed}});
+            let body =
+                json!({"messages":[{"role":"user","content":"x"}],"tools":[tool("f"),tool("g")],"tool_choice":choice});
+            translated(&body, None).expect("it can be said")
+        };
+        let own = json!([{"name":"g","input_schema":{"type":"object"}}]);
+        for (mode, kind) in [("auto", "auto"), ("required", "any")] {
+            let sent = sent(mode, &["g"]);
+            assert_eq!((&sent["tools"], &sent["tool_choice"]), (&own, &json!({"type":kind})), "{mode}");
+        }
+        let none = sent("auto", &["h"]);
+        assert_eq!((none.get("tools"), none.get("tool_choice")), (None, None));
     }
 
     #[test]
