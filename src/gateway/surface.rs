@@ -8,7 +8,7 @@ use actix_web::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, HeaderValue, VIA,
 };
 use actix_web::middleware::{Next, NormalizePath, TrailingSlash, from_fn};
-use actix_web::{HttpResponse, ResponseError, Route, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, Route, web};
 use utoipa::OpenApi;
 
 use super::error::ApiError;
@@ -20,6 +20,24 @@ use crate::web::{App, hosts};
 
 /// Clients write either; both serve the same.
 const PREFIXES: [&str; 2] = ["/api/v1", "/v1"];
+
+/// What libraries can ask of others, and nobody here: all of it needs a memory, or another kind of model.
+const NOT_OFFERED: [&str; 12] = [
+    "assistants",
+    "audio",
+    "batches",
+    "conversations",
+    "files",
+    "fine_tuning",
+    "images",
+    "moderations",
+    "realtime",
+    "responses",
+    "threads",
+    "vector_stores",
+];
+/// Characters of a path that an error repeats.
+const MAX_SHOWN: usize = 120;
 
 /// Whether a path belongs to the API, also as clients that concatenate carelessly write it (`//v1//models`).
 #[must_use]
@@ -159,8 +177,16 @@ async fn no_coinbase() -> Result<HttpResponse, ApiError> {
     Err(ApiError::gone("Credits are not bought here any more. Buy them on the Credits page."))
 }
 
-async fn unknown() -> Result<HttpResponse, ApiError> {
-    Err(ApiError::not_found())
+async fn unknown(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let path = request.path();
+    let Some(rest) = PREFIXES.iter().find_map(|prefix| path.strip_prefix(prefix)?.strip_prefix('/')) else {
+        return Err(ApiError::not_found());
+    };
+    if !NOT_OFFERED.contains(&rest.split('/').next().unwrap_or_default()) {
+        return Err(ApiError::not_found());
+    }
+    let shown: String = path.chars().filter(|c| !c.is_control()).take(MAX_SHOWN).collect();
+    Err(ApiError::nothing(format!("{shown} is of an API that is not offered here. /openapi.json lists what is.")))
 }
 
 /// Lets through what has a head like a request to this instance, as pages do, with the API's own error; and what does not go

@@ -410,6 +410,12 @@ async fn what_makes_no_sense_is_refused_in_one_shape() {
         refused(&farebox, &key, Method::GET, path, Vec::new(), 404).await;
         refused(&farebox, &key, Method::POST, path, b"{}".to_vec(), 404).await;
     }
+    for path in ["/api/v1/batches", "/v1/files/file-1", "/api/v1/audio/speech", "/api/v1/responses/resp_1"] {
+        refused(&farebox, &key, Method::POST, path, b"{}".to_vec(), 404).await;
+        let told = farebox.get(&key, path).await;
+        let message = told["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.starts_with(path) && message.contains("not offered here"), "{told}");
+    }
     for (method, path) in [
         (Method::GET, "/api/v1/chat/completions"),
         (Method::DELETE, "/api/v1/chat/completions"),
