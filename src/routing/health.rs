@@ -68,18 +68,18 @@ pub struct Measured {
 
 impl Measured {
     fn add(&mut self, other: Measured) {
-        self.answered += other.answered;
-        self.failed += other.failed;
-        self.begun += other.begun;
-        self.first_token_ms += other.first_token_ms;
-        self.tokens += other.tokens;
-        self.writing_ms += other.writing_ms;
+        self.answered = self.answered.saturating_add(other.answered);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.begun = self.begun.saturating_add(other.begun);
+        self.first_token_ms = self.first_token_ms.saturating_add(other.first_token_ms);
+        self.tokens = self.tokens.saturating_add(other.tokens);
+        self.writing_ms = self.writing_ms.saturating_add(other.writing_ms);
     }
 
     /// Of a thousand tries, those that were answered, rounded down; `None` where nothing was tried.
     #[must_use]
     pub fn answered_of_1000(&self) -> Option<u64> {
-        (self.answered.saturating_mul(1_000)).checked_div(self.answered + self.failed)
+        (self.answered.saturating_mul(1_000)).checked_div(self.answered.saturating_add(self.failed))
     }
 
     #[must_use]
@@ -262,6 +262,21 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn absurd_numbers_end_at_the_greatest_one() {
+        let (now, endpoint) = (Instant::now(), EndpointId(uuid::Uuid::nil()));
+        let health = Health::new(now);
+        for _ in 0..2 {
+            health.answered(endpoint, now, Took { first_token_ms: None, writing_ms: 1, tokens: u64::MAX });
+        }
+        let taken = health.take_fresh();
+        health.answered(endpoint, now, Took { first_token_ms: None, writing_ms: 1, tokens: 1 });
+        health.put_back(&taken);
+        let tokens: Vec<u64> = health.take_fresh().iter().map(|fresh| fresh.sums.tokens).collect();
+        assert_eq!(tokens, [u64::MAX]);
+        assert!(health.speed(endpoint, now).is_some());
+    }
 
     #[test]
     fn what_was_measured_is_taken_once_and_can_be_given_back() {

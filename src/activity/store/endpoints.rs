@@ -8,6 +8,7 @@ use crate::catalog::EndpointId;
 use crate::db::interval;
 use crate::routing::{Count, Counted, Fresh, Measured};
 
+/// Tokens are what providers told: a sum that is no number of the database any more must not keep the others from being written.
 pub async fn add_measured(conn: &mut PgConnection, fresh: &[Fresh]) -> Result<(), sqlx::Error> {
     let ids: Vec<Uuid> = fresh.iter().map(|one| one.endpoint.0).collect();
     let column = |of: fn(&Measured) -> u64| -> Vec<i64> { fresh.iter().map(|one| whole(of(&one.sums))).collect() };
@@ -22,7 +23,7 @@ pub async fn add_measured(conn: &mut PgConnection, fresh: &[Fresh]) -> Result<()
             failed = h.failed + excluded.failed,
             begun = h.begun + excluded.begun,
             first_token_ms = h.first_token_ms + excluded.first_token_ms,
-            tokens = h.tokens + excluded.tokens,
+            tokens = least(h.tokens::numeric + excluded.tokens, 9223372036854775807)::bigint,
             writing_ms = h.writing_ms + excluded.writing_ms",
         &ids,
         &column(|one| one.answered),
@@ -113,7 +114,7 @@ pub async fn measured_of_all(
         Row,
         r#"select endpoint_id as "endpoint: EndpointId", sum(answered)::bigint as "answered!",
             sum(failed)::bigint as "failed!", sum(begun)::bigint as "begun!",
-            sum(first_token_ms)::bigint as "first_token_ms!", sum(tokens)::bigint as "tokens!",
+            sum(first_token_ms)::bigint as "first_token_ms!", least(sum(tokens), 9223372036854775807)::bigint as "tokens!",
             sum(writing_ms)::bigint as "writing_ms!"
            from endpoint_hour where hour >= $1 group by endpoint_id"#,
         since,
@@ -133,7 +134,7 @@ pub async fn measured_of(
         Row,
         r#"select endpoint_id as "endpoint: EndpointId", sum(answered)::bigint as "answered!",
             sum(failed)::bigint as "failed!", sum(begun)::bigint as "begun!",
-            sum(first_token_ms)::bigint as "first_token_ms!", sum(tokens)::bigint as "tokens!",
+            sum(first_token_ms)::bigint as "first_token_ms!", least(sum(tokens), 9223372036854775807)::bigint as "tokens!",
             sum(writing_ms)::bigint as "writing_ms!"
            from endpoint_hour where endpoint_id = any($2) and hour >= $1 group by endpoint_id"#,
         since,

@@ -121,6 +121,27 @@ async fn a_model_is_made_the_default_from_its_page_and_nothing_else_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sum_that_is_full_keeps_no_other_from_being_written() {
+    let routes = Routes::start().await;
+    let full =
+        "insert into endpoint_hour (endpoint_id, hour, answered, failed, begun, first_token_ms, tokens, writing_ms)
+        select id, date_trunc('hour', now(), 'UTC'), 0, 0, 0, 0, 9223372036854775807, 0
+        from endpoint where upstream_model = 'alpha-chat'";
+    sqlx::query(full).execute(&routes.farebox.pool).await.expect("a row");
+    for provider in ["alpha", "beta"] {
+        let body = json!({ "model": "lab/chat", "provider": { "order": [provider] } });
+        assert_eq!(routes.call(body).await.0, 200, "{provider}");
+    }
+    let since = Instant::now();
+    let sums = "select coalesce(sum(answered), 0)::text || '+' || count(*)::text from endpoint_hour";
+    while routes.farebox.text(sums).await != "2+2" {
+        assert!(since.elapsed() < WRITTEN_WITHIN, "{}\n{}", routes.farebox.text(sums).await, routes.farebox.log());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(routes.ada().get("/models/lab/chat").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_node_shows_what_all_of_them_measured() {
     let routes = Routes::start().await;
     let mut ada = routes.ada();
