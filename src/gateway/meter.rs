@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::wire::finish_reason;
+use crate::catalog::MAX_QUANTITY;
 
 /// What is known about a call's tokens so far. A number that the upstream never said is `None`; its zero is zero.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -22,6 +23,8 @@ pub(super) struct Meter {
     /// The upstream's own word for how the answer ended; empty until it did.
     pub native_finish: String,
     pub upstream_id: String,
+    /// A number was told that cannot be true. It counts as not told.
+    pub implausible: bool,
 }
 
 impl Meter {
@@ -55,7 +58,9 @@ impl Meter {
         let number = |group: &str, name: &str| answer.get(group)?.get(name)?.as_u64();
         let read = number("usage", "total_tokens").or_else(|| number("usage", "input_tokens"));
         let read = read.or_else(|| answer.get("meta")?.get("tokens")?.get("input_tokens")?.as_u64());
-        self.prompt = self.prompt.or(read);
+        if self.prompt.is_none() {
+            self.implausible |= total(&mut self.prompt, read);
+        }
         self.units = units(answer);
         self.completion = Some(0);
         "stop".clone_into(&mut self.native_finish);
@@ -109,26 +114,35 @@ impl Meter {
     /// Some upstreams report once, some repeat running totals: the greatest of each number is the total.
     fn usage(&mut self, usage: &Map<String, Value>) {
         let number = |name: &str| usage.get(name).and_then(Value::as_u64);
-        let part = |group: &str, name: &str| usage.get(group).and_then(|group| group.get(name)).and_then(Value::as_u64);
+        let part = |group: &str, name: &str| {
+            let part = usage.get(group).and_then(|group| group.get(name)).and_then(Value::as_u64);
+            part.filter(|tokens| *tokens <= MAX_QUANTITY)
+        };
         let cached = part("prompt_tokens_details", "cached_tokens").or_else(|| number("prompt_cache_hit_tokens"));
+        let cached = cached.filter(|tokens| *tokens <= MAX_QUANTITY);
         self.cached = self.cached.max(cached.unwrap_or(0));
         self.cache_write = self.cache_write.max(part("prompt_tokens_details", "cache_write_tokens").unwrap_or(0));
         self.reasoning = self.reasoning.max(part("completion_tokens_details", "reasoning_tokens").unwrap_or(0));
         self.audio = self.audio.max(part("prompt_tokens_details", "audio_tokens").unwrap_or(0));
         self.audio_output = self.audio_output.max(part("completion_tokens_details", "audio_tokens").unwrap_or(0));
-        self.prompt = self.prompt.max(number("prompt_tokens"));
-        self.completion = self.completion.max(answer_tokens(
-            number("prompt_tokens"),
-            number("completion_tokens"),
-            number("total_tokens"),
-        ));
+        let whole = number("total_tokens").filter(|tokens| *tokens <= MAX_QUANTITY);
+        let written = answer_tokens(number("prompt_tokens"), number("completion_tokens"), whole);
+        self.implausible |= total(&mut self.prompt, number("prompt_tokens"));
+        self.implausible |= total(&mut self.completion, written);
     }
 }
 
-/// Units of a search, if the provider said.
+/// Raises a total to what was told, and says whether that cannot be true. Then what was told before is not the total either.
+fn total(so_far: &mut Option<u64>, told: Option<u64>) -> bool {
+    let implausible = told > Some(MAX_QUANTITY);
+    *so_far = if implausible { None } else { (*so_far).max(told) };
+    implausible
+}
+
+/// Units of a search, if the provider said and it can be true.
 pub(super) fn units(answer: &Map<String, Value>) -> Option<u64> {
     let billed = answer.get("meta").and_then(|meta| meta.get("billed_units"));
-    let told = |group: Option<&Value>| group?.get("search_units")?.as_u64();
+    let told = |group: Option<&Value>| group?.get("search_units")?.as_u64().filter(|units| *units <= MAX_QUANTITY);
     told(billed).or_else(|| told(answer.get("usage")))
 }
 
@@ -213,6 +227,28 @@ mod tests {
         let usage = json!({"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":45,
             "completion_tokens_details":{"reasoning_tokens":30}}});
         assert_eq!(metered(&[usage]).completion, Some(35));
+    }
+
+    #[test]
+    fn a_number_that_cannot_be_true_is_as_good_as_not_told() {
+        let many = MAX_QUANTITY + 1;
+        let usage = |prompt: u64, completion: u64| json!({"choices":[],"usage":{"prompt_tokens":prompt,"completion_tokens":completion}});
+        for (chunks, prompt, completion) in [
+            (vec![usage(9, many)], Some(9), None),
+            (vec![usage(u64::MAX, 5)], None, Some(5)),
+            (vec![usage(9, 1), usage(9, u64::MAX)], Some(9), None),
+            (vec![json!({"choices":[],"usage":{"prompt_tokens":many}})], None, None),
+        ] {
+            let meter = metered(&chunks);
+            assert_eq!((meter.prompt, meter.completion, meter.implausible), (prompt, completion, true), "{chunks:?}");
+        }
+        let total = json!({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":5,"total_tokens":u64::MAX,
+            "prompt_tokens_details":{"cached_tokens":many}}});
+        let meter = metered(&[total]);
+        assert_eq!((meter.prompt, meter.completion, meter.cached), (Some(9), Some(5), 0));
+        let units = |units: u64| json!({"meta":{"billed_units":{"search_units":units}}});
+        assert_eq!(units(3).as_object().and_then(super::units), Some(3));
+        assert_eq!(units(many).as_object().and_then(super::units), None);
     }
 
     #[test]

@@ -67,14 +67,14 @@ async fn price_with(
     beside: Beside,
 ) -> (Tokens, CountedBy, Cost) {
     let meter = &progress.meter;
+    if meter.implausible {
+        tracing::warn!(call = %job.call.id, "an upstream reported an implausible usage; it is counted here");
+    }
     if let (Some(prompt), Some(completion)) = (meter.prompt, meter.completion) {
         let tokens = tokens(progress, prompt, completion);
         if let Some(cost) = cost_of(tokens, beside, price) {
             return (tokens, CountedBy::Upstream, cost);
         }
-        // A report that cannot be true is no report.
-        tracing::warn!(call = %job.call.id, "an upstream reported an implausible usage; it is counted here");
-        return count_here(deps, job, progress, price, beside, (None, None)).await;
     }
     count_here(deps, job, progress, price, beside, (meter.prompt, meter.completion)).await
 }
@@ -130,7 +130,7 @@ async fn count_here(
     let completion = match known.1 {
         Some(completion) => completion,
         None if job.task != Task::Answer => 0,
-        None => count_text(&deps.handle, text(progress)).await,
+        None => count_text(&deps.handle, progress.meter.text.clone()).await,
     };
     let mut tokens = tokens(progress, prompt, completion);
     if known.0.is_none() {
@@ -138,20 +138,6 @@ async fn count_here(
     }
     let cost = cost_of(tokens, beside, price).unwrap_or(Cost { total: Usd::ZERO, lines: Vec::new() });
     (tokens, CountedBy::Here, cost)
-}
-
-/// What was written. The text of a whole answer is read again where its own count was not to be believed.
-fn text(progress: &Progress) -> String {
-    match &progress.answer {
-        Some(answer) if progress.meter.text.is_empty() => {
-            let mut again = crate::gateway::meter::Meter::default();
-            let mut silent = answer.chunk.clone();
-            silent.shift_remove("usage");
-            again.whole(&silent);
-            again.text
-        }
-        _ => progress.meter.text.clone(),
-    }
 }
 
 /// Parts never exceed what they are a part of.

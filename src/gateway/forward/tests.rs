@@ -221,6 +221,28 @@ async fn a_stream_without_usage_is_counted_here() {
 }
 
 #[tokio::test]
+async fn each_number_that_cannot_be_true_is_counted_here_alone() {
+    const MANY_READ: &str =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1000000001,\"completion_tokens\":50}}\n\n";
+    const MANY_WRITTEN: &str =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":1000000000000000000}}\n\n";
+    const HALF: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":18446744073709551615}}\n\n";
+    for (usage, prompt, completion) in [(MANY_READ, 11, 50), (MANY_WRITTEN, 100, 4), (HALF, 11, 4)] {
+        let world = World::new();
+        let offer = upstream([SSE, HELLO, STOP, usage, DONE].map(Act::Say).to_vec()).await;
+        let id = offer.id;
+        answered(world.start(true, vec![offer])).await;
+        let measured = world.deps.health.take_fresh();
+        let ended = world.settled().await;
+        assert_eq!((ended.tokens.prompt, ended.tokens.completion), (prompt, completion), "{usage}");
+        assert_eq!((ended.counted_by, ended.status), (CountedBy::Here, Status::Success), "{usage}");
+        assert!(ended.cost.is_positive() && ended.cost < Usd::from_cents(1), "{usage}: {}", ended.cost);
+        let written: Vec<_> = measured.iter().map(|fresh| (fresh.endpoint, fresh.sums.tokens)).collect();
+        assert_eq!(written, [(id, if completion == 50 { 50 } else { 0 })], "{usage}");
+    }
+}
+
+#[tokio::test]
 async fn a_truncated_stream_is_told_and_what_came_is_billed() {
     let world = World::new();
     let out = answered(world.start(true, vec![upstream([SSE, HELLO].map(Act::Say).to_vec()).await])).await;

@@ -44,7 +44,7 @@ impl UsageOut {
             r#"{{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{},"prompt_tokens_details":{{"cached_tokens":{},"cache_write_tokens":{}}},"completion_tokens_details":{{"reasoning_tokens":{}}},"cost":{},"is_byok":{},"cost_details":{{"upstream_inference_cost":{},"upstream_inference_prompt_cost":{},"upstream_inference_completions_cost":{}{}}}}}"#,
             t.prompt,
             t.completion,
-            t.prompt + t.completion,
+            t.prompt.saturating_add(t.completion),
             t.cached,
             t.cache_write,
             t.reasoning,

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::catalog::MAX_QUANTITY;
+
 /// What a message used so far. Its prompt excludes what was cached; ours includes it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Spent {
@@ -40,8 +42,9 @@ impl Spent {
     }
 }
 
+/// One that cannot be true is cut to the least that cannot, so that sums of several stay numbers.
 fn number(usage: Option<&Value>, name: &str) -> Option<u64> {
-    usage?.get(name)?.as_u64()
+    Some(usage?.get(name)?.as_u64()?.min(MAX_QUANTITY + 1))
 }
 
 /// A part of one's thinking, for clients that join parts by their place and send them back as they came
@@ -219,6 +222,16 @@ mod tests {
                 json!({"type":"reasoning.text","signature":"s2","format":format,"index":2}),
             ]
         );
+    }
+
+    #[test]
+    fn numbers_beyond_all_measure_are_none() {
+        let (_, meter, _) = run(&[
+            json!({"type":"message_start","message":{"usage":{"input_tokens":u64::MAX,"cache_read_input_tokens":u64::MAX,
+                "cache_creation_input_tokens":u64::MAX}}}),
+            json!({"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":u64::MAX}}),
+        ]);
+        assert_eq!((meter.prompt, meter.completion, meter.implausible), (None, None, true));
     }
 
     #[test]
