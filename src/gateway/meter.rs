@@ -20,6 +20,8 @@ pub(super) struct Meter {
     pub units: Option<u64>,
     /// Everything that the model wrote, for counting where the upstream did not.
     pub text: String,
+    /// Something came that is no text, so that only the upstream can count it.
+    pub wordless: bool,
     /// The upstream's own word for how the answer ended; empty until it did.
     pub native_finish: String,
     pub upstream_id: String,
@@ -34,7 +36,7 @@ impl Meter {
         for choice in choices(chunk) {
             self.finish(choice);
             if let Some(Value::Object(delta)) = choice.get("delta") {
-                append_text(delta, &mut self.text);
+                self.read(delta);
             }
         }
     }
@@ -47,7 +49,7 @@ impl Meter {
             if self.completion.unwrap_or(0) == 0
                 && let Some(Value::Object(message)) = choice.get("message")
             {
-                append_text(message, &mut self.text);
+                self.read(message);
             }
         }
     }
@@ -77,7 +79,7 @@ impl Meter {
 
     /// Whether anything came out of the model.
     pub(super) fn produced(&self) -> bool {
-        self.completion.unwrap_or(0) > 0 || !self.text.is_empty()
+        self.completion.unwrap_or(0) > 0 || !self.text.is_empty() || self.wordless
     }
 
     /// Nothing came out, and not because the model had nothing to say: such a call costs nothing.
@@ -98,6 +100,67 @@ impl Meter {
                 if let Some(usage) = map.get("x_groq").and_then(|own| own.get("usage")).and_then(Value::as_object) {
                     self.usage(usage);
                 }
+            }
+        }
+    }
+
+    /// What the model put into a message or delta: text, refusal, reasoning, calls of tools, and whatever else there is.
+    fn read(&mut self, message: &Map<String, Value>) {
+        for (name, value) in message {
+            match (name.as_str(), value) {
+                ("content", Value::Array(parts)) => parts.iter().for_each(|part| self.part(part)),
+                // One thought may stand there under several names.
+                ("reasoning_content" | "reasoning_details", _)
+                    if message.get("reasoning").is_some_and(says_something) => {}
+                ("content" | "refusal" | "reasoning" | "reasoning_content", text) => self.add(text),
+                ("tool_calls", Value::Array(calls)) => {
+                    for call in calls {
+                        self.call(call.get("function"), "arguments");
+                        self.call(call.get("custom"), "input");
+                    }
+                }
+                ("function_call", call) => self.call(Some(call), "arguments"),
+                ("audio", sound) => {
+                    if let Some(text) = sound.get("transcript") {
+                        self.add(text);
+                    }
+                    self.wordless |= sound.get("data").is_some_and(says_something);
+                }
+                // Who speaks: some say it with every piece.
+                ("role" | "name" | "channel", _) => {}
+                (_, other) => self.wordless |= says_something(other),
+            }
+        }
+    }
+
+    fn add(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.text.push_str(text),
+            other => self.wordless |= says_something(other),
+        }
+    }
+
+    fn part(&mut self, part: &Value) {
+        let (text, thinking) = (part.get("text"), part.get("thinking"));
+        if text.is_none() && thinking.is_none() {
+            self.wordless |= says_something(part);
+        }
+        if let Some(text) = text {
+            self.add(text);
+        }
+        match thinking {
+            Some(Value::Array(thoughts)) => {
+                thoughts.iter().filter_map(|thought| thought.get("text")).for_each(|text| self.add(text));
+            }
+            Some(thought) => self.add(thought),
+            None => {}
+        }
+    }
+
+    fn call(&mut self, call: Option<&Value>, words: &str) {
+        for name in ["name", words] {
+            if let Some(text) = call.and_then(|call| call.get(name)) {
+                self.add(text);
             }
         }
     }
@@ -163,31 +226,16 @@ fn choices(map: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>
     map.get("choices").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
 }
 
-/// What the model wrote into a message or delta: text, refusal, reasoning, and calls of tools.
-fn append_text(message: &Map<String, Value>, out: &mut String) {
-    let mut add = |value: Option<&Value>| {
-        if let Some(Value::String(text)) = value {
-            out.push_str(text);
-        }
-    };
-    match message.get("content") {
-        Some(Value::Array(parts)) => {
-            for part in parts {
-                add(part.get("text"));
-                match part.get("thinking") {
-                    Some(Value::Array(thoughts)) => thoughts.iter().for_each(|thought| add(thought.get("text"))),
-                    thought => add(thought),
-                }
-            }
-        }
-        content => add(content),
-    }
-    add(message.get("refusal"));
-    add(message.get("reasoning").filter(|text| text.is_string()).or_else(|| message.get("reasoning_content")));
-    for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
-        let function = call.get("function");
-        add(function.and_then(|function| function.get("name")));
-        add(function.and_then(|function| function.get("arguments")));
+/// Whether there is anything in a value but names, kinds and numbers of things.
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => items.iter().any(says_something),
+        Value::Object(fields) => fields.iter().any(|(name, value)| {
+            !matches!(name.as_str(), "type" | "id" | "index" | "format" | "role" | "name" | "status")
+                && says_something(value)
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -260,6 +308,35 @@ mod tests {
         assert!(!metered(&[choice(json!({"content":"x"}), json!(null))]).is_free());
         let call = json!({"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]});
         assert_eq!(metered(&[choice(call, json!(null))]).text, "f{}");
+    }
+
+    #[test]
+    fn whatever_comes_out_of_a_model_was_produced() {
+        let of = |delta: &Value| metered(&[json!({"choices":[{"delta":delta}]})]);
+        for (delta, text) in [
+            (json!({"function_call":{"name":"f","arguments":"{}"}}), "f{}"),
+            (json!({"tool_calls":[{"index":0,"id":"c","type":"custom","custom":{"name":"f","input":"ls"}}]}), "fls"),
+            (json!({"audio":{"id":"a","transcript":"hi"}}), "hi"),
+            (json!({"reasoning_content":"hm","reasoning":null}), "hm"),
+            (json!({"reasoning":"hm","reasoning_content":"hm","reasoning_details":[{"text":"hm"}]}), "hm"),
+        ] {
+            let meter = of(&delta);
+            assert_eq!((meter.text.as_str(), meter.wordless, meter.produced()), (text, false, true), "{delta}");
+        }
+        for delta in [
+            json!({"audio":{"id":"a","data":"UklG"}}),
+            json!({"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}),
+            json!({"reasoning_details":[{"type":"reasoning.encrypted","data":"gAAA"}]}),
+            json!({"content":[{"type":"image","data":"AAAA"}]}),
+            json!({"function_call":{"arguments":{"city":"Bern"}}}),
+        ] {
+            let meter = of(&delta);
+            assert_eq!((meter.text.as_str(), meter.wordless, meter.produced()), ("", true, true), "{delta}");
+        }
+        let silent = json!({"role":"assistant","name":"M","channel":"final","content":"","refusal":null,"reasoning":"",
+            "tool_calls":null,"function_call":null,"audio":{"id":"a","transcript":"","expires_at":1},"audio_content":"",
+            "reasoning_details":[],"annotations":[],"provider_specific_fields":{"citations":null},"token_id":7});
+        assert!(!of(&silent).produced());
     }
 
     #[test]

@@ -227,10 +227,18 @@ async fn attempt(
 }
 
 /// Whether what a provider has produced can be told from what came, so that hanging up leaves nothing unpaid. What a model
-/// thought in silence, and how long a file is to it, only its usage at the end says. An account of the organization's
-/// own pays its provider itself.
+/// thought in silence, how long a file is to it, and what is no text only its usage at the end says. An account of the
+/// organization's own pays its provider itself.
 fn can_be_counted(question: &Question<'_>) -> bool {
-    question.candidate.own().is_some() || !(question.may_think() || holds_a_file(question.body))
+    let body = question.body;
+    question.candidate.own().is_some() || !(question.may_think() || holds_a_file(body) || is_more_than_text(body))
+}
+
+/// Whether an answer may be sound or images, or is guessed in advance: what was guessed in vain costs as much as an answer.
+fn is_more_than_text(body: &Map<String, Value>) -> bool {
+    let kinds = body.get("modalities").and_then(Value::as_array);
+    kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind != "text"))
+        || body.get("prediction").is_some_and(|guess| !guess.is_null())
 }
 
 /// Sound, films and documents: what is no text and no image.
@@ -257,7 +265,7 @@ async fn pass_on(
     client: &mut Client,
     progress: &mut Progress,
     until: Until,
-    may_cancel: bool,
+    mut may_cancel: bool,
 ) -> Result<End, Failure> {
     let stamp: Stamp = super::stamp(job, progress);
     let mut heard_at = Instant::now();
@@ -279,6 +287,13 @@ async fn pass_on(
         let Some(piece) = chunk else { break };
         progress.first_token_at.get_or_insert_with(Instant::now);
         progress.meter.chunk(&piece.chunk);
+        if may_cancel
+            && progress.meter.wordless
+            && progress.step(job).is_some_and(|step| step.candidate.own().is_none())
+        {
+            may_cancel = false;
+            client.drain_for(deps.timeouts.total);
+        }
         if let Some(bytes) = progress.writer.piece(piece, &stamp) {
             client.send(bytes).await;
         }

@@ -379,6 +379,9 @@ async fn what_only_the_usage_tells_is_waited_for_though_cancelling_stops_the_bil
         (true, json!({"messages":plain,"reasoning_effort":"high","reasoning":{"effort":"none"}}), 50),
         (false, json!({"messages":plain}), 4),
         (false, json!({"messages":file}), 50),
+        (false, json!({"messages":plain,"modalities":["text"]}), 4),
+        (false, json!({"messages":plain,"modalities":["text","audio"]}), 50),
+        (false, json!({"messages":plain,"prediction":{"type":"content","content":"Hello"}}), 50),
     ] {
         let world = World::new();
         let offer = with_cancel(upstream(acts().collect()).await);
@@ -389,6 +392,30 @@ async fn what_only_the_usage_tells_is_waited_for_though_cancelling_stops_the_bil
         assert!(ended.cancelled);
         assert_eq!(ended.tokens.completion, tokens, "{body}");
     }
+}
+
+#[tokio::test]
+async fn what_was_called_or_said_is_paid_by_whoever_leaves() {
+    const FUNCTION: &str =
+        "data: {\"choices\":[{\"delta\":{\"function_call\":{\"name\":\"\",\"arguments\":\"Hello, world!\"}}}]}\n\n";
+    const CUSTOM: &str = "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"custom\":{\"input\":\"Hello, world!\"}}]}}]}\n\n";
+    const SPOKEN: &str = "data: {\"choices\":[{\"delta\":{\"audio\":{\"transcript\":\"Hello, world!\"}}}]}\n\n";
+    for piece in [FUNCTION, CUSTOM, SPOKEN] {
+        let world = World::new();
+        let offer = with_cancel(upstream(vec![Act::Say(SSE), Act::Say(piece), Act::Hang]).await);
+        leave_after_the_first_piece(world.start(true, vec![offer])).await;
+        let ended = world.settled().await;
+        assert_eq!((ended.tokens.prompt, ended.tokens.completion, ended.status), (11, 4, Status::Success), "{piece}");
+        assert!(ended.cancelled && ended.cost.is_positive(), "{piece}");
+    }
+    // What is no text cannot be counted, so its usage is waited for.
+    const SOUND: &str = "data: {\"choices\":[{\"delta\":{\"audio\":{\"data\":\"UklG\"}}}]}\n\n";
+    let world = World::new();
+    let acts = [SSE, SOUND].map(Act::Say).into_iter().chain([Act::Wait(150)]).chain([STOP, USAGE, DONE].map(Act::Say));
+    let offer = with_cancel(upstream(acts.collect()).await);
+    leave_after_the_first_piece(world.start(true, vec![offer])).await;
+    let ended = world.settled().await;
+    assert_eq!((ended.tokens.completion, ended.counted_by, ended.cancelled), (50, CountedBy::Upstream, true));
 }
 
 #[tokio::test]
