@@ -20,6 +20,8 @@ pub(super) struct Meter {
     pub units: Option<u64>,
     /// Everything that the model wrote, for counting where the upstream did not.
     pub text: String,
+    /// How much of `text` was there when the upstream last told of more tokens than before.
+    told_at: usize,
     /// Something came that is no text, so that only the upstream can count it.
     pub wordless: bool,
     /// The upstream's own word for how the answer ended; empty until it did.
@@ -30,15 +32,15 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// Takes one chunk of a stream.
+    /// Takes one chunk of a stream. Numbers in it include its text.
     pub(super) fn chunk(&mut self, chunk: &Map<String, Value>) {
-        self.common(chunk);
         for choice in choices(chunk) {
             self.finish(choice);
             if let Some(Value::Object(delta)) = choice.get("delta") {
                 self.read(delta);
             }
         }
+        self.common(chunk);
     }
 
     /// Takes an answer in one piece. Its text is kept only where the upstream did not count.
@@ -75,6 +77,11 @@ impl Meter {
 
     pub(super) fn has_finished(&self) -> bool {
         !self.native_finish.is_empty()
+    }
+
+    /// Whether more was written after the upstream told how much: its number was that of the beginning.
+    pub(super) fn went_on(&self) -> bool {
+        self.completion.is_some() && self.text.len() > self.told_at
     }
 
     /// Whether anything came out of the model.
@@ -191,7 +198,11 @@ impl Meter {
         let whole = number("total_tokens").filter(|tokens| *tokens <= MAX_QUANTITY);
         let written = answer_tokens(number("prompt_tokens"), number("completion_tokens"), whole);
         self.implausible |= total(&mut self.prompt, number("prompt_tokens"));
+        let before = self.completion;
         self.implausible |= total(&mut self.completion, written);
+        if self.completion > before {
+            self.told_at = self.text.len();
+        }
     }
 }
 
@@ -268,6 +279,23 @@ mod tests {
             json!({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":5}}),
         ]);
         assert_eq!((running.prompt, running.completion), (Some(9), Some(5)));
+    }
+
+    #[test]
+    fn a_number_is_of_what_was_written_until_then() {
+        let piece = |text: &str, tokens: Option<u64>| {
+            let usage = tokens.map(|tokens| json!({"prompt_tokens":9,"completion_tokens":tokens}));
+            json!({"choices":[{"delta":{"content":text}}],"usage":usage})
+        };
+        for (chunks, went_on) in [
+            (vec![piece("", Some(1)), piece("a", None)], true),
+            (vec![piece("", Some(1)), piece("a", Some(1)), piece("b", Some(1))], true),
+            (vec![piece("a", Some(1)), piece("b", Some(2))], false),
+            (vec![piece("a", None), piece("", Some(1))], false),
+            (vec![piece("a", None)], false),
+        ] {
+            assert_eq!(metered(&chunks).went_on(), went_on, "{chunks:?}");
+        }
     }
 
     #[test]

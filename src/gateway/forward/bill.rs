@@ -44,7 +44,7 @@ pub(super) async fn bill(deps: &Deps, job: &Job, progress: &Progress, end: &End,
     if meter.is_free() {
         return Bill { ended, lines: Vec::new() };
     }
-    let (tokens, units, counted_by, cost) = price_it(deps, job, progress, step).await;
+    let (tokens, units, counted_by, cost) = price_it(deps, job, progress, step, end).await;
     ended.tokens = tokens;
     ended.units = units;
     ended.counted_by = counted_by;
@@ -52,10 +52,16 @@ pub(super) async fn bill(deps: &Deps, job: &Job, progress: &Progress, end: &End,
     Bill { ended, lines: cost.lines }
 }
 
-async fn price_it(deps: &Deps, job: &Job, progress: &Progress, step: &Step) -> (Tokens, Units, CountedBy, Cost) {
+async fn price_it(
+    deps: &Deps,
+    job: &Job,
+    progress: &Progress,
+    step: &Step,
+    end: &End,
+) -> (Tokens, Units, CountedBy, Cost) {
     let price = &step.candidate.offer().endpoint.price;
     let beside = Beside::of(job, progress, price);
-    let (tokens, counted_by, cost) = price_with(deps, job, progress, price, beside).await;
+    let (tokens, counted_by, cost) = price_with(deps, job, progress, price, beside, end).await;
     (tokens, beside.units(job, tokens), counted_by, cost)
 }
 
@@ -65,18 +71,25 @@ async fn price_with(
     progress: &Progress,
     price: &Price,
     beside: Beside,
+    end: &End,
 ) -> (Tokens, CountedBy, Cost) {
     let meter = &progress.meter;
     if meter.implausible {
         tracing::warn!(call = %job.call.id, "an upstream reported an implausible usage; it is counted here");
     }
-    if let (Some(prompt), Some(completion)) = (meter.prompt, meter.completion) {
+    // The number of an answer's beginning may be a placeholder, and its last one did not come.
+    let more = if meter.went_on() && !matches!(end, End::Complete) {
+        Some(count_text(&deps.handle, meter.text.clone()).await).filter(|counted| Some(*counted) > meter.completion)
+    } else {
+        None
+    };
+    if let (Some(prompt), Some(completion), None) = (meter.prompt, meter.completion, more) {
         let tokens = tokens(progress, prompt, completion);
         if let Some(cost) = cost_of(tokens, beside, price) {
             return (tokens, CountedBy::Upstream, cost);
         }
     }
-    count_here(deps, job, progress, price, beside, (meter.prompt, meter.completion)).await
+    count_here(deps, job, progress, price, beside, (meter.prompt, more.or(meter.completion))).await
 }
 
 /// What has a price besides tokens, or one of its own among them.

@@ -159,6 +159,8 @@ fn with_cancel(mut offer: Offer) -> Offer {
 }
 
 const SSE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+/// One that breaks off, for more was promised than comes.
+const CUT: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 99999\r\n\r\n";
 const JSON: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
 const HELLO: &str = "data: {\"id\":\"up\",\"choices\":[{\"delta\":{\"content\":\"Hello, world!\"}}]}\n\n";
 const STOP: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
@@ -357,6 +359,32 @@ async fn where_cancelling_stops_the_bill_only_what_came_is_billed() {
     let ended = world.settled().await;
     assert!(ended.cancelled);
     assert_eq!((ended.tokens.completion, ended.counted_by), (4, CountedBy::Here));
+}
+
+#[tokio::test]
+async fn a_number_of_the_beginning_is_not_the_bill_of_what_came_after_it() {
+    const EARLY: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":1}}\n\n";
+    let world = World::new();
+    let offer = with_cancel(upstream(vec![Act::Say(SSE), Act::Say(EARLY), Act::Say(HELLO), Act::Hang]).await);
+    leave_after_the_first_piece(world.start(true, vec![offer])).await;
+    let ended = world.settled().await;
+    assert_eq!((ended.tokens.prompt, ended.tokens.completion, ended.counted_by), (100, 4, CountedBy::Here));
+
+    for (acts, tokens, counted_by) in [
+        ([CUT, EARLY, HELLO], 4, CountedBy::Here),
+        ([CUT, HELLO, EARLY], 1, CountedBy::Upstream),
+        ([CUT, USAGE, HELLO], 50, CountedBy::Upstream),
+    ] {
+        let world = World::new();
+        answered(world.start(true, vec![upstream(acts.map(Act::Say).to_vec()).await])).await;
+        let ended = world.settled().await;
+        assert_eq!(
+            (ended.tokens.prompt, ended.tokens.completion, ended.status),
+            (100, tokens, Status::Failed),
+            "{acts:?}"
+        );
+        assert_eq!(ended.counted_by, counted_by, "{acts:?}");
+    }
 }
 
 #[tokio::test]
