@@ -79,6 +79,11 @@ impl Meter {
         !self.native_finish.is_empty()
     }
 
+    /// Whether nothing is missing any more, neither of the answer nor of its numbers.
+    pub(super) fn is_complete(&self) -> bool {
+        self.has_finished() && self.prompt.is_some() && self.completion.is_some() && !self.went_on()
+    }
+
     /// Whether more was written after the upstream told how much: its number was that of the beginning.
     pub(super) fn went_on(&self) -> bool {
         self.completion.is_some() && self.text.len() > self.told_at

@@ -282,6 +282,8 @@ async fn pass_on(
                 continue;
             }
             Waited::TimedOut => return Err(Failure::new(Fault::Timeout, STOPPED)),
+            // Only the mark of the end did not come, and asking again would cost again.
+            Waited::Done(Err(failure)) if failure.fault == Fault::Truncated && progress.meter.is_complete() => break,
             Waited::Done(chunk) => chunk?,
         };
         let Some(piece) = chunk else { break };

@@ -256,6 +256,22 @@ async fn a_truncated_stream_is_told_and_what_came_is_billed() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_after_its_usage_is_whole() {
+    for (acts, status) in [
+        (vec![CUT, HELLO, STOP, USAGE], Status::Success),
+        (vec![CUT, HELLO, STOP], Status::Failed),
+        (vec![CUT, HELLO, USAGE], Status::Failed),
+        (vec![CUT, USAGE, STOP, HELLO], Status::Failed),
+    ] {
+        let world = World::new();
+        let offer = upstream(acts.iter().copied().map(Act::Say).collect()).await;
+        let out = answered(world.start(true, vec![offer])).await;
+        assert_eq!(out.contains(r#""finish_reason":"error""#), status == Status::Failed, "{out}");
+        assert_eq!(world.settled().await.status, status, "{acts:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_endpoint_that_fails_is_followed_by_the_next() {
     let world = World::new();
     let error = upstream(vec![Act::Say("HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")]).await;
