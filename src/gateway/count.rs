@@ -15,7 +15,7 @@ pub(super) const DOCUMENTS_PER_UNIT: u64 = 100;
 /// Base64 bytes of sound for a token: ten tokens a second at the rate of a usual MP3.
 const AUDIO_BYTES_PER_TOKEN: u64 = 2_048;
 /// Tokens of one image where nobody said how many; the price of a large image at most providers.
-const PER_IMAGE: u64 = 1_100;
+pub(super) const PER_IMAGE: u64 = 1_100;
 
 /// Tokens of a text, counted off the threads that answer requests: the first use loads a vocabulary.
 /// Never fails: should the tokenizer do, four bytes are a token.
@@ -57,16 +57,9 @@ impl Prompt {
     fn visit(&mut self, body: &Map<String, Value>) {
         for message in body.get("messages").and_then(Value::as_array).into_iter().flatten() {
             self.messages += 1;
-            match message.get("content") {
-                Some(Value::String(text)) => self.text.push_str(text),
-                Some(Value::Array(parts)) => parts.iter().for_each(|part| self.part(part)),
-                _ => {}
-            }
-            if let Some(calls) = message.get("tool_calls") {
-                self.text.push_str(&calls.to_string());
-            }
+            self.message(message);
         }
-        for name in ["tools", "functions", "response_format"] {
+        for name in ["tools", "functions", "response_format", "prediction"] {
             if let Some(value) = body.get(name) {
                 self.text.push_str(&value.to_string());
             }
@@ -79,6 +72,27 @@ impl Prompt {
             self.text.push('\n');
             self.images += u64::from(document.get("image").is_some());
         }
+    }
+
+    /// Wherever a message has words, they are read.
+    fn message(&mut self, message: &Value) {
+        // One thought may stand there under several names.
+        let mut thought = String::new();
+        for (name, value) in message.as_object().into_iter().flatten() {
+            match (name.as_str(), value) {
+                ("role" | "tool_call_id", _) | (_, Value::Null | Value::Bool(_) | Value::Number(_)) => {}
+                ("content", Value::Array(parts)) => parts.iter().for_each(|part| self.part(part)),
+                ("reasoning" | "reasoning_content" | "reasoning_details", value) => {
+                    let told = thought_of(value);
+                    if told.len() > thought.len() {
+                        thought = told;
+                    }
+                }
+                (_, Value::String(text)) => self.text.push_str(text),
+                (_, value) => self.text.push_str(&value.to_string()),
+            }
+        }
+        self.text.push_str(&thought);
     }
 
     fn input(&mut self, input: &Value) {
@@ -104,6 +118,16 @@ impl Prompt {
             self.tokens += u64::try_from(data.len()).unwrap_or(u64::MAX) / AUDIO_BYTES_PER_TOKEN + 1;
         }
     }
+}
+
+/// A thought as a text, or as parts of which some are for the provider's own eyes.
+fn thought_of(value: &Value) -> String {
+    let Value::Array(parts) = value else { return value.as_str().unwrap_or_default().to_owned() };
+    let words = |part: &Value| {
+        let words = part.get("text").or_else(|| part.get("summary")).and_then(Value::as_str);
+        words.unwrap_or_default().to_owned()
+    };
+    parts.iter().map(words).collect()
 }
 
 fn count(text: &str) -> u64 {
@@ -145,6 +169,32 @@ mod tests {
         let body = json!({"messages":[{"role":"user","content":"Hello, world!"}]});
         let Value::Object(body) = body else { return };
         assert_eq!(count_prompt(&handle, &body).await, 4 + PER_MESSAGE + PER_PROMPT);
+    }
+
+    #[tokio::test]
+    async fn words_count_wherever_a_message_has_them() {
+        let handle = Handle::current();
+        let words = "Hello, world!";
+        for message in [
+            json!({"content":words}),
+            json!({"content":[{"type":"text","text":words}]}),
+            json!({"content":null,"refusal":words}),
+            json!({"content":null,"reasoning_content":words}),
+            json!({"reasoning":words,"reasoning_content":words,"reasoning_details":[{"text":words,"signature":"AAAA"}]}),
+            json!({"reasoning":"","reasoning_details":[{"summary":"Hello,"},{"text":" world!"}]}),
+        ] {
+            let body = json!({"messages":[message]}).as_object().cloned().unwrap_or_default();
+            assert_eq!(count_prompt(&handle, &body).await, 4 + PER_MESSAGE + PER_PROMPT, "{body:?}");
+        }
+        let long = words.repeat(1_000);
+        for body in [
+            json!({"messages":[{"role":"assistant","function_call":{"name":"f","arguments":long}}]}),
+            json!({"messages":[{"role":"assistant","tool_calls":[{"custom":{"name":"f","input":long}}]}]}),
+            json!({"messages":[],"prediction":{"type":"content","content":long}}),
+        ] {
+            let body = body.as_object().cloned().unwrap_or_default();
+            assert!(count_prompt(&handle, &body).await > 2_000);
+        }
     }
 
     #[test]

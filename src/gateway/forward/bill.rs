@@ -6,9 +6,9 @@ use super::exchange::{End, Progress, millis};
 use super::{Deps, Job, Step};
 use crate::activity::Units;
 use crate::base::Usd;
-use crate::catalog::{Cost, CostLine, Price, Task, Usage, cost};
+use crate::catalog::{Cost, CostLine, Offer, Price, Task, Usage, cost};
 use crate::gateway::count::{count_prompt, count_text, search_units};
-use crate::gateway::estimate::prompt_bound;
+use crate::gateway::estimate::{bounds, prompt_bound};
 use crate::gateway::{CountedBy, Ended, Status, Tokens};
 
 /// What is settled, and how the cost is made up.
@@ -59,9 +59,9 @@ async fn price_it(
     step: &Step,
     end: &End,
 ) -> (Tokens, Units, CountedBy, Cost) {
-    let price = &step.candidate.offer().endpoint.price;
-    let beside = Beside::of(job, progress, price);
-    let (tokens, counted_by, cost) = price_with(deps, job, progress, price, beside, end).await;
+    let offer = step.candidate.offer();
+    let beside = Beside::of(job, progress, &offer.endpoint.price);
+    let (tokens, counted_by, cost) = price_with(deps, job, progress, offer, beside, end).await;
     (tokens, beside.units(job, tokens), counted_by, cost)
 }
 
@@ -69,7 +69,7 @@ async fn price_with(
     deps: &Deps,
     job: &Job,
     progress: &Progress,
-    price: &Price,
+    offer: &Offer,
     beside: Beside,
     end: &End,
 ) -> (Tokens, CountedBy, Cost) {
@@ -85,11 +85,11 @@ async fn price_with(
     };
     if let (Some(prompt), Some(completion), None) = (meter.prompt, meter.completion, more) {
         let tokens = tokens(progress, prompt, completion);
-        if let Some(cost) = cost_of(tokens, beside, price) {
+        if let Some(cost) = cost_of(tokens, beside, &offer.endpoint.price) {
             return (tokens, CountedBy::Upstream, cost);
         }
     }
-    count_here(deps, job, progress, price, beside, (meter.prompt, more.or(meter.completion))).await
+    count_here(deps, job, progress, offer, beside, (meter.prompt, more.or(meter.completion))).await
 }
 
 /// What has a price besides tokens, or one of its own among them.
@@ -132,13 +132,17 @@ async fn count_here(
     deps: &Deps,
     job: &Job,
     progress: &Progress,
-    price: &Price,
+    offer: &Offer,
     beside: Beside,
     known: (Option<u64>, Option<u64>),
 ) -> (Tokens, CountedBy, Cost) {
     let prompt = match known.0 {
         Some(prompt) => prompt,
-        None => count_prompt(&deps.handle, &job.body).await,
+        // Never more than was held for it.
+        None => {
+            let most = bounds(prompt_bound(&job.body), offer, None, 1).prompt_tokens;
+            count_prompt(&deps.handle, &job.body).await.min(most)
+        }
     };
     let completion = match known.1 {
         Some(completion) => completion,
@@ -149,7 +153,7 @@ async fn count_here(
     if known.0.is_none() {
         (tokens.cached, tokens.cache_write) = (0, 0);
     }
-    let cost = cost_of(tokens, beside, price).unwrap_or(Cost { total: Usd::ZERO, lines: Vec::new() });
+    let cost = cost_of(tokens, beside, &offer.endpoint.price).unwrap_or(Cost { total: Usd::ZERO, lines: Vec::new() });
     (tokens, CountedBy::Here, cost)
 }
 

@@ -7,6 +7,7 @@ use super::client::{Client, Waited};
 use super::{Deps, Job, Step};
 use crate::catalog::Task;
 use crate::gateway::Attempt;
+use crate::gateway::count::PER_IMAGE;
 use crate::gateway::dialect::Writer;
 use crate::gateway::figures;
 use crate::gateway::meter::Meter;
@@ -227,11 +228,14 @@ async fn attempt(
 }
 
 /// Whether what a provider has produced can be told from what came, so that hanging up leaves nothing unpaid. What a model
-/// thought in silence, how long a file is to it, and what is no text only its usage at the end says. An account of the
-/// organization's own pays its provider itself.
+/// thought in silence, how long a file is to it (and an image, where the catalog says that it is long), and what is no text
+/// only its usage at the end says. An account of the organization's own pays its provider itself.
 fn can_be_counted(question: &Question<'_>) -> bool {
     let body = question.body;
-    question.candidate.own().is_some() || !(question.may_think() || holds_a_file(body) || is_more_than_text(body))
+    let image_tokens = question.candidate.offer().endpoint.image_tokens;
+    let long_images = image_tokens.is_some_and(|most| u64::from(most) > PER_IMAGE);
+    question.candidate.own().is_some()
+        || !(question.may_think() || holds_a_file(body, long_images) || is_more_than_text(body))
 }
 
 /// Whether an answer may be sound or images, or is guessed in advance: what was guessed in vain costs as much as an answer.
@@ -241,11 +245,11 @@ fn is_more_than_text(body: &Map<String, Value>) -> bool {
         || body.get("prediction").is_some_and(|guess| !guess.is_null())
 }
 
-/// Sound, films and documents: what is no text and no image.
-fn holds_a_file(body: &Map<String, Value>) -> bool {
+/// Sound, films and documents: what is no text and no image; or images, too.
+fn holds_a_file(body: &Map<String, Value>, or_an_image: bool) -> bool {
     let kind = |part: &Value| {
         let kind = part.get("type").and_then(Value::as_str).unwrap_or("text");
-        kind != "text" && !kind.contains("image")
+        kind != "text" && (or_an_image || !kind.contains("image"))
     };
     let parts =
         |message: &Value| message.get("content").and_then(Value::as_array).is_some_and(|list| list.iter().any(kind));

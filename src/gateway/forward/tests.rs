@@ -439,6 +439,24 @@ async fn what_only_the_usage_tells_is_waited_for_though_cancelling_stops_the_bil
 }
 
 #[tokio::test]
+async fn images_that_may_be_long_are_waited_for() {
+    let image =
+        json!([{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}]);
+    for (image_tokens, prompt, completion) in [(None, 1_107, 4), (Some(48_169), 100, 50)] {
+        let world = World::new();
+        let acts = [SSE, HELLO].map(Act::Say).into_iter().chain([Act::Wait(150)]);
+        let acts = acts.chain([STOP, USAGE, DONE].map(Act::Say)).collect();
+        let mut offer = with_cancel(upstream(acts).await);
+        offer.endpoint.image_tokens = image_tokens;
+        let mut job = job(true, vec![offer]);
+        job.body.insert("messages".into(), image.clone());
+        leave_after_the_first_piece(start(&world.deps, true, Box::pin(ready(Ok(job))))).await;
+        let ended = world.settled().await;
+        assert_eq!((ended.tokens.prompt, ended.tokens.completion), (prompt, completion), "{image_tokens:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_called_or_said_is_paid_by_whoever_leaves() {
     const FUNCTION: &str =
         "data: {\"choices\":[{\"delta\":{\"function_call\":{\"name\":\"\",\"arguments\":\"Hello, world!\"}}}]}\n\n";
