@@ -18,6 +18,14 @@ const SMALL_ANSWER: u64 = 16;
 const PER_MESSAGE: u64 = 16;
 const PER_PROMPT: u64 = 64;
 
+/// Tokens of the prompt that Anthropic puts before every request with tools: 804 at Claude Opus 4.7, fewer at all others
+/// (<https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview>). A Claude may be behind any provider.
+const PROMPT_OF_TOOLS: u64 = 804;
+/// Tokens of a tool whose description the provider has itself: 735 and up to 499 more in the prompt for the use of a
+/// computer, 700 for an editor of texts, 245 for a shell
+/// (<https://platform.claude.com/docs/en/agents-and-tools/tool-use/computer-use-tool>).
+const PER_BUILT_IN: u64 = 1_234;
+
 /// A document is cut into pieces of so many tokens where they are counted as documents, the question included.
 const PIECE_OF_DOCUMENT: u64 = 500;
 /// Of a piece, what a long question leaves for the document in any case.
@@ -98,6 +106,7 @@ pub(super) fn prompt_bound(body: &Map<String, Value>) -> PromptBound {
         // Some providers are asked for it in words.
         bound.tokens += PER_MESSAGE + u64::try_from(ONLY_JSON.len()).unwrap_or(u64::MAX);
     }
+    bound.tokens += added_to_tools(body);
     if let Some(Value::Array(kinds)) = body.get("modalities") {
         bound.spoken = kinds.iter().any(|kind| kind == "audio");
     }
@@ -108,6 +117,19 @@ pub(super) fn prompt_bound(body: &Map<String, Value>) -> PromptBound {
         add_documents(body.get("query"), documents, &mut bound);
     }
     bound
+}
+
+/// What a provider may say about tools in words of its own.
+fn added_to_tools(body: &Map<String, Value>) -> u64 {
+    let list = |name: &str| body.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let (tools, functions) = (list("tools"), list("functions"));
+    if tools.is_empty() && functions.is_empty() {
+        return 0;
+    }
+    let is_built_in =
+        |tool: &&Value| !matches!(tool.get("type").and_then(Value::as_str), None | Some("function" | "custom"));
+    let built_in = u64::try_from(tools.iter().filter(is_built_in).count()).unwrap_or(u64::MAX);
+    PROMPT_OF_TOOLS + built_in.saturating_mul(PER_BUILT_IN)
 }
 
 /// Bounds a prompt that some providers get in the client's own words: what a translation leaves out is read, and paid, too.
@@ -284,6 +306,21 @@ pub(super) mod tests {
         }
         assert_eq!(bound_of_both(&translated, None), prompt_bound(&translated));
         assert_eq!(bound_of_both(&translated, Some(&translated)), prompt_bound(&translated));
+    }
+
+    #[test]
+    fn what_a_provider_adds_to_tools_is_held() {
+        let of = |value: Value| prompt_bound(&body(value)).tokens;
+        for (tools, added) in [
+            (json!([]), 0),
+            (json!([{"type":"function","function":{"name":"f"}}]), PROMPT_OF_TOOLS),
+            (json!([{"name":"f","input_schema":{}},{"type":"custom","name":"g"}]), PROMPT_OF_TOOLS),
+            (json!([{"type":"bash_20250124","name":"bash"},{"name":"f"}]), PROMPT_OF_TOOLS + PER_BUILT_IN),
+        ] {
+            assert_eq!(of(json!({"tools":tools})), PER_PROMPT + text_bytes(&tools) + added, "{tools}");
+        }
+        let functions = json!([{"name":"f"}]);
+        assert_eq!(of(json!({"functions":functions})), PER_PROMPT + text_bytes(&functions) + PROMPT_OF_TOOLS);
     }
 
     #[test]
