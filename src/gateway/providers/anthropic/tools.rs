@@ -15,8 +15,11 @@ pub(super) fn tools(question: &Question<'_>, out: &mut Map<String, Value>) -> Re
     let Some(tools) = body.get("tools").and_then(Value::as_array).filter(|tools| !tools.is_empty()) else {
         return Ok(());
     };
-    // One that the provider runs costs extra, which no price here says. On an account of one's own that is one's own matter.
-    let is_known = |tool: &Value| tool.get("function").is_some() || tool.get("input_schema").is_some();
+    // One that the provider runs, as its type tells, costs extra, which no price here says. On an own account that is no matter.
+    let is_known = |tool: &Value| {
+        matches!(tool.get("type").and_then(Value::as_str), None | Some("function" | "custom"))
+            && (tool.get("function").is_some() || tool.get("input_schema").is_some())
+    };
     if question.candidate.own().is_none() && !tools.iter().all(is_known) {
         return Err(Failure::new(Fault::Unpriced, ONLY_FUNCTIONS));
     }
@@ -90,10 +93,17 @@ mod tests {
 
     #[test]
     fn tools_that_the_provider_runs_are_refused_where_the_operator_pays() {
-        let body = json!({"messages":[],"tools":[{"type":"web_search_20250305","name":"web_search"}]});
-        assert_eq!(translated(&body, None).map_err(|failure| failure.fault).err(), Some(Fault::Unpriced));
-        let own = json!({"messages":[],"tools":[{"name":"f","input_schema":{"type":"object"}}]});
-        assert!(translated(&own, None).is_ok(), "a function in the provider's words");
+        for tool in [
+            json!({"type":"web_search_20250305","name":"web_search"}),
+            json!({"type":"web_search_20250305","name":"web_search","input_schema":{}}),
+            json!({"type":"web_search_20250305","name":"web_search","function":{"name":"web_search"}}),
+        ] {
+            let body = json!({"messages":[],"tools":[tool]});
+            let fault = translated(&body, None).map_err(|failure| failure.fault).err();
+            assert_eq!(fault, Some(Fault::Unpriced), "{body}");
+        }
+        let own = json!({"messages":[],"tools":[{"name":"f","input_schema":{}},{"type":"custom","name":"g","input_schema":{}}]});
+        assert!(translated(&own, None).is_ok(), "functions in the provider's words");
     }
 
     #[test]
