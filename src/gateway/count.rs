@@ -68,8 +68,13 @@ impl Prompt {
             self.input(input);
         }
         for document in body.get("documents").and_then(Value::as_array).into_iter().flatten() {
-            self.text.push_str(document.as_str().or_else(|| document.get("text")?.as_str()).unwrap_or_default());
-            self.text.push('\n');
+            match document {
+                Value::Object(fields) => {
+                    let words = fields.iter().filter(|(name, _)| *name != "image").map(|(_, words)| words);
+                    words.for_each(|words| self.document(words));
+                }
+                words => self.document(words),
+            }
             self.images += u64::from(document.get("image").is_some());
         }
     }
@@ -107,6 +112,14 @@ impl Prompt {
             (_, Some(Value::Array(parts))) => parts.iter().for_each(|part| self.part(part)),
             _ => {}
         }
+    }
+
+    fn document(&mut self, words: &Value) {
+        match words {
+            Value::String(text) => self.text.push_str(text),
+            words => self.text.push_str(&words.to_string()),
+        }
+        self.text.push('\n');
     }
 
     fn part(&mut self, part: &Value) {
@@ -191,6 +204,7 @@ mod tests {
             json!({"messages":[{"role":"assistant","function_call":{"name":"f","arguments":long}}]}),
             json!({"messages":[{"role":"assistant","tool_calls":[{"custom":{"name":"f","input":long}}]}]}),
             json!({"messages":[],"prediction":{"type":"content","content":long}}),
+            json!({"messages":[],"documents":[{"title":"t","doc":{"body":long}}]}),
         ] {
             let body = body.as_object().cloned().unwrap_or_default();
             assert!(count_prompt(&handle, &body).await > 2_000);

@@ -173,12 +173,13 @@ fn add_documents(query: Option<&Value>, documents: &[Value], bound: &mut PromptB
     for document in documents {
         let before = bound.tokens;
         bound.tokens += PER_MESSAGE + query;
-        let words = match document.get("text") {
-            Some(words) => text_bytes(words),
-            None if document.is_string() => text_bytes(document),
-            None => 0,
+        // It is sent as it came, and whatever it says may be read.
+        bound.tokens += match document {
+            Value::Object(fields) => {
+                fields.iter().filter(|(name, _)| *name != "image").map(|(_, words)| text_bytes(words)).sum::<u64>()
+            }
+            words => text_bytes(words),
         };
-        bound.tokens += words;
         bound.images += u64::from(document.get("image").is_some());
         let room = PIECE_OF_DOCUMENT.saturating_sub(query).max(LEAST_OF_PIECE);
         pieces += (bound.tokens - before).div_ceil(room);
@@ -339,6 +340,9 @@ pub(super) mod tests {
             5,
             "long ones count in pieces"
         );
+        let long = "x".repeat(2_000);
+        let other = of(json!({"messages":[],"documents":[{"doc":{"body":long}},{"title":long,"image":long}]}));
+        assert!((4_000..5_000).contains(&other.tokens) && other.images == 1, "{other:?}");
         let audio = of(
             json!({"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"A".repeat(16_000)}}]}]}),
         );
