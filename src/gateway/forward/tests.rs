@@ -202,6 +202,26 @@ async fn a_whole_answer_is_billed_by_the_upstreams_numbers() {
 }
 
 #[tokio::test]
+async fn long_probabilities_pass_as_they_came() {
+    const REST: &str = r#","finish_reason":"stop"}],"usage":{"prompt_tokens":100,"completion_tokens":50}}"#;
+    let long = "x".repeat(33 * 1_024 * 1_024);
+    let short = r#"{"content":[{"token":"hi","logprob":-0.10,"bytes":[104,105],"top_logprobs":[]}]}"#.to_owned();
+    for logprobs in [short, format!(r#"{{"content":[{{"token":"{long}","logprob":-1.5}}]}}"#)] {
+        let mut world = World::new();
+        let timeouts = &mut Arc::get_mut(&mut world.deps).expect("not shared yet").timeouts;
+        (timeouts.idle, timeouts.total) = (Duration::from_secs(10), Duration::from_secs(60));
+        let head = r#"{"id":"up","choices":[{"message":{"role":"assistant","content":"hi"},"logprobs":"#;
+        let body: &'static str = Box::leak(format!("{head}{logprobs}{REST}").into_boxed_str());
+        let mut job = job(false, vec![upstream(vec![Act::Say(JSON), Act::Say(body)]).await]);
+        job.body.insert("logprobs".into(), true.into());
+        let out = answered(start(&world.deps, false, Box::pin(ready(Ok(job))))).await;
+        assert!(out.contains(&format!("\"logprobs\":{logprobs}")), "{}", out.len());
+        assert!(out.contains(r#""total_tokens":150,"#), "{}", out.len());
+        assert_eq!(world.settled().await.tokens.completion, 50);
+    }
+}
+
+#[tokio::test]
 async fn a_stream_ends_with_usage_and_done_after_the_settlement() {
     let world = World::new();
     let acts = [SSE, HELLO, STOP, USAGE, DONE].map(Act::Say).to_vec();

@@ -1,6 +1,7 @@
 //! Any server with the chat completions API of OpenAI.
 
 mod fields;
+mod logprobs;
 mod messages;
 mod vectors;
 
@@ -22,9 +23,11 @@ use crate::integrations::cap_name;
 use crate::routing::Candidate;
 use fields::LeftOut;
 
-/// Bytes of an answer in one piece, of one with vectors, and of an error. As many vectors as a call may ask for, of 3,072
-/// numbers with up to 22 digits each, are 132 MiB; what is refused here has been billed by the provider.
+/// Bytes of an answer in one piece, of one with probabilities or vectors, and of an error. Twenty probabilities for each of
+/// 32,768 tokens are some 60 MiB, as many vectors as a call may ask for, of 3,072 numbers with up to 22 digits each, 132 MiB;
+/// what is refused here has been billed by the provider.
 const MAX_WHOLE: usize = 32 * 1_024 * 1_024;
+const MAX_LOGPROBS: usize = 96 * 1_024 * 1_024;
 const MAX_VECTORS: usize = 160 * 1_024 * 1_024;
 const MAX_ERROR: usize = 64 * 1_024;
 /// Searches that providers do and charge for.
@@ -67,7 +70,12 @@ pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply
     if is_event_stream(&response, question.stream) {
         return Ok(Reply::Stream(Source::Http(Box::new(HttpSource::new(response, Dialect::OpenAi, key)))));
     }
-    let answer = read_whole(line, response, key.as_deref()).await?;
+    let has_logprobs = !question.stream && question.body.get("logprobs") == Some(&Value::Bool(true));
+    let answer = if has_logprobs {
+        read_up_to(MAX_LOGPROBS, logprobs::read, line, response, key.as_deref()).await?
+    } else {
+        read_whole(line, response, key.as_deref()).await?
+    };
     if answer.get("choices").and_then(Value::as_array).is_none_or(Vec::is_empty) {
         return Err(Failure::new(Fault::BadAnswer, "the provider's answer has no choices"));
     }

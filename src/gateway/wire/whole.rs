@@ -1,6 +1,8 @@
 //! An answer in one piece: what the upstream sent, with the fields that every client may rely on.
 
 use bytes::Bytes;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::UsageOut;
@@ -129,10 +131,53 @@ pub(crate) fn normalise_whole(map: &mut Map<String, Value>, stamp: &Stamp) {
     }
 }
 
+/// An answer as it is written. Probabilities of tokens may have stayed the text that they came as.
+struct Answer<'a>(&'a Map<String, Value>);
+
+impl Serialize for Answer<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| {
+            let part = if name == "choices" { Part::Choices(value) } else { Part::Plain(value) };
+            (name, part)
+        }))
+    }
+}
+
+enum Part<'a> {
+    Plain(&'a Value),
+    Choices(&'a Value),
+    Choice(&'a Value),
+    Raw(&'a RawValue),
+}
+
+impl<'a> Part<'a> {
+    fn of_choice(name: &str, value: &'a Value) -> Part<'a> {
+        match value {
+            Value::String(text) if name == "logprobs" && text.starts_with('{') => {
+                serde_json::from_str(text).map_or(Part::Plain(value), Part::Raw)
+            }
+            value => Part::Plain(value),
+        }
+    }
+}
+
+impl Serialize for Part<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Part::Choices(Value::Array(choices)) => serializer.collect_seq(choices.iter().map(Part::Choice)),
+            Part::Choice(Value::Object(fields)) => {
+                serializer.collect_map(fields.iter().map(|(name, value)| (name, Part::of_choice(name, value))))
+            }
+            Part::Raw(text) => text.serialize(serializer),
+            Part::Plain(value) | Part::Choices(value) | Part::Choice(value) => value.serialize(serializer),
+        }
+    }
+}
+
 /// The bytes of `map` with `usage` as its last field.
 pub(crate) fn with_usage(map: &Map<String, Value>, usage: &UsageOut) -> Bytes {
     // A map of JSON values always serializes.
-    let mut text = serde_json::to_string(map).unwrap_or_else(|_| "{}".into());
+    let mut text = serde_json::to_string(&Answer(map)).unwrap_or_else(|_| "{}".into());
     text.pop();
     if text.len() > 1 {
         text.push(',');

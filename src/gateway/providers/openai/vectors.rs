@@ -27,7 +27,8 @@ fn vector(raw: &RawValue) -> Option<Value> {
     read.map(Value::Object)
 }
 
-fn fields(
+/// The fields of an object, each read on its own.
+pub(super) fn fields(
     raw: BTreeMap<String, &RawValue>,
     read: impl Fn(&str, &RawValue) -> Option<Value>,
 ) -> Option<Map<String, Value>> {
