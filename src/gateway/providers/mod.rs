@@ -21,6 +21,24 @@ pub(super) use failure::{Failure, Fault, NO_ANSWER, NOT_REACHED, STOPPED, TOO_LO
 pub use keys::UpstreamKeys;
 pub(super) use source::Source;
 
+/// How an answer is written, and not what it is: tools and a shape of the answer are sent to everybody.
+const MANNER: [&str; 3] = ["temperature", "top_p", "stop"];
+/// What is said of thinking, in its several words.
+const THINKING: [&str; 3] = ["reasoning", "reasoning_effort", "include_reasoning"];
+/// The same, of which many lists say nothing. Only who takes no temperature is taken not to take these either.
+const FINER: [&str; 10] = [
+    "top_k",
+    "min_p",
+    "top_a",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "seed",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+];
+
 /// One question to one endpoint.
 pub(super) struct Question<'a> {
     pub candidate: &'a Candidate,
@@ -39,11 +57,18 @@ pub(super) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Whether a field is sent to this endpoint: what only a preset asks for is left out where it is not known.
+    /// Whether a field is sent to this endpoint. What only a preset asks for is left out where it is not known; so is what says
+    /// how an answer is written, whoever asks for it, unless nothing at all is known of the endpoint.
     fn sends(&self, field: &str) -> bool {
-        let known = &self.candidate.offer().endpoint.supported_parameters;
-        let word = if field == "reasoning_effort" { "reasoning" } else { field };
-        !self.added.iter().any(|added| added == field) || known.iter().any(|known| known == word)
+        let parameters = &self.candidate.offer().endpoint.supported_parameters;
+        let knows = |word: &str| parameters.iter().any(|known| known == word);
+        let thinks = THINKING.contains(&field) && (knows("reasoning") || knows("reasoning_effort"));
+        let is_known = thinks || knows(field);
+        if is_known || self.added.iter().any(|added| added == field) {
+            return is_known;
+        }
+        let is_finer = FINER.contains(&field) && !knows("temperature");
+        parameters.is_empty() || !(is_finer || MANNER.contains(&field) || THINKING.contains(&field))
     }
 
     /// Whether the model may think before it answers, by what is really sent.
@@ -60,7 +85,7 @@ impl Question<'_> {
 
     /// The fields that are sent to this endpoint.
     fn fields(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.body.iter().filter(|(name, _)| self.added.is_empty() || self.sends(name))
+        self.body.iter().filter(|(name, _)| self.sends(name))
     }
 }
 
@@ -108,5 +133,62 @@ pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply
         ProviderKind::OpenAi => openai::ask(line, question).await,
         ProviderKind::Anthropic => anthropic::ask(line, question).await,
         ProviderKind::Sandbox => sandbox::ask(question).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::tests::{candidate, offer};
+    use serde_json::json;
+
+    #[test]
+    fn what_an_endpoint_does_not_know_is_left_out_and_what_decides_the_answer_is_not() {
+        let all = json!({"messages":[],"temperature":0,"top_p":1,"stop":"x","top_k":3,"presence_penalty":0,"seed":1,
+            "reasoning":{"effort":"low"},"reasoning_effort":"low","tools":[],"tool_choice":"auto","response_format":{},
+            "future":1});
+        let everything: Vec<&str> = all.as_object().expect("an object").keys().map(String::as_str).collect();
+        let sent = |known: &[&str], added: &[&str]| {
+            let mut offer = offer("a/b", "openai", "1", "2");
+            offer.endpoint.supported_parameters = known.iter().map(|&name| name.to_owned()).collect();
+            let candidate = candidate(offer);
+            let added: Vec<String> = added.iter().map(|&name| name.to_owned()).collect();
+            let question = Question {
+                candidate: &candidate,
+                body: all.as_object().expect("an object"),
+                added: &added,
+                cap: None,
+                longest: 100,
+                stream: false,
+                task: Task::Answer,
+                words: None,
+            };
+            let names = question.fields().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+            everything.iter().copied().filter(|name| names.iter().any(|sent| sent == name)).collect::<Vec<_>>()
+        };
+        assert_eq!(sent(&[], &[]), everything, "nothing is known of it");
+        let plain = ["messages", "tools", "tool_choice", "response_format", "future"];
+        assert_eq!(sent(&["max_tokens"], &[]), plain);
+        // Lists that have no more than the usual ones say nothing of the finer ones.
+        let finer = ["messages", "temperature", "top_k", "presence_penalty", "seed"];
+        let usual = [&finer[..], &plain[1..]].concat();
+        assert_eq!(sent(&["max_tokens", "temperature"], &[]), usual);
+        let thinking = ["messages", "seed", "reasoning", "reasoning_effort"];
+        assert_eq!(sent(&["max_tokens", "reasoning", "seed"], &[]), [&thinking[..], &plain[1..]].concat());
+        // What only a preset asks for.
+        let added = ["top_k", "seed", "tools", "future", "reasoning_effort"];
+        assert_eq!(
+            sent(&["temperature", "seed", "reasoning"], &added),
+            [
+                "messages",
+                "temperature",
+                "presence_penalty",
+                "seed",
+                "reasoning",
+                "reasoning_effort",
+                "tool_choice",
+                "response_format"
+            ]
+        );
     }
 }

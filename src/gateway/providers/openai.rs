@@ -349,8 +349,15 @@ mod tests {
     use crate::routing::tests::{candidate, offer};
     use serde_json::json;
 
+    /// An endpoint of which nothing is known.
+    fn unlisted(slug: &str) -> Offer {
+        let mut offer = offer("a/b", slug, "1", "2");
+        offer.endpoint.supported_parameters.clear();
+        offer
+    }
+
     fn sent(slug: &str, body_in: &Value, cap: Option<u64>, stream: bool) -> Value {
-        sent_to(offer("a/b", slug, "1", "2"), body_in, cap, stream).into()
+        sent_to(unlisted(slug), body_in, cap, stream).into()
     }
 
     fn sent_to(offer: Offer, body_in: &Value, cap: Option<u64>, stream: bool) -> Map<String, Value> {
@@ -382,7 +389,7 @@ mod tests {
 
     #[test]
     fn a_model_may_think_unless_what_is_sent_tells_it_not_to() {
-        let candidate = candidate(offer("a/b", "openai", "1", "2"));
+        let candidate = candidate(unlisted("openai"));
         for (body, may_think) in [
             (json!({}), true),
             (json!({"reasoning":{"enabled":false}}), true),
@@ -462,25 +469,6 @@ mod tests {
         let whole = json!({"messages":[],"cache_control":{"type":"ephemeral","ttl":"1h"}});
         assert_eq!(sent("openrouter", &whole, None, false)["cache_control"], json!({"type":"ephemeral"}));
         assert_eq!(sent("openai", &whole, None, false), json!({"model":"up","messages":[]}), "nobody else knows it");
-    }
-
-    #[test]
-    fn what_a_preset_adds_is_left_out_where_it_is_not_known() {
-        let candidate = candidate(offer("a/b", "groq", "1", "2"));
-        let map = json!({"messages":[],"top_k":5,"temperature":1}).as_object().cloned().unwrap_or_default();
-        let added = ["top_k".to_owned()];
-        let question = Question {
-            candidate: &candidate,
-            body: &map,
-            added: &added,
-            cap: None,
-            longest: 100,
-            stream: false,
-            task: Task::Answer,
-            words: None,
-        };
-        let sent: Value = serde_json::from_slice(&body(&question)).expect("valid JSON");
-        assert_eq!(sent, json!({"model":"up","messages":[],"temperature":1}), "what the caller sent passes");
     }
 
     #[test]

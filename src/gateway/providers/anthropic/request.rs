@@ -11,6 +11,8 @@ pub(in crate::gateway) const ONLY_JSON: &str = "Answer with one JSON object and 
 
 /// The protocol demands a length; longer answers need a stream.
 const DEFAULT_ANSWER: u64 = 8_192;
+/// How words are drawn; the newer models refuse every one of these.
+pub(super) const SAMPLING: [&str; 3] = ["temperature", "top_p", "top_k"];
 /// The least that may be spent on thinking.
 const MIN_THINKING: u64 = 1_024;
 
@@ -33,8 +35,7 @@ pub(super) fn request(question: &Question<'_>) -> Result<Value, Failure> {
     }
     out.insert("messages".into(), Value::Array(messages));
     let adapts = thinks_by_itself(upstream_model(question));
-    // The newer models refuse every one of these.
-    for name in ["temperature", "top_p", "top_k"].into_iter().filter(|_| !adapts) {
+    for name in SAMPLING.into_iter().filter(|_| !adapts) {
         if let Some(value) = body.get(name).filter(|value| value.is_number() && question.sends(name)) {
             out.insert(name.into(), value.clone());
         }
@@ -202,7 +203,7 @@ fn output_config(out: &mut Map<String, Value>, name: &str, value: Value) {
 
 /// Whether a model decides itself how much it thinks: since Claude Opus 4.7 they refuse a budget for it
 /// (<https://docs.claude.com/en/docs/build-with-claude/adaptive-thinking>).
-fn thinks_by_itself(model: &str) -> bool {
+pub(super) fn thinks_by_itself(model: &str) -> bool {
     version(model) >= (4, 7)
 }
 
@@ -294,6 +295,7 @@ pub(super) mod tests {
     pub(in super::super) fn translated_for(model: &str, body: &Value, cap: Option<u64>) -> Result<Value, Failure> {
         let mut offer = offer("a/b", "anthropic", "1", "2");
         offer.endpoint.upstream_model = model.into();
+        offer.endpoint.supported_parameters.clear();
         let candidate = candidate(offer);
         let body = body.as_object().cloned().unwrap_or_default();
         request(&Question {
