@@ -4,6 +4,7 @@ mod answer;
 mod request;
 mod stream;
 mod tools;
+mod words;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
@@ -13,11 +14,10 @@ use super::openai::{is_event_stream, key, read_whole, reply, secret_header, send
 use super::source::{Dialect, HttpSource};
 use super::{Line, Piece, Question, Reply, Source};
 use crate::catalog::Task;
-use crate::gateway::dialect::messages;
 use answer::answer_to_completion;
 pub(super) use request::may_think;
+use request::request;
 pub(in crate::gateway) use request::{ONLY_JSON, wants_json};
-use request::{max_tokens, request, upstream_model};
 pub(super) use stream::AnthropicStream;
 
 const VERSION: &str = "2023-06-01";
@@ -34,8 +34,7 @@ pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply
         headers.insert(HeaderName::from_static("x-api-key"), secret_header(key.expose())?);
     }
     let request = match question.words {
-        // Nothing is lost in translation where there is none.
-        Some(words) => messages::same_words(words, upstream_model(question), max_tokens(question), question.stream),
+        Some(own) => words::words(question, own),
         None => request(question)?,
     };
     let body = serde_json::to_vec(&request).unwrap_or_default();
