@@ -18,7 +18,7 @@ use super::{Line, Question, Reply, Source};
 use crate::base::Secret;
 use crate::catalog::{Offer, Task};
 use crate::gateway::hops;
-use crate::gateway::wire::{check_depth, usual_time, whole_to_chunk};
+use crate::gateway::wire::{check_depth, unmarked, usual_time, whole_to_chunk};
 use crate::integrations::cap_name;
 use crate::routing::Candidate;
 use fields::LeftOut;
@@ -299,8 +299,8 @@ fn body(question: &Question<'_>) -> Vec<u8> {
         if name == MARK && slug != "openrouter" {
             continue;
         }
-        // Another router may pass marks for a cache on.
-        let mut changed = usual_time(name, value);
+        // Another router may pass marks for a cache on, in messages and tools as well.
+        let mut changed = if slug == "openrouter" { usual_time(name, value) } else { unmarked(name, value) };
         if name == "messages" {
             changed = messages::fitted(slug, model, changed.as_ref().unwrap_or(value)).or(changed);
         }
@@ -449,14 +449,14 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_fitted_and_their_marks_last_the_usual_time() {
+    fn messages_are_fitted_and_their_marks_stay_behind() {
         let mut offer = offer("a/b", "google", "1", "2");
         offer.endpoint.upstream_model = "gemini-3.1-pro-preview".into();
         let body_in = json!({"messages":[{"role":"assistant","content":[{"type":"text","text":"hi",
             "cache_control":{"type":"ephemeral","ttl":"1h"}}],"tool_calls":[{"id":"1"}]}]});
         let sent = sent_to(offer, &body_in, None, false).remove("messages");
         let signed = json!({"google":{"thought_signature":"skip_thought_signature_validator"}});
-        let wanted = json!([{"role":"assistant","content":[{"type":"text","text":"hi","cache_control":{"type":"ephemeral"}}],
+        let wanted = json!([{"role":"assistant","content":"hi",
             "tool_calls":[{"id":"1","extra_content":signed}]}]);
         assert_eq!(sent, Some(wanted));
     }

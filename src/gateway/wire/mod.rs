@@ -10,7 +10,7 @@ mod usage;
 mod whole;
 
 pub(super) use bound::check_depth;
-pub(super) use cache_mark::{shorten, usual_time};
+pub(super) use cache_mark::{shorten, unmarked, usual_time};
 pub(super) use chunk::{Normalised, error_chunk, event, normalise_chunk, usage_chunk};
 pub(super) use request::{ChatRequest, MAX_BODY, MAX_SESSION, count, flag, object};
 pub(super) use sse::SseParser;
