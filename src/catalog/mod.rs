@@ -40,6 +40,8 @@ pub use pricing::{
 pub use provider::{Provider, ProviderId, ProviderKind, ProviderSlug};
 pub use secret::{SecretError, set_upstream_key, upstream_keys};
 pub use shelf::Shelf;
+#[cfg(test)]
+pub(crate) use snapshot::tests::catalog as shipped;
 pub use snapshot::{Catalog, ListedModel, ListedProvider, Offer, load};
 
 /// The channel on which Postgres tells every process that its copy of the catalog is old.

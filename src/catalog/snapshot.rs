@@ -187,13 +187,14 @@ fn price_rank(endpoint: &Endpoint) -> (rust_decimal::Decimal, rust_decimal::Deci
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
 
     use super::*;
     use crate::base::ids::EventId;
     use crate::catalog::CatalogFile;
 
-    fn catalog(keyed: &[&str]) -> Catalog {
+    /// What a fresh installation has, with keys for some providers.
+    pub(crate) fn catalog(keyed: &[&str]) -> Catalog {
         let file = CatalogFile::shipped().expect("the shipped file is read");
         let listed = |provider: Provider| {
             let has_key = keyed.contains(&provider.slug.as_str());

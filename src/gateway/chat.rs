@@ -18,6 +18,7 @@ use super::error::ApiError;
 use super::estimate::{Estimate, PromptBound, bound_of_both, bounds, budget, estimate, length};
 use super::figures;
 use super::forward::{self, Answer, Deps, Job, Step, Timeouts};
+use super::names::spell_out;
 use super::providers::UpstreamKeys;
 use super::settle::Settler;
 use super::spans::{self, Tracing};
@@ -157,6 +158,9 @@ impl Gateway {
         let answer = match protocol.read(body) {
             Ok(mut request) => {
                 request.session = request.session.or_else(|| facts.session.clone());
+                if protocol == Protocol::Messages {
+                    spell_out(&self.catalog(), &mut request.models);
+                }
                 let (parent, authenticated) = (facts.parent, facts.authenticated);
                 let call = self.call(id, caller, facts, &request);
                 let task = (&call, request.task);
@@ -173,8 +177,9 @@ impl Gateway {
     /// # Errors
     /// Those of the request itself, 429 beyond the key's pace, 503 while that cannot be told or too many are counted.
     pub async fn count(&self, caller: &Caller, body: &[u8]) -> Result<u64, ApiError> {
-        let request = Protocol::Messages.read(body)?;
+        let mut request = Protocol::Messages.read(body)?;
         let catalog = self.catalog();
+        spell_out(&catalog, &mut request.models);
         match request.models.first() {
             // A preset, or the default, says which model it will be.
             None if !request.asked.is_empty() => {}

@@ -26,6 +26,7 @@ mod forward;
 mod hops;
 pub mod measure;
 mod meter;
+mod names;
 mod providers;
 pub mod query_api;
 pub mod reconcile;

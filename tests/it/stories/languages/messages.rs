@@ -171,6 +171,31 @@ async fn a_key_in_either_header_opens_and_tokens_are_counted_for_nothing() {
     assert_eq!(nobody.json::<Value>().await.expect("JSON")["error"]["type"], "authentication_error");
 }
 
+/// Claude Code and its kin name models as Anthropic does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_of_anthropic_is_found_by_anthropics_name_for_it() {
+    let upstream = FakeUpstream::start();
+    let catalog = super::catalog(&upstream, true).replace("lab/claude", "anthropic/claude-lab-9.1");
+    let farebox = lab::start(&catalog, Options::default()).await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    for name in ["claude-lab-9-1", "claude-lab-9-1[1m]", "claude-lab-9-1-20260101", "claude-lab-9.1"] {
+        let answer = Call::Messages.send(&farebox, &key, name, json!({})).await;
+        assert_eq!(answer.status(), 200, "{name}");
+        let body: Value = answer.json().await.expect("JSON");
+        assert_eq!(body["model"], "anthropic/claude-lab-9.1", "{name}");
+        assert_eq!(upstream.produced().pop().expect("it was asked").body["model"], "claude", "{name}");
+        let counting = Call::Messages.body(name, json!({}));
+        assert_eq!(farebox.post(&key, "/api/v1/messages/count_tokens", &counting).await.status(), 200, "{name}");
+    }
+    for (call, name) in [(Call::Messages, "claude-lab-9-2"), (Call::Responses, "claude-lab-9-1")] {
+        assert_eq!(call.send(&farebox, &key, name, json!({})).await.status(), 404, "{call:?} {name}");
+    }
+    farebox.holds_are_closed().await;
+    let logged = "select count(*)::text from usage where model = 'anthropic/claude-lab-9.1'";
+    assert_eq!(farebox.text(logged).await, "4");
+    farebox.books_are_clean().await;
+}
+
 /// A preset adds to what is asked, so the client's own words no longer say all of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_preset_counts_for_messages_too() {
