@@ -10,7 +10,7 @@ use crate::gateway::count::DOCUMENTS_PER_UNIT;
 use crate::gateway::providers::{ONLY_JSON, wants_json};
 use crate::ledger::{Byok, Granted};
 use crate::routing::{Candidate, Fee};
-use parts::{PER_IMAGE, add_part, text_bytes};
+use parts::{PER_IMAGE, add_part, loaded_tools, text_bytes};
 
 /// An answer shorter than this is not worth a call.
 const SMALL_ANSWER: u64 = 16;
@@ -142,6 +142,7 @@ pub(super) fn bound_of_both(body: &Map<String, Value>, words: Option<&Map<String
         system => own.tokens += system.map_or(0, text_bytes),
     }
     own.tokens += words.get("output_config").map_or(0, text_bytes);
+    own.tokens = own.tokens.saturating_add(loaded_tools(words));
     bound.or(own)
 }
 

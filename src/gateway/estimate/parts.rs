@@ -1,6 +1,8 @@
 //! What the parts of a message come to at most. Pure.
 
-use serde_json::Value;
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
 
 use super::PromptBound;
 
@@ -58,6 +60,27 @@ fn add_blocks(part: &Value, holder: &Value, bound: &mut PromptBound) {
     }
 }
 
+/// Bytes of the tools that messages refer to by name, for each time: where a reference stands, the model reads the tool.
+pub(super) fn loaded_tools(body: &Map<String, Value>) -> u64 {
+    let named = |tool: &Value| Some((tool.get("name")?.as_str()?.to_owned(), text_bytes(tool)));
+    let tools: HashMap<String, u64> = list_of(body.get("tools")).filter_map(named).collect();
+    let of = |block: &Value| {
+        let kind = block.get("type").and_then(Value::as_str);
+        let name = match kind {
+            Some("tool_reference") => block.get("tool_name"),
+            Some("tool_addition") => block.get("tool").and_then(|tool| tool.get("name")),
+            _ => None,
+        };
+        name.and_then(|name| tools.get(name.as_str()?).copied()).unwrap_or(0)
+    };
+    let blocks = list_of(body.get("messages")).flat_map(|message| list_of(message.get("content")));
+    blocks.map(|block| of(block) + list_of(block.get("content")).map(of).sum::<u64>()).fold(0, u64::saturating_add)
+}
+
+fn list_of(value: Option<&Value>) -> impl Iterator<Item = &Value> {
+    value.and_then(Value::as_array).into_iter().flatten()
+}
+
 /// Bytes of files in base64 within a part.
 fn payload(part: &Value) -> u64 {
     let fields = part.as_object().into_iter().flatten();
@@ -105,7 +128,7 @@ mod tests {
     use super::super::{bounds, prompt_bound};
     use super::*;
     use crate::routing::tests::offer;
-    use serde_json::{Map, json};
+    use serde_json::json;
 
     fn body(value: Value) -> Map<String, Value> {
         match value {
@@ -169,5 +192,20 @@ mod tests {
         let words = "x".repeat(9_000);
         let part = json!({"type":"document","context":words,"source":{"type":"base64","media_type":"application/pdf","data":"AAAA"}});
         assert!(tokens(part) >= 15_000, "words beside a file are words");
+    }
+
+    #[test]
+    fn a_tool_is_held_for_each_time_that_it_is_referred_to() {
+        let tool = json!({"name":"f","defer_loading":true,"description":"x".repeat(1_000)});
+        let found = json!({"type":"tool_result","tool_use_id":"t","content":[
+            {"type":"tool_reference","tool_name":"f"},{"type":"tool_reference","tool_name":"g"}]});
+        let added = json!({"type":"tool_addition","tool":{"type":"tool_reference","name":"f"}});
+        let of = |messages: Value| loaded_tools(&body(json!({"tools":[tool],"messages":messages})));
+        assert_eq!(
+            of(json!([{"role":"user","content":"f"},{"role":"user","content":[{"type":"text","text":"f"}]}])),
+            0
+        );
+        let once = text_bytes(&tool);
+        assert_eq!(of(json!([{"role":"user","content":[found, found]},{"role":"system","content":[added]}])), 3 * once);
     }
 }

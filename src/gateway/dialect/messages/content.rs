@@ -17,8 +17,9 @@ pub(super) fn texts(value: &Value, place: &str) -> Result<Value, ApiError> {
         Value::Array(blocks) => {
             let mut parts = Vec::new();
             for (at, block) in blocks.iter().enumerate() {
-                match (text(block, "type"), text(block, "text")) {
-                    (Some("text"), Some(_)) => parts.push(cached(text_part(block), block)),
+                match (text(block, "type"), text(block, "text"), changed_tool(block)) {
+                    (Some("text"), Some(_), _) => parts.push(cached(text_part(block), block)),
+                    (_, _, Some(said)) => parts.push(cached(json!({ "type": "text", "text": said }), block)),
                     _ => return Err(unknown(&format!("{place}.{at}"))),
                 }
             }
@@ -26,6 +27,18 @@ pub(super) fn texts(value: &Value, place: &str) -> Result<Value, ApiError> {
         }
         _ => Err(ApiError::invalid(format!("{place} is neither a text nor an array of blocks."))),
     }
+}
+
+/// What is said of a tool that comes or goes in the middle of a conversation. Who is told by this text has all of them in any
+/// case: that they are told later is a matter of Anthropic's cache.
+fn changed_tool(block: &Value) -> Option<String> {
+    let name = |of: &str| {
+        let tool = block.get("tool").filter(|_| text(block, "type") == Some(of))?;
+        text(tool, "name").or_else(|| text(tool, "server_name"))
+    };
+    let loaded = text(block, "tool_name").filter(|_| text(block, "type") == Some("tool_reference"));
+    let added = loaded.or_else(|| name("tool_addition")).map(|name| format!("Tool loaded: {name}"));
+    added.or_else(|| Some(format!("Tool removed: {}", name("tool_removal")?)))
 }
 
 fn text_part(block: &Value) -> Value {
@@ -88,8 +101,8 @@ fn result(block: &Value, place: &str, parts: &mut Vec<Value>) -> Result<Value, A
         Some(Value::Array(blocks)) => {
             let mut said = Vec::new();
             for (at, block) in blocks.iter().enumerate() {
-                match text(block, "text") {
-                    Some(words) => said.push(words.to_owned()),
+                match text(block, "text").map(str::to_owned).or_else(|| changed_tool(block)) {
+                    Some(words) => said.push(words),
                     None => add_parts(block, &format!("{place}.content.{at}"), parts)?,
                 }
             }
@@ -235,5 +248,21 @@ mod tests {
             ),
             json!([{"type":"text","text":"T\nhttps://x.example\nw"}])
         );
+    }
+
+    #[test]
+    fn a_tool_that_is_found_or_changed_is_told_by_its_name() {
+        let found = json!({"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":[
+            {"type":"tool_reference","tool_name":"WebFetch"},{"type":"text","text":"and"},
+            {"type":"tool_reference","tool_name":"Edit"}]}]});
+        let mut out = Vec::new();
+        user(&found, "messages.0", &mut out).expect("it can be said");
+        let said = "Tool loaded: WebFetch\nand\nTool loaded: Edit";
+        assert_eq!(Value::Array(out), json!([{"role":"tool","tool_call_id":"t1","content":said}]));
+        let changed = json!([{"type":"tool_addition","tool":{"type":"tool_reference","name":"f"}},
+            {"type":"tool_removal","tool":{"type":"mcp_toolset_reference","server_name":"s"}}]);
+        let told = json!([{"type":"text","text":"Tool loaded: f"},{"type":"text","text":"Tool removed: s"}]);
+        assert_eq!(texts(&changed, "messages.1").ok(), Some(told));
+        assert!(texts(&json!([{"type":"tool_addition"}]), "messages.1").is_err(), "of no tool");
     }
 }

@@ -171,6 +171,40 @@ async fn a_key_in_either_header_opens_and_tokens_are_counted_for_nothing() {
     assert_eq!(nobody.json::<Value>().await.expect("JSON")["error"]["type"], "authentication_error");
 }
 
+/// Claude Code looks for tools, and gets them by reference.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_that_was_found_goes_on_in_every_language() {
+    let upstream = FakeUpstream::start();
+    let (farebox, key) = laboratory(&upstream).await;
+    let result = json!({ "type": "tool_result", "tool_use_id": "t1",
+        "content": [{ "type": "tool_reference", "tool_name": "get_weather" }] });
+    let mut deferred = tool();
+    deferred["defer_loading"] = json!(true);
+    let turns = json!({ "tools": [deferred], "messages": [
+        { "role": "user", "content": "How is it?" },
+        { "role": "assistant", "content": [{ "type": "tool_use", "id": "t1", "name": "ToolSearch", "input": {} }] },
+        { "role": "user", "content": [result] },
+        { "role": "system", "content": [{ "type": "tool_addition",
+            "tool": { "type": "tool_reference", "name": "get_weather" } }] },
+    ]});
+    for (model, last) in [
+        ("lab/claude", turns["messages"][3].clone()),
+        ("lab/text", json!({ "role": "system", "content": "Tool loaded: get_weather" })),
+    ] {
+        let answer = Call::Messages.send(&farebox, &key, model, turns.clone()).await;
+        assert_eq!(answer.status(), 200, "{model}");
+        let sent = upstream.produced().pop().expect("it was asked").body;
+        assert_eq!(sent["messages"].as_array().and_then(|turns| turns.last()), Some(&last), "{model}: {sent}");
+        let found = sent["messages"][2].to_string();
+        assert!(
+            found.contains("tool_reference") == (model == "lab/claude") && found.contains("get_weather"),
+            "{found}"
+        );
+    }
+    farebox.holds_are_closed().await;
+    farebox.books_are_clean().await;
+}
+
 /// Claude Code and its kin name models as Anthropic does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_model_of_anthropic_is_found_by_anthropics_name_for_it() {
