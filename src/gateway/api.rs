@@ -9,6 +9,7 @@ use futures_util::StreamExt as _;
 
 use super::chat::{ClientFacts, Gateway};
 use super::dialect::Protocol;
+use super::dialect::messages::passed_betas;
 use super::dialect::schema::{
     Completion, CompletionRequest, Embeddings, EmbeddingsRequest, Message, MessageErrorBody, MessageRequest, Ranking,
     RerankRequest, ResponseBody, ResponseRequest, TokenCount,
@@ -308,7 +309,8 @@ fn facts(request_id: String, headers: &HeaderMap) -> ClientFacts {
     let (user_agent, hops) = (text(USER_AGENT.as_str()), hops::passed(via));
     let session = headers.get("x-session-id").and_then(|value| value.to_str().ok());
     let session = session.filter(|id| !id.is_empty() && id.len() <= MAX_SESSION).map(str::to_owned);
-    ClientFacts { request_id, app, referer, user_agent, hops, session, parent, authenticated: None }
+    let betas = passed_betas(headers.get_all("anthropic-beta").filter_map(|value| value.to_str().ok()));
+    ClientFacts { request_id, app, referer, user_agent, hops, session, betas, parent, authenticated: None }
 }
 
 /// A header as text without control characters.

@@ -95,6 +95,8 @@ pub struct ClientFacts {
     pub hops: u8,
     /// What the client calls the conversation, by the header `x-session-id`; what the body says counts before it.
     pub session: Option<String>,
+    /// What it needs of Anthropic's API that is not in it for good, by the header `anthropic-beta`: what may be passed on.
+    pub betas: String,
     /// Whose trace it belongs to, by the header `traceparent`.
     pub parent: Option<Context>,
     /// When it was begun, and ended, to find out who calls.
@@ -158,6 +160,7 @@ impl Gateway {
         let answer = match protocol.read(body) {
             Ok(mut request) => {
                 request.session = request.session.or_else(|| facts.session.clone());
+                request.kept.need(&facts.betas);
                 if protocol == Protocol::Messages {
                     spell_out(&self.catalog(), &mut request.models);
                 }
@@ -254,7 +257,7 @@ impl Gateway {
         let routing = Instant::now();
         let (found, conversation) = self.route(caller, request, &policy)?;
         spans::step(trace, "route", routing);
-        let prompt = bound_of_both(&request.body, request.kept.words());
+        let prompt = bound_of_both(&request.body, request.kept.words().map(|words| &words.body));
         let bound = estimate(&found, prompt, request.cap, request.choices)
             .ok_or_else(|| ApiError::unprocessable("The request is larger than any model can take."))?;
         // A call that the allowance covers is made without any credits; with credits its fee is held all the same, for

@@ -75,7 +75,7 @@ pub(crate) enum Kept {
     /// What the answer repeats of the request.
     Responses(Arc<Map<String, Value>>),
     /// The request in its own words, for upstreams that speak the same; none where a preset has changed what is asked.
-    Messages(Option<Arc<Map<String, Value>>>),
+    Messages(Option<Arc<messages::Words>>),
     Embeddings,
     /// The documents that were ranked.
     Rerank(Arc<Vec<Value>>),
@@ -83,10 +83,19 @@ pub(crate) enum Kept {
 
 impl Kept {
     /// The request as the client wrote it, where that is still what is asked.
-    pub(super) fn words(&self) -> Option<&Map<String, Value>> {
+    pub(super) fn words(&self) -> Option<&messages::Words> {
         match self {
             Kept::Messages(words) => words.as_deref(),
             _ => None,
+        }
+    }
+
+    /// What a header says beside the client's own words. Only a request that was just read is told of it.
+    pub(super) fn need(&mut self, betas: &str) {
+        if let Kept::Messages(Some(words)) = self
+            && let Some(words) = Arc::get_mut(words)
+        {
+            betas.clone_into(&mut words.betas);
         }
     }
 

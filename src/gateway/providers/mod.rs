@@ -10,6 +10,7 @@ mod source;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::dialect::messages::Words;
 use super::forward::Timeouts;
 use crate::catalog::{ProviderKind, Task};
 use crate::outgoing::HttpClient;
@@ -53,7 +54,7 @@ pub(super) struct Question<'a> {
     pub stream: bool,
     pub task: Task,
     /// The request in the client's own words, for an upstream that speaks the same.
-    pub words: Option<&'a Map<String, Value>>,
+    pub words: Option<&'a Words>,
 }
 
 impl Question<'_> {

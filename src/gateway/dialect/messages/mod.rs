@@ -3,6 +3,7 @@
 //! Upstreams that speak it get the request in the client's own words and their events pass as they are; all others are asked
 //! with a chat completion. Either way the client sees our id and model, and what the call cost at its end.
 
+mod betas;
 mod content;
 mod output;
 mod request;
@@ -16,10 +17,11 @@ use serde_json::{Value, json};
 use super::{sse, usage};
 use crate::gateway::error::ApiError;
 use crate::gateway::wire::UsageOut;
+pub(in crate::gateway) use betas::passed as passed_betas;
 pub(super) use output::{same_whole, whole};
 pub(super) use request::read;
 pub(crate) use stream::Writer;
-pub(in crate::gateway) use words::same_words;
+pub(in crate::gateway) use words::{Words, same_words};
 
 /// An error as this language says it.
 fn error_value(error: &ApiError) -> Value {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::super::{Kept, given, text};
-use super::{content, tools};
+use super::{Words, content, tools};
 use crate::gateway::error::ApiError;
 use crate::gateway::wire::ChatRequest;
 
@@ -30,7 +30,8 @@ pub(in crate::gateway::dialect) fn read(mut body: Map<String, Value>) -> Result<
         }
     }
     let translated = translated(&body)?;
-    Ok(ChatRequest { kept: Kept::Messages(Some(Arc::new(body))), ..ChatRequest::from_map(translated)? })
+    let words = Words { body, betas: String::new() };
+    Ok(ChatRequest { kept: Kept::Messages(Some(Arc::new(words))), ..ChatRequest::from_map(translated)? })
 }
 
 /// The shape of the answer where it stands today: when it was new, it had a field of its own, `output_format`.
@@ -196,7 +197,7 @@ mod tests {
             assert_eq!(request.body["response_format"]["json_schema"]["schema"], schema);
             assert!(!request.body.contains_key("output_format"));
             let words = request.kept.words().expect("the client's own words");
-            assert_eq!(words["output_config"]["format"], format);
+            assert_eq!(words.body["output_config"]["format"], format);
         }
     }
 

@@ -22,6 +22,14 @@ const PASSED: [&str; 12] = [
     "cache_control",
 ];
 
+/// A request as its client wrote it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Words {
+    pub body: Map<String, Value>,
+    /// The betas that it needs, as the value of a header; empty for none.
+    pub betas: String,
+}
+
 /// The request with the model, the length and the way of answering that the router has decided.
 pub(in crate::gateway) fn same_words(words: &Map<String, Value>, model: &str, max_tokens: u64, stream: bool) -> Value {
     let mut out = Map::new();

@@ -33,6 +33,12 @@ pub(super) async fn ask(line: Line<'_>, question: &Question<'_>) -> Result<Reply
     if let Some(key) = &key {
         headers.insert(HeaderName::from_static("x-api-key"), secret_header(key.expose())?);
     }
+    // What other words need of it is said without.
+    if let Some(betas) = question.words.map(|words| words.betas.as_str()).filter(|betas| !betas.is_empty())
+        && let Ok(betas) = HeaderValue::from_str(betas)
+    {
+        headers.insert(HeaderName::from_static("anthropic-beta"), betas);
+    }
     let request = match question.words {
         Some(own) => words::words(question, own),
         None => request(question)?,

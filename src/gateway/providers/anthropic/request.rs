@@ -236,7 +236,7 @@ fn wish(body: &Map<String, Value>) -> Option<(Option<u64>, Option<&str>)> {
 pub(in crate::gateway::providers) fn may_think(question: &Question<'_>) -> bool {
     match question.words {
         Some(words) => {
-            let asked = words.get("thinking").filter(|thinking| !thinking.is_null());
+            let asked = words.body.get("thinking").filter(|thinking| !thinking.is_null());
             asked.is_some_and(|thinking| thinking.get("type").and_then(Value::as_str) != Some("disabled"))
         }
         None => wish(question.body).is_some(),
@@ -286,6 +286,7 @@ fn unforced(out: &mut Map<String, Value>) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::gateway::dialect::messages::Words;
     use crate::routing::tests::{candidate, offer};
 
     pub(in super::super) fn translated(body: &Value, cap: Option<u64>) -> Result<Value, Failure> {
@@ -375,6 +376,7 @@ pub(super) mod tests {
             (json!({"thinking":{"type":"disabled"}}), false),
             (json!({"thinking":{"type":"adaptive"}}), true),
         ] {
+            let own = Words { body: words.as_object().cloned().unwrap_or_default(), ..Words::default() };
             let question = Question {
                 candidate: &candidate,
                 body: asked.as_object().expect("an object"),
@@ -383,7 +385,7 @@ pub(super) mod tests {
                 longest: 100,
                 stream: true,
                 task: crate::catalog::Task::Answer,
-                words: words.as_object(),
+                words: Some(&own),
             };
             assert_eq!(super::may_think(&question), may_think, "in the client's own words: {words}");
         }

@@ -3,13 +3,13 @@
 use serde_json::{Map, Value, json};
 
 use super::request::{SAMPLING, max_tokens, thinks_by_itself, upstream_model};
-use crate::gateway::dialect::messages;
+use crate::gateway::dialect::messages::{Words, same_words};
 use crate::gateway::providers::Question;
 
 /// The request in the client's own words, of which nothing is lost in translation.
-pub(super) fn words(question: &Question<'_>, words: &Map<String, Value>) -> Value {
+pub(super) fn words(question: &Question<'_>, words: &Words) -> Value {
     let model = upstream_model(question);
-    let mut out = messages::same_words(words, model, max_tokens(question), question.stream);
+    let mut out = same_words(&words.body, model, max_tokens(question), question.stream);
     if let Some(fields) = out.as_object_mut().filter(|_| thinks_by_itself(model)) {
         adapted(fields);
     }
@@ -40,7 +40,8 @@ mod tests {
         let mut offer = offer("a/b", "anthropic", "1", "2");
         offer.endpoint.upstream_model = model.into();
         let candidate = candidate(offer);
-        let (body, asked) = (Map::new(), asked.as_object().cloned().unwrap_or_default());
+        let asked = Words { body: asked.as_object().cloned().unwrap_or_default(), ..Words::default() };
+        let body = Map::new();
         let question = Question {
             candidate: &candidate,
             body: &body,

@@ -171,6 +171,24 @@ async fn a_key_in_either_header_opens_and_tokens_are_counted_for_nothing() {
     assert_eq!(nobody.json::<Value>().await.expect("JSON")["error"]["type"], "authentication_error");
 }
 
+/// A provider of the same language takes what a beta allows only with its header, and others are not told of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn betas_go_with_the_clients_own_words_unless_they_cost_more() {
+    let upstream = FakeUpstream::start();
+    let (farebox, key) = laboratory(&upstream).await;
+    for (model, told) in [("lab/claude", Some("per-turn-control-2026-07-01,effort-2025-11-24")), ("lab/text", None)] {
+        let body = Call::Messages.body(model, json!({}));
+        let request = farebox.http.post(farebox.url("/api/v1/messages")).header("x-api-key", &key.text).json(&body);
+        let request = request.header("anthropic-beta", "context-1m-2025-08-07,per-turn-control-2026-07-01");
+        let answer = request.header("anthropic-beta", "effort-2025-11-24").send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{model}");
+        let sent = upstream.produced().pop().expect("it was asked");
+        assert_eq!(sent.headers.get("anthropic-beta").map(String::as_str), told, "{model}");
+    }
+    farebox.holds_are_closed().await;
+    farebox.books_are_clean().await;
+}
+
 /// Claude Code looks for tools, and gets them by reference.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tool_that_was_found_goes_on_in_every_language() {
