@@ -86,6 +86,8 @@ fn translated(body: &Map<String, Value>) -> Result<Map<String, Value>, ApiError>
             }
             "thinking" => drop(out.insert("reasoning".into(), reasoning(value)?)),
             "output_config" => output(value, &mut out),
+            // A beta of Anthropic: whichever model it has for that. Nobody else has one.
+            "fallbacks" if value == "default" => {}
             "fallbacks" => drop(out.insert("models".into(), fallbacks(value, body)?)),
             name if PASSED_OVER.contains(&name) || REFUSED.contains(&name) => {}
             _ => drop(out.insert(name.clone(), value.clone())),
@@ -199,6 +201,17 @@ mod tests {
             let words = request.kept.words().expect("the client's own words");
             assert_eq!(words.body["output_config"]["format"], format);
         }
+    }
+
+    #[test]
+    fn fallbacks_are_models_or_left_to_the_provider() {
+        let with = |fallbacks: Value| {
+            let hello = json!([{"role":"user","content":"hi"}]);
+            read_value(&json!({"model":"a/b","messages":hello,"fallbacks":fallbacks})).map(|request| request.models)
+        };
+        assert_eq!(with(json!("default")), Ok(vec!["a/b".to_owned()]));
+        assert_eq!(with(json!([{"model":"c/d"}])), Ok(vec!["a/b".to_owned(), "c/d".to_owned()]));
+        assert!(with(json!("c/d")).is_err());
     }
 
     #[test]
