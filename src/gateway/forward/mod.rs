@@ -238,8 +238,9 @@ async fn deliver(
     match (end, answer) {
         (End::Failed(failure), _) => {
             let error = failure.to_error(&stamp.provider).after(failed_before);
-            // Asking again would cost again.
-            let error = if usage.charged.is_positive() { error.without_retry() } else { error };
+            // Asking again would cost again, or find the same keys refused.
+            let is_final = usage.charged.is_positive() || failure.is_lasting(failed_before);
+            let error = if is_final { error.without_retry() } else { error };
             if client.is_open() {
                 client.send(writer.broken(stamp, &error, usage)).await;
             } else {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::base::Secret;
+use crate::gateway::Attempt;
 use crate::gateway::error::{ApiError, clip};
 
 /// Longest text of an upstream's error that is kept.
@@ -130,6 +131,12 @@ impl Failure {
         !self.is_about_the_request() && !matches!(self.fault, Fault::Internal | Fault::Unpriced)
     }
 
+    /// Whether every account was refused: asking again soon finds them as they are. `before` are the tries that failed earlier.
+    pub(crate) fn is_lasting(&self, before: &[Attempt]) -> bool {
+        let refused = |status: Option<u16>| matches!(status, Some(401..=403));
+        refused(self.upstream_status()) && before.iter().all(|attempt| refused(attempt.status))
+    }
+
     /// What the client hears when nobody else is left to ask.
     pub(crate) fn to_error(&self, provider: &str) -> ApiError {
         let (status, kind) = match self.fault {
@@ -210,6 +217,25 @@ mod tests {
             assert_eq!(told(upstream), ours, "{upstream}");
         }
         assert_eq!(Failure::new(Fault::Unreachable, "refused").to_error("P").status(), 502);
+    }
+
+    #[test]
+    fn a_refused_key_stays_refused_and_whoever_was_away_may_come_back() {
+        let attempt = |status: Option<u16>| Attempt {
+            provider: "p".into(),
+            model: "a/b".into(),
+            status,
+            error: String::new(),
+            duration_ms: 1,
+            own: false,
+            api: String::new(),
+        };
+        let is_lasting = |status: u16, before: &[Option<u16>]| {
+            let before: Vec<Attempt> = before.iter().copied().map(attempt).collect();
+            Failure::status(status, "no", None, None).is_lasting(&before)
+        };
+        assert!(is_lasting(401, &[]) && is_lasting(403, &[Some(401), Some(402)]));
+        assert!(!is_lasting(500, &[]) && !is_lasting(401, &[Some(500)]) && !is_lasting(401, &[None]));
     }
 
     #[test]

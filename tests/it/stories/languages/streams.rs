@@ -74,6 +74,9 @@ async fn an_error_of_the_provider_is_told_in_the_clients_words() {
             let answer = call.send(&farebox, &key, call.model(), json!({})).await;
             assert_eq!(answer.status(), told, "{call:?} {status}");
             assert_eq!(answer.headers().get("retry-after").is_some(), matches!(told, 429 | 503), "{call:?} {status}");
+            // A key that is refused is so again.
+            let is_final = answer.headers().get("x-should-retry").is_some_and(|told| told == "false");
+            assert_eq!(is_final, matches!(status, 400 | 401), "{call:?} {status}");
             let body: Value = answer.json().await.expect("JSON");
             let message = call.told(told, &body);
             assert!(message.starts_with("Provider returned error"), "{body}");
