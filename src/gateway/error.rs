@@ -18,6 +18,8 @@ pub use crate::web::api::ApiError;
 const MAX_WHY: usize = 32;
 /// What clients know for the refusal of an upstream.
 const UPSTREAM: &str = "Provider returned error";
+/// What clients know for a prompt that is longer than a model takes: some shorten the conversation then.
+pub(super) const TOO_LONG_A_PROMPT: &str = "context_length_exceeded";
 /// Longest piece of an upstream's error that is passed on.
 const MAX_RAW: usize = 4_096;
 

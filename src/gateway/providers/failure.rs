@@ -4,10 +4,19 @@ use serde_json::Value;
 
 use crate::base::Secret;
 use crate::gateway::Attempt;
-use crate::gateway::error::{ApiError, clip};
+use crate::gateway::error::{ApiError, TOO_LONG_A_PROMPT, clip};
 
 /// Longest text of an upstream's error that is kept.
 const MAX_RAW: usize = 4_096;
+
+/// How providers say that a prompt is longer than a model takes, in small letters.
+const TOO_LONG_SAID: [&str; 5] = [
+    TOO_LONG_A_PROMPT,
+    "prompt is too long",
+    "maximum context length",
+    "exceeds the maximum number of tokens",
+    "exceeds the context window",
+];
 
 /// Longest reason that stands in the message of an error; all of it is beside it.
 const MAX_REASON: usize = 500;
@@ -140,6 +149,7 @@ impl Failure {
     /// What the client hears when nobody else is left to ask.
     pub(crate) fn to_error(&self, provider: &str) -> ApiError {
         let (status, kind) = match self.fault {
+            Fault::Status(status @ (400 | 413 | 422)) if is_too_long(&self.raw) => (status, TOO_LONG_A_PROMPT),
             Fault::Status(status @ (400 | 413 | 422)) => (status, "invalid_request"),
             Fault::Untranslatable | Fault::Unpriced => return ApiError::invalid(self.message.clone()).without_retry(),
             Fault::Status(429) => (429, "rate_limit_exceeded"),
@@ -176,7 +186,18 @@ fn said(body: &Value) -> Option<&str> {
     ["/error/message", "/0/error/message", "/message"].iter().find_map(|at| body.pointer(at)?.as_str())
 }
 
-/// The same in one line, for clients that show nothing but a message.
+/// Whether an upstream refuses a prompt for its length.
+fn is_too_long(raw: &str) -> bool {
+    let Ok(body) = serde_json::from_str::<Value>(raw) else { return false };
+    let code = ["/error/code", "/code"].iter().find_map(|at| body.pointer(at)?.as_str());
+    code == Some(TOO_LONG_A_PROMPT)
+        || said(&body).is_some_and(|said| {
+            let said = said.to_lowercase();
+            TOO_LONG_SAID.iter().any(|how| said.contains(how))
+        })
+}
+
+/// What it says in one line, for clients that show nothing but a message.
 fn reason(raw: &str) -> Option<String> {
     let body: Value = serde_json::from_str(raw).ok()?;
     let words = said(&body)?.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
@@ -259,6 +280,27 @@ mod tests {
         // What repeats a client's words is none.
         let echo = r#"{"error":{"message":"Invalid value: 'Your credit balance is too low'"}}"#;
         assert!(Failure::status(400, echo, None, None).is_about_the_request());
+    }
+
+    #[test]
+    fn a_prompt_that_is_too_long_is_told_as_one() {
+        let told = |status: u16, raw: &str| Failure::status(status, raw, None, None).to_error("P").kind().to_owned();
+        for raw in [
+            r#"{"error":{"message":"Too much.","type":"invalid_request_error","code":"context_length_exceeded"}}"#,
+            r#"{"error":{"message":"This model's maximum context length is 8192 tokens."}}"#,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Prompt is too long: 9 tokens > 8 maximum"}}"#,
+            r#"[{"error":{"code":400,"message":"The input token count (9) exceeds the maximum number of tokens allowed (8)."}}]"#,
+        ] {
+            for status in [400, 413, 422] {
+                assert_eq!(told(status, raw), "context_length_exceeded", "{status} {raw}");
+            }
+            assert_eq!(told(500, raw), "provider_unavailable");
+        }
+        let inner = json!({"code":"context_length_exceeded","type":"invalid_request_error","message":"Too much."});
+        assert_eq!(Failure::from_error(&inner, None).to_error("P").kind(), "context_length_exceeded", "in a stream");
+        for raw in ["", "bad", r#"{"error":{"message":"max_tokens is too large"}}"#] {
+            assert_eq!(told(400, raw), "invalid_request", "{raw}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::text;
 use super::thoughts::{Telling, Thought};
+use crate::gateway::error::{ApiError, TOO_LONG_A_PROMPT};
 use crate::gateway::wire::Stamp;
 
 /// How a response stands.
@@ -172,4 +173,33 @@ pub(super) fn items(message: &Value, stamp: &Stamp, telling: Telling) -> Vec<Ite
 /// The id of the item at a place of the output.
 pub(super) fn id_of(kind: &str, stamp: &Stamp, at: usize) -> String {
     format!("{kind}_{}_{at}", stamp.id.trim_start_matches("gen-"))
+}
+
+/// What went wrong, as one of the codes that this language has.
+pub(super) fn code_of(error: &ApiError) -> &'static str {
+    match error.status() {
+        _ if error.kind() == TOO_LONG_A_PROMPT => TOO_LONG_A_PROMPT,
+        429 => "rate_limit_exceeded",
+        400 | 413 | 422 => "invalid_prompt",
+        _ => "server_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_has_a_code_of_this_language() {
+        for (status, kind, code) in [
+            (400, "context_length_exceeded", "context_length_exceeded"),
+            (400, "invalid_request", "invalid_prompt"),
+            (422, "invalid_request", "invalid_prompt"),
+            (429, "rate_limit_exceeded", "rate_limit_exceeded"),
+            (402, "payment_required", "server_error"),
+            (502, "provider_unavailable", "server_error"),
+        ] {
+            assert_eq!(code_of(&ApiError::new(status, kind, "no")), code, "{status} {kind}");
+        }
+    }
 }

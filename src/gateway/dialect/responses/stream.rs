@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::writer::{BROKEN_OFF, CallPart, broken_off, choices};
 use super::super::{sse, text, usage};
-use super::output::{Item, State, id_of, items, response};
+use super::output::{Item, State, code_of, id_of, items, response};
 use super::thoughts::{Telling, Thought, summary_part};
 use crate::gateway::error::ApiError;
 use crate::gateway::wire::{Stamp, UsageOut};
@@ -106,7 +106,7 @@ impl Writer {
 
     fn failed(&self, stamp: &Stamp, error: &ApiError, output: &[Value]) -> Value {
         let mut response = response(&self.request, stamp, State::Failed, output);
-        let code = if error.status() == 429 { "rate_limit_exceeded" } else { "server_error" };
+        let code = code_of(error);
         if let Some(response) = response.as_object_mut() {
             let told = json!({ "code": code, "message": error.message(), "metadata": error.metadata() });
             response.insert("error".into(), told);
