@@ -70,8 +70,10 @@ impl Prompt {
         for document in body.get("documents").and_then(Value::as_array).into_iter().flatten() {
             match document {
                 Value::Object(fields) => {
-                    let words = fields.iter().filter(|(name, _)| *name != "image").map(|(_, words)| words);
-                    words.for_each(|words| self.document(words));
+                    for (name, words) in fields.iter().filter(|(name, words)| *name != "image" || !words.is_string()) {
+                        self.text.push_str(name);
+                        self.document(words);
+                    }
                 }
                 words => self.document(words),
             }
@@ -86,6 +88,9 @@ impl Prompt {
         for (name, value) in message.as_object().into_iter().flatten() {
             match (name.as_str(), value) {
                 ("role" | "tool_call_id", _) | (_, Value::Null | Value::Bool(_) | Value::Number(_)) => {}
+                ("images", Value::Array(images)) => self.images += u64::try_from(images.len()).unwrap_or(u64::MAX),
+                // What is no text is no text in its letters either.
+                ("audio" | "annotations", _) => {}
                 ("content", Value::Array(parts)) => parts.iter().for_each(|part| self.part(part)),
                 ("reasoning" | "reasoning_content" | "reasoning_details", value) => {
                     let told = thought_of(value);

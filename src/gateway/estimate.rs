@@ -21,6 +21,10 @@ const PER_PROMPT: u64 = 64;
 /// Tokens of the prompt that Anthropic puts before every request with tools: 804 at Claude Opus 4.7, fewer at all others
 /// (<https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview>). A Claude may be behind any provider.
 const PROMPT_OF_TOOLS: u64 = 804;
+/// Tokens of the prompt that Anthropic puts before every request whose answer has a shape, besides the shape itself, which is held
+/// for by its bytes. It says that there is such a prompt and not how long it is
+/// (<https://platform.claude.com/docs/en/build-with-claude/structured-outputs>).
+const PROMPT_OF_SHAPES: u64 = 300;
 /// Tokens of a tool whose description the provider has itself: 735 and up to 499 more in the prompt for the use of a
 /// computer, 700 for an editor of texts, 245 for a shell
 /// (<https://platform.claude.com/docs/en/agents-and-tools/tool-use/computer-use-tool>).
@@ -106,7 +110,7 @@ pub(super) fn prompt_bound(body: &Map<String, Value>) -> PromptBound {
         // Some providers are asked for it in words.
         bound.tokens += PER_MESSAGE + u64::try_from(ONLY_JSON.len()).unwrap_or(u64::MAX);
     }
-    bound.tokens += added_to_tools(body);
+    bound.tokens += added_to_tools(body) + if has_shape(body) { PROMPT_OF_SHAPES } else { 0 };
     if let Some(Value::Array(kinds)) = body.get("modalities") {
         bound.spoken = kinds.iter().any(|kind| kind == "audio");
     }
@@ -117,6 +121,13 @@ pub(super) fn prompt_bound(body: &Map<String, Value>) -> PromptBound {
         add_documents(body.get("query"), documents, &mut bound);
     }
     bound
+}
+
+/// Whether the answer is to have a certain shape.
+fn has_shape(body: &Map<String, Value>) -> bool {
+    let format = body.get("response_format").or_else(|| body.get("output_config")?.get("format"));
+    let format = format.or_else(|| body.get("output_format")).and_then(|format| format.get("type"));
+    format.and_then(Value::as_str) == Some("json_schema")
 }
 
 /// What a provider may say about tools in words of its own.
@@ -177,7 +188,8 @@ fn add_documents(query: Option<&Value>, documents: &[Value], bound: &mut PromptB
         // It is sent as it came, and whatever it says may be read.
         bound.tokens += match document {
             Value::Object(fields) => {
-                fields.iter().filter(|(name, _)| *name != "image").map(|(_, words)| text_bytes(words)).sum::<u64>()
+                let words = fields.iter().filter(|(name, words)| *name != "image" || !words.is_string());
+                words.map(|(name, words)| u64::try_from(name.len()).unwrap_or(u64::MAX) + text_bytes(words)).sum::<u64>()
             }
             words => text_bytes(words),
         };

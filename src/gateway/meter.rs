@@ -20,6 +20,9 @@ pub(super) struct Meter {
     pub units: Option<u64>,
     /// Everything that the model wrote, for counting where the upstream did not.
     pub text: String,
+    /// Choices that were seen, and that have finished, a bit for each: at most 32 can be asked for.
+    seen: u64,
+    finished: u64,
     /// How much of `text` was there when the upstream last told of more tokens than before.
     told_at: usize,
     /// Something came that is no text, so that only the upstream can count it.
@@ -81,7 +84,7 @@ impl Meter {
 
     /// Whether nothing is missing any more, neither of the answer nor of its numbers.
     pub(super) fn is_complete(&self) -> bool {
-        self.has_finished() && self.prompt.is_some() && self.completion.is_some() && !self.went_on()
+        self.seen != 0 && self.finished == self.seen && self.prompt.is_some() && self.completion.is_some() && !self.went_on()
     }
 
     /// Whether more was written after the upstream told how much: its number was that of the beginning.
@@ -124,6 +127,7 @@ impl Meter {
                 // One thought may stand there under several names.
                 ("reasoning_content" | "reasoning_details", _)
                     if message.get("reasoning").is_some_and(says_something) => {}
+                ("reasoning_details", _) if message.get("reasoning_content").is_some_and(says_something) => {}
                 ("content" | "refusal" | "reasoning" | "reasoning_content", text) => self.add(text),
                 ("tool_calls", Value::Array(calls)) => {
                     for call in calls {
@@ -138,8 +142,8 @@ impl Meter {
                     }
                     self.wordless |= sound.get("data").is_some_and(says_something);
                 }
-                // Who speaks: some say it with every piece.
-                ("role" | "name" | "channel", _) => {}
+                // Who speaks and how it is numbered: some say it with every piece.
+                ("role" | "name" | "channel" | "type" | "id" | "index" | "format" | "status", _) => {}
                 (_, other) => self.wordless |= says_something(other),
             }
         }
@@ -178,11 +182,14 @@ impl Meter {
     }
 
     fn finish(&mut self, choice: &Map<String, Value>) {
+        let bit = 1_u64 << choice.get("index").and_then(Value::as_u64).unwrap_or(0).min(63);
+        self.seen |= bit;
         let native = choice.get("native_finish_reason").or_else(|| choice.get("finish_reason"));
         if let Some(Value::String(native)) = native
             && !native.is_empty()
         {
             self.native_finish = native.chars().take(MAX_ID).collect();
+            self.finished |= bit;
         }
     }
 

@@ -61,7 +61,7 @@ async fn price_it(
 ) -> (Tokens, Units, CountedBy, Cost) {
     let offer = step.candidate.offer();
     let beside = Beside::of(job, progress, &offer.endpoint.price);
-    let (tokens, counted_by, cost) = price_with(deps, job, progress, offer, beside, end).await;
+    let (tokens, counted_by, cost) = price_with(deps, job, progress, step, beside, end).await;
     (tokens, beside.units(job, tokens), counted_by, cost)
 }
 
@@ -69,17 +69,17 @@ async fn price_with(
     deps: &Deps,
     job: &Job,
     progress: &Progress,
-    offer: &Offer,
+    step: &Step,
     beside: Beside,
     end: &End,
 ) -> (Tokens, CountedBy, Cost) {
-    let meter = &progress.meter;
+    let (meter, offer) = (&progress.meter, step.candidate.offer());
     if meter.implausible {
         tracing::warn!(call = %job.call.id, "an upstream reported an implausible usage; it is counted here");
     }
     // The number of an answer's beginning may be a placeholder, and its last one did not come.
     let more = if meter.went_on() && !matches!(end, End::Complete) {
-        Some(count_text(&deps.handle, meter.text.clone()).await).filter(|counted| Some(*counted) > meter.completion)
+        Some(count_answer(deps, job, progress, step).await).filter(|counted| Some(*counted) > meter.completion)
     } else {
         None
     };
@@ -89,7 +89,7 @@ async fn price_with(
             return (tokens, CountedBy::Upstream, cost);
         }
     }
-    count_here(deps, job, progress, offer, beside, (meter.prompt, more.or(meter.completion))).await
+    count_here(deps, job, progress, step, beside, (meter.prompt, more.or(meter.completion))).await
 }
 
 /// What has a price besides tokens, or one of its own among them.
@@ -127,15 +127,22 @@ impl Beside {
     }
 }
 
+/// Tokens of what the model wrote, and never more than were held for: another tokenizer may have made fewer of it.
+async fn count_answer(deps: &Deps, job: &Job, progress: &Progress, step: &Step) -> u64 {
+    let choices = job.body.get("n").and_then(serde_json::Value::as_u64).unwrap_or(1).max(1);
+    count_text(&deps.handle, progress.meter.text.clone()).await.min(step.longest.saturating_mul(choices))
+}
+
 /// Counts what the upstream did not.
 async fn count_here(
     deps: &Deps,
     job: &Job,
     progress: &Progress,
-    offer: &Offer,
+    step: &Step,
     beside: Beside,
     known: (Option<u64>, Option<u64>),
 ) -> (Tokens, CountedBy, Cost) {
+    let offer = step.candidate.offer();
     let prompt = match known.0 {
         Some(prompt) => prompt,
         // Never more than was held for it.
@@ -147,7 +154,7 @@ async fn count_here(
     let completion = match known.1 {
         Some(completion) => completion,
         None if job.task != Task::Answer => 0,
-        None => count_text(&deps.handle, progress.meter.text.clone()).await,
+        None => count_answer(deps, job, progress, step).await,
     };
     let mut tokens = tokens(progress, prompt, completion);
     if known.0.is_none() {

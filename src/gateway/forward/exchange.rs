@@ -245,15 +245,17 @@ fn is_more_than_text(body: &Map<String, Value>) -> bool {
         || body.get("prediction").is_some_and(|guess| !guess.is_null())
 }
 
-/// Sound, films and documents: what is no text and no image; or images, too.
+/// Sound, films and documents: what is no text and no image; or images, too. A turn before may hold what it was answered with.
 fn holds_a_file(body: &Map<String, Value>, or_an_image: bool) -> bool {
     let kind = |part: &Value| {
         let kind = part.get("type").and_then(Value::as_str).unwrap_or("text");
         kind != "text" && (or_an_image || !kind.contains("image"))
     };
-    let parts =
-        |message: &Value| message.get("content").and_then(Value::as_array).is_some_and(|list| list.iter().any(kind));
-    body.get("messages").and_then(Value::as_array).is_some_and(|messages| messages.iter().any(parts))
+    let holds = |message: &Value| {
+        message.get("content").and_then(Value::as_array).is_some_and(|list| list.iter().any(kind))
+            || ["images", "audio", "annotations"].iter().any(|name| message.get(name).is_some_and(|held| !held.is_null()))
+    };
+    body.get("messages").and_then(Value::as_array).is_some_and(|messages| messages.iter().any(holds))
 }
 
 struct Until {
@@ -293,10 +295,7 @@ async fn pass_on(
         let Some(piece) = chunk else { break };
         progress.first_token_at.get_or_insert_with(Instant::now);
         progress.meter.chunk(&piece.chunk);
-        if may_cancel
-            && progress.meter.wordless
-            && progress.step(job).is_some_and(|step| step.candidate.own().is_none())
-        {
+        if progress.meter.wordless && progress.step(job).is_some_and(|step| step.candidate.own().is_none()) {
             may_cancel = false;
             client.drain_for(deps.timeouts.total);
         }

@@ -10,12 +10,15 @@ use crate::gateway::error::{ApiError, TOO_LONG_A_PROMPT, clip};
 const MAX_RAW: usize = 4_096;
 
 /// How providers say that a prompt is longer than a model takes, in small letters.
-const TOO_LONG_SAID: [&str; 5] = [
+const TOO_LONG_SAID: [&str; 8] = [
     TOO_LONG_A_PROMPT,
     "prompt is too long",
     "maximum context length",
     "exceeds the maximum number of tokens",
     "exceeds the context window",
+    "exceed context limit",
+    "available context size",
+    "maximum prompt length",
 ];
 
 /// Longest reason that stands in the message of an error; all of it is beside it.

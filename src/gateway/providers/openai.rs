@@ -299,8 +299,7 @@ fn body(question: &Question<'_>) -> Vec<u8> {
         if name == MARK && slug != "openrouter" {
             continue;
         }
-        // Another router may pass marks for a cache on, in messages and tools as well.
-        let mut changed = if slug == "openrouter" { usual_time(name, value) } else { unmarked(name, value) };
+        let mut changed = if refuses_marks(slug) { unmarked(name, value) } else { usual_time(name, value) };
         if name == "messages" {
             changed = messages::fitted(slug, model, changed.as_ref().unwrap_or(value)).or(changed);
         }
@@ -320,6 +319,15 @@ fn body(question: &Question<'_>) -> Vec<u8> {
     out.pop();
     out.push(b'}');
     out
+}
+
+/// Whether marks for a cache in messages and tools mean nothing to a provider, as to those that the catalog comes with. An
+/// operator's own may be a router before a model that caches by them.
+fn refuses_marks(slug: &str) -> bool {
+    const SHIPPED: [&str; 10] = [
+        "openai", "google", "mistral", "deepseek", "groq", "xai", "together", "fireworks", "deepinfra", "cerebras",
+    ];
+    SHIPPED.contains(&slug) || slug.starts_with("azure")
 }
 
 /// For what is no conversation: the client's fields and the model, and nothing of ours.
@@ -464,8 +472,10 @@ mod tests {
     #[test]
     fn a_mark_for_a_cache_lasts_the_usual_time() {
         let marked = |mark: Value| json!({"messages":[{"role":"user","content":[{"type":"text","text":"hi","cache_control":mark}]}]});
-        let long = sent("openrouter", &marked(json!({"type":"ephemeral","ttl":"1h"})), None, false);
-        assert_eq!(long["messages"], marked(json!({"type":"ephemeral"}))["messages"]);
+        for router in ["openrouter", "a-router-of-the-operators-own"] {
+            let long = sent(router, &marked(json!({"type":"ephemeral","ttl":"1h"})), None, false);
+            assert_eq!(long["messages"], marked(json!({"type":"ephemeral"}))["messages"]);
+        }
         let whole = json!({"messages":[],"cache_control":{"type":"ephemeral","ttl":"1h"}});
         assert_eq!(sent("openrouter", &whole, None, false)["cache_control"], json!({"type":"ephemeral"}));
         assert_eq!(sent("openai", &whole, None, false), json!({"model":"up","messages":[]}), "nobody else knows it");

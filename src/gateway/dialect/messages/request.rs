@@ -135,7 +135,7 @@ fn output(config: &Value, out: &mut Map<String, Value>) {
         }
     }
     if let Some(schema) = config.get("format").and_then(|format| format.get("schema")) {
-        let schema = json!({ "name": "answer", "strict": true, "schema": schema });
+        let schema = json!({ "name": "answer", "strict": tools::is_closed(schema), "schema": schema });
         out.insert("response_format".into(), json!({ "type": "json_schema", "json_schema": schema }));
     }
 }
@@ -181,7 +181,7 @@ mod tests {
                     {"role":"tool","tool_call_id":"t1","content":"42"},
                     {"role":"user","content":"and?"},
                 ],
-                "tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":true}}],
+                "tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}],
                 "tool_choice":"required","parallel_tool_calls":false,"stop":["END"],"user":"u1",
                 "reasoning":{"max_tokens":2048},"top_k":3,"cache_control":{"type":"ephemeral"}
             })

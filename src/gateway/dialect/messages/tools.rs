@@ -29,16 +29,35 @@ fn tool(tool: &Value) -> Result<Value, ApiError> {
             function.insert("description".into(), description.into());
         }
         let schema = tool.get("input_schema").filter(|schema| schema.is_object()).cloned();
-        function.insert("parameters".into(), schema.unwrap_or_else(|| json!({ "type": "object" })));
-        if let Some(strict) = tool.get("strict").filter(|strict| strict.is_boolean()) {
-            function.insert("strict".into(), strict.clone());
+        let schema = schema.unwrap_or_else(|| json!({ "type": "object" }));
+        if tool.get("strict") == Some(&Value::Bool(true)) && is_closed(&schema) {
+            function.insert("strict".into(), true.into());
         }
+        function.insert("parameters".into(), schema);
     }
     let mut out = json!({ "type": "function", "function": function });
     if let (Some(mark), Some(out)) = (tool.get("cache_control").filter(|mark| mark.is_object()), out.as_object_mut()) {
         out.insert("cache_control".into(), mark.clone());
     }
     Ok(out)
+}
+
+/// Whether OpenAI takes a schema as a strict one: each object in it demands all of its properties and takes no others
+/// (<https://platform.openai.com/docs/guides/structured-outputs>). Anthropic takes others, too.
+pub(super) fn is_closed(schema: &Value) -> bool {
+    match schema {
+        Value::Object(fields) => {
+            let properties = fields.get("properties").and_then(Value::as_object);
+            let is_object = properties.is_some() || fields.get("type").is_some_and(|kind| kind == "object");
+            let demanded = fields.get("required").and_then(Value::as_array);
+            let demands = |name: &String| demanded.is_some_and(|demanded| demanded.iter().any(|one| one == name));
+            let is_closed = fields.get("additionalProperties") == Some(&Value::Bool(false))
+                && properties.is_none_or(|properties| properties.keys().all(demands));
+            (!is_object || is_closed) && fields.values().all(self::is_closed)
+        }
+        Value::Array(items) => items.iter().all(is_closed),
+        _ => true,
+    }
 }
 
 pub(super) fn choice(value: &Value, out: &mut Map<String, Value>) -> Result<(), ApiError> {
@@ -54,4 +73,28 @@ pub(super) fn choice(value: &Value, out: &mut Map<String, Value>) -> Result<(), 
         out.insert("parallel_tool_calls".into(), false.into());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_openai_takes_as_strict_is_said_to_be() {
+        let object = |required: Value| json!({"type":"object","properties":{"a":{"type":"string"},"b":{"type":"integer"}},
+            "required":required,"additionalProperties":false});
+        let closed = object(json!(["a", "b"]));
+        for (schema, strict) in [
+            (closed.clone(), true),
+            (object(json!(["a"])), false),
+            (json!({"type":"object"}), false),
+            (json!({"type":"object","properties":{"list":{"type":"array","items":object(json!(["b"]))}},
+                "required":["list"],"additionalProperties":false}), false),
+            (json!({"type":"object","properties":{"one":{"anyOf":[closed,{"type":"null"}]}},
+                "required":["one"],"additionalProperties":false}), true),
+        ] {
+            let sent = tools(&json!([{"name":"f","input_schema":schema,"strict":true}])).expect("tools");
+            assert_eq!(sent.pointer("/0/function/strict").is_some(), strict, "{schema}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ const DEFAULT_ANSWER: u64 = 8_192;
 /// How words are drawn; the newer models refuse every one of these.
 pub(super) const SAMPLING: [&str; 3] = ["temperature", "top_p", "top_k"];
 /// The least that may be spent on thinking.
-const MIN_THINKING: u64 = 1_024;
+pub(super) const MIN_THINKING: u64 = 1_024;
 
 /// The question in the words of the messages API.
 pub(super) fn request(question: &Question<'_>) -> Result<Value, Failure> {
@@ -232,14 +232,16 @@ fn wish(body: &Map<String, Value>) -> Option<(Option<u64>, Option<&str>)> {
     }
 }
 
-/// These models think when they are asked to.
+/// Older models think when they are asked to, those since version 5 unless they are told not to, which nothing but the client's
+/// own words can say (<https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking>).
 pub(in crate::gateway::providers) fn may_think(question: &Question<'_>) -> bool {
+    let unasked = version(upstream_model(question)) >= (5, 0);
     match question.words {
-        Some(words) => {
-            let asked = words.body.get("thinking").filter(|thinking| !thinking.is_null());
-            asked.is_some_and(|thinking| thinking.get("type").and_then(Value::as_str) != Some("disabled"))
-        }
-        None => wish(question.body).is_some(),
+        Some(words) => match words.body.get("thinking").filter(|thinking| !thinking.is_null()) {
+            Some(thinking) => thinking.get("type").and_then(Value::as_str) != Some("disabled"),
+            None => unasked,
+        },
+        None => unasked || wish(question.body).is_some(),
     }
 }
 
@@ -369,13 +371,17 @@ pub(super) mod tests {
         ] {
             assert_eq!(wish(body.as_object().expect("an object")).is_some(), may_think, "{body}");
         }
-        let candidate = candidate(offer("a/b", "anthropic", "1", "2"));
         let asked = json!({"reasoning":{"enabled":false}});
-        for (words, may_think) in [
-            (json!({}), false),
-            (json!({"thinking":{"type":"disabled"}}), false),
-            (json!({"thinking":{"type":"adaptive"}}), true),
+        for (model, words, may_think) in [
+            ("claude-opus-4-8", json!({}), false),
+            ("claude-opus-4-8", json!({"thinking":{"type":"disabled"}}), false),
+            ("claude-opus-4-8", json!({"thinking":{"type":"adaptive"}}), true),
+            ("claude-opus-5-5", json!({}), true),
+            ("claude-opus-5-5", json!({"thinking":{"type":"disabled"}}), false),
         ] {
+            let mut offer = offer("a/b", "anthropic", "1", "2");
+            offer.endpoint.upstream_model = model.into();
+            let candidate = candidate(offer);
             let own = Words { body: words.as_object().cloned().unwrap_or_default(), ..Words::default() };
             let question = Question {
                 candidate: &candidate,
@@ -387,7 +393,10 @@ pub(super) mod tests {
                 task: crate::catalog::Task::Answer,
                 words: Some(&own),
             };
-            assert_eq!(super::may_think(&question), may_think, "in the client's own words: {words}");
+            assert_eq!(super::may_think(&question), may_think, "{model} in the client's own words: {words}");
+            if words == json!({}) {
+                assert_eq!(super::may_think(&Question { words: None, ..question }), may_think, "{model}, translated");
+            }
         }
     }
 

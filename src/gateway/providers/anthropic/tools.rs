@@ -2,13 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::request::{upstream_model, version};
 use crate::gateway::providers::failure::ONLY_FUNCTIONS;
 use crate::gateway::providers::{Failure, Fault, Question};
-
-/// Since when models take `strict` of a tool (<https://docs.claude.com/en/docs/build-with-claude/structured-outputs>). Many
-/// libraries send it with every tool, and older models are to be called with these as before.
-const STRICT_SINCE: (u32, u32) = (4, 5);
 
 pub(super) fn tools(question: &Question<'_>, out: &mut Map<String, Value>) -> Result<(), Failure> {
     let body = question.body;
@@ -32,17 +27,13 @@ pub(super) fn tools(question: &Question<'_>, out: &mut Map<String, Value>) -> Re
     if tools.is_empty() {
         return Ok(());
     }
-    let knows_strict = version(upstream_model(question)) >= STRICT_SINCE;
+    // `strict` stays behind: libraries send it with every tool, and Claude refuses more than twenty of these, and schemas that OpenAI
+    // takes (https://platform.claude.com/docs/en/build-with-claude/structured-outputs).
     let own = tools.into_iter().map(|tool| {
         let Some(function) = tool.get("function") else { return tool.clone() };
         let schema = function.get("parameters").filter(|schema| schema.is_object()).cloned();
         let mut own = json!({ "name": function.get("name"), "input_schema": schema.unwrap_or_else(|| json!({ "type": "object" })) });
-        let strict = function.get("strict").filter(|strict| knows_strict && **strict == Value::Bool(true));
-        for (name, value) in [
-            ("description", function.get("description")),
-            ("strict", strict),
-            ("cache_control", tool.get("cache_control")),
-        ] {
+        for (name, value) in [("description", function.get("description")), ("cache_control", tool.get("cache_control"))] {
             if let (Some(value), Some(own)) = (value.filter(|value| !value.is_null()), own.as_object_mut()) {
                 own.insert(name.into(), value.clone());
             }
@@ -88,7 +79,7 @@ fn allowed(choice: Option<&Value>) -> Option<Allowed<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::request::tests::{translated, translated_for};
+    use super::super::request::tests::translated;
     use super::*;
 
     #[test]
@@ -126,22 +117,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_strict_stays_so_where_the_model_knows_the_word() {
-        let sent = |model: &str, strict: Value| {
-            let tool =
-                json!({"type":"function","function":{"name":"f","parameters":{"type":"object"},"strict":strict}});
-            let body = json!({"messages":[{"role":"user","content":"x"}],"tools":[tool]});
-            translated_for(model, &body, None).expect("it can be said")["tools"][0].get("strict").cloned()
-        };
-        assert_eq!(sent("claude-sonnet-4-5-20250929", json!(true)), Some(json!(true)));
-        for (model, strict) in [
-            ("claude-sonnet-4-5-20250929", json!(false)),
-            ("claude-sonnet-4-5-20250929", json!(null)),
-            ("claude-opus-4-20250514", json!(true)),
-            ("claude-3-7-sonnet-20250219", json!(true)),
-            ("up", json!(true)),
-        ] {
-            assert_eq!(sent(model, strict.clone()), None, "{model} {strict}");
-        }
+    fn what_is_strict_elsewhere_is_not_said_here() {
+        let tool = json!({"type":"function","function":{"name":"f","parameters":{"type":"object"},"strict":true}});
+        let sent = translated(&json!({"messages":[{"role":"user","content":"x"}],"tools":[tool]}), None);
+        assert_eq!(sent.expect("it can be said")["tools"], json!([{"name":"f","input_schema":{"type":"object"}}]));
     }
 }
