@@ -1,13 +1,16 @@
 //! The journal with its filters, one transfer, and the calls behind it.
 
+mod filters;
+
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use self::filters::filters;
 use super::books::READ;
-use super::{ROWS, address, choices, page_with, place, read_day, read_id, read_place, read_some, read_until, wrong};
+use super::{ROWS, address, page_with, place, read_day, read_id, read_place, read_some, read_until, unread, wrong};
 use crate::activity;
 use crate::base::Usd;
 use crate::base::ids::{AdjustmentId, CallId, OrgId, TopUpId, TransferId};
@@ -17,8 +20,8 @@ use crate::console::extract::Staff;
 use crate::ledger::{self, Booked, Code, DayMovement, JournalFilter, Movement};
 use crate::orgs;
 use crate::web::present::{amount, when};
-use crate::web::views::blocks::{ActionLink, Block, Cell, Column, Facts, Figure, Figures, Filters, Input, Table};
-use crate::web::views::{Choice, Pager};
+use crate::web::views::Pager;
+use crate::web::views::blocks::{ActionLink, Block, Cell, Column, Facts, Figure, Figures, Table};
 use crate::web::{App, PageError};
 
 pub const HERE: &str = "/admin/books/journal";
@@ -144,6 +147,11 @@ pub async fn index(
 ) -> Result<HttpResponse, PageError> {
     let mut conn = app.db.begin_with(READ).await?;
     let house = ledger::house_accounts(&mut conn).await?;
+    let shell = staff.shell("journal", "Journal", "Every movement of money, newest first. Days are days of UTC.");
+    let unread = unread::span(&query.from, &query.until, &query.time);
+    if !unread.is_empty() {
+        return unread::page(shell, filters(&query, &house), &unread);
+    }
     let asked = query.read(&house)?;
     let now = app.clock.now();
     let figures = sums(&mut conn, &query, &asked, now).await?;
@@ -169,27 +177,7 @@ pub async fn index(
         }),
         ..Table::default()
     };
-    let mut accounts = vec![(books::CREDITS, "credits of all organizations"), ("processors", "all processors")];
-    accounts.extend(house.iter().map(|(_, _, name)| (name.as_str(), name.as_str())));
-    let mut accounts: Vec<Choice> = choices("Any", &accounts, &query.account);
-    if asked.org.is_some() {
-        accounts.push(Choice::new(&query.account, &query.account, "", true));
-    }
-    let codes: Vec<(&str, &str)> = Code::ALL.iter().map(|code| (code.as_str(), code.label())).collect();
-    let filters = Filters {
-        action: HERE.into(),
-        fields: vec![
-            Input::of("select", "account", "Account").choices(accounts),
-            Input::of("select", "code", "What").choices(choices("Anything", &codes, &query.code)),
-            Input::of("date", "from", "From").value(query.from.as_str()),
-            Input::of("date", "until", "Until").value(query.until.as_str()),
-            Input::of("time", "time", "Before, on that day").value(query.time.as_str()),
-            Input::of("text", "reference", "Reference or id").value(query.reference.trim()),
-        ],
-        is_on: query.is_on(),
-        ..Filters::default()
-    };
-    let mut blocks = vec![Block::Filters(filters)];
+    let mut blocks = vec![Block::Filters(filters(&query, &house))];
     blocks.extend(figures.map(Block::Figures));
     blocks.push(Block::Table(table));
     let actions = vec![
@@ -199,12 +187,7 @@ pub async fn index(
         ),
         ActionLink::of("Exports", "/admin/books/exports", "download"),
     ];
-    page_with(
-        staff.shell("journal", "Journal", "Every movement of money, newest first. Days are days of UTC."),
-        None,
-        actions,
-        blocks,
-    )
+    page_with(shell, None, actions, blocks)
 }
 
 /// The sums of what is filtered, where closed days tell them: for every account of the chart, reason and span of days.

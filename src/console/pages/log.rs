@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::{ROWS, address, choices, page, pager, read_day, read_some, wrong};
+use super::{ROWS, address, choices, page, pager, read_day, read_some, unread, wrong};
 use crate::audit::{self, Action, Chain, Filter, Recorded};
 use crate::base::paging::{Rows, fetch_limit};
 use crate::base::{Usd, Viewer};
@@ -40,6 +40,22 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<LogQuery
     if !query.action.is_empty() && !known {
         return Err(wrong("action"));
     }
+    let filters = Filters {
+        action: HERE.into(),
+        fields: vec![
+            Input::of("select", "action", "What").choices(choices("Everything", &GROUPS, &query.action)),
+            Input::of("date", "from", "From").value(query.from.as_str()),
+            Input::of("date", "until", "Until").value(query.until.as_str()),
+        ],
+        is_on: !query.action.is_empty() || !query.from.is_empty() || !query.until.is_empty(),
+        ..Filters::default()
+    };
+    let about = "What operators did, with their reasons. Entries are never changed or taken out.";
+    let shell = staff.shell("log", "Log of the console", about);
+    let unread = unread::span(&query.from, &query.until, "");
+    if !unread.is_empty() {
+        return unread::page(shell, filters, &unread);
+    }
     let before = read_some(&query.before, "before")?;
     let filter = Filter {
         action: query.action.clone(),
@@ -69,18 +85,7 @@ pub async fn index(app: web::Data<App>, staff: Staff, query: web::Query<LogQuery
         pager: Some(pager(&rows, before.map(|_| here("")), |last| here(&last.seq.to_string()))),
         ..Table::default()
     };
-    let filters = Filters {
-        action: HERE.into(),
-        fields: vec![
-            Input::of("select", "action", "What").choices(choices("Everything", &GROUPS, &query.action)),
-            Input::of("date", "from", "From").value(query.from.as_str()),
-            Input::of("date", "until", "Until").value(query.until.as_str()),
-        ],
-        is_on: !query.action.is_empty() || !query.from.is_empty() || !query.until.is_empty(),
-        ..Filters::default()
-    };
-    let about = "What operators did, with their reasons. Entries are never changed or taken out.";
-    page(staff.shell("log", "Log of the console", about), vec![Block::Filters(filters), Block::Table(table)])
+    page(shell, vec![Block::Filters(filters), Block::Table(table)])
 }
 
 fn cells(entry: &Recorded, now: chrono::DateTime<chrono::Utc>, viewer: Viewer) -> Vec<Cell> {

@@ -43,6 +43,7 @@ pub mod people;
 pub mod price_lists;
 mod second;
 pub mod staff;
+mod unread;
 pub mod upstreams;
 pub mod usage;
 pub mod what_if;

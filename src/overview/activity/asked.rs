@@ -3,7 +3,7 @@
 
 use std::str::FromStr as _;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::activity::{self, Group, LogFilter, MAX_DAYS, Period, Range};
@@ -33,6 +33,19 @@ pub const DEFAULT_COLUMNS: [&str; 5] = ["key", "tokens", "cost", "speed", "statu
 /// Names in the address that say how it is shown.
 const VIEW: [&str; 7] = ["period", "from", "to", "group", "tz", "compare", "col"];
 
+/// Fields in which people write what an address says; all else is chosen.
+const WRITTEN: [&str; 4] = ["asked", "min", "max", "id"];
+
+/// What somebody wrote into a field and nobody can read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unread {
+    pub field: &'static str,
+    /// As it was typed.
+    pub value: String,
+    /// What is wrong with it, for the field.
+    pub told: String,
+}
+
 /// The address, read.
 #[derive(Clone, Debug)]
 pub struct Asked {
@@ -56,6 +69,28 @@ impl Asked {
     /// `Invalid` names what cannot be read and says what it must be.
     pub fn parse(query: &str, viewer: Viewer) -> Result<Asked, PageError> {
         Asked::of(&pairs(query), viewer)
+    }
+
+    /// The same for the page itself, which comes again with what was typed: fields that cannot be read are left out and told of.
+    ///
+    /// # Errors
+    /// `Invalid` for what stands in no field, and so was not typed into one.
+    pub fn of_fields(query: &str, viewer: Viewer) -> Result<(Asked, Vec<Unread>), PageError> {
+        let mut pairs = pairs(query);
+        let mut unread: Vec<Unread> = WRITTEN.into_iter().filter_map(|field| unread_filter(&pairs, field)).collect();
+        pairs.retain(|(name, _)| unread.iter().all(|one| one.field != name));
+        if word(&pairs, "period") != "custom" {
+            return Ok((Asked::of(&pairs, viewer)?, unread));
+        }
+        let typed = (word(&pairs, "from").to_owned(), word(&pairs, "to").to_owned());
+        // With another time, so that everything else is read.
+        let other: Vec<_> = pairs.iter().filter(|(name, _)| name != "period").cloned().collect();
+        let asked = Asked::of(&other, viewer)?;
+        if activity::chosen(&typed.0, &typed.1, asked.viewer.zone).is_some() {
+            return Ok((Asked::of(&pairs, viewer)?, unread));
+        }
+        unread.push(unread_stretch(&typed));
+        Ok((Asked { period: None, typed, ..asked }, unread))
     }
 
     /// The same for an export, which is taken away and believed: what a page passes over, such as a filter with a typing
@@ -215,6 +250,41 @@ impl Asked {
     }
 }
 
+/// The kind of field that shows a moment of a stretch as it was typed: a day, a moment, or what is neither.
+pub fn moment_kind(text: &str) -> &'static str {
+    let moment = |format| NaiveDateTime::parse_from_str(text, format).is_ok();
+    let day = text.parse::<NaiveDate>().is_ok_and(|day| day.to_string() == text);
+    if text.is_empty() || day {
+        "date"
+    } else if moment("%Y-%m-%dT%H:%M") || moment("%Y-%m-%dT%H:%M:%S") {
+        "datetime-local"
+    } else {
+        "text"
+    }
+}
+
+fn unread_filter(pairs: &[(String, String)], field: &'static str) -> Option<Unread> {
+    let values: Vec<_> = pairs.iter().filter(|(name, _)| name == field).cloned().collect();
+    LogFilter::of(&values).err()?;
+    let told = match field {
+        "min" | "max" => "Write an amount of dollars with a point, such as 0.01.",
+        "id" => "This is no call id. It begins with gen- and stands on the call’s own page.",
+        _ => "The name of a model has at most 200 letters.",
+    };
+    Some(Unread { field, value: word(&values, field).to_owned(), told: told.to_owned() })
+}
+
+fn unread_stretch((from, to): &(String, String)) -> Unread {
+    let odd = |text: &str| text.is_empty() || moment_kind(text) == "text";
+    let shape = "Write a day like 2026-11-01, or a day and a time like 2026-11-01T09:30.";
+    let (field, value, told) = match (odd(from), odd(to)) {
+        (true, _) => ("from", from, shape.to_owned()),
+        (_, true) => ("to", to, shape.to_owned()),
+        _ => ("to", to, format!("A stretch of time begins before it ends, and has at most {MAX_DAYS} days.")),
+    };
+    Unread { field, value: value.clone(), told }
+}
+
 /// The names and values of an address.
 pub fn pairs(query: &str) -> Vec<(String, String)> {
     serde_urlencoded::from_str(query).unwrap_or_default()
@@ -255,6 +325,35 @@ mod tests {
         assert_eq!(shown.from.map(|at| at.to_rfc3339()).as_deref(), Some("2026-10-31T18:15:00+00:00"));
         assert!(!asked.without("model").contains("model"));
         assert_eq!(read("").expect("nothing at all").query(), "period=7d&group=model");
+    }
+
+    #[test]
+    fn what_was_typed_into_a_field_is_told_of_there() {
+        let of = |query: &str| Asked::of_fields(query, Viewer::ANYBODY).expect(query);
+        for (query, field, value, word) in [
+            ("min=0%2C01&group=key", "min", "0,01", "point"),
+            ("max=-1", "max", "-1", "point"),
+            ("id=mine&group=key", "id", "mine", "gen-"),
+            ("asked=%00", "asked", "\0", "200"),
+            ("period=custom&from=11%2F01%2F2026&to=2026-11-30", "from", "11/01/2026", "2026-11-01T09:30"),
+            ("period=custom&from=2026-11-01&to=", "to", "", "2026-11-01T09:30"),
+            ("period=custom&from=2026-11-03&to=2026-11-01", "to", "2026-11-01", "begins before it ends"),
+        ] {
+            let (_, unread) = of(query);
+            assert_eq!(unread.len(), 1, "{query}");
+            assert_eq!((unread[0].field, unread[0].value.as_str()), (field, value), "{query}");
+            assert!(unread[0].told.contains(word), "{query}: {}", unread[0].told);
+        }
+        let (asked, unread) = of("period=custom&from=x&to=y&min=lots&model=a%2Fb&group=key");
+        assert_eq!(unread.iter().map(|one| one.field).collect::<Vec<_>>(), ["min", "from"]);
+        assert_eq!(asked.query(), "period=custom&from=x&to=y&group=key&model=a%2Fb", "all else stays");
+        let (asked, unread) = of("period=custom&from=2026-11-01&to=2026-11-03T10%3A00&min=0.5");
+        assert!(unread.is_empty() && asked.period.is_none() && matches!(asked.range, Range::Between(_)));
+        for odd in ["tz=Mars", "key=1", "status=odd", "period=custom&from=x&to=y&key=1"] {
+            assert!(Asked::of_fields(odd, Viewer::ANYBODY).is_err(), "{odd} was typed into no field");
+        }
+        let kinds = ["", "2026-11-01", "2026-11-01T09:30", "11/01/2026"].map(moment_kind);
+        assert_eq!(kinds, ["date", "date", "datetime-local", "text"]);
     }
 
     #[test]

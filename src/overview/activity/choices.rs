@@ -12,7 +12,7 @@ use crate::base::ids::{KeyId, OrgId, PersonId};
 use crate::keys;
 use crate::overview::call_rows::{KeyNames, name_of, status_badge};
 use crate::web::views::activity as views;
-use crate::web::views::{Chip, Choice};
+use crate::web::views::{Chip, Choice, Field};
 
 /// Zones that are offered beside the person's own; any other may stand in the address.
 const ZONES: [&str; 12] = [
@@ -107,10 +107,10 @@ impl Choices {
             statuses: statuses(asked),
             finishes: finishes(asked),
             accounts: accounts(asked),
-            asked: filter.asked.clone().unwrap_or_default(),
-            min: amount(filter.min),
-            max: amount(filter.max),
-            id: filter.id.map(|id| id.to_string()).unwrap_or_default(),
+            asked: Field::of(filter.asked.clone().unwrap_or_default()),
+            min: Field::of(amount(filter.min)),
+            max: Field::of(amount(filter.max)),
+            id: Field::of(filter.id.map(|id| id.to_string()).unwrap_or_default()),
             more: filter.asked.is_some()
                 || filter.min.is_some()
                 || filter.max.is_some()

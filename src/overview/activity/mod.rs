@@ -13,9 +13,9 @@ pub mod sums;
 use std::collections::HashMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
-use self::asked::{Asked, GROUPS};
+use self::asked::{Asked, GROUPS, Unread};
 use self::cards::Figures;
 use self::choices::Choices;
 use super::call_again::Again;
@@ -30,8 +30,8 @@ use crate::orgs::{Member, Permission};
 use crate::vault::Vault;
 use crate::web::present::when;
 use crate::web::views::activity as views;
-use crate::web::views::{Link, Pager};
-use crate::web::{App, PageError, html};
+use crate::web::views::{Field, Link, Pager};
+use crate::web::{App, PageError, html, unprocessable};
 use crate::{keys, privacy};
 
 const ROWS: u16 = 50;
@@ -39,7 +39,7 @@ const ROWS: u16 = 50;
 /// `GET /activity`
 ///
 /// # Errors
-/// `Invalid` for an address that cannot be read, and database errors.
+/// `Invalid` for an address that nobody can have typed into the fields, and database errors.
 pub async fn index(
     app: web::Data<App>,
     retention: web::Data<Retention>,
@@ -47,7 +47,7 @@ pub async fn index(
     request: HttpRequest,
 ) -> Result<HttpResponse, PageError> {
     let person = member.person();
-    let mut asked = Asked::parse(request.query_string(), person.viewer())?;
+    let (mut asked, unread) = Asked::of_fields(request.query_string(), person.viewer())?;
     let own = member.calls_of();
     asked.within(own);
     let (now, viewer, org) = (app.clock.now(), asked.viewer, member.org_id());
@@ -57,10 +57,20 @@ pub async fn index(
     if !activity::any_calls(&mut conn, org, own).await? {
         return html(&views::Index { shell, ..views::Index::default() });
     }
+    let choices = Choices::load(&mut conn, org, &asked, asked.range.buckets(now, viewer.zone).span(), own).await?;
+    let views = activity::views(&mut conn, org, person.id).await?;
+    let own_days = activity::own_days(&mut conn, org).await?;
+    let frame = views::Index {
+        saved: choices::saved(&views, &asked),
+        kept: kept_words(retention.with(own_days), kept, viewer),
+        ..frame(&member, &asked, &choices, now)
+    };
+    if !unread.is_empty() {
+        return unprocessable(&refused(views::Index { shell, ..frame }, &unread));
+    }
     let shown = asked.shown(own, now);
     let figures = Figures::load(&mut conn, org, &asked, &shown, now, kept).await?;
     let page = activity::log(&mut conn, org, &shown, ROWS).await?;
-    let choices = Choices::load(&mut conn, org, &asked, figures.now.buckets.span(), own).await?;
     let mut names = keys::labels(&mut conn, org, own, &keys_of(&page.rows)).await?;
     names.extend(choices.key_names());
     let mut members = choices.members();
@@ -69,18 +79,7 @@ pub async fn index(
         members.extend(keys::makers(&mut conn, org, &people).await?);
     }
     let cards = cards::cards(&mut conn, org, &asked, &figures, &names).await?;
-    let views = activity::views(&mut conn, org, person.id).await?;
-    let own_days = activity::own_days(&mut conn, org).await?;
     html(&views::Index {
-        any_calls: true,
-        periods: period_links(&asked, now),
-        groups: group_links(&asked, own),
-        keep: pairs(asked.view_pairs(), &["tz", "col"]),
-        range_keep: pairs([asked.view_pairs(), asked.filter.pairs()].concat(), &["period", "from", "to"]),
-        custom: asked.period.is_none(),
-        chosen: chosen(&asked, now),
-        zones: choices::zones(&asked, person.viewer().zone.name()),
-        zone: viewer.zone.name().to_owned(),
         range: figures.words(&asked),
         before: figures.before_words(&asked),
         compare_href: toggled(&asked),
@@ -90,24 +89,76 @@ pub async fn index(
         apart: apart(&asked, &figures),
         sums_href: asked.part("sums", &[]),
         any_data: figures.totals().requests > 0,
-        filters: choices.fields(&asked),
-        columns: choices::columns(&asked, own),
-        shown: asked.columns.iter().map(|column| (*column).to_owned()).collect(),
         chips: choices::chips(&asked, &names, &members),
-        clear_href: asked.with(LogFilter::default()),
         calls: page.rows.iter().map(|row| call_row(row, &names, &members, now, viewer)).collect(),
         pager: pager(&asked, &page, &figures),
         searched: page.searched_to.map(|at| viewer.moment_in_zone(at)),
         live_href: live(&asked, &page, now),
-        here: asked.query(),
-        saved: choices::saved(&views, &asked),
         csv_href: asked.part("export", &[("format", "csv")]),
         json_href: asked.part("export", &[("format", "jsonl")]),
         pdf_href: asked.part("export", &[("format", "pdf")]),
-        kept: kept_words(retention.with(own_days), kept, viewer),
-        may_keep: member.may(Permission::ManageSettings),
         shell,
+        ..frame
     })
+}
+
+/// What stands around figures and calls: what is chosen, and the ways to other views of them.
+fn frame(member: &Member, asked: &Asked, choices: &Choices, now: DateTime<Utc>) -> views::Index {
+    let own = member.calls_of();
+    let (from, to) = chosen(asked, now);
+    let last = if asked::moment_kind(&to) == "date" { "To, this day included" } else { "To" };
+    views::Index {
+        any_calls: true,
+        periods: period_links(asked, now),
+        groups: group_links(asked, own),
+        keep: pairs(asked.view_pairs(), &["tz", "col"]),
+        range_keep: pairs([asked.view_pairs(), asked.filter.pairs()].concat(), &["period", "from", "to"]),
+        custom: asked.period.is_none(),
+        hours_href: with_hours(asked).unwrap_or_default(),
+        chosen: views::Stretch {
+            from_label: format!("From, in {}", asked.viewer.zone.name()),
+            to_label: last.to_owned(),
+            from_kind: asked::moment_kind(&from),
+            to_kind: asked::moment_kind(&to),
+            from: Field::of(from),
+            to: Field::of(to),
+        },
+        zones: choices::zones(asked, member.person().viewer().zone.name()),
+        filters: choices.fields(asked),
+        columns: choices::columns(asked, own),
+        shown: asked.columns.iter().map(|column| (*column).to_owned()).collect(),
+        chips: choices::chips(asked, &choices.key_names(), &choices.members()),
+        clear_href: asked.with(LogFilter::default()),
+        here: asked.query(),
+        may_keep: member.may(Permission::ManageSettings),
+        ..views::Index::default()
+    }
+}
+
+/// The page with what was typed and an error at each field that cannot be read. Nothing was looked for.
+fn refused(mut page: views::Index, unread: &[Unread]) -> views::Index {
+    page.refused = true;
+    for one in unread {
+        let wrong = Field::wrong(one.value.as_str(), one.told.as_str());
+        match one.field {
+            "from" => page.chosen.from = wrong,
+            "to" => page.chosen.to = wrong,
+            "min" => page.filters.min = wrong,
+            "max" => page.filters.max = wrong,
+            "id" => page.filters.id = wrong,
+            _ => page.filters.asked = wrong,
+        }
+        page.filters.more |= !matches!(one.field, "from" | "to");
+    }
+    page
+}
+
+/// The same stretch from its first hour to its last, for whoever wants other hours; `None` where it has hours already.
+fn with_hours(asked: &Asked) -> Option<String> {
+    let day = |text: &str| text.parse::<NaiveDate>().ok();
+    let (from, to) = (day(&asked.typed.0)?, day(&asked.typed.1)?.checked_add_days(Days::new(1))?);
+    let typed = (format!("{from}T00:00"), format!("{to}T00:00"));
+    asked.period.is_none().then(|| Asked { typed, ..asked.clone() }.here())
 }
 
 /// Hidden fields of a form that keeps what it does not change.

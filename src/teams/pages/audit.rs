@@ -19,7 +19,7 @@ use crate::orgs::{self, Member, Permission};
 use crate::web::present::when;
 use crate::web::views::teams as views;
 use crate::web::views::{Badge, Choice, Field, Pager};
-use crate::web::{App, PageError, html};
+use crate::web::{App, PageError, html, unprocessable};
 
 const ROWS: u16 = 50;
 /// An export holds at most so many entries, the newest: it is built in memory.
@@ -82,6 +82,22 @@ impl AuditQuery {
         })
     }
 
+    /// The same, and what is wrong with the days as they were typed: days that cannot be read are left out.
+    fn of_fields(&self, zone: Tz) -> Result<(Filter, [&'static str; 2]), PageError> {
+        let told = |text: &str| match text.is_empty() || text.parse::<NaiveDate>().is_ok() {
+            true => "",
+            false => "Write a day like 2026-11-01.",
+        };
+        let wrong = [told(&self.from), told(&self.until)];
+        let mut read = self.clone();
+        for (text, told) in [&mut read.from, &mut read.until].into_iter().zip(wrong) {
+            if !told.is_empty() {
+                text.clear();
+            }
+        }
+        Ok((read.filter(zone)?, wrong))
+    }
+
     fn is_on(&self) -> bool {
         [&self.action, &self.person, &self.from, &self.until].iter().any(|text| !text.is_empty())
     }
@@ -124,28 +140,34 @@ impl actix_web::FromRequest for Reader {
 /// `GET /settings/audit`
 ///
 /// # Errors
-/// `Invalid` for a filter that cannot be read, and database errors.
+/// `Invalid` for a filter that nobody can have typed into the fields, and database errors.
 pub async fn index(
     app: web::Data<App>,
     Reader(member): Reader,
     query: web::Query<AuditQuery>,
 ) -> Result<HttpResponse, PageError> {
     let (now, viewer, org) = (app.clock.now(), member.person().viewer(), member.org_id());
-    let filter = query.filter(viewer.zone)?;
+    let (filter, wrong) = query.of_fields(viewer.zone)?;
+    let refused = wrong.iter().any(|told| !told.is_empty());
     let mut conn = member.tenant(&app).await?;
-    let rows = Rows::of(audit::page(&mut conn, Chain::Org(org), &filter, fetch_limit(ROWS)).await?, ROWS);
+    let found = match refused {
+        true => Vec::new(),
+        false => audit::page(&mut conn, Chain::Org(org), &filter, fetch_limit(ROWS)).await?,
+    };
+    let rows = Rows::of(found, ROWS);
     let people = orgs::members(&mut conn, org).await?;
     let everybody = Choice::new("", "Everybody", "", query.person.is_empty());
     let person = |(id, name): &(PersonId, String)| {
         let id = id.to_string();
         Choice::new(&id, name, "", id == query.person)
     };
-    html(&views::Audit {
+    let page = views::Audit {
         shell: member.shell("audit", "Audit log", "Who did what here. Entries are never changed or taken out."),
         actions: GROUPS.map(|(group, label)| Choice::new(group, label, "", group == query.action)).to_vec(),
         people: std::iter::once(everybody).chain(people.iter().map(person)).collect(),
-        from: Field::of(&query.from),
-        until: Field::of(&query.until),
+        from: Field::wrong(&query.from, wrong[0]),
+        until: Field::wrong(&query.until, wrong[1]),
+        refused,
         filtered: query.is_on(),
         entries: rows.rows.iter().map(|entry| row(entry, now, viewer)).collect(),
         csv_href: query.address("/settings/audit/export", "", "csv"),
@@ -161,7 +183,8 @@ pub async fn index(
             note: String::new(),
             ..Pager::default()
         },
-    })
+    };
+    if refused { unprocessable(&page) } else { html(&page) }
 }
 
 fn row(entry: &Recorded, now: DateTime<Utc>, viewer: Viewer) -> views::AuditRow {

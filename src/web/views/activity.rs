@@ -4,7 +4,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 
 use super::chart::Chart;
-use super::common::{Amount, Badge, Chip, Choice, Fact, Link, Pager, When};
+use super::common::{Amount, Badge, Chip, Choice, Fact, Field, Link, Pager, When};
 use super::filters;
 use super::shell::Shell;
 
@@ -20,12 +20,13 @@ pub struct Index {
     /// What the filter form keeps of the address, and what the form of the time keeps.
     pub keep: Vec<(String, String)>,
     pub range_keep: Vec<(String, String)>,
-    /// A stretch of time was chosen; its fields.
+    /// A stretch of time was chosen; its fields, and where they have hours too.
     pub custom: bool,
-    pub chosen: (String, String),
+    pub chosen: Stretch,
+    pub hours_href: String,
+    /// Something typed cannot be read, so nothing was looked for: the fields say what.
+    pub refused: bool,
     pub zones: Vec<Choice>,
-    /// In which the page is shown.
-    pub zone: String,
     /// The span in words with its zone, such as `16 to 22 November 2026, UTC.`
     pub range: String,
     /// What it is compared with, in the same words.
@@ -71,6 +72,18 @@ impl Index {
     }
 }
 
+/// The fields of a chosen time.
+#[derive(Clone, Debug, Default)]
+pub struct Stretch {
+    pub from_label: String,
+    pub to_label: String,
+    pub from: Field,
+    pub to: Field,
+    /// What the browser makes of them: `date`, `datetime-local`, or `text` for what is neither.
+    pub from_kind: &'static str,
+    pub to_kind: &'static str,
+}
+
 /// The fields of the filters. The first choice of each list has an empty value and means all.
 #[derive(Clone, Debug, Default)]
 pub struct Filters {
@@ -83,10 +96,10 @@ pub struct Filters {
     pub members: Vec<Choice>,
     pub providers: Vec<Choice>,
     pub apps: Vec<Choice>,
-    pub asked: String,
-    pub min: String,
-    pub max: String,
-    pub id: String,
+    pub asked: Field,
+    pub min: Field,
+    pub max: Field,
+    pub id: Field,
     /// One of those that are seldom needed is on.
     pub more: bool,
 }

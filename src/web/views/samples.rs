@@ -826,9 +826,17 @@ fn activity_index(theme: &str) -> activity::Index {
         keep: vec![("period".into(), "month".into()), ("group".into(), "model".into())],
         range_keep: vec![("group".into(), "model".into())],
         custom: false,
-        chosen: ("2026-11-01".into(), "2026-11-22".into()),
+        chosen: activity::Stretch {
+            from_label: "From, in Europe/Berlin".into(),
+            to_label: "To, this day included".into(),
+            from: Field::of("2026-11-01"),
+            to: Field::of("2026-11-22"),
+            from_kind: "date",
+            to_kind: "date",
+        },
+        hours_href: "/activity?period=custom&from=2026-11-01T00:00&to=2026-11-23T00:00".into(),
+        refused: false,
         zones: all("Europe/Berlin (yours)"),
-        zone: "Europe/Berlin".into(),
         before: "1 to 22 October 2026".into(),
         compare: false,
         compare_href: "/activity?compare=1".into(),
@@ -861,7 +869,7 @@ fn activity_index(theme: &str) -> activity::Index {
             members: all("Everybody"),
             providers: all("All providers"),
             apps: all("All apps"),
-            min: "0.5".into(),
+            min: Field::of("0.5"),
             more: true,
             ..activity::Filters::default()
         },
@@ -916,6 +924,16 @@ fn activity_pages(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         ..index.clone()
     };
     push(out, "activity_chosen", &chosen)?;
+    let refused = activity::Index {
+        refused: true,
+        filters: activity::Filters {
+            min: Field::wrong("0,01", "Write an amount of dollars with a point, such as 0.01."),
+            ..chosen.filters.clone()
+        },
+        calls: Vec::new(),
+        ..chosen
+    };
+    push(out, "activity_refused", &refused)?;
     let sums = activity::Sums {
         text: "31,204 calls match.".into(),
         facts: vec![

@@ -178,6 +178,7 @@ fn audit(theme: &str, out: &mut Vec<Sample>) -> askama::Result<()> {
         origin: "203.0.113.7".into(),
     };
     let audit = Audit {
+        refused: false,
         shell: shell(theme, "audit", "Audit log", "Who did what here. Entries are never changed or taken out."),
         actions: vec![Choice::new("", "Everything", "", true), Choice::new("key", "Keys", "", false)],
         people: vec![Choice::new("", "Everybody", "", true)],

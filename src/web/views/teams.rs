@@ -212,6 +212,8 @@ pub struct Audit {
     pub people: Vec<Choice>,
     pub from: Field,
     pub until: Field,
+    /// A day cannot be read, so nothing was looked for.
+    pub refused: bool,
     pub filtered: bool,
     pub entries: Vec<AuditRow>,
     pub csv_href: String,

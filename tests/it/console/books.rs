@@ -389,6 +389,14 @@ async fn every_figure_equals_the_ledger_and_leads_to_its_rows() {
     for bad in ["account=nobody", "code=odd", "from=yesterday", "before=1"] {
         assert_eq!(abel.get(&format!("/admin/books/journal?{bad}")).await.status, 422, "{bad}");
     }
+    for (path, told) in [
+        ("/admin/books/journal?from=2026-13-01", "id=\"filter-from-error\""),
+        ("/admin/books/journal?time=10:15", "id=\"filter-time-error\""),
+        ("/admin/log?until=2026-13-01", "value=\"2026-13-01\""),
+    ] {
+        let page = abel.get(path).await;
+        assert!(page.status == 422 && page.body.contains(told), "a field is told of where it stands: {}", page.body);
+    }
     farebox.books_are_clean().await;
 }
 

@@ -54,6 +54,12 @@ async fn what_is_filtered_is_what_is_shown_saved_and_exported() {
         ("/activity?tz=Mars", "no time zone"),
         ("/activity?period=custom&from=2026-02-01&to=2026-01-01", "begins before it ends"),
         ("/activity?key=1", "cannot be read"),
+        // What was typed into a field comes again in it.
+        ("/activity?min=0%2C01&group=key", "value=\"0,01\""),
+        ("/activity?min=0%2C01&group=key", "id=\"min-error\""),
+        ("/activity?id=mine", "It begins with gen-"),
+        ("/activity?period=custom&from=11%2F01%2F2026&to=2026-11-30", "value=\"11/01/2026\""),
+        ("/activity?period=custom&from=11%2F01%2F2026&to=2026-11-30", "Nothing was looked for"),
         ("/activity/export?format=xls", "format=csv"),
         ("/activity/export?modle=sandbox/echo", "is no filter"),
         ("/activity/export?period=fortnight", "period"),

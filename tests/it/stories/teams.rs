@@ -603,6 +603,9 @@ async fn the_log_is_filtered_paged_and_exported() {
     for bad in ["person=x", "action=odd", "from=x", "before=x"] {
         assert_eq!(grace.get(&format!("/settings/audit?{bad}")).await.status, 422, "{bad}");
     }
+    let odd = grace.get("/settings/audit?action=member&from=2026-13-01").await.body;
+    assert!(odd.contains("value=\"2026-13-01\"") && odd.contains("id=\"from-error\""), "what was typed stays: {odd}");
+    assert!(odd.contains("Nothing was looked for") && !odd.contains("Invited somebody"), "{odd}");
     let csv = grace.get("/settings/audit/export?format=csv&action=key").await;
     assert_eq!(csv.body.lines().count(), 2, "{}", csv.body);
     assert!(csv.body.contains(",'=HYPERLINK(1),"), "{}", csv.body);
