@@ -99,6 +99,7 @@ function onKey(event) {
 }
 
 function open() {
+  for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
   if (!dialog) build();
   input.value = "";
   render();

@@ -87,6 +87,52 @@ pub struct Shell {
     pub dev: bool,
 }
 
+/// A page of the settings.
+#[derive(Clone, Copy, Debug)]
+pub struct SettingsLink {
+    pub section: &'static str,
+    pub label: &'static str,
+    pub icon: &'static str,
+    pub href: &'static str,
+}
+
+impl SettingsLink {
+    fn of(section: &'static str, label: &'static str, icon: &'static str, href: &'static str) -> SettingsLink {
+        SettingsLink { section, label, icon, href }
+    }
+}
+
+impl Shell {
+    /// The settings of the person, for the sidebar and for the menu that stands in for it on narrow screens.
+    #[must_use]
+    pub fn own_settings(&self) -> Vec<SettingsLink> {
+        vec![
+            SettingsLink::of("profile", "Profile", "user", "/settings/profile"),
+            SettingsLink::of("sign-in", "Ways to sign in", "lock", "/settings/sign-in"),
+            SettingsLink::of("security", "Security", "shield", "/settings/security"),
+            SettingsLink::of("notifications", "Notifications", "mail", "/settings/notifications"),
+        ]
+    }
+
+    /// Those of the organization that this member may see.
+    #[must_use]
+    pub fn org_settings(&self) -> Vec<SettingsLink> {
+        let (menu, of) = (self.menu, SettingsLink::of);
+        let all = [
+            (true, of("organization", "Organization", "building-2", "/settings/organization")),
+            (menu.provisioning, of("provisioning", "Provisioning keys", "key-round", "/settings/provisioning")),
+            (menu.keys, of("preferences", "Preferences", "route", "/settings/preferences")),
+            (menu.keys, of("integrations", "Integrations", "plug", "/settings/integrations")),
+            (menu.settings, of("webhooks", "Webhooks", "send", "/settings/webhooks")),
+            (true, of("privacy", "Privacy", "eye-off", "/settings/privacy")),
+            (menu.keys, of("presets", "Presets", "sliders-horizontal", "/settings/presets")),
+            (menu.members, of("members", "Members", "users", "/settings/members")),
+            (menu.audit, of("audit", "Audit log", "scroll-text", "/settings/audit")),
+        ];
+        all.into_iter().filter(|(may, _)| *may).map(|(_, link)| link).collect()
+    }
+}
+
 /// An organization in the switcher.
 #[derive(Clone, Debug, Default)]
 pub struct OrgLink {

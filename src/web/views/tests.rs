@@ -73,6 +73,21 @@ fn every_page_has_its_landmarks_and_no_id_twice() {
 }
 
 #[test]
+fn each_setting_is_in_the_sidebar_and_in_the_menu_of_narrow_screens() {
+    let mut of_members = 0;
+    for Sample { name, html } in pages() {
+        let Some((_, rest)) = html.split_once("<details class=\"person menu\">") else { continue };
+        let menu = rest.split("</details>").next().unwrap_or_default();
+        let links = values(&html, "class=\"nav-extra\" href");
+        for link in &links {
+            assert!(menu.contains(&format!("href=\"{link}\"")), "{name}: {link} cannot be reached on a phone");
+        }
+        of_members += usize::from(links.contains(&"/settings/notifications"));
+    }
+    assert!(of_members > 0, "a sample has the links");
+}
+
+#[test]
 fn every_form_that_posts_carries_its_token() {
     for Sample { name, html } in pages() {
         for form in
