@@ -16,7 +16,7 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(20);
 fn listed(page: &str) -> Vec<String> {
     let table = page.split_once("<tbody>").map_or("", |(_, rest)| rest);
     let rows = table.split("data-kind=\"Model\"").skip(1);
-    rows.map(|row| between(row, "<code class=\"sub break\">", "<")).collect()
+    rows.map(|row| between(row, "<code class=\"sub clip-text\" title=\"", "\"")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
