@@ -1,8 +1,15 @@
-// Menus are <details>: this closes them on Escape, on a click elsewhere, and moves through them with the arrow keys.
+// Menus are <details>: this closes them on Escape, on a click elsewhere, when the focus goes elsewhere, and moves through them with
+// the arrow keys.
 const openMenus = () => document.querySelectorAll("details.menu[open]");
 
 document.addEventListener("click", (event) => {
   for (const menu of openMenus()) if (!menu.contains(event.target)) menu.open = false;
+});
+
+// A click into nothing moves the focus nowhere; the one above decides then.
+document.addEventListener("focusout", (event) => {
+  const menu = event.target.closest?.("details.menu[open]");
+  if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false;
 });
 
 document.addEventListener("keydown", (event) => {

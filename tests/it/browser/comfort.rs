@@ -31,6 +31,10 @@ async fn menu_by_keyboard(browser: &Browser) {
     press_key(browser, "Escape").await;
     browser.holds("document.querySelectorAll('details.menu[open]').length === 0").await;
     browser.holds("document.activeElement.tagName === 'SUMMARY'").await;
+    summary.send_keys(Key::Enter + "").await.expect("a key");
+    browser.holds("document.querySelectorAll('details.menu[open]').length === 1").await;
+    browser.web.execute("document.querySelector('.person summary').focus();", Vec::new()).await.expect("elsewhere");
+    browser.holds("document.querySelectorAll('details.menu[open]').length === 0").await;
     summary.click().await.expect("a menu");
     browser.click("h1").await;
     browser.holds("document.querySelectorAll('details.menu[open]').length === 0").await;
