@@ -60,6 +60,15 @@ async fn new_calls_are_told_and_nobody_loses_their_place() {
     browser.click("#drawer [data-close]").await;
     browser.holds("!document.querySelector('#drawer').open").await;
 
+    // Its address is the call's while it is open, and going back closes it.
+    browser.holds("location.pathname === '/activity' && location.search === '?period=24h'").await;
+    browser.click("#log tbody tr:nth-child(18) a.row-link").await;
+    browser.holds("location.pathname.startsWith('/activity/gen-') && document.querySelector('#drawer').open").await;
+    browser.holds("document.querySelector('#drawer[aria-labelledby=drawer-title]') !== null").await;
+    browser.web.execute("history.back();", Vec::new()).await.expect("back");
+    browser.holds("!document.querySelector('#drawer').open && location.pathname === '/activity'").await;
+    assert_eq!(browser.value("document.documentElement.dataset.same").await, Value::from("yes"), "the list stayed");
+
     // Only whoever asks for them gets them: at the top of the list, with what was chosen.
     browser.click("#new-calls a").await;
     browser.holds("document.documentElement.dataset.same === undefined").await;
