@@ -41,9 +41,21 @@ pub fn unprocessable(view: &impl Template) -> Result<HttpResponse, PageError> {
 /// # Errors
 /// When the template cannot be written.
 pub fn with_status(status: StatusCode, view: &impl Template) -> Result<HttpResponse, PageError> {
-    let body =
+    let mut body =
         view.render().map_err(|error| PageError::Internal(anyhow::anyhow!("a page was not rendered: {error}")))?;
+    if status.is_client_error() {
+        body = told(&body);
+    }
     Ok(HttpResponse::build(status).insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8")).body(body))
+}
+
+/// A page that came again says so to whoever does not see it: in its title, and by the focus, which is in the first field that
+/// is wrong.
+fn told(body: &str) -> String {
+    const WRONG: &str = " aria-invalid=\"true\"";
+    let body = body.replacen("<title>", "<title>Error: ", 1);
+    // Where a field takes the focus in any case, it is the only one.
+    if body.contains(" autofocus") { body } else { body.replacen(WRONG, &format!("{WRONG} autofocus"), 1) }
 }
 
 /// After a change: go and look, by GET.
@@ -76,5 +88,24 @@ pub fn public_page(app: &App, request: &HttpRequest, title: &str) -> PublicPage 
         flash: flash::take(request),
         dev: app.dev,
         theme: "system".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::views::Field;
+    use crate::web::views::activity::{Filters, Index};
+
+    #[test]
+    fn a_page_that_came_again_says_so_and_begins_at_what_is_wrong() {
+        let wrong = || Field::wrong("x", "This is no amount.");
+        let filters = Filters { min: wrong(), max: wrong(), ..Filters::default() };
+        let body = Index { any_calls: true, refused: true, filters, ..Index::default() }.render().expect("renders");
+        let told = told(&body);
+        assert_eq!((body.matches("<title>Error: ").count(), told.matches("<title>Error: ").count()), (0, 1));
+        assert_eq!(told.matches(" autofocus").count(), 1, "only one field has the focus");
+        let field = told.split(" autofocus").next().and_then(|before| before.rsplit('<').next()).unwrap_or_default();
+        assert!(field.contains("id=\"min\""), "the first one: {field}");
     }
 }
