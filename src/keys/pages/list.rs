@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
-use super::{page_of, spent, state_badge};
+use super::{badge_within, page_of, spent};
 use crate::base::Viewer;
 use crate::base::ids::MeterId;
 use crate::base::money::thousands;
@@ -16,7 +16,7 @@ use crate::keys::listing::{IDLE_DAYS, Listing, Order, Which};
 use crate::keys::shown::{bar, count_limits};
 use crate::keys::store;
 use crate::ledger::{self, MeterState};
-use crate::orgs::{KeyUser, Permission};
+use crate::orgs::{KeyUser, Org, Permission};
 use crate::web::present::{amount, day, when};
 use crate::web::views::keys as views;
 use crate::web::views::{Choice, Pager};
@@ -60,13 +60,13 @@ pub async fn index(
             "What programs show to spend your credits. Each key stops at its own limits.",
         ),
         pager: pager(&keys, &listing, count),
-        keys: keys.rows.iter().map(|key| row(key, meters.get(&key.meter()), now, viewer)).collect(),
+        keys: keys.rows.iter().map(|key| row(&member.org, key, meters.get(&key.meter()), now, viewer)).collect(),
         any_keys: count > 0,
         search: listing.text.clone(),
         shows: Which::ALL.map(|one| Choice::new(one.word(), one.label(), "", one == listing.which)).to_vec(),
         sorts: Order::ALL.map(|one| Choice::new(one.word(), one.label(), "", one == listing.order)).to_vec(),
         filtered: listing.is_filtered(),
-        may_stop_all: member.may(Permission::ManageAllKeys),
+        may_stop_all: member.may(Permission::ManageAllKeys) && member.org.keys_stopped_at.is_none(),
     })
 }
 
@@ -84,7 +84,7 @@ fn pager(keys: &Rows<Key>, listing: &Listing, count: i64) -> Pager {
     }
 }
 
-fn row(key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>, viewer: Viewer) -> views::KeyRow {
+fn row(org: &Org, key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>, viewer: Viewer) -> views::KeyRow {
     let last_used = meter.and_then(|meter| meter.last_used_at);
     let idle = now - last_used.unwrap_or(key.created_at) > TimeDelta::days(IDLE_DAYS.into());
     views::KeyRow {
@@ -102,7 +102,7 @@ fn row(key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>, viewer: Viewer
         maker: key.maker.clone().unwrap_or_else(|| "another program".to_owned()),
         expires: key.expires_at.map(|at| day(at, viewer)),
         expires_time: key.expires_at.map(|at| viewer.time_in_zone(at)).unwrap_or_default(),
-        state: state_badge(key, meter, now),
+        state: badge_within(org, key, meter, now),
         enabled: key.disabled_at.is_none(),
         unclaimed: key.digest.is_none() || key.state(now) == KeyState::Unclaimed,
     }

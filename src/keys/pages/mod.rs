@@ -21,7 +21,7 @@ use crate::base::Usd;
 use crate::base::ids::KeyId;
 use crate::catalog::{Catalog, Shelf};
 use crate::ledger::MeterState;
-use crate::orgs::{KeyUser, Member};
+use crate::orgs::{KeyUser, Member, Org};
 use crate::presets::{self, Status};
 use crate::web::flash::told;
 use crate::web::snippets::{Example, KEY_PLACEHOLDER, MODEL_PLACEHOLDER};
@@ -72,6 +72,24 @@ fn state_badge(key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>) -> Bad
         }
         KeyState::Active => Badge::new("good", "check", "Active"),
     }
+}
+
+/// The same for members, who see what stops all keys of their organization.
+fn badge_within(org: &Org, key: &Key, meter: Option<&MeterState>, now: DateTime<Utc>) -> Badge {
+    let stopped = all_stopped(org).filter(|_| key.state(now) == KeyState::Active);
+    stopped.unwrap_or_else(|| state_badge(key, meter, now))
+}
+
+/// What stops every key of an organization, while something does.
+pub(super) fn all_stopped(org: &Org) -> Option<Badge> {
+    let word = if org.frozen_at.is_some() {
+        "Frozen"
+    } else if org.keys_stopped_at.is_some() || org.delete_after.is_some() {
+        "Stopped"
+    } else {
+        return None;
+    };
+    Some(Badge::new("bad", "octagon-x", word))
 }
 
 /// How to use a key, with a model that it may call. Without the key's text a placeholder stands for it.

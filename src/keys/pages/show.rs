@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use chrono::{DateTime, Utc};
 
-use super::{KEYS, base_url, own_key, snippets, spent, state_badge, told};
+use super::{KEYS, badge_within, base_url, own_key, snippets, spent, told};
 use crate::base::Viewer;
 use crate::catalog::Shelf;
 use crate::keys::key::Key;
@@ -46,7 +46,7 @@ pub async fn show(
         shell: member.shell("keys", &key.name, ""),
         id: key.id.to_string(),
         masked: key.label.clone(),
-        state: state_badge(&key, meter, now),
+        state: badge_within(&member.org, &key, meter, now),
         enabled: key.disabled_at.is_none(),
         activity_href: format!("/activity?key={}", key.id),
         limits: meter.map(|meter| bars(&key.name, meter, viewer.locale)).unwrap_or_default(),

@@ -17,7 +17,7 @@ use crate::keys::issue::{IssueError, Issued, issue_once};
 use crate::keys::key::{Key, KeyKind, KeyState};
 use crate::keys::key_form::Reading;
 use crate::keys::pages::show::may_do;
-use crate::keys::pages::{knows, named_preset};
+use crate::keys::pages::{all_stopped, knows, named_preset};
 use crate::keys::revoke::{EnableError, manages};
 use crate::keys::shown::{Tightest, bar, limit_lines};
 use crate::keys::store;
@@ -42,11 +42,13 @@ pub struct Before {
 struct Reader {
     now: DateTime<Utc>,
     viewer: Viewer,
+    /// What stops all keys of the organization, while something does.
+    stopped: Option<Badge>,
 }
 
 impl Reader {
     fn of(app: &App, member: &KeyManager) -> Reader {
-        Reader { now: app.clock.now(), viewer: member.person().viewer() }
+        Reader { now: app.clock.now(), viewer: member.person().viewer(), stopped: all_stopped(&member.org) }
     }
 
     fn row(&self, key: &Key, meter: Option<&MeterState>, issued: Option<i64>) -> views::Row {
@@ -68,12 +70,13 @@ impl Reader {
 
     fn badge(&self, key: &Key, meter: Option<&MeterState>) -> Badge {
         let reached = meter.and_then(Tightest::of).is_some_and(|tightest| tightest.is_reached());
-        match key.state(self.now) {
-            KeyState::Disabled => Badge::new("", "ban", "Disabled"),
-            KeyState::Expired => Badge::new("", "clock", "Expired"),
-            KeyState::Unclaimed => Badge::new("", "ticket", "Not claimed"),
-            KeyState::Active if reached => Badge::new("warn", "ban", "At its limit"),
-            KeyState::Active => Badge::new("good", "check", "Active"),
+        match (key.state(self.now), &self.stopped) {
+            (KeyState::Disabled, _) => Badge::new("", "ban", "Disabled"),
+            (KeyState::Expired, _) => Badge::new("", "clock", "Expired"),
+            (KeyState::Unclaimed, _) => Badge::new("", "ticket", "Not claimed"),
+            (KeyState::Active, Some(stopped)) => stopped.clone(),
+            (KeyState::Active, None) if reached => Badge::new("warn", "ban", "At its limit"),
+            (KeyState::Active, None) => Badge::new("good", "check", "Active"),
         }
     }
 }

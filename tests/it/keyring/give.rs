@@ -68,7 +68,8 @@ async fn a_friend_claims_a_key_once_without_an_account() {
     let (id, link) = give(&mut ada, &[("day", "0.02"), ("total", "1")]).await;
     assert_eq!(farebox.text("select concat_ws('|', digest, label) from api_key").await, "", "there is no secret yet");
     assert!(!is_stored(&farebox, token(&link)).await, "nor is the link kept");
-    assert!(ada.get(&format!("/keys/{id}")).await.body.contains("Waits to be claimed"));
+    let page = ada.get(&format!("/keys/{id}")).await.body;
+    assert!(page.contains("Waits to be claimed") && !page.contains("Use it"), "nobody can use it yet: {page}");
     assert!(ada.get("/keys").await.body.contains("Not claimed"));
     assert_eq!(ada.get(&format!("/keys/{id}/rotate")).await.status, 200);
 

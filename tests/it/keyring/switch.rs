@@ -34,6 +34,16 @@ async fn one_switch_stops_every_key_and_brings_back_exactly_what_worked() {
     for path in ["/", "/keys", "/activity"] {
         assert!(ada.get(path).await.body.contains("are stopped since"), "{path}");
     }
+    let list = ada.get("/keys").await.body;
+    assert!(
+        list.contains("Stopped</span>") && list.contains("Disabled</span>") && list.contains("Expired</span>"),
+        "{list}"
+    );
+    assert!(
+        !list.contains(">Active</span>") && !list.contains("Stop all keys"),
+        "nothing works, and nothing is left to stop: {list}"
+    );
+    assert!(ada.get(&format!("/keys/{}", works.id)).await.body.contains("Stopped</span>"));
     let new = make(&mut ada, &[("name", "Made meanwhile")]).await;
     assert_eq!(status(&second, &new, "sandbox/echo").await, 403, "a key that is made meanwhile is refused, too");
     ada.submit("/keys", &format!("/keys/{}/delete", new.id), &[]).await;
