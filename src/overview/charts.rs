@@ -77,12 +77,14 @@ fn exact(metric: Metric, value: i128) -> String {
     if metric.is_money() {
         return Decimal::try_from_i128_with_scale(value, SCALE).map(dollars).unwrap_or_default();
     }
-    for (unit, letter) in [(1_000_000, "M"), (1_000, "K")] {
-        if value >= unit * 10 && value % unit == 0 {
-            return format!("{}{letter}", thousands(&(value / unit).to_string()));
-        }
+    let whole = |unit: i128| thousands(&(value / unit).to_string());
+    match value {
+        // Half of five millions, too.
+        1_000_000.. if value % 1_000_000 == 0 => format!("{}M", whole(1_000_000)),
+        1_000_000.. if value % 100_000 == 0 => format!("{}.{}M", whole(1_000_000), value / 100_000 % 10),
+        10_000.. if value % 1_000 == 0 => format!("{}K", whole(1_000)),
+        _ => whole(1),
     }
-    thousands(&value.to_string())
 }
 
 fn measure(metric: Metric) -> &'static str {
@@ -146,6 +148,8 @@ mod tests {
         assert_eq!(exact(Metric::Spend, 12_400_000_000_000), "$12.40");
         assert_eq!(exact(Metric::Tokens, 20_000), "20K");
         assert_eq!(exact(Metric::Tokens, 20_001), "20,001");
+        let ticks = [5_000, 500_000, 1_000_000, 2_500_000, 20_000_000].map(|value| exact(Metric::Tokens, value));
+        assert_eq!(ticks, ["5,000", "500K", "1M", "2.5M", "20M"]);
     }
 
     #[test]

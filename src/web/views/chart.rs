@@ -9,7 +9,10 @@ use super::filters;
 /// The drawing's own units; it scales with its card.
 pub const WIDTH: u32 = 300;
 pub const HEIGHT: u32 = 150;
+/// Room for the figures beside the axis: at least so much, and so much for each letter and around them.
 const LEFT: u32 = 44;
+const LETTER: u32 = 7;
+const AROUND: u32 = 10;
 const TOP: u32 = 8;
 const BOTTOM: u32 = 22;
 const GAP: u32 = 2;
@@ -173,7 +176,8 @@ pub fn layout_beside(
     let top = nice_top(totals.iter().copied().chain(earlier()).max().unwrap_or(0));
     let base = HEIGHT - BOTTOM;
     let slots = u32::try_from(buckets.len().max(1)).unwrap_or(u32::MAX);
-    let slot_x = |at: u32| LEFT + (WIDTH - LEFT) * at / slots;
+    let left = left_of(top, &format);
+    let slot_x = |at: u32| left + (WIDTH - left) * at / slots;
 
     let bars = buckets
         .iter()
@@ -197,7 +201,7 @@ pub fn layout_beside(
         label: label.into(),
         width: WIDTH,
         height: HEIGHT,
-        left: LEFT,
+        left,
         base,
         bars,
         marks: earlier()
@@ -208,7 +212,7 @@ pub fn layout_beside(
                 y: base - scale(value, top),
             })
             .collect(),
-        y_ticks: y_ticks(top, &format),
+        y_ticks: y_ticks(left, top, &format),
         x_ticks: x_ticks(buckets, slot_x, slots),
         legend: series
             .iter()
@@ -282,11 +286,21 @@ fn nice_top(max: i128) -> i128 {
     }
 }
 
-fn y_ticks(top: i128, format: &impl Fn(i128) -> String) -> Vec<Tick> {
-    let halves = if top >= 2 && top % 2 == 0 { vec![top / 2, top] } else { vec![top] };
-    halves
+fn halves(top: i128) -> Vec<i128> {
+    if top >= 2 && top % 2 == 0 { vec![top / 2, top] } else { vec![top] }
+}
+
+/// Where the axis stands: a small amount of money has many digits.
+fn left_of(top: i128, format: &impl Fn(i128) -> String) -> u32 {
+    let letters = halves(top).into_iter().map(|value| format(value).chars().count()).max().unwrap_or(0);
+    let letters = u32::try_from(letters).unwrap_or(u32::MAX);
+    letters.saturating_mul(LETTER).saturating_add(AROUND).clamp(LEFT, WIDTH / 2)
+}
+
+fn y_ticks(left: u32, top: i128, format: &impl Fn(i128) -> String) -> Vec<Tick> {
+    halves(top)
         .into_iter()
-        .map(|value| Tick { x: LEFT - 6, y: HEIGHT - BOTTOM - scale(value, top), text: format(value), anchor: "end" })
+        .map(|value| Tick { x: left - 6, y: HEIGHT - BOTTOM - scale(value, top), text: format(value), anchor: "end" })
         .collect()
 }
 
@@ -297,7 +311,7 @@ fn x_ticks(buckets: &[Bucket], slot_x: impl Fn(u32) -> u32, slots: u32) -> Vec<T
     };
     let y = HEIGHT - 6;
     let tick = |at: usize, x, anchor| Tick { x, y, text: buckets[at].label.clone(), anchor };
-    let mut ticks = vec![tick(0, LEFT, "start")];
+    let mut ticks = vec![tick(0, slot_x(0), "start")];
     if last >= 4 {
         let middle = last / 2;
         let at = u32::try_from(middle).unwrap_or(0);
@@ -364,6 +378,16 @@ mod tests {
         assert_eq!(chart.rows.iter().map(|row| row.before.as_str()).collect::<Vec<_>>(), ["20", "0"]);
         assert!(chart.bars[1].segments[0].h < HEIGHT - BOTTOM - TOP, "the scale holds both");
         assert!(layout("l", "Day", &buckets, &series(1), |v| v.to_string()).marks.is_empty());
+    }
+
+    #[test]
+    fn long_figures_beside_the_axis_have_room() {
+        let left = |text: &'static str| layout("l", "Day", &[bucket(&[1])], &series(1), |_| text.to_owned()).left;
+        assert_eq!(left("$12"), LEFT);
+        assert!(left("$0.000025") >= 6 + 9 * LETTER, "a digit is about so wide: {}", left("$0.000025"));
+        let chart = layout("l", "Day", &[bucket(&[1]), bucket(&[2])], &series(1), |_| "$0.000025".to_owned());
+        assert!(chart.bars.iter().all(|bar| bar.x >= chart.left && bar.x + bar.w <= WIDTH));
+        assert!(left("a figure that is longer than every card is wide") <= WIDTH / 2);
     }
 
     #[test]
