@@ -26,7 +26,7 @@ function build() {
   dialog.className = "palette";
   dialog.setAttribute("aria-label", "Go to");
   input = document.createElement("input");
-  Object.assign(input, { type: "text", placeholder: "Go to a page, key, model or call", autocomplete: "off", spellcheck: false });
+  Object.assign(input, { type: "text", placeholder: "Go to a page, or to anything on this one", autocomplete: "off", spellcheck: false });
   input.setAttribute("role", "combobox");
   input.setAttribute("aria-label", "Go to");
   input.setAttribute("aria-expanded", "true");
