@@ -13,6 +13,11 @@ use crate::boot;
 use crate::config::Config;
 use crate::gateway;
 use crate::gateway::spool;
+use crate::ledger;
+
+/// Of a database whose books cannot be clean, for they are not there.
+pub const NOT_WHOLE: &str = "the accounts of the house or the rules of the journal are missing: this is no whole database of Farebox, \
+                             such as one whose restore broke off; restore a dump that pg_dump ended with 0 (docs/operations.md)";
 
 #[derive(Subcommand)]
 pub enum Ledger {
@@ -40,6 +45,7 @@ pub async fn run(command: Ledger, config: &Config, database: &Database) -> anyho
             let mut tx = pool.begin().await?;
             // All sums must see one moment.
             sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+            anyhow::ensure!(ledger::is_whole(&mut tx).await?, NOT_WHOLE);
             let report = gateway::reconcile::verify(&mut tx).await?;
             for drift in &report.drifts {
                 println!("DRIFT {}: {} should be {} and is {}", drift.rule, drift.subject, drift.expected, drift.found);

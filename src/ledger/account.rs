@@ -19,6 +19,14 @@ pub enum HouseAccount {
 }
 
 impl HouseAccount {
+    pub const ALL: [HouseAccount; 5] = [
+        HouseAccount::Promotions,
+        HouseAccount::UsageRevenue,
+        HouseAccount::FeeRevenue,
+        HouseAccount::ByokFeeRevenue,
+        HouseAccount::OperatorLoss,
+    ];
+
     #[must_use]
     pub const fn id(self) -> AccountId {
         match self {

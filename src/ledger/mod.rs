@@ -36,7 +36,7 @@ pub use hold::{Byok, ExpiredHold, Granted, Refused, Want, Window};
 pub use meter::{Limits, MeterKind, MeterState, Spent};
 pub use open::{create_meter, open_credit, set_limits};
 pub use post::{PostError, Posted, Posting, post};
-pub use reconcile::{Drift, Report, keep_audited, shift_audited, verify, verify_since};
+pub use reconcile::{Drift, Report, is_whole, keep_audited, shift_audited, verify, verify_since};
 pub use reserve::{Desk, DeskConfig};
 pub use settle::{Ended, Ending, presume, settle, settle_with, settle_without_hold};
 pub use store::{

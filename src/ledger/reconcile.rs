@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::store;
+use super::{HouseAccount, store};
 use crate::base::Usd;
 
 /// Something that does not add up.
@@ -38,6 +38,17 @@ impl Report {
     pub fn is_clean(&self) -> bool {
         self.drifts.is_empty()
     }
+}
+
+/// Whether this is a database with books at all, and all of it. A new one has the accounts of the house from its first migration
+/// on; a restore that broke off has tables with no rows, which contradict nothing, or lacks the rules, which come last.
+///
+/// # Errors
+/// Database errors only.
+pub async fn is_whole(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let house = HouseAccount::ALL.map(|account| account.id().0);
+    let (found, guarded) = store::foundations(conn, &house).await?;
+    Ok(guarded && usize::try_from(found).is_ok_and(|found| found == house.len()))
 }
 
 /// Checks the invariants of the ledger. Run it in one repeatable-read transaction,

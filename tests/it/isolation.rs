@@ -132,7 +132,7 @@ async fn queries_without_their_filter_find_nothing_of_others() {
 }
 
 /// The URL of a fresh database that an ordinary user owns; `None` on a server that the environment names.
-async fn of_an_ordinary_user(name: &str, may_isolate: bool) -> Option<String> {
+pub async fn of_an_ordinary_user(name: &str, may_isolate: bool) -> Option<String> {
     let cluster::Server::Own(server) = cluster::server() else { return None };
     // The role of tenants is there once any database of the server has the schema.
     let admin = PgPool::connect(&cluster::database().await).await.expect("the database");

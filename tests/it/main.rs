@@ -24,6 +24,7 @@ mod identity;
 mod incidents;
 mod isolation;
 mod keyring;
+mod operating;
 mod own_calls;
 mod query_api;
 mod roles;

@@ -4,6 +4,7 @@ use sqlx::PgPool;
 
 use super::database::or_none;
 use super::{Finding, Patient, store, unasked};
+use crate::cli::books::NOT_WHOLE;
 use crate::{audit, books, boot, gateway, ledger};
 
 /// Findings that are told one by one.
@@ -24,6 +25,7 @@ pub async fn check(patient: &Patient<'_>) -> Vec<Finding> {
 
 async fn quick(patient: &Patient<'_>, pool: &PgPool) -> Result<Vec<Finding>, sqlx::Error> {
     let mut tx = pool.begin_with("begin isolation level repeatable read read only").await?;
+    let whole = ledger::is_whole(&mut tx).await?;
     let wrong = store::wrongly_held(&mut tx).await?;
     let (_, expired) = ledger::count_holds(&mut tx).await?;
     let last = books::latest_close(&mut tx).await?;
@@ -33,6 +35,13 @@ async fn quick(patient: &Patient<'_>, pool: &PgPool) -> Result<Vec<Finding>, sql
     } else {
         Finding::fault("held credits", format!("of {wrong} organizations are not the sums of their holds"), VERIFY)
     }];
+    if !whole {
+        findings.push(Finding::fault(
+            "books",
+            NOT_WHOLE,
+            "stop the servers, and find out what this database was restored from",
+        ));
+    }
     findings.push(if expired == 0 {
         Finding::ok("holds", "none is over its time")
     } else {

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::holds::OVERDUE;
 use crate::base::Usd;
@@ -15,6 +16,18 @@ pub struct Difference {
     pub subject: String,
     pub expected: Usd,
     pub found: Usd,
+}
+
+/// How many of these accounts there are, and whether the journal refuses changes.
+pub async fn foundations(conn: &mut PgConnection, accounts: &[Uuid]) -> Result<(i64, bool), sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select (select count(*) from ledger_account where id = any($1)) as "accounts!",
+            exists (select from pg_trigger where tgrelid = 'transfer'::regclass and tgname = 'transfer_append_only') as "guarded!""#,
+        accounts,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.accounts, row.guarded))
 }
 
 pub async fn audit_counts(conn: &mut PgConnection) -> Result<(i64, i64, i64), sqlx::Error> {

@@ -11,7 +11,7 @@ mod watches;
 
 pub use audit::{
     audit_counts, drifted_byok_holds, drifted_credit_holds, drifted_credits, drifted_credits_since,
-    drifted_meter_holds, keep_posted, orphan_transfers, overdue_holds, shift_posted, sum_of_all_accounts,
+    drifted_meter_holds, foundations, keep_posted, orphan_transfers, overdue_holds, shift_posted, sum_of_all_accounts,
 };
 pub use credits::{CreditState, credit_state, insert_credit, lock_credit, move_credit};
 pub use holds::{EndedHold, OVERDUE, count_holds, end_holds, expired_holds, hold_all, is_held, lock_books};

@@ -1,0 +1,118 @@
+//! What docs/operations.md asks of whoever runs an instance, with the words that stand there, and what commands do when they are
+//! started beside the point.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::json;
+use sqlx::{AssertSqlSafe, PgPool};
+
+use crate::isolation::of_an_ordinary_user;
+use crate::support::farebox::SECRET_KEY;
+use crate::support::{Farebox, Options, cluster};
+
+const DOCUMENT: &str = include_str!("../../docs/operations.md");
+
+/// The command of the document that begins with these words.
+fn documented(begins: &str) -> &'static str {
+    DOCUMENT.lines().find(|line| line.starts_with(begins)).unwrap_or_else(|| panic!("no line begins with {begins}"))
+}
+
+/// Where the newest tools of Postgres are; some servers come without them.
+fn tools() -> Option<PathBuf> {
+    let versions = Path::new("/usr/lib/postgresql").read_dir().into_iter().flatten().flatten();
+    let mut found: Vec<(u32, PathBuf)> = versions
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, bin)| bin.join("pg_dump").is_file() && bin.join("pg_restore").is_file())
+        .collect();
+    found.sort();
+    found.pop().map(|(_, bin)| bin)
+}
+
+/// Runs a line in a shell.
+async fn shell(line: String, bin: &Path, dir: &Path, env: &[(&str, &str)]) -> Output {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &line]).env_clear().env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+    command.envs(env.iter().copied()).current_dir(dir);
+    tokio::task::spawn_blocking(move || command.output()).await.expect("a thread").expect("a shell")
+}
+
+fn words(output: &Output) -> String {
+    format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr))
+}
+
+/// Every table with how many rows it has.
+async fn rows(pool: &PgPool) -> Vec<(String, i64)> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select relname::text from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r' order by 1",
+    )
+    .fetch_all(pool)
+    .await
+    .expect("tables");
+    let mut rows = Vec::new();
+    for table in tables {
+        let count = format!("select count(*) from public.{table}");
+        let found = sqlx::query_scalar::<_, i64>(AssertSqlSafe(count)).fetch_one(pool).await.expect("a count");
+        rows.push((table, found));
+    }
+    rows
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documented_backup_of_the_documented_database_is_whole() {
+    let Some(bin) = tools() else { return };
+    let name = format!("saved_{}", std::process::id());
+    let Some(url) = of_an_ordinary_user(&name, true).await else { return };
+    let mut farebox = Farebox::with(Options { database_url: Some(url.clone()), ..Options::default() }).await;
+    let key = farebox.key("ada@example.com", "10", &[]).await;
+    assert_eq!(farebox.chat(&key, "sandbox/echo", "Hello", json!({})).await.status(), 200);
+    farebox.holds_are_closed().await;
+    farebox.stop().await;
+    let before = rows(&farebox.pool).await;
+    assert!(before.iter().filter(|(_, count)| *count > 0).count() > 10, "{before:?}");
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let save = documented("pg_dump ").replace("farebox-$(date +%F).dump", "saved.dump");
+    let saved = shell(save.clone(), &bin, dir.path(), &[("FAREBOX_DATABASE_URL", &url)]).await;
+    assert!(saved.status.success(), "{save}: {}", words(&saved));
+
+    let cluster::Server::Own(server) = cluster::server() else { return };
+    let admin = url::Url::parse(&server.url("postgres")).expect("a URL");
+    let socket = admin.query_pairs().find(|(name, _)| name == "host").map(|(_, value)| value.into_owned());
+    let socket = socket.expect("a socket");
+    let restored = format!("{name}_again");
+    for begins in ["createdb ", "pg_restore "] {
+        let line = documented(begins)
+            .replace("farebox-2030-01-31.dump", "saved.dump")
+            .replace("farebox_restored", &restored)
+            .replace("--owner=farebox", &format!("--owner={name}"))
+            .replace("--role=farebox", &format!("--role={name}"));
+        let done = shell(line.clone(), &bin, dir.path(), &[("PGHOST", &socket), ("PGUSER", "farebox")]).await;
+        assert!(done.status.success(), "{line}: {}", words(&done));
+    }
+    let again = url.replacen(&format!("/{name}?"), &format!("/{restored}?"), 1);
+    assert_ne!(again, url);
+    assert_eq!(rows(&PgPool::connect(&again).await.expect("the restored database")).await, before);
+    for check in [["ledger", "verify"], ["audit", "verify"]] {
+        let verified = farebox.cli_env(&check, &[("DATABASE_URL", &again)]).await;
+        assert!(verified.status.success(), "{check:?} {}", words(&verified));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn books_that_are_not_there_are_not_clean() {
+    let farebox = Farebox::start().await;
+    farebox.books_are_clean().await;
+    for lost in
+        ["delete from ledger_account where kind = 'promotions'", "drop trigger transfer_append_only on transfer"]
+    {
+        let mut tx = farebox.pool.begin().await.expect("a transaction");
+        sqlx::query(lost).execute(&mut *tx).await.expect("lost");
+        tx.commit().await.expect("committed");
+        let verified = farebox.cli(&["ledger", "verify"]).await;
+        assert!(!verified.status.success() && words(&verified).contains("no whole database"), "{}", words(&verified));
+        let back = "insert into ledger_account (id, kind, name) values
+            ('00000000-0000-7000-8000-000000000001', 'promotions', 'promotions') on conflict do nothing";
+        sqlx::query(back).execute(&farebox.pool).await.expect("back");
+    }
+}
