@@ -8,7 +8,7 @@ use actix_web::{App as HttpApp, HttpServer, web};
 use anyhow::Context;
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -79,6 +79,8 @@ const LINGER: Duration = Duration::from_secs(5);
 const DATABASE_WAIT: Duration = Duration::from_secs(60);
 /// How long `/readyz` says that the process is stopping before new connections are refused; less if no call runs.
 const STOP_NOTICE: Duration = Duration::from_secs(3);
+/// One try of that.
+const DATABASE_ANSWERS: Duration = Duration::from_secs(5);
 /// For what has something to write down or to send at the very end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -136,7 +138,7 @@ pub async fn serve(mut config: Config, url: &Secret<String>) -> anyhow::Result<(
     let _stand_ins = if config.stand_ins { Some(stand_ins::start(&mut config).await?) } else { None };
     let pools =
         Pools::open(url.expose(), config.observe.slow_query).context("FAREBOX_DATABASE_URL is no Postgres URL")?;
-    wait_for_database(&pools.general).await?;
+    wait_for_database(url).await?;
     db::migrate(&pools.general).await.context("the schema could not be brought up to date")?;
     jobs::migrate(&pools.general).await?;
     activity::make_parts(&pools.general).await.context("the table of calls could not be made ready")?;
@@ -174,15 +176,21 @@ pub async fn serve(mut config: Config, url: &Secret<String>) -> anyhow::Result<(
     Ok(())
 }
 
-async fn wait_for_database(pool: &PgPool) -> anyhow::Result<()> {
+async fn wait_for_database(url: &Secret<String>) -> anyhow::Result<()> {
+    let options = db::pool::options(url.expose())?;
+    let place = db::pool::place(&options);
     let deadline = tokio::time::Instant::now() + DATABASE_WAIT;
     loop {
-        match sqlx::query("select 1").execute(pool).await {
-            Ok(_) => return Ok(()),
-            Err(error) if tokio::time::Instant::now() > deadline => {
-                return Err(error).context("the database did not answer for a minute");
+        match db::pool::knock(&options, DATABASE_ANSWERS).await {
+            Ok(()) => return Ok(()),
+            Err(error) if db::pool::is_final(&error) => {
+                return Err(error)
+                    .with_context(|| format!("the database at {place} lets nobody in; check FAREBOX_DATABASE_URL"));
             }
-            Err(error) => tracing::warn!(%error, "waiting for the database"),
+            Err(error) if tokio::time::Instant::now() > deadline => {
+                return Err(error).with_context(|| format!("the database at {place} did not answer for a minute"));
+            }
+            Err(error) => tracing::warn!(%error, %place, "waiting for the database"),
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgConnection, PgPool, Row};
+use sqlx::{ConnectOptions, Connection as _, PgConnection, PgPool, Row};
 
 /// Connections of pages, the API and jobs. Who hears of jobs and who hears of mails keep one of them each.
 const MAX_GENERAL: u32 = 17;
@@ -90,6 +90,40 @@ pub fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
         ("timezone", "UTC"),
         ("default_transaction_isolation", "read committed"),
     ]))
+}
+
+/// Where a database is, without who asks for it.
+#[must_use]
+pub fn place(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(socket) => format!("socket {}", socket.display()),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
+}
+
+/// Opens one connection and closes it. A pool tries again and again where nobody listens, and then says only that time ran out.
+///
+/// # Errors
+/// Why the first try failed.
+pub async fn knock(options: &PgConnectOptions, within: Duration) -> Result<(), sqlx::Error> {
+    match tokio::time::timeout(within, options.connect()).await {
+        Ok(Ok(conn)) => {
+            conn.close().await.ok();
+            Ok(())
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => {
+            let said = format!("no answer within {} seconds", within.as_secs());
+            Err(std::io::Error::new(std::io::ErrorKind::TimedOut, said).into())
+        }
+    }
+}
+
+/// Whether waiting is of no use: the user, the password or the name of the database is wrong.
+#[must_use]
+pub fn is_final(error: &sqlx::Error) -> bool {
+    const REFUSED: [&str; 3] = ["28P01", "28000", "3D000"];
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| REFUSED.contains(&code.as_ref()))
 }
 
 /// The words of levels belong to a crate that we do not name otherwise.

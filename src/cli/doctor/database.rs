@@ -54,13 +54,11 @@ pub fn no_address() -> Finding {
 /// # Errors
 /// A finding that says why there is none.
 pub async fn answers(pool: PgPool) -> Result<PgPool, Finding> {
-    let why = match tokio::time::timeout(CONNECT_WITHIN, pool.acquire()).await {
-        Ok(Ok(_)) => return Ok(pool),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no connection within {} seconds", CONNECT_WITHIN.as_secs()),
-    };
+    let options = pool.connect_options();
+    let Err(why) = db::pool::knock(&options, CONNECT_WITHIN).await else { return Ok(pool) };
     let advice = "check FAREBOX_DATABASE_URL, that Postgres runs, and that this machine may reach it";
-    Err(Finding::fault("answer", format!("the database does not answer: {why}"), advice))
+    let found = format!("the database at {} lets nobody in: {why}", db::pool::place(&options));
+    Err(Finding::fault("answer", found, advice))
 }
 
 pub async fn check(patient: &Patient<'_>, none: Option<&Finding>) -> Vec<Finding> {
