@@ -10,7 +10,7 @@ use super::{CONNECT_WITHIN, Database, Finding, Patient, no_database, store, unas
 use crate::base::ids::{OrgId, RequestId};
 use crate::catalog::{self, Catalog};
 use crate::config::Config;
-use crate::db::migrate::MIGRATOR;
+use crate::db::migrate::{MIGRATOR, Schema};
 use crate::db::{self, moment};
 use crate::jobs::{self, Waiting};
 
@@ -69,7 +69,7 @@ pub async fn check(patient: &Patient<'_>, none: Option<&Finding>) -> Vec<Finding
     };
     let mut findings = vec![answer(&mut conn).await];
     let schema = schema(&mut conn).await;
-    let whole = schema.iter().all(|one| one.level == super::Level::Ok);
+    let whole = schema.iter().all(|one| one.level != super::Level::Fault);
     findings.extend(schema);
     findings.extend(told("rights", rights(&mut conn).await));
     findings.extend(told("settings", safety(&mut conn).await));
@@ -157,11 +157,13 @@ async fn schema(conn: &mut PgConnection) -> Vec<Finding> {
     }
     if !newer.is_empty() {
         let found = format!("is ahead of this program: it does not know migrations {}", list(newer));
-        findings.push(Finding::fault(
-            CHECK,
-            found,
-            "use the newer version that has migrated it; this one does not start",
-        ));
+        findings.push(match db::migrate::schema(conn).await {
+            Ok(Schema::TooNew(needed)) => Finding::fault(CHECK, found, db::migrate::too_new(needed)),
+            Ok(_) => {
+                Finding::warning(CHECK, found, "it runs on it; go on with the upgrade, or with the way back, soon")
+            }
+            Err(error) => unasked(CHECK, &error),
+        });
     }
     if !half.is_empty() {
         let found = format!("migrations {} did not end", list(half));
