@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::boot;
+use self::database::Purpose;
 use crate::config::{Config, Sources};
 
 /// Self-hosted, credit-metered AI portal with an OpenAI-compatible gateway.
@@ -82,6 +83,20 @@ enum Command {
 }
 
 #[derive(Subcommand)]
+impl Command {
+    /// What the command may do to a database that is not as this program wants it.
+    fn purpose(&self) -> Purpose {
+        match self {
+            Command::Serve => Purpose::Serve,
+            Command::Migrate => Purpose::Migrate,
+            Command::User(people::User::Create { .. })
+            | Command::Keys(_)
+            | Command::Catalog(catalog::CatalogCommand::Apply { .. }) => Purpose::Fill,
+            _ => Purpose::Use,
+        }
+    }
+}
+
 enum ConfigCommand {
     /// Check every setting and print the effective values, secrets hidden.
     Check,
@@ -122,7 +137,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // (docs/performance.md).
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(config.workers).enable_all().build()?;
     // Starting a database blocks, so it happens outside of the async code.
-    let database = database::Database::open(&config, serving)?;
+    let database = database::Database::open(&config, cli.command.purpose())?;
     let result = runtime.block_on(async {
         match cli.command {
             Command::Serve => boot::serve(config, database.url()).await.map(|()| ExitCode::SUCCESS),

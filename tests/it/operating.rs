@@ -116,3 +116,96 @@ async fn books_that_are_not_there_are_not_clean() {
         sqlx::query(back).execute(&farebox.pool).await.expect("back");
     }
 }
+
+/// The URL of a database of the tests' server.
+async fn server_url(name: &str) -> String {
+    tokio::task::spawn_blocking(cluster::server).await.expect("a server").url(name)
+}
+
+/// A command with nothing but these settings.
+async fn alone(arguments: &[&str], dir: &Path, env: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_farebox"));
+    command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin").env("FAREBOX_SECRET_KEY", SECRET_KEY);
+    command.envs(env.iter().copied()).current_dir(dir);
+    tokio::task::spawn_blocking(move || command.output()).await.expect("a thread").expect("the command runs")
+}
+
+#[tokio::test]
+async fn a_command_without_the_settings_of_the_server_makes_no_database_of_its_own() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for arguments in [
+        ["ledger", "verify"].as_slice(),
+        &["audit", "verify"],
+        &["topups", "reconcile"],
+        &["credits", "grant", "--email", "ada@example.com", "--amount", "10"],
+        &["user", "operator", "--email", "ada@example.com"],
+    ] {
+        let refused = alone(arguments, dir.path(), &[]).await;
+        let said = words(&refused);
+        assert!(!refused.status.success() && said.contains("FAREBOX_DATABASE_URL"), "{arguments:?} {said}");
+        assert!(!dir.path().join("data/postgres").exists(), "{arguments:?} made one");
+    }
+}
+
+#[tokio::test]
+async fn a_command_of_a_newer_program_leaves_the_schema_as_it_is() {
+    let url = cluster::database().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let here = [("DATABASE_URL", url.as_str())];
+    let pool = PgPool::connect(&url).await.expect("the database");
+    let last = "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)";
+    sqlx::query(last).execute(&pool).await.expect("behind");
+    let count = async || {
+        let count = sqlx::query_scalar::<_, i64>("select count(*) from _sqlx_migrations");
+        count.fetch_one(&pool).await.expect("a count")
+    };
+    let before = count().await;
+    for arguments in
+        [["ledger", "verify"].as_slice(), &["codes", "list"], &["keys", "issue", "--email", "ada@example.com"]]
+    {
+        let refused = alone(arguments, dir.path(), &here).await;
+        assert!(!refused.status.success() && words(&refused).contains("farebox migrate"), "{}", words(&refused));
+    }
+    assert_eq!(count().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_of_the_version_before_starts_on_the_schema_after() {
+    let first = Farebox::start().await;
+    let key = first.key("ada@example.com", "10", &[]).await;
+    let later = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) values ";
+    let later = async |row: &str| {
+        sqlx::query(AssertSqlSafe(format!("{later}{row}"))).execute(&first.pool).await.expect("a later migration");
+    };
+    later("(9998, 'another table', true, '', 0)").await;
+    let options = Options { database_url: Some(first.database_url.clone()), ..Options::default() };
+    let second = Farebox::with(options.clone()).await;
+    assert_eq!(second.chat(&key, "sandbox/echo", "Hello", json!({})).await.status(), 200);
+    second.holds_are_closed().await;
+    second.books_are_clean().await;
+    later("(9999, 'needs 9998 without the old table', true, '', 0)").await;
+    let refused = Farebox::refusal(options).await;
+    let said = words(&refused);
+    assert!(!refused.status.success() && said.contains("9998") && said.contains("restore the backup"), "{said}");
+    let verified = first.cli(&["ledger", "verify"]).await;
+    assert!(!verified.status.success() && words(&verified).contains("9998"), "{}", words(&verified));
+}
+
+#[tokio::test]
+async fn a_database_that_lets_nobody_in_is_told_with_its_place_and_at_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let port = crate::support::farebox::free_port();
+    let url = format!("postgres://farebox:db-secret-99@127.0.0.1:{port}/farebox");
+    let refused = alone(&["ledger", "verify"], dir.path(), &[("DATABASE_URL", &url)]).await;
+    let said = words(&refused);
+    assert!(said.contains(&format!("127.0.0.1:{port}")) && said.contains("refused"), "{said}");
+    assert!(!said.contains("db-secret-99"), "{said}");
+    let gone = cluster::empty().await.replace("farebox_bare", "farebox_gone");
+    let began = std::time::Instant::now();
+    let refused = Farebox::refusal(Options { database_url: Some(gone), ..Options::default() }).await;
+    let said = words(&refused);
+    assert!(said.contains("does not exist") && said.contains("FAREBOX_DATABASE_URL"), "{said}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "it was tried for {:?}", began.elapsed());
+    // Each cause once.
+    assert_eq!(said.matches("does not exist").count(), 1, "{said}");
+}

@@ -9,7 +9,9 @@ use super::disk::size;
 use super::{CONNECT_WITHIN, Database, Finding, Patient, no_database, store, unasked};
 use crate::base::ids::{OrgId, RequestId};
 use crate::catalog::{self, Catalog};
+use crate::cli::database::Purpose;
 use crate::config::Config;
+use crate::db::embedded::Embedded;
 use crate::db::migrate::{MIGRATOR, Schema};
 use crate::db::{self, moment};
 use crate::jobs::{self, Waiting};
@@ -32,10 +34,10 @@ const SLOW_ANSWER: Duration = Duration::from_millis(100);
 /// A finding that says why there is none.
 pub fn reach(config: &Config) -> Result<Database, Finding> {
     const CHECK: &str = "embedded server";
-    if config.database_url.is_none() && !config.data_dir.join("postgres").exists() {
+    if config.database_url.is_none() && !Embedded::exists(&config.data_dir.join("postgres")) {
         return Err(Finding::warning(CHECK, "there is no database yet", "start `farebox serve`: it makes one"));
     }
-    Database::open(config, false)
+    Database::open(config, Purpose::Use)
         .map_err(|error| Finding::fault(CHECK, format!("{error:#}"), "do what it says, or set FAREBOX_DATABASE_URL"))
 }
 

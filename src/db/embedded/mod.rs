@@ -132,6 +132,12 @@ impl Embedded {
         Ok(Self { shared, keeper: Mutex::new(Some(keeper)), data_dir, socket_dir, log_file })
     }
 
+    /// Whether there is a cluster in `data_dir`, or in the place that stands for it. Looks only.
+    #[must_use]
+    pub fn exists(data_dir: &Path) -> bool {
+        place::is_there(data_dir)
+    }
+
     /// The connection URL of `database` on this server.
     pub fn url(&self, database: &str) -> String {
         format!(

@@ -149,8 +149,7 @@ fn reachable(wanted: &Path) -> Result<PathBuf, EmbeddedError> {
         return Ok(wanted);
     }
     let parent = wanted.parent().unwrap_or(Path::new("/"));
-    let id = format!("{:016x}", fnv1a(wanted.as_os_str().as_encoded_bytes()));
-    let substitute = Path::new(FALLBACK).join(id).join("postgres");
+    let substitute = substitute(&wanted);
     // Once there is a cluster in the substitute place it stays in use, even if
     // the wanted one opens up later: an empty database would look like a loss.
     let moved = substitute.join("PG_VERSION").exists() && !wanted.join("PG_VERSION").exists();
@@ -176,6 +175,23 @@ fn reachable(wanted: &Path) -> Result<PathBuf, EmbeddedError> {
         "the database lives elsewhere, because its user may not enter the wanted directory"
     );
     Ok(substitute)
+}
+
+/// The place that stands for one that root's server user cannot reach.
+fn substitute(wanted: &Path) -> PathBuf {
+    let id = format!("{:016x}", fnv1a(wanted.as_os_str().as_encoded_bytes()));
+    Path::new(FALLBACK).join(id).join("postgres")
+}
+
+/// Whether there is a cluster already. One that may not be looked at counts: whoever starts it hears why.
+pub(super) fn is_there(wanted: &Path) -> bool {
+    let has = |dir: &Path| dir.join("PG_VERSION").try_exists().unwrap_or(true);
+    let Ok(wanted) = std::path::absolute(wanted) else { return false };
+    // As `with_parent` does, but for making what is missing.
+    let parent = wanted.parent().and_then(|parent| parent.canonicalize().ok());
+    let wanted = parent.map_or(wanted.clone(), |parent| parent.join(wanted.file_name().unwrap_or("postgres".as_ref())));
+    let wanted = wanted.canonicalize().unwrap_or(wanted);
+    has(&wanted) || has(&substitute(&wanted))
 }
 
 /// Makes the parent of `dir` and returns `dir` without links in its parents,
