@@ -17,6 +17,7 @@ use crate::routing::Sort;
 use crate::topups::billing::Seller;
 use crate::web::TrustedProxies;
 
+pub use edge::is_local;
 pub use lenient::{Reading, read_leniently};
 pub use observe::ObserveSettings;
 pub use own::{OwnSettings, keyring};
@@ -33,6 +34,7 @@ mod payments;
 mod programs;
 mod seller;
 mod sources;
+mod written;
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
@@ -325,7 +327,7 @@ impl Config {
         self.mail_from
             .parse::<lettre::message::Mailbox>()
             .map_err(|_| wrong("FAREBOX_MAIL_FROM", "must be like `Farebox <farebox@example.com>`"))?;
-        Ok(())
+        written::check(self)
     }
 
     fn describe(&self, sources: &Sources) -> Vec<(String, String)> {

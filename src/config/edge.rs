@@ -1,6 +1,7 @@
 //! Settings of who is believed what: names, proxies, sessions, passwords, who keeps copies of anchors, and how long calls are kept.
 
 use chrono::TimeDelta;
+use url::{Host, Url};
 
 use super::{Config, ConfigError, Sources, wrong};
 use crate::accounts::{HashWork, NoHashWork};
@@ -74,14 +75,31 @@ pub fn extra_hosts(sources: &Sources) -> Result<Vec<String>, ConfigError> {
     Ok(names)
 }
 
+/// Whether an address leads nowhere but to this machine.
+#[must_use]
+pub fn is_local(url: &Url) -> bool {
+    match url.host() {
+        None => true,
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
+    }
+}
+
 /// # Errors
-/// When the public address is no address at all, because it was made of one that listens everywhere.
-pub fn check_public_url(url: &url::Url) -> Result<(), ConfigError> {
+/// When the public address of production is no address at all, because it was made of one that listens everywhere, or is one of
+/// another machine without encryption.
+pub fn check_public_url(url: &Url) -> Result<(), ConfigError> {
     let nowhere = match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_unspecified(),
-        Some(url::Host::Ipv6(ip)) => ip.is_unspecified(),
+        Some(Host::Ipv4(ip)) => ip.is_unspecified(),
+        Some(Host::Ipv6(ip)) => ip.is_unspecified(),
         _ => false,
     };
+    if url.scheme() != "https" && !is_local(url) {
+        let problem = "is not https: passwords and keys would cross the network in the clear. Put a reverse proxy with a certificate \
+                       before it, and write https here";
+        return Err(wrong("FAREBOX_PUBLIC_URL", problem));
+    }
     if nowhere {
         let problem = "must be set in production where FAREBOX_LISTEN is every address of the machine: only requests for its \
                        host are answered, and mails lead there";
@@ -147,10 +165,12 @@ mod tests {
         assert_eq!(session_idle(&sources(IDLE, "30")), Ok(TimeDelta::minutes(30)));
         assert_eq!(session_idle(&sources(PROXIES, "0")), Ok(TimeDelta::days(7)));
         let url = |text: &str| text.parse::<url::Url>().unwrap_or_else(|error| panic!("{error}"));
-        for bad in ["http://0.0.0.0:8080", "http://[::]:8080"] {
+        for bad in ["http://0.0.0.0:8080", "http://[::]:8080", "http://ai.example.com", "http://10.0.0.7:8080"] {
             assert!(check_public_url(&url(bad)).is_err(), "{bad}");
         }
-        assert!(check_public_url(&url("http://127.0.0.1:8080")).is_ok());
+        for good in ["http://127.0.0.1:8080", "http://localhost:8080", "https://ai.example.com"] {
+            assert!(check_public_url(&url(good)).is_ok(), "{good}");
+        }
         assert!(anchor_mail(&sources(MAIL, "nobody")).is_err());
         for (text, good) in [("2", true), ("10.0.0.0/8", true), ("10.0.0.0/99", false), ("300", false)] {
             assert_eq!(trusted_proxies(&sources(PROXIES, text)).is_ok(), good, "{text}");

@@ -28,6 +28,12 @@ fn mistakes_are_named() {
         ("FAREBOX_PUBLIC_URL", "example.com"),
         ("FAREBOX_SECRET_KEY", "abc"),
         ("FAREBOX_HOLD_TTL_SECONDS", "0"),
+        ("FAREBOX_LOG", "warning"),
+        ("FAREBOX_LOG", "info,foo=bar=baz"),
+        ("FAREBOX_SMTP_URL", "localhost:25"),
+        ("FAREBOX_SMTP_URL", "smtp://user:pa#ss@host:587"),
+        ("FAREBOX_SMTP_URL", "smtp://host:587?tls=maybe"),
+        ("FAREBOX_DATABASE_URL", "postgres://localhost/farebox?sslmod=verify-full"),
     ] {
         let error = load(&[(name, value)]).map(|_| ()).err();
         assert!(matches!(&error, Some(ConfigError::Value { name: n, .. }) if *n == name), "{name}={value}: {error:?}");
@@ -61,4 +67,22 @@ fn secrets_are_never_shown() {
         .unwrap_or_else(|error| panic!("{error}"));
     let shown = format!("{:?} {config:?}", config.shown);
     assert!(!shown.contains("hunter2") && !shown.contains(&key), "{shown}");
+}
+
+#[test]
+fn production_is_reached_by_https() {
+    let key = "ab".repeat(32);
+    let at = |url: &str| {
+        let given = [
+            ("FAREBOX_ENV", "production"),
+            ("FAREBOX_SECRET_KEY", key.as_str()),
+            ("FAREBOX_DATABASE_URL", "postgres://localhost/farebox"),
+            ("FAREBOX_SMTP_URL", "smtp://localhost:25"),
+            ("FAREBOX_PUBLIC_URL", url),
+        ];
+        load(&given).map(|_| ())
+    };
+    assert!(at("http://ai.example.com").is_err_and(|error| error.to_string().contains("is not https")));
+    assert_eq!(at("https://ai.example.com"), Ok(()));
+    assert_eq!(at("http://localhost:8080"), Ok(()));
 }

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use tracing_subscriber::EnvFilter;
-use url::{Host, Url};
-
 use super::{Finding, Patient};
 use crate::base::Secret;
-use crate::config::{Config, Reading};
+use crate::config::{Config, Reading, is_local};
 use crate::gateway::Timeouts;
 use crate::web::TrustedProxies;
 
@@ -33,24 +30,12 @@ pub async fn check(patient: &Patient<'_>) -> Vec<Finding> {
     findings.extend(metrics(patient));
     findings.extend(times(config));
     findings.extend(payments(patient));
-    if EnvFilter::try_new(&config.log).is_err() {
-        findings.push(Finding::fault("FAREBOX_LOG", "is no filter", "write it like `info` or `info,farebox=debug`"));
-    }
     let from = config.mail_from.rsplit('@').next().unwrap_or_default().trim_end_matches('>').to_owned();
     if patient.production && from.starts_with("localhost") {
         let advice = "set FAREBOX_MAIL_FROM to an address of a domain that your mail server may send for";
         findings.push(Finding::warning("FAREBOX_MAIL_FROM", format!("mails come from {from}"), advice));
     }
     findings
-}
-
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        None => true,
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_unspecified(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback() || ip.is_unspecified(),
-    }
 }
 
 fn environment(patient: &Patient<'_>) -> Finding {
