@@ -42,11 +42,11 @@ pub enum ConfigError {
     Value { name: &'static str, problem: String },
     #[error("{name} {problem}")]
     Provider { name: String, problem: String },
-    #[error("cannot read {path}: {problem}")]
-    File { path: String, problem: String },
+    #[error("{name}: cannot read {path}: {problem}")]
+    File { name: String, path: String, problem: String },
     #[error("{0} and {0}_FILE are both set; set one of them")]
     Twice(String),
-    #[error("{0} is not a setting of Farebox; `farebox config check` lists them")]
+    #[error("{0} is not a setting of Farebox{hint}; docs/configuration.md lists them", hint = sources::did_you_mean(.0))]
     Unknown(String),
 }
 
@@ -398,7 +398,11 @@ fn secret_key(sources: &Sources, environment: Environment, data_dir: &Path) -> R
         return Err(wrong(NAME, "must be set in production; make one with `openssl rand -hex 32`"));
     }
     let path = key_file(data_dir);
-    let failed = |e: std::io::Error| ConfigError::File { path: path.display().to_string(), problem: e.to_string() };
+    let failed = |e: std::io::Error| ConfigError::File {
+        name: NAME.to_owned(),
+        path: path.display().to_string(),
+        problem: e.to_string(),
+    };
     if let Ok(text) = std::fs::read_to_string(&path) {
         return decode_key(text.trim())
             .ok_or_else(|| wrong(NAME, format!("in {} is damaged: restore the file or delete it", path.display())));

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::sources::CONFIG;
 use super::{Config, ConfigError, Sources};
 
 /// Mistakes that are told of; there are fewer settings.
@@ -11,8 +12,6 @@ const MAX_ERRORS: usize = 60;
 const GROUPS: [&str; 5] =
     ["FAREBOX_STRIPE_", "FAREBOX_BTCPAY_", "FAREBOX_COINBASE_", "FAREBOX_GOOGLE_", "FAREBOX_SIGN_UP"];
 const SECRET_KEY: &str = "FAREBOX_SECRET_KEY";
-/// Names the file of settings.
-const CONFIG: &str = "FAREBOX_CONFIG";
 /// A byte of a key in the place of one that is missing.
 const STAND_IN: &str = "5e";
 
@@ -34,8 +33,10 @@ impl ConfigError {
     fn setting(&self) -> &str {
         match self {
             ConfigError::Value { name, .. } => name,
-            ConfigError::Provider { name, .. } | ConfigError::Twice(name) | ConfigError::Unknown(name) => name,
-            ConfigError::File { .. } => "",
+            ConfigError::Provider { name, .. }
+            | ConfigError::File { name, .. }
+            | ConfigError::Twice(name)
+            | ConfigError::Unknown(name) => name,
         }
     }
 }

@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{ConfigError, is_setting, wrong};
+use super::{ConfigError, SETTINGS, is_setting, wrong};
 
 /// Where a value came from, and how to read one: environment, `*_FILE`, TOML.
 pub struct Sources {
     pub(super) values: BTreeMap<String, String>,
 }
 
+/// Names the file of settings.
+pub(super) const CONFIG: &str = "FAREBOX_CONFIG";
+/// A name that needs more letters changed is another one.
+const MOST_CHANGED: usize = 3;
+
 /// Read by scripts and by the embedded server, not settings of the product.
 const OTHER_VARIABLES: &[&str] = &[
-    "FAREBOX_CONFIG",
+    CONFIG,
     "FAREBOX_PG_BIN",
     "FAREBOX_TEST_FULL",
     "FAREBOX_TEST_PICTURES",
@@ -45,13 +50,17 @@ impl Sources {
     /// As [`Sources::from_environment`].
     pub fn from_map(mut given: BTreeMap<String, String>) -> Result<Sources, ConfigError> {
         let mut values = BTreeMap::new();
-        if let Some(path) = given.remove("FAREBOX_CONFIG") {
+        // Nothing is named: as if it were not set, like any other empty value.
+        given.retain(|name, value| !(value.is_empty() && (name.ends_with("_FILE") || name == CONFIG)));
+        if let Some(path) = given.remove(CONFIG) {
             values = read_toml(Path::new(&path))?;
         }
         if let Some(url) = given.remove("DATABASE_URL").filter(|_| !given.contains_key("FAREBOX_DATABASE_URL_FILE")) {
             given.entry("FAREBOX_DATABASE_URL".into()).or_insert(url);
         }
-        if let Some(name) = given.keys().find(|name| given.contains_key(&format!("{name}_FILE"))) {
+        let twice =
+            |(name, value): &(&String, &String)| !value.is_empty() && given.contains_key(&format!("{name}_FILE"));
+        if let Some((name, _)) = given.iter().find(twice) {
             return Err(ConfigError::Twice(name.clone()));
         }
         for (name, value) in given {
@@ -60,8 +69,11 @@ impl Sources {
             }
             match name.strip_suffix("_FILE") {
                 Some(setting) if is_setting(setting) => {
-                    let text = std::fs::read_to_string(&value)
-                        .map_err(|e| ConfigError::File { path: value.clone(), problem: e.to_string() })?;
+                    let text = std::fs::read_to_string(&value).map_err(|e| ConfigError::File {
+                        name: name.clone(),
+                        path: value.clone(),
+                        problem: e.to_string(),
+                    })?;
                     values.insert(setting.to_owned(), text.trim().to_owned());
                 }
                 _ if is_setting(&name) => {
@@ -106,8 +118,41 @@ impl Sources {
     }
 }
 
+/// Says which setting was meant, where one has nearly that name.
+pub(super) fn did_you_mean(name: &str) -> String {
+    let wanted = name.to_ascii_uppercase();
+    // In a file, names have no prefix.
+    let wanted = if ours(&wanted) { wanted } else { format!("FAREBOX_{wanted}") };
+    let nearest = SETTINGS.iter().map(|(known, _)| (distance(&wanted, known), *known)).min();
+    match nearest {
+        Some((changed, known)) if changed <= MOST_CHANGED => format!("; did you mean {known}?"),
+        _ => String::new(),
+    }
+}
+
+/// How many letters have to be put in, left out or changed to make one word of another (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (line, left) in from.bytes().enumerate() {
+        let mut before = line;
+        if let Some(first) = row.first_mut() {
+            *first = line + 1;
+        }
+        for (column, right) in to.bytes().enumerate() {
+            let [beside, above] = [row.get(column), row.get(column + 1)].map(|cell| cell.copied().unwrap_or_default());
+            let changed = before + usize::from(left != right);
+            before = above;
+            if let Some(cell) = row.get_mut(column + 1) {
+                *cell = changed.min(beside + 1).min(above + 1);
+            }
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
 fn read_toml(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
-    let failed = |problem: String| ConfigError::File { path: path.display().to_string(), problem };
+    let failed =
+        |problem: String| ConfigError::File { name: CONFIG.to_owned(), path: path.display().to_string(), problem };
     let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| failed(e.message().to_owned()))?;
     let mut values = BTreeMap::new();
@@ -123,4 +168,25 @@ fn read_toml(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
         values.insert(name, text);
     }
     Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typing_mistake_is_led_to_the_name_that_was_meant() {
+        for (wrong, meant) in [
+            ("FAREBOX_LISTN", "FAREBOX_LISTEN"),
+            ("FAREBOX_DATABSE_URL", "FAREBOX_DATABASE_URL"),
+            ("public_ulr", "FAREBOX_PUBLIC_URL"),
+        ] {
+            let said = ConfigError::Unknown(wrong.to_owned()).to_string();
+            assert!(said.contains(&format!("did you mean {meant}?")), "{said}");
+            assert!(said.contains("docs/configuration.md"), "{said}");
+        }
+        let said = ConfigError::Unknown("FAREBOX_SOMETHING_ELSE".to_owned()).to_string();
+        assert!(!said.contains("did you mean"), "{said}");
+        assert_eq!([distance("kitten", "sitting"), distance("", "ab"), distance("ab", "ab")], [3, 2, 0]);
+    }
 }

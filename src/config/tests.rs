@@ -86,3 +86,12 @@ fn production_is_reached_by_https() {
     assert_eq!(at("https://ai.example.com"), Ok(()));
     assert_eq!(at("http://localhost:8080"), Ok(()));
 }
+
+#[test]
+fn a_file_that_nobody_names_is_no_file_and_one_that_is_missing_is_told_with_its_setting() {
+    let config = load(&[("FAREBOX_SMTP_URL_FILE", ""), ("FAREBOX_LOG", ""), ("FAREBOX_CONFIG", "")]);
+    assert!(config.is_ok_and(|config| config.smtp_url.is_none()));
+    let missing = load(&[("FAREBOX_SMTP_URL", ""), ("FAREBOX_SMTP_URL_FILE", "/nowhere/at/all")]).map(|_| ());
+    let said = missing.expect_err("there is no such file").to_string();
+    assert!(said.contains("FAREBOX_SMTP_URL_FILE") && said.contains("/nowhere/at/all"), "{said}");
+}
