@@ -111,13 +111,22 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("farebox: {error:#}");
+            eprintln!("farebox: {}", told(&error));
             ExitCode::FAILURE
         }
     }
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+/// What went wrong and why, each once: many an error says its cause itself.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said {
+        said if said.is_empty() => cause,
+        said if said.contains(cause.trim()) => said,
+        said => format!("{said}: {cause}"),
+    })
+}
+
     if let Command::Openapi { out } = cli.command {
         return openapi(out);
     }
@@ -168,4 +177,16 @@ fn openapi(out: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         None => println!("{text}"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let cause = anyhow::anyhow!("no such file").context("cannot read x: no such file").context("x is needed");
+        assert_eq!(told(&cause), "x is needed: cannot read x: no such file");
+        assert_eq!(told(&anyhow::anyhow!("alone")), "alone");
+    }
 }
