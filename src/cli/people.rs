@@ -45,7 +45,7 @@ pub enum User {
 
 #[derive(Subcommand)]
 pub enum Credits {
-    /// Give credits to a person's personal organization.
+    /// Give credits to the personal organization of somebody who has an account.
     Grant {
         #[arg(long)]
         email: EmailAddress,
@@ -136,7 +136,12 @@ pub async fn credits(command: Credits, database: &Database) -> anyhow::Result<Ex
     let Credits::Grant { email, amount, reason, reference, json } = command;
     let pool = database.connect().await?;
     let mut tx = pool.begin().await?;
-    let (_, org) = enter(&mut tx, &email).await?;
+    // A typing mistake makes nobody rich, and no address proven.
+    let person = accounts::find_by_email(&mut tx, &email).await?.filter(|person| person.verified_at.is_some());
+    let person = person.ok_or_else(|| {
+        anyhow::anyhow!("{email} has no account with a proven address; `farebox user create --email {email}` makes one")
+    })?;
+    let org = orgs::enter_personal(&mut tx, &person).await?;
     let given = grant(&mut tx, &org, amount, &reason, reference).await?;
     tx.commit().await?;
     let mut conn = pool.acquire().await?;

@@ -147,6 +147,19 @@ async fn a_command_without_the_settings_of_the_server_makes_no_database_of_its_o
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credits_are_granted_to_whoever_has_an_account() {
+    let farebox = Farebox::start().await;
+    farebox.key("ada@example.com", "", &[]).await;
+    let grant = async |email: &str| farebox.cli(&["credits", "grant", "--email", email, "--amount", "10"]).await;
+    let granted = grant("ada@example.com").await;
+    assert!(granted.status.success(), "{}", words(&granted));
+    let refused = grant("adda@example.com").await;
+    assert!(!refused.status.success() && words(&refused).contains("farebox user create"), "{}", words(&refused));
+    assert_eq!(farebox.text("select count(*)::text from person").await, "1");
+    farebox.books_are_clean().await;
+}
+
 #[tokio::test]
 async fn a_command_of_a_newer_program_leaves_the_schema_as_it_is() {
     let url = cluster::database().await;
