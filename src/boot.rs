@@ -69,6 +69,7 @@ pub use measures::Figures;
 pub use payments::{processors, real_processors};
 pub use signing::{anchoring, close_key};
 use watcher::{CHANNELS, Remembered, Watcher};
+pub use stock::stock_catalog;
 
 /// Connections that are slow to send a request's head are closed.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -205,7 +206,7 @@ async fn build(
 ) -> anyhow::Result<Parts> {
     let handle = Handle::current();
     let dev = !config.is_production();
-    stock::stock_catalog(&pools.general).await?;
+    stock_catalog(&pools.general).await?;
     let shelf = Shelf::load(&pools.general, dev).await.context("the catalog could not be read")?;
     let sealer = Sealer::new(&derived_key(&config.secret_key, "seal"));
     let factors = Factors::new(sealer.clone(), &config.public_url);

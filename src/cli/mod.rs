@@ -150,7 +150,7 @@ fn told(error: &anyhow::Error) -> String {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Serve => boot::serve(config, database.url()).await.map(|()| ExitCode::SUCCESS),
-            Command::Migrate => database.connect().await.map(|_| ExitCode::SUCCESS),
+            Command::Migrate => migrate(&database).await,
             Command::Ledger(command) => books::run(command, &config, &database).await,
             Command::Audit(command) => audit::run(command, &config, &database).await,
             Command::Mail(command) => mail::run(command, &database).await,
@@ -171,6 +171,18 @@ fn told(error: &anyhow::Error) -> String {
 }
 
 fn openapi(out: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+/// The schema of this version, and in a new database what the first start would put there, so that the keys of providers can be
+/// stored before it.
+async fn migrate(database: &database::Database) -> anyhow::Result<ExitCode> {
+    let pool = database.connect().await?;
+    println!("the schema is that of Farebox {}", env!("CARGO_PKG_VERSION"));
+    let stocked = boot::stock_catalog(&pool).await?;
+    if stocked > 0 {
+        println!("the catalog was empty and has {stocked} entries now");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
     let text = serde_json::to_string_pretty(&crate::gateway::surface::openapi_document())?;
     match out {
         Some(path) => std::fs::write(path, text + "\n")?,

@@ -102,7 +102,8 @@ async fn migrate_with(conn: &mut PgConnection) -> Result<(), MigrateError> {
     }
     match schema(conn).await? {
         Schema::TooNew(needed) => return Err(MigrateError::Source(too_new(needed).into())),
-        Schema::Missing | Schema::Older(_) | Schema::Fits => {}
+        Schema::Missing => check_encoding(conn).await?,
+        Schema::Older(_) | Schema::Fits => {}
     }
     let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
     migrator.set_locking(false);
@@ -121,6 +122,21 @@ async fn migrate_with(conn: &mut PgConnection) -> Result<(), MigrateError> {
         sqlx::query("reset lock_timeout").execute(&mut *conn).await?;
     }
     migrator.run_direct(None, conn, false).await
+}
+
+/// What people write and models answer is Unicode; in a database of anything else, the first other letter would be an error.
+async fn check_encoding(conn: &mut PgConnection) -> Result<(), MigrateError> {
+    let encoding = sqlx::query_scalar::<_, String>("select current_setting('server_encoding')");
+    match encoding.fetch_one(conn).await? {
+        encoding if encoding == "UTF8" => Ok(()),
+        encoding => {
+            let said = format!(
+                "this database is encoded in {encoding}; make one with: create database farebox owner farebox encoding 'UTF8' \
+                 template template0"
+            );
+            Err(MigrateError::Source(said.into()))
+        }
+    }
 }
 
 /// The indexes of our tables that nobody finished.

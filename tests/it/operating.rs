@@ -147,6 +147,39 @@ async fn a_command_without_the_settings_of_the_server_makes_no_database_of_its_o
     }
 }
 
+#[tokio::test]
+async fn only_what_fills_a_new_instance_makes_its_schema() {
+    let filled = cluster::empty().await;
+    let url = cluster::empty().await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let here = [("DATABASE_URL", url.as_str())];
+    let refused = alone(&["ledger", "verify"], dir.path(), &here).await;
+    assert!(!refused.status.success() && words(&refused).contains("no tables of Farebox"), "{}", words(&refused));
+    let made = alone(&["migrate"], dir.path(), &here).await;
+    assert!(made.status.success(), "{}", words(&made));
+    // What the first start would put there: the keys of providers can be stored before it.
+    assert!(String::from_utf8_lossy(&made.stdout).contains("catalog"), "it does not say what it did");
+    let exported = alone(&["catalog", "export"], dir.path(), &here).await;
+    assert!(String::from_utf8_lossy(&exported.stdout).contains("openai"), "{}", words(&exported));
+    let verified = alone(&["ledger", "verify"], dir.path(), &here).await;
+    assert!(verified.status.success(), "{}", words(&verified));
+    let made = alone(&["user", "create", "--email", "ada@example.com"], dir.path(), &[("DATABASE_URL", &filled)]).await;
+    assert!(made.status.success(), "{}", words(&made));
+}
+
+#[tokio::test]
+async fn a_database_that_knows_few_letters_gets_no_schema() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let admin = PgPool::connect(&server_url("postgres").await).await.expect("the server");
+    let name = format!("farebox_latin_{}", std::process::id());
+    let create = format!("create database {name} encoding 'LATIN1' locale 'C' template template0");
+    sqlx::query(AssertSqlSafe(create)).execute(&admin).await.expect("a database");
+    let url = server_url(&name).await;
+    let refused = alone(&["migrate"], dir.path(), &[("DATABASE_URL", &url)]).await;
+    let said = words(&refused);
+    assert!(!refused.status.success() && said.contains("LATIN1") && said.contains("UTF8"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn credits_are_granted_to_whoever_has_an_account() {
     let farebox = Farebox::start().await;

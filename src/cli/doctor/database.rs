@@ -235,8 +235,15 @@ async fn rights(conn: &mut PgConnection) -> Result<Vec<Finding>, sqlx::Error> {
 }
 
 async fn safety(conn: &mut PgConnection) -> Result<Vec<Finding>, sqlx::Error> {
-    const NAMES: [&str; 6] =
-        ["server_version_num", "fsync", "full_page_writes", "synchronous_commit", "autovacuum", "server_version"];
+    const NAMES: [&str; 7] = [
+        "server_encoding",
+        "server_version_num",
+        "fsync",
+        "full_page_writes",
+        "synchronous_commit",
+        "autovacuum",
+        "server_version",
+    ];
     let settings: BTreeMap<String, String> = store::settings(conn, &NAMES).await?.into_iter().collect();
     let is = |name: &str, value: &str| settings.get(name).is_some_and(|found| found == value);
     let version = settings.get("server_version").cloned().unwrap_or_default();
@@ -246,6 +253,14 @@ async fn safety(conn: &mut PgConnection) -> Result<Vec<Finding>, sqlx::Error> {
     } else {
         Finding::ok("version", format!("Postgres {version}"))
     }];
+    if !is("server_encoding", "UTF8") {
+        let found = "is not UTF8: what people write in other letters is refused";
+        findings.push(Finding::fault(
+            "encoding",
+            found,
+            "dump it, and restore it into one made with encoding 'UTF8' template template0",
+        ));
+    }
     let lost = "payments and calls that were acknowledged are lost when the machine stops";
     for name in ["fsync", "full_page_writes", "synchronous_commit"] {
         if is(name, "off") {
