@@ -169,7 +169,7 @@ pub async fn serve(mut config: Config, url: &Secret<String>) -> anyhow::Result<(
     stop.cancel();
     last.close();
     if tokio::time::timeout(LAST_WORDS, last.wait()).await.is_err() {
-        tracing::warn!("not all figures and traces of the last seconds found their place");
+        tracing::warn!("not all jobs, figures and traces of the last seconds found their place");
     }
     // A connection that is cut off answers no good-bye.
     let _ = tokio::time::timeout(LAST_WORDS, pools.close()).await;
@@ -280,7 +280,7 @@ async fn build(
     last.spawn(gateway::measure::run(pools.general.clone(), health.clone(), stop.clone()));
     last.spawn(privacy::run_janitor(pools.general.clone(), texts, stop.clone()));
     hooks::start(config, pools, &vault, &courier, stop);
-    spawn_background(config, pools, stop, mailer, &processors, &settler, spool).await?;
+    spawn_background(config, pools, (stop, last), mailer, &processors, &settler, spool).await?;
     Ok(Parts {
         app: App {
             db: pools.general.clone(),
@@ -336,7 +336,7 @@ fn invited<'c>(conn: &'c mut PgConnection, email: &'c EmailAddress) -> BoxFuture
 async fn spawn_background(
     config: &Config,
     pools: &Pools,
-    stop: &CancellationToken,
+    (stop, last): (&CancellationToken, &TaskTracker),
     mailer: Mailer,
     processors: &Processors,
     settler: &Settler,
@@ -354,7 +354,8 @@ async fn spawn_background(
     let define_mails = move |options: jobs::WorkerOptions| {
         options.add_extension(outbox.clone()).add_extension(mailer.clone()).define_job::<SendMail>()
     };
-    handle.spawn(jobs::run(pools.general.clone(), define_mails, stop.clone()));
+    // Whoever works at jobs writes down that it has ended.
+    last.spawn(jobs::run(pools.general.clone(), define_mails, stop.clone()));
     handle.spawn(mail::forget(pools.general.clone(), stop.clone()));
     let define = move |options: jobs::WorkerOptions| {
         options
@@ -376,7 +377,7 @@ async fn spawn_background(
             .define_job::<EraseCalls>()
             .define_job::<DeleteOrg>()
     };
-    handle.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
+    last.spawn(jobs::run(pools.general.clone(), define, stop.clone()));
     let links = Links { base: config.public_url.clone() };
     handle.spawn(keys::watch_for_alarms(pools.general.clone(), links, stop.clone()));
     handle.spawn(activity::keep(pools.general.clone(), config.retention, stop.clone()));

@@ -1,5 +1,7 @@
 //! The log of a process, how many slow statements stand in it, and traces of its calls.
 
+use std::io::IsTerminal as _;
+
 use anyhow::Context;
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +27,9 @@ pub fn start_logging(config: &Config, serving: bool) -> anyhow::Result<()> {
     for part in quiet.into_iter().filter(|part| !default.contains(part)) {
         filter = filter.add_directive(format!("{part}=warn").parse()?);
     }
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // Colours are for a terminal; in a file or a journal they are rubbish.
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let log = tracing_subscriber::registry().with(filter).with(SlowStatements);
     if config.log_json {
         log.with(lines.json()).init();

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::base::Secret;
 use crate::base::secret::Digest;
 use crate::boot::{Figures, Readiness};
-use crate::web::App;
+use crate::web::{App, NothingBroken};
 
 /// Nobody waits longer for the database here.
 const DATABASE_ANSWERS: Duration = Duration::from_secs(2);
@@ -21,7 +21,9 @@ pub async fn healthz() -> HttpResponse {
 /// The process may get requests: it is not stopping and its database answers.
 pub async fn readyz(app: web::Data<App>, readiness: web::Data<Readiness>) -> HttpResponse {
     if readiness.is_stopping() {
-        return HttpResponse::ServiceUnavailable().body("stopping\n");
+        let mut response = HttpResponse::ServiceUnavailable().body("stopping\n");
+        response.extensions_mut().insert(NothingBroken);
+        return response;
     }
     let asked = sqlx::query("select 1").execute(&app.db);
     match tokio::time::timeout(DATABASE_ANSWERS, asked).await {

@@ -125,7 +125,7 @@ impl ResponseError for PageError {
 }
 
 /// Marks an answer of the 500s that tells of no fault: it is counted, and whoever asks too much does not fill the log as well.
-pub(super) struct NothingBroken;
+pub struct NothingBroken;
 
 impl PageError {
     fn retry_after(&self) -> Option<&'static str> {

@@ -25,7 +25,7 @@ pub mod views;
 pub use app::App;
 pub use away::{Destination, away};
 pub(crate) use error::door_url;
-pub use error::{PageError, local_path};
+pub use error::{NothingBroken, PageError, local_path};
 pub use form::{EmptyForm, Fields, LONG_FORM, Protected};
 pub use hosts::Hosts;
 pub use page::{OF_ORG, html, once, public_page, see_other, unprocessable};

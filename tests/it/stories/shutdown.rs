@@ -27,6 +27,10 @@ async fn a_stream_ends_properly_although_the_process_is_told_to_stop() {
     // A second signal would mean "at once", so this only waits.
     let status = farebox.ended().await;
     assert_eq!(status.code(), Some(0), "{}", farebox.log());
+    // Nothing of that is a fault, and what is no terminal gets no colours.
+    let log = farebox.log();
+    assert!(!log.lines().any(|line| line.contains("failed") && line.contains("/readyz")), "{log}");
+    assert!(!log.contains("deregister") && !log.contains('\u{1b}'), "{log}");
 
     assert_eq!(farebox.text("select count(*)::text from hold").await, "0", "settled before the end");
     let row = lab::row(&farebox, "sandbox/slow").await;
