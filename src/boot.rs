@@ -1,5 +1,6 @@
 //! Starting and stopping: builds the parts, serves until a signal, then drains and settles.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -68,8 +69,8 @@ use log::tracer;
 pub use measures::Figures;
 pub use payments::{processors, real_processors};
 pub use signing::{anchoring, close_key};
-use watcher::{CHANNELS, Remembered, Watcher};
 pub use stock::stock_catalog;
+use watcher::{CHANNELS, Remembered, Watcher};
 
 /// Connections that are slow to send a request's head are closed.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,10 +79,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const LINGER: Duration = Duration::from_secs(5);
 /// A start waits this long for a database that is just coming up.
 const DATABASE_WAIT: Duration = Duration::from_secs(60);
-/// How long `/readyz` says that the process is stopping before new connections are refused; less if no call runs.
-const STOP_NOTICE: Duration = Duration::from_secs(3);
 /// One try of that.
 const DATABASE_ANSWERS: Duration = Duration::from_secs(5);
+/// How long `/readyz` says that the process is stopping before new connections are refused; less if no call runs.
+const STOP_NOTICE: Duration = Duration::from_secs(3);
 /// For what has something to write down or to send at the very end.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
@@ -216,7 +217,8 @@ async fn build(
     drop(conn);
     let hearing = Hearing::default();
     let keys = KeyCache::new(pools.lookup.clone(), hearing.clone());
-    let spool = Spool::open(&config.data_dir).context("the settlement spool cannot be opened")?;
+    let spool = Spool::open(&config.data_dir)
+        .with_context(|| format!("the settlement spool in {} cannot be opened", config.data_dir.display()))?;
     let settler = Settler::start(&handle, pools.settlement.clone(), spool.clone());
     handle.spawn(measures::upkeep(metrics.clone(), stop.clone()));
     let figures = Figures { handle: metrics, pools: pools.clone(), tasks: tasks.clone(), spool: spool.clone() };
@@ -413,9 +415,20 @@ fn listen(config: &Config, parts: &Parts) -> anyhow::Result<Listening> {
     .disable_signals()
     .shutdown_timeout(config.shutdown_grace.as_secs())
     .bind(config.listen)
-    .with_context(|| format!("cannot listen on {}; is another program using it?", config.listen))?;
+    .map_err(|error| not_listening(config.listen, error))?;
     let addrs = server.addrs();
     Ok(Listening { server: server.run(), addrs })
+}
+
+/// Says what to do where this process gets no port.
+fn not_listening(listen: SocketAddr, error: std::io::Error) -> anyhow::Error {
+    let advice = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "is another program using it?",
+        std::io::ErrorKind::AddrNotAvailable => "this machine has no such address; 0.0.0.0 is every one that it has",
+        std::io::ErrorKind::PermissionDenied => "ports below 1024 are closed to ordinary users; take one above",
+        _ => "check FAREBOX_LISTEN",
+    };
+    anyhow::Error::new(error).context(format!("cannot listen on {listen}: {advice}"))
 }
 
 fn share(service: &mut web::ServiceConfig, parts: &Parts) {

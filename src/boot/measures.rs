@@ -34,7 +34,7 @@ const HISTOGRAMS: [(&str, &[f64], &str); 6] = [
     ("farebox_settle_batch_size", &COUNTS, "Settlements of one batch."),
 ];
 
-const COUNTERS: [(&str, &str); 23] = [
+const COUNTERS: [(&str, &str); 24] = [
     ("farebox_calls_total", "Calls in the log, by how they ended."),
     ("farebox_tokens_total", "Tokens of calls; cached and cache_write are parts of prompt, reasoning of completion."),
     ("farebox_charged_microusd_total", "What calls were charged, in millionths of a dollar, cut off."),
@@ -52,6 +52,7 @@ const COUNTERS: [(&str, &str); 23] = [
     ("farebox_usage_closed_total", "Calls whose time was over and that were deleted."),
     ("farebox_webhooks_refused_total", "Messages of processors that were not believed."),
     ("farebox_fraud_warnings_total", "Payments that their bank reported as fraud."),
+    ("farebox_webhook_attempts_total", "Messages sent to webhooks of organizations, by whether they were taken."),
     ("farebox_payments_for_deleted_total", "Payments that came in for an organization that is deleted."),
     ("farebox_spans_exported_total", "Spans of traces that the collector took."),
     (
@@ -95,13 +96,14 @@ const GAUGES: [(&str, &str); 24] = [
 
 /// Those whose labels are not known before something happens. All others are shown from the start, so that an alert on one
 /// is not an alert on nothing.
-const LABELLED: [&str; 6] = [
+const LABELLED: [&str; 7] = [
     "farebox_calls_total",
     "farebox_tokens_total",
     "farebox_refused_total",
     "farebox_upstream_attempts_total",
     "farebox_webhooks_refused_total",
     "farebox_fraud_warnings_total",
+    "farebox_webhook_attempts_total",
 ];
 
 /// Makes metrics, and tells of each what it means.

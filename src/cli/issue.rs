@@ -45,11 +45,15 @@ pub enum Keys {
         #[arg(long)]
         include_byok: bool,
         /// When the key stops working, like 2027-01-01T00:00:00Z.
-        #[arg(long)]
+        #[arg(long, value_parser = moment)]
         expires: Option<DateTime<Utc>>,
         #[arg(long)]
         json: bool,
     },
+}
+
+fn moment(text: &str) -> Result<DateTime<Utc>, &'static str> {
+    text.parse().map_err(|_| "write it like 2027-01-01T00:00:00Z")
 }
 
 /// # Errors

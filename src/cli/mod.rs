@@ -15,10 +15,11 @@ mod topups;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::boot;
 use self::database::Purpose;
+use crate::boot;
 use crate::config::{Config, Sources};
 
 /// Self-hosted, credit-metered AI portal with an OpenAI-compatible gateway.
@@ -82,7 +83,6 @@ enum Command {
     },
 }
 
-#[derive(Subcommand)]
 impl Command {
     /// What the command may do to a database that is not as this program wants it.
     fn purpose(&self) -> Purpose {
@@ -97,6 +97,7 @@ impl Command {
     }
 }
 
+#[derive(Subcommand)]
 enum ConfigCommand {
     /// Check every setting and print the effective values, secrets hidden.
     Check,
@@ -117,7 +118,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 /// What went wrong and why, each once: many an error says its cause itself.
 fn told(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said {
@@ -127,6 +127,7 @@ fn told(error: &anyhow::Error) -> String {
     })
 }
 
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Command::Openapi { out } = cli.command {
         return openapi(out);
     }
@@ -170,7 +171,6 @@ fn told(error: &anyhow::Error) -> String {
     result
 }
 
-fn openapi(out: Option<PathBuf>) -> anyhow::Result<ExitCode> {
 /// The schema of this version, and in a new database what the first start would put there, so that the keys of providers can be
 /// stored before it.
 async fn migrate(database: &database::Database) -> anyhow::Result<ExitCode> {
@@ -183,9 +183,12 @@ async fn migrate(database: &database::Database) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn openapi(out: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let text = serde_json::to_string_pretty(&crate::gateway::surface::openapi_document())?;
     match out {
-        Some(path) => std::fs::write(path, text + "\n")?,
+        Some(path) => {
+            std::fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+        }
         None => println!("{text}"),
     }
     Ok(ExitCode::SUCCESS)

@@ -97,8 +97,11 @@ async fn compare(
 ) -> anyhow::Result<ExitCode> {
     let names = match only {
         Some(name) => vec![name],
-        None => processors.all().map(|by| by.name().to_owned()).collect(),
+        None => processors.all().map(|by| by.name().to_owned()).collect::<Vec<_>>(),
     };
+    if names.is_empty() {
+        println!("no payment processor is set up, so there is nothing to compare");
+    }
     let (mut open, mut incomplete) = (false, false);
     for name in names {
         match reconcile::run(pool, processors, &name, days, When::Now).await {
