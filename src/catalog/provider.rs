@@ -101,7 +101,7 @@ pub struct Provider {
     /// Where its API lives, without a trailing slash. Absent exactly for the sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
-    /// The environment variable that may hold its key. Absent: it is called without a key.
+    /// What its vendor calls the variable of its key; the key itself is stored. Absent: it is called without a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_env: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
