@@ -328,8 +328,8 @@ fn parameters<'a>(asked: &'a Asked<'_>) -> impl Iterator<Item = &'a str> {
     let used = asked.body.iter().filter(|(_, value)| !value.is_null()).filter_map(|(name, _)| match name.as_str() {
         "input" | "dimensions" | "query" | "documents" | "top_n" | "encoding_format" | "input_type" => None,
         "messages" | "user" | "metadata" | "n" | "store" | "service_tier" | "prompt_cache_key" => None,
-        // A wish that is no condition.
-        "cache_control" => None,
+        // Wishes that are no conditions.
+        "cache_control" | "prompt_cache_retention" => None,
         "reasoning_effort" => Some("reasoning"),
         "functions" => Some("tools"),
         "function_call" => Some("tool_choice"),

@@ -16,7 +16,7 @@ const STATE: [(&str, &str); 3] = [
     ("prompt", "prompts are not stored here under an id; use a preset"),
 ];
 /// Passed over: they speak of storing, or of what only one provider does. Notes (`metadata`) stand in the answer.
-const PASSED_OVER: [&str; 8] = [
+const PASSED_OVER: [&str; 9] = [
     "store",
     "include",
     "truncation",
@@ -25,6 +25,7 @@ const PASSED_OVER: [&str; 8] = [
     "prompt_cache_options",
     "background",
     "safety_identifier",
+    "client_metadata",
 ];
 /// A choice among some of the tools.
 const ALLOWED: &str = "allowed_tools";
@@ -216,7 +217,8 @@ mod tests {
             ],
             "tools":[{"type":"function","name":"f","parameters":{"type":"object"},"strict":true}],
             "tool_choice":{"type":"function","name":"f"},"reasoning":{"effort":"low","summary":"auto"},
-            "text":{"format":{"type":"json_schema","name":"n","schema":{"type":"object"}}},"metadata":{"a":"b"}
+            "text":{"format":{"type":"json_schema","name":"n","schema":{"type":"object"}}},"metadata":{"a":"b"},
+            "client_metadata":{"turn":"t"}
         }))
         .expect("it can be said");
         assert_eq!((request.cap, request.stream), (Some(50), true));

@@ -1,4 +1,5 @@
-//! Fields that say nothing where others are missing, and for which OpenAI refuses the call. Pure.
+//! Fields that are left out of a question: those that say nothing where others are missing, and for which OpenAI refuses the
+//! call, and wishes of the client where nobody knows them. Pure.
 
 use serde_json::Value;
 
@@ -8,12 +9,18 @@ use crate::gateway::providers::Question;
 const OF_TOOLS: [&str; 3] = ["tools", "tool_choice", "parallel_tool_calls"];
 /// Notes that OpenAI keeps with an answer that it stores.
 const NOTES: &str = "metadata";
+/// How a cache is found again. Many programs send it with every call, and some providers refuse what they do not know.
+const CACHE: [&str; 2] = ["prompt_cache_key", "prompt_cache_retention"];
+/// How much is written, where the model can be told.
+const VERBOSITY: &str = "verbosity";
 
 /// Fields that are left out of this question.
 #[derive(Clone, Copy)]
 pub(super) struct LeftOut {
     tools: bool,
     notes: bool,
+    cache: bool,
+    verbosity: bool,
 }
 
 impl LeftOut {
@@ -21,23 +28,34 @@ impl LeftOut {
         let lists = |value: &Value| value.as_array().is_none_or(|tools| !tools.is_empty());
         let has_tools = question.fields().any(|(name, value)| name == "tools" && !value.is_null() && lists(value));
         let is_stored = question.body.get("store") == Some(&Value::Bool(true));
-        LeftOut { tools: !has_tools, notes: question.candidate.provider_slug() == "openai" && !is_stored }
+        let slug = question.candidate.provider_slug();
+        let takes_wishes = matches!(slug, "openai" | "openrouter");
+        let mut known = question.candidate.offer().endpoint.supported_parameters.iter();
+        LeftOut {
+            tools: !has_tools,
+            notes: slug == "openai" && !is_stored,
+            cache: !takes_wishes,
+            verbosity: !takes_wishes && !known.any(|name| name == VERBOSITY),
+        }
     }
 
     pub(super) fn has(self, name: &str) -> bool {
-        (self.tools && OF_TOOLS.contains(&name)) || (self.notes && name == NOTES)
+        (self.tools && OF_TOOLS.contains(&name))
+            || (self.notes && name == NOTES)
+            || (self.cache && CACHE.contains(&name))
+            || (self.verbosity && name == VERBOSITY)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Task;
+    use crate::catalog::{Offer, Task};
     use crate::routing::tests::{candidate, offer};
     use serde_json::json;
 
-    fn left_out(slug: &str, body: &Value, added: &[String]) -> Vec<&'static str> {
-        let candidate = candidate(offer("a/b", slug, "1", "2"));
+    fn of(offer: Offer, body: &Value, added: &[String]) -> LeftOut {
+        let candidate = candidate(offer);
         let body = body.as_object().cloned().unwrap_or_default();
         let question = Question {
             candidate: &candidate,
@@ -49,7 +67,11 @@ mod tests {
             task: Task::Answer,
             words: None,
         };
-        let left_out = LeftOut::of(&question);
+        LeftOut::of(&question)
+    }
+
+    fn left_out(slug: &str, body: &Value, added: &[String]) -> Vec<&'static str> {
+        let left_out = of(offer("a/b", slug, "1", "2"), body, added);
         OF_TOOLS.into_iter().chain([NOTES]).filter(|name| left_out.has(name)).collect()
     }
 
@@ -79,5 +101,19 @@ mod tests {
         assert_eq!(left_out("openai", &body(json!(false)), &[]), [NOTES]);
         assert!(left_out("openai", &body(json!(true)), &[]).is_empty());
         assert!(left_out("groq", &body(json!(null)), &[]).is_empty());
+    }
+
+    #[test]
+    fn wishes_go_to_those_who_know_them() {
+        let wishes = || CACHE.into_iter().chain([VERBOSITY]);
+        let body = json!({"prompt_cache_key":"k","prompt_cache_retention":"24h","verbosity":"low"});
+        for (slug, is_known) in [("openai", true), ("openrouter", true), ("groq", false), ("cerebras", false)] {
+            let left_out = of(offer("a/b", slug, "1", "2"), &body, &[]);
+            assert!(wishes().all(|name| left_out.has(name) != is_known), "{slug}");
+        }
+        let mut listed = offer("a/b", "my-server", "1", "2");
+        listed.endpoint.supported_parameters.push(VERBOSITY.to_owned());
+        let left_out = of(listed, &body, &[]);
+        assert!(!left_out.has(VERBOSITY) && left_out.has("prompt_cache_key"), "the catalog says that it knows it");
     }
 }
