@@ -5,7 +5,8 @@
 //! What is always true here:
 //! - Nothing in here decides about money. What a call used and cost is told by whoever settled it.
 //! - The last piece of a stream and a whole answer are written after the settlement.
-//! - What a request asks for and cannot be had is refused by name; it is not left out in silence.
+//! - What a request asks for and cannot be had is refused by name; it is not left out in silence. A response says which tools
+//!   are left of those that it was asked with.
 
 pub(super) mod completions;
 pub(super) mod embeddings;
@@ -72,8 +73,8 @@ pub(crate) enum Kept {
         /// The prompt, where it is to stand before the answer.
         echo: Option<Arc<str>>,
     },
-    /// What the answer repeats of the request.
-    Responses(Arc<Map<String, Value>>),
+    /// What the answer repeats of the request, and what the client calls its tools.
+    Responses(Arc<Map<String, Value>>, Arc<responses::Names>),
     /// The request in its own words, for upstreams that speak the same; none where a preset has changed what is asked.
     Messages(Option<Arc<messages::Words>>),
     Embeddings,
@@ -110,7 +111,7 @@ impl Kept {
         match self {
             Kept::Chat => "",
             Kept::Completions { .. } => "completions",
-            Kept::Responses(_) => "responses",
+            Kept::Responses(..) => "responses",
             Kept::Messages(_) => "messages",
             Kept::Embeddings => "embeddings",
             Kept::Rerank(_) => "rerank",

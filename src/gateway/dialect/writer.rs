@@ -28,7 +28,10 @@ impl Writer {
         match kept {
             Kept::Chat => Writer::Chat,
             Kept::Completions { echo } => Writer::Completions(completions::Writer::new(echo.clone())),
-            Kept::Responses(request) => Writer::Responses(Box::new(responses::Writer::new(Arc::clone(request)))),
+            Kept::Responses(request, names) => {
+                let writer = responses::Writer::new(Arc::clone(request)).naming(Arc::clone(names));
+                Writer::Responses(Box::new(writer))
+            }
             Kept::Messages(_) => Writer::Messages(Box::default()),
             Kept::Embeddings => Writer::Embeddings,
             Kept::Rerank(documents) => Writer::Rerank(Arc::clone(documents)),

@@ -4,19 +4,22 @@ use serde_json::{Map, Value, json};
 
 use super::super::text;
 use super::thoughts::unpacked;
+use super::tools::{MORE, Names, TEXT};
 use crate::gateway::error::ApiError;
 
 /// Items in one input; each becomes a message at most, and those have a limit of their own.
 const MAX_ITEMS: usize = 4_000;
-/// What a tool found.
+/// What a tool found; the second is of a tool that takes a text.
 const OUTPUT: &str = "function_call_output";
+const TEXT_OUTPUT: &str = "custom_tool_call_output";
 /// How the id of an item of reasoning begins.
 const THOUGHT: &str = "rs_";
 /// What to do instead of naming an item by its id alone, which the AI SDK does by itself.
 const REFERENCE: &str = " is an item_reference. Items are not stored here, so they cannot be referred to: send them whole. In the \
     AI SDK set providerOptions.openai.store to false, or use .chat().";
 
-pub(super) fn messages(input: Option<&Value>, out: &mut Vec<Value>) -> Result<(), ApiError> {
+/// `names` has what the functions are called that stand for tools.
+pub(super) fn messages(input: Option<&Value>, names: &Names, out: &mut Vec<Value>) -> Result<(), ApiError> {
     let items = match input {
         Some(Value::String(said)) if !said.is_empty() => {
             out.push(json!({ "role": "user", "content": said }));
@@ -34,7 +37,7 @@ pub(super) fn messages(input: Option<&Value>, out: &mut Vec<Value>) -> Result<()
     for (at, item) in items.iter().enumerate() {
         let place = format!("input.{at}");
         let kind = text(item, "type").unwrap_or("message");
-        if kind != OUTPUT {
+        if !matches!(kind, OUTPUT | TEXT_OUTPUT) {
             show(&mut shown, out);
         }
         match kind {
@@ -58,13 +61,15 @@ pub(super) fn messages(input: Option<&Value>, out: &mut Vec<Value>) -> Result<()
                 }
                 turn.details.extend(details(item));
             }
-            "function_call" => turn.calls.push(call(item, &place)?),
-            OUTPUT => {
+            "function_call" | "custom_tool_call" => turn.calls.push(call(item, names, &place)?),
+            OUTPUT | TEXT_OUTPUT => {
                 turn.end(out);
                 let id = text(item, "call_id").ok_or_else(|| missing(&place, "call_id"))?;
                 let found = output(item.get("output"), &place, &mut shown)?;
-                out.push(json!({ "role": "tool", "tool_call_id": id, "content": found }));
+                answer(id, found, out);
             }
+            // They are among the tools of the request.
+            MORE => {}
             // What was thought need not come back for an answer.
             "item_reference" if text(item, "id").is_some_and(|id| id.starts_with(THOUGHT)) => {}
             "item_reference" => return Err(ApiError::invalid(format!("{place}{REFERENCE}"))),
@@ -143,10 +148,32 @@ fn details(item: &Value) -> Vec<Value> {
     vec![json!({ "type": "reasoning.text", "text": thought, "signature": text(item, "signature") })]
 }
 
-fn call(item: &Value, place: &str) -> Result<Value, ApiError> {
+fn call(item: &Value, names: &Names, place: &str) -> Result<Value, ApiError> {
     let field = |name: &str| text(item, name).ok_or_else(|| missing(place, name));
-    Ok(json!({ "id": field("call_id")?, "type": "function",
-        "function": { "name": field("name")?, "arguments": text(item, "arguments").unwrap_or("{}") } }))
+    let arguments = match text(item, "type") {
+        Some("custom_tool_call") => json!({ TEXT: field(TEXT)? }).to_string(),
+        _ => text(item, "arguments").unwrap_or("{}").to_owned(),
+    };
+    let name = names.function(text(item, "namespace"), field("name")?);
+    Ok(json!({ "id": field("call_id")?, "type": "function", "function": { "name": name, "arguments": arguments } }))
+}
+
+/// Answers a call. Some tools tell something while they run: a call that was answered since it was made gets more of an
+/// answer, as providers take one for each.
+fn answer(id: &str, found: String, out: &mut Vec<Value>) {
+    let is_call = |call: &Value| text(call, "id") == Some(id);
+    let makes = |message: &Value| {
+        message.get("tool_calls").and_then(Value::as_array).is_some_and(|calls| calls.iter().any(is_call))
+    };
+    let answers = |message: &Value| text(message, "tool_call_id") == Some(id);
+    let last = out.iter_mut().rev().find(|message| answers(message) || makes(message));
+    match last.filter(|message| answers(message)).and_then(|message| message.get_mut("content")) {
+        Some(Value::String(before)) => {
+            before.push('\n');
+            before.push_str(&found);
+        }
+        _ => out.push(json!({ "role": "tool", "tool_call_id": id, "content": found })),
+    }
 }
 
 /// What a tool found, as text. Images and files become what the user shows: a tool's message has no place for them.
@@ -218,6 +245,10 @@ fn part(part: &Value, place: &str) -> Result<Value, ApiError> {
 mod tests {
     use super::*;
 
+    fn messages(input: Option<&Value>, out: &mut Vec<Value>) -> Result<(), ApiError> {
+        super::messages(input, &Names::default(), out)
+    }
+
     #[test]
     fn what_tools_show_is_said_after_all_of_them_have_answered() {
         let call = |id: &str| json!({"type":"function_call","call_id":id,"name":"f","arguments":"{}"});
@@ -287,5 +318,39 @@ mod tests {
                 "{said}"
             );
         }
+    }
+
+    #[test]
+    fn a_call_that_is_answered_twice_gets_one_answer() {
+        let call = |id: &str| json!({"type":"custom_tool_call","call_id":id,"name":"exec","input":"text(\"hi\")"});
+        let found = |id: &str, output: &str| json!({"type":"custom_tool_call_output","call_id":id,"output":output});
+        let image = json!([{"type":"input_image","image_url":"data:image/png;base64,AAAA"}]);
+        let shown = json!({"type":"custom_tool_call_output","call_id":"b","output":image});
+        let input = json!([
+            call("a"),
+            call("b"),
+            found("a", "begun"),
+            shown,
+            found("a", "done"),
+            call("a"),
+            found("a", "again")
+        ]);
+        let mut out = Vec::new();
+        messages(Some(&input), &mut out).expect("it can be said");
+        let function = json!({"name":"exec","arguments":"{\"input\":\"text(\\\"hi\\\")\"}"});
+        assert_eq!(out[0]["tool_calls"][0], json!({"id":"a","type":"function","function":function}));
+        let told: Vec<_> = out[1..].iter().map(|message| (&message["role"], &message["content"])).collect();
+        let (tool, user) = (json!("tool"), json!("user"));
+        let image = json!([{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]);
+        assert_eq!(
+            told,
+            [
+                (&tool, &json!("begun\ndone")),
+                (&tool, &json!("")),
+                (&user, &image),
+                (&json!("assistant"), &json!(null)),
+                (&tool, &json!("again")),
+            ]
+        );
     }
 }

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::super::text;
+use super::calls::{self, Call};
 use super::thoughts::{Telling, Thought};
+use super::tools::Names;
 use crate::gateway::error::{ApiError, TOO_LONG_A_PROMPT};
 use crate::gateway::wire::Stamp;
 
@@ -81,21 +83,14 @@ pub(super) enum Item {
         id: String,
         thought: Thought,
     },
-    Call {
-        id: String,
-        call_id: String,
-        name: String,
-        arguments: String,
-    },
+    Call(Call),
 }
 
 impl Item {
     pub(super) fn id(&self) -> &str {
         match self {
-            Item::Message { id, .. }
-            | Item::Refusal { id, .. }
-            | Item::Reasoning { id, .. }
-            | Item::Call { id, .. } => id,
+            Item::Message { id, .. } | Item::Refusal { id, .. } | Item::Reasoning { id, .. } => id,
+            Item::Call(call) => &call.id,
         }
     }
 
@@ -107,7 +102,7 @@ impl Item {
             }
             Item::Refusal { text, .. } => Some(json!({ "type": "refusal", "refusal": text })),
             Item::Reasoning { thought, .. } => thought.part(),
-            Item::Call { .. } => None,
+            Item::Call(_) => None,
         }
     }
 
@@ -130,16 +125,13 @@ impl Item {
                 }
                 item
             }
-            Item::Call { id, call_id, name, arguments } => {
-                json!({ "id": id, "type": "function_call", "call_id": call_id,
-                "name": name, "arguments": if done { arguments.as_str() } else { "" }, "status": status })
-            }
+            Item::Call(call) => call.value(done),
         }
     }
 }
 
 /// The items of a whole answer's message. All that was thought is one of them.
-pub(super) fn items(message: &Value, stamp: &Stamp, telling: Telling) -> Vec<Item> {
+pub(super) fn items(message: &Value, stamp: &Stamp, telling: Telling, names: &Names) -> Vec<Item> {
     let mut out = Vec::new();
     let id = |kind: &str, at: usize| id_of(kind, stamp, at);
     let details = message.get("reasoning_details").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -160,12 +152,11 @@ pub(super) fn items(message: &Value, stamp: &Stamp, telling: Telling) -> Vec<Ite
     }
     for call in calls {
         let function = call.get("function").unwrap_or(&Value::Null);
-        out.push(Item::Call {
-            id: id("fc", out.len()),
-            call_id: text(call, "id").unwrap_or("call").to_owned(),
-            name: text(function, "name").unwrap_or_default().to_owned(),
-            arguments: text(function, "arguments").unwrap_or("{}").to_owned(),
-        });
+        let tool = names.tool(text(function, "name").unwrap_or_default());
+        let call_id = text(call, "id").unwrap_or("call").to_owned();
+        let mut call = Call::new(id(calls::kind(&tool), out.len()), call_id, tool);
+        call.push(text(function, "arguments").unwrap_or("{}"));
+        out.push(Item::Call(call));
     }
     out
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::super::{Kept, given, text};
-use super::input;
+use super::tools::{Names, choice, keep_allowed, leave_out_hosted};
+use super::{input, tools};
 use crate::gateway::error::ApiError;
 use crate::gateway::wire::{ChatRequest, count};
 
@@ -27,8 +28,6 @@ const PASSED_OVER: [&str; 9] = [
     "safety_identifier",
     "client_metadata",
 ];
-/// A choice among some of the tools.
-const ALLOWED: &str = "allowed_tools";
 /// What else an answer is told by.
 const INCLUDE: &str = "include";
 /// What an answer repeats of its request.
@@ -65,33 +64,36 @@ pub(in crate::gateway::dialect) fn read(body: Map<String, Value>) -> Result<Chat
     }
     let kept = REPEATED.into_iter().chain([INCLUDE]);
     let kept = kept.filter_map(|name| given(&body, name).map(|value| (name.to_owned(), value.clone())));
-    let kept = Kept::Responses(Arc::new(kept.collect()));
-    Ok(ChatRequest { kept, ..ChatRequest::from_map(translated(&body)?)? })
+    let mut kept: Map<String, Value> = kept.collect();
+    leave_out_hosted(&mut kept);
+    let (translated, names) = translated(&body)?;
+    let kept = Kept::Responses(Arc::new(kept), Arc::new(names));
+    Ok(ChatRequest { kept, ..ChatRequest::from_map(translated)? })
 }
 
-fn translated(body: &Map<String, Value>) -> Result<Map<String, Value>, ApiError> {
+fn translated(body: &Map<String, Value>) -> Result<(Map<String, Value>, Names), ApiError> {
+    let mut tools = tools::read(body)?;
+    keep_allowed(body.get("tool_choice"), &mut tools);
+    let names = tools.names;
     let mut messages = Vec::new();
     match given(body, "instructions") {
         Some(Value::String(text)) if !text.is_empty() => messages.push(json!({ "role": "system", "content": text })),
         None | Some(Value::String(_)) => {}
         Some(_) => return Err(ApiError::invalid("instructions is not a text.")),
     }
-    input::messages(body.get("input"), &mut messages)?;
+    input::messages(body.get("input"), &names, &mut messages)?;
     let mut out = Map::new();
     out.insert("messages".into(), Value::Array(messages));
+    if !tools.functions.is_empty() {
+        out.insert("tools".into(), Value::Array(tools.functions));
+    }
     if let Some(longest) = count(body, "max_output_tokens")? {
         out.insert("max_tokens".into(), longest.into());
     }
     for (name, value) in body.iter().filter(|(_, value)| !value.is_null()) {
         match name.as_str() {
-            "input" | "instructions" | "max_output_tokens" | "messages" | "n" => {}
-            "tools" => {
-                let tools = tools(value)?;
-                if !tools.is_empty() {
-                    out.insert("tools".into(), Value::Array(tools));
-                }
-            }
-            "tool_choice" => drop(out.insert("tool_choice".into(), choice(value)?)),
+            "input" | "instructions" | "max_output_tokens" | "messages" | "n" | "tools" => {}
+            "tool_choice" => drop(out.insert("tool_choice".into(), choice(value, &names)?)),
             "text" => format(value, &mut out),
             "reasoning" => reasoning(value, &mut out),
             // Only where they are asked for by name, which a default of some libraries is not.
@@ -104,61 +106,7 @@ fn translated(body: &Map<String, Value>) -> Result<Map<String, Value>, ApiError>
             _ => drop(out.insert(name.clone(), value.clone())),
         }
     }
-    if let Some(choice) = body.get("tool_choice").filter(|choice| text(choice, "type") == Some(ALLOWED)) {
-        keep_allowed(choice, &mut out);
-    }
-    Ok(out)
-}
-
-/// Leaves those tools that a choice among them names: not every provider knows such a choice.
-fn keep_allowed(choice: &Value, out: &mut Map<String, Value>) {
-    let named = choice.get("tools").and_then(Value::as_array).into_iter().flatten();
-    let names: Vec<&str> = named.filter_map(|tool| text(tool, "name")).collect();
-    let Some(Value::Array(tools)) = out.get_mut("tools") else { return };
-    tools.retain(|tool| {
-        tool.pointer("/function/name").and_then(Value::as_str).is_some_and(|name| names.contains(&name))
-    });
-    if tools.is_empty() {
-        out.shift_remove("tools");
-    }
-}
-
-fn tools(value: &Value) -> Result<Vec<Value>, ApiError> {
-    let Value::Array(tools) = value else { return Err(ApiError::invalid("tools is not an array.")) };
-    tools.iter().map(tool).collect()
-}
-
-/// # Errors
-/// 400 for tools that run at the provider: what they cost is in no price.
-fn tool(tool: &Value) -> Result<Value, ApiError> {
-    if text(tool, "type") != Some("function") {
-        let kind: String =
-            text(tool, "type").unwrap_or("no type").chars().filter(|c| !c.is_control()).take(60).collect();
-        return Err(ApiError::invalid(format!("Tools of the type function can be used here, those of {kind} cannot.")));
-    }
-    let name = text(tool, "name").ok_or_else(|| ApiError::invalid("Each of tools must have a name."))?;
-    let mut function = Map::new();
-    function.insert("name".into(), name.into());
-    for field in ["description", "parameters", "strict"] {
-        if let Some(value) = tool.get(field).filter(|value| !value.is_null()) {
-            function.insert(field.into(), value.clone());
-        }
-    }
-    Ok(json!({ "type": "function", "function": function }))
-}
-
-fn choice(value: &Value) -> Result<Value, ApiError> {
-    match (value, text(value, "type"), text(value, "name")) {
-        (Value::String(word), ..) if matches!(word.as_str(), "auto" | "none" | "required") => Ok(value.clone()),
-        (_, Some(ALLOWED), _) => match text(value, "mode") {
-            Some(mode @ ("auto" | "required")) => Ok(mode.into()),
-            _ => Err(ApiError::invalid("tool_choice.mode is neither auto nor required.")),
-        },
-        (_, Some("function"), Some(name)) => Ok(json!({ "type": "function", "function": { "name": name } })),
-        _ => Err(ApiError::invalid(
-            "tool_choice is none of auto, none, required, allowed_tools, and a function with a name.",
-        )),
-    }
+    Ok((out, names))
 }
 
 fn format(config: &Value, out: &mut Map<String, Value>) {
@@ -196,6 +144,7 @@ fn reasoning(value: &Value, out: &mut Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::estimate::prompt_bound;
 
     fn read_value(body: &Value) -> Result<ChatRequest, String> {
         read(body.as_object().cloned().unwrap_or_default()).map_err(|error| error.message().to_owned())
@@ -222,7 +171,7 @@ mod tests {
         }))
         .expect("it can be said");
         assert_eq!((request.cap, request.stream), (Some(50), true));
-        let Kept::Responses(repeated) = &request.kept else { panic!("it is a response") };
+        let Kept::Responses(repeated, _) = &request.kept else { panic!("it is a response") };
         assert_eq!(repeated.get("metadata"), Some(&json!({"a":"b"})), "it is repeated, and not asked with");
         assert_eq!(
             Value::Object(request.body),
@@ -260,6 +209,23 @@ mod tests {
         assert_eq!(body["tool_choice"], "required");
         assert!(!read("auto", &["h"]).expect("it can be said").contains_key("tools"));
         assert!(read("some", &["g"]).expect_err("no such mode").contains("tool_choice.mode"));
+    }
+
+    #[test]
+    fn a_hold_covers_all_that_is_said_of_tools_wherever_they_are_listed() {
+        let long = "x".repeat(9_000);
+        let custom =
+            json!({"type":"custom","name":"c","description":long,"format":{"type":"grammar","definition":long}});
+        let group = json!({"type":"namespace","name":"g","description":long,"tools":[custom]});
+        let request = read_value(&json!({"model":"a/b","input":[
+            {"type":"additional_tools","role":"developer","tools":[group]}, {"role":"user","content":"hi"},
+            {"type":"custom_tool_call","call_id":"1","namespace":"g","name":"c","input":long},
+            {"type":"custom_tool_call_output","call_id":"1","output":long}]}))
+        .expect("it can be said");
+        let bound = prompt_bound(&request.body).tokens;
+        assert!((45_000..47_000).contains(&bound), "{bound}");
+        let Kept::Responses(_, names) = &request.kept else { panic!("it is a response") };
+        assert_eq!(names.tool("g__c").name, "c");
     }
 
     #[test]

@@ -7,8 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::super::writer::{BROKEN_OFF, CallPart, broken_off, choices};
 use super::super::{sse, text, usage};
+use super::calls::{self, Call};
 use super::output::{Item, State, code_of, id_of, items, response};
 use super::thoughts::{Telling, Thought, summary_part};
+use super::tools::Names;
 use crate::gateway::error::ApiError;
 use crate::gateway::wire::{Stamp, UsageOut};
 
@@ -16,6 +18,7 @@ use crate::gateway::wire::{Stamp, UsageOut};
 #[derive(Debug)]
 pub(crate) struct Writer {
     request: Arc<Map<String, Value>>,
+    names: Arc<Names>,
     telling: Telling,
     /// Events so far; each carries its number.
     events: u64,
@@ -30,7 +33,13 @@ pub(crate) struct Writer {
 impl Writer {
     pub(in crate::gateway::dialect) fn new(request: Arc<Map<String, Value>>) -> Writer {
         let telling = Telling::of(&request);
-        Writer { request, telling, events: 0, output: Vec::new(), open: None, call: 0, finish: String::new() }
+        let (output, finish) = (Vec::new(), String::new());
+        Writer { request, names: Arc::default(), telling, events: 0, output, open: None, call: 0, finish }
+    }
+
+    /// By what names the client knows its tools.
+    pub(in crate::gateway::dialect) fn naming(self, names: Arc<Names>) -> Writer {
+        Writer { names, ..self }
     }
 
     pub(in crate::gateway::dialect) fn whole(
@@ -42,7 +51,7 @@ impl Writer {
         let choice = choices(answer).next();
         let message = choice.and_then(|choice| choice.get("message"));
         let output: Vec<Value> = message
-            .map(|message| items(message, stamp, self.telling))
+            .map(|message| items(message, stamp, self.telling, &self.names))
             .unwrap_or_default()
             .iter()
             .map(|item| item.value(true))
@@ -189,10 +198,7 @@ impl Writer {
                 let more = json!({ "content_index": 0, "text": thought.text });
                 self.emit_here("response.reasoning_text.done", more, out);
             }
-            Item::Call { name, arguments, .. } => {
-                let more = json!({ "name": name, "arguments": arguments });
-                self.emit_here("response.function_call_arguments.done", more, out);
-            }
+            Item::Call(call) => call.end().into_iter().for_each(|(kind, more)| self.emit_here(kind, more, out)),
         }
         if let Some(part) = item.part() {
             self.emit_here("response.content_part.done", json!({ "content_index": 0, "part": part }), out);
@@ -277,23 +283,18 @@ impl Writer {
     fn tool(&mut self, call: &Value, stamp: &Stamp, out: &mut Vec<u8>) {
         let part = CallPart::of(call);
         let goes_on =
-            matches!(&self.open, Some(Item::Call { call_id, .. }) if self.call == part.number && part.goes_on(call_id));
+            matches!(&self.open, Some(Item::Call(open)) if self.call == part.number && part.goes_on(&open.call_id));
         if !goes_on {
             self.close(out);
-            let item = Item::Call {
-                id: id_of("fc", stamp, self.output.len()),
-                call_id: part.call_id(),
-                name: part.name.to_owned(),
-                arguments: String::new(),
-            };
+            let tool = self.names.tool(part.name);
+            let id = id_of(calls::kind(&tool), stamp, self.output.len());
             self.call = part.number;
-            self.begin(item, out);
+            self.begin(Item::Call(Call::new(id, part.call_id(), tool)), out);
         }
-        if !part.arguments.is_empty() {
-            if let Some(Item::Call { arguments, .. }) = &mut self.open {
-                arguments.push_str(part.arguments);
-            }
-            self.emit_here("response.function_call_arguments.delta", json!({ "delta": part.arguments }), out);
+        if let Some(Item::Call(call)) = &mut self.open
+            && let Some((kind, more)) = call.push(part.arguments)
+        {
+            self.emit_here(kind, more, out);
         }
     }
 }

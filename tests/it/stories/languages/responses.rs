@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Call, events, is_booked, laboratory};
 use crate::support::fake_upstream::{Behaviour, FakeUpstream};
-use crate::support::{Farebox, lab};
+use crate::support::{Farebox, Key, lab};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn functions_and_reasoning_come_as_items() {
@@ -53,6 +53,85 @@ async fn functions_and_reasoning_come_as_items() {
     assert!(sent.get("reasoning_effort").is_none(), "the endpoint does not list it: {sent}");
     farebox.holds_are_closed().await;
     farebox.books_are_clean().await;
+}
+
+/// What Codex sends with every call besides the conversation.
+fn of_codex(tools: &Value, streamed: bool) -> Value {
+    json!({ "tools": tools, "tool_choice": "auto", "parallel_tool_calls": true, "store": false, "stream": streamed,
+        "reasoning": { "summary": "auto" }, "include": ["reasoning.encrypted_content"], "text": { "verbosity": "low" },
+        "prompt_cache_key": "01a227b1", "client_metadata": { "turn_id": "01a227b1" } })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn codex_calls_its_tools_by_its_own_names() {
+    let upstream = FakeUpstream::start();
+    let (farebox, key) = laboratory(&upstream).await;
+    upstream.behave("text", Behaviour::ToolCall);
+    let function =
+        |name: &str| json!({ "type": "function", "name": name, "strict": false, "parameters": { "type": "object" } });
+    let agents = json!({ "type": "namespace", "name": "agents", "description": "", "tools": [function("spawn")] });
+    let exec = json!({ "type": "custom", "name": "exec", "description": "Runs code.",
+        "format": { "type": "grammar", "syntax": "lark", "definition": "start: /.+/" } });
+    let more =
+        json!({ "type": "namespace", "name": "functions", "description": "", "tools": [exec, function("wait")] });
+    let said =
+        json!({ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": "Fix hello.txt" }] });
+    for streamed in [false, true] {
+        // As models that Codex does not know are asked: the tools stand in the request, a search of the provider among them.
+        let mut body = of_codex(&json!([agents, { "type": "web_search", "external_web_access": true }]), streamed);
+        body["input"] = json!([said,
+            { "type": "function_call", "call_id": "c1", "namespace": "agents", "name": "spawn", "arguments": "{}" },
+            { "type": "function_call_output", "call_id": "c1", "output": "done" }]);
+        let (item, response, kinds) = called(&farebox, &key, body).await;
+        assert_eq!(
+            (&item["type"], &item["namespace"], &item["name"], &item["arguments"]),
+            (&json!("function_call"), &json!("agents"), &json!("spawn"), &json!("{\"city\":\"Zürich\"}"))
+        );
+        assert_eq!(response["tools"], json!([agents]), "what was left out is told");
+        assert!(!streamed || kinds.iter().any(|kind| kind == "response.function_call_arguments.done"), "{kinds:?}");
+        let sent = upstream.produced().pop().expect("it was asked").body;
+        assert_eq!(sent["tools"].as_array().map(Vec::len), Some(1), "{sent}");
+        assert_eq!(sent["tools"][0]["function"]["name"], "agents__spawn");
+        assert_eq!(sent["messages"][1]["tool_calls"][0]["function"]["name"], "agents__spawn");
+        for name in ["client_metadata", "prompt_cache_key", "verbosity", "include", "store", "text"] {
+            assert!(sent.get(name).is_none(), "{name}: {sent}");
+        }
+
+        // As models that it knows: the tools stand in the input, and one takes a text.
+        let mut body = of_codex(&Value::Null, streamed);
+        body["input"] = json!([{ "type": "additional_tools", "role": "developer", "tools": [more, agents] }, said,
+            { "type": "custom_tool_call", "call_id": "c1", "namespace": "functions", "name": "exec", "input": "text(1)" },
+            { "type": "custom_tool_call_output", "call_id": "c1", "output": [{ "type": "input_text", "text": "1" }] }]);
+        let (item, _, kinds) = called(&farebox, &key, body).await;
+        assert_eq!(
+            (&item["type"], &item["namespace"], &item["name"], &item["input"]),
+            (&json!("custom_tool_call"), &json!("functions"), &json!("exec"), &json!("{\"city\":\"Zürich\"}"))
+        );
+        assert!(!streamed || kinds.iter().any(|kind| kind == "response.custom_tool_call_input.done"), "{kinds:?}");
+        let sent = upstream.produced().pop().expect("it was asked").body;
+        let names: Vec<_> =
+            sent["tools"].as_array().into_iter().flatten().map(|tool| &tool["function"]["name"]).collect();
+        assert_eq!(names, ["exec", "wait", "agents__spawn"]);
+        let call = &sent["messages"][1]["tool_calls"][0]["function"];
+        assert_eq!((&call["name"], &call["arguments"]), (&json!("exec"), &json!("{\"input\":\"text(1)\"}")));
+        assert_eq!(sent["messages"][2], json!({ "role": "tool", "tool_call_id": "c1", "content": "1" }));
+    }
+    farebox.holds_are_closed().await;
+    farebox.books_are_clean().await;
+}
+
+/// The first item of an answer, the whole of it, and the kinds of its events where it was streamed.
+async fn called(farebox: &Farebox, key: &Key, body: Value) -> (Value, Value, Vec<String>) {
+    let answer = Call::Responses.send(farebox, key, "lab/text", body).await;
+    let text = answer.text().await.expect("a body");
+    let mut seen = events(&text);
+    let kinds = seen.iter().map(|(kind, _)| kind.clone()).collect();
+    let response = match seen.pop() {
+        Some((_, last)) => last["response"].clone(),
+        None => serde_json::from_str(&text).expect("JSON"),
+    };
+    assert_eq!(response["status"], "completed", "{text}");
+    (response["output"][0].clone(), response, kinds)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
