@@ -189,7 +189,9 @@ fn add_documents(query: Option<&Value>, documents: &[Value], bound: &mut PromptB
         bound.tokens += match document {
             Value::Object(fields) => {
                 let words = fields.iter().filter(|(name, words)| *name != "image" || !words.is_string());
-                words.map(|(name, words)| u64::try_from(name.len()).unwrap_or(u64::MAX) + text_bytes(words)).sum::<u64>()
+                words
+                    .map(|(name, words)| u64::try_from(name.len()).unwrap_or(u64::MAX) + text_bytes(words))
+                    .sum::<u64>()
             }
             words => text_bytes(words),
         };

@@ -84,7 +84,11 @@ impl Meter {
 
     /// Whether nothing is missing any more, neither of the answer nor of its numbers.
     pub(super) fn is_complete(&self) -> bool {
-        self.seen != 0 && self.finished == self.seen && self.prompt.is_some() && self.completion.is_some() && !self.went_on()
+        self.seen != 0
+            && self.finished == self.seen
+            && self.prompt.is_some()
+            && self.completion.is_some()
+            && !self.went_on()
     }
 
     /// Whether more was written after the upstream told how much: its number was that of the beginning.

@@ -253,7 +253,9 @@ fn holds_a_file(body: &Map<String, Value>, or_an_image: bool) -> bool {
     };
     let holds = |message: &Value| {
         message.get("content").and_then(Value::as_array).is_some_and(|list| list.iter().any(kind))
-            || ["images", "audio", "annotations"].iter().any(|name| message.get(name).is_some_and(|held| !held.is_null()))
+            || ["images", "audio", "annotations"]
+                .iter()
+                .any(|name| message.get(name).is_some_and(|held| !held.is_null()))
     };
     body.get("messages").and_then(Value::as_array).is_some_and(|messages| messages.iter().any(holds))
 }

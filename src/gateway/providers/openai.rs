@@ -324,9 +324,8 @@ fn body(question: &Question<'_>) -> Vec<u8> {
 /// Whether marks for a cache in messages and tools mean nothing to a provider, as to those that the catalog comes with. An
 /// operator's own may be a router before a model that caches by them.
 fn refuses_marks(slug: &str) -> bool {
-    const SHIPPED: [&str; 10] = [
-        "openai", "google", "mistral", "deepseek", "groq", "xai", "together", "fireworks", "deepinfra", "cerebras",
-    ];
+    const SHIPPED: [&str; 10] =
+        ["openai", "google", "mistral", "deepseek", "groq", "xai", "together", "fireworks", "deepinfra", "cerebras"];
     SHIPPED.contains(&slug) || slug.starts_with("azure")
 }
 

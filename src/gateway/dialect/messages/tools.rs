@@ -81,17 +81,25 @@ mod tests {
 
     #[test]
     fn only_what_openai_takes_as_strict_is_said_to_be() {
-        let object = |required: Value| json!({"type":"object","properties":{"a":{"type":"string"},"b":{"type":"integer"}},
-            "required":required,"additionalProperties":false});
+        let object = |required: Value| {
+            json!({"type":"object","properties":{"a":{"type":"string"},"b":{"type":"integer"}},
+            "required":required,"additionalProperties":false})
+        };
         let closed = object(json!(["a", "b"]));
         for (schema, strict) in [
             (closed.clone(), true),
             (object(json!(["a"])), false),
             (json!({"type":"object"}), false),
-            (json!({"type":"object","properties":{"list":{"type":"array","items":object(json!(["b"]))}},
-                "required":["list"],"additionalProperties":false}), false),
-            (json!({"type":"object","properties":{"one":{"anyOf":[closed,{"type":"null"}]}},
-                "required":["one"],"additionalProperties":false}), true),
+            (
+                json!({"type":"object","properties":{"list":{"type":"array","items":object(json!(["b"]))}},
+                "required":["list"],"additionalProperties":false}),
+                false,
+            ),
+            (
+                json!({"type":"object","properties":{"one":{"anyOf":[closed,{"type":"null"}]}},
+                "required":["one"],"additionalProperties":false}),
+                true,
+            ),
         ] {
             let sent = tools(&json!([{"name":"f","input_schema":schema,"strict":true}])).expect("tools");
             assert_eq!(sent.pointer("/0/function/strict").is_some(), strict, "{schema}");
