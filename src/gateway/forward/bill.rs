@@ -6,7 +6,7 @@ use super::exchange::{End, Progress, millis};
 use super::{Deps, Job, Step};
 use crate::activity::Units;
 use crate::base::Usd;
-use crate::catalog::{Cost, CostLine, Offer, Price, Task, Usage, cost};
+use crate::catalog::{Cost, CostLine, Price, Task, Usage, cost};
 use crate::gateway::count::{count_prompt, count_text, search_units};
 use crate::gateway::estimate::{bounds, prompt_bound};
 use crate::gateway::{CountedBy, Ended, Status, Tokens};
