@@ -14,10 +14,14 @@ pub(super) const MORE: &str = "additional_tools";
 const ALLOWED: &str = "allowed_tools";
 /// The group of tools that are in no group. Their names stay as they are.
 const NO_GROUP: &str = "functions";
+/// Bytes of a name, here and of a group, that are read.
+const MAX_READ: usize = 256;
+/// Tools that are read, in groups and in the input; each is named anew.
+const MAX_TOOLS: usize = 1_024;
 /// Letters of a name that every provider takes.
 const MAX_NAME: usize = 64;
 /// How the types of tools begin that a provider runs, and nobody here.
-const HOSTED: [&str; 6] = ["web_search", "file_search", "code_interpreter", "image_generation", "mcp", "tool_search"];
+const HOSTED: [&str; 3] = ["web_search", "image_generation", "tool_search"];
 /// The only argument of the function that stands for a tool which takes a text.
 pub(super) const TEXT: &str = "input";
 /// What the model is told of that argument, and of the function.
@@ -83,7 +87,7 @@ pub(super) fn read(body: &Map<String, Value>) -> Result<Tools, ApiError> {
             listed.add(item.get("tools").unwrap_or(&Value::Null), &format!("input.{at}.tools"))?;
         }
     }
-    let is_free = given(body, "tool_choice").is_none_or(|choice| choice == "auto");
+    let is_free = given(body, "tool_choice").is_none_or(|choice| choice == "auto" || choice == "none");
     match listed.hosted {
         Some(kind) if !is_free || listed.own.is_empty() => Err(refused(kind)),
         _ => Ok(listed.named()),
@@ -111,8 +115,8 @@ fn refused(kind: &str) -> ApiError {
 }
 
 fn name_of(tool: &Value) -> Result<&str, ApiError> {
-    let name = text(tool, "name").filter(|name| !name.is_empty());
-    name.ok_or_else(|| ApiError::invalid("Each of tools must have a name."))
+    let name = text(tool, "name").filter(|name| !name.is_empty() && name.len() <= MAX_READ);
+    name.ok_or_else(|| ApiError::invalid(format!("Each of tools must have a name, of {MAX_READ} bytes at most.")))
 }
 
 /// A tool as it is listed.
@@ -141,7 +145,7 @@ impl<'a> Listed<'a> {
             match text(tool, "type") {
                 Some("namespace") => self.add_group(tool)?,
                 Some("function" | "custom") => {
-                    self.declare(Declared { namespace: None, name: name_of(tool)?, tool, about: None });
+                    self.declare(Declared { namespace: None, name: name_of(tool)?, tool, about: None })?;
                 }
                 Some(kind) if is_hosted(kind) => self.hosted = self.hosted.or(Some(kind)),
                 kind => return Err(refused(kind.unwrap_or("no type"))),
@@ -158,7 +162,7 @@ impl<'a> Listed<'a> {
         for tool in tools {
             match text(tool, "type") {
                 Some("function" | "custom") => {
-                    self.declare(Declared { namespace, name: name_of(tool)?, tool, about: about.take() });
+                    self.declare(Declared { namespace, name: name_of(tool)?, tool, about: about.take() })?;
                 }
                 kind => return Err(refused(kind.unwrap_or("no type"))),
             }
@@ -167,12 +171,16 @@ impl<'a> Listed<'a> {
     }
 
     /// One that is listed again stands for the one before.
-    fn declare(&mut self, declared: Declared<'a>) {
+    fn declare(&mut self, declared: Declared<'a>) -> Result<(), ApiError> {
+        if self.own.len() >= MAX_TOOLS {
+            return Err(ApiError::unprocessable(format!("At most {MAX_TOOLS} tools can be used.")));
+        }
         let place = *self.places.entry((declared.namespace, declared.name)).or_insert(self.own.len());
         match self.own.get_mut(place) {
             Some(before) => *before = declared,
             None => self.own.push(declared),
         }
+        Ok(())
     }
 
     fn named(&self) -> Tools {
@@ -399,9 +407,22 @@ mod tests {
     }
 
     #[test]
+    fn names_and_tools_have_a_limit() {
+        let long = "n".repeat(MAX_READ + 1);
+        for tool in [function(&long), group(&long, &[function("f")]), group("g", &[function(&long)])] {
+            assert!(tools(&json!({"tools":[tool]})).expect_err("too long").contains("256 bytes at most"));
+        }
+        let many = |count: usize| (0..count).map(|number| function(&format!("f{number}"))).collect::<Vec<_>>();
+        assert!(tools(&json!({"tools":many(MAX_TOOLS)})).is_ok());
+        assert!(
+            tools(&json!({"tools":[group("g", &many(MAX_TOOLS + 1))]})).expect_err("too many").contains("At most 1024")
+        );
+    }
+
+    #[test]
     fn what_a_provider_runs_is_left_out_only_beside_others_and_by_a_free_choice() {
         let search = json!({"type":"web_search","external_web_access":true});
-        for choice in [json!(null), json!("auto")] {
+        for choice in [json!(null), json!("auto"), json!("none")] {
             let tools = tools(&json!({"tools":[search, function("f")],"tool_choice":choice})).expect("tools");
             assert_eq!(names(&tools), ["f"]);
         }
@@ -409,9 +430,10 @@ mod tests {
         for (kind, body) in [
             ("web_search", json!({"tools":[search]})),
             ("web_search", json!({"tools":[search, function("f")],"tool_choice":"required"})),
-            ("web_search", json!({"tools":[search, function("f")],"tool_choice":"none"})),
             ("web_search", json!({"tools":[search, function("f")],"tool_choice":{"type":"web_search"}})),
             ("web_search", json!({"tools":[search, function("f")],"tool_choice":some})),
+            ("mcp", json!({"tools":[{"type":"mcp"}, function("f")]})),
+            ("file_search", json!({"tools":[{"type":"file_search"}, function("f")]})),
             ("mcp", json!({"input":[{"type":"additional_tools","tools":[{"type":"mcp"}]}]})),
             ("local_shell", json!({"tools":[{"type":"local_shell"}, function("f")]})),
             ("openrouter:web_search", json!({"tools":[{"type":"openrouter:web_search"}, function("f")]})),
