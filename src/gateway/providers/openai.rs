@@ -21,7 +21,7 @@ use crate::gateway::hops;
 use crate::gateway::wire::{check_depth, unmarked, usual_time, whole_to_chunk};
 use crate::integrations::cap_name;
 use crate::routing::Candidate;
-use fields::LeftOut;
+use fields::{LeftOut, is_shipped};
 
 /// Bytes of an answer in one piece, of one with probabilities or vectors, and of an error. Twenty probabilities for each of
 /// 32,768 tokens are some 60 MiB, as many vectors as a call may ask for, of 3,072 numbers with up to 22 digits each, 132 MiB;
@@ -299,7 +299,9 @@ fn body(question: &Question<'_>) -> Vec<u8> {
         if name == MARK && slug != "openrouter" {
             continue;
         }
-        let mut changed = if refuses_marks(slug) { unmarked(name, value) } else { usual_time(name, value) };
+        // To a router before a model that caches by them marks in messages and tools mean something.
+        let marks_go = !is_shipped(slug) && !slug.starts_with("azure");
+        let mut changed = if marks_go { usual_time(name, value) } else { unmarked(name, value) };
         if name == "messages" {
             changed = messages::fitted(slug, model, changed.as_ref().unwrap_or(value)).or(changed);
         }
@@ -319,14 +321,6 @@ fn body(question: &Question<'_>) -> Vec<u8> {
     out.pop();
     out.push(b'}');
     out
-}
-
-/// Whether marks for a cache in messages and tools mean nothing to a provider, as to those that the catalog comes with. An
-/// operator's own may be a router before a model that caches by them.
-fn refuses_marks(slug: &str) -> bool {
-    const SHIPPED: [&str; 10] =
-        ["openai", "google", "mistral", "deepseek", "groq", "xai", "together", "fireworks", "deepinfra", "cerebras"];
-    SHIPPED.contains(&slug) || slug.starts_with("azure")
 }
 
 /// For what is no conversation: the client's fields and the model, and nothing of ours.

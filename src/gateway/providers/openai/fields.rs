@@ -29,13 +29,13 @@ impl LeftOut {
         let has_tools = question.fields().any(|(name, value)| name == "tools" && !value.is_null() && lists(value));
         let is_stored = question.body.get("store") == Some(&Value::Bool(true));
         let slug = question.candidate.provider_slug();
-        let takes_wishes = matches!(slug, "openai" | "openrouter");
-        let mut known = question.candidate.offer().endpoint.supported_parameters.iter();
+        let takes_wishes = slug == "openai" || !is_shipped(slug);
+        let known = &question.candidate.offer().endpoint.supported_parameters;
         LeftOut {
             tools: !has_tools,
             notes: slug == "openai" && !is_stored,
             cache: !takes_wishes,
-            verbosity: !takes_wishes && !known.any(|name| name == VERBOSITY),
+            verbosity: !takes_wishes && !known.iter().any(|name| name == VERBOSITY),
         }
     }
 
@@ -45,6 +45,14 @@ impl LeftOut {
             || (self.cache && CACHE.contains(&name))
             || (self.verbosity && name == VERBOSITY)
     }
+}
+
+/// Whether a provider is one of this language that the catalog comes with, of which it is known what they take. An operator's
+/// own may be a router, or OpenAI's models elsewhere.
+pub(super) fn is_shipped(slug: &str) -> bool {
+    const SHIPPED: [&str; 10] =
+        ["openai", "google", "mistral", "deepseek", "groq", "xai", "together", "fireworks", "deepinfra", "cerebras"];
+    SHIPPED.contains(&slug)
 }
 
 #[cfg(test)]
@@ -107,11 +115,12 @@ mod tests {
     fn wishes_go_to_those_who_know_them() {
         let wishes = || CACHE.into_iter().chain([VERBOSITY]);
         let body = json!({"prompt_cache_key":"k","prompt_cache_retention":"24h","verbosity":"low"});
-        for (slug, is_known) in [("openai", true), ("openrouter", true), ("groq", false), ("cerebras", false)] {
+        let known = ["openai", "openrouter", "azure", "my-server"].map(|slug| (slug, true));
+        for (slug, is_known) in known.into_iter().chain([("groq", false), ("cerebras", false)]) {
             let left_out = of(offer("a/b", slug, "1", "2"), &body, &[]);
             assert!(wishes().all(|name| left_out.has(name) != is_known), "{slug}");
         }
-        let mut listed = offer("a/b", "my-server", "1", "2");
+        let mut listed = offer("a/b", "together", "1", "2");
         listed.endpoint.supported_parameters.push(VERBOSITY.to_owned());
         let left_out = of(listed, &body, &[]);
         assert!(!left_out.has(VERBOSITY) && left_out.has("prompt_cache_key"), "the catalog says that it knows it");
