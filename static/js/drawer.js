@@ -4,6 +4,7 @@
 const drawer = document.getElementById("drawer");
 const address = () => location.pathname + location.search;
 const own = address();
+const ownPath = location.pathname;
 let asked = 0;
 
 async function open(href, known) {
@@ -47,7 +48,7 @@ addEventListener("popstate", (event) => {
     if (drawer?.open) drawer.close();
   } else if (drawer && event.state?.drawer) {
     open(location.href, true);
-  } else {
+  } else if (location.pathname !== ownPath) {
     // This page is not the one of that address: it was loaded where a drawer had been open.
     location.reload();
   }

@@ -6,10 +6,11 @@ document.addEventListener("click", (event) => {
   for (const menu of openMenus()) if (!menu.contains(event.target)) menu.open = false;
 });
 
-// A click into nothing moves the focus nowhere; the one above decides then.
+// A click moves the focus to what is around the menu, or nowhere; the one above decides then.
 document.addEventListener("focusout", (event) => {
   const menu = event.target.closest?.("details.menu[open]");
-  if (menu && event.relatedTarget && !menu.contains(event.relatedTarget)) menu.open = false;
+  const to = event.relatedTarget;
+  if (menu && to && !menu.contains(to) && !to.contains(menu)) menu.open = false;
 });
 
 document.addEventListener("keydown", (event) => {
