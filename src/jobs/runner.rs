@@ -11,7 +11,7 @@ pub const SCHEMA: &str = "graphile_worker";
 /// Jobs that a worker runs at once.
 const CONCURRENCY: usize = 4;
 const RETRY_AFTER: Duration = Duration::from_millis(500);
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+const STOP_WITHIN: Duration = Duration::from_secs(4);
 /// A job whose process was killed runs again after about this long.
 const DEAD_AFTER: Duration = Duration::from_secs(30);
 /// Any number; it only has to be ours.
