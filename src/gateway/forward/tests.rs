@@ -39,10 +39,10 @@ impl World {
         let books = Arc::new(Books::default());
         let config = HttpClientConfig { allow_private: true, ..HttpClientConfig::default() };
         let timeouts = Timeouts {
-            first_byte: Duration::from_millis(400),
-            idle: Duration::from_millis(400),
-            total: Duration::from_secs(5),
-            drain: Duration::from_millis(500),
+            first_byte: Duration::from_millis(1_500),
+            idle: Duration::from_millis(1_500),
+            total: Duration::from_secs(15),
+            drain: Duration::from_millis(1_500),
             keep_alive: Duration::from_millis(150),
         };
         let deps = Deps {
@@ -357,24 +357,24 @@ async fn a_waiting_client_gets_signs_of_life_and_then_an_error_chunk() {
 async fn a_provider_that_says_it_is_still_there_is_waited_for_and_one_that_stops_saying_so_is_not() {
     const STILL: &str = ": keep-alive\n\n";
     let world = World::new();
-    let silence = [Act::Wait(250), Act::Say(STILL), Act::Wait(250), Act::Say(STILL), Act::Wait(250)];
+    let silence = [Act::Wait(700), Act::Say(STILL), Act::Wait(700), Act::Say(STILL), Act::Wait(700)];
     let acts = [SSE, HELLO].map(Act::Say).into_iter().chain(silence).chain([STOP, USAGE, DONE].map(Act::Say));
     let out = answered(world.start(true, vec![upstream(acts.collect()).await])).await;
     assert!(out.contains(r#""finish_reason":"stop""#), "{out}");
     assert_eq!(world.settled().await.status, Status::Success);
 
     let world = World::new();
-    let acts = vec![Act::Say(SSE), Act::Say(HELLO), Act::Wait(250), Act::Say(STILL), Act::Hang];
+    let acts = vec![Act::Say(SSE), Act::Say(HELLO), Act::Wait(700), Act::Say(STILL), Act::Hang];
     let out = answered(world.start(true, vec![upstream(acts).await])).await;
     assert!(out.contains("the provider stopped answering"), "{out}");
     let ended = world.settled().await;
-    assert!((600..1_500).contains(&ended.duration_ms), "{ended:?}");
+    assert!((2_000..6_000).contains(&ended.duration_ms), "{ended:?}");
 }
 
-/// Takes the first piece and leaves.
+/// Takes the first piece of the answer and leaves.
 async fn leave_after_the_first_piece(receiver: oneshot::Receiver<Answer>) {
     let Ok(Answer::Stream(mut stream)) = receiver.await else { panic!("no stream") };
-    assert!(stream.recv().await.is_some());
+    while stream.recv().await.expect("a piece").starts_with(b":") {}
 }
 
 #[tokio::test]
