@@ -6,6 +6,7 @@ import "./copy.js";
 import "./dialog.js";
 import "./drawer.js";
 import "./menu.js";
+import "./nav.js";
 import "./palette.js";
 import "./passkey.js";
 import "./poll.js";

@@ -9,6 +9,7 @@ use super::town::Town;
 /// Somebody with keys and calls is signed in.
 pub async fn check(browser: &Browser, town: &Town) {
     menu_by_keyboard(browser).await;
+    whereabouts(browser).await;
     palette(browser).await;
     theme(browser).await;
     reveal_guard(browser).await;
@@ -38,6 +39,19 @@ async fn menu_by_keyboard(browser: &Browser) {
     summary.click().await.expect("a menu");
     browser.click("h1").await;
     browser.holds("document.querySelectorAll('details.menu[open]').length === 0").await;
+}
+
+/// The last page of a sidebar that is longer than the window.
+async fn whereabouts(browser: &Browser) {
+    browser.open("/docs/api").await;
+    browser
+        .holds(
+            "(() => {
+               const [nav, here] = ['.side > .nav', '.side > .nav [aria-current]'].map((s) => document.querySelector(s).getBoundingClientRect());
+               return here.top >= nav.top && here.bottom <= nav.bottom;
+             })()",
+        )
+        .await;
 }
 
 async fn palette(browser: &Browser) {
