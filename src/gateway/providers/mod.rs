@@ -143,6 +143,20 @@ mod tests {
     use crate::routing::tests::{candidate, offer};
     use serde_json::json;
 
+    /// A question for an answer in one piece, of which nothing else is said than its body.
+    pub(super) fn question<'a>(candidate: &'a Candidate, body: &'a Map<String, Value>) -> Question<'a> {
+        Question {
+            candidate,
+            body,
+            added: &[],
+            cap: None,
+            longest: 100,
+            stream: false,
+            task: Task::Answer,
+            words: None,
+        }
+    }
+
     #[test]
     fn what_an_endpoint_does_not_know_is_left_out_and_what_decides_the_answer_is_not() {
         let all = json!({"messages":[],"temperature":0,"top_p":1,"stop":"x","top_k":3,"presence_penalty":0,"seed":1,
@@ -154,16 +168,7 @@ mod tests {
             offer.endpoint.supported_parameters = known.iter().map(|&name| name.to_owned()).collect();
             let candidate = candidate(offer);
             let added: Vec<String> = added.iter().map(|&name| name.to_owned()).collect();
-            let question = Question {
-                candidate: &candidate,
-                body: all.as_object().expect("an object"),
-                added: &added,
-                cap: None,
-                longest: 100,
-                stream: false,
-                task: Task::Answer,
-                words: None,
-            };
+            let question = Question { added: &added, ..question(&candidate, all.as_object().expect("an object")) };
             let names = question.fields().map(|(name, _)| name.clone()).collect::<Vec<_>>();
             everything.iter().copied().filter(|name| names.iter().any(|sent| sent == name)).collect::<Vec<_>>()
         };

@@ -347,6 +347,7 @@ fn field(out: &mut Vec<u8>, name: &str, value: &impl serde::Serialize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::providers::tests::question;
     use crate::routing::tests::{candidate, offer};
     use serde_json::json;
 
@@ -364,16 +365,7 @@ mod tests {
     fn sent_to(offer: Offer, body_in: &Value, cap: Option<u64>, stream: bool) -> Map<String, Value> {
         let candidate = candidate(offer);
         let map = body_in.as_object().cloned().unwrap_or_default();
-        let question = Question {
-            candidate: &candidate,
-            body: &map,
-            added: &[],
-            cap,
-            longest: 100,
-            stream,
-            task: Task::Answer,
-            words: None,
-        };
+        let question = Question { cap, stream, ..question(&candidate, &map) };
         serde_json::from_slice(&body(&question)).expect("valid JSON")
     }
 
@@ -400,16 +392,7 @@ mod tests {
             (json!({"reasoning_effort":null,"reasoning":{"effort":"none"}}), true),
         ] {
             let map = body.as_object().cloned().unwrap_or_default();
-            let question = Question {
-                candidate: &candidate,
-                body: &map,
-                added: &[],
-                cap: None,
-                longest: 100,
-                stream: true,
-                task: Task::Answer,
-                words: None,
-            };
+            let question = Question { stream: true, ..question(&candidate, &map) };
             assert_eq!(super::may_think(&question), may_think, "{body}");
             let sent = sent("openai", &body, None, false);
             assert_eq!(sent.get(EFFORT) == Some(&json!("none")), !may_think, "{sent}");
@@ -434,16 +417,7 @@ mod tests {
             (json!({"tools":[{"function":{"name":"f"}},{"type":"custom","custom":{"name":"g"}}]}), false),
         ] {
             let map = body.as_object().cloned().unwrap_or_default();
-            let question = Question {
-                candidate: &candidate,
-                body: &map,
-                added: &[],
-                cap: None,
-                longest: 100,
-                stream: false,
-                task: Task::Answer,
-                words: None,
-            };
+            let question = question(&candidate, &map);
             let fault = priced(&question).map_err(|failure| failure.fault);
             assert_eq!(fault, if is_refused { Err(Fault::Unpriced) } else { Ok(()) }, "{body}");
         }

@@ -178,6 +178,7 @@ fn read(body: &Map<String, Value>) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::providers::tests::question;
     use crate::routing::tests::{candidate, offer};
 
     fn answer(model: &str, body: &Value, cap: Option<u64>) -> Answer {
@@ -185,16 +186,7 @@ mod tests {
         offer.endpoint.upstream_model = model.into();
         let candidate = candidate(offer);
         let body = body.as_object().cloned().unwrap_or_default();
-        Answer::to(&Question {
-            candidate: &candidate,
-            body: &body,
-            added: &[],
-            cap,
-            longest: 1_000,
-            stream: false,
-            task: Task::Answer,
-            words: None,
-        })
+        Answer::to(&Question { cap, longest: 1_000, ..question(&candidate, &body) })
     }
 
     fn hi() -> Value {

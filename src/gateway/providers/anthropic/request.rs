@@ -289,6 +289,7 @@ fn unforced(out: &mut Map<String, Value>) {
 pub(super) mod tests {
     use super::*;
     use crate::gateway::dialect::messages::Words;
+    use crate::gateway::providers::tests::question;
     use crate::routing::tests::{candidate, offer};
 
     pub(in super::super) fn translated(body: &Value, cap: Option<u64>) -> Result<Value, Failure> {
@@ -301,16 +302,7 @@ pub(super) mod tests {
         offer.endpoint.supported_parameters.clear();
         let candidate = candidate(offer);
         let body = body.as_object().cloned().unwrap_or_default();
-        request(&Question {
-            candidate: &candidate,
-            body: &body,
-            added: &[],
-            cap,
-            longest: 4_000,
-            stream: true,
-            task: crate::catalog::Task::Answer,
-            words: None,
-        })
+        request(&Question { cap, longest: 4_000, stream: true, ..question(&candidate, &body) })
     }
 
     #[test]
@@ -384,14 +376,9 @@ pub(super) mod tests {
             let candidate = candidate(offer);
             let own = Words { body: words.as_object().cloned().unwrap_or_default(), ..Words::default() };
             let question = Question {
-                candidate: &candidate,
-                body: asked.as_object().expect("an object"),
-                added: &[],
-                cap: None,
-                longest: 100,
                 stream: true,
-                task: crate::catalog::Task::Answer,
                 words: Some(&own),
+                ..question(&candidate, asked.as_object().expect("an object"))
             };
             assert_eq!(super::may_think(&question), may_think, "{model} in the client's own words: {words}");
             if words == json!({}) {

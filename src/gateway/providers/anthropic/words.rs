@@ -52,7 +52,7 @@ fn adapted(fields: &mut Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Task;
+    use crate::gateway::providers::tests::question;
     use crate::routing::tests::{candidate, offer};
 
     fn sent(model: &str, asked: &Value) -> Value {
@@ -65,16 +65,7 @@ mod tests {
         let candidate = candidate(offer);
         let asked = Words { body: asked.as_object().cloned().unwrap_or_default(), ..Words::default() };
         let body = Map::new();
-        let question = Question {
-            candidate: &candidate,
-            body: &body,
-            added: &[],
-            cap: Some(longest),
-            longest: 100,
-            stream: false,
-            task: Task::Answer,
-            words: Some(&asked),
-        };
+        let question = Question { cap: Some(longest), words: Some(&asked), ..question(&candidate, &body) };
         words(&question, &asked)
     }
 

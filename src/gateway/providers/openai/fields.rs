@@ -58,24 +58,15 @@ pub(super) fn is_shipped(slug: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Offer, Task};
+    use crate::catalog::Offer;
+    use crate::gateway::providers::tests::question;
     use crate::routing::tests::{candidate, offer};
     use serde_json::json;
 
     fn of(offer: Offer, body: &Value, added: &[String]) -> LeftOut {
         let candidate = candidate(offer);
         let body = body.as_object().cloned().unwrap_or_default();
-        let question = Question {
-            candidate: &candidate,
-            body: &body,
-            added,
-            cap: None,
-            longest: 100,
-            stream: false,
-            task: Task::Answer,
-            words: None,
-        };
-        LeftOut::of(&question)
+        LeftOut::of(&Question { added, ..question(&candidate, &body) })
     }
 
     fn left_out(slug: &str, body: &Value, added: &[String]) -> Vec<&'static str> {
