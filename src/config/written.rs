@@ -1,7 +1,5 @@
 //! Settings that are read for good only where they are used, when the server is starting already: `config check` reads them, too.
 
-use std::collections::BTreeMap;
-
 use lettre::{AsyncSmtpTransport, Tokio1Executor};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -90,20 +88,18 @@ fn check_database(text: &str) -> Result<(), ConfigError> {
     if !matches!(url.scheme(), "postgres" | "postgresql") {
         return Err(wrong(DATABASE, LIKE));
     }
-    let given: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
-    for name in given.keys() {
-        if !PARAMETERS.contains(&name.as_str()) && !name.starts_with("options[") {
-            let is_name = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-');
-            if name.len() > MAX_PARAMETER || !name.bytes().all(is_name) || given.get(name).is_some_and(String::is_empty)
-            {
-                return Err(wrong(DATABASE, LIKE));
+    let is_read = |name: &str| PARAMETERS.contains(&name) || name.starts_with("options[");
+    if let Some((name, value)) = url.query_pairs().find(|(name, _)| !is_read(name)) {
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-');
+        let is_name = name.len() <= MAX_PARAMETER && name.bytes().all(is_plain) && !value.is_empty();
+        let problem = match is_name {
+            true => {
+                let known = PARAMETERS.join(", ");
+                format!("has the parameter {name:?}, which nobody reads; did you mean one of {known}?")
             }
-            let problem = format!(
-                "has the parameter {name:?}, which nobody reads; did you mean one of {}?",
-                PARAMETERS.join(", ")
-            );
-            return Err(wrong(DATABASE, problem));
-        }
+            false => LIKE.to_owned(),
+        };
+        return Err(wrong(DATABASE, problem));
     }
     crate::db::pool::options(text)
         .map(|_| ())
