@@ -20,7 +20,7 @@ pub(super) struct Meter {
     pub units: Option<u64>,
     /// Everything that the model wrote, for counting where the upstream did not.
     pub text: String,
-    /// Choices that were seen, and that have finished, a bit for each: at most 32 can be asked for.
+    /// Choices that were seen, and that have finished, a bit for each: more than sixteen cannot be asked for.
     seen: u64,
     finished: u64,
     /// How much of `text` was there when the upstream last told of more tokens than before.
