@@ -1,5 +1,7 @@
 //! Tools in the words of chat completions. Pure.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::super::text;
@@ -49,10 +51,10 @@ pub(super) fn is_closed(schema: &Value) -> bool {
         Value::Object(fields) => {
             let properties = fields.get("properties").and_then(Value::as_object);
             let is_object = properties.is_some() || fields.get("type").is_some_and(|kind| kind == "object");
-            let demanded = fields.get("required").and_then(Value::as_array);
-            let demands = |name: &String| demanded.is_some_and(|demanded| demanded.iter().any(|one| one == name));
+            let demanded = fields.get("required").and_then(Value::as_array).into_iter().flatten();
+            let demanded: BTreeSet<&str> = demanded.filter_map(Value::as_str).collect();
             let is_closed = fields.get("additionalProperties") == Some(&Value::Bool(false))
-                && properties.is_none_or(|properties| properties.keys().all(demands));
+                && properties.is_none_or(|properties| properties.keys().all(|name| demanded.contains(name.as_str())));
             (!is_object || is_closed) && fields.values().all(self::is_closed)
         }
         Value::Array(items) => items.iter().all(is_closed),

@@ -1,5 +1,7 @@
 //! The items of an input as chat messages. Pure.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::super::text;
@@ -33,7 +35,7 @@ pub(super) fn messages(input: Option<&Value>, names: &Names, out: &mut Vec<Value
     if items.len() > MAX_ITEMS {
         return Err(ApiError::unprocessable(format!("input has more than {MAX_ITEMS} items.")));
     }
-    let (mut turn, mut shown) = (Turn::default(), Vec::new());
+    let (mut turn, mut shown, mut answered) = (Turn::default(), Vec::new(), BTreeMap::new());
     for (at, item) in items.iter().enumerate() {
         let place = format!("input.{at}");
         let kind = text(item, "type").unwrap_or("message");
@@ -61,12 +63,15 @@ pub(super) fn messages(input: Option<&Value>, names: &Names, out: &mut Vec<Value
                 }
                 turn.details.extend(details(item));
             }
-            "function_call" | "custom_tool_call" => turn.calls.push(call(item, names, &place)?),
+            "function_call" | "custom_tool_call" => {
+                turn.calls.push(call(item, names, &place)?);
+                answered.remove(text(item, "call_id").unwrap_or_default());
+            }
             OUTPUT | TEXT_OUTPUT => {
                 turn.end(out);
                 let id = text(item, "call_id").ok_or_else(|| missing(&place, "call_id"))?;
                 let found = output(item.get("output"), &place, &mut shown)?;
-                answer(id, found, out);
+                answer(*answered.entry(id).or_insert(out.len()), id, found, out);
             }
             // They are among the tools of the request.
             MORE => {}
@@ -158,16 +163,10 @@ fn call(item: &Value, names: &Names, place: &str) -> Result<Value, ApiError> {
     Ok(json!({ "id": field("call_id")?, "type": "function", "function": { "name": name, "arguments": arguments } }))
 }
 
-/// Answers a call. Some tools tell something while they run: a call that was answered since it was made gets more of an
-/// answer, as providers take one for each.
-fn answer(id: &str, found: String, out: &mut Vec<Value>) {
-    let is_call = |call: &Value| text(call, "id") == Some(id);
-    let makes = |message: &Value| {
-        message.get("tool_calls").and_then(Value::as_array).is_some_and(|calls| calls.iter().any(is_call))
-    };
-    let answers = |message: &Value| text(message, "tool_call_id") == Some(id);
-    let last = out.iter_mut().rev().find(|message| answers(message) || makes(message));
-    match last.filter(|message| answers(message)).and_then(|message| message.get_mut("content")) {
+/// Answers a call with the message at this place. Some tools tell something while they run: a call that was answered since it was
+/// made gets more of an answer, as providers take one for each.
+fn answer(place: usize, id: &str, found: String, out: &mut Vec<Value>) {
+    match out.get_mut(place).and_then(|message| message.get_mut("content")) {
         Some(Value::String(before)) => {
             before.push('\n');
             before.push_str(&found);

@@ -1,5 +1,7 @@
 //! Tools in the words of the messages API. Pure.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::gateway::providers::failure::ONLY_FUNCTIONS;
@@ -21,7 +23,7 @@ pub(super) fn tools(question: &Question<'_>, out: &mut Map<String, Value>) -> Re
     let allowed = allowed(body.get("tool_choice"));
     let may_be_called = |tool: &&Value| {
         let name = tool.pointer("/function/name").or_else(|| tool.get("name")).and_then(Value::as_str);
-        allowed.as_ref().is_none_or(|allowed| name.is_some_and(|name| allowed.names.contains(&name)))
+        allowed.as_ref().is_none_or(|allowed| name.is_some_and(|name| allowed.names.contains(name)))
     };
     let tools: Vec<&Value> = tools.iter().filter(may_be_called).collect();
     if tools.is_empty() {
@@ -63,7 +65,7 @@ pub(super) fn tools(question: &Question<'_>, out: &mut Map<String, Value>) -> Re
 
 /// A choice among some of the tools, which the protocol does not know.
 struct Allowed<'a> {
-    names: Vec<&'a str>,
+    names: BTreeSet<&'a str>,
     /// One of them must be called.
     is_demanded: bool,
 }
